@@ -1,0 +1,26 @@
+"""The affine map y = x W + b, and its bare flattened form for images."""
+
+
+def linear_forward(x, weight, bias):
+    """Map x (N, in) through weight (in, out) and bias (out,) to y (N, out)."""
+    return x @ weight + bias, (x, weight)
+
+
+def linear_backward(dy, cache, input_gradient=True):
+    """dx = dy Wᵀ, dweight = xᵀ dy, dbias = Σ dy over the rows.
+
+    input_gradient=False puts None in dx's place: nothing below the first layer needs it.
+    """
+    x, weight = cache
+    dx = dy @ weight.T if input_gradient else None
+    return dx, x.T @ dy, dy.sum(axis=0)
+
+
+def flatten_forward(x):
+    """Lay each example of x (N, ...) out as one row: y (N, features), in C order."""
+    return x.reshape(len(x), -1), x.shape
+
+
+def flatten_backward(dy, cache):
+    """dx is dy in the shape of x."""
+    return (dy.reshape(cache),)
