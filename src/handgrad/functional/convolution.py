@@ -1,0 +1,59 @@
+"""Convolution of images: one small weight slides over the picture, the same at every place."""
+
+import numpy as np
+
+from .windows import add_windows, check_channels, check_images, window_geometry, windows
+
+
+def conv2d_forward(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """y[n, p, q, o] = Σ_ijc x[n, p s + i d, q s + j d, c] weight[i, j, c, o] + bias[o], with x padded by zeros.
+
+    x is (N, H, W, C), weight (kh, kw, C / groups, out), bias (out,) or None, y (N, H', W', out). stride s,
+    padding and dilation d are an int or a pair (vertical, horizontal); padding also 'same' or 'valid'. With
+    groups > 1 the channels are cut into that many parts, and each part of the outputs sees its part of the inputs.
+    The kernel is not flipped (cross-correlation), as everywhere in deep learning.
+    """
+    check_weight(x.shape, weight.shape, groups)
+    geometry = window_geometry("conv2d", x.shape, weight.shape[:2], stride, padding, dilation)
+    seen = windows(x, geometry)
+    # the last three axes of the windows (kh, kw, C) meet the first three of the weight: one matrix product
+    parts = [np.tensordot(seen[..., inputs], weight[..., outputs], axes=3)
+             for inputs, outputs in channel_groups(weight.shape, groups)]
+    y = parts[0] if groups == 1 else np.concatenate(parts, axis=3)
+    if bias is not None:
+        y = y + bias
+    return y, (seen, weight, bias is not None, x.shape, geometry, groups)
+
+
+def conv2d_backward(dy, cache, input_gradient=True):
+    """dweight = Σ over all windows of window ⊗ dy, dbias = Σ dy, and dx gives each window weight · dy, added up.
+
+    input_gradient=False puts None in dx's place: nothing below the first layer needs it.
+    """
+    seen, weight, has_bias, x_shape, geometry, groups = cache
+    dweight = np.empty(weight.shape, dtype=np.result_type(seen, dy))
+    dseen = np.empty(seen.shape, dtype=np.result_type(weight, dy)) if input_gradient else None
+    for inputs, outputs in channel_groups(weight.shape, groups):
+        dpart = dy[..., outputs]
+        dweight[..., outputs] = np.tensordot(seen[..., inputs], dpart, axes=((0, 1, 2), (0, 1, 2)))
+        if input_gradient:
+            dseen[..., inputs] = np.tensordot(dpart, weight[..., outputs], axes=(3, 3))
+    dx = add_windows(dseen, geometry, x_shape) if input_gradient else None
+    return dx, dweight, dy.sum(axis=(0, 1, 2)) if has_bias else None
+
+
+def channel_groups(weight_shape, groups):
+    """The slices (input channels, output channels) of each group."""
+    inputs, outputs = weight_shape[2], weight_shape[3] // groups
+    return [(slice(g * inputs, (g + 1) * inputs), slice(g * outputs, (g + 1) * outputs)) for g in range(groups)]
+
+
+def check_weight(x_shape, weight_shape, groups):
+    check_images("conv2d", x_shape)
+    if len(weight_shape) != 4:
+        raise ValueError(f"conv2d: weight must be (kh, kw, C / groups, out), but has shape {tuple(weight_shape)}")
+    if groups < 1 or x_shape[3] % groups or weight_shape[3] % groups:
+        raise ValueError(f"conv2d: groups={groups} must divide the {x_shape[3]} input channels "
+                         f"and the {weight_shape[3]} filters")
+    check_channels("conv2d", x_shape, weight_shape[2] * groups)
+

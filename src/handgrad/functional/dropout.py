@@ -1,0 +1,31 @@
+"""Dropout: in training each number is switched off at random, so that no unit can lean on another."""
+
+import numpy as np
+
+
+def dropout_forward(x, rate=0.5, rng=None, training=True):
+    """y = x mask / (1 - rate), where each entry of mask is 0 with probability rate, else 1.
+
+    Dividing in training ('inverted' dropout) keeps the expected y at x, so that outside training y is simply x. rng is
+    a np.random.Generator or an int seed. (Srivastava et al. 2014)
+    """
+    check_rate(rate)
+    if not training or rate == 0:
+        return x, None
+    if rng is None:
+        raise ValueError("dropout: training needs rng=, a np.random.Generator or an int seed")
+    # float32 draws for every dtype of x: the same seed drops the same entries in single and double precision
+    kept = np.random.default_rng(rng).random(x.shape, dtype=np.float32) >= rate
+    mask = kept * np.result_type(x.real, np.float16).type(1 / (1 - rate))
+    return x * mask, mask
+
+
+def dropout_backward(dy, cache):
+    """dx = dy mask / (1 - rate): what was switched off gets no gradient."""
+    return (dy if cache is None else dy * cache,)
+
+
+def check_rate(rate):
+    if not 0 <= rate < 1:
+        raise ValueError(f"dropout: rate is the probability of dropping a number and must be in [0, 1), not {rate!r}; "
+                         "0.5 drops half of them")

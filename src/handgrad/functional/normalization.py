@@ -1,0 +1,96 @@
+"""Normalisation: shift and scale to mean 0 and variance 1, then to a learnt mean and scale."""
+
+import numpy as np
+
+from .windows import check_channels
+
+
+def batch_norm_forward(x, gamma, beta, running_mean=None, running_var=None, training=True, momentum=0.1, epsilon=1e-5):
+    """y = gamma x̂ + beta with x̂ = (x - mean) / √(var + epsilon), per feature or channel: the last axis of x.
+
+    x is (N, features) or (N, H, W, C); gamma, beta and the running averages have one number per feature. In training
+    mean and var (biased, divided by the count) are the batch's, and the running averages, if given, are updated in
+    place: running = (1 - momentum) running + momentum batch, the variance unbiased (divided by count - 1), both as
+    PyTorch does. Otherwise mean and var are the running averages. (Ioffe & Szegedy 2015)
+    """
+    check_features("batch_norm", x.shape, gamma.shape, beta.shape)
+    axes = tuple(range(x.ndim - 1))
+    if training:
+        mean, var, count = batch_statistics(x, axes)
+        update_running(running_mean, mean, momentum)
+        update_running(running_var, var * (count / (count - 1)), momentum)
+    elif running_mean is None or running_var is None:
+        raise ValueError("batch_norm: training=False needs running_mean= and running_var=, "
+                         "the averages collected in training")
+    else:
+        mean, var = running_mean, running_var
+    scale = 1 / np.sqrt(var + epsilon)
+    normalized = (x - mean) * scale
+    return gamma * normalized + beta, (normalized, gamma, scale, axes, training)
+
+
+def batch_norm_backward(dy, cache):
+    """dgamma = Σ dy x̂, dbeta = Σ dy, dx = gamma scale (dy - mean(dy) - x̂ mean(dy x̂)), scale = 1 / √(var + epsilon).
+
+    The two means are what dy loses because each x also moves the batch's mean and variance; at inference these are
+    constants and dx = gamma scale dy.
+    """
+    normalized, gamma, scale, axes, training = cache
+    dgamma = (dy * normalized).sum(axis=axes)
+    dbeta = dy.sum(axis=axes)
+    if not training:
+        return dy * (gamma * scale), dgamma, dbeta
+    count = dy.size // len(gamma)
+    dx = (gamma * scale) * (dy - dbeta / count - normalized * (dgamma / count))
+    return dx, dgamma, dbeta
+
+
+def layer_norm_forward(x, gamma, beta, epsilon=1e-5):
+    """y = gamma x̂ + beta, where x̂ has mean 0 and variance 1 within each example.
+
+    The mean and (biased) variance are taken over the trailing axes of x (N, ...) that gamma and beta have: the
+    features of (N, features), or with gamma (H, W, C) a whole picture. (Ba, Kiros & Hinton 2016)
+    """
+    check_features("layer_norm", x.shape, gamma.shape, beta.shape)
+    axes = tuple(range(x.ndim - gamma.ndim, x.ndim))
+    centered = x - x.mean(axis=axes, keepdims=True)
+    scale = 1 / np.sqrt((centered * centered).mean(axis=axes, keepdims=True) + epsilon)
+    normalized = centered * scale
+    return gamma * normalized + beta, (normalized, gamma, scale, axes)
+
+
+def layer_norm_backward(dy, cache):
+    """dgamma = Σ dy x̂, dbeta = Σ dy over the examples; with g = gamma dy, dx = scale (g - mean(g) - x̂ mean(g x̂))."""
+    normalized, gamma, scale, axes = cache
+    examples = tuple(range(dy.ndim - gamma.ndim))
+    g = gamma * dy
+    dx = scale * (g - g.mean(axis=axes, keepdims=True) - normalized * (g * normalized).mean(axis=axes, keepdims=True))
+    return dx, (dy * normalized).sum(axis=examples), dy.sum(axis=examples)
+
+
+def batch_statistics(x, axes):
+    """Mean, biased variance and count of each feature over the batch, analytic in x (no abs, so complex steps pass)."""
+    count = x.size // x.shape[-1]
+    if count < 2:
+        raise ValueError(f"batch_norm: training on one example ({tuple(x.shape)}) has no variance to divide by; "
+                         "use a batch of at least two, or training=False")
+    mean = x.mean(axis=axes)
+    centered = x - mean
+    return mean, (centered * centered).mean(axis=axes), count
+
+
+def update_running(running, batch, momentum):
+    if running is not None:
+        running *= 1 - momentum
+        running += momentum * batch.real
+
+
+def check_features(name, x_shape, *shapes):
+    """Refuse gamma and beta that do not have the shape of x's trailing axes: they would broadcast by accident."""
+    if name == "batch_norm" and len(x_shape) == 4 and len(shapes[0]) == 1:
+        check_channels(name, x_shape, shapes[0][0])
+    for shape in shapes:
+        fits = len(shape) == 1 if name == "batch_norm" else 1 <= len(shape) < len(x_shape)
+        if len(x_shape) < 2 or not fits or x_shape[-len(shape):] != shape or shape != shapes[0]:
+            raise ValueError(f"{name}: gamma and beta must have the shape of the last axes of x {tuple(x_shape)}, "
+                             f"but came as {' and '.join(str(tuple(s)) for s in shapes)}")

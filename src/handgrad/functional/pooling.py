@@ -1,0 +1,67 @@
+"""Pooling: each window of an image becomes one number per channel, its largest or its mean."""
+
+import numpy as np
+
+from .windows import add_windows, check_images, window_geometry, windows
+
+
+def max_pool2d_forward(x, kernel_size=2, stride=None, padding=0):
+    """y = the largest number of each window and channel: x (N, H, W, C) to y (N, H', W', C).
+
+    stride defaults to the kernel size. Padding counts as -inf, so it never wins (PyTorch, ONNX); of equal
+    numbers the first in the window wins; a NaN always wins, so that it stays visible.
+    """
+    geometry = pool_geometry("max_pool2d", x.shape, kernel_size, stride, padding)
+    lowest = -np.inf if x.dtype.kind in "fc" else np.iinfo(x.dtype).min
+    seen = windows(x, geometry, fill=lowest)
+    y = seen[:, :, :, 0, 0].copy()
+    winner = np.zeros(y.shape, dtype=np.int32)
+    for place in range(1, geometry.kernel[0] * geometry.kernel[1]):
+        candidate = seen[:, :, :, place // geometry.kernel[1], place % geometry.kernel[1]]
+        better = (candidate.real > y.real) | (candidate != candidate)
+        np.copyto(y, candidate, where=better)
+        winner[better] = place
+    return y, (winner, x.shape, geometry)
+
+
+def max_pool2d_backward(dy, cache):
+    """dx: the whole of each dy goes to the one pixel that won its window, and adds up where windows overlap."""
+    winner, x_shape, geometry = cache
+    places = np.arange(geometry.kernel[0] * geometry.kernel[1]).reshape(*geometry.kernel, 1)
+    won = winner[:, :, :, None, None] == places
+    return (add_windows(dy[:, :, :, None, None] * won, geometry, x_shape),)
+
+
+def avg_pool2d_forward(x, kernel_size=2, stride=None, padding=0):
+    """y = the mean of each window and channel; the zeros of the padding count (PyTorch's default)."""
+    geometry = pool_geometry("avg_pool2d", x.shape, kernel_size, stride, padding)
+    return windows(x, geometry).mean(axis=(3, 4)), (x.shape, geometry)
+
+
+def avg_pool2d_backward(dy, cache):
+    """dx: each dy is shared equally among the kh kw pixels of its window, 1 / (kh kw) each."""
+    x_shape, geometry = cache
+    (kh, kw), (n, height, width, channels) = geometry.kernel, dy.shape
+    share = np.broadcast_to((dy / (kh * kw))[:, :, :, None, None], (n, height, width, kh, kw, channels))
+    return (add_windows(share, geometry, x_shape),)
+
+
+def global_avg_pool2d_forward(x):
+    """y (N, C) = the mean of each channel of x (N, H, W, C) over the whole picture."""
+    check_images("global_avg_pool2d", x.shape)
+    return x.mean(axis=(1, 2)), x.shape
+
+
+def global_avg_pool2d_backward(dy, cache):
+    """dx: each dy is shared equally among the H W pixels of its channel."""
+    return (np.broadcast_to((dy / (cache[1] * cache[2]))[:, None, None], cache).copy(),)
+
+
+def pool_geometry(name, shape, kernel_size, stride, padding):
+    """Windows of a pooling; padding must leave at least one pixel of the picture in every window."""
+    geometry = window_geometry(name, shape, kernel_size, kernel_size if stride is None else stride, padding)
+    for kernel, pads in zip(geometry.kernel, geometry.padding, strict=True):
+        if max(pads) >= kernel:
+            raise ValueError(f"{name}: padding {padding!r} must be smaller than the kernel {kernel_size!r}, "
+                             "or a window would hold nothing but padding")
+    return geometry

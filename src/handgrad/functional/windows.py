@@ -1,0 +1,104 @@
+"""Windows that slide over images: how many fit, a view of all of them, and the way back."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Geometry(NamedTuple):
+    """Where the windows lie, each entry a pair (vertical, horizontal); padding is ((top, bottom), (left, right))."""
+
+    kernel: tuple
+    stride: tuple
+    dilation: tuple
+    padding: tuple
+    output: tuple
+
+
+def window_geometry(name, shape, kernel_size, stride=1, padding=0, dilation=1):
+    """Place windows on images of shape (N, H, W, C).
+
+    Along each axis the kernel spans dilation (kernel - 1) + 1 pixels: output = (size + padding - span) // stride + 1.
+    'valid' pads nothing; 'same' pads for output = ceil(size / stride), an odd remainder going to the bottom and right.
+    Raises ValueError, opening with name, for anything that is no image or where no window fits.
+    """
+    check_images(name, shape)
+    kernel = pair(name, "kernel_size", kernel_size, 1)
+    stride = pair(name, "stride", stride, 1)
+    dilation = pair(name, "dilation", dilation, 1)
+    spans = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
+    pads = paddings(name, shape[1:3], spans, stride, padding)
+    padded = [size + sum(pad) for size, pad in zip(shape[1:3], pads, strict=True)]
+    if spans[0] > padded[0] or spans[1] > padded[1]:
+        raise ValueError(f"{name}: the kernel spans {spans[0]}x{spans[1]} pixels but the padded image has only "
+                         f"{padded[0]}x{padded[1]}; use a smaller kernel, less dilation or more padding")
+    output = tuple((size - span) // step + 1 for size, span, step in zip(padded, spans, stride, strict=True))
+    return Geometry(kernel, stride, dilation, pads, output)
+
+
+def check_images(name, shape):
+    if len(shape) != 4:
+        raise ValueError(f"{name}: images are (N, H, W, C), but x has shape {tuple(shape)}; "
+                         "add the missing axes with x.reshape(N, H, W, C)")
+
+
+def check_channels(name, x_shape, channels):
+    """Refuse images whose last axis is not channels; images that came as (N, C, H, W) get told how to transpose."""
+    if x_shape[3] == channels:
+        return
+    hint = "check the last axis of x"
+    if x_shape[1] == channels:
+        hint = "this looks like (N, C, H, W): transpose with x.transpose(0, 2, 3, 1)"
+    raise ValueError(f"{name}: expected images (N, H, W, C) with {channels} channels, "
+                     f"but x has shape {tuple(x_shape)}; {hint}")
+
+
+def pair(name, argument, value, least):
+    """The ints (vertical, horizontal) of an int or a pair of ints, none below least."""
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    if len(values) != 2 or not all(isinstance(v, (int, np.integer)) and v >= least for v in values):
+        raise ValueError(f"{name}: {argument} must be an int >= {least} or a pair of them, not {value!r}")
+    return int(values[0]), int(values[1])
+
+
+def paddings(name, sizes, spans, stride, padding):
+    """((top, bottom), (left, right)) for padding given as an int, a pair, 'same' or 'valid'."""
+    if padding == "same":
+        totals = [max((-(-size // step) - 1) * step + span - size, 0)
+                  for size, span, step in zip(sizes, spans, stride, strict=True)]
+        return tuple((total // 2, total - total // 2) for total in totals)
+    if isinstance(padding, str) and padding != "valid":
+        raise ValueError(f"{name}: padding must be an int >= 0, a pair of them, 'same' or 'valid', not {padding!r}")
+    vertical, horizontal = (0, 0) if padding == "valid" else pair(name, "padding", padding, 0)
+    return (vertical, vertical), (horizontal, horizontal)
+
+
+def windows(x, geometry, fill=0):
+    """View every window of x (N, H, W, C), padded with fill, as (N, H', W', kh, kw, C)."""
+    if any(map(any, geometry.padding)):
+        x = np.pad(x, ((0, 0), *geometry.padding, (0, 0)), constant_values=fill)
+    (kh, kw), (sh, sw), (dh, dw) = geometry.kernel, geometry.stride, geometry.dilation
+    spans = dh * (kh - 1) + 1, dw * (kw - 1) + 1
+    view = np.lib.stride_tricks.sliding_window_view(x, spans, axis=(1, 2))
+    return view[:, ::sh, ::sw, :, ::dh, ::dw].transpose(0, 1, 2, 4, 5, 3)
+
+
+def add_windows(dwindows, geometry, shape):
+    """The way back: dx of shape (N, H, W, C) is the sum of all windows' gradients, each at its place.
+
+    A pixel collects from every window that saw it; what falls on the padding is dropped.
+    """
+    (top, bottom), (left, right) = geometry.padding
+    dx = np.zeros((shape[0], top + shape[1] + bottom, left + shape[2] + right, shape[3]), dtype=dwindows.dtype)
+    for i in range(geometry.kernel[0]):
+        for j in range(geometry.kernel[1]):
+            rows, columns = offset_slices(geometry, i, j)
+            dx[:, rows, columns] += dwindows[:, :, :, i, j]
+    return dx[:, top:top + shape[1], left:left + shape[2]]
+
+
+def offset_slices(geometry, i, j):
+    """The padded rows and columns that the kernel's entry (i, j) meets as the window slides."""
+    starts = i * geometry.dilation[0], j * geometry.dilation[1]
+    return tuple(slice(start, start + step * (count - 1) + 1, step)
+                 for start, step, count in zip(starts, geometry.stride, geometry.output, strict=True))
