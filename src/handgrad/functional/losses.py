@@ -1,0 +1,249 @@
+"""Losses: each maps outputs and targets to one number, a mean over the batch, as a Python float.
+
+Every loss takes sample_weight (N,), which turns the mean over examples into Σ w l / Σ w. Shapes that would broadcast by
+accident are refused with a ValueError. Derivations: docs/derivations/losses.md.
+"""
+
+import numpy as np
+
+from .analytic import logistic, magnitude, positive_part
+
+
+def cross_entropy_forward(logits, targets, class_weight=None, label_smoothing=0.0, sample_weight=None):
+    """Mean of -Σ_c q_c log softmax(logits)_c over the rows of logits (N, C), q being the row's target distribution.
+
+    targets: integer labels (N,) or probabilities (N, C). label_smoothing ε mixes q with the uniform distribution:
+    (1 - ε) q + ε / C. class_weight (C,) multiplies the terms of its class; for labels the mean is then divided by
+    Σ class_weight[label], for probabilities by N (both as PyTorch does).
+    Raises ValueError or TypeError for targets or weights that do not fit logits.
+    """
+    targets = _class_targets("cross_entropy", logits, targets)
+    where, amount, row_amount = _term_weights(
+        "cross_entropy", logits, targets, class_weight, label_smoothing, sample_weight
+    )
+    # ufunc.reduce skips the Python layer of .max and .sum: a third of their time on a small batch
+    shifted = logits - np.maximum.reduce(logits.real, axis=1, keepdims=True)
+    picked = np.add.reduce(amount * shifted[where], axis=None)
+    exponentials = np.exp(shifted, out=shifted)
+    totals = np.add.reduce(exponentials, axis=1, keepdims=True)
+    loss = np.add.reduce(row_amount * np.log(totals), axis=None) - picked
+    return loss.item(), (exponentials, totals, where, amount, row_amount)
+
+
+def cross_entropy_backward(dloss, cache):
+    """dlogits = dloss (softmax(logits) - q) / N, each term times its weight."""
+    exponentials, totals, where, amount, row_amount = cache
+    dloss = float(dloss)
+    dlogits = exponentials * (dloss * row_amount / totals)
+    dlogits[where] -= dloss * amount
+    return (dlogits,)
+
+
+def probability_cross_entropy_forward(probabilities, targets, sample_weight=None):
+    """Mean of -Σ_c q_c log p_c over the rows of probabilities (N, C): for outputs that went through a softmax already.
+
+    targets: integer labels (N,) or probabilities (N, C). p is kept at or above the smallest normal number of its dtype.
+    """
+    name = "probability_cross_entropy"
+    targets = _class_targets(name, probabilities, targets)
+    if not probabilities.real.min() >= 0:
+        lowest = probabilities.real.min()
+        raise ValueError(f"{name}: probabilities must not be negative, got {lowest}: for logits use cross_entropy")
+    where, amount, _ = _term_weights(name, probabilities, targets, None, 0.0, sample_weight)
+    smallest = np.finfo(probabilities.dtype).tiny
+    picked = probabilities[where]
+    picked = np.where(picked.real > smallest, picked, smallest)
+    loss = -(amount * np.log(picked)).sum()
+    return loss.item(), (probabilities, where, amount, picked)
+
+
+def probability_cross_entropy_backward(dloss, cache):
+    """dp = -dloss q / (N p), and exactly 0 where q is 0."""
+    probabilities, where, amount, picked = cache
+    dprobabilities = np.zeros_like(probabilities)
+    dprobabilities[where] = -float(dloss) * amount / picked
+    return (dprobabilities,)
+
+
+def binary_cross_entropy_forward(logits, targets, sample_weight=None):
+    """Mean over all elements of max(z, 0) - z t + log(1 + exp(-|z|)) for logits z and targets t in [0, 1].
+
+    That is -t log σ(z) - (1 - t) log(1 - σ(z)), rewritten so that nothing overflows. Targets (N,) fit logits (N, 1).
+    """
+    name = "binary_cross_entropy"
+    targets = _fit_targets(name, logits, targets)
+    lowest, highest = targets.min(), targets.max()
+    if not (lowest >= 0 and highest <= 1):
+        raise ValueError(f"{name}: targets must lie between 0 and 1, got {lowest:g} to {highest:g}")
+    weight = _element_weights(name, logits, sample_weight)
+    losses = positive_part(logits) - logits * targets + np.log1p(np.exp(-magnitude(logits)))
+    return (weight * losses).sum().item(), (logits, targets, weight)
+
+
+def binary_cross_entropy_backward(dloss, cache):
+    """dlogits = dloss (σ(logits) - targets) / number of elements."""
+    logits, targets, weight = cache
+    return ((logistic(logits) - targets) * (float(dloss) * weight),)
+
+
+def mean_squared_error_forward(outputs, targets, sample_weight=None):
+    """Mean over all elements of (outputs - targets)², without a ½. Targets (N,) fit outputs (N, 1)."""
+    difference = outputs - _fit_targets("mean_squared_error", outputs, targets)
+    weight = _element_weights("mean_squared_error", outputs, sample_weight)
+    return (weight * (difference * difference)).sum().item(), (difference, weight)
+
+
+def mean_squared_error_backward(dloss, cache):
+    """doutputs = dloss 2 (outputs - targets) / number of elements."""
+    difference, weight = cache
+    return (difference * (2 * float(dloss) * weight),)
+
+
+def mean_absolute_error_forward(outputs, targets, sample_weight=None):
+    """Mean over all elements of |outputs - targets|. Targets (N,) fit outputs (N, 1)."""
+    difference = outputs - _fit_targets("mean_absolute_error", outputs, targets)
+    weight = _element_weights("mean_absolute_error", outputs, sample_weight)
+    return (weight * magnitude(difference)).sum().item(), (difference, weight)
+
+
+def mean_absolute_error_backward(dloss, cache):
+    """doutputs = dloss sign(outputs - targets) / number of elements: 0 where they are equal."""
+    difference, weight = cache
+    return (np.sign(difference.real) * (float(dloss) * weight),)
+
+
+def huber_forward(outputs, targets, delta=1.0, sample_weight=None):
+    """Mean over all elements of ½ d² where |d| ≤ delta, else delta (|d| - ½ delta), for d = outputs - targets."""
+    if not delta > 0:
+        raise ValueError(f"huber: delta must be greater than 0, got {delta}")
+    difference = outputs - _fit_targets("huber", outputs, targets)
+    weight = _element_weights("huber", outputs, sample_weight)
+    size = magnitude(difference)
+    losses = np.where(size.real <= delta, 0.5 * (difference * difference), delta * (size - 0.5 * delta))
+    return (weight * losses).sum().item(), (difference, delta, weight)
+
+
+def huber_backward(dloss, cache):
+    """doutputs = dloss d / number of elements, d cut off at -delta and delta."""
+    difference, delta, weight = cache
+    return (difference.real.clip(-delta, delta) * (float(dloss) * weight),)
+
+
+def hinge_forward(scores, targets, sample_weight=None):
+    """Mean over the rows of Σ_{j≠y} max(0, s_j - s_y + 1), the multiclass hinge of Weston & Watkins 1999.
+
+    scores (N, C), targets integer labels (N,).
+    """
+    targets = _class_targets("hinge", scores, targets, labels_only=True)
+    weight = _row_weights("hinge", scores, sample_weight)
+    label = np.arange(len(targets)), targets
+    margins = positive_part(scores - scores[label][:, None] + 1)
+    margins[label] = 0
+    return (weight * margins.sum(axis=1)).sum().item(), (margins, label, weight)
+
+
+def hinge_backward(dloss, cache):
+    """dscores_j = dloss / N for each j ≠ y with a positive margin; dscores_y = minus their sum."""
+    margins, label, weight = cache
+    dscores = (margins.real > 0).astype(margins.dtype)
+    dscores[label] = -dscores.sum(axis=1)
+    return (dscores * (float(dloss) * _as_column(weight)),)
+
+
+def _class_targets(loss, outputs, targets, labels_only=False):
+    """Check integer labels (N,), or probabilities (N, C) in the dtype of outputs, against outputs (N, C)."""
+    targets = np.asarray(targets)
+    if outputs.ndim != 2 or not len(outputs):
+        raise ValueError(f"{loss}: outputs must be (examples, classes) with at least one example, got {outputs.shape}")
+    if targets.shape == outputs.shape and not labels_only:
+        return targets.astype(outputs.real.dtype, copy=False)
+    if targets.ndim != 1 or len(targets) != len(outputs):
+        expected = f"({len(outputs)},)" if labels_only else f"({len(outputs)},) or probabilities {outputs.shape}"
+        raise ValueError(f"{loss}: outputs {outputs.shape} need labels {expected}, got targets {targets.shape}")
+    if targets.dtype.kind not in "iu":
+        raise TypeError(f"{loss}: labels must be integers, got {targets.dtype} {targets[:3]}: use y.astype(int)")
+    num_classes = outputs.shape[1]
+    if np.minimum.reduce(targets) < 0 or np.maximum.reduce(targets) >= num_classes:
+        row = np.flatnonzero((targets < 0) | (targets >= num_classes))[0]
+        raise ValueError(
+            f"{loss}: labels must be 0 to {num_classes - 1} for {num_classes} outputs, got {targets[row]} in row {row}"
+        )
+    return targets
+
+
+def _fit_targets(loss, outputs, targets):
+    """Bring targets to the shape and dtype of outputs; only (N,) to (N, 1) may be reshaped."""
+    targets = np.asarray(targets, dtype=outputs.real.dtype)
+    if targets.shape != outputs.shape:
+        if outputs.shape != (*targets.shape, 1) or targets.ndim != 1:
+            raise ValueError(
+                f"{loss}: targets {targets.shape} do not fit outputs {outputs.shape}: "
+                "the shapes must be equal (only targets (N,) also fit outputs (N, 1))"
+            )
+        targets = targets[:, None]
+    if not targets.size:
+        raise ValueError(f"{loss}: outputs {outputs.shape} hold no example: pass at least one")
+    return targets
+
+
+def _row_weights(loss, outputs, sample_weight, example_weight=None):
+    """What each example counts for in the mean: 1 / N, or s / Σ s e (N,) for sample weights s, example weights e."""
+    if sample_weight is None and example_weight is None:
+        return 1 / len(outputs)
+    if sample_weight is None:
+        sample_weight = np.ones_like(example_weight)
+    else:
+        sample_weight = _weights(loss, "sample_weight", sample_weight, outputs, axis=0)
+    total = (sample_weight if example_weight is None else sample_weight * example_weight).sum()
+    if not total > 0:
+        raise ValueError(f"{loss}: the weights of this batch sum to {total}: at least one must be greater than 0")
+    return sample_weight / total
+
+
+def _weights(loss, name, weights, outputs, axis):
+    """Check that weights are (size of axis,) and not negative, in the dtype of outputs."""
+    weights = np.asarray(weights, dtype=outputs.real.dtype)
+    if weights.shape != outputs.shape[axis : axis + 1]:
+        raise ValueError(f"{loss}: {name} must be ({outputs.shape[axis]},), got {weights.shape}")
+    if not weights.min() >= 0:
+        raise ValueError(f"{loss}: {name} must not be negative, got {weights.min()}")
+    return weights
+
+
+def _element_weights(loss, outputs, sample_weight):
+    """What each element counts for in the mean over all: 1 / size, or row weight / elements per row (N, 1, ...)."""
+    weight = _row_weights(loss, outputs, sample_weight)
+    elements_per_row = outputs.size // len(outputs)
+    if sample_weight is None:
+        return weight / elements_per_row
+    return weight.reshape(-1, *[1] * (outputs.ndim - 1)) / elements_per_row
+
+
+def _as_column(weight):
+    """Row weights (N,) as (N, 1), to go with (N, C); the one number 1 / N as it is."""
+    return weight if isinstance(weight, float) else weight[:, None]
+
+
+def _term_weights(loss, outputs, targets, class_weight, label_smoothing, sample_weight):
+    """Write a cross-entropy as -Σ amount · log p[where]; return where, amount and the sums of amount by row."""
+    if not 0 <= label_smoothing < 1:
+        raise ValueError(f"{loss}: label_smoothing must be in [0, 1), got {label_smoothing}")
+    is_label = targets.ndim == 1
+    example_weight = None
+    if class_weight is not None:
+        class_weight = _weights(loss, "class_weight", class_weight, outputs, axis=1)
+        example_weight = class_weight[targets] if is_label else None
+    row_weight = _row_weights(loss, outputs, sample_weight, example_weight)
+    if is_label:
+        label = np.arange(len(targets)), targets
+        if not label_smoothing:
+            amount = row_weight if example_weight is None else row_weight * example_weight
+            return label, amount, _as_column(amount)
+        targets = np.zeros(outputs.shape, outputs.real.dtype)
+        targets[label] = 1
+    if label_smoothing:
+        targets = (1 - label_smoothing) * targets + label_smoothing / outputs.shape[1]
+    amount = targets * _as_column(row_weight)
+    if class_weight is not None:
+        amount = amount * class_weight
+    return ..., amount, amount.sum(axis=1, keepdims=True)
