@@ -28,6 +28,14 @@ from .activations import (
     tanh_backward,
     tanh_forward,
 )
+from .convolution import (
+    conv2d_backward,
+    conv2d_forward,
+)
+from .dropout import (
+    dropout_backward,
+    dropout_forward,
+)
 from .linear import (
     flatten_backward,
     flatten_forward,
@@ -50,9 +58,23 @@ from .losses import (
     probability_cross_entropy_backward,
     probability_cross_entropy_forward,
 )
+from .normalization import (
+    batch_norm_backward,
+    batch_norm_forward,
+    layer_norm_backward,
+    layer_norm_forward,
+)
 from .penalties import (
     l1_penalty_backward,
     l1_penalty_forward,
     l2_penalty_backward,
     l2_penalty_forward,
+)
+from .pooling import (
+    avg_pool2d_backward,
+    avg_pool2d_forward,
+    global_avg_pool2d_backward,
+    global_avg_pool2d_forward,
+    max_pool2d_backward,
+    max_pool2d_forward,
 )

@@ -52,8 +52,12 @@ def check_weight(x_shape, weight_shape, groups):
     check_images("conv2d", x_shape)
     if len(weight_shape) != 4:
         raise ValueError(f"conv2d: weight must be (kh, kw, C / groups, out), but has shape {tuple(weight_shape)}")
-    if groups < 1 or x_shape[3] % groups or weight_shape[3] % groups:
-        raise ValueError(f"conv2d: groups={groups} must divide the {x_shape[3]} input channels "
-                         f"and the {weight_shape[3]} filters")
+    check_groups("conv2d", x_shape[3], weight_shape[3], groups)
     check_channels("conv2d", x_shape, weight_shape[2] * groups)
 
+
+
+def check_groups(name, channels, filters, groups):
+    if not isinstance(groups, (int, np.integer)) or groups < 1 or channels % groups or filters % groups:
+        raise ValueError(f"{name}: groups={groups!r} must divide the {channels} input channels "
+                         f"and the {filters} filters")

@@ -1,0 +1,24 @@
+"""Dropout as a layer."""
+
+from .. import functional as F
+from ..functional.dropout import check_rate
+from .base import Layer
+
+
+class Dropout(Layer):
+    """In training each number is dropped with probability rate the rest divided by 1 - rate; else y = x."""
+
+    def __init__(self, rate=0.5, name=None):
+        super().__init__(name)
+        check_rate(rate)
+        self.rate = rate
+
+    def infer_output_shape(self, input_shape):
+        return input_shape
+
+    def compute(self, x, training):
+        return F.dropout_forward(x, self.rate, self.rng, training)
+
+    def differentiate(self, dy, cache):
+        (dx,) = F.dropout_backward(dy, cache)
+        return dx, {}

@@ -1,0 +1,82 @@
+"""Normalisation as layers: by the batch, by the example, or by constants of the data set."""
+
+import numpy as np
+
+from .. import functional as F
+from .base import Layer
+
+
+class BatchNorm(Layer):
+    """Each feature or channel (the last axis) gets mean beta and standard deviation gamma over the batch.
+
+    At inference the running averages of training serve instead: running = (1 - momentum) running + momentum batch.
+    """
+
+    def __init__(self, momentum=0.1, epsilon=1e-5, name=None):
+        super().__init__(name)
+        self.momentum, self.epsilon = momentum, epsilon
+
+    def create_parameters(self, input_shape, rng):
+        return {"gamma": np.ones(input_shape[-1]), "beta": np.zeros(input_shape[-1])}
+
+    def create_state(self, input_shape):
+        return {"running_mean": np.zeros(input_shape[-1]), "running_var": np.ones(input_shape[-1])}
+
+    def infer_output_shape(self, input_shape):
+        return input_shape
+
+    def compute(self, x, training):
+        if training and x.size < 2 * x.shape[-1]:
+            raise ValueError(f"{self.label} cannot train on one example, x {x.shape}: it has no variance; "
+                             "use batches of two or more (drop or merge the last small batch)")
+        return F.batch_norm_forward(x, self.parameters["gamma"], self.parameters["beta"], **self.state,
+                                    training=training, momentum=self.momentum, epsilon=self.epsilon)
+
+    def differentiate(self, dy, cache):
+        dx, dgamma, dbeta = F.batch_norm_backward(dy, cache)
+        return dx, {"gamma": dgamma, "beta": dbeta}
+
+
+class LayerNorm(Layer):
+    """Each example's features (the last axis) get mean beta and standard deviation gamma."""
+
+    def __init__(self, epsilon=1e-5, name=None):
+        super().__init__(name)
+        self.epsilon = epsilon
+
+    def create_parameters(self, input_shape, rng):
+        return {"gamma": np.ones(input_shape[-1]), "beta": np.zeros(input_shape[-1])}
+
+    def infer_output_shape(self, input_shape):
+        return input_shape
+
+    def compute(self, x, training):
+        return F.layer_norm_forward(x, self.parameters["gamma"], self.parameters["beta"], self.epsilon)
+
+    def differentiate(self, dy, cache):
+        dx, dgamma, dbeta = F.layer_norm_backward(dy, cache)
+        return dx, {"gamma": dgamma, "beta": dbeta}
+
+
+class Normalize(Layer):
+    """y = (x - mean) / std with given constants: numbers, or one per feature or channel. Nothing is trained."""
+
+    def __init__(self, mean, std, name=None):
+        super().__init__(name)
+        if not np.all(np.asarray(std) > 0):
+            raise ValueError(f"Normalize divides by std, which must be above 0; got {std!r}")
+        self.mean, self.std = mean, std
+
+    def infer_output_shape(self, input_shape):
+        shape = np.broadcast_shapes(np.shape(self.mean), np.shape(self.std), input_shape[-1:])
+        if shape != input_shape[-1:]:
+            raise ValueError(f"{self.label}: mean and std must be numbers or have {input_shape[-1]} entries, "
+                             f"one per feature; got {np.shape(self.mean)} and {np.shape(self.std)}")
+        return input_shape
+
+    def compute(self, x, training):
+        scale = np.asarray(1 / np.asarray(self.std), self.dtype)
+        return (x - np.asarray(self.mean, self.dtype)) * scale, scale
+
+    def differentiate(self, dy, cache):
+        return dy * cache, {}
