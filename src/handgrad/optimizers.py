@@ -1,0 +1,313 @@
+"""Optimizers: rules that turn gradients into new parameters, in place, one array operation after another.
+
+    >>> optimizer = SGD(learning_rate=0.5)
+    >>> weight = np.array([1.0, 2.0])
+    >>> optimizer.update([weight], [np.array([1.0, -1.0])])
+    >>> weight
+    array([0.5, 2.5])
+
+An optimizer sees a list of parameter arrays and a list of gradient arrays in the same order; it knows no layers.
+Rules and defaults are PyTorch's (https://pytorch.org/docs/stable/optim.html). In the formulas p is a parameter,
+g its gradient, t the number of the step, 1 for the first.
+"""
+
+import functools
+import math
+import operator
+
+import numpy as np
+
+from .naming import build, check_number, constructor_arguments
+
+# Larger arrays are updated in pieces of this many floats, so that parameter, gradient and state stay in the cache
+# while a dozen operations pass over them.
+BLOCK = 32_768
+SHAPE = operator.attrgetter("shape")
+
+
+class Optimizer:
+    """A rule for p; subclasses write `step` and name their state arrays in `slots`.
+
+    weight_decay adds weight_decay p to g (L2 regularisation; AdamW's differs). clipping is an object called with the
+    list of gradients before every update. `learning_rate` may be changed between updates.
+    """
+
+    slots = ()
+
+    def __init__(self, learning_rate, weight_decay=0.0, clipping=None):
+        self.learning_rate = self.number("learning_rate", learning_rate, above=0)
+        self.weight_decay = self.number("weight_decay", weight_decay, minimum=0)
+        self.clipping = None if clipping is None else build("clipping", clipping, CLIPPINGS)
+        self.num_steps = 0
+        self.arrays = {}  # the state: {"velocity.0": array} for slot "velocity" and parameter 0
+        self.rows = None  # per parameter its scratch array and its state arrays, made by the first update
+
+    def number(self, name, value, **limits):
+        return check_number(type(self).__name__, name, value, **limits)
+
+    def __repr__(self):
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in constructor_arguments(self).items())})"
+
+    def update(self, parameters, gradients):
+        """Move the parameters one step, in place; the gradients may be overwritten.
+
+        ValueError when parameters, gradients and the state of earlier updates differ in number or shape.
+        """
+        if self.rows is None:
+            self.start(parameters)
+        if not list(map(SHAPE, parameters)) == list(map(SHAPE, gradients)) == self.shapes:
+            raise ValueError(f"parameters of shapes {[p.shape for p in parameters]} and gradients of shapes "
+                             f"{[g.shape for g in gradients]} do not match each other, or the shapes of the first "
+                             f"update, {self.shapes}")
+        if self.clipping is not None:
+            self.clipping(gradients)
+        self.num_steps += 1
+        for parameter, gradient, row in zip(parameters, gradients, self.rows, strict=True):
+            if parameter.size <= BLOCK:
+                self.step(parameter, gradient, *row)
+            else:
+                for block in blocks(parameter, gradient, *row):
+                    self.step(*block)
+
+    def step(self, p, g, scratch, *arrays):
+        """Update p and its state arrays, one per slot, in place; g and scratch may be overwritten."""
+        raise NotImplementedError(f"{type(self).__name__} must define step(p, g, scratch, *arrays)")
+
+    def decay(self, p, g, scratch):
+        """g <- g + weight_decay p."""
+        if self.weight_decay:
+            np.multiply(p, scalar(self.weight_decay, p.dtype), scratch)
+            g += scratch
+
+    def start(self, parameters):
+        """Create the state arrays, all zero, or check those that were loaded; lay out the rows."""
+        for i, p in enumerate(parameters):
+            if p.dtype.kind != "f" or not p.flags.c_contiguous:
+                raise ValueError(f"parameter {i} must be a C-contiguous array of floats, got {p.dtype} {p.shape}"
+                                 f"{'' if p.flags.c_contiguous else ', not contiguous'}; see np.ascontiguousarray")
+        fresh = {f"{slot}.{i}": np.zeros_like(p) for i, p in enumerate(parameters) for slot in self.slots}
+        self.arrays = self.arrays or fresh
+        check_same(self.arrays, fresh)
+        self.shapes = [p.shape for p in parameters]
+        scratch = [np.empty_like(p) if p.size <= BLOCK else np.empty(BLOCK, p.dtype) for p in parameters]
+        self.rows = [(s, *(self.arrays[f"{slot}.{i}"] for slot in self.slots)) for i, s in enumerate(scratch)]
+
+    def state(self):
+        """What load_state needs to go on exactly from here: {'learning_rate': 0.1, 'num_steps': 3, 'velocity.0': a}."""
+        arrays = {name: array.copy() for name, array in self.arrays.items()}
+        return {"learning_rate": float(self.learning_rate), "num_steps": self.num_steps, **arrays}
+
+    def load_state(self, state):
+        """Go on from what `state` returned; ValueError, and nothing changed, when it is not this optimizer's."""
+        arrays = {name: np.array(value) for name, value in state.items() if "." in name}
+        num_arrays = len(arrays) // max(1, len(self.slots))
+        wanted = {"learning_rate", "num_steps", *(f"{slot}.{i}" for slot in self.slots for i in range(num_arrays))}
+        if set(state) != wanted:
+            raise ValueError(f"the state does not fit {type(self).__name__}, which keeps {', '.join(sorted(wanted))}; "
+                             f"got {', '.join(sorted(state))}")
+        if self.rows is not None and arrays:
+            check_same(arrays, self.arrays)
+        self.learning_rate, self.num_steps = float(state["learning_rate"]), int(state["num_steps"])
+        self.arrays, self.rows = arrays, None
+
+
+@functools.lru_cache(maxsize=64)
+def scalar(value, dtype):
+    """value as an array without axes: NumPy takes it up faster than a Python number, which counts in small networks."""
+    return np.array(value, dtype)
+
+
+def check_same(arrays, expected):
+    """Raise a ValueError unless the arrays have the names, dtypes and shapes of those expected."""
+    found, wanted = ({name: f"{a.dtype} {a.shape}" for name, a in table.items()} for table in (arrays, expected))
+    if found != wanted:
+        raise ValueError(f"the optimizer's state is for other parameters: it holds {found}, these need {wanted}")
+
+
+def blocks(parameter, gradient, scratch, *arrays):
+    """Flat pieces of all arrays, BLOCK floats each; scratch, that long itself, is used again for every piece."""
+    if not parameter.flags.c_contiguous:
+        raise ValueError(f"a parameter of shape {parameter.shape} is not C-contiguous; see np.ascontiguousarray")
+    p, g, *arrays = (array.reshape(-1) for array in (parameter, gradient, *arrays))
+    for start in range(0, p.size, BLOCK):
+        piece = slice(start, start + BLOCK)
+        yield p[piece], g[piece], scratch[:p.size - start], *(array[piece] for array in arrays)
+
+
+class SGD(Optimizer):
+    """p <- p - learning_rate v with v <- momentum v + g; with Nesterov's momentum g + momentum v in v's place.
+
+    Polyak (1964); Sutskever et al. (2013), in the form where the learning rate stays outside v.
+    """
+
+    def __init__(self, learning_rate=0.01, momentum=0.0, nesterov=False, weight_decay=0.0, clipping=None):
+        super().__init__(learning_rate, weight_decay, clipping)
+        self.momentum = self.number("momentum", momentum, minimum=0, below=1)
+        self.nesterov = bool(nesterov)
+        if self.nesterov and not self.momentum:
+            raise ValueError("SGD: nesterov=True needs momentum > 0, got momentum=0.0")
+        self.slots = ("velocity",) if self.momentum else ()
+
+    def step(self, p, g, scratch, velocity=None):
+        learning_rate = scalar(self.learning_rate, p.dtype)
+        self.decay(p, g, scratch)
+        if velocity is None:
+            g *= learning_rate
+        else:
+            velocity *= scalar(self.momentum, p.dtype)
+            velocity += g
+            if self.nesterov:  # g + momentum v, its two terms one after the other
+                g *= learning_rate
+                p -= g
+                np.multiply(velocity, scalar(self.momentum * self.learning_rate, p.dtype), g)
+            else:
+                np.multiply(velocity, learning_rate, g)
+        p -= g
+
+
+class Adam(Optimizer):
+    """p <- p - learning_rate m̂ / (√v̂ + epsilon), the hats for m / (1 - beta1ᵗ) and v / (1 - beta2ᵗ), where
+    m <- beta1 m + (1 - beta1) g and v <- beta2 v + (1 - beta2) g². Kingma & Ba (2015).
+
+    The state holds the sums Σ beta1ᵏ g and Σ beta2ᵏ g², that is m / (1 - beta1) and v / (1 - beta2): two passes over
+    the arrays fewer. The factors go into the step length and, as √v̂ = scale √Σ, into epsilon / scale.
+    """
+
+    slots = ("gradient_sum", "square_sum")
+
+    def __init__(self, learning_rate=0.001, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0, clipping=None):
+        super().__init__(learning_rate, weight_decay, clipping)
+        self.beta1 = self.number("beta1", beta1, minimum=0, below=1)
+        self.beta2 = self.number("beta2", beta2, minimum=0, below=1)
+        self.epsilon = self.number("epsilon", epsilon, above=0)
+
+    def step(self, p, g, scratch, gradient_sum, square_sum):
+        self.decay(p, g, scratch)
+        scale = math.sqrt((1 - self.beta2) / (1 - self.beta2**self.num_steps))
+        length = float(self.learning_rate) * (1 - self.beta1) / (1 - self.beta1**self.num_steps) / scale
+        gradient_sum *= self.beta1
+        gradient_sum += g
+        g *= g
+        square_sum *= self.beta2
+        square_sum += g
+        np.sqrt(square_sum, g)
+        g += self.epsilon / scale
+        np.divide(gradient_sum, g, g)
+        g *= length
+        p -= g
+
+
+class AdamW(Adam):
+    """Adam after p <- (1 - learning_rate weight_decay) p, a decay that v does not rescale. Loshchilov & Hutter
+    (2019)."""
+
+    def __init__(self, learning_rate=0.001, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.01, clipping=None):
+        super().__init__(learning_rate, beta1, beta2, epsilon, weight_decay, clipping)
+
+    def decay(self, p, g, scratch):
+        """p <- (1 - learning_rate weight_decay) p; the gradient stays as it is."""
+        p *= 1 - float(self.learning_rate) * self.weight_decay
+
+
+class RMSprop(Optimizer):
+    """p <- p - learning_rate g / (√v + epsilon), v <- decay_rate v + (1 - decay_rate) g². Hinton (2012, lecture 6e).
+
+    The state holds v / (1 - decay_rate), as Adam's.
+    """
+
+    slots = ("square_sum",)
+
+    def __init__(self, learning_rate=0.01, decay_rate=0.99, epsilon=1e-8, weight_decay=0.0, clipping=None):
+        super().__init__(learning_rate, weight_decay, clipping)
+        self.decay_rate = self.number("decay_rate", decay_rate, minimum=0, below=1)
+        self.epsilon = self.number("epsilon", epsilon, above=0)
+
+    def step(self, p, g, scratch, square_sum):
+        self.decay(p, g, scratch)
+        square_sum *= self.decay_rate
+        scale = math.sqrt(1 - self.decay_rate)
+        scaled_step(p, g, scratch, square_sum, float(self.learning_rate) / scale, self.epsilon / scale)
+
+
+class Adagrad(Optimizer):
+    """p <- p - learning_rate g / (√s + epsilon), s <- s + g². Duchi, Hazan & Singer (2011)."""
+
+    slots = ("square_sum",)
+
+    def __init__(self, learning_rate=0.01, epsilon=1e-10, weight_decay=0.0, clipping=None):
+        super().__init__(learning_rate, weight_decay, clipping)
+        self.epsilon = self.number("epsilon", epsilon, above=0)
+
+    def step(self, p, g, scratch, square_sum):
+        self.decay(p, g, scratch)
+        scaled_step(p, g, scratch, square_sum, float(self.learning_rate), self.epsilon)
+
+
+def scaled_step(p, g, scratch, square_sum, length, epsilon):
+    """s <- s + g², then p <- p - length g / (√s + epsilon)."""
+    np.multiply(g, g, scratch)
+    square_sum += scratch
+    np.sqrt(square_sum, scratch)
+    scratch += epsilon
+    g /= scratch
+    g *= length
+    p -= g
+
+
+class Clipping:
+    """Something done to the gradients, in place, before an update, so that none is longer than the limit."""
+
+    per_parameter = False  # True: needs one array per parameter, not all parameters in one flat vector
+
+    def __init__(self, limit):
+        self.limit = check_number(type(self).__name__, "limit", limit, above=0)
+
+    def __repr__(self):
+        return f"{type(self).__name__}(limit={self.limit!r})"
+
+
+class ClipGlobalNorm(Clipping):
+    """g <- g limit / ‖all gradients‖ where that norm is above the limit. Pascanu, Mikolov & Bengio (2013)."""
+
+    def __call__(self, gradients):
+        shorten(gradients, self.limit)
+
+
+class ClipParameterNorm(Clipping):
+    """g <- g limit / ‖g‖ for every parameter on its own whose gradient's norm is above the limit."""
+
+    per_parameter = True
+
+    def __call__(self, gradients):
+        for gradient in gradients:
+            shorten([gradient], self.limit)
+
+
+class ClipValue(Clipping):
+    """g <- min(max(g, -limit), limit), element by element."""
+
+    def __call__(self, gradients):
+        for gradient in gradients:
+            np.clip(gradient, -self.limit, self.limit, out=gradient)
+
+
+def shorten(arrays, limit):
+    """Scale all arrays by the same factor so that their common norm is at most limit; inf and NaN stay."""
+    norm = math.sqrt(sum(float(np.vdot(a, a)) for a in arrays))
+    if norm == math.inf:  # float32 squares overflow long before the gradients do
+        norm = math.sqrt(sum(float(np.vdot(a, a)) for a in (a.astype(np.float64) for a in arrays)))
+    if limit < norm < math.inf:
+        for array in arrays:
+            array *= limit / norm
+
+
+CLIPPINGS = {"global_norm": ClipGlobalNorm, "parameter_norm": ClipParameterNorm, "value": ClipValue}
+OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": AdamW, "rmsprop": RMSprop, "adagrad": Adagrad}
+
+
+def get(spec):
+    """The optimizer meant by 'adam', {'name': 'sgd', 'momentum': 0.9} or an Optimizer."""
+    optimizer = build("optimizer", spec, OPTIMIZERS)
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer must be a name, a table or an Optimizer, got {type(spec).__name__}")
+    return optimizer
