@@ -1,0 +1,251 @@
+"""The table of all pairs: example inputs, the cases to try and the PyTorch counterpart of each.
+
+A new pair needs one row in PAIRS; the tests in tests/functional/test_pairs.py then run over it. A row:
+
+    Pair("relu", draw_kinked, lambda x: tf.relu(x), kinked=True)
+
+name: x of x_forward and x_backward. make(rng, n=..., c=...) draws the array arguments in float64, away from kinks; its
+keyword arguments are sizes, which the shape tests vary from 1 to 4. torch: the same function of tensors and of the
+case's keywords. num_gradients: how many arrays, counted from the first, get a gradient. cases: keyword arguments to
+try; a function among their values is called with the arrays each time (a fresh rng, a weight per row).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from handgrad import functional as F
+
+try:
+    import torch
+    import torch.nn.functional as tf
+except ImportError:
+    torch = tf = None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One row of the table."""
+
+    name: str
+    make: Callable
+    torch: Callable | None = None
+    cases: tuple = ({},)
+    num_gradients: int = 1
+    analytic: bool = True  # may be differentiated by complex step
+    kinked: bool = False  # has points without a derivative; make stays away from them
+    extreme: Callable | None = None  # (rng, arrays) -> arrays of great size; None: the first array takes ±1e4
+    tolerance: float = 1e-7  # of the numeric check
+
+    @property
+    def forward(self):
+        return getattr(F, f"{self.name}_forward")
+
+    @property
+    def backward(self):
+        return getattr(F, f"{self.name}_backward")
+
+
+def keywords(case, arrays):
+    """The keyword arguments of a case, made afresh for these arrays."""
+    return {key: value(*arrays) if callable(value) else value for key, value in case.items()}
+
+
+def away_from(kinks, rng, shape, gap=0.05):
+    """Normal numbers, each at least gap away from every kink."""
+    x = rng.standard_normal(shape)
+    while (close := np.min([abs(x - kink) for kink in kinks], axis=0) < gap).any():
+        x[close] = rng.standard_normal(close.sum())
+    return x
+
+
+# Inputs: the keyword arguments are sizes.
+
+
+def draw(rng, n=3, k=2, c=4):
+    return (rng.standard_normal((n, k, c)),)
+
+
+def draw_kinked(rng, n=3, k=2, c=4):
+    return (away_from([0], rng, (n, k, c)),)
+
+
+def draw_linear(rng, n=3, features=4, out=2):
+    return rng.standard_normal((n, features)), rng.standard_normal((features, out)), rng.standard_normal(out)
+
+
+def draw_labels(rng, n=4, c=3):
+    return rng.standard_normal((n, c)), rng.integers(0, c, n)
+
+
+def draw_distributions(rng, n=4, c=3):
+    return rng.standard_normal((n, c)), rng.dirichlet(np.ones(c), n)
+
+
+def draw_probabilities_and_labels(rng, n=4, c=3):
+    return rng.dirichlet(np.full(c, 5.0), n), rng.integers(0, c, n)
+
+
+def draw_probabilities_and_distributions(rng, n=4, c=3):
+    return rng.dirichlet(np.full(c, 5.0), n), rng.dirichlet(np.ones(c), n)
+
+
+def certain_probabilities(rng, arrays):
+    probabilities, targets = arrays
+    return np.eye(probabilities.shape[1])[rng.integers(0, probabilities.shape[1], len(targets))], targets
+
+
+def draw_yes_or_no(rng, n=4, c=2):
+    return away_from([0], rng, (n, c)), rng.integers(0, 2, (n, c))
+
+
+def draw_yes_or_no_row(rng, n=4):
+    return away_from([0], rng, (n, 1)), rng.random(n)
+
+
+def draw_regression(rng, n=4, c=2):
+    """Differences away from 0 and from huber's ±delta."""
+    targets = rng.standard_normal((n, c))
+    return targets + away_from([-1, -0.5, 0, 0.5, 1], rng, (n, c)), targets
+
+
+def draw_regression_row(rng, n=4):
+    outputs, targets = draw_regression(rng, n, 1)
+    return outputs, targets[:, 0]
+
+
+def draw_hinge(rng, n=4, c=3):
+    """Margins away from 0."""
+    scores, targets = draw_labels(rng, n, c)
+    others = rng.permuted(away_from([-1], rng, (n, c)), axis=1)
+    scores = scores[np.arange(n), targets][:, None] + others
+    scores[np.arange(n), targets] -= others[np.arange(n), targets]
+    return scores, targets
+
+
+def row_weights(outputs, *_):
+    return np.linspace(0.5, 2, len(outputs))
+
+
+def class_weights(outputs, *_):
+    return np.linspace(2, 0.5, outputs.shape[1])
+
+
+# PyTorch counterparts that are more than one call.
+
+
+def torch_mean(losses, sample_weight=None):
+    """The mean over all elements, or over the rows weighted by sample_weight."""
+    if sample_weight is None:
+        return losses.mean()
+    return (sample_weight * losses.reshape(len(losses), -1).mean(dim=1)).sum() / sample_weight.sum()
+
+
+def torch_cross_entropy(logits, targets, class_weight=None, label_smoothing=0.0, sample_weight=None):
+    options = {"weight": class_weight, "label_smoothing": label_smoothing}
+    if sample_weight is None:
+        return tf.cross_entropy(logits, targets, **options)
+    counts = sample_weight
+    if class_weight is not None and targets.ndim == 1:
+        counts = sample_weight * class_weight[targets]
+    return (sample_weight * tf.cross_entropy(logits, targets, reduction="none", **options)).sum() / counts.sum()
+
+
+def torch_probability_cross_entropy(probabilities, targets, sample_weight=None):
+    if targets.ndim == 1:
+        targets = tf.one_hot(targets, probabilities.shape[1])
+    return torch_mean(-torch.xlogy(targets, probabilities).sum(dim=1), sample_weight)
+
+
+def torch_hinge(scores, targets, sample_weight=None):
+    return torch_mean(tf.multi_margin_loss(scores, targets, reduction="none") * scores.shape[1], sample_weight)
+
+
+def torch_elementwise(loss):
+    """A PyTorch loss by elements, with targets (N,) put beside outputs (N, 1) and the mean taken as ours."""
+
+    def mean_loss(outputs, targets, sample_weight=None, **options):
+        losses = getattr(tf, loss)(outputs, targets.reshape(outputs.shape).double(), reduction="none", **options)
+        return torch_mean(losses, sample_weight)
+
+    return mean_loss
+
+
+WEIGHTED = ({}, {"sample_weight": row_weights})
+CROSS_ENTROPY = (
+    *WEIGHTED,
+    {"class_weight": class_weights},
+    {"label_smoothing": 0.1},
+    {"class_weight": class_weights, "label_smoothing": 0.2, "sample_weight": row_weights},
+)
+HUBER = (*WEIGHTED, {"delta": 0.5})
+
+PAIRS = [
+    Pair("identity", draw, lambda x: x),
+    Pair("relu", draw_kinked, lambda x: tf.relu(x), kinked=True),
+    Pair(
+        "leaky_relu",
+        draw_kinked,
+        lambda x, alpha=0.01: tf.leaky_relu(x, alpha),
+        cases=({}, {"alpha": 0.3}),
+        kinked=True,
+    ),
+    Pair("elu", draw_kinked, lambda x, alpha=1.0: tf.elu(x, alpha), cases=({}, {"alpha": 0.5}), kinked=True),
+    Pair("sigmoid", draw, lambda x: torch.sigmoid(x)),
+    Pair("tanh", draw, lambda x: torch.tanh(x)),
+    Pair("arctan", draw, lambda x: torch.arctan(x)),
+    Pair("softplus", draw, lambda x: tf.softplus(x, threshold=50)),
+    Pair("silu", draw, lambda x: tf.silu(x)),
+    Pair("gelu", draw, lambda x: tf.gelu(x, approximate="tanh")),
+    Pair("softmax", draw, lambda x: tf.softmax(x, dim=-1)),
+    Pair("log_softmax", draw, lambda x: tf.log_softmax(x, dim=-1)),
+    Pair("linear", draw_linear, lambda x, weight, bias: x @ weight + bias, num_gradients=3),
+    Pair("flatten", draw, lambda x: torch.flatten(x, start_dim=1)),
+    Pair("cross_entropy", draw_labels, torch_cross_entropy, cases=CROSS_ENTROPY),
+    Pair("cross_entropy", draw_distributions, torch_cross_entropy, cases=CROSS_ENTROPY),
+    Pair(
+        "probability_cross_entropy",
+        draw_probabilities_and_labels,
+        torch_probability_cross_entropy,
+        cases=WEIGHTED,
+        extreme=certain_probabilities,
+    ),
+    Pair(
+        "probability_cross_entropy",
+        draw_probabilities_and_distributions,
+        torch_probability_cross_entropy,
+        cases=WEIGHTED,
+        extreme=certain_probabilities,
+    ),
+    Pair(
+        "binary_cross_entropy",
+        draw_yes_or_no,
+        torch_elementwise("binary_cross_entropy_with_logits"),
+        cases=WEIGHTED,
+    ),
+    Pair(
+        "binary_cross_entropy",
+        draw_yes_or_no_row,
+        torch_elementwise("binary_cross_entropy_with_logits"),
+        cases=WEIGHTED,
+    ),
+    Pair("mean_squared_error", draw_regression, torch_elementwise("mse_loss"), cases=WEIGHTED),
+    Pair("mean_squared_error", draw_regression_row, torch_elementwise("mse_loss"), cases=WEIGHTED),
+    Pair("mean_absolute_error", draw_regression, torch_elementwise("l1_loss"), cases=WEIGHTED, kinked=True),
+    Pair("huber", draw_regression, torch_elementwise("huber_loss"), cases=HUBER, kinked=True),
+    Pair("hinge", draw_hinge, torch_hinge, cases=WEIGHTED, kinked=True),
+    Pair(
+        "l2_penalty",
+        draw,
+        lambda weight, strength=1.0: strength * weight.square().sum() / 2,
+        cases=({}, {"strength": 0.3}),
+    ),
+    Pair(
+        "l1_penalty",
+        draw_kinked,
+        lambda weight, strength=1.0: strength * weight.abs().sum(),
+        cases=({}, {"strength": 0.3}),
+        kinked=True,
+    ),
+]
