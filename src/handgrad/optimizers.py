@@ -14,6 +14,7 @@ g its gradient, t the number of the step, 1 for the first.
 import functools
 import math
 import operator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -83,8 +84,8 @@ class Optimizer:
         """Create the state arrays, all zero, or check those that were loaded; lay out the rows."""
         for i, p in enumerate(parameters):
             if p.dtype.kind != "f" or not p.flags.c_contiguous:
-                raise ValueError(f"parameter {i} must be a C-contiguous array of floats, got {p.dtype} {p.shape}"
-                                 f"{'' if p.flags.c_contiguous else ', not contiguous'}; see np.ascontiguousarray")
+                raise ValueError(f"parameter {i} must be a C-contiguous array of floats (np.ascontiguousarray), got one "
+                                 f"of {p.dtype}, shape {p.shape}, strides {p.strides}")
         fresh = {f"{slot}.{i}": np.zeros_like(p) for i, p in enumerate(parameters) for slot in self.slots}
         self.arrays = self.arrays or fresh
         check_same(self.arrays, fresh)
@@ -184,7 +185,7 @@ class Adam(Optimizer):
     def step(self, p, g, scratch, gradient_sum, square_sum):
         self.decay(p, g, scratch)
         scale = math.sqrt((1 - self.beta2) / (1 - self.beta2**self.num_steps))
-        length = float(self.learning_rate) * (1 - self.beta1) / (1 - self.beta1**self.num_steps) / scale
+        length = self.learning_rate * (1 - self.beta1) / (1 - self.beta1**self.num_steps) / scale
         gradient_sum *= self.beta1
         gradient_sum += g
         g *= g
@@ -193,20 +194,19 @@ class Adam(Optimizer):
         np.sqrt(square_sum, g)
         g += self.epsilon / scale
         np.divide(gradient_sum, g, g)
-        g *= length
+        g *= scalar(length, p.dtype)
         p -= g
 
 
 class AdamW(Adam):
-    """Adam after p <- (1 - learning_rate weight_decay) p, a decay that v does not rescale. Loshchilov & Hutter
-    (2019)."""
+    """Adam after p <- (1 - learning_rate weight_decay) p, which v does not rescale. Loshchilov & Hutter (2019)."""
 
     def __init__(self, learning_rate=0.001, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.01, clipping=None):
         super().__init__(learning_rate, beta1, beta2, epsilon, weight_decay, clipping)
 
     def decay(self, p, g, scratch):
         """p <- (1 - learning_rate weight_decay) p; the gradient stays as it is."""
-        p *= 1 - float(self.learning_rate) * self.weight_decay
+        p *= scalar(1 - self.learning_rate * self.weight_decay, p.dtype)
 
 
 class RMSprop(Optimizer):
@@ -226,7 +226,7 @@ class RMSprop(Optimizer):
         self.decay(p, g, scratch)
         square_sum *= self.decay_rate
         scale = math.sqrt(1 - self.decay_rate)
-        scaled_step(p, g, scratch, square_sum, float(self.learning_rate) / scale, self.epsilon / scale)
+        scaled_step(p, g, scratch, square_sum, self.learning_rate / scale, self.epsilon / scale)
 
 
 class Adagrad(Optimizer):
@@ -240,7 +240,7 @@ class Adagrad(Optimizer):
 
     def step(self, p, g, scratch, square_sum):
         self.decay(p, g, scratch)
-        scaled_step(p, g, scratch, square_sum, float(self.learning_rate), self.epsilon)
+        scaled_step(p, g, scratch, square_sum, self.learning_rate, self.epsilon)
 
 
 def scaled_step(p, g, scratch, square_sum, length, epsilon):
@@ -250,20 +250,19 @@ def scaled_step(p, g, scratch, square_sum, length, epsilon):
     np.sqrt(square_sum, scratch)
     scratch += epsilon
     g /= scratch
-    g *= length
+    g *= scalar(length, p.dtype)
     p -= g
 
 
+@dataclass(frozen=True)
 class Clipping:
     """Something done to the gradients, in place, before an update, so that none is longer than the limit."""
 
+    limit: float
     per_parameter = False  # True: needs one array per parameter, not all parameters in one flat vector
 
-    def __init__(self, limit):
-        self.limit = check_number(type(self).__name__, "limit", limit, above=0)
-
-    def __repr__(self):
-        return f"{type(self).__name__}(limit={self.limit!r})"
+    def __post_init__(self):
+        check_number(type(self).__name__, "limit", self.limit, above=0)
 
 
 class ClipGlobalNorm(Clipping):
@@ -301,7 +300,7 @@ def shorten(arrays, limit):
             array *= limit / norm
 
 
-CLIPPINGS = {"global_norm": ClipGlobalNorm, "parameter_norm": ClipParameterNorm, "value": ClipValue}
+CLIPPINGS = {"clip_global_norm": ClipGlobalNorm, "clip_parameter_norm": ClipParameterNorm, "clip_value": ClipValue}
 OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": AdamW, "rmsprop": RMSprop, "adagrad": Adagrad}
 
 
