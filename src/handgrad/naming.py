@@ -7,8 +7,9 @@ import math
 
 def nearest(name, known):
     """'; did you mean 'adam'?' when a known name resembles this one, else ''."""
-    close = difflib.get_close_matches(str(name).lower(), {str(k).lower(): k for k in known}, n=1, cutoff=0.5)
     original = {str(k).lower(): k for k in known}
+    begun = [k for k in original if str(name) and k.startswith(str(name).lower())]
+    close = begun or difflib.get_close_matches(str(name).lower(), original, n=1, cutoff=0.5)
     return f"; did you mean '{original[close[0]]}'?" if close else ""
 
 
@@ -47,8 +48,10 @@ def check_arguments(kind, cls, arguments):
     known = constructor_names(cls)
     for name in arguments:
         if name not in known:
-            raise ValueError(f"{kind} {cls.__name__} has no argument '{name}'{nearest(name, known)} "
-                             f"(it takes: {', '.join(known) or 'none'})")
+            raise ValueError(
+                f"{kind} {cls.__name__} has no argument '{name}'{nearest(name, known)} "
+                f"(it takes: {', '.join(known) or 'none'})"
+            )
 
 
 def build(kind, spec, table):

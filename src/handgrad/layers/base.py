@@ -1,0 +1,219 @@
+"""A layer: named parameters, their gradients, and the cache between the two calls."""
+
+import copy
+from types import MappingProxyType
+
+import numpy as np
+
+from ..naming import constructor_arguments
+
+NOTHING = object()  # marks an empty cache: None is a cache some pairs use
+
+
+class Parameters(dict):
+    """Named arrays. `parameters["weight"] = a` copies a into the array already there, after a shape check."""
+
+    def __setitem__(self, name, value):
+        if name not in self:
+            raise ValueError(f"no parameter '{name}' here (there are: {', '.join(self) or 'none'})")
+        if np.shape(value) != self[name].shape:
+            raise ValueError(
+                f"parameter '{name}' has shape {self[name].shape}, got an array of shape {np.shape(value)}"
+            )
+        self[name][...] = value
+
+    def __reduce__(self):  # copying and pickling would set items one by one, into an empty dict
+        return type(self), (dict(self),)
+
+
+class Layer:
+    """One step of a network. A subclass writes two methods, the pair; three more where it has parameters.
+
+    compute(x, training) -> y, cache                 what `forward` calls
+    differentiate(dy, cache) -> dx, gradients        what `backward` calls; gradients has the keys of `parameters`
+    create_parameters(input_shape, rng) -> dict      arrays, none by default
+    create_state(input_shape) -> dict                arrays saved but not trained (running averages), none by default
+    infer_output_shape(input_shape) -> tuple         by default read off `compute` on one example of zeros
+
+    Shapes are those of one example: the batch axis is left out. A constructor keeps each argument under its own
+    name; that is all `config`, saving and cloning need.
+    """
+
+    registry = {}  # class name -> class: what a configuration or a checkpoint may name
+    can_skip_input_gradient = False  # True: `differentiate` takes input_gradient=False and then returns None for dx
+    multiply_adds = 0  # per example, known once built
+
+    name = input_shape = output_shape = dtype = rng = None
+    parameters = gradients = state = MappingProxyType({})
+    _cache = NOTHING
+
+    def __init__(self, name=None):
+        self.name = name
+
+    def __init_subclass__(cls, **keywords):
+        super().__init_subclass__(**keywords)
+        Layer.registry[cls.__name__] = cls
+
+    # What a subclass writes -------------------------------------------------------------------------------------
+
+    def compute(self, x, training):
+        raise NotImplementedError(f"{type(self).__name__} must define compute(x, training) -> y, cache")
+
+    def differentiate(self, dy, cache):
+        raise NotImplementedError(f"{type(self).__name__} must define differentiate(dy, cache) -> dx, gradients")
+
+    def create_parameters(self, input_shape, rng):
+        return {}
+
+    def create_state(self, input_shape):
+        return {}
+
+    def infer_output_shape(self, input_shape):
+        y, _ = self.compute(np.zeros((1, *input_shape), self.dtype), training=False)
+        return y.shape[1:]
+
+    # What a user calls ------------------------------------------------------------------------------------------
+
+    def build(self, input_shape, rng=None, dtype=np.float32):
+        """Create parameters for examples of this shape; rng is a Generator or an int seed. Returns the layer."""
+        self.input_shape, self.dtype = shape_of_one(input_shape), np.dtype(dtype)
+        self.rng = np.random.default_rng(rng)
+        created = self.create_parameters(self.input_shape, self.rng)
+        self.parameters = Parameters({k: np.array(v, self.dtype) for k, v in created.items()})
+        self.gradients = {k: np.zeros_like(v) for k, v in self.parameters.items()}
+        self.state = Parameters({k: np.array(v, self.dtype) for k, v in self.create_state(self.input_shape).items()})
+        self.output_shape = tuple(self.infer_output_shape(self.input_shape))
+        self._cache = NOTHING
+        return self
+
+    def forward(self, x, training=False):
+        """y for x (N, *input_shape). Training keeps the cache that `backward` takes away; inference keeps nothing."""
+        x = self.accept(x)
+        y, cache = self.compute(x, training)
+        if training:
+            self._cache = cache, y.shape
+        return y
+
+    def backward(self, dy, input_gradient=True):
+        """dx for dy; assigns `gradients`. input_gradient=False returns None instead, and may save its cost."""
+        cache = self._take_cache(dy)
+        if input_gradient or not self.can_skip_input_gradient:
+            dx, gradients = self.differentiate(dy, cache)
+        else:
+            dx, gradients = self.differentiate(dy, cache, input_gradient=False)
+        for name, gradient in gradients.items():
+            np.copyto(self.gradients[name], gradient)
+        return dx if input_gradient else None
+
+    @property
+    def is_built(self):
+        return self.input_shape is not None
+
+    @property
+    def label(self):
+        """The name that messages use: 'linear1', or the class name outside a model."""
+        return self.name or type(self).__name__
+
+    @property
+    def config(self):
+        """The constructor's arguments as plain data: what rebuilds this layer, unbuilt."""
+        return {k: plain(v) for k, v in constructor_arguments(self).items() if not (k == "name" and v is None)}
+
+    def astype(self, dtype):
+        """A copy whose parameters, gradients and state have this dtype (complex128 for a complex step)."""
+        other = copy.deepcopy(self)
+        other.dtype = np.dtype(dtype)
+        for group in (other.parameters, other.gradients, other.state):
+            for name, array in list(group.items()):
+                dict.__setitem__(group, name, array.astype(dtype))
+        other._cache = NOTHING
+        return other
+
+    def bind(self, parameters, gradients):
+        """Move the parameters and gradients into two flat vectors, of which they become views."""
+        start = 0
+        for name, array in self.parameters.items():
+            stop = start + array.size
+            for group, vector in ((self.parameters, parameters), (self.gradients, gradients)):
+                view = vector[start:stop].reshape(array.shape)
+                view[...] = group[name]
+                dict.__setitem__(group, name, view)
+            start = stop
+
+    @property
+    def num_parameters(self):
+        return sum(array.size for array in self.parameters.values())
+
+    def clear_cache(self):
+        self._cache = NOTHING
+
+    def accept(self, x):
+        """x as an array of the layer's dtype, or a ValueError that names the layer and both shapes."""
+        if type(x) is not np.ndarray:
+            x = np.asarray(x)
+        if self.input_shape is None:
+            raise ValueError(f"{self.label} is not built: call build(input_shape={x.shape[1:]}, rng=0) first")
+        if x.shape[1:] != self.input_shape:
+            raise ValueError(
+                f"{self.label} expected x of shape (N, {', '.join(map(str, self.input_shape))}), "
+                f"got {x.shape}{self.shape_advice(x.shape)}"
+            )
+        return x if x.dtype == self.dtype else cast(x, self.dtype)
+
+    def shape_advice(self, shape):
+        """What to add to the message about a wrong input shape; '' by default."""
+        return ""
+
+    def _take_cache(self, dy):
+        if self._cache is NOTHING:
+            raise ValueError(
+                f"{self.label}.backward(dy) has no cache: call forward(x, training=True) before each backward"
+            )
+        cache, shape = self._cache
+        if dy.shape != shape:
+            raise ValueError(f"{self.label}.backward expected dy of shape {shape}, got {dy.shape}")
+        self._cache = NOTHING
+        return cache
+
+    def __getstate__(self):
+        return {k: v for k, v in self.__dict__.items() if k != "_cache"}
+
+    def __repr__(self):
+        arguments = ", ".join(f"{k}={v!r}" for k, v in self.config.items())
+        return f"{type(self).__name__}({arguments})"
+
+
+def shape_of_one(input_shape):
+    """(4,) for 4 or (4,): the shape of one example, each size at least 1."""
+    shape = (input_shape,) if np.isscalar(input_shape) else tuple(input_shape)
+    if not shape or not all(isinstance(n, (int, np.integer)) and n > 0 for n in shape):
+        raise ValueError(
+            f"input_shape is the shape of one example, such as (4,) or (28, 28, 1); got {input_shape!r}"
+        )
+    return tuple(int(n) for n in shape)
+
+
+def cast(x, dtype):
+    """x in the model's dtype. uint8 means pixels: 0..255 become 0..1. Complex arrays stay complex (complex step)."""
+    if x.dtype == np.uint8:
+        return np.multiply(x, dtype.type(1 / 255), dtype=dtype)
+    if x.dtype.kind == "c":
+        return x
+    if x.dtype.kind not in "fiub":
+        raise TypeError(f"x must be an array of numbers, got dtype {x.dtype}")
+    return x.astype(dtype)
+
+
+def plain(value):
+    """A constructor argument as plain data: layers, initializers and the like become {"name": ..., arguments}."""
+    if isinstance(value, Layer):
+        return {"layer": type(value).__name__, **value.config}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, (str, int, float, bool, dict)):
+        return value
+    return {"name": type(value).__name__, **{k: plain(v) for k, v in constructor_arguments(value).items()}}

@@ -1,0 +1,287 @@
+"""Sequential: layers one after the other, with all parameters in one flat vector."""
+
+import copy
+import json
+from pathlib import Path
+
+import numpy as np
+
+from .. import files
+from ..naming import check_arguments, look_up
+from .base import Layer, Parameters, shape_of_one
+from .summary import Summary
+
+
+class Sequential(Layer):
+    """A model: layers applied in order, itself a layer.
+
+    Names are given by class and position ('linear1', 'relu1', 'linear2') unless a layer has its own; parameters,
+    gradients and state carry them everywhere as 'linear1.weight', nested models as 'sequential1.linear1.weight'.
+    """
+
+    can_skip_input_gradient = True
+
+    def __init__(self, layers, name=None):
+        super().__init__(name)
+        self.layers = [from_spec(layer) if isinstance(layer, dict) else layer for layer in layers]
+        check_layers(self.layers)
+        give_names(self.layers)
+
+    def build(self, input_shape, rng=None, dtype=np.float32):
+        """Build each layer on the output shape of the one before it, drawing from one generator in order."""
+        self.input_shape, self.dtype = shape_of_one(input_shape), np.dtype(dtype)
+        generator, shape = np.random.default_rng(rng), self.input_shape
+        for layer in self.layers:
+            try:
+                shape = layer.build(shape, generator, dtype).output_shape
+            except ValueError as problem:
+                raise ValueError(
+                    f"{layer.label} does not fit input of shape (N, {', '.join(map(str, shape))}): {problem}"
+                ) from None
+        self.output_shape, self.rng = shape, generator
+        self._gather()
+        return self
+
+    def bind(self, parameters, gradients):
+        """Move every layer's parameters and gradients into these two flat vectors, in order."""
+        start = 0
+        for layer in self.layers:
+            stop = start + layer.num_parameters
+            layer.bind(parameters[start:stop], gradients[start:stop])
+            start = stop
+        self.parameter_vector, self.gradient_vector = parameters, gradients
+        self.parameters, self.gradients, self.state = (
+            named({layer.name: getattr(layer, group) for layer in self.layers})
+            for group in ("parameters", "gradients", "state")
+        )
+
+    def _gather(self):
+        size = sum(layer.num_parameters for layer in self.layers)
+        self.bind(np.empty(size, self.dtype), np.empty(size, self.dtype))
+        self._lowest = next((i for i, layer in enumerate(self.layers) if layer.num_parameters), len(self.layers))
+
+    @property
+    def label(self):
+        """A model without a name goes by its first layer's in messages: that is where input arrives."""
+        return self.name or self.layers[0].label
+
+    # Forward and backward ---------------------------------------------------------------------------------------
+
+    def forward(self, x, training=False):
+        """y for x (N, *input_shape), through every layer in order."""
+        y = self.accept(x)
+        for layer in self.layers:
+            y = layer.forward(y, training)
+        return y
+
+    def backward(self, dy, input_gradient=True):
+        """dx for dy, through every layer in reverse; input_gradient=False stops at the first layer with parameters."""
+        lowest = 0 if input_gradient else self._lowest
+        for i in range(len(self.layers) - 1, lowest - 1, -1):
+            dy = self.layers[i].backward(dy, input_gradient or i > lowest)
+        for layer in self.layers[:lowest]:
+            layer.clear_cache()
+        return dy if input_gradient else None
+
+    def trace(self, x):
+        """Yield (layer, output) for each layer in inference, nested models opened: for diagnosis and pictures."""
+        y = self.accept(x)
+        for layer in self.layers:
+            if isinstance(layer, Sequential):
+                yield from layer.trace(y)
+            y = layer.forward(y)
+            yield layer, y
+
+    def clear_cache(self):
+        for layer in self.layers:
+            layer.clear_cache()
+
+    # Predictions ------------------------------------------------------------------------------------------------
+
+    def predict(self, x, batch_size=256):
+        """The outputs (logits, say) for all rows of x, in batches, keeping no cache."""
+        x = np.asarray(x)
+        self.accept(x[:0])
+        check_finite(x)
+        y = np.empty(
+            (len(x), *self.output_shape),
+            np.result_type(self.dtype, np.complex64 if x.dtype.kind == "c" else self.dtype),
+        )
+        for start in range(0, len(x), batch_size):
+            y[start : start + batch_size] = self.forward(x[start : start + batch_size])
+        return y
+
+    def predict_probabilities(self, x, batch_size=256):
+        """Probabilities (N, C): the softmax of the outputs; of one output per example, the sigmoid (N, 1)."""
+        from .activations import LogSoftmax, Sigmoid, Softmax  # below: activations import nothing from here
+
+        y = self.predict(x, batch_size)
+        last = self.layers[-1]
+        if isinstance(last, (Softmax, Sigmoid)):
+            return y
+        if isinstance(last, LogSoftmax):
+            return np.exp(y)
+        pair = (Sigmoid if y.shape[-1] == 1 else Softmax).pair
+        return pair[0](y)[0]
+
+    def predict_classes(self, x, batch_size=256):
+        """The most probable class of each row, (N,) ints; of one output per example, 1 where it is above one half."""
+        probabilities = self.predict_probabilities(x, batch_size)
+        if probabilities.shape[-1] == 1:
+            return (probabilities[..., 0] > 0.5).astype(int)
+        return probabilities.argmax(axis=-1)
+
+    # Description, copies and files ------------------------------------------------------------------------------
+
+    @property
+    def num_parameters(self):
+        return sum(layer.num_parameters for layer in self.layers)
+
+    @property
+    def multiply_adds(self):
+        return sum(layer.multiply_adds for layer in self.layers)
+
+    def summary(self):
+        """A table of shapes, parameters, multiply-adds and activation memory per layer; print it."""
+        return Summary(self)
+
+    def astype(self, dtype):
+        """A copy of this model in another dtype."""
+        other = copy.deepcopy(self)
+        other.dtype = np.dtype(dtype)
+        other.layers = [layer.astype(dtype) for layer in other.layers]
+        other._gather()
+        return other
+
+    @property
+    def rng(self):
+        """The generator that random layers (dropout) draw from; assigning hands it to every layer."""
+        return self._rng
+
+    @rng.setter
+    def rng(self, generator):
+        self._rng = generator
+        for layer in self.layers:
+            layer.rng = generator
+
+    def __getstate__(self):
+        flat = ("_cache", "parameter_vector", "gradient_vector", "parameters", "gradients", "state")
+        return {k: v for k, v in self.__dict__.items() if k not in flat}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        if self.is_built:
+            self._gather()
+
+    def save(self, path):
+        """Write architecture, parameters and state to path (.npz, or .safetensors with the extra), atomically."""
+        if not self.is_built:
+            raise ValueError("this model is not built: there are no parameters to save yet")
+        arrays = {**self.parameters, **{f"state.{k}": v for k, v in self.state.items()}}
+        files.write_arrays(path, arrays, {"handgrad": "model", "architecture": json.dumps(describe(self))})
+
+    def __iter__(self):
+        return iter(self.layers)
+
+    def __len__(self):
+        return len(self.layers)
+
+    def __getitem__(self, index):
+        return self.layers[index]
+
+    def __repr__(self):
+        return "Sequential([\n" + "".join(f"    {layer!r},\n" for layer in self.layers) + "])"
+
+
+def load_model(path):
+    """The model that `save` wrote. Nothing in the file is run; damage and foreign files raise a ValueError."""
+    arrays, metadata = files.read_arrays(path)
+    if metadata.get("handgrad") != "model":
+        raise ValueError(f"{Path(path)} holds no handgrad model (write one with model.save(path))")
+    model = from_description(json.loads(metadata["architecture"]))
+    load_arrays(model, arrays, path)
+    return model
+
+
+def describe(model):
+    """A built model without its arrays: plain data that `from_description` turns into a model of the same shapes."""
+    return {"config": model.config, "input_shape": list(model.input_shape), "dtype": model.dtype.name}
+
+
+def from_description(description):
+    """A model built as described, its parameters freshly drawn."""
+    model = Sequential(**description["config"])
+    return model.build(tuple(description["input_shape"]), rng=0, dtype=np.dtype(description["dtype"]))
+
+
+def load_arrays(model, arrays, source="these arrays"):
+    """Copy parameters and 'state.' arrays into the model; a missing, unknown or misshapen one is a ValueError."""
+    wanted = {**model.parameters, **{f"state.{k}": v for k, v in model.state.items()}}
+    if set(arrays) != set(wanted):
+        odd = sorted(set(arrays) ^ set(wanted))
+        raise ValueError(f"{source} does not fit the model: '{odd[0]}' is in only one of the two")
+    for name, array in wanted.items():
+        if arrays[name].shape != array.shape:
+            raise ValueError(f"{source}: '{name}' has shape {arrays[name].shape}, the model wants {array.shape}")
+    for name, array in wanted.items():
+        array[...] = arrays[name]
+
+
+def from_spec(spec):
+    """A layer from plain data: {"layer": "Linear", "units": 25}."""
+    arguments = {k: v for k, v in spec.items() if k != "layer"}
+    if "layer" not in spec:
+        raise ValueError(f'a layer is described as {{layer = "Linear", units = 25}}; got {spec}')
+    cls = look_up("layer", spec["layer"], Layer.registry)
+    check_arguments("layer", cls, arguments)
+    return cls(**arguments)
+
+
+def check_layers(layers):
+    """Refuse an empty list, things that are not layers, and the same layer twice."""
+    if not layers:
+        raise ValueError("Sequential needs at least one layer")
+    for layer in layers:
+        if isinstance(layer, type):
+            raise TypeError(f"Sequential takes layer objects: write {layer.__name__}() with parentheses")
+        if not isinstance(layer, Layer):
+            raise TypeError(f"Sequential takes layers, got {type(layer).__name__}: subclass handgrad.Layer")
+    seen = [id(leaf) for layer in layers for leaf in leaves(layer)]
+    if len(set(seen)) < len(seen):
+        raise ValueError("the same layer object stands twice in this model: make a second one of the same class")
+
+
+def leaves(layer):
+    """The layers in a layer, nested models opened."""
+    if not isinstance(layer, Sequential):
+        return [layer]
+    return [leaf for inner in layer.layers for leaf in leaves(inner)]
+
+
+def give_names(layers):
+    """'linear1', 'linear2', ... for the layers without a name of their own; two equal names are refused."""
+    counts, taken = {}, {layer.name for layer in layers if layer.name}
+    for layer in layers:
+        stem = type(layer).__name__.lower()
+        while not layer.name:
+            counts[stem] = counts.get(stem, 0) + 1
+            if f"{stem}{counts[stem]}" not in taken:
+                layer.name = f"{stem}{counts[stem]}"
+    names = [layer.name for layer in layers]
+    for name in names:
+        if names.count(name) > 1 or "." in name:
+            raise ValueError(f"layer names are unique and have no '.'; got '{name}' {names.count(name)} times")
+
+
+def named(groups):
+    """{'linear1': {'weight': a}} as one Parameters {'linear1.weight': a}."""
+    return Parameters({f"{name}.{key}": array for name, group in groups.items() for key, array in group.items()})
+
+
+def check_finite(x, what="x"):
+    """Raise a ValueError naming the first NaN or infinity of a float array."""
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        place = tuple(int(i[0]) for i in np.nonzero(~np.isfinite(x)))
+        raise ValueError(
+            f"{what} holds {x[place]} at row {place[0]}, position {place[1:]}: remove or fill such values first"
+        )

@@ -1,0 +1,62 @@
+"""Layers of the affine map: Linear (also called dense or fully connected) and Flatten."""
+
+from math import prod
+
+import numpy as np
+
+from .. import functional as F
+from .. import initializers
+from .base import Layer
+
+
+class Linear(Layer):
+    """y = x W + b. weight (in, units), bias (units,); the input size is inferred at build.
+
+    initializer: a name or object of `handgrad.initializers` for the weight; the bias starts at zero.
+    """
+
+    can_skip_input_gradient = True
+
+    def __init__(self, units, initializer="glorot_uniform", name=None):
+        super().__init__(name)
+        if not isinstance(units, (int, np.integer)) or units < 1:
+            raise ValueError(f"Linear needs a whole number of units, 1 or more; got {units!r}")
+        self.units, self.initializer = int(units), initializer
+        initializers.get(initializer)  # an unknown name is refused here rather than at build
+
+    def create_parameters(self, input_shape, rng):
+        if len(input_shape) != 1:
+            raise ValueError(
+                f"{self.label} works on rows (N, features), got examples of shape {input_shape}: "
+                "put a Flatten() before it"
+            )
+        weight = initializers.get(self.initializer)((input_shape[0], self.units), rng)
+        return {"weight": weight, "bias": np.zeros(self.units)}
+
+    def infer_output_shape(self, input_shape):
+        return (self.units,)
+
+    @property
+    def multiply_adds(self):
+        return self.input_shape[0] * self.units
+
+    def compute(self, x, training):
+        return F.linear_forward(x, self.parameters["weight"], self.parameters["bias"])
+
+    def differentiate(self, dy, cache, input_gradient=True):
+        dx, dweight, dbias = F.linear_backward(dy, cache, input_gradient)
+        return dx, {"weight": dweight, "bias": dbias}
+
+
+class Flatten(Layer):
+    """Lay each example out as one row: (N, H, W, C) becomes (N, H W C)."""
+
+    def infer_output_shape(self, input_shape):
+        return (prod(input_shape),)
+
+    def compute(self, x, training):
+        return F.flatten_forward(x)
+
+    def differentiate(self, dy, cache):
+        (dx,) = F.flatten_backward(dy, cache)
+        return dx, {}

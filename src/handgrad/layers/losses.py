@@ -1,0 +1,143 @@
+"""Losses as objects: the options of a loss pair, and its cache between the two calls."""
+
+from .. import functional as F
+from ..naming import build, constructor_arguments
+from .base import NOTHING, plain
+
+
+class Loss:
+    """How wrong outputs are, as one number. A subclass writes `compute` and names the pair's backward.
+
+    classification: True where targets are classes, so that accuracy means something.
+    """
+
+    classification = False
+    pair_backward = None
+    _cache = NOTHING
+
+    def compute(self, outputs, targets, sample_weight):
+        raise NotImplementedError(f"{type(self).__name__} must define compute(outputs, targets, sample_weight)")
+
+    def forward(self, outputs, targets, sample_weight=None):
+        """The loss (a float) of outputs (N, ...) against targets; keeps the cache that `backward` takes away."""
+        value, self._cache = self.compute(outputs, targets, sample_weight)
+        return value
+
+    def backward(self):
+        """doutputs, in the shape of the outputs."""
+        if self._cache is NOTHING:
+            raise ValueError(f"{type(self).__name__}.backward() has no cache: call forward(outputs, targets) first")
+        cache, self._cache = self._cache, NOTHING
+        (doutputs,) = self.pair_backward(1.0, cache)
+        return doutputs
+
+    def __call__(self, outputs, targets, sample_weight=None):
+        """The loss alone, keeping nothing."""
+        return self.compute(outputs, targets, sample_weight)[0]
+
+    @property
+    def config(self):
+        """The constructor's arguments as plain data."""
+        return {k: plain(v) for k, v in constructor_arguments(self).items()}
+
+    def __repr__(self):
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.config.items())})"
+
+
+class CrossEntropy(Loss):
+    """-log softmax(logits)[target], mean over the batch. Targets: int labels (N,) or probabilities (N, C).
+
+    class_weight (C,) makes it the weighted mean Σ w[t] l / Σ w[t]; label_smoothing mixes the target with the
+    uniform distribution (Szegedy et al., 2016).
+    """
+
+    classification = True
+    pair_backward = staticmethod(F.cross_entropy_backward)
+
+    def __init__(self, class_weight=None, label_smoothing=0.0):
+        self.class_weight, self.label_smoothing = class_weight, label_smoothing
+
+    def compute(self, outputs, targets, sample_weight):
+        return F.cross_entropy_forward(
+            outputs,
+            targets,
+            class_weight=self.class_weight,
+            label_smoothing=self.label_smoothing,
+            sample_weight=sample_weight,
+        )
+
+
+class ProbabilityCrossEntropy(Loss):
+    """-log p[target] on probabilities (the output of Softmax), mean over the batch."""
+
+    classification = True
+    pair_backward = staticmethod(F.probability_cross_entropy_backward)
+
+    def compute(self, outputs, targets, sample_weight):
+        return F.probability_cross_entropy_forward(outputs, targets, sample_weight=sample_weight)
+
+
+class BinaryCrossEntropy(Loss):
+    """Cross-entropy of one logit per example (or per label) against targets in [0, 1]."""
+
+    classification = True
+    pair_backward = staticmethod(F.binary_cross_entropy_backward)
+
+    def compute(self, outputs, targets, sample_weight):
+        return F.binary_cross_entropy_forward(outputs, targets, sample_weight=sample_weight)
+
+
+class Hinge(Loss):
+    """Multiclass hinge: Σ max(0, s_j - s_y + 1) over the wrong classes j, mean over the batch."""
+
+    classification = True
+    pair_backward = staticmethod(F.hinge_backward)
+
+    def compute(self, outputs, targets, sample_weight):
+        return F.hinge_forward(outputs, targets, sample_weight=sample_weight)
+
+
+class MeanSquaredError(Loss):
+    """(y - t)², mean over all elements, no ½."""
+
+    pair_backward = staticmethod(F.mean_squared_error_backward)
+
+    def compute(self, outputs, targets, sample_weight):
+        return F.mean_squared_error_forward(outputs, targets, sample_weight=sample_weight)
+
+
+class MeanAbsoluteError(Loss):
+    """|y - t|, mean over all elements."""
+
+    pair_backward = staticmethod(F.mean_absolute_error_backward)
+
+    def compute(self, outputs, targets, sample_weight):
+        return F.mean_absolute_error_forward(outputs, targets, sample_weight=sample_weight)
+
+
+class Huber(Loss):
+    """Quadratic within delta of the target, linear beyond (Huber, 1964), mean over all elements."""
+
+    pair_backward = staticmethod(F.huber_backward)
+
+    def __init__(self, delta=1.0):
+        self.delta = delta
+
+    def compute(self, outputs, targets, sample_weight):
+        return F.huber_forward(outputs, targets, delta=self.delta, sample_weight=sample_weight)
+
+
+LOSSES = {
+    "cross-entropy": CrossEntropy,
+    "probability-cross-entropy": ProbabilityCrossEntropy,
+    "binary-cross-entropy": BinaryCrossEntropy,
+    "hinge": Hinge,
+    "mean-squared-error": MeanSquaredError,
+    "mean-absolute-error": MeanAbsoluteError,
+    "huber": Huber,
+}
+
+
+def get_loss(spec):
+    """A loss from its name ('cross-entropy'), from {"name": ..., arguments}, or the loss itself."""
+    return build("loss", spec, LOSSES)

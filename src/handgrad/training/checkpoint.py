@@ -1,0 +1,75 @@
+"""Checkpoints: nested state as one file of arrays and JSON, written whole or not at all."""
+
+import json
+
+import numpy as np
+
+from .. import files
+
+KIND = "training state"
+
+
+def save_state(path, state):
+    """Write nested dicts and lists of plain data and arrays to path (.npz or .safetensors), atomically."""
+    arrays = {}
+    skeleton = strip_arrays(state, "", arrays)
+    files.write_arrays(path, arrays, {"handgrad": KIND, "state": json.dumps(skeleton)})
+
+
+def read_state(path):
+    """What `save_state` wrote. Nothing in the file is run; damage and foreign files raise a ValueError."""
+    arrays, metadata = files.read_arrays(path)
+    if metadata.get("handgrad") != KIND or "state" not in metadata:
+        raise ValueError(f"{path} holds no training state (write one with trainer.save(path) or a Checkpoint callback)")
+    try:
+        return restore_arrays(json.loads(metadata["state"]), arrays)
+    except (KeyError, json.JSONDecodeError) as problem:
+        raise ValueError(f"{path} is damaged ({problem})") from None
+
+
+def strip_arrays(tree, path, arrays):
+    """The tree with each array moved to arrays[its path] and {"array": its path} in its place."""
+    if isinstance(tree, np.ndarray):
+        arrays[path] = tree
+        return {"array": path}
+    if isinstance(tree, dict):
+        return {"dict": {k: strip_arrays(v, f"{path}/{k}", arrays) for k, v in tree.items()}}
+    if isinstance(tree, (list, tuple)):
+        return {"list": [strip_arrays(v, f"{path}/{i}", arrays) for i, v in enumerate(tree)]}
+    return {"value": tree.item() if isinstance(tree, np.generic) else tree}
+
+
+def restore_arrays(skeleton, arrays):
+    """The tree that `strip_arrays` took apart."""
+    ((kind, content),) = skeleton.items()
+    if kind == "array":
+        return arrays[content]
+    if kind == "dict":
+        return {k: restore_arrays(v, arrays) for k, v in content.items()}
+    return [restore_arrays(v, arrays) for v in content] if kind == "list" else content
+
+
+def write_safetensors(path, arrays, metadata):
+    library().numpy.save_file(arrays, str(path), metadata=metadata)
+
+
+def read_safetensors(path):
+    safetensors = library()
+    try:
+        with safetensors.safe_open(str(path), framework="numpy") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118 (no dict)
+    except (safetensors.SafetensorError, OSError, ValueError, TypeError, AttributeError) as problem:
+        raise ValueError(f"{path} is damaged or no .safetensors file ({problem})") from None
+
+
+def library():
+    try:
+        import safetensors.numpy
+    except ImportError:
+        raise ImportError(
+            ".safetensors files need an extra: pip install 'handgrad[app]' (or use a path that ends in .npz)"
+        ) from None
+    return safetensors
+
+
+files.FORMATS[".safetensors"] = (write_safetensors, read_safetensors)
