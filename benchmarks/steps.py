@@ -1,0 +1,127 @@
+"""One training step of small networks (forward, loss, backward, update): handgrad beside PyTorch and scikit-learn.
+
+    scripts/bench [--rounds 30]
+
+The contestants take turns within one run and the best time of each counts, so that what else the machine is doing
+touches all alike. PyTorch is eager, with as many threads as it likes; scikit-learn's step is the time of a `fit`
+divided by its steps.
+"""
+
+import argparse
+import itertools
+import subprocess
+import sys
+import time
+import warnings
+
+import numpy as np
+import sklearn
+import torch
+from sklearn.neural_network import MLPClassifier
+
+import handgrad as hg
+
+NETWORKS = {  # name: (layer sizes, batch size, optimizer, steps a turn)
+    "4-25-3, batch 32, SGD + momentum": ((4, 25, 3), 32, "sgd", 300),
+    "784-256-128-10, batch 64, Adam": ((784, 256, 128, 10), 64, "adam", 20),
+    "3072-50-10, batch 200, SGD": ((3072, 50, 10), 200, "plain sgd", 20),
+}
+
+
+def handgrad_step(sizes, optimizer, x, y):
+    hidden = [layer for units in sizes[1:-1] for layer in (hg.Linear(units), hg.ReLU())]
+    model = hg.Sequential([*hidden, hg.Linear(sizes[-1])]).build((sizes[0],), rng=0)
+    rules = {"sgd": hg.SGD(0.01, momentum=0.9), "adam": hg.Adam(1e-3), "plain sgd": hg.SGD(0.01)}
+    trainer = hg.Trainer(model, hg.CrossEntropy(), rules[optimizer])
+    return lambda: trainer.step(x, y)
+
+
+def torch_step(sizes, optimizer, x, y):
+    layers = [
+        layer for a, b in itertools.pairwise(sizes) for layer in (torch.nn.Linear(a, b), torch.nn.ReLU())
+    ]
+    model, loss = torch.nn.Sequential(*layers[:-1]), torch.nn.CrossEntropyLoss()
+    x, y = torch.from_numpy(x), torch.from_numpy(y)
+    parameters = list(model.parameters())
+    rule = {
+        "sgd": lambda: torch.optim.SGD(parameters, 0.01, momentum=0.9),
+        "adam": lambda: torch.optim.Adam(parameters, 1e-3),
+        "plain sgd": lambda: torch.optim.SGD(parameters, 0.01),
+    }[optimizer]()
+
+    def step():
+        rule.zero_grad()
+        loss(model(x), y).backward()
+        rule.step()
+
+    return step
+
+
+def sklearn_seconds(sizes, batch, optimizer, steps):
+    """Seconds per step of one `fit` of MLPClassifier, validation and tolerance out of the way."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((batch * steps, sizes[0]), dtype=np.float32)
+    y = np.arange(len(x)) % sizes[-1]
+    solver = {
+        "sgd": dict(solver="sgd", momentum=0.9, nesterovs_momentum=False),
+        "adam": dict(solver="adam"),
+        "plain sgd": dict(solver="sgd", momentum=0.0),
+    }[optimizer]
+    network = MLPClassifier(sizes[1:-1], batch_size=batch, max_iter=1, alpha=0.0, random_state=0, **solver)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        start = time.perf_counter()
+        network.fit(x, y)
+        return (time.perf_counter() - start) / steps
+
+
+def seconds(step, steps):
+    start = time.perf_counter()
+    for _ in range(steps):
+        step()
+    return (time.perf_counter() - start) / steps
+
+
+def race(sizes, batch, optimizer, steps, rounds):
+    """{contestant: best seconds per step}, the contestants taking turns."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((batch, sizes[0]), dtype=np.float32)
+    y = rng.integers(0, sizes[-1], batch)
+    ours, theirs = handgrad_step(sizes, optimizer, x, y), torch_step(sizes, optimizer, x, y)
+    turns = {
+        "handgrad": lambda: seconds(ours, steps),
+        "PyTorch": lambda: seconds(theirs, steps),
+        "scikit-learn": lambda: sklearn_seconds(sizes, batch, optimizer, steps),
+    }
+    best = dict.fromkeys(turns, float("inf"))
+    for _ in range(rounds):
+        for name, turn in turns.items():
+            best[name] = min(best[name], turn())
+    return best
+
+
+def import_seconds():
+    """Best of several new interpreters: seconds to import handgrad beyond what NumPy's own import takes."""
+    code = "import time, numpy; t = time.perf_counter(); import handgrad; print(time.perf_counter() - t)"
+    return min(float(subprocess.check_output([sys.executable, "-c", code])) for _ in range(7))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=30)
+    rounds = parser.parse_args().rounds
+    print(
+        f"NumPy {np.__version__}, PyTorch {torch.__version__} ({torch.get_num_threads()} threads), "
+        f"scikit-learn {sklearn.__version__}; best of {rounds} turns\n"
+    )
+    print(f"{'one training step':<34}{'handgrad':>10}{'PyTorch':>10}{'sklearn':>10}{'x PyTorch':>11}{'x sklearn':>11}")
+    for name, (sizes, batch, optimizer, steps) in NETWORKS.items():
+        best = race(sizes, batch, optimizer, steps, rounds)
+        ours, theirs, sk = best.values()
+        times = "".join(f"{t * 1e3:>8.3f}ms" for t in (ours, theirs, sk))
+        print(f"{name:<34}{times}{theirs / ours:>10.2f}x{sk / ours:>10.2f}x")
+    print(f"\nimport handgrad, beyond NumPy's own: {import_seconds():.3f} s")
+
+
+if __name__ == "__main__":
+    main()
