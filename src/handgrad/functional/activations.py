@@ -36,22 +36,26 @@ def relu_backward(dy, cache):
 
 def leaky_relu_forward(x, alpha=0.01):
     """y = x where x > 0, else alpha x (Maas et al. 2013)."""
-    real = x.real.dtype.type
-    slope = np.where(x.real > 0, real(1), real(alpha))
-    return x * slope, slope
+    alpha = float(alpha)
+    positive = positive_part(x)
+    return positive + alpha * (x - positive), (x.real > 0, alpha)
 
 
 def leaky_relu_backward(dy, cache):
     """dx = dy where x > 0, else alpha dy: the derivative at x = 0 is alpha."""
-    return (dy * cache,)
+    is_positive, alpha = cache
+    # sums of products, where np.where would cost several times as much
+    positive = dy * is_positive
+    return (positive + alpha * (dy - positive),)
 
 
 def elu_forward(x, alpha=1.0):
     """y = x where x > 0, else alpha (exp(x) - 1) (Clevert et al. 2015)."""
+    alpha = float(alpha)
     positive = positive_part(x)
     # exp never sees a positive number, so it can't overflow
     negative = alpha * np.expm1(x - positive)
-    return positive + negative, (positive.real > 0, negative, alpha)
+    return positive + negative, (x.real > 0, negative, alpha)
 
 
 def elu_backward(dy, cache):

@@ -21,6 +21,7 @@ def magnitude(x):
 
 
 def logistic(x):
-    """1 / (1 + exp(-x)), written with exp(-|x|), which can't overflow."""
-    small = np.exp(-magnitude(x))
-    return np.where(x.real < 0, small, 1) / (1 + small)
+    """1 / (1 + exp(-x)); x below the logarithm of the smallest number is raised to it, so exp(-x) can't overflow."""
+    lowest = np.log(np.finfo(x.dtype).tiny)
+    raised = np.where(x.real > lowest, x, lowest) if x.dtype.kind == "c" else np.maximum(x, lowest)
+    return 1 / (1 + np.exp(-raised))

@@ -23,11 +23,11 @@ def cross_entropy_forward(logits, targets, class_weight=None, label_smoothing=0.
     )
     # ufunc.reduce skips the Python layer of .max and .sum: a third of their time on a small batch
     shifted = logits - np.maximum.reduce(logits.real, axis=1, keepdims=True)
-    picked = np.add.reduce(amount * shifted[where], axis=None)
+    picked = _weighted_sum(amount, shifted[where])
     exponentials = np.exp(shifted, out=shifted)
     totals = np.add.reduce(exponentials, axis=1, keepdims=True)
-    loss = np.add.reduce(row_amount * np.log(totals), axis=None) - picked
-    return loss.item(), (exponentials, totals, where, amount, row_amount)
+    loss = _weighted_sum(row_amount, np.log(totals)) - picked
+    return loss, (exponentials, totals, where, amount, row_amount)
 
 
 def cross_entropy_backward(dloss, cache):
@@ -53,8 +53,7 @@ def probability_cross_entropy_forward(probabilities, targets, sample_weight=None
     smallest = np.finfo(probabilities.dtype).tiny
     picked = probabilities[where]
     picked = np.where(picked.real > smallest, picked, smallest)
-    loss = -(amount * np.log(picked)).sum()
-    return loss.item(), (probabilities, where, amount, picked)
+    return -_weighted_sum(amount, np.log(picked)), (probabilities, where, amount, picked)
 
 
 def probability_cross_entropy_backward(dloss, cache):
@@ -77,7 +76,7 @@ def binary_cross_entropy_forward(logits, targets, sample_weight=None):
         raise ValueError(f"{name}: targets must lie between 0 and 1, got {lowest:g} to {highest:g}")
     weight = _element_weights(name, logits, sample_weight)
     losses = positive_part(logits) - logits * targets + np.log1p(np.exp(-magnitude(logits)))
-    return (weight * losses).sum().item(), (logits, targets, weight)
+    return _weighted_sum(weight, losses), (logits, targets, weight)
 
 
 def binary_cross_entropy_backward(dloss, cache):
@@ -90,7 +89,7 @@ def mean_squared_error_forward(outputs, targets, sample_weight=None):
     """Mean over all elements of (outputs - targets)², without a ½. Targets (N,) fit outputs (N, 1)."""
     difference = outputs - _fit_targets("mean_squared_error", outputs, targets)
     weight = _element_weights("mean_squared_error", outputs, sample_weight)
-    return (weight * (difference * difference)).sum().item(), (difference, weight)
+    return _weighted_sum(weight, difference * difference), (difference, weight)
 
 
 def mean_squared_error_backward(dloss, cache):
@@ -103,7 +102,7 @@ def mean_absolute_error_forward(outputs, targets, sample_weight=None):
     """Mean over all elements of |outputs - targets|. Targets (N,) fit outputs (N, 1)."""
     difference = outputs - _fit_targets("mean_absolute_error", outputs, targets)
     weight = _element_weights("mean_absolute_error", outputs, sample_weight)
-    return (weight * magnitude(difference)).sum().item(), (difference, weight)
+    return _weighted_sum(weight, magnitude(difference)), (difference, weight)
 
 
 def mean_absolute_error_backward(dloss, cache):
@@ -116,17 +115,19 @@ def huber_forward(outputs, targets, delta=1.0, sample_weight=None):
     """Mean over all elements of ½ d² where |d| ≤ delta, else delta (|d| - ½ delta), for d = outputs - targets."""
     if not delta > 0:
         raise ValueError(f"huber: delta must be greater than 0, got {delta}")
+    delta = float(delta)
     difference = outputs - _fit_targets("huber", outputs, targets)
     weight = _element_weights("huber", outputs, sample_weight)
-    size = magnitude(difference)
-    losses = np.where(size.real <= delta, 0.5 * (difference * difference), delta * (size - 0.5 * delta))
-    return (weight * losses).sum().item(), (difference, delta, weight)
+    clipped = difference.real.clip(-delta, delta)
+    clipped = np.where(clipped == difference.real, difference, clipped)
+    # one product for both branches: clipped is d within ±delta, and ±delta outside
+    return _weighted_sum(weight, clipped * (difference - 0.5 * clipped)), (clipped, weight)
 
 
 def huber_backward(dloss, cache):
     """doutputs = dloss d / number of elements, d cut off at -delta and delta."""
-    difference, delta, weight = cache
-    return (difference.real.clip(-delta, delta) * (float(dloss) * weight),)
+    clipped, weight = cache
+    return (clipped * (float(dloss) * weight),)
 
 
 def hinge_forward(scores, targets, sample_weight=None):
@@ -139,7 +140,7 @@ def hinge_forward(scores, targets, sample_weight=None):
     label = np.arange(len(targets)), targets
     margins = positive_part(scores - scores[label][:, None] + 1)
     margins[label] = 0
-    return (weight * margins.sum(axis=1)).sum().item(), (margins, label, weight)
+    return _weighted_sum(weight, margins.sum(axis=1)), (margins, label, weight)
 
 
 def hinge_backward(dloss, cache):
@@ -219,6 +220,13 @@ def _element_weights(loss, outputs, sample_weight):
     return weight.reshape(-1, *[1] * (outputs.ndim - 1)) / elements_per_row
 
 
+def _weighted_sum(weight, values):
+    """Σ weight · value as a Python number; a weight that is one number stays out of the sum."""
+    if isinstance(weight, float):
+        return weight * np.add.reduce(values, axis=None).item()
+    return np.add.reduce(weight * values, axis=None).item()
+
+
 def _as_column(weight):
     """Row weights (N,) as (N, 1), to go with (N, C); the one number 1 / N as it is."""
     return weight if isinstance(weight, float) else weight[:, None]
@@ -229,7 +237,7 @@ def _term_weights(loss, outputs, targets, class_weight, label_smoothing, sample_
     if not 0 <= label_smoothing < 1:
         raise ValueError(f"{loss}: label_smoothing must be in [0, 1), got {label_smoothing}")
     is_label = targets.ndim == 1
-    example_weight = None
+    label_smoothing, example_weight = float(label_smoothing), None
     if class_weight is not None:
         class_weight = _weights(loss, "class_weight", class_weight, outputs, axis=1)
         example_weight = class_weight[targets] if is_label else None

@@ -10,21 +10,23 @@ from .analytic import magnitude
 
 def l2_penalty_forward(weight, strength=1.0):
     """½ strength Σ w²: the ½ (as in CS231n and UCLA's nndl) makes the gradient strength · w, which is weight decay."""
-    return (0.5 * strength * (weight * weight).sum()).item(), (weight, strength)
+    strength = float(strength)
+    return 0.5 * strength * (weight * weight).sum().item(), (weight, strength)
 
 
 def l2_penalty_backward(dpenalty, cache):
     """dweight = dpenalty strength w."""
     weight, strength = cache
-    return (weight * float(dpenalty * strength),)
+    return (weight * (float(dpenalty) * strength),)
 
 
 def l1_penalty_forward(weight, strength=1.0):
     """strength Σ |w|."""
-    return (strength * magnitude(weight).sum()).item(), (weight, strength)
+    strength = float(strength)
+    return strength * magnitude(weight).sum().item(), (weight, strength)
 
 
 def l1_penalty_backward(dpenalty, cache):
     """dweight = dpenalty strength sign(w): 0 where w = 0."""
     weight, strength = cache
-    return (np.sign(weight.real) * float(dpenalty * strength),)
+    return (np.sign(weight.real) * (float(dpenalty) * strength),)
