@@ -5,6 +5,8 @@
 """
 
 from . import functional, initializers, layers, metrics, optimizers, schedules, training
+from .datasets import load_dataset
+from .gradient_check import check_gradients
 from .layers import (
     ELU,
     GELU,
@@ -82,9 +84,11 @@ __all__ = [
     "Softplus",
     "Tanh",
     "Trainer",
+    "check_gradients",
     "functional",
     "initializers",
     "layers",
+    "load_dataset",
     "load_model",
     "metrics",
     "optimizers",

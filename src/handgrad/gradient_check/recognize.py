@@ -1,0 +1,128 @@
+"""What kind of thing was given to check: a pair, a layer, a function and its gradient, a closure, a class."""
+
+import contextlib
+import inspect
+
+import numpy as np
+
+from .layer_targets import LayerTarget, with_loss
+from .targets import PairTarget
+
+
+def recognize(target, arrays, kwargs, wrt, loss, seed):
+    """The target for whatever was given; TypeError for something that cannot be checked."""
+    if not arrays:
+        raise TypeError("check_gradients needs example arrays: check_gradients((forward, backward), x, ...)")
+    if isinstance(target, type):
+        return PairTarget(*function_class(target), arrays, kwargs, wrt, label=target.__name__)
+    if isinstance(target, (tuple, list)):
+        if len(target) != 2 or not all(map(callable, target)):
+            raise TypeError(f"a pair is (forward, backward), two functions; got {target!r}")
+        return pair_or_function(*target, arrays, kwargs, wrt)
+    if loss is not None:
+        target = with_loss(target, loss)
+    if hasattr(target, "backward"):
+        return LayerTarget(target, arrays, kwargs, wrt, seed)
+    if callable(target):
+        label = getattr(target, "__name__", type(target).__name__)
+        return PairTarget(*closure_pair(target), arrays, kwargs, wrt, label, has_upstream=False).settle()
+    raise TypeError("check_gradients takes a pair (forward, backward), a layer, a model or a closure, "
+                    f"got {type(target).__name__}")
+
+
+def pair_or_function(forward, backward, arrays, kwargs, wrt):
+    """A pair when the first function returns two things, as it must; else a function and its gradient."""
+    pair = PairTarget(forward, backward, arrays, kwargs, wrt)
+    arguments = [np.array(a) if isinstance(a, np.ndarray) else a for a in arrays]
+    try:
+        output = forward(*arguments, **pair.at(np.float64).kwargs)
+    except Exception:  # the check proper calls it again and reports what it raised
+        return pair
+    if isinstance(output, tuple) or names_a_pair(forward, backward):
+        return pair.settle()
+    adapted = function_pair(forward, backward)
+    return PairTarget(*adapted, arrays, kwargs, wrt, forward.__name__, has_upstream=False).settle()
+
+
+def names_a_pair(forward, backward):
+    return "forward" in getattr(forward, "__name__", "") and "backward" in getattr(backward, "__name__", "")
+
+
+def function_pair(function, gradient):
+    """f(x) and its gradient as a pair: the gradient of a number, element-wise derivatives, or a Jacobian."""
+
+    def forward(*arrays, **keywords):
+        return function(*arrays, **keywords), (arrays, keywords)
+
+    def backward(dy, cache):
+        arrays, keywords = cache
+        found = gradient(*arrays, **keywords)
+        found = found if isinstance(found, (tuple, list)) else (found,)
+        return tuple(chain(dy, g, np.shape(x)) for g, x in zip(found, arrays, strict=False))
+
+    return named_like(forward, function), backward
+
+
+def chain(dy, derivative, shape):
+    """dy times a derivative by an array of this shape: per number, per entry, or as a Jacobian (outputs, *shape)."""
+    if derivative is None or np.ndim(dy) == 0:
+        return None if derivative is None else dy * np.asarray(derivative)
+    derivative = np.asarray(derivative)
+    if derivative.shape == dy.shape + tuple(shape) and derivative.ndim > dy.ndim:
+        return np.tensordot(dy, derivative, axes=dy.ndim)
+    return dy * derivative
+
+
+def closure_pair(closure):
+    """closure(*arrays) -> (loss, gradients), as optimizers call it, as a pair."""
+
+    def forward(*arrays, **keywords):
+        returned = closure(*arrays, **keywords)
+        if isinstance(returned, tuple) and len(returned) > 2:
+            return returned[0], returned[1:]
+        return returned
+
+    def backward(dloss, gradients):
+        if isinstance(gradients, dict):
+            return {k: dloss * np.asarray(g) for k, g in gradients.items()}
+        gradients = gradients if isinstance(gradients, (tuple, list)) else (gradients,)
+        return tuple(None if g is None else dloss * np.asarray(g) for g in gradients)
+
+    return named_like(forward, closure), backward
+
+
+class Context:
+    """What a static forward may keep for its backward: any attribute, and save_for_backward."""
+
+    saved_tensors = ()
+    needs_input_grad = (True,) * 64
+
+    def save_for_backward(self, *arrays):
+        self.saved_tensors = arrays
+
+
+def function_class(cls):
+    """A class with static forward(ctx, ...) and backward(ctx, dy), as torch.autograd.Function has them, as a pair."""
+    if not (hasattr(cls, "forward") and hasattr(cls, "backward")):
+        raise TypeError(f"{cls.__name__} has no forward and backward")
+    if not isinstance(inspect.getattr_static(cls, "forward"), staticmethod):
+        raise TypeError(f"{cls.__name__} is a class: check an object of it, {cls.__name__}(...)")
+
+    def forward(*arrays, **keywords):
+        context = Context()
+        return cls.forward(context, *arrays, **keywords), context
+
+    def backward(dy, context):
+        return cls.backward(context, dy)
+
+    names = list(inspect.signature(cls.forward).parameters.values())[1:]
+    forward.__signature__ = inspect.Signature(names)
+    return forward, backward
+
+
+def named_like(forward, function):
+    """forward, with the parameter names that function's signature shows."""
+    with contextlib.suppress(TypeError, ValueError):
+        forward.__signature__ = inspect.signature(function)
+    forward.__name__ = getattr(function, "__name__", type(function).__name__)
+    return forward

@@ -1,0 +1,129 @@
+"""What a gradient check found: verdicts on mistakes, one record per array, and the report that holds them."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+class CodeFault(Exception):
+    """A fault of the code under test, on its way to becoming a verdict."""
+
+    def __init__(self, mistake, message, array="", evidence=""):
+        super().__init__(message)
+        self.verdict = Verdict(array, mistake, message, evidence)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One mistake: the gradient it is in ('' for the whole code), its stable name, what to say, and why we think so."""
+
+    array: str
+    mistake: str
+    message: str
+    evidence: str = ""
+
+    def __str__(self):
+        where = f"{self.array}: " if self.array else ""
+        return f"{where}{self.message} [{self.mistake}]"
+
+
+@dataclass(frozen=True)
+class Kink:
+    """An entry at or near a point without a derivative, and the one-sided derivatives around it."""
+
+    array: str
+    index: tuple
+    row: int | None
+    flat: bool
+    left: float
+    right: float
+    at_point: bool
+
+    def __str__(self):
+        entry = f"{self.array}[{', '.join(map(str, self.index))}]" if self.index else self.array
+        kind = "a ReLU-like kink (one side is flat)" if self.flat else "a kink"
+        where = f" of row {self.row}" if self.row is not None else ""
+        if not self.at_point:
+            return f"{entry}: crosses {kind}{where}; compared with a smaller step"
+        return f"{entry}: crosses {kind}{where}; slopes {self.left:.3g} and {self.right:.3g}, a value between is right"
+
+
+@dataclass
+class ArrayCheck:
+    """One array's analytic gradient beside the numeric one, for the first upstream gradient.
+
+    numeric is NaN where an entry was not differentiated by itself. error is |a - n| / (|a| + |n|) by norm over the
+    entries checked, the worst of the upstream gradients.
+    """
+
+    name: str
+    shape: tuple
+    method: str
+    analytic: np.ndarray | None = None
+    numeric: np.ndarray | None = None
+    error: float = np.nan
+    direction_error: float = np.nan
+    threshold: float = np.nan
+    num_checked: int = 0
+    kinks: list = field(default_factory=list)
+    ok: bool = True
+
+    @property
+    def size(self):
+        return int(np.prod(self.shape))
+
+    @property
+    def deviation(self):
+        """analytic - numeric per entry, NaN where unchecked; None when the shapes do not allow it."""
+        if self.analytic is None or self.numeric is None or self.analytic.shape != self.numeric.shape:
+            return None
+        return self.analytic - self.numeric
+
+    @property
+    def coverage(self):
+        """How sure sampling makes us, in words; '' when every entry was checked."""
+        if self.num_checked >= self.size:
+            return ""
+        missed = 0.99**self.num_checked
+        return (f"{self.num_checked:,} of {self.size:,} entries one by one (wrong in 1% of the entries "
+                f"would show with probability {1 - missed:.3g}), all together along 2 random directions")
+
+
+@dataclass
+class Report:
+    """The outcome of a check. `ok` is True only when everything is right; `print(report)` is the short form."""
+
+    target: str
+    arrays: dict = field(default_factory=dict)
+    verdicts: list = field(default_factory=list)
+    notes: list = field(default_factory=list)
+    num_forwards: int = 0
+    seconds: float = 0.0
+    seed: int = 0
+
+    @property
+    def ok(self):
+        return not self.verdicts
+
+    @property
+    def kinks(self):
+        return [kink for check in self.arrays.values() for kink in check.kinks]
+
+    @property
+    def max_error(self):
+        """The largest error of any array: 0.0 when nothing was compared."""
+        return max((check.error for check in self.arrays.values() if np.isfinite(check.error)), default=0.0)
+
+    def __getitem__(self, name):
+        return self.arrays[name]
+
+    def __str__(self):
+        from .text import render
+
+        return render(self)
+
+    def to_html(self):
+        """One self-contained page: the verdicts, and the deviation of each array as a heat map."""
+        from .page import render
+
+        return render(self)
