@@ -17,6 +17,8 @@ from .activations import (
 )
 from .base import Layer
 from .containers import Sequential, load_model
+from .convolution import Conv2D
+from .dropout import Dropout
 from .linear import Flatten, Linear
 from .losses import (
     BinaryCrossEntropy,
@@ -28,7 +30,9 @@ from .losses import (
     MeanSquaredError,
     ProbabilityCrossEntropy,
 )
+from .normalization import BatchNorm, LayerNorm, Normalize
 from .penalties import L1, L2
+from .pooling import AvgPool2D, GlobalAvgPool2D, MaxPool2D
 
 __all__ = [
     "ELU",
@@ -37,19 +41,27 @@ __all__ = [
     "L2",
     "Activation",
     "Arctan",
+    "AvgPool2D",
+    "BatchNorm",
     "BinaryCrossEntropy",
+    "Conv2D",
     "CrossEntropy",
+    "Dropout",
     "Flatten",
+    "GlobalAvgPool2D",
     "Hinge",
     "Huber",
     "Identity",
     "Layer",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
     "Loss",
+    "MaxPool2D",
     "MeanAbsoluteError",
     "MeanSquaredError",
+    "Normalize",
     "ProbabilityCrossEntropy",
     "ReLU",
     "Sequential",
