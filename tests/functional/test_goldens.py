@@ -64,6 +64,7 @@ class ReferenceNet:
 
 def toy_net(reg):
     """The four-feature, ten-unit, three-class net of the first notebook, its points and labels."""
+    # the notebooks drew these with NumPy's legacy generator
     random = np.random.RandomState(0)
     w1, w2 = 0.1 * random.randn(10, 4), 0.1 * random.randn(3, 10)
     x = 10 * np.random.RandomState(1).randn(5, 4)

@@ -162,7 +162,10 @@ def _class_targets(loss, outputs, targets, labels_only=False):
         expected = f"({len(outputs)},)" if labels_only else f"({len(outputs)},) or probabilities {outputs.shape}"
         raise ValueError(f"{loss}: outputs {outputs.shape} need labels {expected}, got targets {targets.shape}")
     if targets.dtype.kind not in "iu":
-        raise TypeError(f"{loss}: labels must be integers, got {targets.dtype} {targets[:3]}: use y.astype(int)")
+        raise TypeError(
+            f"{loss}: labels must be integers, got {targets.dtype} {targets[:3]}: "
+            "use y.astype(int) for whole numbers, np.unique(y, return_inverse=True)[1] for names"
+        )
     num_classes = outputs.shape[1]
     if np.minimum.reduce(targets) < 0 or np.maximum.reduce(targets) >= num_classes:
         row = np.flatnonzero((targets < 0) | (targets >= num_classes))[0]
