@@ -1,0 +1,63 @@
+"""Clipping: what an optimizer does to gradients that are too long, in place, before an update.
+
+    >>> gradient = np.array([3.0, 4.0])
+    >>> ClipGlobalNorm(1.0)([gradient])
+    >>> gradient
+    array([0.6, 0.8])
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from .naming import check_number
+
+
+@dataclass(frozen=True)
+class Clipping:
+    """A limit for a list of gradients; subclasses say in `__call__` what is limited."""
+
+    limit: float
+    per_parameter = False  # True: needs one array per parameter, not all parameters in one flat vector
+
+    def __post_init__(self):
+        check_number(type(self).__name__, "limit", self.limit, above=0)
+
+
+class ClipGlobalNorm(Clipping):
+    """g <- g limit / ‖all gradients‖ where that norm is above the limit. Pascanu, Mikolov & Bengio (2013)."""
+
+    def __call__(self, gradients):
+        shorten(gradients, self.limit)
+
+
+class ClipParameterNorm(Clipping):
+    """g <- g limit / ‖g‖ for every parameter on its own whose gradient's norm is above the limit."""
+
+    per_parameter = True
+
+    def __call__(self, gradients):
+        for gradient in gradients:
+            shorten([gradient], self.limit)
+
+
+class ClipValue(Clipping):
+    """g <- min(max(g, -limit), limit), element by element."""
+
+    def __call__(self, gradients):
+        for gradient in gradients:
+            np.clip(gradient, -self.limit, self.limit, out=gradient)
+
+
+def shorten(arrays, limit):
+    """Scale all arrays by the same factor so that their common norm is at most limit; inf and NaN stay."""
+    norm = math.sqrt(sum(float(np.vdot(a, a)) for a in arrays))
+    if norm == math.inf:  # float32 squares overflow long before the gradients do
+        norm = math.sqrt(sum(float(np.vdot(a, a)) for a in (a.astype(np.float64) for a in arrays)))
+    if limit < norm < math.inf:
+        for array in arrays:
+            array *= limit / norm
+
+
+CLIPPINGS = {"clip_global_norm": ClipGlobalNorm, "clip_parameter_norm": ClipParameterNorm, "clip_value": ClipValue}
