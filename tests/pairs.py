@@ -124,6 +124,38 @@ def draw_hinge(rng, n=4, c=3):
     return scores, targets
 
 
+def draw_convolution(rng, n=2, height=3, width=2, c=2, out=3):
+    """Images at least as large as the kernel dilated by 2."""
+    return (
+        rng.standard_normal((n, height + 3, width + 2, c)),
+        rng.standard_normal((3, 2, c, out)),
+        rng.standard_normal(out),
+    )
+
+
+def draw_grouped_convolution(rng, n=2, height=3, width=2, c=2, out=1):
+    x, weight, _ = draw_convolution(rng, n, height, width, 2 * c, 2 * out)
+    return x, weight[:, :, :c], rng.standard_normal(2 * out)
+
+
+def draw_distinct_images(rng, n=2, height=3, width=2, c=2):
+    """No two pixels within 0.05 of each other: no maximum changes hands."""
+    shape = n, height + 2, width + 2, c
+    return (rng.permutation(np.linspace(-3, 3, np.prod(shape) + 1)[1:]).reshape(shape),)
+
+
+def draw_images(rng, n=2, height=3, width=2, c=2):
+    return (rng.standard_normal((n, height, width, c)),)
+
+
+def draw_features(rng, n=4, c=3):
+    return rng.standard_normal((n + 1, c)), rng.standard_normal(c), rng.standard_normal(c)
+
+
+def draw_image_features(rng, n=2, height=3, width=2, c=2):
+    return rng.standard_normal((n + 1, height, width, c)), rng.standard_normal(c), rng.standard_normal(c)
+
+
 def row_weights(outputs, *_):
     return np.linspace(0.5, 2, len(outputs))
 
@@ -172,6 +204,33 @@ def torch_elementwise(loss):
     return mean_loss
 
 
+def torch_images(function):
+    """A PyTorch function of images (N, C, H, W), given ours (N, H, W, C)."""
+    return lambda x, *arrays, **options: function(x.permute(0, 3, 1, 2), *arrays, **options).permute(0, 2, 3, 1)
+
+
+@torch_images
+def torch_conv2d(x, weight, bias, **options):
+    return tf.conv2d(x, weight.permute(3, 2, 0, 1).contiguous(), bias, **options)
+
+
+def torch_batch_norm(x, gamma, beta, running_mean=None, running_var=None, training=True, epsilon=1e-5):
+    y = tf.batch_norm(x.movedim(-1, 1), running_mean, running_var, gamma, beta, training, 0.0, epsilon)
+    return y.movedim(1, -1)
+
+
+def torch_layer_norm(x, gamma, beta, epsilon=1e-5):
+    return tf.layer_norm(x, gamma.shape, gamma, beta, epsilon)
+
+
+def averages(x, gamma, beta):
+    return np.linspace(0.5, 2, len(gamma)).astype(gamma.dtype)
+
+
+def seeded(*arrays):
+    return np.random.default_rng(0)
+
+
 WEIGHTED = ({}, {"sample_weight": row_weights})
 CROSS_ENTROPY = (
     *WEIGHTED,
@@ -179,6 +238,19 @@ CROSS_ENTROPY = (
     {"label_smoothing": 0.1},
     {"class_weight": class_weights, "label_smoothing": 0.2, "sample_weight": row_weights},
 )
+CONVOLUTION = (
+    {},
+    {"padding": 1},
+    {"stride": 2, "padding": (2, 1)},
+    {"stride": (1, 3), "dilation": (1, 2)},
+    {"padding": "same"},
+)
+POOLING = (
+    {},
+    {"kernel_size": 3, "stride": 2, "padding": 1},
+    {"kernel_size": (1, 2), "stride": (2, 1)},
+)
+INFERENCE = {"training": False, "running_mean": averages, "running_var": averages}
 HUBER = (*WEIGHTED, {"delta": 0.5})
 
 PAIRS = [
@@ -202,6 +274,27 @@ PAIRS = [
     Pair("log_softmax", draw, lambda x: tf.log_softmax(x, dim=-1)),
     Pair("linear", draw_linear, lambda x, weight, bias: x @ weight + bias, num_gradients=3),
     Pair("flatten", draw, lambda x: torch.flatten(x, start_dim=1)),
+    Pair("conv2d", draw_convolution, torch_conv2d, cases=CONVOLUTION, num_gradients=3),
+    Pair("conv2d", draw_grouped_convolution, torch_conv2d, cases=({"groups": 2},), num_gradients=3),
+    Pair(
+        "max_pool2d",
+        draw_distinct_images,
+        torch_images(lambda x, kernel_size=2, **options: tf.max_pool2d(x, kernel_size, **options)),
+        cases=POOLING,
+        kinked=True,
+    ),
+    Pair(
+        "avg_pool2d",
+        draw_distinct_images,
+        torch_images(lambda x, kernel_size=2, **options: tf.avg_pool2d(x, kernel_size, **options)),
+        cases=POOLING,
+    ),
+    Pair("global_avg_pool2d", draw_images, lambda x: x.mean(dim=(1, 2))),
+    Pair("batch_norm", draw_features, torch_batch_norm, cases=({}, {"epsilon": 0.1}, INFERENCE), num_gradients=3),
+    Pair("batch_norm", draw_image_features, torch_batch_norm, cases=({}, INFERENCE), num_gradients=3),
+    Pair("layer_norm", draw_features, torch_layer_norm, cases=({}, {"epsilon": 0.1}), num_gradients=3),
+    Pair("layer_norm", draw_image_features, torch_layer_norm, num_gradients=3),
+    Pair("dropout", draw, cases=({"rng": seeded}, {"rng": seeded, "rate": 0.2}, {"training": False})),
     Pair("cross_entropy", draw_labels, torch_cross_entropy, cases=CROSS_ENTROPY),
     Pair("cross_entropy", draw_distributions, torch_cross_entropy, cases=CROSS_ENTROPY),
     Pair(

@@ -17,14 +17,14 @@ def batch_norm_forward(x, gamma, beta, running_mean=None, running_var=None, trai
     axes = tuple(range(x.ndim - 1))
     if training:
         mean, var, count = batch_statistics(x, axes)
-        update_running(running_mean, mean, momentum)
-        update_running(running_var, var * (count / (count - 1)), momentum)
+        update_running(running_mean, mean, float(momentum))
+        update_running(running_var, var * (count / (count - 1)), float(momentum))
     elif running_mean is None or running_var is None:
         raise ValueError("batch_norm: training=False needs running_mean= and running_var=, "
                          "the averages collected in training")
     else:
         mean, var = running_mean, running_var
-    scale = 1 / np.sqrt(var + epsilon)
+    scale = 1 / np.sqrt(var + float(epsilon))
     normalized = (x - mean) * scale
     return gamma * normalized + beta, (normalized, gamma, scale, axes, training)
 
@@ -54,7 +54,7 @@ def layer_norm_forward(x, gamma, beta, epsilon=1e-5):
     check_features("layer_norm", x.shape, gamma.shape, beta.shape)
     axes = tuple(range(x.ndim - gamma.ndim, x.ndim))
     centered = x - x.mean(axis=axes, keepdims=True)
-    scale = 1 / np.sqrt((centered * centered).mean(axis=axes, keepdims=True) + epsilon)
+    scale = 1 / np.sqrt((centered * centered).mean(axis=axes, keepdims=True) + float(epsilon))
     normalized = centered * scale
     return gamma * normalized + beta, (normalized, gamma, scale, axes)
 
