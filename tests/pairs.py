@@ -243,7 +243,6 @@ CONVOLUTION = (
     {"padding": 1},
     {"stride": 2, "padding": (2, 1)},
     {"stride": (1, 3), "dilation": (1, 2)},
-    {"padding": "same"},
 )
 POOLING = (
     {},
