@@ -82,7 +82,8 @@ def write_npz(path, arrays, metadata):
 
 def read_npz(path):
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # np.load would take a bare .npy too, and would leave a damaged file open
+        with open(path, "rb") as raw, np.lib.npyio.NpzFile(raw, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
             metadata = json.loads(arrays.pop(METADATA, np.frombuffer(b"{}", np.uint8)).tobytes())
     except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as problem:
