@@ -9,18 +9,18 @@ from ..files import atomic_path
 
 # Okabe & Ito's colours, "Color universal design", 2008: blue is always training, vermilion always validation.
 TRAIN, VALIDATION = "#0072B2", "#D55E00"
-SERIES = (TRAIN, VALIDATION, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+SERIES = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#222222")  # runs and settings, where several are compared
 INK, QUIET, GRID = "#222222", "#6b6b6b", "#e6e6e6"
 
 
-def new_figure(width, height, columns=1):
+def new_figure(width, height, num_columns=1, num_rows=1):
     """(figure, [axes]) in inches, drawn by Agg and known to no global state: safe in threads and servers."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise ImportError('pictures need matplotlib: pip install "handgrad[app]"') from None
     figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
-    return figure, list(np.ravel(figure.subplots(1, columns)))
+    return figure, list(np.ravel(figure.subplots(num_rows, num_columns)))
 
 
 def save(figure, path):
