@@ -146,7 +146,7 @@ def test_activation_parameters_reach_the_pair():
         assert y[0, 1] == 3 and -1 <= y[0, 0] < -0.4
 
 
-@pytest.mark.parametrize("layer", [layer for layer in hg.layers.Activation.__subclasses__()])
+@pytest.mark.parametrize("layer", hg.layers.Activation.__subclasses__())
 def test_every_activation_layer_has_right_gradients(layer):
     built = layer().build((4,), dtype=np.float64)
     assert hg.check_gradients(built, rows(5, 4, dtype=np.float64)).ok

@@ -162,8 +162,9 @@ def test_resume_without_a_fit_is_refused():
 
 
 def test_divergence_names_the_first_bad_thing_and_updates_nothing():
-    t = hg.Trainer(hg.Sequential([hg.Linear(3), hg.Linear(3)]), optimizer=hg.SGD(learning_rate=1e38))
-    not_finite = r"'linear\d\.(weight|bias)' is not finite.*learning_rate"
+    t = hg.Trainer(hg.Sequential([hg.Linear(3), hg.Linear(3)]).build((4,), rng=0))
+    t.model.parameters["linear2.bias"] = np.full(3, np.nan)
+    not_finite = "'linear2.bias' is not finite.*learning_rate"
     with pytest.raises(FloatingPointError, match=not_finite), np.errstate(all="ignore"):
         t.fit(X, Y, epochs=5)
     model = hg.Sequential([hg.Linear(3), Log(), hg.Linear(3)]).build((4,), rng=0)
