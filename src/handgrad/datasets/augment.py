@@ -1,0 +1,86 @@
+"""Random changes to training images that leave their class: flips and shifted crops, a batch at a time.
+
+Each is called as augmentation(x, rng) with images (N, height, width, channels), raw uint8 or floats, gives a new batch
+of the same shape and dtype, and draws only from rng, so a seed repeats a run.
+"""
+
+import numpy as np
+
+from ..naming import check_arguments, constructor_arguments, look_up
+
+
+class Augmentation:
+    """Subclass with `change(x, rng)`."""
+
+    def __call__(self, x, rng):
+        if x.ndim != 4:
+            raise ValueError(f"{type(self).__name__} takes images (N, height, width, channels); got {x.shape}")
+        return self.change(x, rng)
+
+    def __repr__(self):
+        arguments = ", ".join(f"{name}={value!r}" for name, value in constructor_arguments(self).items())
+        return f"{type(self).__name__}({arguments})"
+
+
+class RandomFlip(Augmentation):
+    """Mirror each image left to right with probability `rate`."""
+
+    def __init__(self, rate=0.5):
+        if not 0 <= rate <= 1:
+            raise ValueError(f"rate is {rate}; expected a probability from 0 to 1")
+        self.rate = rate
+
+    def change(self, x, rng):
+        flipped = rng.random(len(x)) < self.rate
+        return np.where(flipped[:, None, None, None], x[:, :, ::-1], x)
+
+
+class RandomCrop(Augmentation):
+    """Surround each image by `padding` zeros and cut it out again at a random place (He et al., 2015, section 4.2)."""
+
+    def __init__(self, padding=4):
+        if isinstance(padding, bool) or not isinstance(padding, (int, np.integer)) or padding < 0:
+            raise ValueError(f"padding is {padding!r}; expected a whole number of pixels from 0")
+        self.padding = padding
+
+    def change(self, x, rng):
+        sides = (self.padding, self.padding)
+        padded = np.pad(x, ((0, 0), sides, sides, (0, 0)))
+        # windows (N, top, left, 1, H, W, C) is a view; taking one place of each image copies just these
+        windows = np.lib.stride_tricks.sliding_window_view(padded, x.shape[1:], axis=(1, 2, 3))
+        top, left = rng.integers(0, 2 * self.padding + 1, (2, len(x)))
+        return windows[np.arange(len(x)), top, left, 0]
+
+
+class Chain(Augmentation):
+    """One augmentation after the other."""
+
+    def __init__(self, steps):
+        self.steps = list(steps)
+
+    def change(self, x, rng):
+        for step in self.steps:
+            x = step(x, rng)
+        return x
+
+
+AUGMENTATIONS = {"random_crop": RandomCrop, "random_flip": RandomFlip}
+
+
+def get(given):
+    """An augmentation from a configuration: a name, a table like {name="random_crop", padding=4}, or a list of these.
+
+    None and an empty list mean no augmentation: None. Raises ValueError for unknown names and arguments.
+    """
+    if given is None or callable(given):
+        return given
+    if isinstance(given, (list, tuple)):
+        return Chain(map(get, given)) if given else None
+    if isinstance(given, str):
+        given = {"name": given}
+    if not isinstance(given, dict) or "name" not in given:
+        raise ValueError(f'augmentation {given!r}; expected a table like {{name = "random_crop", padding = 4}}')
+    arguments = {name: value for name, value in given.items() if name != "name"}
+    augmentation = look_up("augmentation", given["name"], AUGMENTATIONS)
+    check_arguments("augmentation", augmentation, arguments)
+    return augmentation(**arguments)

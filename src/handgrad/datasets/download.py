@@ -1,0 +1,199 @@
+"""Image data sets brought to this machine: downloaded from one of several mirrors, or taken from a folder."""
+
+import contextlib
+import hashlib
+import sys
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from ..naming import look_up
+from .image_sets import IMAGE_SETS
+from .layouts import is_archive, key
+from .storage import all_files, data_directory, files_below, is_present, lacking, make_folder, store
+from .tabular import FOLDER, TABLES
+
+ATTEMPTS = 3
+CHUNK = 2**16
+
+
+class Row(NamedTuple):
+    """A data set that can be had; size in bytes is that of its file or its download."""
+
+    name: str
+    kind: str  # "table" or "images"
+    title: str
+    size: int
+    source: str
+    licence: str
+    present: bool
+
+
+def available():
+    """A Row for every data set known by name."""
+    tables = [Row(name, "table", table.title, (FOLDER / table.file).stat().st_size, table.source, table.licence, True)
+              for name, table in TABLES.items()]
+    images = [Row(name, "images", about.title, about.size, about.source, about.licence, is_present(name))
+              for name, about in IMAGE_SETS.items()]
+    return tables + images
+
+
+def get(name, source=None, progress=None):
+    """Bring a data set to this machine, from the folder `source` or the network, and return the folder it is in.
+
+    What is there already is checked and left alone. progress(file, bytes done, bytes in all or None) is called as a
+    download grows. Raises ValueError for an unknown name and for a source that lacks files, ImportError where pooch
+    is not installed, and OSError for network and disk: one line each, and no file is kept that failed its check.
+    """
+    name = look_up("data set", name, {known: known for known in (*TABLES, *IMAGE_SETS)})
+    if name in TABLES:
+        return FOLDER
+    missing = lacking(name)
+    if missing and source is not None:
+        place(name, source, missing)
+    elif missing:
+        download(name, missing, progress)
+    return data_directory() / name
+
+
+def place(name, source, missing):
+    """Store the missing files of a data set out of a folder, or an archive, that the user has."""
+    source = Path(source).expanduser()
+    if not source.exists():
+        raise ValueError(f"there is no folder {source}; expected one with {wanted_names(name)}")
+    names = {key(wanted.name) for wanted in missing}
+    paths = files_below(source, 3) if source.is_dir() else [source]
+    problems = store(name, [p for p in paths if key(p.name) in names or is_archive(p)], missing)
+    if missing:
+        reason = f" ({problems[0]})" if problems else ""
+        raise ValueError(f"{source} has no usable {', '.join(wanted.name for wanted in missing)} of {name}{reason}; "
+                         f"expected {wanted_names(name)}")
+
+
+def wanted_names(name):
+    """The files of a data set in words, as a user may have them."""
+    files = ", ".join(wanted.name for wanted in all_files(name))
+    archives = ", ".join(Path(urlsplit(url).path).name for item in IMAGE_SETS[name].downloads
+                         for url in item.addresses if is_archive(url))
+    return f"{files} (plain or .gz)" + (f", or one of {archives}" if archives else "")
+
+
+def download(name, missing, progress):
+    """Fetch what the missing files need, each from the first mirror that delivers it whole."""
+    network_error, http_downloader = network()
+    for item in IMAGE_SETS[name].downloads:
+        needed = [wanted for wanted in missing if is_archive(item.name) or key(wanted.name) == key(item.name)]
+        problems = []
+        for address in item.addresses:
+            if needed:
+                try:
+                    fetch(name, Arrival(item.name, address, progress), needed, http_downloader, network_error)
+                except (network_error, ValueError) as error:
+                    problems.append(f"{urlsplit(address).netloc}: {reason(error)}")
+        if needed:
+            raise OSError(f"could not download {item.name} of {name} ({'; '.join(problems)}); try again later, or put "
+                          f"{wanted_names(name)} into a folder and run 'handgrad data get {name} --from FOLDER'")
+
+
+def fetch(name, arrival, needed, http_downloader, network_error):
+    """Let one address deliver the needed files, going on where a cut connection stopped, and take them off the list."""
+    for attempt in range(1, ATTEMPTS + 1):
+        resumed = arrival.size()
+        try:
+            arrival.receive(http_downloader)
+        except network_error as error:
+            outdated = getattr(error.response, "status_code", None) == 416  # there is no such rest to send
+            if outdated:
+                arrival.discard()
+            if attempt == ATTEMPTS or not (outdated or arrival.size() > resumed):
+                raise
+            continue
+        problems = store(name, [arrival.path], needed)
+        arrival.discard()
+        if not needed:
+            return
+        # what was put together from two answers may be wrong where one answer is right
+        if not resumed or attempt == ATTEMPTS:
+            raise ValueError(problems[0] if problems else f"it sent no {needed[0].name}")
+
+
+class Arrival:
+    """The file that a download grows in, for pooch to write to: it begins where an earlier try stopped."""
+
+    def __init__(self, name, address, progress):
+        # each address has its own: one mirror's archive need not go on in the bytes of another's
+        self.path = data_directory() / ".partial" / hashlib.sha256(address.encode()).hexdigest()[:12] / name
+        self.name, self.address, self.progress, self.total = name, address, progress, None
+
+    def size(self):
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    def discard(self):
+        with contextlib.suppress(OSError):  # the folders go when nothing else is in them
+            self.path.unlink(missing_ok=True)
+            self.path.parent.rmdir()
+            self.path.parent.parent.rmdir()
+
+    def receive(self, http_downloader):
+        """Append what the address still has to send; a full disk leaves nothing behind."""
+        self.start = self.size()
+        headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={self.start}-"} if self.start else {})}
+        try:
+            make_folder(self.path.parent)
+            with open(self.path, "ab") as self.file:
+                http_downloader(headers=headers, hooks={"response": self.begin}, chunk_size=CHUNK)(
+                    self.address, self, None)
+        except OSError as error:
+            if error.errno is None:  # of the network, not of the disk
+                raise
+            self.discard()
+            raise OSError(f"cannot write {self.path}: {error.strerror}; free some space, "
+                          "or name another folder in the variable HANDGRAD_DATA") from None
+        finally:
+            if not self.size():
+                self.discard()
+
+    def begin(self, response, **options):
+        """Start afresh when the server sends the file from its beginning after all."""
+        if response.status_code == 200:
+            self.file.truncate(0)
+            self.start = 0
+        length = response.headers.get("Content-Length")
+        self.total = self.start + int(length) if length else None
+
+    def write(self, chunk):
+        self.file.write(chunk)
+        if self.progress:
+            self.progress(self.name, self.file.tell(), self.total)
+
+    def flush(self):
+        self.file.flush()
+
+
+def network():
+    """The error class of network faults and pooch's downloader, or an ImportError that says how to get them."""
+    try:
+        from pooch import HTTPDownloader
+        from requests import RequestException
+    except ImportError:
+        raise ImportError("downloading needs pooch; install it by: pip install 'handgrad[app]' "
+                          "(or bring the files yourself: handgrad data get NAME --from FOLDER)") from None
+    return RequestException, HTTPDownloader
+
+
+def reason(error):
+    """A network error in a few words."""
+    response = getattr(error, "response", None)
+    if response is not None:
+        return f"{response.status_code} {response.reason}"
+    return str(error) if isinstance(error, ValueError) else "no connection, or it was cut"
+
+
+def print_progress(name, done, total):
+    """The growth of a download on the standard error stream: one line that is rewritten, or one at the end."""
+    of_all = f" of {total / 1e6:.1f}" if total else ""
+    finished = done == total
+    if sys.stderr.isatty():
+        print(f"\r{name}  {done / 1e6:.1f}{of_all} MB", end="\n" if finished else "", file=sys.stderr, flush=True)
+    elif finished:
+        print(f"{name}  {done / 1e6:.1f} MB", file=sys.stderr)
