@@ -50,14 +50,21 @@ def restore_arrays(skeleton, arrays):
 
 
 def write_safetensors(path, arrays, metadata):
-    library().numpy.save_file(arrays, str(path), metadata=metadata)
+    # One entry, because the library writes several in no definite order: the same state makes the same bytes.
+    packed = {"handgrad": json.dumps(metadata, sort_keys=True)}
+    with open(path, "wb") as file:
+        file.write(library().numpy.save(arrays, packed))
 
 
 def read_safetensors(path):
     safetensors = library()
     try:
         with safetensors.safe_open(str(path), framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118 (no dict)
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
+            metadata = json.loads((file.metadata() or {}).get("handgrad", "{}"))
+        if not isinstance(metadata, dict):
+            raise ValueError("its metadata is no JSON object")
+        return arrays, metadata
     except (safetensors.SafetensorError, OSError, ValueError, TypeError, AttributeError) as problem:
         raise ValueError(f"{path} is damaged or no .safetensors file ({problem})") from None
 

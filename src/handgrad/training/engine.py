@@ -11,11 +11,12 @@ class NumpyEngine:
     """step, evaluate, predict, state, load_state, on a model of `handgrad.layers`.
 
     penalty: L2 or L1 of the weights, part of every loss reported. metrics: {name: function(outputs, targets)}.
+    on_gradients: called, where set, with {'linear1.weight': gradient, ...} between backward and update.
     """
 
     def __init__(self, model, loss, optimizer, penalty=None, metrics=None):
         self.model, self.loss, self.optimizer, self.penalty = model, loss, optimizer, penalty
-        self.metrics = metrics or {}
+        self.metrics, self.on_gradients = metrics or {}, None
 
     def step(self, x, y, sample_weight=None, metrics=False):
         """One training step on one batch: forward, loss, backward, update. Returns {'loss': ...} and the metrics.
@@ -30,6 +31,8 @@ class NumpyEngine:
         model.backward(self.loss.backward(), input_gradient=False)
         if self.penalty is not None:
             loss += self.penalty.add(model.parameters, model.gradients)
+        if self.on_gradients is not None:
+            self.on_gradients(model.gradients)
         self.optimizer.update(*self._arrays())
         figures = {"loss": float(loss)}
         if metrics:

@@ -1,0 +1,66 @@
+"""The command `handgrad`: its subcommands, loaded by name, and its exit codes."""
+
+import importlib
+import sys
+
+import click
+
+# command -> (module beside this one, one line of help): a command is imported when it is called.
+COMMANDS = {
+    "train": ("train", "Train a ready example, a table of yours, or a configuration."),
+    "resume": ("train", "Go on with a run that was interrupted, to the same bits."),
+}
+
+
+class Lazy(click.Group):
+    """A group whose commands are imported when they are called, so that --help is quick."""
+
+    def list_commands(self, context):
+        return list(COMMANDS)
+
+    def get_command(self, context, name):
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"handgrad.cli.{COMMANDS[name][0]}")
+        return getattr(module, name)
+
+    def resolve_command(self, context, arguments):
+        from ..naming import nearest
+
+        if arguments and arguments[0] not in COMMANDS:
+            raise click.UsageError(f"unknown command '{arguments[0]}'{nearest(arguments[0], COMMANDS)}")
+        return super().resolve_command(context, arguments)
+
+    def format_commands(self, context, formatter):
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="handgrad")
+def application():
+    """Neural networks in plain NumPy: train them, look into them, prove their gradients."""
+
+
+def run(arguments=None):
+    """Run the command line; returns the exit code."""
+    try:
+        return application.main(arguments, prog_name="handgrad", standalone_mode=False) or 0
+    except click.exceptions.Exit as ending:
+        return ending.exit_code
+    except click.ClickException as problem:
+        problem.show()
+        return problem.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return complain("stopped", 130)
+    except (ValueError, TypeError, OSError, ImportError) as problem:
+        return complain(problem, 2)
+    except Exception as problem:
+        if type(problem).__name__ != "RunFailed":
+            raise
+        return complain(problem, 1)
+
+
+def complain(problem, code):
+    print(f"handgrad: {' '.join(str(problem).split())}", file=sys.stderr)
+    return code

@@ -1,0 +1,55 @@
+"""handgrad train, handgrad resume."""
+
+import sys
+
+import click
+
+from .show import results_table
+
+
+@click.command()
+@click.argument("source", metavar="NAME|FILE.csv|CONFIG.toml")
+@click.option("--target", help="The column of the table to predict: its name, or its number from 1.")
+@click.option("--epochs", type=int, help="How many times to go through the training rows.")
+@click.option("--seed", type=int, help="The seed of weights, shuffling, dropout and augmentation.")
+@click.option("--out", default="experiments", show_default=True, help="The folder that gets NAME/RUN.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
+              help="Change a key, such as optimizer.learning_rate=0.01.")
+def train(source, target, epochs, seed, out, overrides):
+    """Train a ready example (iris, digits, ...), a table, or what a configuration describes."""
+    from .. import experiments
+
+    extra = [f"{name}={value}" for name, value in (("epochs", epochs), ("seed", seed)) if value is not None]
+    configuration = experiments.configure(source, target, [*overrides, *extra])
+    command = ["handgrad", *sys.argv[1:]]
+    return conclude(experiments.train(configuration, out, progress=True, command=command))
+
+
+@click.command()
+@click.argument("run")
+def resume(run):
+    """Go on with an interrupted or killed run, to the very bits that it would have reached."""
+    from .. import experiments
+
+    return conclude(experiments.resume(run, progress=True))
+
+
+def conclude(run):
+    """Print how a run ended; returns the exit code."""
+    if run.status == "interrupted":
+        done = f"interrupted after {run.record['epochs']} epochs, nothing is lost"
+        print(f"{done}; go on with: handgrad resume {run.path}", file=sys.stderr)
+        return 130
+    results_table(run)
+    print(f"run:    {run.path}")
+    print(f"curves: {run.path / 'curves.png'}")
+    print(last_line(run))
+    return 0
+
+
+def last_line(run):
+    """The result in one line: 'test accuracy: 0.967'."""
+    split = next(name for name in ("test", "validation", "train") if name in run.results)
+    figures = run.results[split]
+    figure = next(name for name in ("accuracy", "r2", "loss") if name in figures)
+    return f"{split} {figure}: {figures[figure]:.3f}"

@@ -1,0 +1,181 @@
+"""A run's folder: made once, read by anybody, trusted by nobody.
+
+    run.json                 configuration, data, versions, machine, status, results
+    metrics.jsonl            a line per epoch: {"epoch": 1, "step": 6, "loss": ..., "validation_loss": ...}
+    checkpoint.safetensors   the trainer's full state: `handgrad resume` goes on from it
+    model.safetensors        the trained model: `hg.load_model` reads it
+    curves.png               loss and accuracy by epoch
+"""
+
+import contextlib
+import datetime
+import json
+import math
+from pathlib import Path
+
+from ..layers.containers import from_description, load_arrays, load_model
+from ..training import History
+from ..training.checkpoint import read_state
+from .configuration import check_configuration
+from .lock import is_locked
+
+RECORD, METRICS, CHECKPOINT, MODEL = "run.json", "metrics.jsonl", "checkpoint.safetensors", "model.safetensors"
+STATUSES = ("running", "finished", "interrupted", "failed")
+FORMAT = 1
+NOT_FIGURES = ("epoch", "step", "seconds", "layers")
+LARGEST_RECORD, LARGEST_METRICS = 2**24, 2**28
+# What files made to harm raise on the way through JSON, NumPy and the constructors of layers.
+DAMAGE = (KeyError, TypeError, AttributeError, IndexError, OverflowError, MemoryError, RecursionError, UnicodeError)
+
+
+class Run:
+    """A run as its folder tells it. Nothing in the folder is executed; what is damaged raises a ValueError."""
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self.record = read_record(self.path)
+
+    @property
+    def id(self):
+        return self.path.name
+
+    @property
+    def name(self):
+        return self.record["configuration"].get("name", "")
+
+    @property
+    def status(self):
+        """'running', 'finished', 'interrupted', 'failed', or 'killed': running by its record, but nobody trains it."""
+        status = self.record["status"]
+        return "killed" if status == "running" and not is_locked(self.path / METRICS) else status
+
+    @property
+    def configuration(self):
+        """The Configuration as run."""
+        return check_configuration(self.record["configuration"], self.path / RECORD)
+
+    @property
+    def results(self):
+        """{'train': {'loss': ..., 'accuracy': ...}, 'validation': ..., 'test': ...}; empty until finished."""
+        return self.record.get("results") or {}
+
+    @property
+    def has_checkpoint(self):
+        return (self.path / CHECKPOINT).is_file()
+
+    def lines(self):
+        """The lines of metrics.jsonl as dicts, in order; an unfinished last line is left out."""
+        return [line for line, _ in read_lines(self.path / METRICS)]
+
+    def epochs(self):
+        """The lines that hold an epoch."""
+        return [line for line in self.lines() if "epoch" in line]
+
+    def history(self):
+        """The figures of each epoch, as a `History`."""
+        history = History()
+        for line in self.epochs():
+            history.append({name: as_number(value) for name, value in line.items() if name not in NOT_FIGURES})
+        return history
+
+    def checkpoint(self):
+        """The trainer's state at the last checkpoint."""
+        with harmless(self.path / CHECKPOINT):
+            return read_state(self.path / CHECKPOINT)
+
+    def model(self):
+        """The trained model, or that of the last checkpoint where training has not ended."""
+        if (self.path / MODEL).is_file():
+            with harmless(self.path / MODEL):
+                return load_model(self.path / MODEL)
+        state = self.checkpoint()
+        with harmless(self.path / CHECKPOINT):
+            engine = state["engine"]
+            model = from_description(state["recipe"]["model"])
+            load_arrays(model, {**engine["parameters"], **{f"state.{k}": v for k, v in engine["state"].items()}})
+            return model
+
+    def __repr__(self):
+        return f"<run {self.path}: {self.status}>"
+
+
+@contextlib.contextmanager
+def harmless(path):
+    """Within the block, whatever a damaged or hostile file makes fail is a ValueError that names the file."""
+    try:
+        yield
+    except DAMAGE as problem:
+        raise ValueError(f"{path} is damaged ({type(problem).__name__}: {problem})") from None
+
+
+def read_record(path):
+    """The dict in a run's run.json, its main keys checked."""
+    file = path / RECORD
+    if not file.is_file():
+        raise ValueError(f"{path} is no run: it has no {RECORD} (handgrad runs lists the runs)")
+    with harmless(file):
+        record = parse(read_text(file, LARGEST_RECORD), file)
+    for name, kind in (("configuration", dict), ("status", str), ("data", dict)):
+        if not isinstance(record.get(name), kind):
+            raise ValueError(f"{file} is damaged: '{name}' is missing or no {kind.__name__}")
+    if record["status"] not in STATUSES:
+        raise ValueError(f"{file} is damaged: status is '{record['status']:.50}', expected one of "
+                         f"{', '.join(STATUSES)}")
+    for name in ("results", "versions", "machine", "threads"):
+        if not isinstance(record.get(name) or {}, dict):
+            raise ValueError(f"{file} is damaged: '{name}' is no table")
+    return record
+
+
+def read_text(file, largest):
+    try:
+        if file.stat().st_size > largest:
+            raise ValueError(f"{file} has {file.stat().st_size} bytes, more than any run writes ({largest})")
+        return file.read_bytes().decode("utf-8")
+    except OSError as problem:
+        raise ValueError(f"cannot read {file}: {problem.strerror}") from None
+
+
+def parse(text, where):
+    try:
+        record = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as problem:
+        raise ValueError(f"{where} is damaged: {problem}") from None
+    if not isinstance(record, dict):
+        raise ValueError(f"{where} is damaged: expected a JSON object, got {type(record).__name__}")
+    return record
+
+
+def read_lines(file):
+    """Yield (dict, offset of its end) for each whole line; the end of a line cut off by a kill is left out."""
+    if not file.is_file():
+        return
+    end = 0
+    with harmless(file):
+        for number, line in enumerate(read_text(file, LARGEST_METRICS).splitlines(keepends=True), 1):
+            if not line.endswith("\n"):
+                return
+            end += len(line.encode())
+            yield parse(line, f"{file} line {number}"), end
+
+
+def as_number(value):
+    return float(value) if isinstance(value, (int, float)) else math.nan
+
+
+def create_folder(out, name):
+    """A new folder out/name/<time>; an id that is taken gets a number. OSError where it cannot be made."""
+    now = datetime.datetime.now()
+    parent = Path(out) / name
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        for attempt in range(1, 10_000):
+            path = parent / (now.strftime("%Y-%m-%d-%H%M%S") + (f"-{attempt}" if attempt > 1 else ""))
+            try:
+                path.mkdir()
+                return path
+            except FileExistsError:
+                continue
+    except OSError as problem:
+        raise OSError(f"cannot write in {parent}: {problem.strerror} (choose a folder with --out)") from None
+    raise OSError(f"cannot find a free name in {parent}")

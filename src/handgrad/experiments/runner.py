@@ -1,0 +1,188 @@
+"""Runs from start to end: train, resume, and what is written when a run ends, however it ends."""
+
+import datetime
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from .. import files
+from ..datasets import Dataset
+from ..layers.containers import describe
+from ..metrics import r2_score
+from ..reports import save_curves
+from ..training import Trainer
+from ..training.trainer import check_training_data
+from . import provenance
+from .assembly import build_trainer, load_data
+from .recorder import Recorder
+from .run_folder import CHECKPOINT, FORMAT, MODEL, RECORD, Run, create_folder, harmless
+from .schema import Configuration
+
+SPLITS = ("train", "validation", "test")
+
+
+class RunFailed(Exception):
+    """Training ended early by no fault of the input: a loss that is no number, a full disk. run.json says which."""
+
+
+class Job(NamedTuple):
+    """A run about to be trained."""
+
+    configuration: Configuration
+    data: Dataset
+    trainer: Trainer
+    recorder: Recorder
+
+
+def train(configuration, out="experiments", progress=None, command=None):
+    """Train as configured in a new folder out/name/<time>; returns the Run, finished or interrupted.
+
+    Bad input raises a ValueError or TypeError before anything is written; what fails later raises RunFailed.
+    """
+    job = prepare(configuration)
+    folder = create_folder(out, configuration.name)
+    record = first_record(job, command)
+    files.write_json(folder / RECORD, record)
+    job.recorder.open(folder)
+    return conduct(job, record, progress)
+
+
+def resume(path, progress=None):
+    """Finish the run in a folder, to the bits it would have reached; from the beginning where it has no checkpoint.
+
+    The data must be the same (by fingerprint). A finished run is returned as it is.
+    """
+    run = Run(path)
+    if run.record["status"] == "finished":
+        return run
+    with harmless(run.path / RECORD):
+        job = prepare(run.configuration)
+    check_same_data(run, job.data)
+    job.recorder.open(run.path)
+    if run.has_checkpoint:
+        with harmless(run.path / CHECKPOINT):
+            job.trainer.load_state(run.checkpoint())
+    job.recorder.rewind(job.trainer.epoch, job.trainer.num_steps)
+    record = {**run.record, "status": "running", "error": None,
+              "resumed": [*(run.record.get("resumed") or []), {"time": now(), "epoch": job.trainer.epoch}]}
+    remove_leftovers(run.path)
+    files.write_json(run.path / RECORD, record)
+    return conduct(job, record, progress)
+
+
+def prepare(configuration):
+    """Everything built and checked, nothing written."""
+    if Path(configuration.data.name).suffix and Path(configuration.data.name).is_file():
+        absolute = str(Path(configuration.data.name).resolve())
+        configuration = configuration.model_copy(
+            update={"data": configuration.data.model_copy(update={"name": absolute})})
+    data = load_data(configuration)
+    recorder = Recorder(configuration.recording)
+    trainer = build_trainer(configuration, data, [recorder])
+    check_training_data(trainer, *data.train, None)
+    return Job(configuration, data, trainer, recorder)
+
+
+def conduct(job, record, progress):
+    """Train to the end and write down how it ended."""
+    folder, start, earlier = job.recorder.folder, time.perf_counter(), record.get("seconds") or 0.0
+    try:
+        fit(job, progress)
+        record.update(write_end(job, folder))
+    except BaseException as problem:
+        record.update(status="failed", error=f"{type(problem).__name__}: {problem}")
+        if isinstance(problem, KeyboardInterrupt):
+            record.update(status="interrupted", error=None)
+        if isinstance(problem, (FloatingPointError, OSError, MemoryError)):
+            raise RunFailed(f"{problem}{advice(folder)}") from None
+        raise
+    finally:
+        record.update(seconds=round(earlier + time.perf_counter() - start, 3), ended=now())
+        try:
+            files.write_json(folder / RECORD, record)
+        except OSError as problem:
+            print(f"handgrad: {problem}", file=sys.stderr)
+        job.recorder.close()
+    return Run(folder)
+
+
+def fit(job, progress):
+    """Fit from the beginning, or go on where a checkpoint was loaded."""
+    trainer, data, configuration = job.trainer, job.data, job.configuration
+    options = {"validation_data": data.validation, "progress": progress}
+    if trainer.plan is None:
+        trainer.fit(*data.train, epochs=configuration.epochs, batch_size=configuration.batch_size,
+                    shuffle=configuration.shuffle, **options)
+    else:
+        trainer.resume(*data.train, **options)
+
+
+def write_end(job, folder):
+    """Checkpoint, model, curves; returns what the record says of the end."""
+    trainer = job.trainer
+    job.recorder.checkpoint(trainer)
+    trainer.model.save(folder / MODEL)
+    if trainer.history:
+        save_curves(trainer.history, folder / "curves.png", title=f"{job.configuration.name}  {folder.name}")
+    ended = {"status": "interrupted" if trainer.was_interrupted else "finished", "epochs": trainer.epoch,
+             "steps": trainer.num_steps, "stop_reason": trainer.stop_reason}
+    return {**ended, "results": measure(trainer, job.data)}
+
+
+def measure(trainer, data):
+    """{'train': {'loss': ..., 'accuracy': ...}, ...} of the model as it is, over all rows of each split."""
+    results = {}
+    for name in SPLITS:
+        split = getattr(data, name)
+        if split is not None:
+            results[name] = trainer.evaluate(*split)
+            if data.task == "regression":
+                results[name]["r2"] = r2_score(trainer.engine.predict(split.x), split.y)
+    return results
+
+
+def first_record(job, command):
+    """What run.json says before training."""
+    data, trainer = job.data, job.trainer
+    return {
+        "format": FORMAT, "status": "running", "started": now(), "command": list(command or []),
+        "configuration": job.configuration.as_table(), "seed": job.configuration.seed,
+        "model": {**describe(trainer.model), "num_parameters": trainer.model.num_parameters},
+        "data": describe_data(data), "versions": provenance.versions(), "machine": provenance.machine(),
+        "threads": provenance.threads(), "git": provenance.git_state(), "folder": str(Path.cwd()),
+    }
+
+
+def describe_data(data):
+    """What a prediction or a report has to know of the data, without the data."""
+    rows = {name: len(getattr(data, name).y) for name in SPLITS if getattr(data, name) is not None}
+    return {"name": data.name, "fingerprint": data.fingerprint, "task": data.task, "rows": rows,
+            "input_shape": list(data.train.x.shape[1:]), "class_names": list(data.class_names),
+            "feature_names": list(data.feature_names), "target_name": data.target_name,
+            "standardization": data.standardization.as_dict() if data.standardization is not None else None,
+            "source": data.source, "licence": data.licence}
+
+
+def check_same_data(run, data):
+    trained_on = run.record["data"].get("fingerprint")
+    if trained_on != data.fingerprint:
+        raise ValueError(f"the data of {data.source} have changed since {run.path} was started "
+                         f"(fingerprint {data.fingerprint[:12]}, was {str(trained_on)[:12]}): put the old data back, "
+                         "or train anew")
+
+
+def remove_leftovers(folder):
+    """Delete the temporary files of writes that a kill cut off, and results of an earlier ending."""
+    for path in [*folder.glob(".*.json"), *folder.glob(".*.safetensors"), *folder.glob(".*.png"), folder / MODEL]:
+        path.unlink(missing_ok=True)
+
+
+def advice(folder):
+    if (folder / CHECKPOINT).is_file():
+        return f"; the last good checkpoint is kept in {folder}: handgrad resume {folder}"
+    return f"; {folder} has no checkpoint yet"
+
+
+def now():
+    return datetime.datetime.now().astimezone().isoformat(timespec="seconds")
