@@ -9,7 +9,7 @@ from .dataset import Dataset, Split, Standardization
 from .image_sets import IMAGE_SETS
 from .tabular import SUFFIXES, TABLES, load_features, load_file, load_shipped
 
-__all__ = ["Dataset", "Split", "Standardization", "load_dataset", "load_features"]
+__all__ = ["SUFFIXES", "Dataset", "Split", "Standardization", "load_dataset", "load_features"]
 
 
 def load_dataset(name, *, target=None, task=None, validation=None, test=None, seed=0, standardize=None,
