@@ -6,7 +6,7 @@ of the same shape and dtype, and draws only from rng, so a seed repeats a run.
 
 import numpy as np
 
-from ..naming import check_arguments, constructor_arguments, look_up
+from ..naming import build, check_count, check_number, constructor_arguments
 
 
 class Augmentation:
@@ -26,9 +26,7 @@ class RandomFlip(Augmentation):
     """Mirror each image left to right with probability `rate`."""
 
     def __init__(self, rate=0.5):
-        if not 0 <= rate <= 1:
-            raise ValueError(f"rate is {rate}; expected a probability from 0 to 1")
-        self.rate = rate
+        self.rate = check_number("RandomFlip", "rate", rate, minimum=0, maximum=1)
 
     def change(self, x, rng):
         chosen = rng.random(len(x)) < self.rate
@@ -42,9 +40,7 @@ class RandomCrop(Augmentation):
     """Surround each image by `padding` zeros and cut it out again at a random place (He et al., 2015, section 4.2)."""
 
     def __init__(self, padding=4):
-        if isinstance(padding, bool) or not isinstance(padding, (int, np.integer)) or padding < 0:
-            raise ValueError(f"padding is {padding!r}; expected a whole number of pixels from 0")
-        self.padding = padding
+        self.padding = check_count("RandomCrop", "padding", padding, minimum=0)
 
     def change(self, x, rng):
         sides = (self.padding, self.padding)
@@ -75,15 +71,8 @@ def get(given):
 
     None and an empty list mean no augmentation: None. Raises ValueError for unknown names and arguments.
     """
-    if given is None or callable(given):
-        return given
+    if given is None:
+        return None
     if isinstance(given, (list, tuple)):
         return Chain(map(get, given)) if given else None
-    if isinstance(given, str):
-        given = {"name": given}
-    if not isinstance(given, dict) or "name" not in given:
-        raise ValueError(f'augmentation {given!r}; expected a table like {{name = "random_crop", padding = 4}}')
-    arguments = {name: value for name, value in given.items() if name != "name"}
-    augmentation = look_up("augmentation", given["name"], AUGMENTATIONS)
-    check_arguments("augmentation", augmentation, arguments)
-    return augmentation(**arguments)
+    return build("augmentation", given, AUGMENTATIONS)
