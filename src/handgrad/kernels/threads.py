@@ -1,0 +1,113 @@
+"""Worker threads, set on purpose: parts of a batch go to them, and BLAS keeps to one thread meanwhile."""
+
+import os
+import threading
+from queue import SimpleQueue
+
+from . import blas
+
+_lock = threading.Lock()  # one shared task at a time; a second caller does its parts alone
+_workers = []  # inboxes of the running worker threads
+_finished = SimpleQueue()
+_num_threads = 0  # 0: not decided yet
+
+
+def num_threads():
+    """How many threads share the work: set_threads, else $HANDGRAD_THREADS, else as many as BLAS uses."""
+    if not _num_threads:
+        wish = os.environ.get("HANDGRAD_THREADS")
+        if wish:
+            set_threads(check_count("HANDGRAD_THREADS", int(wish) if wish.isdecimal() else wish))
+        else:
+            set_threads(min(blas.find().num_threads(), len_affinity()) if blas.find() else 1)
+    return _num_threads
+
+
+def set_threads(n):
+    """Use n threads for convolutions, and for the matrix products of BLAS; 1 keeps everything in the calling thread."""
+    global _num_threads
+    _num_threads = check_count("the number of threads", n)
+    if blas.find():
+        blas.find().set_threads(n)
+
+
+def check_count(what, n):
+    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
+        raise ValueError(f"{what} must be a whole number, 1 or more, not {n!r}")
+    return n
+
+
+def len_affinity():
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def share(count, task):
+    """Call task(worker, start, stop) once for each thread, on equal contiguous parts of range(count).
+
+    The parts depend only on count and the number of threads, so that sums kept per worker come out the same each
+    time. What a task raises is raised here, after all parts have ended.
+    """
+    parts = max(min(num_threads(), count), 1)
+    bounds = [count * i // parts for i in range(parts + 1)]
+    if parts == 1 or not _lock.acquire(blocking=False):
+        for worker in range(parts):
+            task(worker, bounds[worker], bounds[worker + 1])
+        return
+    before = limit_blas(1)
+    try:
+        run(task, bounds)
+    finally:
+        limit_blas(before)
+        _lock.release()
+
+
+def run(task, bounds):
+    while len(_workers) < len(bounds) - 2:
+        inbox = SimpleQueue()
+        threading.Thread(target=work, args=(inbox, _finished), daemon=True, name="handgrad").start()
+        _workers.append(inbox)
+    others = _workers[:len(bounds) - 2]
+    for worker, inbox in enumerate(others, start=1):
+        inbox.put((task, worker, bounds[worker], bounds[worker + 1]))
+    try:
+        task(0, bounds[0], bounds[1])
+    finally:
+        problems = [_finished.get() for _ in others]
+    for problem in problems:
+        if problem is not None:
+            raise problem
+
+
+def work(inbox, finished):
+    """A worker thread: do what comes in, report the exception or None."""
+    while True:
+        task, *part = inbox.get()
+        try:
+            task(*part)
+        except BaseException as problem:
+            finished.put(problem)
+        else:
+            finished.put(None)
+        task = None  # a waiting worker must not keep the last task's arrays alive
+
+
+def limit_blas(n):
+    """Set BLAS's number of threads, and return what it was."""
+    library = blas.find()
+    if library is None:
+        return n
+    before = library.num_threads()
+    if before != n:
+        library.set_threads(n)
+    return before
+
+
+def forget():
+    """In a forked child the threads are gone: start afresh."""
+    global _lock, _finished
+    _lock, _finished = threading.Lock(), SimpleQueue()
+    _workers.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=forget)
