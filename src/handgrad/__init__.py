@@ -6,6 +6,7 @@
 
 from . import functional, initializers, layers, metrics, optimizers, schedules, training
 from .datasets import load_dataset
+from .diagnosis import diagnose
 from .gradient_check import check_gradients
 from .layers import (
     ELU,
@@ -101,6 +102,7 @@ __all__ = [
     "Tanh",
     "Trainer",
     "check_gradients",
+    "diagnose",
     "functional",
     "initializers",
     "layers",

@@ -1,0 +1,195 @@
+"""What ails a network: units that never or always fire, and layers that learn too little or too much.
+
+    >>> import handgrad as hg
+    >>> model = hg.Sequential([hg.Linear(8), hg.ReLU(), hg.Linear(3)]).build(4, rng=0)
+    >>> model.parameters["linear1.bias"][:2] = -100.0
+    >>> print(diagnose(model, np.eye(4)).advice[0])
+    relu1: 2 of 8 units are dead (0 for all 4 examples): lower the learning_rate, or use LeakyReLU
+"""
+
+import copy
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from . import optimizers
+from .layers.activations import ELU, Arctan, ReLU, Sigmoid, Softplus, Tanh
+from .layers.losses import get_loss
+from .layers.summary import walk
+from .naming import check_count
+from .training.engine import NumpyEngine
+
+FLAT = 0.01  # a slope below this share of the activation's steepest
+OFTEN = 0.95  # a unit is saturated when it is flat for this share of what it sees
+STEP_ROWS = 256  # gradients are those of one batch of this many examples
+
+# activation -> its slope at output y, as a share of the steepest slope it has
+SLOPES = {
+    Sigmoid: lambda y, layer: 4 * y * (1 - y),
+    Tanh: lambda y, layer: 1 - y * y,
+    Arctan: lambda y, layer: np.cos(y) ** 2,
+    Softplus: lambda y, layer: 1 - np.exp(-y),
+    ELU: lambda y, layer: np.where(y > 0, 1, 1 + y / layer.alpha),
+}
+
+
+@dataclass
+class LayerFindings:
+    """What one layer does; None where the question does not arise. A unit is a feature, or a channel of an image.
+
+    gradient: the L2 norm of the gradients of the layer's parameters. update: that of one step's change, as a share of
+    the parameters' own.
+    """
+
+    name: str
+    kind: str
+    num_units: int
+    num_dead: int | None = None
+    num_saturated: int | None = None
+    gradient: float | None = None
+    update: float | None = None
+
+
+@dataclass
+class Diagnosis:
+    """Findings per layer and advice in one line each; print it."""
+
+    num_examples: int
+    layers: list = field(default_factory=list)
+    advice: list = field(default_factory=list)
+
+    @property
+    def ok(self):
+        return not self.advice
+
+    def __str__(self):
+        columns = ("layer", "kind", "units", "dead", "saturated", "gradient", "update")
+        table = [columns, *(tuple(map(text, vars(layer).values())) for layer in self.layers)]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in table]
+        return "\n".join([f"{self.num_examples} examples", *lines, *(self.advice or ["nothing to advise"])])
+
+
+def diagnose(model, x, y=None, loss=None, optimizer=None):
+    """A Diagnosis of a built model on examples x (N, ...): dead and saturated units; with targets y gradients too.
+
+    A ReLU unit is dead when its output is 0 for every example: no gradient reaches its weights, so it stays so.
+    loss: by default cross-entropy for whole-number targets, else the mean squared error. optimizer: with one, the size
+    of the step it would take. The model and the optimizer stay as they are. ValueError when x has no rows or does not
+    fit the model.
+    """
+    x = np.asarray(x)
+    check_count("diagnose", "the number of rows of x", len(x) if x.ndim else 0)
+    report = Diagnosis(len(x), look_at_units(model, x))
+    report.advice += unit_advice(report)
+    if y is not None:
+        report.advice += measure_step(report, model, x[:STEP_ROWS], np.asarray(y)[:STEP_ROWS], loss, optimizer)
+    return report
+
+
+# Units ----------------------------------------------------------------------------------------------------------
+
+
+def look_at_units(model, x, batch_size=256):
+    """LayerFindings of every layer, dead and saturated units counted over all rows of x."""
+    names = {id(layer): name for name, layer in walk(model)}
+    fired, flat, seen = {}, {}, {}
+    for start in range(0, len(x), batch_size):
+        for layer, y in model.trace(x[start:start + batch_size]):
+            axes = tuple(range(y.ndim - 1))
+            if isinstance(layer, ReLU):
+                fired[id(layer)] = fired.get(id(layer), False) | (y != 0).any(axis=axes)
+            elif type(layer) in SLOPES:
+                slope = SLOPES[type(layer)](y, layer)
+                flat[id(layer)] = flat.get(id(layer), 0) + (slope < FLAT).sum(axis=axes)
+                seen[id(layer)] = seen.get(id(layer), 0) + slope[..., 0].size
+    findings = []
+    for key, layer in ((id(layer), layer) for _, layer in walk(model)):
+        dead = int((~fired[key]).sum()) if key in fired else None
+        saturated = int((flat[key] >= OFTEN * seen[key]).sum()) if key in flat else None
+        findings.append(LayerFindings(names[key], type(layer).__name__, layer.output_shape[-1], dead, saturated))
+    return findings
+
+
+def unit_advice(report):
+    """Advice about dead and saturated units. The last layer is left out: what is flat there is a sure answer."""
+    lines = []
+    for layer in report.layers:
+        if layer.num_dead:
+            lines.append(f"{layer.name}: {layer.num_dead} of {layer.num_units} units are dead (0 for all "
+                         f"{report.num_examples} examples): lower the learning_rate, or use LeakyReLU")
+        if layer.num_saturated and layer is not report.layers[-1]:
+            lines.append(f"{layer.name}: {layer.num_saturated} of {layer.num_units} units are saturated (no slope for "
+                         f"{OFTEN:.0%} of the examples): scale the inputs, start with smaller weights, or use ReLU")
+    return lines
+
+
+# Gradients and updates ------------------------------------------------------------------------------------------
+
+
+def measure_step(report, model, x, y, loss, optimizer):
+    """Take one step on copies, write its sizes into the report, and return the advice they give."""
+    loss = get_loss(loss or ("cross-entropy" if y.dtype.kind in "iub" else "mean-squared-error"))
+    step = optimizers.get(copy.deepcopy(optimizer)) if optimizer is not None else optimizers.SGD(learning_rate=1.0)
+    twin = copy.deepcopy(model)
+    engine = NumpyEngine(twin, copy.deepcopy(loss), step)
+    gradients = {}
+    engine.on_gradients = lambda arrays: gradients.update(norms(arrays))  # the update may overwrite them
+    try:
+        with np.errstate(all="ignore"):
+            engine.step(x, y)
+    except FloatingPointError as problem:
+        return [str(problem)]
+    updates = shares(model.parameters, twin.parameters) if optimizer is not None else {}
+    for layer in report.layers:
+        layer.gradient, layer.update = gradients.get(layer.name), updates.get(layer.name)
+    return gradient_advice(gradients) + update_advice(updates)
+
+
+def norms(arrays):
+    """{'linear1': ‖all its arrays‖} of {'linear1.weight': array, 'linear1.bias': array}."""
+    squares = {}
+    for name, array in arrays.items():
+        layer = name.rpartition(".")[0]
+        squares[layer] = squares.get(layer, 0.0) + float(np.vdot(array, array))
+    return {layer: math.sqrt(square) for layer, square in squares.items()}
+
+
+def shares(before, after):
+    """{'linear1': ‖change‖ / ‖before‖}."""
+    changes, sizes = norms({name: array - before[name] for name, array in after.items()}), norms(before)
+    return {name: change / sizes[name] if sizes[name] else math.inf for name, change in changes.items() if change}
+
+
+def gradient_advice(gradients):
+    """Advice from {'linear1': ‖gradient‖}, in the order of the layers."""
+    lines = [f"{name}: no gradient reaches its parameters: look for dead units or a zero input"
+             for name, size in gradients.items() if size == 0]
+    sizes = {name: size for name, size in gradients.items() if size > 0}
+    if len(sizes) > 1:
+        first, *_, last = sizes
+        way = f"from {sizes[last]:.1e} in {last} to {sizes[first]:.1e} in {first}"
+        if sizes[first] < 1e-3 * sizes[last]:
+            lines.append(f"gradients shrink {way}: use ReLU, he or xavier initialization, or BatchNorm")
+        if sizes[first] > 1e3 * sizes[last]:
+            lines.append(f"gradients grow {way}: start with smaller weights, or clip the gradients")
+    return lines
+
+
+def update_advice(updates):
+    """Advice from {'linear1': ‖change‖ / ‖parameters‖}; about 1e-3 a step is usual."""
+    lines = []
+    for name, size in updates.items():
+        if size > 0.1:
+            lines.append(f"{name}: one step changes its parameters by {size:.0%}: lower the learning_rate")
+        if size < 1e-6:
+            lines.append(f"{name}: one step changes its parameters by only {size:.0e}: raise the learning_rate")
+    return lines
+
+
+def text(value):
+    """A cell of the table: '' for a question that does not arise."""
+    if value is None:
+        return ""
+    return f"{value:.2e}" if isinstance(value, float) else str(value)
