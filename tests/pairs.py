@@ -97,11 +97,11 @@ def certain_probabilities(rng, arrays):
 
 
 def draw_yes_or_no(rng, n=4, c=2):
-    return away_from([0], rng, (n, c)), rng.integers(0, 2, (n, c))
+    return rng.standard_normal((n, c)), rng.integers(0, 2, (n, c))
 
 
 def draw_yes_or_no_row(rng, n=4):
-    return away_from([0], rng, (n, 1)), rng.random(n)
+    return rng.standard_normal((n, 1)), rng.random(n)
 
 
 def draw_regression(rng, n=4, c=2):

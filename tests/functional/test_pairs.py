@@ -92,6 +92,16 @@ def test_gradients_equal_complex_step(pair, case):
         assert relative_error(gradient, exact) <= 1e-12
 
 
+@each([pair for pair in PAIRS if pair.analytic and not pair.kinked and pair.extreme is None])
+def test_pairs_without_kinks_have_their_gradient_at_zero(pair, case):
+    """Where a formula changes branches at 0 (softplus), both branches must meet in slope as well."""
+    arrays = pair.make(np.random.default_rng(2))
+    arrays = (np.zeros_like(arrays[0]), *arrays[1:])
+    _, dy, gradients = run(pair, arrays, case)
+    exact = complex_step_gradient(upstream_sum(pair, arrays, case, 0, dy), arrays[0])
+    assert relative_error(gradients[0], exact) <= 1e-12
+
+
 @each([pair for pair in PAIRS if pair.analytic])
 def test_complex_in_complex_out(pair, case):
     arrays = pair.make(np.random.default_rng(3))

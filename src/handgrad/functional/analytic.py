@@ -14,9 +14,9 @@ def positive_part(x):
 
 
 def magnitude(x):
-    """|x|, element by element: x or -x, not the modulus, where x is complex."""
+    """|x|, element by element: x or -x, not the modulus, where x is complex; at 0 it goes with max(x, 0) = 0."""
     if x.dtype.kind == "c":
-        return np.where(x.real < 0, -x, x)
+        return np.where(x.real > 0, x, -x)
     return np.abs(x)
 
 
