@@ -76,6 +76,16 @@ def test_reduce_on_plateau_is_pytorchs(options, theirs):
         schedule.observe(metric)
 
 
+@pytest.mark.parametrize(("mode", "small", "large"), [("max", 1.05, 1.2), ("min", 0.95, 0.8)])
+@pytest.mark.parametrize("first", [1.0, -1.0])
+def test_reduce_on_plateau_wants_more_than_the_threshold(mode, small, large, first):
+    for change, rate in ((small - 1, 0.05), (large - 1, 0.1)):
+        schedule = ReduceOnPlateau(0.1, factor=0.5, patience=0, threshold=0.1, mode=mode)
+        schedule.observe(first)
+        schedule.observe(first + change)
+        assert schedule(0) == rate
+
+
 def test_reduce_on_plateau_goes_on_from_its_state():
     first, second = ReduceOnPlateau(0.1, patience=2), ReduceOnPlateau(0.1, patience=2)
     for metric in NOISY[:9]:
