@@ -24,7 +24,7 @@ class Line:
         saved = self.array[self.where].copy()
         self.array[self.where] = saved + t * self.direction
         try:
-            return self.point.forward()
+            return self.point.forward().copy()  # y may be a view of the array that is put back
         finally:
             self.array[self.where] = saved
 
