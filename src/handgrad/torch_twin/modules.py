@@ -1,0 +1,51 @@
+"""The few modules PyTorch has no class for: an order of axes, arctan, constants, and a norm over channels first."""
+
+import torch
+from torch import nn
+
+
+class Permute(nn.Module):
+    """The same numbers with their axes in another order: Permute(0, 3, 1, 2) makes (N, H, W, C) (N, C, H, W)."""
+
+    def __init__(self, *axes):
+        super().__init__()
+        self.axes = tuple(axes)
+
+    def forward(self, x):
+        return x.permute(self.axes)
+
+    def extra_repr(self):
+        return ", ".join(map(str, self.axes))
+
+
+class Arctan(nn.Module):
+    """y = arctan x."""
+
+    def forward(self, x):
+        return torch.arctan(x)
+
+
+class Normalize(nn.Module):
+    """y = (x - mean) (1 / std) with constants: numbers, or one per channel, on the last axis or on axis 1."""
+
+    def __init__(self, mean, std, channels_first=False):
+        super().__init__()
+        self.mean, self.std, self.channels_first = mean, std, channels_first
+        self.register_buffer("shift", torch.tensor(mean, dtype=torch.float64), persistent=False)
+        self.register_buffer("scale", 1 / torch.tensor(std, dtype=torch.float64), persistent=False)
+
+    def forward(self, x):
+        return (x - self._beside(self.shift, x)) * self._beside(self.scale, x)
+
+    def _beside(self, constant, x):
+        return constant.view(-1, *[1] * (x.ndim - 2)) if self.channels_first and constant.ndim else constant
+
+    def extra_repr(self):
+        return f"{self.mean}, {self.std}"
+
+
+class LayerNorm2d(nn.LayerNorm):
+    """LayerNorm over the channels of (N, C, H, W), pixel by pixel."""
+
+    def forward(self, x):
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
