@@ -9,6 +9,13 @@ import click
 COMMANDS = {
     "train": ("train", "Train a ready example, a table of yours, or a configuration."),
     "resume": ("train", "Go on with a run that was interrupted, to the same bits."),
+    "predict": ("runs", "Predict new examples with a run's model."),
+    "evaluate": ("runs", "Measure a run's model again."),
+    "replay": ("runs", "Show one training step layer by layer."),
+    "runs": ("runs", "List runs: filter, sort, find the best."),
+    "config": ("config", "Show a configuration as it would run."),
+    "data": ("data", "List, fetch and find data sets."),
+    "info": ("info", "Versions, threads and how products are computed."),
 }
 
 

@@ -40,7 +40,8 @@ def conclude(run):
         done = f"interrupted after {run.record['epochs']} epochs, nothing is lost"
         print(f"{done}; go on with: handgrad resume {run.path}", file=sys.stderr)
         return 130
-    results_table(run)
+    title = f"{run.name}, {run.record['epochs']} epochs, {run.record['seconds']:.1f} s"
+    results_table(title, run.results, run.record["data"]["rows"])
     print(f"run:    {run.path}")
     print(f"curves: {run.path / 'curves.png'}")
     print(last_line(run))

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from .. import optimizers, schedules
-from ..datasets import load_dataset
+from ..datasets import augment, load_dataset
 from ..layers.containers import Sequential
 from ..layers.losses import get_loss
 from ..layers.penalties import get_penalty
@@ -53,9 +53,11 @@ def build_trainer(configuration, data, observers=()):
         penalty = get_penalty(configuration.penalty)
     with key("engine"):
         engine = get_engine(configuration.engine)
+    with key("augmentation"):
+        augmentation = augment.get(configuration.augmentation)
     callbacks = [*build_callbacks(configuration, data, optimizer), *observers]
     trainer = Trainer(build_model(configuration, data), loss, optimizer, seed=configuration.seed, callbacks=callbacks,
-                      penalty=penalty, engine=engine)
+                      penalty=penalty, augment=augmentation, engine=engine)
     with key("model"):
         trainer.model.build(data.train.x.shape[1:], trainer.streams["init"], np.dtype(configuration.dtype))
     trainer.prepare()

@@ -25,7 +25,7 @@ def load_configuration(source, overrides=()):
 
 def read_table(source):
     """The table in a .toml file or of a ready name, unchecked."""
-    path = Path(source) if str(source).endswith(".toml") else look_up("configuration", str(source), READY)
+    path = path_of(source)
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as problem:
@@ -33,6 +33,11 @@ def read_table(source):
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not UTF-8 text; expected a TOML file") from None
     return parse_toml(text, path)
+
+
+def path_of(source):
+    """The TOML file that is meant: itself, or the ready one of that name."""
+    return Path(source) if str(source).endswith(".toml") else look_up("configuration", str(source), READY)
 
 
 def check_configuration(table, source="configuration"):

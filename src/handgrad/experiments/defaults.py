@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from ..datasets import SUFFIXES, load_dataset
-from .configuration import apply_overrides, check_configuration, load_configuration
+from .configuration import apply_overrides, check_configuration, load_configuration, path_of
+from .run_folder import RECORD, Run
+from .toml import dump_toml
 
 CLASSIFICATION = {"loss": {"name": "cross-entropy"}, "units": "classes"}
 REGRESSION = {"loss": {"name": "mean-squared-error"}, "units": 1}
@@ -16,6 +18,16 @@ def configure(source, target=None, overrides=()):
             overrides = [*overrides, f"data.target={target}"]
         return load_configuration(source, overrides)
     return check_configuration(apply_overrides(for_file(source, target, overrides), overrides), source)
+
+
+def configuration_text(source, target=None, overrides=()):
+    """The configuration of a name, a TOML file, a table or a run, as TOML: as written where nothing changes it."""
+    if (Path(source) / RECORD).is_file():
+        return dump_toml(Run(source).configuration.as_table())
+    configuration = configure(source, target, overrides)
+    if not overrides and not str(source).lower().endswith(SUFFIXES):
+        return path_of(source).read_text(encoding="utf-8")
+    return dump_toml(configuration.as_table())
 
 
 def for_file(path, target, overrides):

@@ -5,8 +5,10 @@ import os
 import platform
 import subprocess
 
+from ..kernels import num_threads
+
 PACKAGES = ("handgrad", "numpy", "safetensors", "torch")
-THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_CORETYPE")
+THREADS = ("HANDGRAD_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_CORETYPE")
 
 
 def versions():
@@ -35,9 +37,16 @@ def processor():
 
 
 def threads():
-    """{'usable_cores': 2, 'OPENBLAS_NUM_THREADS': '1'}: what decides how sums are split, and so their last bits."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {"usable_cores": usable, **{name: os.environ[name] for name in THREADS if name in os.environ}}
+    """{'num_threads': 2, 'OPENBLAS_NUM_THREADS': '1'}: what decides how sums are split, and so their last bits."""
+    return {"num_threads": num_threads(), **{name: os.environ[name] for name in THREADS if name in os.environ}}
+
+
+def products():
+    """{'BLAS': ..., 'version': ...} as NumPy was built."""
+    import numpy as np
+
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    return {name: blas[name] for name in ("name", "version", "openblas configuration") if blas.get(name)}
 
 
 def git_state():

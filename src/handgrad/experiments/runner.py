@@ -71,14 +71,14 @@ def resume(path, progress=None):
     return conduct(job, record, progress)
 
 
-def prepare(configuration):
+def prepare(configuration, make_recorder=Recorder):
     """Everything built and checked, nothing written."""
     if Path(configuration.data.name).suffix and Path(configuration.data.name).is_file():
         absolute = str(Path(configuration.data.name).resolve())
         configuration = configuration.model_copy(
             update={"data": configuration.data.model_copy(update={"name": absolute})})
     data = load_data(configuration)
-    recorder = Recorder(configuration.recording)
+    recorder = make_recorder(configuration.recording)
     trainer = build_trainer(configuration, data, [recorder])
     check_training_data(trainer, *data.train, None)
     return Job(configuration, data, trainer, recorder)

@@ -2,6 +2,8 @@
 
 import json
 
+from .extras import needed
+
 try:
     import tomllib
 except ModuleNotFoundError:
@@ -27,6 +29,7 @@ def parse_value(text):
 
 def dump_toml(table):
     """Plain data as TOML text."""
-    import tomli_w
+    with needed("app"):
+        import tomli_w
 
     return tomli_w.dumps(json.loads(json.dumps(table)))

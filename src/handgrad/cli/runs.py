@@ -1,0 +1,61 @@
+"""handgrad runs, evaluate, replay, predict: what to do with runs that are there."""
+
+import click
+
+RUN = click.argument("run", metavar="RUN")
+
+
+@click.command()
+@click.argument("folder", default="experiments")
+@click.option("--where", "conditions", multiple=True, metavar="KEY=VALUE",
+              help="Only such runs: name=iris, test.accuracy>0.9.")
+@click.option("--sort", metavar="KEY", help="The best first: test.accuracy, validation.loss, optimizer.learning_rate.")
+@click.option("--best", metavar="KEY", help="Only the best run by this key.")
+@click.option("--show", "columns", multiple=True, metavar="KEY",
+              help="One more column, such as optimizer.learning_rate.")
+def runs(folder, conditions, sort, best, columns):
+    """List the runs below a folder."""
+    from ..experiments import listing
+    from .show import runs_table, warn
+
+    found, damaged = listing.find_runs(folder)
+    rows = listing.select(found, conditions, best or sort)
+    runs_table(rows[:1] if best else rows, dict.fromkeys([*columns, *filter(None, [best or sort])]))
+    for line in damaged:
+        warn(line)
+
+
+@click.command()
+@RUN
+def evaluate(run):
+    """Measure a run's model again on its data."""
+    from ..experiments import Run, predictions
+    from .show import results_table
+
+    run = Run(run)
+    results_table(run.name, predictions.evaluate(run), run.record["data"].get("rows") or {})
+
+
+@click.command()
+@RUN
+@click.option("--step", required=True, type=int, help="The step, counted from 1.")
+def replay(run, step):
+    """Recompute one training step and show it layer by layer."""
+    from ..experiments import Run
+    from ..experiments.replay import replay as recompute
+    from .show import replay_tables
+
+    replay_tables(recompute(Run(run), step))
+
+
+@click.command()
+@RUN
+@click.argument("source", metavar="INPUT")
+@click.option("-o", "--output", default="predictions.csv", show_default=True, help="Where to write Id, Category.")
+def predict(run, source, output):
+    """Predict the examples of INPUT (.csv, .npz or IDX images) with a run's model."""
+    from ..experiments import Run, predictions
+
+    found, name = predictions.predict(Run(run), source)
+    predictions.write_predictions(output, found, name)
+    print(f"{len(found)} predictions in {output}")

@@ -1,0 +1,84 @@
+"""Predictions of a run's model for new examples, and its figures measured again."""
+
+import gzip
+import math
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from .. import files
+from ..datasets import Standardization, load_features
+from .assembly import build_trainer, load_data
+from .run_folder import MODEL, RECORD, harmless
+from .runner import check_same_data, measure
+
+
+def predict(run, source):
+    """(predictions, what to call them) for the examples of a CSV, NPZ or IDX file.
+
+    Class names as texts ('Category') where the run's data have classes, else numbers ('Value'). The columns are those
+    trained on, standardised as they were then; nothing but the run folder is needed.
+    """
+    about = run.record["data"]
+    x = read_examples(source, about, run.path / RECORD)
+    model = run.model()
+    with harmless(run.path / RECORD):
+        class_names = [str(name) for name in about.get("class_names") or ()]
+        if about.get("task") != "classification":
+            return model.predict(x).reshape(len(x), -1)[:, 0].tolist(), "Value"
+        return [class_names[k] for k in model.predict_classes(x)], "Category"
+
+
+def read_examples(source, about, where):
+    """x of a file of new examples, as the model takes it; about: the run's record of its data."""
+    if is_idx(source):
+        x = read_idx(source)
+    else:
+        with harmless(where):
+            x = load_features(source, about.get("feature_names") or (), about.get("target_name"))
+    if about.get("standardization"):
+        with harmless(where):
+            return Standardization(**about["standardization"]).apply(x)
+    return x
+
+
+def is_idx(path):
+    return "idx" in Path(path).name.lower() or Path(path).name.lower().endswith("ubyte.gz")
+
+
+def read_idx(path):
+    """Images (N, H, W, 1) in uint8 out of an IDX file, gzipped or not: four big-endian numbers, then the pixels."""
+    try:
+        data = Path(path).read_bytes()
+        data = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+    except (OSError, EOFError, zlib.error) as problem:
+        raise ValueError(f"cannot read {path}: {getattr(problem, 'strerror', None) or problem}") from None
+    magic, *shape = np.frombuffer(data[:16], ">u4").tolist() if len(data) >= 16 else (0,)
+    if magic != 0x803 or len(data) != 16 + math.prod(shape):
+        raise ValueError(f"{path} is no whole IDX file of images: expected 00 00 08 03, three sizes, and as many bytes")
+    return np.frombuffer(data, np.uint8, offset=16).reshape(*shape, 1)
+
+
+def write_predictions(path, predictions, name):
+    """Write a CSV file with columns Id (the number of the example, from 1) and Category or Value, atomically."""
+    rows = [f"{i},{quoted(value)}" for i, value in enumerate(predictions, 1)]
+    files.write_text(path, "\n".join([f"Id,{name}", *rows]) + "\n")
+
+
+def quoted(value):
+    text = str(value)
+    return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"\r\n') else text
+
+
+def evaluate(run):
+    """{'train': {'loss': ..., 'accuracy': ...}, ...} of the run's model, measured again on its data."""
+    with harmless(run.path / RECORD):
+        configuration = run.configuration
+        data = load_data(configuration)
+        check_same_data(run, data)
+        trainer = build_trainer(configuration, data)
+    model = run.model()
+    with harmless(run.path / MODEL):
+        trainer.load_model_state({"parameters": model.parameters, "state": model.state})
+    return measure(trainer, data)

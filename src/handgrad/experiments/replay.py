@@ -1,0 +1,139 @@
+"""One training step again, layer by layer: what went in, what came out, and what the update changed."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..layers.containers import leaves
+from ..training import Callback
+from ..training.batches import batches, epoch_order
+from .recorder import norm
+from .run_folder import CHECKPOINT, RECORD, harmless
+from .runner import check_same_data, fit, prepare
+
+
+class LayerRow(NamedTuple):
+    """What one layer did in the step; dx_norm is None where the gradient by the input was not needed."""
+
+    name: str
+    output_shape: tuple
+    mean: float
+    std: float
+    zeros: float
+    dy_norm: float
+    dx_norm: float
+
+
+class ParameterRow(NamedTuple):
+    """How one parameter fared; ratio is that of the update's norm to the parameter's."""
+
+    name: str
+    norm: float
+    gradient: float
+    update: float
+    ratio: float
+
+
+class Replay(NamedTuple):
+    """Step number `step`, counted from 1: its rows of the training data, its loss, its layers and parameters."""
+
+    step: int
+    epoch: int
+    rows: np.ndarray
+    learning_rate: float
+    figures: dict
+    layers: list
+    parameters: list
+
+
+class Reached(Exception):
+    """Training has come to the step that is to be looked at."""
+
+
+class StopBefore(Callback):
+    """Raise Reached before step number `step`; stands where the run had its recorder."""
+
+    runs_last = True
+
+    def __init__(self, step):
+        self.step = step
+
+    def on_step_begin(self, trainer):
+        if trainer.num_steps == self.step - 1:
+            raise Reached
+
+
+def replay(run, step):
+    """Recompute step number `step` (from 1) of a run, to its very bits, and look into it.
+
+    Starts from the run's checkpoint where that lies before the step, else from the beginning.
+    """
+    with harmless(run.path / RECORD):
+        job = prepare(run.configuration, lambda recording: StopBefore(step))
+    trainer = job.trainer
+    if trainer.engine.__class__.__name__ != "NumpyEngine":
+        raise ValueError("replay looks into the layers of the NumPy engine; this run was trained by another")
+    check_same_data(run, job.data)
+    go_to(run, job, step)
+    order = np.random.default_rng()
+    order.bit_generator.state = trainer.state()["epoch_so_far"]["order_state"]
+    shuffled = epoch_order(len(job.data.train.y), order if trainer.plan["shuffle"] else None)
+    rows = next(batches(shuffled, trainer.plan["batch_size"], (step - 1) % trainer.steps_per_epoch))
+    return look(trainer, *job.data.train, rows)
+
+
+def go_to(run, job, step):
+    """Train up to just before the step."""
+    if step < 1:
+        raise ValueError(f"steps are counted from 1; got {step}")
+    trainer = job.trainer
+    if run.has_checkpoint:
+        state = run.checkpoint()
+        with harmless(run.path / CHECKPOINT):
+            if state["num_steps"] < step:
+                trainer.load_state(state)
+    try:
+        fit(job, progress=False)
+    except Reached:
+        return
+    raise ValueError(f"{run.path} has {trainer.num_steps} steps; there is no step {step}")
+
+
+def look(trainer, x, y, rows):
+    """Do the step on these rows with every layer watched."""
+    seen = {}
+    for layer in leaves(trainer.model):
+        watch(layer, seen.setdefault(layer.label, {}))
+    before = {name: array.copy() for name, array in trainer.model.parameters.items()}
+    gradients = {}
+    trainer.engine.on_gradients = lambda arrays: gradients.update({k: norm(v) for k, v in arrays.items()})
+    x = x[rows] if trainer.augment is None else trainer.augment(x[rows], trainer.streams["augment"])
+    figures = trainer.engine.step(x, y[rows], metrics=True)
+    parameters = [parameter_row(name, before[name], array, gradients[name])
+                  for name, array in trainer.model.parameters.items()]
+    layers = [LayerRow(name, *notes["y"], notes.get("dy"), notes.get("dx")) for name, notes in seen.items()]
+    return Replay(trainer.num_steps + 1, trainer.epoch + 1, rows, float(trainer.optimizer.learning_rate), figures,
+                  layers, parameters)
+
+
+def watch(layer, notes):
+    """Have the layer's forward and backward note what they return."""
+    forward, backward = layer.forward, layer.backward
+
+    def watched_forward(x, training=False):
+        y = forward(x, training)
+        notes["y"] = y.shape, float(y.mean()), float(y.std()), float((y == 0).mean())
+        return y
+
+    def watched_backward(dy, input_gradient=True):
+        notes["dy"] = norm(np.ascontiguousarray(dy))
+        dx = backward(dy, input_gradient)
+        notes["dx"] = None if dx is None else norm(np.ascontiguousarray(dx))
+        return dx
+
+    layer.forward, layer.backward = watched_forward, watched_backward
+
+
+def parameter_row(name, before, after, gradient):
+    size, update = norm(before), norm(after - before)
+    return ParameterRow(name, size, gradient, update, update / size if size else float("inf"))
