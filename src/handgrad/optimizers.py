@@ -33,7 +33,7 @@ class Optimizer:
     list of gradients before every update. `learning_rate` may be changed between updates.
     """
 
-    slots = ()
+    slots: tuple = ()
 
     def __init__(self, learning_rate, weight_decay=0.0, clipping=None):
         self.learning_rate = self.number("learning_rate", learning_rate, above=0)

@@ -91,6 +91,12 @@ def test_training_figures_are_row_weighted_means_over_the_batches():
     np.testing.assert_allclose(history["accuracy"][0], measured["accuracy"])
 
 
+def test_exact_training_figures_are_measured_after_the_epoch():
+    t = trainer()
+    history = t.fit(X, Y, epochs=3, batch_size=16, exact=True)
+    assert {"loss": history["loss"][-1], "accuracy": history["accuracy"][-1]} == t.evaluate(X, Y)
+
+
 def test_penalty_is_part_of_loss_and_gradient():
     losses = {}
     for penalty in (None, hg.L2(0.1)):

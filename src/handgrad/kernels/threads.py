@@ -7,8 +7,8 @@ from queue import SimpleQueue
 from . import blas
 
 _lock = threading.Lock()  # one shared task at a time; a second caller does its parts alone
-_workers = []  # inboxes of the running worker threads
-_finished = SimpleQueue()
+_workers: list = []  # inboxes of the running worker threads
+_finished: SimpleQueue = SimpleQueue()
 _num_threads = 0  # 0: not decided yet
 
 

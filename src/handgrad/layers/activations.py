@@ -7,7 +7,7 @@ from .base import Layer
 class Activation(Layer):
     """A layer whose whole content is one pair of `handgrad.functional`."""
 
-    pair = None  # (forward, backward)
+    pair: tuple  # (forward, backward)
 
     def infer_output_shape(self, input_shape):
         return input_shape

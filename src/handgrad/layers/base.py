@@ -1,6 +1,7 @@
 """A layer: named parameters, their gradients, and the cache between the two calls."""
 
 import copy
+from collections.abc import Mapping
 from types import MappingProxyType
 
 import numpy as np
@@ -39,12 +40,14 @@ class Layer:
     name; that is all `config`, saving and cloning need.
     """
 
-    registry = {}  # class name -> class: what a configuration or a checkpoint may name
+    registry: dict = {}  # class name -> class: what a configuration or a checkpoint may name
     can_skip_input_gradient = False  # True: `differentiate` takes input_gradient=False and then returns None for dx
     multiply_adds = 0  # per example, known once built
 
     name = input_shape = output_shape = dtype = rng = None
-    parameters = gradients = state = MappingProxyType({})
+    parameters: Mapping = MappingProxyType({})
+    gradients: Mapping = parameters
+    state: Mapping = parameters
     _cache = NOTHING
 
     def __init__(self, name=None):

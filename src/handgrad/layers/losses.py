@@ -1,5 +1,7 @@
 """Losses as objects: the options of a loss pair, and its cache between the two calls."""
 
+from collections.abc import Callable
+
 from .. import functional as F
 from ..naming import build, constructor_arguments
 from .base import NOTHING, plain
@@ -12,7 +14,7 @@ class Loss:
     """
 
     classification = False
-    pair_backward = None
+    pair_backward: Callable
     _cache = NOTHING
 
     def compute(self, outputs, targets, sample_weight):

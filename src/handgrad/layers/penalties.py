@@ -7,7 +7,7 @@ from ..naming import build, check_number, constructor_arguments
 class Penalty:
     """A pair of `handgrad.functional` applied to every parameter called 'weight', times a strength."""
 
-    pair = None  # (forward, backward)
+    pair: tuple  # (forward, backward)
 
     def __init__(self, strength):
         self.strength = check_number(type(self).__name__, "strength", strength, minimum=0)

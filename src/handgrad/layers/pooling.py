@@ -9,7 +9,7 @@ from .convolution import check_image
 class Pool2D(Layer):
     """What the two poolings share; kernel_size and padding as in Conv2D, stride is the kernel size unless given."""
 
-    pair = None  # (forward, backward)
+    pair: tuple  # (forward, backward)
 
     def __init__(self, kernel_size=2, stride=None, padding=0, name=None):
         super().__init__(name)

@@ -63,4 +63,5 @@ def epoch_text(trainer):
 
 
 def figures_text(history):
-    return "  ".join(f"{name.replace('_', ' ')} {values[-1]:.4g}" for name, values in history.items())
+    shown = {name.replace("_", " "): values[-1] for name, values in history.items() if name != "learning_rate"}
+    return "  ".join(f"{name} {value:.4g}" for name, value in shown.items())

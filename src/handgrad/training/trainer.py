@@ -4,11 +4,12 @@ import numpy as np
 
 from .. import metrics, optimizers
 from ..layers.base import plain
-from ..layers.containers import check_finite, describe, from_description
+from ..layers.containers import describe, from_description
 from ..layers.losses import get_loss
 from ..layers.penalties import get_penalty
 from . import checkpoint
 from .batches import batches, epoch_order, streams
+from .checks import check_rows, check_training_data, check_whole
 from .engine import NumpyEngine
 from .history import History, RunningMean
 from .interrupt import Interruptible
@@ -50,16 +51,27 @@ class Trainer:
     # Training ---------------------------------------------------------------------------------------------------
 
     def fit(
-        self, x, y, validation_data=None, epochs=10, batch_size=32, sample_weight=None, shuffle=True, progress=None
+        self,
+        x,
+        y,
+        validation_data=None,
+        epochs=10,
+        batch_size=32,
+        sample_weight=None,
+        shuffle=True,
+        exact=False,
+        progress=None,
     ):
         """Train for `epochs` more epochs on x (N, ...) and y (N, ...); returns the history of all epochs so far.
 
         validation_data: (x, y), measured after each epoch. sample_weight (N,): each batch's loss is Σ w l / Σ w.
+        exact: measure the training figures after the epoch too, in inference over all rows, at the cost of a pass;
+        otherwise they are means over the epoch's batches, each measured before its update.
         progress: True or False; by default a bar where somebody watches a terminal or a notebook.
         Ctrl-C ends training after the running step, keeping everything: `resume` goes on.
         """
         check_whole(epochs=(epochs, 0), batch_size=(batch_size, 1))
-        self.plan = {"epochs": self.epoch + epochs, "batch_size": batch_size, "shuffle": shuffle}
+        self.plan = {"epochs": self.epoch + epochs, "batch_size": batch_size, "shuffle": shuffle, "exact": exact}
         self.stop_reason = None
         return self._run(x, y, validation_data, sample_weight, progress)
 
@@ -122,7 +134,8 @@ class Trainer:
             notify(observers, "on_step_end", self)
             if interrupt.requested:
                 return
-        self._finish_epoch(validation_data)
+        figures = self._engine.evaluate(x, y, weight) if self.plan["exact"] else self._means.mean()
+        self._finish_epoch(figures, validation_data)
         notify(observers, "on_epoch_end", self)
 
     def _train_on(self, x, y, weight):
@@ -133,8 +146,7 @@ class Trainer:
         self.num_steps += 1
         self._steps_done += 1
 
-    def _finish_epoch(self, validation_data):
-        figures = self._means.mean()
+    def _finish_epoch(self, figures, validation_data):
         if validation_data is not None:
             measured = self._engine.evaluate(*validation_data)
             figures.update((f"validation_{name}", value) for name, value in measured.items())
@@ -240,35 +252,3 @@ def notify(observers, hook, trainer):
 
 def default_metrics(loss):
     return {"accuracy": metrics.accuracy} if loss.classification else {}
-
-
-def check_whole(**values):
-    """Raise a ValueError unless each value is a whole number of at least its minimum."""
-    for name, (value, minimum) in values.items():
-        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < minimum:
-            raise ValueError(f"{name} must be a whole number, {minimum} or more; got {value!r}")
-
-
-def check_rows(x, y, weight=None):
-    """Refuse empty data, and targets or weights of another length than x."""
-    if x.ndim == 0 or len(x) == 0:
-        raise ValueError("x has no rows: there is nothing to learn from or to measure")
-    for name, array in (("y", y), ("sample_weight", weight)):
-        if array is not None and (array.ndim == 0 or len(array) != len(x)):
-            raise ValueError(f"x has {len(x)} rows, {name} has {len(array) if array.ndim else 'none'}: they must agree")
-
-
-def check_training_data(trainer, x, y, weight):
-    """Refuse, before the first step, what could only fail or mislead in the middle of training."""
-    check_rows(x, y, weight)
-    trainer.model.accept(x[:1])
-    check_finite(x)
-    check_finite(y, "y")
-    if weight is not None:
-        check_finite(weight, "sample_weight")
-        if (weight < 0).any() or not (weight > 0).any():
-            raise ValueError("sample_weight must be 0 or more, and not all 0")
-    outputs = np.full((1, *trainer.model.output_shape), 1 / max(1, trainer.model.output_shape[-1]), trainer.model.dtype)
-    trainer.loss(np.broadcast_to(outputs, (len(y), *outputs.shape[1:])), y)
-    if trainer.loss.classification and y.dtype.kind in "iu" and len(y) > 1 and (y == y[0]).all():
-        raise ValueError(f"all {len(y)} targets are class {y.flat[0]}: a classifier needs at least two classes")

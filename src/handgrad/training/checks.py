@@ -1,0 +1,37 @@
+"""What a trainer refuses before the first step: what could only fail or mislead in the middle of training."""
+
+import numpy as np
+
+from ..layers.containers import check_finite
+
+
+def check_whole(**values):
+    """Raise a ValueError unless each value is a whole number of at least its minimum."""
+    for name, (value, minimum) in values.items():
+        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < minimum:
+            raise ValueError(f"{name} must be a whole number, {minimum} or more; got {value!r}")
+
+
+def check_rows(x, y, weight=None):
+    """Refuse empty data, and targets or weights of another length than x."""
+    if x.ndim == 0 or len(x) == 0:
+        raise ValueError("x has no rows: there is nothing to learn from or to measure")
+    for name, array in (("y", y), ("sample_weight", weight)):
+        if array is not None and (array.ndim == 0 or len(array) != len(x)):
+            raise ValueError(f"x has {len(x)} rows, {name} has {len(array) if array.ndim else 'none'}: they must agree")
+
+
+def check_training_data(trainer, x, y, weight):
+    """Refuse data that the trainer's model or loss cannot take: shapes, NaN, labels, weights, one class only."""
+    check_rows(x, y, weight)
+    trainer.model.accept(x[:1])
+    check_finite(x)
+    check_finite(y, "y")
+    if weight is not None:
+        check_finite(weight, "sample_weight")
+        if (weight < 0).any() or not (weight > 0).any():
+            raise ValueError("sample_weight must be 0 or more, and not all 0")
+    outputs = np.full((1, *trainer.model.output_shape), 1 / max(1, trainer.model.output_shape[-1]), trainer.model.dtype)
+    trainer.loss(np.broadcast_to(outputs, (len(y), *outputs.shape[1:])), y)
+    if trainer.loss.classification and y.dtype.kind in "iu" and len(y) > 1 and (y == y[0]).all():
+        raise ValueError(f"all {len(y)} targets are class {y.flat[0]}: a classifier needs at least two classes")
