@@ -9,6 +9,7 @@ import click
 COMMANDS = {
     "train": ("train", "Train a ready example, a table of yours, or a configuration."),
     "resume": ("train", "Go on with a run that was interrupted, to the same bits."),
+    "sweep": ("sweep", "Train one configuration with many settings, and compare."),
     "predict": ("runs", "Predict new examples with a run's model."),
     "evaluate": ("runs", "Measure a run's model again."),
     "replay": ("runs", "Show one training step layer by layer."),

@@ -4,6 +4,7 @@ import sys
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.live import Live
 from rich.table import Table
 
 
@@ -19,12 +20,16 @@ def warn(line):
 
 def table(title, columns, rows):
     """Print a table; the texts of columns that start with '>' stand to the right."""
+    console().print(grid_of(title, columns, rows))
+
+
+def grid_of(title, columns, rows):
     grid = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
     for column in columns:
         grid.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", overflow="fold")
     for row in rows:
         grid.add_row(*map(text, row))
-    console().print(grid)
+    return grid
 
 
 def text(value):
@@ -59,3 +64,47 @@ def replay_tables(replay):
     table("layers", ["layer", "output", ">mean", ">std", ">zeros", ">|dy|", ">|dx|"],
           [(r.name, r.output_shape, r.mean, r.std, f"{r.zeros:.0%}", r.dy_norm, r.dx_norm) for r in replay.layers])
     table("parameters", ["parameter", ">norm", ">gradient", ">update", ">update/norm"], replay.parameters)
+
+
+def sweep_rows(sweep):
+    """Columns and rows of a sweep: the best first, then what is left by number."""
+    keys = list(sweep.axes)
+    ranked = sweep.ranked()
+    rest = [trial for trial in sweep.trials if trial.get("value") is None]
+    rows = [(f"{trial['number']:03d}", *(trial["settings"].get(key) for key in keys), trial.get("status", "waiting"),
+             trial.get("value")) for trial in [*ranked, *rest]]
+    return ["trial", *(f">{key}" for key in keys), "status", f">{sweep.record['metric']}"], rows
+
+
+def sweep_table(sweep):
+    columns, rows = sweep_rows(sweep)
+    table(None, columns, rows)
+
+
+class LiveSweep:
+    """A table that follows a sweep in a terminal; elsewhere a line for each trial that ends."""
+
+    def __init__(self, sweep):
+        self.sweep, self.live = sweep, None
+
+    def __enter__(self):
+        if console().is_terminal:
+            self.live = Live(self.picture(), console=console(), transient=True)
+            self.live.start()
+        return self
+
+    def __exit__(self, *problem):
+        if self.live is not None:
+            self.live.stop()
+
+    def picture(self):
+        columns, rows = sweep_rows(self.sweep)
+        return grid_of(None, columns, rows[:max(5, console().height - 6)])
+
+    def report(self, sweep, trial):
+        if self.live is not None:
+            self.live.update(self.picture())
+        else:
+            settings = "  ".join(f"{key}={value}" for key, value in trial["settings"].items())
+            value = "" if trial.get("value") is None else f"  {sweep.record['metric']} {trial['value']:.4g}"
+            print(f"{trial['number']:03d}  {trial['status']}  {settings}{value}", flush=True)

@@ -1,6 +1,7 @@
 """handgrad train, handgrad resume."""
 
 import sys
+from pathlib import Path
 
 import click
 
@@ -28,9 +29,14 @@ def train(source, target, epochs, seed, out, overrides):
 @click.command()
 @click.argument("run")
 def resume(run):
-    """Go on with an interrupted or killed run, to the very bits that it would have reached."""
+    """Go on with an interrupted or killed run, to the very bits that it would have reached; or with a sweep."""
     from .. import experiments
 
+    if (Path(run) / "sweep.json").is_file():
+        from ..experiments.sweep import Sweep
+        from .sweep import go_on
+
+        return go_on(Sweep(run))
     return conclude(experiments.resume(run, progress=True))
 
 

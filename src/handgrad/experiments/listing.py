@@ -20,6 +20,8 @@ def find_runs(folder="experiments"):
     runs, damaged = [], []
     for depth in ("", "*/", "*/*/", "*/*/*/"):
         for file in folder.glob(depth + RECORD):
+            if file.parent.name.startswith("."):  # not yet renamed: see create_folder
+                continue
             try:
                 runs.append(Run(file.parent))
             except ValueError as problem:

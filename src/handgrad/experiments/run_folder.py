@@ -11,8 +11,12 @@ import contextlib
 import datetime
 import json
 import math
+import os
+import shutil
+import tempfile
 from pathlib import Path
 
+from .. import files
 from ..layers.containers import from_description, load_arrays, load_model
 from ..training import History
 from ..training.checkpoint import read_state
@@ -163,19 +167,24 @@ def as_number(value):
     return float(value) if isinstance(value, (int, float)) else math.nan
 
 
-def create_folder(out, name):
-    """A new folder out/name/<time>; an id that is taken gets a number. OSError where it cannot be made."""
-    now = datetime.datetime.now()
-    parent = Path(out) / name
+def create_folder(out, name, record, exactly=None):
+    """A new folder out/name/<time>, or `exactly` the one given, with its record in it from the first instant.
+
+    It is filled under another name and then renamed, which fails where the name is taken: the next number is tried.
+    """
+    parent = Path(out) / name if exactly is None else Path(exactly).parent
+    stem = Path(exactly).name if exactly is not None else datetime.datetime.now().strftime("%Y-%m-%d-%H%M%S")
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        for attempt in range(1, 10_000):
-            path = parent / (now.strftime("%Y-%m-%d-%H%M%S") + (f"-{attempt}" if attempt > 1 else ""))
-            try:
-                path.mkdir()
-                return path
-            except FileExistsError:
-                continue
+        temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=parent))
     except OSError as problem:
         raise OSError(f"cannot write in {parent}: {problem.strerror} (choose a folder with --out)") from None
-    raise OSError(f"cannot find a free name in {parent}")
+    os.chmod(temporary, 0o777 & ~files.UMASK)
+    files.write_json(temporary / RECORD, record)
+    for attempt in range(1, 10_000 if exactly is None else 2):
+        path = parent / (stem + (f"-{attempt}" if attempt > 1 else ""))
+        with contextlib.suppress(OSError):
+            os.rename(temporary, path)
+            return path
+    shutil.rmtree(temporary)
+    raise OSError(f"{parent / stem} exists already (choose another folder)")

@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from .. import files
 from ..datasets import Dataset
 from ..layers.containers import describe
@@ -35,16 +37,14 @@ class Job(NamedTuple):
     recorder: Recorder
 
 
-def train(configuration, out="experiments", progress=None, command=None):
-    """Train as configured in a new folder out/name/<time>; returns the Run, finished or interrupted.
+def train(configuration, out="experiments", progress=None, command=None, folder=None):
+    """Train as configured in a new folder out/name/<time>, or in `folder`; returns the Run, finished or interrupted.
 
     Bad input raises a ValueError or TypeError before anything is written; what fails later raises RunFailed.
     """
     job = prepare(configuration)
-    folder = create_folder(out, configuration.name)
     record = first_record(job, command)
-    files.write_json(folder / RECORD, record)
-    job.recorder.open(folder)
+    job.recorder.open(create_folder(out, configuration.name, record, folder))
     return conduct(job, record, progress)
 
 
@@ -94,8 +94,10 @@ def conduct(job, record, progress):
         record.update(status="failed", error=f"{type(problem).__name__}: {problem}")
         if isinstance(problem, KeyboardInterrupt):
             record.update(status="interrupted", error=None)
-        if isinstance(problem, (FloatingPointError, OSError, MemoryError)):
-            raise RunFailed(f"{problem}{advice(folder)}") from None
+        if isinstance(problem, FloatingPointError):
+            raise RunFailed(f"{folder}: {problem}") from None
+        if isinstance(problem, (OSError, MemoryError)):
+            raise RunFailed(f"{problem or 'out of memory'}{advice(folder)}") from None
         raise
     finally:
         record.update(seconds=round(earlier + time.perf_counter() - start, 3), ended=now())
@@ -111,11 +113,13 @@ def fit(job, progress):
     """Fit from the beginning, or go on where a checkpoint was loaded."""
     trainer, data, configuration = job.trainer, job.data, job.configuration
     options = {"validation_data": data.validation, "progress": progress}
-    if trainer.plan is None:
-        trainer.fit(*data.train, epochs=configuration.epochs, batch_size=configuration.batch_size,
-                    shuffle=configuration.shuffle, **options)
-    else:
-        trainer.resume(*data.train, **options)
+    # A training that diverges ends with a message of its own; NumPy's warnings on the way there say less.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if trainer.plan is None:
+            trainer.fit(*data.train, epochs=configuration.epochs, batch_size=configuration.batch_size,
+                        shuffle=configuration.shuffle, **options)
+        else:
+            trainer.resume(*data.train, **options)
 
 
 def write_end(job, folder):

@@ -1,0 +1,168 @@
+"""Sweeps: one configuration with many settings, a process each, all in one folder that can be gone on with.
+
+    sweep.json     the configuration, what varies, and what became of each trial
+    000/, 001/     a run folder for each trial
+"""
+
+import datetime
+import json
+from pathlib import Path
+
+import numpy as np
+
+from .. import files
+from ..kernels import num_threads, set_threads
+from ..training.history import lower_is_better
+from .configuration import check_configuration, set_key
+from .extras import needed
+from .run_folder import LARGEST_RECORD, RECORD, harmless, parse, read_text
+from .runner import resume, train
+from .spaces import draws, grid, parse_axis
+
+with needed("app"):
+    import joblib
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+SWEEP, FORMAT = "sweep.json", 1
+
+
+class Sweep:
+    """A sweep's folder and its record: {'base', 'axes', 'mode', 'seed', 'count', 'metric', 'trials'}."""
+
+    def __init__(self, path):
+        self.path = Path(path)
+        file = self.path / SWEEP
+        if not file.is_file():
+            raise ValueError(f"{path} is no sweep: it has no {SWEEP}")
+        with harmless(file):
+            self.record = parse(read_text(file, LARGEST_RECORD), file)
+            self.axes = dict(parse_axis(text) for text in self.record["axes"])
+            self.trials = list(self.record["trials"])
+            for number, trial in enumerate(self.trials):
+                if trial["number"] != number or not isinstance(trial["settings"], dict):
+                    raise ValueError(f"{file} is damaged: trial {number} is {trial!s:.60}")
+
+    def write(self):
+        files.write_json(self.path / SWEEP, {**self.record, "trials": self.trials})
+
+    def ranked(self):
+        """The finished trials, the best first by the sweep's metric."""
+        sign = 1 if lower_is_better(self.record["metric"]) else -1
+        done = [trial for trial in self.trials if trial.get("value") is not None]
+        return sorted(done, key=lambda trial: sign * trial["value"])
+
+    def folder(self, trial):
+        return self.path / f"{trial['number']:03d}"
+
+
+def start_sweep(base, settings, out="experiments", *, random=None, optuna=None, metric="validation.loss", seed=0,
+                command=None):
+    """Make the folder of a sweep over a configuration table; `run_sweep` does the work.
+
+    settings: 'key=1,2' or 'key=log(1e-4,1e-1,5)' each; all combinations, or `random` of them, or `optuna` chosen
+    one after the other by Optuna. Everything is checked before anything is written.
+    """
+    axes = dict(parse_axis(text) for text in settings)
+    if not axes:
+        raise ValueError("a sweep needs something to vary: --set key=1,2 or --set key=log(1e-4,1e-1,5)")
+    if random is not None and optuna is not None:
+        raise ValueError("a sweep is random or led by Optuna, not both")
+    rng = np.random.default_rng(seed)
+    if optuna is not None:
+        mode, combinations = "optuna", []
+    else:
+        mode = "grid" if random is None else "random"
+        combinations = grid(axes) if random is None else draws(axes, random, rng)
+    name = configured(base, (combinations or draws(axes, 1, rng))[0]).name
+    record = {"format": FORMAT, "command": list(command or []), "base": base, "axes": list(settings), "mode": mode,
+              "seed": seed, "count": optuna or len(combinations), "metric": metric}
+    trials = [{"number": i, "settings": combination} for i, combination in enumerate(combinations)]
+    path = new_sweep_folder(Path(out) / name)
+    files.write_json(path / SWEEP, {**record, "trials": trials})
+    return Sweep(path)
+
+
+def new_sweep_folder(parent):
+    stem = datetime.datetime.now().strftime("sweep-%Y-%m-%d-%H%M%S")
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        for attempt in range(1, 10_000):
+            path = parent / (stem + (f"-{attempt}" if attempt > 1 else ""))
+            if not path.exists():
+                path.mkdir()
+                return path
+    except OSError as problem:
+        raise OSError(f"cannot write in {parent}: {problem.strerror} (choose a folder with --out)") from None
+    raise OSError(f"cannot find a free name in {parent}")
+
+
+def configured(base, settings):
+    """The checked configuration of one trial."""
+    table = json.loads(json.dumps(base))
+    for key, value in settings.items():
+        set_key(table, key, value)
+    return check_configuration(table, "sweep")
+
+
+def run_sweep(sweep, jobs=None, report=lambda sweep, trial: None):
+    """Train every trial that is not finished, `jobs` at a time, and call report(sweep, trial) as each ends.
+
+    The usable threads are shared out evenly. What fails is recorded with its message and stops nothing else. Processes
+    are joblib's: within joblib.parallel_config(backend="dask") the trials go to a cluster.
+    """
+    jobs = max(1, min(jobs or num_threads(), sweep.record["count"]))
+    threads = max(1, num_threads() // jobs)
+    if sweep.record["mode"] == "optuna":
+        from .smart_search import search
+
+        search(sweep, jobs, lambda trials: run_trials(sweep, trials, jobs, threads, report))
+    else:
+        unfinished = [trial for trial in sweep.trials if trial.get("status") != "finished"]
+        run_trials(sweep, unfinished, jobs, threads, report)
+    return sweep
+
+
+def run_trials(sweep, trials, jobs, threads, report):
+    """Run these trials in processes; those of a process that was killed are tried once more, then given up."""
+    waiting = {trial["number"]: trial for trial in trials}
+    while waiting:
+        base, metric = sweep.record["base"], sweep.record["metric"]
+        tasks = [joblib.delayed(run_trial)(base, trial, sweep.folder(trial), threads, metric)
+                 for trial in waiting.values()]
+        try:
+            for number, outcome in joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(tasks):
+                finish(sweep, waiting.pop(number), outcome, report)
+        except TerminatedWorkerError:
+            for trial in list(waiting.values())[:jobs]:
+                trial["kills"] = trial.get("kills", 0) + 1
+                if trial["kills"] > 1:
+                    outcome = {"status": "failed", "error": "its process was killed twice (out of memory?)"}
+                    finish(sweep, waiting.pop(trial["number"]), outcome, report)
+
+
+def finish(sweep, trial, outcome, report):
+    trial.update(outcome)
+    sweep.write()
+    report(sweep, trial)
+
+
+def run_trial(base, trial, folder, threads, metric):
+    """(number, what became of the trial), in a process of its own; whatever fails is recorded, not raised."""
+    set_threads(threads)
+    try:
+        run = train_or_resume(configured(base, trial["settings"]), folder)
+        split, _, figure = metric.partition(".")
+        value = run.results.get(split, {}).get(figure)
+        if value is None and run.status == "finished":
+            known = [f"{name}.{key}" for name, table in run.results.items() for key in table]
+            raise ValueError(f"the runs have no '{metric}' to compare by (they have: {', '.join(known)})")
+        return trial["number"], {"status": run.status, "value": value, "error": None}
+    except Exception as problem:
+        return trial["number"], {"status": "failed", "value": None, "error": str(problem)}
+
+
+def train_or_resume(configuration, folder):
+    """The trial's run; where its folder is there already, from the last good checkpoint."""
+    if (folder / RECORD).is_file():
+        return resume(folder, progress=False)
+    return train(configuration, folder=folder, progress=False)
