@@ -61,3 +61,16 @@ def torch_batch_norm(x, gamma, beta, running_mean=None, running_var=None, traini
 
 def torch_layer_norm(x, gamma, beta, epsilon=1e-5):
     return tf.layer_norm(x, gamma.shape, gamma, beta, epsilon)
+
+
+def torch_rnn(x, hidden, weight, recurrent_weight, bias):
+    weights = weight.T, recurrent_weight.T, bias, torch.zeros_like(bias)
+    return torch.rnn_tanh(x, hidden[None], weights, True, 1, 0.0, False, False, True)[0]
+
+
+def torch_lstm(x, hidden, cell, weight, recurrent_weight, bias):
+    """PyTorch's gates stand in the order i, f, g, o."""
+    i, f, o, g = torch.arange(weight.shape[1]).chunk(4)
+    order = torch.cat([i, f, g, o])
+    weights = weight.T[order], recurrent_weight.T[order], bias[order], torch.zeros_like(bias)
+    return torch.lstm(x, (hidden[None], cell[None]), weights, True, 1, 0.0, False, False, True)[0]

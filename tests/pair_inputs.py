@@ -102,3 +102,22 @@ def draw_features(rng, n=4, c=3):
 
 def draw_image_features(rng, n=2, height=3, width=2, c=2):
     return rng.standard_normal((n + 1, height, width, c)), rng.standard_normal(c), rng.standard_normal(c)
+
+
+def draw_recurrent(rng, n, steps, features, units, blocks):
+    return (
+        rng.standard_normal((n, steps, features)),
+        rng.standard_normal((n, units)),
+        rng.standard_normal((features, blocks * units)),
+        rng.standard_normal((units, blocks * units)),
+        rng.standard_normal(blocks * units),
+    )
+
+
+def draw_rnn(rng, n=2, steps=3, features=2, units=3):
+    return draw_recurrent(rng, n, steps, features, units, blocks=1)
+
+
+def draw_lstm(rng, n=2, steps=3, features=2, units=3):
+    x, hidden, *weights = draw_recurrent(rng, n, steps, features, units, blocks=4)
+    return x, hidden, rng.standard_normal((n, units)), *weights

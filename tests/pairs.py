@@ -27,7 +27,9 @@ from pair_counterparts import (
     torch_hinge,
     torch_images,
     torch_layer_norm,
+    torch_lstm,
     torch_probability_cross_entropy,
+    torch_rnn,
 )
 from pair_inputs import (
     certain_probabilities,
@@ -43,10 +45,12 @@ from pair_inputs import (
     draw_kinked,
     draw_labels,
     draw_linear,
+    draw_lstm,
     draw_probabilities_and_distributions,
     draw_probabilities_and_labels,
     draw_regression,
     draw_regression_row,
+    draw_rnn,
     draw_yes_or_no,
     draw_yes_or_no_row,
 )
@@ -161,6 +165,8 @@ PAIRS = [
     Pair("batch_norm", draw_image_features, torch_batch_norm, cases=({}, INFERENCE), num_gradients=3),
     Pair("layer_norm", draw_features, torch_layer_norm, cases=({}, {"epsilon": 0.1}), num_gradients=3),
     Pair("layer_norm", draw_image_features, torch_layer_norm, num_gradients=3),
+    Pair("rnn", draw_rnn, torch_rnn, num_gradients=5),
+    Pair("lstm", draw_lstm, torch_lstm, num_gradients=6),
     Pair("dropout", draw, cases=({"rng": seeded}, {"rng": seeded, "rate": 0.2}, {"training": False})),
     Pair("cross_entropy", draw_labels, torch_cross_entropy, cases=CROSS_ENTROPY),
     Pair("cross_entropy", draw_distributions, torch_cross_entropy, cases=CROSS_ENTROPY),

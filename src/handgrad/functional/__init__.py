@@ -78,3 +78,9 @@ from .pooling import (
     max_pool2d_backward,
     max_pool2d_forward,
 )
+from .recurrent import (
+    lstm_backward,
+    lstm_forward,
+    rnn_backward,
+    rnn_forward,
+)

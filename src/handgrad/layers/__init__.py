@@ -33,12 +33,15 @@ from .losses import (
 from .normalization import BatchNorm, LayerNorm, Normalize
 from .penalties import L1, L2
 from .pooling import AvgPool2D, GlobalAvgPool2D, MaxPool2D
+from .recurrent import LSTM, RNN
 
 __all__ = [
     "ELU",
     "GELU",
     "L1",
     "L2",
+    "LSTM",
+    "RNN",
     "Activation",
     "Arctan",
     "AvgPool2D",

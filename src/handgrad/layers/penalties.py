@@ -5,7 +5,7 @@ from ..naming import build, check_number, constructor_arguments
 
 
 class Penalty:
-    """A pair of `handgrad.functional` applied to every parameter called 'weight', times a strength."""
+    """A pair of `handgrad.functional` applied to every parameter called 'weight' or '..._weight', times a strength."""
 
     pair: tuple  # (forward, backward)
 
@@ -51,5 +51,5 @@ def get_penalty(spec):
 
 
 def weights(parameters):
-    """The arrays that penalties count: those named 'weight', or '....weight' in a model."""
-    return {name: array for name, array in parameters.items() if name.rpartition(".")[2] == "weight"}
+    """The arrays that penalties count: those named 'weight' or 'recurrent_weight', alone or in a model."""
+    return {name: array for name, array in parameters.items() if name.endswith("weight")}

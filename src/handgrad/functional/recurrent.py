@@ -1,0 +1,129 @@
+"""Recurrent networks over time: x (N, T, D) holds T steps of D features, y (N, T, H) the hidden state after each step.
+
+The backwards go through time from the last step to the first: what reaches a state is its own dy and what the step
+after it sends back. Derivations: docs/derivations/recurrent.md.
+"""
+
+import numpy as np
+
+from .activations import sigmoid_backward, sigmoid_forward, tanh_backward, tanh_forward
+from .linear import linear_backward, linear_forward
+
+
+def rnn_forward(x, hidden, weight, recurrent_weight, bias):
+    """h_t = tanh(x_t W + h_{t-1} U + b), h_0 = hidden (Elman 1990).
+
+    x is (N, T, D), hidden (N, H), weight W (D, H), recurrent_weight U (H, H), bias (H,); y (N, T, H) is all the h_t.
+    """
+    check_shapes("rnn", x, hidden, weight, recurrent_weight, bias, blocks=1)
+    inputs, input_cache = input_product(x, weight, bias)
+    states = [hidden]
+    for t in range(x.shape[1]):
+        states.append(tanh_forward(inputs[:, t] + states[-1] @ recurrent_weight)[0])
+    return np.stack(states[1:], axis=1), (input_cache, states, recurrent_weight)
+
+
+def rnn_backward(dy, cache, input_gradient=True):
+    """dz_t = (dy_t + dz_{t+1} Uᵀ) (1 - h_t²); dW = Σ_t x_tᵀ dz_t, dU = Σ_t h_{t-1}ᵀ dz_t, db = Σ dz_t, dx_t = dz_t Wᵀ.
+
+    Returns dx, dhidden = dz_1 Uᵀ, dweight, drecurrent_weight and dbias. input_gradient=False puts None in dx's place.
+    """
+    input_cache, states, recurrent_weight = cache
+    dhidden = np.zeros_like(states[0])
+    dinputs = []
+    for t in reversed(range(dy.shape[1])):
+        (dz,) = tanh_backward(dy[:, t] + dhidden, states[t + 1])
+        dhidden = dz @ recurrent_weight.T
+        dinputs.append(dz)
+    dinputs = np.stack(dinputs[::-1], axis=1)
+    dx, dweight, dbias = input_product_gradients(dinputs, input_cache, input_gradient)
+    return dx, dhidden, dweight, recurrent_gradient(states, dinputs), dbias
+
+
+def lstm_forward(x, hidden, cell, weight, recurrent_weight, bias):
+    """c_t = f c_{t-1} + i g and h_t = o tanh(c_t), where i, f, o = σ and g = tanh of x_t W + h_{t-1} U + b.
+
+    x is (N, T, D), hidden and cell (N, H) the state before the first step, weight W (D, 4H), recurrent_weight U
+    (H, 4H), bias (4H,); y (N, T, H) is all the h_t. The four blocks of columns are the gates in the order i, f, o, g
+    (CS231n's; PyTorch's is i, f, g, o). (Hochreiter & Schmidhuber 1997, the forget gate f Gers et al. 2000)
+    """
+    check_shapes("lstm", x, hidden, weight, recurrent_weight, bias, blocks=4)
+    if cell.shape != hidden.shape:
+        raise ValueError(f"lstm: hidden and cell must have one shape, got {hidden.shape} and {cell.shape}")
+    inputs, input_cache = input_product(x, weight, bias)
+    states, gate_caches = [hidden], []
+    for t in range(x.shape[1]):
+        hidden, cell, gate_cache = lstm_gates(inputs[:, t] + hidden @ recurrent_weight, cell)
+        states.append(hidden)
+        gate_caches.append(gate_cache)
+    return np.stack(states[1:], axis=1), (input_cache, states, gate_caches, recurrent_weight)
+
+
+def lstm_backward(dy, cache, input_gradient=True):
+    """From the last step to the first: dz_t out of dh_t = dy_t + dz_{t+1} Uᵀ and of dc_t, then as for rnn.
+
+    Returns dx, dhidden, dcell, dweight, drecurrent_weight and dbias. input_gradient=False puts None in dx's place.
+    """
+    input_cache, states, gate_caches, recurrent_weight = cache
+    dhidden, dcell = np.zeros_like(states[0]), np.zeros_like(states[0])
+    dinputs = []
+    for t in reversed(range(dy.shape[1])):
+        dz, dcell = lstm_gate_gradients(dy[:, t] + dhidden, dcell, gate_caches[t])
+        dhidden = dz @ recurrent_weight.T
+        dinputs.append(dz)
+    dinputs = np.stack(dinputs[::-1], axis=1)
+    dx, dweight, dbias = input_product_gradients(dinputs, input_cache, input_gradient)
+    return dx, dhidden, dcell, dweight, recurrent_gradient(states, dinputs), dbias
+
+
+def lstm_gates(z, cell):
+    """One step without its products: the gates' sums z (N, 4H) and c_{t-1} (N, H) give h_t, c_t and a cache."""
+    size = cell.shape[1]
+    (gates, _), (candidate, _) = sigmoid_forward(z[:, : 3 * size]), tanh_forward(z[:, 3 * size :])
+    i, f, o = gates[:, :size], gates[:, size : 2 * size], gates[:, 2 * size :]
+    new_cell = f * cell + i * candidate
+    squashed, _ = tanh_forward(new_cell)
+    return o * squashed, new_cell, (gates, candidate, squashed, cell)
+
+
+def lstm_gate_gradients(dhidden, dcell, cache):
+    """dz and dc_{t-1} from dh_t and dc_t: o's share is dh tanh(c); c_t gets dc + dh o (1 - tanh² c)."""
+    gates, candidate, squashed, cell = cache
+    size = cell.shape[1]
+    i, f, o = gates[:, :size], gates[:, size : 2 * size], gates[:, 2 * size :]
+    dcell = dcell + tanh_backward(dhidden * o, squashed)[0]
+    dgates = np.concatenate([dcell * candidate, dcell * cell, dhidden * squashed], axis=1)
+    dz = np.concatenate([*sigmoid_backward(dgates, gates), *tanh_backward(dcell * i, candidate)], axis=1)
+    return dz, dcell * f
+
+
+def input_product(x, weight, bias):
+    """x_t W + b for all steps in one product: the part of every step that waits for no other."""
+    n, steps, features = x.shape
+    inputs, cache = linear_forward(x.reshape(n * steps, features), weight, bias)
+    return inputs.reshape(n, steps, -1), cache
+
+
+def input_product_gradients(dinputs, cache, input_gradient):
+    n, steps, units = dinputs.shape
+    dx, dweight, dbias = linear_backward(dinputs.reshape(n * steps, units), cache, input_gradient)
+    return dx.reshape(n, steps, -1) if input_gradient else None, dweight, dbias
+
+
+def recurrent_gradient(states, dinputs):
+    """dU = Σ_t h_{t-1}ᵀ dz_t as one product over all examples and steps."""
+    before = np.stack(states[:-1], axis=1)
+    return before.reshape(-1, before.shape[2]).T @ dinputs.reshape(-1, dinputs.shape[2])
+
+
+def check_shapes(name, x, hidden, weight, recurrent_weight, bias, blocks):
+    """Refuse shapes that do not fit x (N, T, D) and H units, each with `blocks` columns of weights."""
+    if x.ndim != 3 or not x.shape[1]:
+        raise ValueError(f"{name}: x must be (N, T, features) with at least one step, got {x.shape}")
+    units = recurrent_weight.shape[0]
+    columns = blocks * units
+    expected = {"hidden": (len(x), units), "weight": (x.shape[2], columns), "recurrent_weight": (units, columns),
+                "bias": (columns,)}
+    for (key, shape), array in zip(expected.items(), (hidden, weight, recurrent_weight, bias), strict=True):
+        if array.shape != shape:
+            raise ValueError(f"{name}: {key} must be {shape} for x {x.shape} and {units} units, got {array.shape}")
