@@ -1,11 +1,14 @@
 """check_gradients: the whole check, from the code under test to the report."""
 
 import time
+from functools import partial
 
 import numpy as np
 
-from .compare import compare_array
-from .conduct import check_conduct
+from .compare import compare_array, rounding_floors
+from .conduct import check_conduct, fresh_gradients
+from .locate import locate
+from .mistakes import Case, diagnose
 from .numeric import Differentiator, choose_entries
 from .recognize import recognize
 from .verdict import CodeFault, Report
@@ -32,6 +35,8 @@ def check_gradients(target, *arrays, wrt=None, kwargs=None, loss=None, seed=0, m
             examine(subject, report, generator(seed), max_entries, seconds)
         except CodeFault as fault:
             report.verdicts.append(fault.verdict)
+        if subject and not report.ok:
+            locate(subject, report, partial(check_gradients, seed=seed, max_entries=max_entries, seconds=seconds))
     report.num_forwards = subject.num_forwards if subject else 0
     report.seconds = time.perf_counter() - started
     return report
@@ -47,8 +52,13 @@ def examine(subject, report, rng, max_entries, seconds):
     upstreams, gradients = check_conduct(subject, report, rng)
     numbers = Differentiator(subject, upstreams, rng)
     plan = plan_entries(subject, numbers, gradients[0], rng, max_entries, seconds)
+    floors = rounding_floors(subject, upstreams, gradients, fresh_gradients, rng)
     for name in subject.names:
-        compare_array(subject, report, numbers, upstreams, gradients, name, plan[name])
+        check, numeric = compare_array(subject, numbers, upstreams, gradients, name, plan[name], floors[name])
+        report.arrays[name] = check
+        if not check.ok:
+            case = Case(subject, numbers, upstreams, gradients, check, numeric)
+            report.add(diagnose(case))
 
 
 def plan_entries(subject, numbers, gradients, rng, max_entries, seconds):

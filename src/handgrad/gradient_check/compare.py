@@ -1,63 +1,93 @@
-"""One array's gradient against the numeric one: entry by entry, and along random directions."""
+"""One array's gradient against the numeric one: entry by entry, then all entries at once along directions."""
 
 import numpy as np
 
-from .kinks import accept_kinks
-from .verdict import ArrayCheck, Verdict
+from .directions import check_directions
+from .kinks import accept_kinks, crossings
+from .verdict import ArrayCheck
 
 EXACT_THRESHOLD = 1e-9
 DIFFERENCE_THRESHOLD = 1e-7
 
 
-def compare_array(subject, report, numbers, upstreams, gradients, name, entries):
-    """Add this array's ArrayCheck to the report, and a verdict when it is wrong."""
+def compare_array(subject, numbers, upstreams, gradients, name, entries, floor):
+    """(ArrayCheck, Numeric) of one array; check.ok says whether its numbers agree."""
     array = numbers.real.arrays[name]
     check = ArrayCheck(name, array.shape, numbers.methods[name])
-    report.arrays[name] = check
     analytic = [found[name] for found in gradients]
-    numeric = numbers.entries(name, entries)
-    check.num_checked = len(entries)
-    check.numeric = np.full(array.shape, np.nan)
-    check.numeric.flat[entries] = numeric.values[0]
     check.analytic = analytic[0]
-    fault = shape_fault(analytic[0], array, name)
-    if fault is None:
-        fault = number_fault(check, numbers, upstreams, analytic, numeric, array)
-    if fault is not None:
+    numeric = numbers.entries(name, entries)
+    if usable(analytic, array):
+        found = at_entries(analytic, entries)
+        if numbers.mistrusts(name, numeric, found):
+            numeric = numbers.entries(name, entries)
+        judge_entries(check, numbers, numeric, found, floor)
+        if check.ok:
+            check_directions(subject, check, numbers, upstreams, analytic, floor)
+    else:
         check.ok = False
-        report.verdicts.append(fault)
+    record(check, numbers, numeric)
+    return check, numeric
 
 
-def shape_fault(analytic, array, name):
-    if analytic is None:
-        return Verdict(name, "missing-gradient", f"the backward gives None where the gradient by {name} is due")
-    if analytic.shape != array.shape:
-        return Verdict(name, "wrong-shape", f"the gradient has shape {analytic.shape}, but {name} has {array.shape}")
-    if not np.isfinite(analytic).all():
-        count = int((~np.isfinite(analytic)).sum())
-        return Verdict(name, "not-finite", f"{count} of {analytic.size} numbers of the gradient are NaN or infinite")
-    return None
+def usable(analytic, array):
+    """Whether the gradient has numbers that can be compared."""
+    return all(a is not None and a.shape == array.shape and np.isfinite(a).all() for a in analytic)
 
 
-def number_fault(check, numbers, upstreams, analytic, numeric, array):
-    found = np.stack([a.ravel()[numeric.entries] for a in analytic])
-    kinked = accept_kinks(check, numbers, numeric, found)
-    check.error = relative_error(found[:, ~kinked], numeric.values[:, ~kinked])
+def at_entries(analytic, entries):
+    return np.stack([a.ravel()[entries] for a in analytic])
+
+
+def judge_entries(check, numbers, numeric, found, floor):
+    """Set the error, the threshold and the kinks of the entries checked one by one."""
+    check.method, check.num_checked = numeric.method, len(numeric.entries)
     check.threshold = threshold(numeric)
+    check.error = relative_error(found, numeric.values)
     if check.error > check.threshold:
-        return Verdict(check.name, "unexplained", f"the gradient is wrong (error {check.error:.2g})")
-    return None
+        kinked = accept_kinks(check, numbers, numeric, found)
+        check.error = relative_error(found[:, ~kinked], numeric.values[:, ~kinked], floor)
+    check.kinks += crossings(check, numbers, numeric)
+    check.ok = check.error <= check.threshold
+
+
+def record(check, numbers, numeric):
+    check.method, check.num_checked = numbers.methods[check.name], len(numeric.entries)
+    check.numeric = np.full(check.shape, np.nan)
+    check.numeric.flat[numeric.entries] = numeric.values[0]
 
 
 def threshold(numeric):
+    """What error is still rounding: a fixed one for complex steps, never below the estimate for differences."""
     if numeric.method == "complex step":
         return EXACT_THRESHOLD
     size = np.linalg.norm(numeric.values)
-    return max(DIFFERENCE_THRESHOLD, 10 * np.linalg.norm(numeric.errors) / size if size else 0.0)
+    return float(min(1e-2, max(DIFFERENCE_THRESHOLD, 5 * np.linalg.norm(numeric.errors) / size if size else 0.0)))
 
 
-def relative_error(a, n):
-    """|a - n| / (|a| + |n|) by norm, the worst of the upstream gradients (rows)."""
+def relative_error(a, n, floor=0.0):
+    """|a - n| / (|a| + |n|) by norm, the worst of the upstream gradients (rows); differences below floor are none."""
     sizes = np.linalg.norm(a, axis=1) + np.linalg.norm(n, axis=1)
     off = np.linalg.norm(a - n, axis=1)
-    return float(np.max(off / np.where(sizes == 0, 1, sizes), initial=0.0))
+    return float(np.max(np.where(off <= floor, 0, off / np.where(sizes == 0, 1, sizes)), initial=0.0))
+
+
+def rounding_floors(subject, upstreams, gradients, fresh_gradients, rng):
+    """{name: how far its gradient moves when every array is rounded anew}: a difference below it says nothing.
+
+    It matters where the true gradient is zero, as by a bias before batch norm: what is left there is rounding.
+    """
+    point = subject.at(np.float64)
+    for array in point.arrays.values():
+        array *= 1 + 4 * np.finfo(float).eps * rng.choice((-1, 1), size=array.shape)
+    moved = fresh_gradients(subject, upstreams[0], point)
+    sizes = [np.linalg.norm(g) for g in gradients[0].values() if g is not None and np.isfinite(g).all()]
+    cap = 1e-9 * max(sizes, default=0.0)
+    return {name: floor_of(gradients[0][name], moved[name], cap) for name in subject.names}
+
+
+def floor_of(gradient, moved, cap):
+    if gradient is None or moved is None or np.shape(gradient) != np.shape(moved):
+        return 0.0
+    noise = np.linalg.norm(gradient - moved)
+    return float(min(30 * noise + 1e-15, cap)) if np.isfinite(noise) else 0.0

@@ -4,14 +4,16 @@ import numpy as np
 
 from .verdict import Kink
 
+GIVE_UP = 5  # this many wrong entries that stand on no kink, and the rest is not looked at
+
 
 def accept_kinks(check, numbers, numeric, found):
     """Mask of the entries that stand on a kink with a valid subgradient there; they are noted in check.kinks."""
     size = np.sqrt(np.mean(numeric.values**2)) if numeric.values.size else 0.0
     off = np.abs(found - numeric.values).max(axis=0, initial=0)
-    suspects = np.flatnonzero(off > 1e-7 * (np.abs(numeric.values).max(axis=0, initial=0) + size) + 1e-14)
+    allowed = 1e-7 * (np.abs(numeric.values).max(axis=0, initial=0) + size) + 1e-14
     accepted, refused = np.zeros(len(numeric.entries), bool), 0
-    for i in suspects:
+    for i in np.flatnonzero(off > allowed):
         entry = int(numeric.entries[i])
         slope = numbers.slope(check.name, entry)
         if slope.kinked.any() and between(found[:, i], slope, numbers.upstreams):
@@ -19,15 +21,22 @@ def accept_kinks(check, numbers, numeric, found):
             check.kinks.append(describe(check, entry, slope, numbers, at_point=True))
         else:
             refused += 1
-        if refused >= 5:
+        if refused >= GIVE_UP:
             break
     return accepted
 
 
+def crossings(check, numbers, numeric):
+    """The entries whose first step crossed a kink; a smaller step on this side of it was compared instead."""
+    noted = {kink.index for kink in check.kinks}
+    found = [describe(check, entry, slope, numbers, at_point=False) for entry, slope in numeric.slopes.items()]
+    return [kink for kink in found if kink.index not in noted]
+
+
 def between(values, slope, upstreams):
     """Whether each <dy, subgradient> lies in the range that the one-sided slopes of each output allow."""
-    left, right, value = slope.left.ravel(), slope.right.ravel(), slope.value.ravel()
-    left, right = (np.where(slope.kinked.ravel(), s, value) for s in (left, right))
+    value, kinked = slope.value.ravel(), slope.kinked.ravel()
+    left, right = (np.where(kinked, side.ravel(), value) for side in (slope.left, slope.right))
     low = np.minimum(upstreams * left, upstreams * right).sum(axis=1)
     high = np.maximum(upstreams * left, upstreams * right).sum(axis=1)
     slack = 1e-5 * (np.abs(low) + np.abs(high)) + 1e-10

@@ -1,7 +1,6 @@
 """Objects with a forward and a backward as targets: layers and models, handgrad's and anybody's, and losses.
 
-Nothing is imported from `handgrad.layers`: an object is known by what it has. Parameters stand in dicts
-(`parameters` and `gradients`, or `params` and `grads`), or are attributes beside their gradients (`W` and `dW`).
+Nothing is imported from `handgrad.layers`: an object is known by what it has.
 """
 
 import copy
@@ -10,94 +9,118 @@ import inspect
 import numpy as np
 
 from .randomness import Replay
-from .targets import argument_names, as_output, blame, by_name, choose, copy_argument
-from .verdict import CodeFault
-
-PARAMETER_GROUPS = (("parameters", "gradients"), ("params", "grads"), ("weights", "gradients"))
-GRADIENT_NAMES = ("d{}", "d_{}", "grad_{}", "{}_grad", "dL_d{}", "dLd{}")
+from .slots import exists, find_slots, read, read_gradient, write
+from .targets import argument_names, arrays_of, as_output, blame, by_name, choose, copy_argument, is_float_array
 
 
 class LayerTarget:
     """An object whose forward keeps what its backward needs; works on copies, never on the object itself."""
 
-    has_upstream = True
+    keeps_cache = True  # between forward and backward, in the object
+    guarded = False
 
     def __init__(self, layer, arrays, kwargs, wrt, seed):
         self.label = type(getattr(layer, "model", layer)).__name__
-        self.arguments, self.num_forwards = list(arrays), 0
+        self.arguments, self.num_forwards, self.seed = list(arrays), 0, seed
         self.forward_name = "forward" if hasattr(layer, "forward") else "__call__"
         forward = getattr(layer, self.forward_name)
         self.all_names = argument_names(forward, len(arrays))
         self.kwargs = {**training_mode(forward), **(kwargs or {})}
+        self.defaults = public_numbers(layer)
         self.style = backward_style(layer.backward, forward)
         self.has_upstream = self.style in ("dy", "dy, x", "x, dy")
         self.original = built(copy.deepcopy(layer), self.arguments, seed)
-        point = LayerPoint(self, np.float64, slots={})
-        dy = np.ones_like(point.forward())
-        returned = point.call_backward(dy)
-        self.original = point.layer_before
-        self.slots = find_slots(point.layer)
-        own = [n for n in self.all_names if wrt is None or n not in self.slots]
-        self.input_names = self.choose_inputs(wrt, own, returned, np.ndim(dy) == 0)
-        self.names = self.input_names + [n for n in self.slots if wrt is None or n in names_of(wrt)]
+        self.names, self.input_names, self.slots = (), (), {}
+        self.explore(wrt)
 
-    def choose_inputs(self, wrt, own, returned, is_loss):
-        """The inputs to differentiate by; a loss has gradients for its outputs only."""
-        if wrt is not None:
-            return [n for n in choose(None, self.all_names, self.arguments) if n in names_of(wrt)]
-        floats = choose(None, self.all_names, self.arguments) if any_floats(self.arguments) else []
+    def explore(self, wrt):
+        """Run once forward and backward, to see which arrays there are gradients for."""
+        point = self.at(np.float64)
+        y = point.forward()
+        after_forward = copy.deepcopy(point.layer)
+        returned = point.call_backward(np.ones_like(y))
+        slots = find_slots(inner(point.layer))
+        if not all(exists(inner(self.original), slot) for slot in slots.values()):
+            self.original = after_forward
+        floats = [n for n, a in zip(self.all_names, self.arguments, strict=True) if is_float_array(a)]
         answers = returned if isinstance(returned, (tuple, list)) else (returned,)
-        return floats[:1] if is_loss and len(answers) < len(floats) else floats
+        self.input_names = floats[:1] if y.ndim == 0 and len(answers) < len(floats) else floats
+        if wrt is not None:
+            self.choose(wrt, floats, slots)
+        else:
+            self.slots = slots
+        self.names = [*self.input_names, *self.slots]
+        if not self.names:
+            raise TypeError(f"{self.label} has no array of floats to differentiate by: neither an input nor a parameter")
+
+    def choose(self, wrt, floats, slots):
+        known = [*floats, *slots]
+        wanted = choose(wrt, known, known)
+        self.input_names = [n for n in floats if n in wanted]
+        self.slots = {n: slot for n, slot in slots.items() if n in wanted}
+
+    @property
+    def uses_random(self):
+        return bool(self.at(np.float64).replay.states)
 
     def at(self, dtype):
-        return LayerPoint(self, dtype, self.slots)
+        return LayerPoint(self, dtype)
 
 
 class LayerPoint:
-    def __init__(self, target, dtype, slots):
-        self.target, self.slots = target, slots
-        self.layer = in_dtype(target.original, dtype, slots)
-        names = getattr(target, "names", [])
-        self.arguments = [copy_argument(a, dtype if n in names else np.float64)
+    """A copy of the layer with arrays of its own."""
+
+    def __init__(self, target, dtype):
+        self.target = target
+        self.layer = in_dtype(target.original, dtype, target.slots)
+        self.arguments = [copy_argument(a, dtype if n in target.input_names else np.float64)
                           for n, a in zip(target.all_names, target.arguments, strict=True)]
         self.kwargs = copy.deepcopy(target.kwargs)
         self.replay = Replay(self.layer, self.arguments, self.kwargs)
         inputs = dict(zip(target.all_names, self.arguments, strict=True))
-        self.arrays = {n: inputs[n] for n in names if n in inputs}
-        self.arrays |= {n: container(self.layer, *slots[n][0])[slots[n][0][1]] for n in names if n in slots}
+        self.arrays = {n: inputs[n] for n in target.input_names}
+        self.arrays |= {n: read(inner(self.layer), slot) for n, slot in target.slots.items()}
 
     def forward(self):
         self.target.num_forwards += 1
         self.replay.restore()
         with blame("forward"):
-            y = getattr(self.layer, self.target.forward_name)(*self.arguments, **self.kwargs)
-        if not self.slots:
-            self.layer_before = copy.deepcopy(self.layer)
+            arguments = copy.deepcopy(self.arguments) if self.target.guarded else self.arguments
+            y = getattr(self.layer, self.target.forward_name)(*arguments, **self.kwargs)
         return as_output(y)
 
     def call_backward(self, dy):
-        style = self.target.style
         arguments = {"dy": (dy,), "": (), "same": self.arguments, "dy, x": (dy, *self.arguments),
-                     "x, dy": (*self.arguments, dy)}[style]
+                     "x, dy": (*self.arguments, dy)}[self.target.style]
         with blame("backward"):
             return self.layer.backward(*arguments)
 
     def backward(self, dy):
         """The gradients by name: what the backward returned for the inputs, what the layer holds for its parameters."""
+        clear = getattr(inner(self.layer), "zero_grad", None)
+        if callable(clear):
+            clear()
         returned = self.call_backward(dy)
-        found = by_name(returned, self.target.input_names, np.ndim(dy) == 0) if self.target.input_names else {}
-        for name in self.target.names:
-            if name in self.slots:
-                found[name] = copy.copy(read_gradient(self.layer, self.slots[name][1]))  # layers reuse these arrays
-        return found
+        names = self.target.input_names
+        found = by_name(returned, names, np.ndim(dy) == 0) if names else {}
+        for name, slot in self.target.slots.items():
+            found[name] = read_gradient(inner(self.layer), slot)
+        return arrays_of(found)
+
+    def restore(self, target):
+        """Put every array back to where the target starts."""
+        for name, array in target.at(np.float64).arrays.items():
+            self.arrays[name][...] = array
 
 
-def names_of(wrt):
-    return [wrt] if isinstance(wrt, str) else list(wrt)
+def inner(layer):
+    """What holds the parameters: the layer, or the model under a loss."""
+    return layer.model if isinstance(layer, WithLoss) else layer
 
 
-def any_floats(arguments):
-    return any(isinstance(a, np.ndarray) and a.dtype.kind in "fc" for a in arguments)
+def public_numbers(layer):
+    numbers = {k: v for k, v in getattr(layer, "__dict__", {}).items() if isinstance(v, (int, float))}
+    return {k: v for k, v in numbers.items() if not k.startswith("_") and not isinstance(v, bool)}
 
 
 def training_mode(forward):
@@ -111,19 +134,18 @@ def training_mode(forward):
 def backward_style(backward, forward):
     """How to call this backward: with dy, with nothing (losses), with the forward's arguments, or with both."""
     try:
-        required = [p for p in inspect.signature(backward).parameters.values()
+        required = [p.name for p in inspect.signature(backward).parameters.values()
                     if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         taken = [p.name for p in inspect.signature(forward).parameters.values() if p.default is p.empty]
     except (TypeError, ValueError):
         return "dy"
-    names = [p.name for p in required]
-    if not names:
+    if not required:
         return ""
-    if names == taken[:len(names)] and len(names) > 1:
-        return "same"
-    if len(names) == 1:
+    if len(required) == 1:
         return "dy"
-    return "dy, x" if names[0].lower().startswith(("d", "grad", "up")) else "x, dy"
+    if required == taken[:len(required)]:
+        return "same"
+    return "dy, x" if required[0].lower().startswith(("d", "grad", "up")) else "x, dy"
 
 
 def built(layer, arguments, seed):
@@ -140,44 +162,10 @@ def in_dtype(layer, dtype, slots):
     if hasattr(layer, "astype"):
         return layer.astype(dtype)
     layer = copy.deepcopy(layer)
-    for parameter, _ in slots.values():
-        group = container(layer, *parameter)
-        if group[parameter[1]].dtype != dtype:
-            group[parameter[1]] = group[parameter[1]].astype(dtype)
+    for slot in slots.values():
+        if read(layer, slot).dtype != dtype:
+            write(layer, slot, read(layer, slot).astype(dtype))
     return layer
-
-
-def container(layer, group, key):
-    """The dict a parameter stands in: one of the layer's, or the layer's own attributes."""
-    layer = layer.model if isinstance(layer, WithLoss) else layer
-    return vars(layer) if group is None else getattr(layer, group)
-
-
-def find_slots(layer):
-    """{name: ((group, key) of the parameter, (group, key) of its gradient)}; group None means an attribute."""
-    layer = layer.model if isinstance(layer, WithLoss) else layer
-    for group, gradients in PARAMETER_GROUPS:
-        held = getattr(layer, group, None)
-        if hasattr(held, "keys") and getattr(layer, gradients, None) is not None:
-            return {str(k): ((group, k), (gradients, k)) for k in held if is_trainable(held[k])}
-    attributes = vars(layer) if hasattr(layer, "__dict__") else {}
-    return {name: ((None, name), (None, gradient.format(name))) for name, value in attributes.items()
-            for gradient in GRADIENT_NAMES if is_trainable(value) and gradient.format(name) in attributes}
-
-
-def is_trainable(value):
-    return isinstance(value, np.ndarray) and value.dtype.kind in "fc"
-
-
-def read_gradient(layer, slot):
-    group, key = slot
-    held = container(layer, group, key)
-    if key in held:
-        return held[key]
-    for pattern in GRADIENT_NAMES:
-        if pattern.format(key) in held:
-            return held[pattern.format(key)]
-    return None
 
 
 class WithLoss:
@@ -210,6 +198,6 @@ def with_loss(model, loss):
     if not (isinstance(loss, tuple) and len(loss) == 2) and not hasattr(loss, "backward"):
         raise TypeError("loss must be a loss object such as CrossEntropy() or a pair (forward, backward), "
                         f"got {type(loss).__name__}")
-    if not hasattr(model, "forward") or isinstance(model, type):
-        raise CodeFault("wrong-output", "loss= goes with a model that has a forward and a backward")
+    if not (hasattr(model, "forward") and hasattr(model, "backward")) or isinstance(model, type):
+        raise TypeError(f"loss= goes with a model that has a forward and a backward, got {type(model).__name__}")
     return WithLoss(model, loss)

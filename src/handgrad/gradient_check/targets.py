@@ -16,6 +16,9 @@ from .verdict import CodeFault
 class PairTarget:
     """A forward that returns (y, cache), and a backward that takes (dy, cache)."""
 
+    keeps_cache = False  # the cache is handed over, not kept between the calls
+    guarded = False  # True: the forward gets copies, because it changes its arrays
+
     def __init__(self, forward, backward, arrays, kwargs, wrt, label=None, has_upstream=True):
         self.forward, self.backward, self.kwargs = forward, backward, dict(kwargs or {})
         self.label = label or getattr(forward, "__name__", type(forward).__name__)
@@ -23,7 +26,11 @@ class PairTarget:
         self.all_names = argument_names(forward, len(arrays))
         self.wrt_given = wrt is not None
         self.names = choose(wrt, self.all_names, self.arguments)
-        self.num_forwards = 0
+        self.num_forwards, self.defaults = 0, keyword_defaults(forward)
+
+    @property
+    def uses_random(self):
+        return bool(self.at(np.float64).replay.states)
 
     def at(self, dtype):
         return PairPoint(self, dtype)
@@ -57,7 +64,8 @@ class PairPoint:
         self.target.num_forwards += 1
         self.replay.restore()
         with blame("forward"):
-            returned = self.target.forward(*self.arguments, **self.kwargs)
+            arguments = copy.deepcopy(self.arguments) if self.target.guarded else self.arguments
+            returned = self.target.forward(*arguments, **self.kwargs)
         if not isinstance(returned, tuple) or len(returned) != 2:
             got = f"{len(returned)} values" if isinstance(returned, tuple) else f"a {type(returned).__name__}"
             raise CodeFault("wrong-output", f"the forward must return (y, cache), but returned {got}")
@@ -68,7 +76,7 @@ class PairPoint:
         """The gradients by name, as the backward returned them."""
         with blame("backward"):
             returned = self.target.backward(dy, self.cache)
-        return by_name(returned, self.target.names, np.ndim(dy) == 0)
+        return arrays_of(by_name(returned, self.target.names, np.ndim(dy) == 0))
 
 
 class blame:
@@ -99,8 +107,17 @@ def argument_names(forward, count):
     return names + [f"array{i}" for i in range(len(names), count)]
 
 
+def keyword_defaults(forward):
+    """The forward's keywords and their defaults."""
+    try:
+        parameters = inspect.signature(forward).parameters.values()
+    except (TypeError, ValueError):
+        return {}
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
+
+
 def choose(wrt, names, arguments):
-    """The names of the arrays to differentiate by: those of wrt, or all that hold floats."""
+    """The names of the arrays to differentiate by: those of wrt (names or positions), or all that hold floats."""
     if wrt is None:
         chosen = [n for n, a in zip(names, arguments, strict=True) if is_float_array(a)]
         if not chosen and arguments:
@@ -111,7 +128,7 @@ def choose(wrt, names, arguments):
     wanted = [names[w] if isinstance(w, int) and w < len(names) else w for w in wanted]
     for name in wanted:
         if name not in names:
-            raise ValueError(f"wrt names '{name}', but the forward's arrays are {', '.join(names)}")
+            raise ValueError(f"wrt names '{name}', but the arrays are: {', '.join(names)}")
     return [n for n in names if n in wanted]
 
 
@@ -142,6 +159,11 @@ def as_output(y):
     if y.dtype.kind not in "fc":
         raise CodeFault("wrong-output", f"the forward's y must be an array of floats, but is {y.dtype}")
     return y
+
+
+def arrays_of(gradients):
+    """Copies as arrays: code may hand out the same array again and again."""
+    return {name: None if g is None else np.array(g) for name, g in gradients.items()}
 
 
 def by_name(returned, names, allow_extra=False):

@@ -63,6 +63,7 @@ class ArrayCheck:
     numeric: np.ndarray | None = None
     error: float = np.nan
     direction_error: float = np.nan
+    ties_error: float = 0.0
     threshold: float = np.nan
     num_checked: int = 0
     kinks: list = field(default_factory=list)
@@ -104,6 +105,11 @@ class Report:
     @property
     def ok(self):
         return not self.verdicts
+
+    def add(self, verdict):
+        """Note a verdict, once."""
+        if (verdict.array, verdict.mistake) not in {(v.array, v.mistake) for v in self.verdicts}:
+            self.verdicts.append(verdict)
 
     @property
     def kinks(self):

@@ -1,0 +1,65 @@
+"""Which layer of a model is wrong: each is checked by itself, on what reaches it in the model's forward."""
+
+import numpy as np
+
+from .layer_targets import WithLoss, inner
+from .slots import label, parts
+from .verdict import Verdict
+
+CONSEQUENCE = "the layers below a wrong one get a wrong gradient: mend it first, then check again"
+
+
+def locate(subject, report, check):
+    """Replace a model's verdicts by those of its wrong layers; check(layer, *arrays) makes the reports."""
+    model = inner(getattr(subject, "original", None))
+    if not parts(model):
+        return
+    seen = inputs_of_parts(subject)
+    found = []
+    for i, part in enumerate(parts(model)):
+        if i in seen and seen[i][0].dtype.kind == "f":
+            found += [prefixed(v, label(part, i)) for v in check(part, *seen[i]).verdicts]
+    loss = subject.original.loss if isinstance(subject.original, WithLoss) else None
+    if loss is not None and "loss" in seen:
+        found += [prefixed(v, "loss") for v in check(loss, *seen["loss"]).verdicts]
+    if found:
+        report.notes.append(CONSEQUENCE)
+    elif any(v.mistake != "unexplained" for v in report.verdicts) and not only_below(report):
+        return
+    else:
+        found = [Verdict("", "not-passed-down", "each layer is right by itself, the model is not: its backward calls them in "
+                         "the wrong order, leaves one out, or hands on another gradient than the layer above returned",
+                         f"wrong in the model: {', '.join(v.array for v in report.verdicts if v.array)}")]
+    report.verdicts[:] = found
+
+
+def only_below(report):
+    """Whether the verdicts are on numbers: conduct and exceptions of the model's own code stay as they are."""
+    return all(v.array for v in report.verdicts)
+
+
+def prefixed(verdict, part):
+    array = f"{part}.{verdict.array}" if verdict.array else part
+    return Verdict(array, verdict.mistake, verdict.message, verdict.evidence)
+
+
+def inputs_of_parts(subject):
+    """{position: arrays} that each layer gets in one forward; 'loss' for a loss object."""
+    seen = {}
+
+    def record(position, thing):
+        forward = thing.forward
+
+        def recording(*arrays, **keywords):
+            seen.setdefault(position, [np.array(a) for a in arrays])
+            return forward(*arrays, **keywords)
+
+        thing.forward = recording
+
+    point = subject.at(np.float64)
+    for i, part in enumerate(parts(inner(point.layer))):
+        record(i, part)
+    if isinstance(point.layer, WithLoss) and not isinstance(point.layer.loss, tuple):
+        record("loss", point.layer.loss)
+    point.forward()
+    return seen

@@ -1,0 +1,54 @@
+"""What was forgotten? Hypotheses on a wrong gradient, the simplest first; each must explain every entry."""
+
+import numpy as np
+
+from ..verdict import Verdict
+from .arrangement import (
+    averaged,
+    extra_product,
+    flipped,
+    index_repeated,
+    partly_missing,
+    reshaped,
+    shifted,
+    skip_missing,
+    swapped,
+    transposed,
+)
+from .case import Case
+from .changed_point import keyword, keyword_default, other_array, own_array
+from .elementwise import elementwise, other_mask
+from .factors import constant, single_precision, zero
+from .fused import fused
+from .losses import losses, penalty
+from .normalizing import jacobian, log_softmax_terms, scale_terms, softmax_terms, statistics
+from .shapes import misshapen
+from .upstream import changed, ignored
+from .windows import counted, overwritten, ties, winners
+
+__all__ = ["HYPOTHESES", "Case", "diagnose"]
+
+HYPOTHESES = (
+    ties, zero, single_precision, constant, ignored, keyword_default, transposed, elementwise, losses, softmax_terms,
+    log_softmax_terms, statistics, scale_terms, jacobian, fused, swapped, flipped, index_repeated, overwritten, counted,
+    winners, changed, penalty, skip_missing, partly_missing, shifted, averaged, reshaped, extra_product, other_array,
+    own_array, keyword, other_mask,
+)
+
+
+def diagnose(case):
+    """The verdict on a gradient that is wrong: the first hypothesis that explains it, or an honest 'unexplained'."""
+    verdict = misshapen(case)
+    if verdict is not None:
+        return verdict
+    if case.numeric.values.size and np.isfinite(case.expected).all():
+        for hypothesis in HYPOTHESES:
+            verdict = hypothesis(case)
+            if verdict is not None:
+                return verdict
+    return Verdict(case.name, "unexplained", f"the gradient by {case.name} is wrong (error {worst(case.check):.2g}), and no "
+                   "mistake we know explains it", "most deviating: " + case.deviates_most())
+
+
+def worst(check):
+    return max(e for e in (check.error, check.direction_error) if np.isfinite(e))

@@ -1,0 +1,174 @@
+"""The right numbers in the wrong place: transposed, flipped, shifted, swapped, or only some of them."""
+
+import itertools
+
+import numpy as np
+
+from ..verdict import Verdict
+
+
+def transposed(case):
+    """The same axes in another order (only possible where sizes agree)."""
+    for axes in itertools.permutations(range(case.array.ndim)):
+        if axes != tuple(range(case.array.ndim)) and moved_fits(case, lambda a, axes=axes: a.transpose(axes)):
+            return Verdict(case.name, "transposed", f"the gradient by {case.name} is transposed",
+                           f"with its axes in the order {axes} it is right in all {len(case.entries)} entries")
+    return None
+
+
+def moved_fits(case, move):
+    """Whether found, put back by `move`, is what is expected; a constant factor is let pass."""
+    moved = [move(a) for a in case.analytic]
+    if moved[0].shape != case.array.shape:
+        return False
+    return case.same(case.pick(moved), case.expected)
+
+
+def flipped(case):
+    """Some axes run backwards."""
+    shape = case.array.shape
+    candidates = [axes for n in (2, 1, 3) for axes in itertools.combinations(range(case.array.ndim), n)]
+    for axes in candidates:
+        if all(shape[a] > 1 for a in axes) and moved_fits(case, lambda a, axes=axes: np.flip(a, axes)):
+            slug = "flipped-kernel" if case.array.ndim > 2 else "reversed"
+            what = "the kernel is flipped: convolution here means cross-correlation, without a flip" \
+                if slug == "flipped-kernel" else "its entries are in reverse order"
+            return Verdict(case.name, slug, f"in the gradient by {case.name} {what}",
+                           f"flipped along axes {axes} it is right in all {len(case.entries)} entries")
+    return None
+
+
+def shifted(case):
+    """Everything one or two places along an axis; what left at one end may have come in at the other, or be lost."""
+    n = case.array.ndim
+    single = [((axis,), (step,)) for axis in range(n) for step in (1, -1, 2, -2)]
+    double = [((1, 2), (i, j)) for i in (1, -1, 2, -2) for j in (1, -1, 2, -2)] if n == 4 else []
+    for axes, steps in single + double:
+        if shift_fits(case, axes, steps):
+            by, along = (", ".join(map(str, group)) for group in (steps, axes))
+            return Verdict(case.name, "shifted", f"the gradient by {case.name} is shifted by {by} along axis {along}: an "
+                           "offset (padding, stride, an index) is wrong", f"moved back by {by} it is right where it overlaps")
+    return None
+
+
+def shift_fits(case, axes, steps):
+    index, inside = np.unravel_index(case.entries, case.array.shape), np.ones(len(case.entries), bool)
+    for axis, step in zip(axes, steps, strict=True):
+        inside &= (index[axis] + step >= 0) & (index[axis] + step < case.array.shape[axis])
+    if inside.sum() < 4 or not np.any(case.expected[:, inside]):
+        return False
+    moved = case.pick([np.roll(a, [-s for s in steps], axes) for a in case.analytic])
+    return case.same(moved[:, inside], case.expected[:, inside])
+
+
+def reshaped(case):
+    """A reshape where a transpose was due, or the other way round."""
+    shape = case.array.shape
+    for axes in itertools.permutations(range(len(shape))):
+        back = np.argsort(axes)
+        sizes = tuple(shape[a] for a in axes)
+        moves = (lambda a, s=sizes, b=back: a.reshape(s).transpose(b),
+                 lambda a, x=axes: a.transpose(x).reshape(shape))
+        if axes != tuple(range(len(shape))) and any(moved_fits(case, move) for move in moves):
+            return Verdict(case.name, "reshaped", f"the numbers of the gradient by {case.name} are laid out in another "
+                           "order: a reshape does not move axes, transpose does",
+                           f"right in all {len(case.entries)} entries once the axes {axes} are moved")
+    return None
+
+
+def swapped(case):
+    """Another array's gradient."""
+    for other, array in case.arrays.items():
+        if other == case.name or array.shape != case.array.shape:
+            continue
+        numeric = case.numbers.entries(other, case.entries)
+        if case.same(case.found, numeric.values):
+            return Verdict(case.name, "swapped-gradients", f"this is the gradient by {other}, returned in {case.name}'s place: "
+                           "gradients come in the order of the forward's arrays", "equal to it in every entry checked")
+    return None
+
+
+def partly_missing(case):
+    """Right in some entries, zero in the others: say which."""
+    zero = ~case.found.any(axis=0)
+    due = case.expected.any(axis=0)
+    wrong = zero & due
+    if not wrong.any() or wrong.all() or not case.same(case.found[:, ~wrong], case.expected[:, ~wrong]):
+        return None
+    if not case.found[:, ~wrong].any():
+        return None
+    index = np.unravel_index(case.entries, case.array.shape)
+    for axis, where in enumerate(index):
+        missing, present = set(where[wrong].tolist()), set(where[~wrong & due].tolist())
+        if not missing & present:
+            places = ", ".join(map(str, sorted(missing)[:6])) + (", ..." if len(missing) > 6 else "")
+            return Verdict(case.name, "partly-missing", f"the gradient by {case.name} is zero at positions {places} of axis "
+                           f"{axis}: a loop or a slice stops short", "right in every other entry")
+    return Verdict(case.name, "partly-missing", f"the gradient by {case.name} is zero in {int(wrong.sum())} entries where it is "
+                   "due, and right in the others", case.deviates_most())
+
+
+def averaged(case):
+    """The same number along an axis along which the right gradient varies: its sum or mean was spread."""
+    if not case.complete or case.array.ndim == 0:
+        return None
+    full = case.expected_full
+    for n in range(1, case.array.ndim + 1):
+        for axes in itertools.combinations(range(case.array.ndim), n):
+            for how, words in ((np.sum, "summed"), (np.mean, "averaged")):
+                spread = [np.broadcast_to(how(g, axis=axes, keepdims=True), g.shape) for g in full]
+                if case.explains(case.pick(spread)):
+                    return Verdict(case.name, "wrong-axis", f"the gradient by {case.name} is {words} over axis "
+                                   f"{', '.join(map(str, axes))} and spread again: {case.name} keeps that axis",
+                                   "equal to that in every entry")
+    return None
+
+
+def index_repeated(case):
+    """One index used twice: a[i, j] holds what belongs to [j, j] or [i, i]."""
+    if not case.complete or case.array.ndim < 2 or case.array.shape[0] != case.array.shape[1]:
+        return None
+    n = np.arange(case.array.shape[0])
+    for which, rows, columns in (("second", n[None, :], n[None, :]), ("first", n[:, None], n[:, None])):
+        wrong = [np.broadcast_to(g[rows, columns], g.shape) for g in case.expected_full]
+        if case.explains(case.pick(wrong)):
+            return Verdict(case.name, "index-repeated", f"the {which} index is used twice in the gradient by {case.name}: "
+                           "[j, j] stands where [i, j] is due" if which == "second" else
+                           f"the first index is used twice in the gradient by {case.name}: [i, i] for [i, j]",
+                           f"equal to that in all {len(case.entries)} entries")
+    return None
+
+
+def extra_product(case):
+    """The right gradient multiplied by another matrix of the forward."""
+    if not case.complete or case.array.ndim != 2 or case.analytic[0].ndim != 2:
+        return None
+    for other, matrix in case.arrays.items():
+        if matrix.ndim != 2:
+            continue
+        for factor, word in ((matrix, other), (matrix.T, other + "ᵀ")):
+            for side in ("right", "left"):
+                if product_fits(case, factor, side):
+                    return Verdict(case.name, "extra-product", f"the gradient by {case.name} is multiplied by {word} from the {side}, "
+                                   "which does not belong there", "right without it, for every upstream gradient")
+    return None
+
+
+def product_fits(case, factor, side):
+    first, second = (case.expected_full[0], factor) if side == "right" else (factor, case.expected_full[0])
+    if first.shape[1] != second.shape[0]:
+        return False
+    products = [g @ factor if side == "right" else factor @ g for g in case.expected_full]
+    return products[0].shape == case.analytic[0].shape and all(map(case.same, case.analytic, products))
+
+
+def skip_missing(case):
+    """dy itself is missing, or there once too often: a connection around the function, y = x + f(x)."""
+    if case.y.shape != case.array.shape:
+        return None
+    dy = case.dy[:, case.entries]
+    for words, candidate in (("dy is missing from dx: the way around, y = x + f(x), has a gradient too", case.expected - dy),
+                             ("dy is in dx once too often: the way around is counted twice", case.expected + dy)):
+        if case.explains(candidate):
+            return Verdict(case.name, "skip-missing", words, f"found - expected = ∓dy in all {len(case.entries)} entries")
+    return None

@@ -1,0 +1,73 @@
+"""Right, but for another forward: an array left out, transposed or flipped, a keyword forgotten."""
+
+import numpy as np
+
+from ..verdict import Verdict
+
+
+def other_array(case):
+    """The gradient that would be right if another argument were ones, zeros, transposed, flipped or negative."""
+    for other, array in case.arrays.items():
+        if other == case.name:
+            continue
+        for slug, words, value in array_variants(other, array):
+            if case.explained_at(lambda point, o=other, v=value: point.arrays[o].__setitem__(..., v)):
+                return Verdict(case.name, slug, f"the gradient by {case.name} {words}",
+                               f"equal to the right one for such a {other}, in all {len(case.entries)} entries")
+    return None
+
+
+def array_variants(name, array):
+    yield "parameter-ignored", f"leaves {name} out (as if it were 1): multiply by it", np.ones_like(array)
+    if array.ndim == 2 and array.shape[0] == array.shape[1]:
+        yield "transposed", f"uses {name} where its transpose is due", array.T
+    if array.ndim == 4:
+        yield "flipped-kernel", f"uses {name} flipped the wrong way round", array[::-1, ::-1]
+        if array.shape[0] == array.shape[1]:
+            yield "transposed", f"uses {name} with rows and columns exchanged", array.transpose(1, 0, 2, 3)
+        if array.shape[2] == array.shape[3]:
+            yield "transposed", f"uses {name} with input and output channels exchanged", array.transpose(0, 1, 3, 2)
+    yield "parameter-ignored", f"ignores {name} (as if it were 0)", np.zeros_like(array)
+    yield "wrong-sign", f"uses {name} with the wrong sign", -array
+
+
+def own_array(case):
+    """The gradient of the same function at another x: squared, clipped, or the output itself."""
+    if case.y.shape == case.array.shape:
+        if case.explained_at(lambda point: point.arrays[case.name].__setitem__(..., case.y)):
+            return Verdict(case.name, "derivative-at-output", "the derivative is taken at the output y instead of the input x",
+                           f"right for x = y in all {len(case.entries)} entries")
+    return None
+
+
+def keyword_default(case):
+    """The gradient that would be right had a keyword not been given."""
+    return by_keyword(case, lambda name, value: [case.subject.defaults[name]] if name in case.subject.defaults else [])
+
+
+def keyword(case):
+    """The gradient that would be right for other keywords: 0, 1, their square, or a switched flag."""
+    return by_keyword(case, keyword_variants)
+
+
+def by_keyword(case, variants):
+    known = {**case.subject.defaults, **case.subject.kwargs}
+    for name, value in known.items():
+        if isinstance(value, np.random.Generator):
+            continue
+        for other in variants(name, value):
+            if other is value or (np.ndim(value) == 0 and other == value):
+                continue
+            if case.explained_at(lambda point, n=name, v=other: point.kwargs.__setitem__(n, v)):
+                given = f"{name}={value!r}" if np.ndim(value) == 0 else f"{name} given"
+                return Verdict(case.name, "keyword-ignored", f"the gradient by {case.name} is right for {name}={other!r}, but the "
+                               f"forward ran with {given}: keep it in the cache", "equal in every entry checked")
+    return None
+
+
+def keyword_variants(name, value):
+    if isinstance(value, bool):
+        return [not value]
+    if isinstance(value, int):
+        return [0, 1]
+    return [0.0, 1.0, -value, value * value, 1 - value] if isinstance(value, float) else []

@@ -1,0 +1,142 @@
+"""Element-wise functions y_i = f(x_i): what stands in the place of f'(x)."""
+
+import numpy as np
+
+from ..derivatives import Line, central_difference, complex_step
+from ..verdict import Verdict
+
+
+def elementwise(case):
+    """Compare dx / dy with the things that get written instead of f'(x)."""
+    slopes = diagonal(case)
+    if slopes is None:
+        return None
+    dy = case.dy[:, case.entries]
+    with np.errstate(all="ignore"):
+        written = case.found / dy
+    if np.allclose(written, written[0], rtol=1e-6, atol=1e-9):
+        return first(deterministic(case, written[0], slopes))
+    return first(by_branch(case, written, slopes))
+
+
+def first(verdicts):
+    return next((v for v in verdicts if v is not None), None)
+
+
+def diagonal(case):
+    """f'(x) at the entries if y is element-wise in this array, else None."""
+    if case.columns is None or case.y.shape != case.array.shape:
+        return None
+    rows = np.arange(len(case.entries))
+    slopes = case.columns[rows, case.entries]
+    rest = case.columns.copy()
+    rest[rows, case.entries] = 0
+    return None if np.abs(rest).max(initial=0) > 1e-7 * np.abs(slopes).max(initial=0) else slopes
+
+
+def deterministic(case, written, slopes):
+    """written is a function of x: which one?"""
+    x, y = case.array.ravel()[case.entries], case.y.ravel()[case.entries]
+    total = f"dx / dy equals it in all {len(case.entries)} entries"
+
+    def verdict(slug, message, candidate):
+        if case.same(written, candidate) and not case.same(candidate, slopes):
+            return Verdict(case.name, slug, message, total)
+        return None
+
+    yield verdict("derivative-missing", "dx is dy itself: the derivative of the function is missing", np.ones_like(x))
+    if np.ptp(written) <= 1e-9 * abs(written[0]) and np.isclose(slopes, written[0], 1e-9).any():
+        yield verdict("derivative-missing", f"dx is {written[0]:g} dy everywhere: the mask is missing", written)
+    yield verdict("derivative-twice", "the derivative is applied twice: dx = dy f'(x)²", slopes**2)
+    yield verdict("value-for-derivative", "the function's value y stands where its derivative belongs: dx = dy y", y)
+    yield verdict("value-for-derivative", "the input x stands where the derivative belongs: dx = dy x", x)
+    with np.errstate(all="ignore"):
+        for part, left in ((y / x, "f"), (slopes - y / x, "x f'")):
+            yield verdict("term-missing", f"of the product rule (x f)' = f + x f' only the term {left} is there", part)
+        yield verdict("derivative-inverted", "dx is dy divided by the derivative, not multiplied", 1 / slopes)
+        for name, formula in (("y (1 - y)", lambda u: u * (1 - u)), ("1 - y²", lambda u: 1 - u * u), ("y", lambda u: u)):
+            if case.same(slopes, formula(y)):
+                yield verdict("derivative-at-input", f"the formula {name} is meant for the output y, but got the input x", formula(x))
+        for name, formula in NEARLY.items():
+            yield verdict("formula-slip", f"dx / dy is {name}, which is not this function's derivative", formula(x, y))
+    at_output = slopes_at_output(case)
+    if at_output is not None:
+        yield verdict("derivative-at-output", "the derivative is taken at the output y instead of the input x: dx = dy f'(y)",
+                      at_output)
+    yield one_branch(case, written, slopes, x)
+
+
+NEARLY = {
+    "y (1 + y)": lambda x, y: y * (1 + y),
+    "1 - y": lambda x, y: 1 - y,
+    "1 + y²": lambda x, y: 1 + y * y,
+    "y (1 - y) with y = 1/(1 + exp(x))": lambda x, y: -y * (1 - y),
+    "1 / (1 + x)": lambda x, y: 1 / (1 + x),
+    "1 / √(1 + x²)": lambda x, y: 1 / np.sqrt(1 + x * x),
+    "1 / (1 - x²)": lambda x, y: 1 / (1 - x * x),
+    "1 / (1 + x²)": lambda x, y: 1 / (1 + x * x),
+    "exp(x)": lambda x, y: np.exp(x),
+    "1 / x": lambda x, y: 1 / x,
+}
+
+
+def slopes_at_output(case):
+    """f'(f(x)) at the entries."""
+    exact = case.numbers.methods[case.name] == "complex step"
+    try:
+        point = case.subject.at(np.complex128 if exact else np.float64)
+        point.arrays[case.name][...] = case.y
+        line = Line(point, case.name, ..., np.ones(case.array.shape))
+        slope = complex_step(line) if exact else central_difference(line, point.forward()).value
+    except Exception:  # y may lie where the function is not defined
+        return None
+    return slope.ravel()[case.entries]
+
+
+def one_branch(case, written, slopes, x):
+    """Right for positive x and wrong for negative ones by a constant, or the other way round."""
+    for sign, where in (("positive", x > 0), ("negative", x < 0)):
+        other = ~where & (x != 0)
+        if where.sum() < 2 or other.sum() < 2 or not case.same(written[where], slopes[where]):
+            continue
+        side = "negative" if sign == "positive" else "positive"
+        value = np.unique(np.round(written[other], 9))
+        now = f"{value[0]:g}" if len(value) == 1 else "another formula"
+        return Verdict(case.name, "one-branch", f"right for {sign} x, wrong for {side} x, where dx / dy is {now}: "
+                       "the other branch has a derivative of its own", case.deviates_most(2))
+    wrong = np.abs(written - slopes) > 1e-6 * np.abs(slopes).max()
+    bounds = np.abs(x[wrong]).min(initial=np.inf), np.abs(x[~wrong]).max(initial=0)
+    if 0 < wrong.sum() < len(x) and bounds[0] > bounds[1]:
+        return Verdict(case.name, "one-branch", f"right up to |x| = {bounds[1]:.3g}, wrong beyond: the outer branch is missing",
+                       case.deviates_most(2))
+    return None
+
+
+def by_branch(case, written, slopes):
+    """written changes with dy: a mask taken from somewhere else."""
+    finite = written[np.isfinite(written)]
+    levels = np.unique(np.round(finite, 9))
+    allowed = np.unique(np.round(np.append(slopes, 0), 9))
+    if len(levels) <= 2 and np.isin(levels, allowed).all() and len(np.unique(np.round(slopes, 9))) <= 2:
+        positive = case.dy[:, case.entries] > 0
+        if np.array_equal(case.found != 0, positive & (slopes != 0)) or np.array_equal(case.found != 0, positive):
+            yield Verdict(case.name, "mask-from-upstream", "the mask is taken from dy > 0; it belongs to the input, x > 0",
+                          "dx is zero exactly where dy is negative")
+        yield Verdict(case.name, "mask-redrawn", "the mask is not the forward's: keep it in the cache and use it again",
+                      f"dx / dy is {' or '.join(f'{v:g}' for v in levels)} as it should be, but in other places")
+
+
+def other_mask(case):
+    """A mask with the right numbers in other places, the same for every dy."""
+    slopes = diagonal(case)
+    if slopes is None:
+        return None
+    written = case.found[0] / np.where(case.dy[0, case.entries] == 0, 1, case.dy[0, case.entries])
+    levels, right = np.unique(np.round(written, 9)), np.unique(np.round(slopes, 9))
+    if len(right) != 2 or right[0] != 0 or not np.isin(levels, right).all() or len(levels) != 2:
+        return None
+    if case.subject.uses_random:
+        return Verdict(case.name, "mask-redrawn", "the backward's mask is not the forward's: keep the mask in the cache",
+                       f"dx / dy is 0 or {right[1]:g} as it should be, but in other places")
+    return Verdict(case.name, "wrong-mask", "the mask lets other entries through than the forward does: compare the conditions",
+                   f"dx / dy is 0 or {right[1]:g} as it should be, but in other places")

@@ -1,0 +1,49 @@
+"""A product and an activation in one: y = f(x W + b), and what happens to f'."""
+
+import numpy as np
+
+from ..verdict import Verdict
+
+
+def fused(case):
+    """The gradient that is right for dy / f' or dy · f' instead of dy, where f' is read off the bias's slopes."""
+    slopes = bias_slopes(case)
+    if slopes is None:
+        return None
+    flat = slopes.ravel()
+    with np.errstate(all="ignore"):
+        divided = np.where(flat != 0, case.dy / np.where(flat == 0, 1, flat), 0)
+    trials = (("derivative-missing", "the activation's derivative is missing: multiply dy by it first", divided),
+              ("derivative-twice", "the activation's derivative is applied twice", case.dy * flat))
+    for slug, words, dy in trials:
+        candidate = case.through(dy)
+        if candidate is not None and case.explains(candidate):
+            return Verdict(case.name, slug, f"in the gradient by {case.name} {words}", "equal to that in every entry checked")
+    return plain_product(case, slopes)
+
+
+def bias_slopes(case):
+    """∂y/∂b of the bias that belongs to each output, or None: found by shape, an array with one number per last axis."""
+    if case.y.ndim < 2:
+        return None
+    for name, array in case.arrays.items():
+        if array.size == case.y.shape[-1] and array.shape[-1:] == case.y.shape[-1:]:
+            slope, _ = case.numbers.along(name, np.ones(array.shape))
+            if not case.same(slope, np.ones_like(slope)) and slope.any():
+                return slope
+    return None
+
+
+def plain_product(case, slopes):
+    """xᵀ dy, dy Wᵀ or Σ dy: the bare product's gradient, where dead units hide the division by f' = 0."""
+    first = next(iter(case.arrays.values()))
+    if case.y.ndim != 2 or first.ndim != 2:
+        return None
+    full = case.dy.reshape(-1, *case.y.shape)
+    weights = [a for a in case.arrays.values() if a.shape == (first.shape[1], case.y.shape[1]) and a is not first]
+    products = [[first.T @ dy for dy in full], [dy.sum(axis=0) for dy in full]] + [[dy @ w.T for dy in full] for w in weights]
+    for product in products:
+        if product[0].size == case.array.size and case.explains(case.pick(product)):
+            return Verdict(case.name, "derivative-missing", f"in the gradient by {case.name} the activation's derivative is "
+                           "missing: multiply dy by it first", "equal to the bare product's gradient in every entry")
+    return None

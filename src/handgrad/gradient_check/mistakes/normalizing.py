@@ -1,0 +1,155 @@
+"""Softmax and normalisation: terms of the gradient that are missing, and statistics taken for constants."""
+
+import numpy as np
+
+from ..verdict import Verdict
+
+
+def jacobian(case):
+    """For x and y of the same shape: only the Jacobian's diagonal, all but it, or the Jacobian twice."""
+    if case.columns is None or case.y.shape != case.array.shape:
+        return None
+    diagonal = case.columns[np.arange(len(case.entries)), case.entries] * case.dy[:, case.entries]
+    if case.explains(diagonal):
+        return Verdict(case.name, "cross-terms-missing", "only the diagonal of the Jacobian is used: each y also depends on the "
+                       "other entries of x", "dx equals dy ∂y_i/∂x_i in every entry")
+    if case.explains(case.expected - diagonal):
+        return Verdict(case.name, "diagonal-missing", "the diagonal of the Jacobian is missing", "right once it is added")
+    if case.complete and case.explains(case.through(case.expected)):
+        return Verdict(case.name, "derivative-twice", "the Jacobian is applied twice", "dx equals Jᵀ Jᵀ dy in every entry")
+    if case.complete:
+        forwards = case.dy @ case.columns
+        if case.explains(forwards):
+            return Verdict(case.name, "transposed", "the Jacobian is applied untransposed: dx = Jᵀ dy", "dx equals J dy")
+    return None
+
+
+def softmax_terms(case):
+    """dx = a y dy - b y Σ y dy along the last axis: right for a = b = 1."""
+    if case.y.shape != case.array.shape or case.y.ndim < 1:
+        return None
+    y, dy = case.y, case.dy.reshape(-1, *case.y.shape)
+    if not np.allclose(y.sum(axis=-1), 1) or (y < 0).any():
+        return None
+    inner = (y * dy).sum(axis=-1, keepdims=True)
+    if case.explains(case.dy[:, case.entries]):
+        return Verdict(case.name, "derivative-missing", "softmax: dx is dy itself; dx = y (dy - Σ y dy)", "equal to dy in every entry")
+    named = {"softmax: the term -y Σ y dy is missing": y * dy,
+             "softmax: the term y dy is missing": -y * inner,
+             "softmax: Σ y dy is added, not subtracted": y * (dy + inner),
+             "softmax: the factor y is missing before (dy - Σ y dy)": dy - inner,
+             "softmax: Σ dy stands for Σ y dy": y * (dy - dy.sum(axis=-1, keepdims=True)),
+             "softmax: y (1 - y) alone, as for a sigmoid": y * (1 - y) * dy,
+             "softmax: σ_i (1 - σ_j) on every place, the δ_ij is forgotten":
+                 y * ((1 - y) * dy).sum(axis=-1, keepdims=True),
+             "softmax: the sum runs over the batch, not over the classes": y * (dy - (y * dy).sum(axis=1, keepdims=True))}
+    for words, candidate in named.items():
+        if case.explains(case.pick(candidate)):
+            slug = "wrong-axis" if "batch" in words else "cross-terms-missing"
+            return Verdict(case.name, slug, words + "; dx = y (dy - Σ y dy)", "equal to that in every entry")
+    return None
+
+
+def log_softmax_terms(case):
+    """dx = dy - exp(y) Σ dy along the last axis."""
+    if case.y.shape != case.array.shape or case.y.ndim < 1 or not np.allclose(np.exp(case.y).sum(axis=-1), 1):
+        return None
+    y, dy = case.y, case.dy.reshape(-1, *case.y.shape)
+    total = dy.sum(axis=-1, keepdims=True)
+    named = {("value-for-derivative", "the logarithms y stand where the probabilities exp(y) are due"): dy - y * total,
+             ("derivative-missing", "dx is dy itself: the term -exp(y) Σ dy is missing"): dy,
+             ("wrong-sign", "exp(y) Σ dy is added, not subtracted"): dy + np.exp(y) * total,
+             ("wrong-axis", "Σ dy runs over the batch, not over the classes"):
+                 dy - np.exp(y) * dy.sum(axis=1, keepdims=True)}
+    for (slug, words), candidate in named.items():
+        if case.explains(case.pick(candidate)):
+            return Verdict(case.name, slug, f"log-softmax: {words}; dx = dy - exp(y) Σ dy", "equal to that in every entry")
+    return None
+
+
+def scale_terms(case):
+    """dgamma = Σ dy x̂: with x or y in the place of the normalised x."""
+    if case.array.shape != case.y.shape[-1:] or case.y.ndim < 2:
+        return None
+    axes = tuple(range(1, case.y.ndim))
+    dy = case.dy.reshape(-1, *case.y.shape)
+    for name, value in [("y", case.y), *case.arrays.items()]:
+        if value.shape == case.y.shape and case.explains(case.pick((dy * value).sum(axis=axes))):
+            return Verdict(case.name, "unnormalized-input", f"{name} stands where the normalised input is due: the gradient by "
+                           f"{case.name} is Σ dy x̂", f"equal to Σ dy {name} in every entry")
+    return None
+
+
+def statistics(case):
+    """dx = s (a dy - b mean(dy) - c x̂ mean(dy x̂)): right for a = b = c = 1, constants for b = c = 0."""
+    for axes in normalized_axes(case):
+        if fit_terms(case, axes, axes, case.expected, 1e-4) is None:
+            continue
+        for other in (axes, *normalized_axes(case)):
+            fit = fit_terms(case, axes, other, case.found)
+            if fit is not None and other == axes:
+                return Verdict(case.name, *words_for(fit, case, axes))
+            if fit is not None and np.allclose(fit, 1, atol=1e-4):
+                return Verdict(case.name, "wrong-axis", f"the means of the normalisation's gradient run over axis {other}, the "
+                               f"statistics over axis {axes}", "dx equals that in every entry")
+    return None
+
+
+def normalized_axes(case):
+    """The axes over which y is x normalised, if it is: then y is affine in x along them."""
+    x, y = case.array, case.y
+    if x.shape != y.shape or x.ndim < 2 or not case.complete:
+        return
+    for axes in (tuple(range(x.ndim - 1)), (x.ndim - 1,), tuple(range(1, x.ndim)), (0,), tuple(range(1, x.ndim - 1))):
+        if axes and np.prod([x.shape[a] for a in axes]) > 2:
+            yield axes
+
+
+def fit_terms(case, axes, means, target, near_one=None):
+    """(a, b, c) of the least-squares fit to target, if it is perfect (and near 1, 1, 1 where asked); else None."""
+    terms = [build_terms(case, dy.reshape(case.y.shape), axes, means) for dy in case.dy]
+    basis = np.concatenate([np.stack([t.ravel()[case.entries] for t in group]) for group in terms], axis=1)
+    fit, *_ = np.linalg.lstsq(basis.T, target.ravel(), rcond=None)
+    if not case.same(basis.T @ fit, target.ravel()) or (near_one and not np.allclose(fit, 1, atol=near_one)):
+        return None
+    return fit
+
+
+def build_terms(case, dy, axes, means):
+    """s g, -s mean(g) and -s x̂ mean(g x̂), with g = dy γ and x̂ from x normalised over axes."""
+    x = case.array
+    centered = x - x.mean(axis=axes, keepdims=True)
+    s = 1 / np.sqrt((centered**2).mean(axis=axes, keepdims=True) + epsilon_of(case))
+    normalized, g = centered * s, dy * scale_parameter(case)
+    return (s * g, -s * g.mean(axis=means, keepdims=True) * np.ones_like(x),
+            -s * normalized * (g * normalized).mean(axis=means, keepdims=True))
+
+
+def scale_parameter(case):
+    """gamma, as the array named so; 1 without."""
+    for name in ("gamma", "weight", "scale", "g"):
+        if name in case.arrays and name != case.name and case.arrays[name].shape == case.array.shape[-1:]:
+            return case.arrays[name]
+    return 1.0
+
+
+def epsilon_of(case):
+    known = {**case.subject.defaults, **case.subject.kwargs}
+    return next((float(known[k]) for k in ("epsilon", "eps") if k in known), 0.0)
+
+
+def words_for(fit, case, axes):
+    a, b, c = (float(v) for v in np.round(fit, 6))
+    count = int(np.prod([case.array.shape[i] for i in axes]))
+    evidence = f"dx = s ({a:g} dy - {b:g} mean(dy) - {c:g} x̂ mean(dy x̂)) in every entry; the right factors are 1, 1, 1"
+    if a == 1 and b == 0 and c == 0:
+        return "statistics-constant", "mean and variance are treated as constants, but they move with every x of the batch", evidence
+    if a == 1 and b == 1 and c == 0:
+        return "statistics-constant", "the variance is treated as a constant, but it moves with every x of the batch", evidence
+    if a == 1 and b == 0 and c == 1:
+        return "statistics-constant", "the mean is treated as a constant, but it moves with every x of the batch", evidence
+    if count in (b, c):
+        return "not-averaged", f"a sum stands where the mean over {count} numbers is due", evidence
+    if -1 in (b, c):
+        return "wrong-sign", "a term of the normalisation's gradient has the wrong sign", evidence
+    return "normalisation-terms", "the terms of the normalisation's gradient have wrong factors", evidence
