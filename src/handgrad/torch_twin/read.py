@@ -113,6 +113,15 @@ def same_arithmetic(mine, theirs):
     return all(mine[key] == theirs[key] for key in mine if key not in free)
 
 
+def named_leaves(model, prefix=""):
+    """Yield ('sequential1.linear1', layer) for each layer that is no model, as its parameters are called."""
+    for layer in model.layers:
+        if isinstance(layer, Sequential):
+            yield from named_leaves(layer, f"{prefix}{layer.name}.")
+        else:
+            yield prefix + layer.name, layer
+
+
 def copy_to_modules(layers, pairings):
     """Put our numbers into the modules."""
     with torch.no_grad():

@@ -22,7 +22,8 @@ class Row:
     module does what the layer does}. arrays: {our parameter or state: (theirs, how it lies)}. first: the module works
     on channels first. pads: what its padding holds, for layers with padding. ordered: its constructor's constants
     belong to features in our order. mixes: its outputs are new features, whatever order
-    the old ones had. then: a class of module that always follows.
+    the old ones had. then: a class of module that always follows. note: what
+    a reader who knows one side should know of the other.
     """
 
     layer: type
@@ -36,6 +37,7 @@ class Row:
     ordered: bool = False
     mixes: bool = False
     then: type | None = None
+    note: str = ""
     choose: Callable = lambda row, layer, first: row.classes[0]
     axes: Callable = lambda module: None  # 'first' or 'last' where the module itself tells
 
@@ -139,21 +141,27 @@ RUNNING = {"running_mean": ("running_mean", FEATURES), "running_var": ("running_
 ROWS = [
     Row(hg.Linear, nn.Linear, {"units": "out_features"},
         given=lambda layer, first: {"in_features": layer.input_shape[0]}, requires={"bias": (True,)},
-        arrays={"weight": ("weight", LINEAR), "bias": ("bias", SAME)}, mixes=True),
+        arrays={"weight": ("weight", LINEAR), "bias": ("bias", SAME)}, mixes=True,
+        note="weight (in, out) here, (out, in) there"),
     Row(hg.Conv2D, nn.Conv2d,
         {"filters": "out_channels", **WINDOW, "dilation": "dilation", "groups": "groups", "bias": "bias"},
         given=lambda layer, first: {"in_channels": layer.input_shape[-1]}, requires={"padding_mode": ("zeros",)},
-        arrays={"weight": ("weight", CONVOLUTION), "bias": ("bias", SAME)}, first=True, pads=0.0),
+        arrays={"weight": ("weight", CONVOLUTION), "bias": ("bias", SAME)}, first=True, pads=0.0,
+        note="images (N, H, W, C) here, (N, C, H, W) there; weight (kh, kw, C, out) here, (out, C, kh, kw) there"),
     Row(hg.MaxPool2D, nn.MaxPool2d, WINDOW, first=True, pads=-np.inf,
+        note="both pad with -inf, and the first of equal numbers wins",
         requires={"dilation": (1,), "ceil_mode": (False,), "return_indices": (False,)}),
-    Row(hg.AvgPool2D, nn.AvgPool2d, WINDOW, first=True, pads=0.0,
+    Row(hg.AvgPool2D, nn.AvgPool2d, WINDOW, first=True, pads=0.0, note="in both the zeros of the padding count",
         requires={"ceil_mode": (False,), "count_include_pad": (True,), "divisor_override": (None,)}),
     Row(hg.GlobalAvgPool2D, nn.AdaptiveAvgPool2d, given=lambda layer, first: {"output_size": 1},
-        requires={"output_size": (1,)}, first=True, then=nn.Flatten),
+        requires={"output_size": (1,)}, first=True, then=nn.Flatten,
+        note="one layer here, two modules there"),
     Row(hg.BatchNorm, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d), {"momentum": "momentum", "epsilon": "eps"},
         given=channels, requires={"affine": (True,), "track_running_stats": (True,)}, first=True,
         choose=lambda row, layer, first: row.classes[max(0, len(layer.input_shape) - 2)],
-        arrays={**NORM_ARRAYS, **RUNNING}),
+        arrays={**NORM_ARRAYS, **RUNNING},
+        note="gamma and beta are called weight and bias there; in both running = (1 - momentum) running + momentum "
+             "batch, with the variance divided by N - 1 (Keras' momentum is 1 minus this one)"),
     Row(hg.LayerNorm, (nn.LayerNorm, modules.LayerNorm2d), {"epsilon": "eps"},
         given=lambda layer, first: {"normalized_shape": layer.input_shape[-1]},
         requires={"elementwise_affine": (True,), "bias": (True,)}, arrays=NORM_ARRAYS,
@@ -162,20 +170,22 @@ ROWS = [
     Row(hg.Normalize, modules.Normalize, {"mean": "mean", "std": "std"}, ordered=True,
         given=lambda layer, first: {"channels_first": first},
         axes=lambda module: "first" if module.channels_first else None),
-    Row(hg.Dropout, nn.Dropout, {"rate": "p"}),
-    Row(hg.Flatten, nn.Flatten, requires={"start_dim": (1,), "end_dim": (-1,)}),
+    Row(hg.Dropout, nn.Dropout, {"rate": "p"}, note="each engine draws masks of its own; here both use handgrad's"),
+    Row(hg.Flatten, nn.Flatten, requires={"start_dim": (1,), "end_dim": (-1,)},
+        note="features in the order (H, W, C) here, (C, H, W) there: the next Linear's weight is reordered"),
     Row(hg.Softmax, nn.Softmax, given=softmax_axis, axes=axes_of_softmax),
     Row(hg.LogSoftmax, nn.LogSoftmax, given=softmax_axis, axes=axes_of_softmax),
     Row(hg.ReLU, nn.ReLU),
     Row(hg.LeakyReLU, nn.LeakyReLU, {"alpha": "negative_slope"}),
     Row(hg.ELU, nn.ELU, {"alpha": "alpha"}),
-    Row(hg.GELU, nn.GELU, given=lambda layer, first: {"approximate": "tanh"}, requires={"approximate": ("tanh",)}),
+    Row(hg.GELU, nn.GELU, given=lambda layer, first: {"approximate": "tanh"}, requires={"approximate": ("tanh",)},
+        note="the tanh form; nn.GELU() is the other one"),
     Row(hg.SiLU, nn.SiLU),
     Row(hg.Sigmoid, nn.Sigmoid),
     Row(hg.Tanh, nn.Tanh),
     # PyTorch's goes over to y = x at threshold 20, 2e-9 away; at 50 the two are the same number
     Row(hg.Softplus, nn.Softplus, given=lambda layer, first: {"threshold": 50},
-        requires={"beta": (1,), "threshold": (50, 20)}),
+        requires={"beta": (1,), "threshold": (50, 20)}, note="nn.Softplus() turns into y = x above 20"),
     Row(hg.Arctan, modules.Arctan),
     Row(hg.Identity, nn.Identity),
 ]
@@ -190,6 +200,11 @@ def row_of(layer):
                      "append a handgrad.torch_twin.Row to handgrad.torch_twin.ROWS")
 
 
+def brief(module):
+    """A module on one line: its class and options, not its children."""
+    return f"{type(module).__name__}({module.extra_repr()})"
+
+
 def is_known(module):
     return any(type(module) in row.classes for row in ROWS) or type(module) in (modules.Permute, *PADDINGS)
 
@@ -199,5 +214,5 @@ def row_for(name, module):
     for row in ROWS:
         if type(module) in row.classes:
             return row
-    raise ValueError(f"{name} is {module}, for which handgrad has no layer "
+    raise ValueError(f"{name} is {brief(module)}, for which handgrad has no layer "
                      f"(known: {', '.join(cls.__name__ for row in ROWS for cls in row.classes)})")

@@ -1,4 +1,8 @@
-"""The NumPy engine: the five methods that a trainer drives. Another engine (PyTorch's) has the same five."""
+"""The NumPy engine: the five methods that a trainer drives. Another engine (PyTorch's) has the same five.
+
+One that works elsewhere may also have place(array), which takes training data there; adapt(augment), the augmentation
+for data that are there; and bring_home(), called after every epoch, which updates the model object.
+"""
 
 import math
 
@@ -27,7 +31,7 @@ class NumpyEngine:
         outputs = model.forward(x, training=True)
         loss = self.loss.forward(outputs, y, sample_weight)
         if not math.isfinite(loss):
-            raise FloatingPointError(self._blame(x, loss))
+            raise FloatingPointError(why_not_finite(model, x, loss))
         model.backward(self.loss.backward(), input_gradient=False)
         if self.penalty is not None:
             loss += self.penalty.add(model.parameters, model.gradients)
@@ -73,18 +77,19 @@ class NumpyEngine:
             return list(self.model.parameters.values()), list(self.model.gradients.values())
         return [self.model.parameter_vector], [self.model.gradient_vector]
 
-    def _blame(self, x, loss):
-        """Why the loss is not finite: the first parameter, or else the first layer's output, that is not."""
-        for name, array in self.model.parameters.items():
-            if not np.isfinite(array).all():
-                return (
-                    f"the loss became {loss}: parameter '{name}' is not finite, so the last update overflowed; "
-                    "lower the learning_rate or clip the gradients"
-                )
-        for layer, y in self.model.trace(x):
-            if not np.isfinite(y).all():
-                return (
-                    f"the loss became {loss}: layer '{layer.label}' is the first whose output is not finite; "
-                    "lower the learning_rate, or look at its input"
-                )
-        return f"the loss became {loss} on finite outputs: look at the targets and sample weights of this batch"
+
+def why_not_finite(model, x, loss):
+    """Why the loss is not finite: the first parameter, or else the first layer's output, that is not."""
+    for name, array in model.parameters.items():
+        if not np.isfinite(array).all():
+            return (
+                f"the loss became {loss}: parameter '{name}' is not finite, so the last update overflowed; "
+                "lower the learning_rate or clip the gradients"
+            )
+    for layer, y in model.trace(x):
+        if not np.isfinite(y).all():
+            return (
+                f"the loss became {loss}: layer '{layer.label}' is the first whose output is not finite; "
+                "lower the learning_rate, or look at its input"
+            )
+    return f"the loss became {loss} on finite outputs: look at the targets and sample weights of this batch"

@@ -110,6 +110,8 @@ class Trainer:
         if validation_data is not None:
             validation_data = tuple(np.asarray(part) for part in validation_data)
             check_rows(*validation_data)
+            validation_data = tuple(map(self._place, validation_data))
+        x, y, weight = self._place(x), self._place(y), None if weight is None else self._place(weight)
         observers = sorted([*self.callbacks, Progress(progress)], key=lambda callback: callback.runs_last)
         notify(observers, "on_fit_begin", self)
         try:
@@ -117,6 +119,7 @@ class Trainer:
                 while not self.is_finished and not interrupt.requested:
                     self._run_epoch(x, y, weight, validation_data, observers, interrupt)
             self.was_interrupted = interrupt.requested
+            self._bring_home()
         finally:
             notify(observers, "on_fit_end", self)
         return self.history
@@ -139,14 +142,15 @@ class Trainer:
         notify(observers, "on_epoch_end", self)
 
     def _train_on(self, x, y, weight):
-        if self.augment is not None:
-            x = self.augment(x, self.streams["augment"])
+        if self._augment is not None:
+            x = self._augment(x, self.streams["augment"])
         self.figures = self._engine.step(x, y, weight, metrics=True)
         self._means.add(self.figures, len(x))
         self.num_steps += 1
         self._steps_done += 1
 
     def _finish_epoch(self, figures, validation_data):
+        self._bring_home()
         if validation_data is not None:
             measured = self._engine.evaluate(*validation_data)
             figures.update((f"validation_{name}", value) for name, value in measured.items())
@@ -175,6 +179,10 @@ class Trainer:
         if self._engine is None:
             self.model.rng = self.streams["dropout"]
             self._engine = self._make_engine(self.model, self.loss, self.optimizer, self.penalty, self.metrics)
+            # what only an engine that works elsewhere has: data, augmentation and model on their way there and back
+            self._place = getattr(self._engine, "place", np.asarray)
+            self._bring_home = getattr(self._engine, "bring_home", nothing)
+            self._augment = getattr(self._engine, "adapt", unchanged)(self.augment)
 
     # State ------------------------------------------------------------------------------------------------------
 
@@ -243,6 +251,14 @@ class Trainer:
         trainer = cls(from_description(recipe.pop("model")), **recipe, callbacks=callbacks, **options)
         trainer.load_state(state)
         return trainer
+
+
+def nothing():
+    """What bringing the model home takes where it has never left."""
+
+
+def unchanged(augment):
+    return augment
 
 
 def notify(observers, hook, trainer):

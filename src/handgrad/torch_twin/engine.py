@@ -1,0 +1,226 @@
+"""The PyTorch engine: the five methods that a trainer drives, on a CPU, a GPU or several."""
+
+import contextlib
+import math
+
+import numpy as np
+import torch
+
+from ..layers.containers import check_finite, leaves, load_arrays
+from ..naming import look_up
+from ..training.engine import why_not_finite
+from . import device_augment, parallel
+from .convert import to_torch
+from .devices import find_device
+from .read import copy_to_layers, copy_to_modules, named_leaves, pair
+from .rules import TwinLoss, clip, make_optimizer, penalty_of
+
+PRECISIONS = {"float32": None, "bf16": torch.bfloat16}  # None: the model's own dtype
+
+
+class TorchEngine:
+    """step, evaluate, predict, state, load_state, on the PyTorch twin of a handgrad model.
+
+    The same loss, optimizer rule, penalty, metrics and batches as the NumPy engine. device: 'cpu', 'cuda', 'cuda:1' or
+    'mps'; under torchrun each process takes its share of every batch. compile: torch.compile the module. precision:
+    'bf16' for mixed precision. channels_last: images stay (N, H, W, C) in memory, which convolutions do faster.
+    The model object gets the trained numbers at the end of every epoch, and from `state`.
+    """
+
+    def __init__(self, model, loss, optimizer, penalty=None, metrics=None,
+                 device="cpu", compile=False, precision="float32", channels_last=True):
+        self.autocast = look_up("precision", precision, PRECISIONS)
+        self.model, self.loss, self.optimizer, self.penalty = model, loss, optimizer, penalty
+        self.metrics, self.on_gradients, self.num_steps = metrics or {}, None, 0
+        self.device = find_device(device, model.dtype)
+        self.module = to_torch(model)
+        self.pairings = pair(model, self.module)
+        self.module.to(self.device)
+        self.weights = [pairing.module.weight for pairing in self.pairings if "weight" in pairing.row.arrays]
+        lay_out_images(self.module, channels_last)
+        self.workers = parallel.join(self.device)
+        network = self.workers.wrap(self.module, self.device)
+        self.network = torch.compile(network) if compile else network
+        self.twin_loss, self.rule = TwinLoss(loss), make_optimizer(optimizer, list(self.module.parameters()))
+        self.is_random = any(isinstance(child, torch.nn.Dropout) for child in self.module.modules())
+        self.seed = int(model.rng.integers(2**62)) if self.is_random else 0
+
+    # The five methods -------------------------------------------------------------------------------------------
+
+    def step(self, x, y, sample_weight=None, metrics=False):
+        """One training step on one batch. Returns {'loss': ...} and the metrics.
+
+        A loss that is NaN or infinite raises FloatingPointError before anything is updated; a worker that is gone
+        ConnectionError.
+        """
+        x, y = self.place(x), self.place(y)
+        sample_weight = None if sample_weight is None else self.place(sample_weight)
+        with self.workers.watched():
+            outputs, loss, penalty = self._forward(x, y, sample_weight)
+            self.rule.zero_grad()
+            (loss * self.workers.count + penalty).backward()
+            outputs = self.workers.gather(outputs.detach(), len(x))
+        value = self._value(loss, outputs, y, sample_weight)
+        if not math.isfinite(value):
+            self.bring_home()
+            raise FloatingPointError(why_not_finite(self.model, x.cpu().numpy(), value))
+        self._update()
+        figures = {"loss": value + penalty.item()}
+        if metrics and self.metrics:
+            figures.update(self._measure(outputs.float().cpu().numpy(), y.cpu().numpy()))
+        return figures
+
+    def evaluate(self, x, y, sample_weight=None, batch_size=256):
+        """{'loss': ..., 'accuracy': ...} over all rows, in inference."""
+        outputs = self.predict(x, batch_size)
+        y = y.cpu().numpy() if isinstance(y, torch.Tensor) else y
+        loss = self.loss(outputs, y, sample_weight)
+        with torch.no_grad():
+            penalty = penalty_of(self.penalty, self.weights).item()
+        return {"loss": loss + penalty, **self._measure(outputs, y)}
+
+    def predict(self, x, batch_size=256):
+        """The model's outputs for all rows, an array."""
+        if isinstance(x, np.ndarray):
+            self.model.accept(x[:0])
+            check_finite(x)
+        x = self.place(x)
+        share, parts = x[self.workers.share(len(x))], []
+        self.module.eval()
+        with torch.no_grad(), self._precision(), self.workers.watched():
+            for start in range(0, max(1, len(share)), batch_size):
+                parts.append(self.module(self._cast(share[start : start + batch_size])))
+            outputs = self.workers.gather(torch.cat(parts), len(x))
+        return outputs.cpu().to(self._dtype).numpy()
+
+    def state(self):
+        """Copies of everything that training has changed, as nested plain data and arrays."""
+        self.bring_home()
+        rule = self.rule.state_dict()["state"]
+        return {
+            "parameters": {k: v.copy() for k, v in self.model.parameters.items()},
+            "state": {k: v.copy() for k, v in self.model.state.items()},
+            "optimizer": {"learning_rate": float(self.optimizer.learning_rate), "num_steps": self.num_steps,
+                          "seed": self.seed, "torch": {str(i): to_plain(slots) for i, slots in rule.items()}},
+        }
+
+    def load_state(self, state):
+        """Go back to what `state` returned, to the bit."""
+        saved = state["optimizer"]
+        if "torch" not in saved:
+            raise ValueError("this training state is the NumPy engine's: go on with that engine, or start a new "
+                             "training from its parameters")
+        load_arrays(self.model, {**state["parameters"], **{f"state.{k}": v for k, v in state["state"].items()}},
+                    "this training state")
+        copy_to_modules(leaves(self.model), self.pairings)
+        self.optimizer.learning_rate, self.num_steps = saved["learning_rate"], saved["num_steps"]
+        self.seed = saved["seed"]
+        slots = {int(i): from_plain(slots) for i, slots in saved["torch"].items()}
+        self.rule.load_state_dict({"state": slots, "param_groups": self.rule.state_dict()["param_groups"]})
+
+    # What a trainer asks for where an engine has it -------------------------------------------------------------
+
+    def place(self, array):
+        """An array as a tensor on the device; pixels stay uint8."""
+        if isinstance(array, torch.Tensor):
+            return array
+        array = np.asarray(array)
+        return torch.from_numpy(array if array.flags.writeable else array.copy()).to(self.device)
+
+    def adapt(self, augment):
+        """The augmentation as it is done on the device, with the same random draws."""
+        return device_augment.on_device(augment)
+
+    def bring_home(self):
+        """Copy the numbers trained so far into the handgrad model."""
+        copy_to_layers(leaves(self.model), self.pairings)
+
+    # ------------------------------------------------------------------------------------------------------------
+
+    def _forward(self, x, y, sample_weight):
+        """This worker's outputs and its share of the loss, as tensors, and the penalty."""
+        if not self.module.training:
+            self.module.train()
+        share = self.workers.share(len(x))
+        weight = None if sample_weight is None else sample_weight[share]
+        total = None if self.workers.count == 1 else self.twin_loss.total(y, sample_weight)
+        with self._precision(), self._seeded():
+            outputs = self.network(self._cast(x[share]))
+        outputs = outputs.to(self._dtype)
+        return outputs, self.twin_loss(outputs, y[share], weight, total), penalty_of(self.penalty, self.weights)
+
+    def _value(self, loss, outputs, y, sample_weight):
+        """The loss of the whole batch, a number."""
+        if self.workers.count == 1:
+            return loss.item()
+        with torch.no_grad():
+            return self.twin_loss(outputs, y, sample_weight).item()
+
+    def _update(self):
+        if self.on_gradients is not None:
+            self.on_gradients(self._gradients())
+        clip(self.optimizer, self.rule.param_groups[0]["params"])
+        self.rule.param_groups[0]["lr"] = float(self.optimizer.learning_rate)
+        self.rule.step()
+        self.num_steps += 1
+
+    def _gradients(self):
+        """{'linear1.weight': gradient} as handgrad has them."""
+        return {f"{path}.{name}": np.ascontiguousarray(lay.back(tensor.grad.cpu().numpy(), pairing.before.order))
+                for (path, layer), pairing in zip(named_leaves(self.model), self.pairings, strict=True)
+                for group, name, _, tensor, lay in pairing.tensors(layer) if group == "parameters"}
+
+    def _measure(self, outputs, y):
+        return {name: float(metric(outputs, y)) for name, metric in self.metrics.items()}
+
+    @property
+    def _dtype(self):
+        return getattr(torch, self.model.dtype.name)
+
+    def _cast(self, x):
+        """x in the model's dtype; pixels 0..255 become 0..1."""
+        if tuple(x.shape[1:]) != self.model.input_shape:
+            raise ValueError(f"{self.model.label} expected x of shape (N, "
+                             f"{', '.join(map(str, self.model.input_shape))}), got {tuple(x.shape)}")
+        return x.to(self._dtype) * (1 / 255) if x.dtype == torch.uint8 else x.to(self._dtype)
+
+    def _precision(self):
+        if self.autocast is None:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, self.autocast)
+
+    @contextlib.contextmanager
+    def _seeded(self):
+        """PyTorch's generator seeded from this step and worker; as it was before, afterwards.
+
+        Dropout knows only the global generator. Seeding every step makes its state two numbers, the same on any
+        number of workers, so that a run can be resumed exactly.
+        """
+        if not self.is_random:
+            yield
+            return
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+            numbers = np.random.SeedSequence([self.seed, self.num_steps, self.workers.rank])
+            torch.manual_seed(int(numbers.generate_state(1, np.uint64)[0] >> 1))
+            yield
+
+
+def lay_out_images(module, channels_last):
+    """Have convolutions find their images and weights channels last in memory, or first as PyTorch does by default."""
+    turn = getattr(module, "to_channels_first", None)
+    if turn is None:
+        return
+    if channels_last:
+        module.to(memory_format=torch.channels_last)
+    else:
+        turn.register_forward_hook(lambda module, inputs, output: output.contiguous())
+
+
+def to_plain(slots):
+    """An optimizer's tensors of one parameter as arrays; single numbers (the count of steps) as numbers."""
+    return {name: value.cpu().numpy().copy() if value.ndim else value.item()
+            for name, value in slots.items() if isinstance(value, torch.Tensor)}
+
+
+def from_plain(slots):
+    return {name: torch.tensor(value) for name, value in slots.items()}

@@ -1,0 +1,151 @@
+"""Losses, penalties, optimizers and clippings in PyTorch: one row each, by the class of the handgrad object."""
+
+import torch
+from torch import optim
+from torch.nn import functional as tf
+
+from .. import clipping, optimizers
+from .. import layers as hg
+
+
+def rows_of(losses):
+    """Losses by element (N, ...) as one per row (N,)."""
+    return losses.reshape(len(losses), -1).mean(dim=1)
+
+
+def cross_entropy(loss, outputs, targets):
+    weight = None if loss.class_weight is None else torch.as_tensor(loss.class_weight).to(outputs)
+    return tf.cross_entropy(outputs, targets, weight, reduction="none", label_smoothing=loss.label_smoothing)
+
+
+def cross_entropy_counts(loss, targets):
+    """Labels count as much as their class weighs, probabilities 1."""
+    if loss.class_weight is None or targets.ndim > 1:
+        return None
+    return torch.as_tensor(loss.class_weight, dtype=torch.float64, device=targets.device)[targets]
+
+
+def probability_cross_entropy(loss, outputs, targets):
+    if targets.ndim == 1:
+        targets = tf.one_hot(targets, outputs.shape[1])
+    smallest = torch.finfo(outputs.dtype).tiny
+    floored = outputs + (outputs.clamp(min=smallest) - outputs).detach()  # 1 / p at the floor, where clamp's is 0
+    return -torch.where(targets == 0, 0, targets * floored.log()).sum(dim=1)
+
+
+def hinge(loss, outputs, targets):
+    return tf.multi_margin_loss(outputs, targets, reduction="none") * outputs.shape[1]
+
+
+# class -> losses of each row (N,), from (loss, outputs, targets)
+LOSSES = {
+    hg.CrossEntropy: cross_entropy,
+    hg.ProbabilityCrossEntropy: probability_cross_entropy,
+    hg.Hinge: hinge,
+    hg.BinaryCrossEntropy: lambda loss, y, t: rows_of(tf.binary_cross_entropy_with_logits(y, t, reduction="none")),
+    hg.MeanSquaredError: lambda loss, y, t: rows_of(tf.mse_loss(y, t, reduction="none")),
+    hg.MeanAbsoluteError: lambda loss, y, t: rows_of(tf.l1_loss(y, t, reduction="none")),
+    hg.Huber: lambda loss, y, t: rows_of(tf.huber_loss(y, t, reduction="none", delta=loss.delta)),
+}
+BY_CLASS = (hg.CrossEntropy, hg.ProbabilityCrossEntropy, hg.Hinge)  # targets are labels or probabilities of classes
+
+PENALTIES = {
+    hg.L2: lambda penalty, weight: 0.5 * penalty.strength * weight.square().sum(),
+    hg.L1: lambda penalty, weight: penalty.strength * weight.abs().sum(),
+}
+
+OPTIMIZERS = {
+    optimizers.SGD: lambda o, p: optim.SGD(p, o.learning_rate, o.momentum, 0, o.weight_decay, o.nesterov),
+    optimizers.Adam: lambda o, p: optim.Adam(p, o.learning_rate, (o.beta1, o.beta2), o.epsilon, o.weight_decay),
+    optimizers.AdamW: lambda o, p: optim.AdamW(p, o.learning_rate, (o.beta1, o.beta2), o.epsilon, o.weight_decay),
+    optimizers.RMSprop: lambda o, p: optim.RMSprop(p, o.learning_rate, o.decay_rate, o.epsilon, o.weight_decay),
+    optimizers.Adagrad: lambda o, p: optim.Adagrad(p, o.learning_rate, 0, o.weight_decay, 0, o.epsilon),
+}
+
+
+def clip_global_norm(limit, gradients):
+    """As handgrad: exactly limit / norm, where clip_grad_norm_ takes limit / (norm + 1e-6); inf and NaN stay."""
+    norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients]))
+    factor = torch.where(torch.isfinite(norm) & (norm > limit), limit / norm, torch.ones_like(norm))
+    for gradient in gradients:
+        gradient.mul_(factor)
+
+
+def clip_parameter_norm(limit, gradients):
+    for gradient in gradients:
+        clip_global_norm(limit, [gradient])
+
+
+def clip_value(limit, gradients):
+    for gradient in gradients:
+        gradient.clamp_(-limit, limit)
+
+
+CLIPPINGS = {
+    clipping.ClipGlobalNorm: clip_global_norm,
+    clipping.ClipParameterNorm: clip_parameter_norm,
+    clipping.ClipValue: clip_value,
+}
+
+
+def find(thing, kind, table):
+    """The row for an object's class, or a ValueError that names it."""
+    if type(thing) not in table:
+        raise ValueError(f"the {kind} {type(thing).__name__} has no PyTorch twin "
+                         f"(there are: {', '.join(cls.__name__ for cls in table)})")
+    return table[type(thing)]
+
+
+class TwinLoss:
+    """A loss of handgrad as a function of tensors: Σ w l / Σ w over the rows, w from sample and class weights."""
+
+    def __init__(self, loss):
+        self.loss, self.rows = loss, find(loss, "loss", LOSSES)
+
+    def __call__(self, outputs, targets, sample_weight=None, total=None):
+        """The mean; total: what to divide the sum by instead of Σ w, for a share of a larger batch."""
+        targets = self.fit(outputs, targets)
+        losses = self.rows(self.loss, outputs, targets)
+        weight = self.weights(targets, sample_weight)
+        if total is None:
+            total = len(losses) if weight is None else weight.sum().to(losses)
+        counted = losses if sample_weight is None else losses * sample_weight.to(losses)
+        return counted.sum() / total
+
+    def total(self, targets, sample_weight=None):
+        """Σ w of a batch, as a number."""
+        weight = self.weights(targets, sample_weight)
+        return float(len(targets) if weight is None else weight.sum())
+
+    def weights(self, targets, sample_weight):
+        counts = cross_entropy_counts(self.loss, targets) if isinstance(self.loss, hg.CrossEntropy) else None
+        if counts is None or sample_weight is None:
+            return sample_weight if counts is None else counts
+        return counts * sample_weight
+
+    def fit(self, outputs, targets):
+        """Targets in the dtype and shape that PyTorch's loss wants beside these outputs."""
+        if isinstance(self.loss, BY_CLASS):
+            return targets.to(outputs.dtype) if targets.ndim > 1 else targets.long()
+        return targets.to(outputs.dtype).reshape(outputs.shape)
+
+
+def make_optimizer(optimizer, parameters):
+    """The torch.optim object that follows the same rule."""
+    return find(optimizer, "optimizer", OPTIMIZERS)(optimizer, parameters)
+
+
+def clip(optimizer, parameters):
+    """Do to the gradients what the optimizer's clipping does."""
+    if optimizer.clipping is not None:
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        find(optimizer.clipping, "clipping", CLIPPINGS)(optimizer.clipping.limit, gradients)
+
+
+def penalty_of(penalty, weights):
+    """The penalty of these weights, a tensor; 0 without one."""
+    total = torch.zeros(())
+    if penalty is not None:
+        for weight in weights:
+            total = total + find(penalty, "penalty", PENALTIES)(penalty, weight)
+    return total
