@@ -47,8 +47,13 @@ def is_image(shape):
     return len(shape) in (2, 3) and min(shape[:2]) > 3 and (len(shape) == 2 or shape[2] in (1, 3))
 
 
-def grid(images, num_columns=None, gap=1):
-    """Pictures (K, H, W, 3) as one, row by row, pale lines of gap pixels between them; about square by default."""
+def grid(images, num_columns=None, gap=2):
+    """Pictures (K, H, W, 3) as one, row by row, pale lines of gap pixels between them; about square by default.
+
+    Small pictures get several pixels to each of theirs, or the gaps would outweigh them.
+    """
+    factor = max(1, 24 // min(images.shape[1:3]))
+    images = images.repeat(factor, axis=1).repeat(factor, axis=2)
     count, height, width, _ = images.shape
     num_columns = num_columns or int(np.ceil(np.sqrt(count)))
     num_rows = -(-count // num_columns)

@@ -1,0 +1,218 @@
+"""From run folders to what a page shows: records as they stand, and the model measured again on its data."""
+
+import math
+import shlex
+from pathlib import Path
+
+import numpy as np
+
+from ..datasets import Standardization
+from ..diagnosis import diagnose
+from ..layers.containers import leaves
+from ..layers.summary import texts
+from ..metrics import confusion_matrix
+from ..reports.images import is_image, weight_images
+from ..reports.view import RunView, WrongExample
+from .assembly import load_data
+from .listing import find_runs
+from .run_folder import METRICS, RECORD, Run, as_number, harmless
+from .runner import check_same_data
+from .sweep import SWEEP, Sweep
+
+SPLITS = ("test", "validation", "train")  # in the order in which a page prefers them
+NUM_WORST, NUM_DIAGNOSED, NUM_FEATURES, NUM_CLASSES = 12, 1000, 20, 1000
+FLAT_IMAGES = {"digits": (8, 8, 1)}  # tables whose rows are images
+
+
+def gather(run):
+    """The RunView of a Run: its record, and where its model and data are at hand, units, mistakes and filters.
+
+    What cannot be measured is told in the view's notes; a record that is damaged raises a ValueError.
+    """
+    view = gather_record(run)
+    try:
+        model = run.model()
+        add_model(view, model, flat_image(run))
+        data = load_data(run.configuration)
+        check_same_data(run, data)
+        with harmless(run.path):
+            add_measurements(view, model, data, flat_image(run))
+    except (ValueError, TypeError, OSError, ImportError, FloatingPointError) as problem:
+        view.notes.append(f"Some of this page is missing: {' '.join(str(problem).split())}")
+    return view
+
+
+def gather_record(run):
+    """The RunView of what stands in run.json and metrics.jsonl: quick, also while the run trains."""
+    record, status = run.record, run.status
+    with harmless(run.path / METRICS):
+        history, norms = dict(run.history()), layer_norms(run.epochs())
+    with harmless(run.path / RECORD):
+        return RunView(
+            name=str(run.name), id=str(run.id), status=status, results=results_of(run.results), history=history,
+            norms=norms, configuration=record["configuration"], facts=facts_of(record, history),
+            origin=origin_of(record), commands=commands_of(record), notes=notes_of(record, status),
+        )  # fmt: skip
+
+
+def gather_several(paths):
+    """RunViews of run folders, of sweeps (the best first) and of folders of runs, as records; each folder once."""
+    runs = {}
+    for path in paths:
+        for run in runs_at(path):
+            runs.setdefault(run.path.resolve(), run)
+    return [gather_record(run) for run in runs.values()]
+
+
+def runs_at(path):
+    """The run in a folder, or the runs of the sweep there, or all runs below it."""
+    if (Path(path) / RECORD).is_file():
+        return [Run(path)]
+    if (Path(path) / SWEEP).is_file():
+        sweep = Sweep(path)
+        return [Run(sweep.folder(trial)) for trial in sweep.ranked()]
+    runs, _ = find_runs(path)
+    if not runs:
+        raise ValueError(f"there are no runs in {path}")
+    return runs
+
+
+# From the record ------------------------------------------------------------------------------------------------
+
+
+def results_of(results):
+    """{'test accuracy': 0.97, 'validation accuracy': ..., 'test loss': ...}: what counts first, losses last."""
+    flat = {f"{split} {name}": as_number(value) for split in SPLITS
+            for name, value in (results.get(split) or {}).items()}
+    return dict(sorted(flat.items(), key=lambda pair: pair[0].endswith("loss")))
+
+
+def facts_of(record, history):
+    planned, done = record["configuration"].get("epochs"), max(map(len, history.values()), default=0)
+    size = (record.get("model") or {}).get("num_parameters")
+    return {
+        "epochs": f"{done} of {planned}" if done != planned else f"{done}",
+        "trained for": duration(record.get("seconds")),
+        "parameters": f"{size:,}" if isinstance(size, int) else None,
+        "seed": record.get("seed"),
+    }  # fmt: skip
+
+
+def duration(seconds):
+    """'2.5 s', '7 min 12 s', '1 h 3 min'."""
+    if not isinstance(seconds, (int, float)) or not math.isfinite(seconds):
+        return None
+    minutes = int(seconds // 60)
+    if minutes < 1:
+        return f"{seconds:.1f} s"
+    return f"{minutes} min {seconds % 60:.0f} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def origin_of(record):
+    """Where the run comes from: data, versions, machine."""
+    data = {key: record["data"].get(key) for key in ("source", "licence", "fingerprint", "rows")}
+    keys = ("started", "ended", "resumed", "folder", "git", "versions", "machine", "threads")
+    return {"data": data, **{key: record[key] for key in keys if record.get(key)}}
+
+
+def commands_of(record):
+    lines = []
+    git = record.get("git")
+    if isinstance(git, dict) and git.get("commit"):
+        changed = "  # with changes of its own" if git.get("changed") else ""
+        lines.append(f"git checkout {shlex.quote(str(git['commit']))}{changed}")
+    if record.get("command"):
+        lines.append(shlex.join(map(str, record["command"])))
+    return lines
+
+
+def notes_of(record, status):
+    said = [str(record[key]) for key in ("error", "stop_reason") if record.get(key)]
+    if status in ("killed", "interrupted"):
+        said.append(f"This run was {status} before its end; handgrad resume goes on with it.")
+    return said
+
+
+def layer_norms(epochs):
+    """{'linear1': {'gradient': [‖g‖ per epoch], 'update': [‖Δp‖ / ‖p‖]}} of the lines' sizes per parameter."""
+    names = dict.fromkeys(name.rpartition(".")[0] for line in epochs for name in line.get("layers") or {})
+    return {layer: {"gradient": [size_of(line, layer, "gradient") for line in epochs],
+                    "update": [update_share(line, layer) for line in epochs]} for layer in names}
+
+
+def size_of(line, layer, kind):
+    """The norm over a layer's parameters of one epoch's line, or None where it was not measured."""
+    sizes = [as_number(sizes.get(kind)) for name, sizes in (line.get("layers") or {}).items()
+             if name.rpartition(".")[0] == layer]
+    return math.hypot(*sizes) if sizes else None
+
+
+def update_share(line, layer):
+    update, norm = size_of(line, layer, "update"), size_of(line, layer, "norm")
+    return update / norm if update is not None and norm else None
+
+
+# From the model and the data ------------------------------------------------------------------------------------
+
+
+def flat_image(run):
+    return FLAT_IMAGES.get(run.record["data"].get("name"))
+
+
+def add_model(view, model, image_shape):
+    """The summary, and the first layer's weights as pictures where they look at an image."""
+    summary = model.summary()
+    view.summary = (summary.columns, [texts(row) for row in summary.rows])
+    first = next((layer for layer in leaves(model) if "weight" in layer.parameters), None)
+    shape = image_shape or model.input_shape
+    if first is not None and is_image(shape) and all(np.asarray(first.parameters["weight"].shape[:2]) > 1):
+        weight = first.parameters["weight"]
+        if weight.ndim == 4 or (weight.ndim == 2 and weight.shape[0] == np.prod(shape)):
+            view.filters = weight_images(weight, with_channel(shape))
+
+
+def with_channel(shape):
+    return shape if len(shape) == 3 else (*shape, 1)
+
+
+def add_measurements(view, model, data, image_shape):
+    """Units that never fire, and what the model mistakes for what."""
+    view.diagnosis = diagnose(model, data.train.x[::-(-len(data.train.x) // NUM_DIAGNOSED)])
+    if data.task != "classification" or not data.class_names:
+        return
+    view.measured_on = next(name for name in SPLITS if getattr(data, name) is not None)
+    split = getattr(data, view.measured_on)
+    view.class_names = [str(name) for name in data.class_names]
+    predicted, confidence = judged(model.predict_probabilities(split.x))
+    if len(view.class_names) <= NUM_CLASSES:
+        view.confusion = confusion_matrix(predicted, split.y, num_classes=len(view.class_names))
+    wrong = np.flatnonzero(predicted != split.y)
+    worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:NUM_WORST]
+    view.wrong = [wrong_example(int(i), split, predicted[i], confidence[i], data, image_shape) for i in worst]
+
+
+def judged(probabilities):
+    """(predicted classes, how surely): of one output per example, the class that its probability favours."""
+    if probabilities.shape[-1] == 1:
+        probability = probabilities[:, 0]
+        return (probability > 0.5).astype(int), np.maximum(probability, 1 - probability)
+    return probabilities.argmax(axis=-1), probabilities.max(axis=-1)
+
+
+def wrong_example(row, split, predicted, confidence, data, image_shape):
+    x, names = split.x[row], data.class_names
+    example = WrongExample(row, str(names[split.y[row]]), str(names[predicted]), float(confidence))
+    shape = image_shape or x.shape
+    if is_image(shape):
+        example.image = x.reshape(shape)
+    elif x.ndim == 1:
+        values = in_own_units(x, data.standardization)
+        example.values = dict(zip(map(str, data.feature_names[:NUM_FEATURES]), map(float, values), strict=False))
+    return example
+
+
+def in_own_units(x, standardization):
+    """A standardised row as it was measured."""
+    if not isinstance(standardization, Standardization):
+        return x
+    return x * np.asarray(standardization.scale) + np.asarray(standardization.mean)

@@ -1,0 +1,225 @@
+"""One self-contained HTML page that shows a run: opens anywhere, loads nothing, runs no script but ours."""
+
+import base64
+import functools
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from ..files import write_text
+from .charts import Line, line_chart
+from .curves import best_epoch, panel_names
+from .images import colours, data_uri, grid
+from .pictures import MAX_COUNTS, row_shares, square
+from .style import numbers
+from .view import figure_text, flatten
+
+FILES = Path(__file__).parent / "page_files"
+MAX_ROWS = 200  # of the table of epochs
+MAX_PANELS, MAX_LAYERS = 8, 60  # charts of figures, and lines in a chart of layers
+MAX_FILTERS = 144
+SCREEN_PIXELS = 2_000_000  # of pictures in all: what keeps a page below 2 MB
+
+
+def save_report(view, path):
+    """Write the page of a RunView to path, atomically; returns the path."""
+    write_text(path, render_report(view))
+    return Path(path)
+
+
+def render_report(view, **options):
+    """The page of a RunView, as text; the options are those of `render`."""
+    parts = {
+        "headline": headline(view), "status_class": css_word(view.status), "curves": curve_charts(view.history),
+        "epoch_table": epoch_table(view.history), "inside": inside_charts(view), "has_norms": bool(view.norms),
+        "unit_rows": unit_rows(view.diagnosis), "filters": filter_picture(view.filters),
+        "configuration": flatten(view.configuration), "origin": flatten(view.origin),
+        **confusion_parts(view), **example_parts(view.wrong),
+    }  # fmt: skip
+    return render("report.html", view.title, view=view, sections=sections(view, parts), **parts, **options)
+
+
+def render(template, title, scripts=("charts.js",), connect="'none'", **parts):
+    """A page from a template of ours. Whatever comes from a run is escaped; the policy forbids every other script.
+
+    connect: what the page's scripts may fetch from, in the words of a content security policy.
+    """
+    texts = [page_file(name) for name in scripts]
+    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in texts)
+    policy = (f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
+              f"connect-src {connect}; base-uri 'none'; form-action 'none'")
+    own = {"css": markup(page_file("page.css")), "scripts": [markup(text) for text in texts]}
+    return environment().get_template(template).render(title=title, policy=policy, **own, **parts)
+
+
+@functools.cache
+def environment():
+    try:
+        import jinja2
+    except ImportError:
+        raise ImportError('pages need jinja2: pip install "handgrad[app]"') from None
+    made = jinja2.Environment(loader=jinja2.FileSystemLoader(FILES), autoescape=True, undefined=jinja2.StrictUndefined,
+                              trim_blocks=True, lstrip_blocks=True)
+    made.filters["figure"] = figure_text
+    return made
+
+
+def markup(text):
+    """Text of our own that is HTML, CSS or a script already."""
+    from markupsafe import Markup
+
+    return Markup(text)
+
+
+@functools.cache
+def page_file(name):
+    return (FILES / name).read_text(encoding="utf-8")
+
+
+def css_word(text):
+    """A status as a class name, whatever the record says."""
+    return "".join(c for c in str(text) if c.isascii() and c.isalpha())
+
+
+# Parts of the page ----------------------------------------------------------------------------------------------
+
+
+def sections(view, parts):
+    """(id, name) of what the page has, for its table of contents."""
+    known = (
+        ("curves", "Curves", parts["curves"]),
+        ("inside", "Inside", parts["inside"]),
+        ("health", "Units", view.diagnosis),
+        ("confusion", "Mistakes", parts["confusion"] or parts["confused"]),
+        ("worst", "Worst", parts["examples"]),
+        ("filters", "First layer", parts["filters"]),
+        ("model", "Model", view.summary),
+        ("configuration", "Configuration", parts["configuration"]),
+        ("again", "Again", view.commands or parts["origin"]),
+    )
+    return [(key, name) for key, name, there in known if there]
+
+
+def headline(view):
+    """(name, figure) pairs, the result that counts first."""
+    results = [(name.replace("_", " "), value) for name, value in view.results.items()]
+    return results + [(name, value) for name, value in view.facts.items() if value is not None]
+
+
+def curve_charts(history):
+    """Loss and the other figures, train beside validation."""
+    best, charts = best_epoch(history), []
+    for name in panel_names(history)[:MAX_PANELS]:
+        lines = [Line("train", history[name], "var(--train)")]
+        if history.get(f"validation_{name}"):
+            lines.append(Line("validation", history[f"validation_{name}"], "var(--validation)"))
+        charts.append(line_chart(css_word(name), name.replace("_", " "), lines, best=best if len(lines) == 2 else None))
+    return [chart for chart in charts if chart]
+
+
+def inside_charts(view):
+    """Learning rate, and the sizes of gradients and updates per layer."""
+    rate = [Line("", view.history.get("learning_rate") or [], "var(--ink)")]
+    charts = [line_chart("rate", "learning rate", rate, steps=True)]
+    for kind, title in (("gradient", "gradient norm per layer"), ("update", "update, as a share of the layer's size")):
+        lines = [Line(layer, sizes[kind], depth_colour(i, len(view.norms)))
+                 for i, (layer, sizes) in enumerate(list(view.norms.items())[:MAX_LAYERS])]
+        charts.append(line_chart(kind, title, lines, log=any_positive(lines)))
+    return [chart for chart in charts if chart]
+
+
+def depth_colour(index, count):
+    """From pale at the first layer to strong at the last."""
+    share = 100 if count < 2 else round(100 * index / (count - 1))
+    return f"color-mix(in srgb, var(--deep) {share}%, var(--shallow))"
+
+
+def any_positive(lines):
+    return any((numbers(line.values) > 0).any() for line in lines)
+
+
+def epoch_table(history):
+    """Every epoch's figures; of a long history evenly spaced ones, and the last."""
+    columns = [name for name, values in history.items() if values][:2 * MAX_PANELS]
+    count = max((len(history[name]) for name in columns), default=0)
+    every = -(-count // MAX_ROWS) or 1
+    shown = [i for i in range(count) if i % every == 0 or i == count - 1]
+    rows = [[i + 1, *(history[c][i] if i < len(history[c]) else None for c in columns)] for i in shown]
+    skipped = f"One epoch in {every} is shown; metrics.jsonl beside this page has them all." if every > 1 else ""
+    return {"columns": ["epoch", *(c.replace("_", " ") for c in columns)], "rows": rows, "skipped": skipped}
+
+
+def unit_rows(diagnosis):
+    if diagnosis is None:
+        return []
+    return [(layer.name, layer.kind, layer.num_units, layer.num_dead, layer.num_saturated) for layer in diagnosis.layers
+            if layer.num_dead is not None or layer.num_saturated is not None]
+
+
+def confusion_parts(view):
+    """The matrix as a table of shaded counts; of many classes the most frequent mistakes instead."""
+    if view.confusion is None:
+        return {"confusion": None, "confused": None}
+    matrix = square(view.confusion)
+    names = [str(name) for name in view.class_names] or [str(i) for i in range(len(matrix))]
+    share = row_shares(matrix)
+    if len(matrix) > MAX_COUNTS:
+        wrong = matrix * ~np.eye(len(matrix), dtype=bool)
+        worst = [divmod(int(k), len(matrix)) for k in np.argsort(-wrong, axis=None, kind="stable")[:MAX_COUNTS]]
+        rows = [(names[i], names[j], int(matrix[i, j]), f"{share[i, j]:.1%}") for i, j in worst if wrong[i, j]]
+        return {"confusion": None, "confused": rows}
+    rows = [{"name": names[i], "recall": f"{share[i, i]:.1%}" if matrix[i].sum() else "–",
+             "cells": [confusion_cell(matrix[i, j], share[i, j], i == j) for j in range(len(matrix))]}
+            for i in range(len(matrix))]
+    return {"confusion": {"names": names, "rows": rows}, "confused": None}
+
+
+def confusion_cell(count, share, right):
+    """Mistakes are shaded by the root of their share, so that a few can be seen."""
+    kind = "none" if count == 0 else "right" if right else "wrong"
+    return {"count": f"{count:g}", "kind": kind, "share": f"{share if right else np.sqrt(share):.3f}"}
+
+
+def example_parts(wrong):
+    """The worst examples as pictures, or as a table of their values."""
+    if not wrong:
+        return {"examples": [], "example_columns": [], "example_rows": []}
+    features = list(wrong[0].values)
+    return {
+        "examples": [example_picture(e) for e in wrong],
+        "example_columns": ["row", "true", "predicted", "confidence", *features],
+        "example_rows": [(e.row, e.true, e.predicted, f"{e.confidence:.1%}", *e.values.values()) for e in wrong],
+    }
+
+
+def example_picture(example):
+    shown = {"row": example.row, "true": example.true, "predicted": example.predicted,
+             "share": f"{example.confidence:.0%}", "image": ""}
+    if example.image is not None:
+        picture = shrunk(colours(example.image))
+        shown.update(image=data_uri(picture), width=4 * picture.shape[1], height=4 * picture.shape[0])
+    return shown
+
+
+def filter_picture(filters):
+    if filters is None or len(filters) == 0:
+        return None
+    count = len(filters)
+    picture = shrunk(grid(filters[:MAX_FILTERS]))
+    text = "Each picture is one unit's weights, scaled by its own largest: blue is negative, orange positive." \
+        if not is_coloured(filters) else "Each picture is one unit's weights by colour channel, grey being zero."
+    more = f" The first {MAX_FILTERS} of {count} units." if count > MAX_FILTERS else ""
+    return {"uri": data_uri(picture), "width": picture.shape[1], "height": picture.shape[0], "count": count,
+            "text": text + more}
+
+
+def is_coloured(filters):
+    """Whether these are colour filters: around grey, where single-channel weights are around white."""
+    return bool(np.asarray(filters).mean() < 0.65)
+
+
+def shrunk(picture):
+    """A picture with every so many pixels left out until it fits a page."""
+    every = int(np.ceil(np.sqrt(picture.shape[0] * picture.shape[1] / (SCREEN_PIXELS / 20))))
+    return picture[::every, ::every]
