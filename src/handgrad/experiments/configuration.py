@@ -59,9 +59,9 @@ def explain(error):
         return f"unknown key '{where}'{nearest(path[-1], known)} (known here: {', '.join(known)})"
     if error["type"] == "missing":
         return f"the key '{where}' is missing"
-    message = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    expected = message if message.startswith(("expected", "layers", "'")) else f"expected {message}"
-    return f"{where} = {error['input']!r}: {expected}"
+    if error["type"] == "value_error":  # one of schema.py's own
+        return f"{where} = {error['input']!r:.200}: {error['ctx']['error']}"
+    return f"{where} = {error['input']!r:.200}: expected {error['msg'].removeprefix('Input should be ')}"
 
 
 def fields_at(path):

@@ -123,7 +123,7 @@ class Recorder(Callback):
 
 def norm(array):
     """The Euclidean norm, to seven digits: these are for pictures."""
-    flat = array.reshape(-1)
+    flat = array.ravel()
     return float(f"{math.sqrt(float(np.dot(flat, flat))):.7g}")
 
 

@@ -13,7 +13,7 @@ from .runner import check_same_data, fit, prepare
 
 
 class LayerRow(NamedTuple):
-    """What one layer did in the step; dx_norm is None where the gradient by the input was not needed."""
+    """What one layer did in the step: its output, and the norms of the gradients by its output and by its input."""
 
     name: str
     output_shape: tuple
@@ -100,38 +100,34 @@ def go_to(run, job, step):
 
 
 def look(trainer, x, y, rows):
-    """Do the step on these rows with every layer watched."""
-    seen = {}
-    for layer in leaves(trainer.model):
-        watch(layer, seen.setdefault(layer.label, {}))
-    before = {name: array.copy() for name, array in trainer.model.parameters.items()}
+    """Do the step on these rows twice: layer by layer for the layers' figures, then as it was trained for the rest."""
+    x, y = x[rows], y[rows]
+    if trainer.augment is not None:
+        x = trainer.augment(x, trainer.streams["augment"])
+    before = trainer.state()
+    layers = layer_rows(trainer, x, y)
+    trainer.load_state(before)
     gradients = {}
     trainer.engine.on_gradients = lambda arrays: gradients.update({k: norm(v) for k, v in arrays.items()})
-    x = x[rows] if trainer.augment is None else trainer.augment(x[rows], trainer.streams["augment"])
-    figures = trainer.engine.step(x, y[rows], metrics=True)
-    parameters = [parameter_row(name, before[name], array, gradients[name])
+    figures = trainer.engine.step(x, y, metrics=True)
+    parameters = [parameter_row(name, before["engine"]["parameters"][name], array, gradients[name])
                   for name, array in trainer.model.parameters.items()]
-    layers = [LayerRow(name, *notes["y"], notes.get("dy"), notes.get("dx")) for name, notes in seen.items()]
     return Replay(trainer.num_steps + 1, trainer.epoch + 1, rows, float(trainer.optimizer.learning_rate), figures,
                   layers, parameters)
 
 
-def watch(layer, notes):
-    """Have the layer's forward and backward note what they return."""
-    forward, backward = layer.forward, layer.backward
-
-    def watched_forward(x, training=False):
-        y = forward(x, training)
-        notes["y"] = y.shape, float(y.mean()), float(y.std()), float((y == 0).mean())
-        return y
-
-    def watched_backward(dy, input_gradient=True):
-        notes["dy"] = norm(np.ascontiguousarray(dy))
-        dx = backward(dy, input_gradient)
-        notes["dx"] = None if dx is None else norm(np.ascontiguousarray(dx))
-        return dx
-
-    layer.forward, layer.backward = watched_forward, watched_backward
+def layer_rows(trainer, x, y):
+    """Forward and backward through the layers one by one, without the fused forms a model may run in their place."""
+    layers, outputs = leaves(trainer.model), [trainer.model.accept(x)]
+    for layer in layers:
+        outputs.append(layer.forward(outputs[-1], training=True))
+    trainer.loss.forward(outputs[-1], y)
+    gradients = [trainer.loss.backward()]
+    for layer in reversed(layers):
+        gradients.append(layer.backward(gradients[-1]))
+    dys = gradients[::-1]  # dys[i] is the gradient by the input of layer i, dys[i + 1] by its output
+    return [LayerRow(layer.label, y.shape, float(y.mean()), float(y.std()), float((y == 0).mean()), norm(dy), norm(dx))
+            for layer, y, dx, dy in zip(layers, outputs[1:], dys[:-1], dys[1:], strict=True)]
 
 
 def parameter_row(name, before, after, gradient):

@@ -14,7 +14,7 @@ from ..layers.containers import describe
 from ..metrics import r2_score
 from ..reports import save_curves
 from ..training import Trainer
-from ..training.trainer import check_training_data
+from ..training.checks import check_training_data
 from . import provenance
 from .assembly import build_trainer, load_data
 from .recorder import Recorder
@@ -117,7 +117,7 @@ def fit(job, progress):
     with np.errstate(over="ignore", invalid="ignore"):
         if trainer.plan is None:
             trainer.fit(*data.train, epochs=configuration.epochs, batch_size=configuration.batch_size,
-                        shuffle=configuration.shuffle, **options)
+                        shuffle=configuration.shuffle, exact=configuration.exact, **options)
         else:
             trainer.resume(*data.train, **options)
 

@@ -84,13 +84,14 @@ class Recording(Section):
 
 
 class Configuration(Section):
-    """A whole run, as data."""
+    """A whole run, as data. exact: measure training figures after the epoch, over all rows, not while they change."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
     seed: Annotated[int, Field(ge=0)] = 0
     epochs: Annotated[int, Field(ge=0)]
     batch_size: Count
     shuffle: bool = True
+    exact: bool = False
     dtype: Literal["float32", "float64"] = "float32"
     data: Data
     augmentation: list[Part] = []

@@ -123,21 +123,30 @@ def run_sweep(sweep, jobs=None, report=lambda sweep, trial: None):
 
 
 def run_trials(sweep, trials, jobs, threads, report):
-    """Run these trials in processes; those of a process that was killed are tried once more, then given up."""
+    """Run these trials in processes. Where one is killed, those it ran beside are tried again, each by itself."""
     waiting = {trial["number"]: trial for trial in trials}
     while waiting:
-        base, metric = sweep.record["base"], sweep.record["metric"]
-        tasks = [joblib.delayed(run_trial)(base, trial, sweep.folder(trial), threads, metric)
-                 for trial in waiting.values()]
         try:
-            for number, outcome in joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(tasks):
+            for number, outcome in results(sweep, waiting.values(), jobs, threads):
                 finish(sweep, waiting.pop(number), outcome, report)
         except TerminatedWorkerError:
             for trial in list(waiting.values())[:jobs]:
-                trial["kills"] = trial.get("kills", 0) + 1
-                if trial["kills"] > 1:
-                    outcome = {"status": "failed", "error": "its process was killed twice (out of memory?)"}
-                    finish(sweep, waiting.pop(trial["number"]), outcome, report)
+                finish(sweep, waiting.pop(trial["number"]), run_alone(sweep, trial, threads), report)
+
+
+def run_alone(sweep, trial, threads):
+    try:
+        ((_, outcome),) = results(sweep, [trial], 2, threads)  # of two processes, as one would be this very one
+        return outcome
+    except TerminatedWorkerError:
+        return {"status": "failed", "value": None, "error": "its process was killed (out of memory?)"}
+
+
+def results(sweep, trials, jobs, threads):
+    """Yield (number, outcome) of each trial as it ends."""
+    base, metric = sweep.record["base"], sweep.record["metric"]
+    tasks = [joblib.delayed(run_trial)(base, trial, sweep.folder(trial), threads, metric) for trial in trials]
+    yield from joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(tasks)
 
 
 def finish(sweep, trial, outcome, report):

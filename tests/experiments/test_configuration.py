@@ -1,0 +1,135 @@
+"""Configurations: what they say, what they refuse and in which words."""
+
+import pytest
+
+from example_runs import TABLES, table
+from handgrad.experiments import READY, check_configuration, configuration_text, configure, load_configuration
+from handgrad.experiments.configuration import apply_overrides, read_table
+from handgrad.experiments.runner import prepare
+from handgrad.experiments.toml import dump_toml, parse_toml
+
+
+@pytest.mark.parametrize("name", READY)
+def test_a_ready_configuration_is_valid_and_says_in_a_comment_what_it_is(name):
+    assert load_configuration(name).name == name
+    assert READY[name].read_text().startswith("# ")
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_configuration_survives_being_written_as_toml(name, tmp_path):
+    configuration = check_configuration(table(name, tmp_path))
+    again = check_configuration(parse_toml(dump_toml(configuration.as_table()), "text"))
+    assert again == configuration
+
+
+@pytest.mark.parametrize(("override", "value"), [
+    ("seed=3", lambda c: c.seed == 3),
+    ("optimizer.learning_rate=0.5", lambda c: c.optimizer["learning_rate"] == 0.5),
+    ("optimizer=adam", lambda c: c.optimizer == {"name": "adam"}),
+    ("loss.label_smoothing=0.1", lambda c: c.loss["label_smoothing"] == 0.1),
+    ("model.layers.0.units=7", lambda c: c.model["layers"][0]["units"] == 7),
+    ("model.layers.1=Tanh", lambda c: c.model["layers"][1] == {"layer": "Tanh"}),
+    ("model.layers.1.name=first", lambda c: c.model["layers"][1] == {"layer": "ReLU", "name": "first"}),
+    ("penalty.name=l2", lambda c: c.penalty == {"name": "l2"}),
+    ('callbacks=[{name="early-stopping"}]', lambda c: len(c.callbacks) == 1),
+    ("data.test=30", lambda c: c.data.test == 30),
+])  # fmt: skip
+def test_overrides_change_one_key(override, value):
+    assert value(load_configuration("iris", [override]))
+
+
+@pytest.mark.parametrize(("override", "message"), [
+    ("epoch=3", r"unknown key 'epoch'; did you mean 'epochs'\?"),
+    ("data.tset=0.2", r"unknown key 'data.tset'; did you mean 'test'\?"),
+    ("recording.checkpoint_step=1", r"unknown key 'recording.checkpoint_step'; did you mean 'checkpoint_steps'"),
+    ("epochs=many", r"epochs = 'many': expected .*integer"),
+    ("epochs=2.5", r"epochs = 2.5: expected .*integer"),
+    ("epochs=-1", r"epochs = -1: expected greater than or equal to 0"),
+    ("batch_size=0", r"batch_size = 0: expected greater than or equal to 1"),
+    ("seed=true", r"seed = True: expected .*integer"),
+    ("data.validation=half", r"data.validation = 'half': expected .*number"),
+    ("data.target=2.5", r"data.target = 2.5: expected the name of a column"),
+    ("dtype=float16", r"dtype = 'float16': expected 'float32' or 'float64'"),
+    ("optimizer=3", r"optimizer = 3: expected a name"),
+    ("model.layers=[]", r"layers must be a list of layers, not empty"),
+    ("model.layers=[3]", r"layers.0 must be a name"),
+    ("model.depth=3", r"'depth' does not go with layers"),
+    ("model.layers.9.units=3", r"'9' must be a number from 0 to 2"),
+    ("seed", r"--set takes key=value"),
+    ("epochs.x=3", r"'epochs' is 50, no table"),
+    ("name=../up", r"name = '../up'"),
+])  # fmt: skip
+def test_a_wrong_key_or_type_is_named_with_its_path(override, message):
+    with pytest.raises(ValueError, match=message):
+        load_configuration("iris", [override])
+
+
+@pytest.mark.parametrize(("override", "message"), [
+    ("optimizer=admm", r"^optimizer: unknown optimizer 'admm'; did you mean 'adam'"),
+    ("optimizer.learning_rat=1", r"^optimizer: .*'learning_rat'; did you mean 'learning_rate'"),
+    ("optimizer.learning_rate=0", r"^optimizer: SGD: learning_rate must be a finite number > 0, got 0"),
+    ("optimizer.learning_rate=fast", r"^optimizer: SGD: learning_rate must be a finite number > 0, got 'fast'"),
+    ("loss=cross-entrpy", r"^loss: unknown loss 'cross-entrpy'; did you mean 'cross-entropy'"),
+    ("model.layers.0.layer=Liner", r"^model: .*'Liner'; did you mean 'Linear'"),
+    ("model.layers.0.unit=3", r"^model: .*'unit'; did you mean 'units'"),
+    ("model.layers.2.units=2", r"target|label"),
+    ("engine=jax", r"^engine: unknown engine 'jax'"),
+    ("schedule=cosin", r"^schedule: unknown schedule 'cosin'; did you mean 'cosine'"),
+    ('callbacks=[{name="early-stoping"}]', r"^callbacks.0: unknown callback 'early-stoping'; did you mean"),
+    ('callbacks=[{name="early-stopping", patience=0}]', r"^callbacks.0: EarlyStopping needs patience"),
+    ('augmentation=["random_flop"]', r"^augmentation: unknown augmentation 'random_flop'; did you mean 'random_flip'"),
+    ("data.name=irs", r"^data: unknown data set 'irs'; did you mean 'iris'"),
+    ("penalty=l3", r"^penalty: unknown penalty 'l3'"),
+])  # fmt: skip
+def test_a_wrong_part_is_named_before_anything_is_trained(override, message):
+    with pytest.raises(ValueError, match=message):
+        prepare(load_configuration("iris", [override]))
+
+
+def test_unreadable_files_say_so(tmp_path):
+    (tmp_path / "bad.toml").write_text("epochs = = 3")
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
+    messages = {"bad.toml": "no TOML.*line 1", "binary.toml": "not UTF-8", "none.toml": "cannot read"}
+    for name, message in messages.items():
+        with pytest.raises(ValueError, match=message):
+            load_configuration(tmp_path / name)
+
+
+def test_a_file_without_a_name_is_called_by_its_own(tmp_path):
+    (tmp_path / "mine.toml").write_text(READY["iris"].read_text().replace('name = "iris"\nepochs', "epochs"))
+    assert load_configuration(tmp_path / "mine.toml").name == "mine"
+
+
+def test_units_classes_becomes_the_number_of_classes():
+    assert prepare(load_configuration("iris")).trainer.model.output_shape == (3,)
+    with pytest.raises(ValueError, match=r"model.layers.2: units = .classes., but the targets of diabetes are"):
+        prepare(load_configuration("iris", ["data.name=diabetes"]))
+
+
+def test_a_schedule_starts_from_the_learning_rate_and_spans_the_run():
+    job = prepare(load_configuration("iris", ["schedule.name=cosine", "optimizer.learning_rate=0.2"]))
+    schedule = job.trainer.callbacks[0].schedule
+    assert (schedule.initial, schedule.num_steps) == (0.2, 50)
+    job = prepare(load_configuration("iris", ["schedule.name=one-cycle", "schedule.per=step"]))
+    assert job.trainer.callbacks[0].schedule.num_steps == 50 * 6
+
+
+def test_a_table_gets_a_network_for_its_target(tmp_path):
+    rows = ["height,weight,kind", *(f"{i},{i * i},{'ab'[i % 2]}" for i in range(20))]
+    (tmp_path / "My table!.csv").write_text("\n".join(rows))
+    classes = configure(tmp_path / "My table!.csv")
+    assert (classes.name, classes.loss["name"]) == ("My-table-", "cross-entropy")
+    (tmp_path / "numbers.csv").write_text("\n".join(f"{i},{i * i / 7}" for i in range(20)))
+    numbers = configure(tmp_path / "numbers.csv", "1", ["data.task=regression", "seed=2"])
+    assert (numbers.seed, numbers.loss["name"]) == (2, "mean-squared-error")
+    assert numbers.model["layers"][-1]["units"] == 1
+
+
+def test_config_show_gives_back_what_was_written_or_what_would_run():
+    assert configuration_text("iris") == READY["iris"].read_text()
+    shown = check_configuration(parse_toml(configuration_text("iris", None, ["seed=4"]), "shown"))
+    assert shown == load_configuration("iris", ["seed=4"])
+
+
+def test_overrides_make_tables_on_the_way():
+    assert apply_overrides(read_table("iris"), ["recording.checkpoint_steps=2"])["recording"] == {"checkpoint_steps": 2}

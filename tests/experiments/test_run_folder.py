@@ -1,0 +1,225 @@
+"""A run's folder: what is in it, and that damage and malice end in a sentence."""
+
+import json
+import os
+import pickle
+import struct
+
+import numpy as np
+import pytest
+
+import handgrad as hg
+from example_runs import table
+from handgrad.experiments import Run, check_configuration, listing, predictions, resume, train
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    out = tmp_path_factory.mktemp("out")
+    return train(check_configuration(table("early", out)), out, progress=False, command=["handgrad", "train"])
+
+
+@pytest.fixture
+def copy(run, tmp_path):
+    """A run folder to be spoilt."""
+    folder = tmp_path / "experiments" / "early" / "2026-01-01-000000"
+    folder.mkdir(parents=True)
+    for path in run.path.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    return folder
+
+
+def test_the_folder_holds_what_it_should(run):
+    names = {path.name for path in run.path.iterdir()}
+    assert names == {"run.json", "metrics.jsonl", "checkpoint.safetensors", "model.safetensors", "curves.png"}
+    record = run.record
+    assert record["status"] == "finished"
+    assert record["configuration"]["optimizer"] == {"name": "adam", "learning_rate": 0.05}
+    assert record["versions"]["numpy"] == np.__version__
+    assert record["command"] == ["handgrad", "train"]
+    assert record["data"]["class_names"] == ["setosa", "versicolor", "virginica"]
+    assert record["stop_reason"].startswith("validation_loss has not improved")
+
+
+def test_the_metrics_have_a_line_per_epoch(run):
+    assert [line["epoch"] for line in run.epochs()] == list(range(1, run.record["epochs"] + 1))
+    history = run.history()
+    assert set(history) == {"loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate"}
+    assert run.epochs()[-1]["layers"]["linear1.weight"]["gradient"] > 0
+
+
+def test_the_model_is_rebuilt_from_the_record_alone(run):
+    x = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    model = run.model()
+    np.testing.assert_array_equal(model.predict(x), hg.load_model(run.path / "model.safetensors").predict(x))
+    assert model.output_shape == (3,)
+
+
+def test_two_runs_never_share_a_folder(tmp_path):
+    configuration = check_configuration({**table("momentum", tmp_path), "epochs": 0})
+    paths = {train(configuration, tmp_path, progress=False).path for _ in range(3)}
+    assert len(paths) == 3
+    with pytest.raises(OSError, match="exists already"):
+        train(configuration, folder=paths.pop(), progress=False)
+
+
+def test_a_run_without_epochs_has_results_and_no_curves(tmp_path):
+    run = train(check_configuration({**table("momentum", tmp_path), "epochs": 0}), tmp_path, progress=False)
+    assert run.status == "finished"
+    assert not (run.path / "curves.png").exists()
+
+
+def test_a_line_that_was_being_written_is_left_out(copy):
+    lines = Run(copy).epochs()
+    with open(copy / "metrics.jsonl", "a") as file:
+        file.write('{"epoch": 99, "lo')
+    assert Run(copy).epochs() == lines
+
+
+HEADER = struct.pack("<Q", 2**40)
+
+
+@pytest.mark.parametrize(("name", "content", "message"), [
+    ("run.json", b"", "damaged"),
+    ("run.json", b"{", "damaged"),
+    ("run.json", b"[1, 2]", "expected a JSON object"),
+    ("run.json", b"\xff\xfe", "damaged"),
+    ("run.json", b"[" * 100_000, "damaged"),
+    ("run.json", b'{"status": "running"}', "'configuration' is missing"),
+    ("run.json", b'{"status": "great", "configuration": {}, "data": {}}', "status is 'great'"),
+    ("run.json", b'{"status": "running", "configuration": {}, "data": {}, "results": 3}', "'results' is no table"),
+    ("run.json", b" " * (2**24 + 1), "more than any run writes"),
+    ("metrics.jsonl", b"[]\n", "metrics.jsonl line 1 is damaged"),
+    ("metrics.jsonl", b'{"epoch": 1}\nnonsense\n', "metrics.jsonl line 2 is damaged"),
+    ("model.safetensors", b"", "damaged"),
+    ("model.safetensors", HEADER + b"{}", "damaged"),
+    ("model.safetensors", pickle.dumps({"a": 1}), "damaged"),
+    ("checkpoint.safetensors", HEADER, "damaged"),
+    ("checkpoint.safetensors", pickle.dumps(print), "damaged"),
+])  # fmt: skip
+def test_damaged_files_are_refused_in_a_sentence(copy, name, content, message):
+    (copy / name).write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        use(copy, name)
+
+
+def use(folder, name):
+    run = Run(folder)
+    {"run.json": lambda: run, "metrics.jsonl": run.history, "model.safetensors": run.model,
+     "checkpoint.safetensors": run.checkpoint}[name]()  # fmt: skip
+
+
+class Bomb:
+    """Unpickling it makes a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "checkpoint.safetensors", "run.json", "metrics.jsonl"])
+def test_a_pickle_in_disguise_is_never_run(copy, tmp_path, name):
+    (copy / name).write_bytes(pickle.dumps(Bomb(tmp_path / "boom")))
+    with pytest.raises(ValueError, match="damaged"):
+        use(copy, name)
+    assert not (tmp_path / "boom").exists()
+
+
+def change(folder, path, value):
+    """Write the record with one key changed."""
+    record = json.loads((folder / "run.json").read_text())
+    place = record
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    (folder / "run.json").write_text(json.dumps({**record, "status": "interrupted"}))
+
+
+@pytest.mark.parametrize(("path", "value"), [
+    (["configuration", "model", "layers", 0, "units"], 10**15),
+    (["configuration", "model", "layers", 0, "units"], 13),
+    (["configuration", "model", "layers", 0, "units"], "many"),
+    (["configuration", "model", "layers"], {"a": 1}),
+    (["configuration", "model", "layers"], [{"layer": "os.system"}]),
+    (["configuration", "callbacks"], [{"name": "os.system", "command": "true"}]),
+    (["configuration", "engine"], {"name": "os:system"}),
+    (["configuration", "optimizer"], {"name": "sgd", "learning_rate": 1}),
+    (["configuration", "name"], "../../outside"),
+    (["configuration", "epochs"], None),
+    (["configuration", "data"], []),
+    (["configuration", "data", "name"], "../../secret.txt"),
+    (["data", "fingerprint"], 3),
+])  # fmt: skip
+def test_a_record_that_lies_is_not_resumed(copy, path, value):
+    change(copy, path, value)
+    with pytest.raises(ValueError, match=r".{10}"):
+        resume(copy, progress=False)
+    assert {file.name for file in copy.parent.parent.parent.iterdir()} == {"experiments"}
+
+
+def test_a_checkpoint_of_another_run_is_refused(copy, tmp_path):
+    other = train(check_configuration(table("adam", tmp_path)), tmp_path, progress=False)
+    (copy / "checkpoint.safetensors").write_bytes((other.path / "checkpoint.safetensors").read_bytes())
+    change(copy, ["seed"], 0)
+    with pytest.raises(ValueError, match=r"callbacks|state"):
+        resume(copy, progress=False)
+
+
+def test_a_link_in_the_place_of_the_metrics_is_not_followed(copy, tmp_path):
+    victim = tmp_path / "precious.txt"
+    victim.write_text("{}\n")
+    (copy / "metrics.jsonl").unlink()
+    (copy / "metrics.jsonl").symlink_to(victim)
+    change(copy, ["seed"], 0)
+    with pytest.raises(OSError, match=r"metrics\.jsonl"):
+        resume(copy, progress=False)
+    assert victim.read_text() == "{}\n"
+
+
+def test_runs_are_found_filtered_and_sorted_past_a_damaged_one(run, copy, tmp_path):
+    bad = copy.parent / "bad"
+    bad.mkdir()
+    (bad / "run.json").write_text("{")
+    second = copy.parent / "second"
+    second.mkdir()
+    record = json.loads((copy / "run.json").read_text())
+    record["results"]["test"]["accuracy"] = 0.5
+    record["configuration"]["seed"] = 7
+    (second / "run.json").write_text(json.dumps(record))
+    found, damaged = listing.find_runs(copy.parent.parent)
+    assert len(found) == 2
+    assert "bad/run.json is damaged" in damaged[0]
+    assert [r.id for r, _ in listing.select(found, ["seed=7"])] == ["second"]
+    assert [r.id for r, _ in listing.select(found, ["test.accuracy>0.6"])] == [copy.name]
+    assert [r.id for r, _ in listing.select(found, sort="test.accuracy")] == [copy.name, "second"]
+    with pytest.raises(ValueError, match=r"'test.acuracy'; did you mean 'test.accuracy'"):
+        listing.select(found, sort="test.acuracy")
+
+
+def test_predictions_need_nothing_but_the_folder(run, tmp_path):
+    header = "petal_width,petal_length,sepal_width,sepal_length"
+    (tmp_path / "new.csv").write_text(f"{header}\n0.2,1.4,3.5,5.1\n2.5,6,3.3,6.3\n")
+    found, name = predictions.predict(run, tmp_path / "new.csv")
+    assert (found, name) == (["setosa", "virginica"], "Category")
+    predictions.write_predictions(tmp_path / "out.csv", ['a"b', "c,d"], name)
+    assert (tmp_path / "out.csv").read_text() == 'Id,Category\n1,"a""b"\n2,"c,d"\n'
+
+
+def test_a_model_measured_again_gives_the_recorded_figures(run):
+    assert predictions.evaluate(run) == run.results
+
+
+def test_images_are_predicted_from_npz_and_idx(tmp_path):
+    run = train(check_configuration({**table("images", tmp_path), "epochs": 1}), tmp_path, progress=False)
+    with np.load(tmp_path / "images.npz") as file:
+        x = file["x"]
+    np.savez(tmp_path / "new.npz", x=x)
+    (tmp_path / "new-images-idx3-ubyte").write_bytes(struct.pack(">4I", 0x803, *x.shape[:3]) + x.tobytes())
+    from_npz = predictions.predict(run, tmp_path / "new.npz")
+    assert from_npz == predictions.predict(run, tmp_path / "new-images-idx3-ubyte")
+    assert set(from_npz[0]) <= {"0", "1", "2"}
+    (tmp_path / "short-idx3-ubyte").write_bytes(struct.pack(">4I", 0x803, 99, 8, 8) + x.tobytes())
+    with pytest.raises(ValueError, match="no whole IDX file"):
+        predictions.predict(run, tmp_path / "short-idx3-ubyte")
