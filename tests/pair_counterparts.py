@@ -63,9 +63,9 @@ def torch_layer_norm(x, gamma, beta, epsilon=1e-5):
     return tf.layer_norm(x, gamma.shape, gamma, beta, epsilon)
 
 
-def torch_rnn(x, hidden, weight, recurrent_weight, bias):
+def torch_rnn(x, hidden, weight, recurrent_weight, bias, activation="tanh"):
     weights = weight.T, recurrent_weight.T, bias, torch.zeros_like(bias)
-    return torch.rnn_tanh(x, hidden[None], weights, True, 1, 0.0, False, False, True)[0]
+    return getattr(torch, f"rnn_{activation}")(x, hidden[None], weights, True, 1, 0.0, False, False, True)[0]
 
 
 def torch_lstm(x, hidden, cell, weight, recurrent_weight, bias):

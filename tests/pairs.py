@@ -166,6 +166,7 @@ PAIRS = [
     Pair("layer_norm", draw_features, torch_layer_norm, cases=({}, {"epsilon": 0.1}), num_gradients=3),
     Pair("layer_norm", draw_image_features, torch_layer_norm, num_gradients=3),
     Pair("rnn", draw_rnn, torch_rnn, num_gradients=5),
+    Pair("rnn", draw_rnn, torch_rnn, cases=({"activation": "relu"},), num_gradients=5, kinked=True),
     Pair("lstm", draw_lstm, torch_lstm, num_gradients=6),
     Pair("dropout", draw, cases=({"rng": seeded}, {"rng": seeded, "rate": 0.2}, {"training": False})),
     Pair("cross_entropy", draw_labels, torch_cross_entropy, cases=CROSS_ENTROPY),

@@ -20,6 +20,15 @@ def test_rnn_is_its_recurrence():
         np.testing.assert_allclose(y[:, t], hidden, rtol=1e-14)
 
 
+def test_rnn_takes_other_activations():
+    x, hidden, weight, recurrent_weight, bias = draw_rnn(np.random.default_rng(0), steps=1)
+    y, _ = F.rnn_forward(x, hidden, weight, recurrent_weight, bias, activation="sigmoid")
+    z = x[:, 0] @ weight + hidden @ recurrent_weight + bias
+    np.testing.assert_allclose(y[:, 0], 1 / (1 + np.exp(-z)), rtol=1e-14)
+    with pytest.raises(ValueError, match="unknown activation 'tan'; did you mean 'tanh'"):
+        F.rnn_forward(x, hidden, weight, recurrent_weight, bias, activation="tan")
+
+
 def test_lstm_remembers_when_told_to():
     """With f = 1 and i = 0 the cell stays as it was; with f = 0 it is forgotten."""
     x, hidden, cell, weight, recurrent_weight, bias = draw_lstm(np.random.default_rng(0), steps=5)

@@ -6,21 +6,31 @@ after it sends back. Derivations: docs/derivations/recurrent.md.
 
 import numpy as np
 
+from ..naming import look_up
+from . import activations
 from .activations import sigmoid_backward, sigmoid_forward, tanh_backward, tanh_forward
 from .linear import linear_backward, linear_forward
 
 
-def rnn_forward(x, hidden, weight, recurrent_weight, bias):
-    """h_t = tanh(x_t W + h_{t-1} U + b), h_0 = hidden (Elman 1990).
+# What may stand between a step's sum and its state: activation -> (forward, backward).
+ACTIVATIONS = {name: (getattr(activations, f"{name}_forward"), getattr(activations, f"{name}_backward"))
+               for name in ("tanh", "relu", "sigmoid", "arctan", "softmax", "identity")}
+
+
+def rnn_forward(x, hidden, weight, recurrent_weight, bias, activation="tanh"):
+    """h_t = tanh(x_t W + h_{t-1} U + b), or another activation of that sum; h_0 = hidden (Elman 1990).
 
     x is (N, T, D), hidden (N, H), weight W (D, H), recurrent_weight U (H, H), bias (H,); y (N, T, H) is all the h_t.
     """
     check_shapes("rnn", x, hidden, weight, recurrent_weight, bias, blocks=1)
     inputs, input_cache = input_product(x, weight, bias)
-    states = [hidden]
+    activate, differentiate = look_up("activation", activation, ACTIVATIONS)
+    states, caches = [hidden], []
     for t in range(x.shape[1]):
-        states.append(tanh_forward(inputs[:, t] + states[-1] @ recurrent_weight)[0])
-    return np.stack(states[1:], axis=1), (input_cache, states, recurrent_weight)
+        state, cache = activate(inputs[:, t] + states[-1] @ recurrent_weight)
+        states.append(state)
+        caches.append(cache)
+    return np.stack(states[1:], axis=1), (input_cache, states, caches, differentiate, recurrent_weight)
 
 
 def rnn_backward(dy, cache, input_gradient=True):
@@ -28,11 +38,11 @@ def rnn_backward(dy, cache, input_gradient=True):
 
     Returns dx, dhidden = dz_1 Uᵀ, dweight, drecurrent_weight and dbias. input_gradient=False puts None in dx's place.
     """
-    input_cache, states, recurrent_weight = cache
+    input_cache, states, caches, differentiate, recurrent_weight = cache
     dhidden = np.zeros_like(states[0])
     dinputs = []
     for t in reversed(range(dy.shape[1])):
-        (dz,) = tanh_backward(dy[:, t] + dhidden, states[t + 1])
+        (dz,) = differentiate(dy[:, t] + dhidden, caches[t])
         dhidden = dz @ recurrent_weight.T
         dinputs.append(dz)
     dinputs = np.stack(dinputs[::-1], axis=1)
