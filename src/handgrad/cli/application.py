@@ -60,8 +60,9 @@ def run(arguments=None):
     except click.exceptions.Exit as ending:
         return ending.exit_code
     except click.ClickException as problem:
-        problem.show()
-        return problem.exit_code
+        context = getattr(problem, "ctx", None)
+        help_line = f" (see {context.command_path} --help)" if context else ""
+        return complain(problem.format_message() + help_line, problem.exit_code)
     except (KeyboardInterrupt, click.Abort):
         return complain("stopped", 130)
     except (ValueError, TypeError, OSError, ImportError) as problem:

@@ -39,12 +39,16 @@ def get(name, source):
 @click.argument("name", required=False)
 def path(name):
     """The folder that data sets are kept in, or that of one of them."""
+    from ..datasets.image_sets import IMAGE_SETS
     from ..datasets.storage import data_directory, folders, is_present
     from ..datasets.tabular import FOLDER, TABLES
+    from ..naming import look_up
 
     if name is None:
         print(data_directory())
-    elif name in TABLES:
+        return
+    name = look_up("data set", name, {known: known for known in (*TABLES, *IMAGE_SETS)})
+    if name in TABLES:
         print(FOLDER)
     elif is_present(name):
         print(next(folder for folder in folders(name) if folder.is_dir()))

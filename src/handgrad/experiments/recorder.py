@@ -105,7 +105,7 @@ class Recorder(Callback):
     def _watch(self, trainer):
         """Before an epoch's last step: note the parameters, and ask the engine for the norms of its gradients."""
         if hasattr(trainer.engine, "on_gradients"):
-            self._before = {name: array.copy() for name, array in trainer.model.parameters.items()}
+            self._before = trainer.model_state()["parameters"]
             self._gradient_norms = {}
             trainer.engine.on_gradients = self._note_gradients
 
@@ -118,7 +118,7 @@ class Recorder(Callback):
         trainer.engine.on_gradients = None
         gradients = self._gradient_norms
         return {name: {"norm": norm(array), "gradient": gradients[name], "update": norm(array - before[name])}
-                for name, array in trainer.model.parameters.items()}
+                for name, array in trainer.model_state()["parameters"].items()}
 
 
 def norm(array):

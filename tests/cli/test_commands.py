@@ -1,0 +1,216 @@
+"""The command line as a user meets it: what it prints, what it leaves, and its exit codes."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from example_runs import table, write_images
+from handgrad import cli
+from handgrad.experiments import Run
+from handgrad.experiments.toml import dump_toml
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch, capsys):
+    """call('train', 'iris', ...) -> (exit code, standard output, standard error), in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as ending:
+            cli.main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return ending.value.code, captured.out, captured.err
+
+    return run
+
+
+def only_run(folder):
+    (path,) = folder.glob("experiments/*/*/run.json")
+    return Run(path.parent)
+
+
+def test_train_iris_ends_with_its_test_accuracy(call, tmp_path):
+    code, out, err = call("train", "iris", "--epochs", 40)
+    assert (code, err) == (0, "")
+    last = out.splitlines()[-1]
+    assert re.fullmatch(r"test accuracy: 0\.\d{3}|test accuracy: 1\.000", last)
+    run = only_run(tmp_path)
+    assert last == f"test accuracy: {run.results['test']['accuracy']:.3f}"
+    assert run.record["epochs"] == 40
+    assert str(run.path.relative_to(tmp_path)) in out
+
+
+def test_options_and_overrides_end_up_in_the_record(call, tmp_path):
+    options = ["--epochs", 2, "--seed", 5, "--out", "there", "--set", "optimizer.learning_rate=0.5"]
+    code, *_ = call("train", "iris", *options)
+    assert code == 0
+    (record,) = (tmp_path / "there").glob("iris/*/run.json")
+    configuration = json.loads(record.read_text())["configuration"]
+    assert (configuration["epochs"], configuration["seed"]) == (2, 5)
+    assert configuration["optimizer"]["learning_rate"] == 0.5
+
+
+def test_a_table_of_ones_own_is_trained_on_and_predicted(call, tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [f"{x:.3f},{y:.3f},{'far' if x * x + y * y > 1 else 'near'}" for x, y in rng.normal(size=(120, 2))]
+    (tmp_path / "points.csv").write_text("\n".join(["x,y,where", *rows]))
+    code, _, err = call("train", "points.csv", "--target", "where", "--epochs", 3)
+    assert (code, err) == (0, "")
+    run = only_run(tmp_path)
+    (tmp_path / "new.csv").write_text("x,y\n0,0\n5,5\n")
+    code, _, err = call("predict", run.path, "new.csv", "-o", "mine.csv")
+    assert (code, err) == (0, "")
+    lines = (tmp_path / "mine.csv").read_text().splitlines()
+    assert lines[0] == "Id,Category"
+    assert [line.split(",")[0] for line in lines[1:]] == ["1", "2"]
+    assert {line.split(",")[1] for line in lines[1:]} <= {"far", "near"}
+
+
+def test_a_regression_reports_r2(call, tmp_path):
+    (tmp_path / "line.csv").write_text("\n".join(f"{i},{2 * i + 0.5}" for i in range(60)))
+    code, out, _ = call("train", "line.csv", "--epochs", 3)
+    assert code == 0
+    assert out.splitlines()[-1].startswith("test r2: ")
+
+
+def test_a_configuration_file_is_trained(call, tmp_path):
+    (tmp_path / "mine.toml").write_text(dump_toml(table("images", tmp_path)))
+    code, _, err = call("train", "mine.toml", "--epochs", 1)
+    assert (code, err) == (0, "")
+
+
+def csv(text):
+    return lambda folder: (folder / "t.csv").write_text(text)
+
+
+ROWS = "\n".join(f"{i},{i % 3},{'ab'[i % 2]}" for i in range(12))
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["train", "irs"], "did you mean 'iris'"),
+    (["train", "none.csv"], "no file none.csv"),
+    (["train", "none.toml"], "cannot read none.toml"),
+    (["train", "iris", "--target", "x"], "has its target already"),
+    (["train", "iris", "--epochs", "-1"], "epochs = -1"),
+    (["train", "iris", "--epochs", "ten"], "'ten' is not a valid integer"),
+    (["train", "iris", "--set", "batch_size=0"], "batch_size = 0"),
+    (["train", "iris", "--set", "optimizer.learning_rate=0"], "learning_rate must be a finite number > 0"),
+    (["train", "iris", "--set", "optimzer.learning_rate=1"], "unknown key 'optimzer'; did you mean 'optimizer'"),
+    (["train", "iris", "--set", "loss=hing"], "did you mean 'hinge'"),
+    (["train", "iris", "--out", "t.csv"], "cannot write in t.csv"),
+    (["train", "t.csv", "--target", "nobody"], "no target column 'nobody'"),
+    (["train"], "Missing argument"),
+    (["trian"], "did you mean 'train'"),
+    (["resume", "nowhere"], "nowhere is no run"),
+    (["predict", "nowhere", "t.csv"], "nowhere is no run"),
+    (["replay", "nowhere", "--step", "1"], "nowhere is no run"),
+    (["evaluate", "nowhere"], "nowhere is no run"),
+    (["runs", "nowhere"], "there is no folder nowhere"),
+    (["sweep", "iris"], "something to vary"),
+    (["data", "path", "cifar11"], "cifar11"),
+])  # fmt: skip
+def test_bad_input_is_one_line_and_exit_code_2(call, tmp_path, arguments, message):
+    (tmp_path / "t.csv").write_text(ROWS)
+    code, _, err = call(*arguments)
+    assert code == 2
+    assert message in err
+    assert err.startswith("handgrad: ")
+    assert len(err.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    ("", "is empty"), ("a,b\n", "no rows"), ("1,2,a\n3,b\n", "row 2 has 2 cells"),
+    ("1,x,a\n2,3,b\n", "'x' is not a finite"),
+    ("1,,a\n2,3,b\n", "row 1, column 2"), ("1,2,a\n" * 9, "at least two classes"), ("1,nan,a\n2,3,b\n", "missing"),
+])  # fmt: skip
+def test_a_faulty_table_is_one_line_and_exit_code_2(call, tmp_path, content, message):
+    (tmp_path / "t.csv").write_text(content)
+    code, _, err = call("train", "t.csv")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert message in err
+    assert not (tmp_path / "experiments").exists()
+
+
+def test_a_run_that_fails_ends_with_exit_code_1(call):
+    code, _, err = call("train", "iris", "--set", "optimizer.learning_rate=1e30")
+    assert (code, len(err.splitlines())) == (1, 1)
+    assert "lower the learning_rate" in err
+
+
+def test_ctrl_c_keeps_everything_and_says_how_to_go_on(tmp_path):
+    arguments = [sys.executable, "-m", "handgrad", "train", "iris", "--epochs", "1000000"]
+    process = subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("experiments/*/*/checkpoint.safetensors")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    run = only_run(tmp_path)
+    assert process.returncode == 130
+    assert f"handgrad resume {run.path.relative_to(tmp_path)}" in err
+    assert "Traceback" not in err
+    assert run.status == "interrupted"
+    assert run.record["epochs"] == len(run.epochs()) > 0
+    run.model()
+
+
+def test_runs_evaluate_replay_and_show_work_on_a_finished_run(call, tmp_path):
+    call("train", "iris", "--epochs", 2)
+    run = only_run(tmp_path)
+    code, out, _ = call("runs", "--sort", "test.accuracy", "--show", "seed", "--where", "name=iris")
+    assert code == 0
+    assert run.id in out
+    assert "seed" in out
+    code, out, _ = call("evaluate", run.path)
+    assert f"{run.results['test']['loss']:.4f}" in out
+    code, out, _ = call("replay", run.path, "--step", 3)
+    assert "linear2.weight" in out
+    assert out.startswith("step 3 (epoch 1)")
+    code, out, _ = call("config", "show", run.path)
+    assert "epochs = 2" in out
+    code, out, _ = call("resume", run.path)
+    assert code == 0
+
+
+def test_a_sweep_ends_with_its_best(call, tmp_path, monkeypatch):
+    import joblib
+
+    with joblib.parallel_config(backend="threading"):
+        code, out, err = call("sweep", "iris", "--epochs", 2, "--set", "optimizer.learning_rate=0.01,1e30", "--jobs", 1)
+    assert code == 0
+    assert re.search(r"best validation.loss: \d\.\d+ by .*000$", out.splitlines()[-1])
+    assert "001 failed: " in err
+
+
+def test_help_and_the_list_commands_answer(call):
+    for arguments, words in {("--help",): "sweep", ("data", "list"): "breast-cancer", ("config", "list"): "iris",
+                             ("info",): "numpy", ("train", "--help"): "--target", ("--version",): "0."}.items():
+        code, out, _ = call(*arguments)
+        assert code == 0
+        assert words in out
+
+
+def test_python_m_handgrad_is_the_command(tmp_path):
+    done = subprocess.run([sys.executable, "-m", "handgrad", "config", "show", "iris"], capture_output=True, text=True,
+                          cwd=tmp_path, env={**os.environ}, check=True)
+    assert done.stdout.startswith("# ")
+
+
+def test_help_loads_neither_numpy_nor_pages():
+    code = ("import sys; from handgrad.cli.application import run; run(['--help']); "
+            "sys.exit(any(name in sys.modules for name in ('pydantic', 'matplotlib', 'rich', 'jinja2', 'joblib')))")
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def test_images_in_npz_files_are_trained_on_as_they_are(call, tmp_path):
+    write_images(tmp_path / "corners.npz")
+    code, _, err = call("train", "corners.npz", "--epochs", 2)
+    assert (code, err) == (0, "")
