@@ -31,6 +31,15 @@ CONVOLUTION = Lay(  # (kh, kw, C, out), (out, C, kh, kw)
 )
 
 
+def swap_gates(array, order=None):
+    """The last two of four blocks of columns exchanged: gates i, f, o, g to i, f, g, o or back."""
+    i, f, o, g = np.split(array, 4, axis=-1)
+    return np.concatenate([i, f, g, o], axis=-1)
+
+
+GATES = Lay(lambda a, order: swap_gates(a).T, lambda a, order: swap_gates(a.T))
+
+
 class View(NamedTuple):
     """How a batch lies in PyTorch between two layers: channels first or not, or flattened in an order of its own."""
 

@@ -6,7 +6,9 @@ import math
 import numpy as np
 import torch
 
+from ..layers import BatchNorm
 from ..layers.containers import check_finite, leaves, load_arrays
+from ..layers.penalties import weights
 from ..naming import look_up
 from ..training.engine import why_not_finite
 from . import device_augment, parallel
@@ -36,7 +38,8 @@ class TorchEngine:
         self.module = to_torch(model)
         self.pairings = pair(model, self.module)
         self.module.to(self.device)
-        self.weights = [pairing.module.weight for pairing in self.pairings if "weight" in pairing.row.arrays]
+        penalized = weights(model.parameters)
+        self.weights = [tensor for name, tensor, *_ in self._tensors() if name in penalized]
         lay_out_images(self.module, channels_last)
         self.workers = parallel.join(self.device)
         network = self.workers.wrap(self.module, self.device)
@@ -54,6 +57,7 @@ class TorchEngine:
         ConnectionError.
         """
         x, y = self.place(x), self.place(y)
+        self._check_rows(len(x))
         sample_weight = None if sample_weight is None else self.place(sample_weight)
         with self.workers.watched():
             outputs, loss, penalty = self._forward(x, y, sample_weight)
@@ -149,6 +153,14 @@ class TorchEngine:
         outputs = outputs.to(self._dtype)
         return outputs, self.twin_loss(outputs, y[share], weight, total), penalty_of(self.penalty, self.weights)
 
+    def _check_rows(self, num_rows):
+        """Refuse one example where batch norm would have to take its variance."""
+        if num_rows == 1:
+            for layer in leaves(self.model):
+                if isinstance(layer, BatchNorm) and math.prod(layer.input_shape[:-1]) == 1:
+                    raise ValueError(f"{layer.label} cannot train on one example: it has no variance; use batches of "
+                                     "two or more (drop or merge the last small batch)")
+
     def _value(self, loss, outputs, y, sample_weight):
         """The loss of the whole batch, a number."""
         if self.workers.count == 1:
@@ -166,9 +178,15 @@ class TorchEngine:
 
     def _gradients(self):
         """{'linear1.weight': gradient} as handgrad has them."""
-        return {f"{path}.{name}": np.ascontiguousarray(lay.back(tensor.grad.cpu().numpy(), pairing.before.order))
-                for (path, layer), pairing in zip(named_leaves(self.model), self.pairings, strict=True)
-                for group, name, _, tensor, lay in pairing.tensors(layer) if group == "parameters"}
+        return {name: np.ascontiguousarray(lay.back(tensor.grad.cpu().numpy(), order))
+                for name, tensor, lay, order in self._tensors()}
+
+    def _tensors(self):
+        """Yield (our name, their tensor, how it lies, order of the features) for every parameter."""
+        for (path, layer), pairing in zip(named_leaves(self.model), self.pairings, strict=True):
+            for group, name, _, tensor, lay in pairing.tensors(layer):
+                if group == "parameters":
+                    yield f"{path}.{name}", tensor, lay, pairing.before.order
 
     def _measure(self, outputs, y):
         return {name: float(metric(outputs, y)) for name, metric in self.metrics.items()}

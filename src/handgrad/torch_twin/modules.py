@@ -1,4 +1,4 @@
-"""The few modules PyTorch has no class for: an order of axes, arctan, constants, and a norm over channels first."""
+"""The few modules PyTorch has no class for: an order of axes, constants, outputs alone."""
 
 import torch
 from torch import nn
@@ -42,6 +42,39 @@ class Normalize(nn.Module):
 
     def extra_repr(self):
         return f"{self.mean}, {self.std}"
+
+
+class RNN(nn.RNN):
+    """nn.RNN with one bias, batches first, that gives its outputs alone: the last step's, or all of them."""
+
+    def __init__(self, input_size, hidden_size, return_sequences=False):
+        super().__init__(input_size, hidden_size, batch_first=True)
+        keep_one_bias(self, return_sequences)
+
+    def forward(self, x):
+        return outputs_of(self, super().forward(x))
+
+
+class LSTM(nn.LSTM):
+    """nn.LSTM with one bias, batches first, that gives its outputs alone: the last step's, or all of them."""
+
+    def __init__(self, input_size, hidden_size, return_sequences=False):
+        super().__init__(input_size, hidden_size, batch_first=True)
+        keep_one_bias(self, return_sequences)
+
+    def forward(self, x):
+        return outputs_of(self, super().forward(x))
+
+
+def keep_one_bias(module, return_sequences):
+    """Fix the second bias at 0: two that are added train twice as fast as one."""
+    module.return_sequences = return_sequences
+    nn.init.zeros_(module.bias_hh_l0).requires_grad_(False)
+
+
+def outputs_of(module, result):
+    outputs, _ = result
+    return outputs if module.return_sequences else outputs[:, -1]
 
 
 class LayerNorm2d(nn.LayerNorm):

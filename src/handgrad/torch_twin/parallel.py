@@ -46,7 +46,7 @@ class Workers:
             if isinstance(child, nn.modules.batchnorm._BatchNorm):
                 child.forward = functools.partial(batch_norm_of_all, child, group)
         place = [device] if device.type == "cuda" else None
-        return nn.parallel.DistributedDataParallel(module, device_ids=place, broadcast_buffers=False)
+        return nn.parallel.DistributedDataParallel(module, device_ids=place)
 
     @contextlib.contextmanager
     def watched(self):

@@ -81,8 +81,8 @@ class Reader:
         return layer
 
     def turn(self, path, permute):
-        to_first = permute.axes == turned(len(self.shape), True)
-        if self.view.first == to_first or permute.axes != turned(len(self.shape), to_first):
+        to_first = not self.view.first
+        if permute.axes != turned(len(self.shape), to_first):
             raise ValueError(f"{path} ({permute}) is neither channels last to first nor first to last for examples "
                              f"of shape {self.shape}")
         self.view = View(first=to_first)
@@ -109,7 +109,7 @@ def pair(model, module):
 
 def same_arithmetic(mine, theirs):
     """True when two configurations compute the same; a name, an initializer and a way to say padding don't count."""
-    free = ("name", "initializer", "padding", "stride", "kernel_size", "dilation")
+    free = ("name", "initializer", "recurrent_initializer", "padding", "stride", "kernel_size", "dilation")
     return all(mine[key] == theirs[key] for key in mine if key not in free)
 
 
@@ -187,7 +187,7 @@ def infer_shape(module):
         if isinstance(child, nn.LayerNorm):
             return (child.normalized_shape[-1],)
         row = table.row_for("the module", child) if not isinstance(child, (Permute, *PADDINGS)) else None
-        if row is None or row.first:
+        if row is None or row.channels:
             break
     raise ValueError("the module does not tell the shape of its examples: pass input_shape=(28, 28, 1), say "
                      "(height, width, channels, also where the module takes channels first)")
@@ -195,22 +195,27 @@ def infer_shape(module):
 
 def starts_first(module, rank):
     """True when the module takes channels first: the first child that cares says so."""
-    for child in flat(module):
-        if isinstance(child, Permute):
-            return child.axes == turned(rank, False) != turned(rank, True)
-        if isinstance(child, (nn.Flatten, nn.Linear)) or rank == 1:
-            return False
-        if type(child) in PADDINGS:
+    is_turned = False
+    for child in flat(module) if rank > 1 else ():
+        if isinstance(child, Permute) and rank > 2:
+            return child.axes == turned(rank, False)
+        if isinstance(child, Permute):  # of (N, T, C), the same one leads there and back
+            is_turned = not is_turned
+        elif isinstance(child, (nn.Flatten, nn.Linear)):
+            return is_turned
+        elif type(child) in PADDINGS:
             return True
-        row = table.row_for("the module", child)
-        if row.first or row.axes(child):
-            return row.first or row.axes(child) == "first"
+        else:
+            row = table.row_for("the module", child)
+            told = row.channels or row.axes(child)
+            if told:
+                return (told == "first") != is_turned
     return False
 
 
 def check_axes(path, module, row, view, shape):
     """Refuse a module whose axes are not where the batch has them."""
-    told = "first" if row.first else row.axes(module)
+    told = row.channels or row.axes(module)
     if len(shape) > 1 and told and (told == "first") != view.first:
         raise ValueError(f"{path} ({module}) works on channels {told}, and here they are "
                          f"{'first' if view.first else 'last'}: put a Permute before it")

@@ -10,7 +10,7 @@ from .. import layers as hg
 from ..functional.pooling import pool_geometry
 from ..functional.windows import window_geometry
 from . import modules
-from .arrays import CONVOLUTION, FEATURES, LINEAR, SAME
+from .arrays import CONVOLUTION, FEATURES, GATES, LINEAR, SAME
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,11 @@ class Row:
 
     same: {our constructor argument: theirs}. given: their arguments that follow from the shapes, made from
     (layer, first), first meaning that the module sees (N, C, H, W). requires: {their argument: the values at which the
-    module does what the layer does}. arrays: {our parameter or state: (theirs, how it lies)}. first: the module works
-    on channels first. pads: what its padding holds, for layers with padding. ordered: its constructor's constants
-    belong to features in our order. mixes: its outputs are new features, whatever order
-    the old ones had. then: a class of module that always follows. note: what
-    a reader who knows one side should know of the other.
+    module does what the layer does}. arrays: {our parameter or state: (theirs, how it lies)}. channels: 'first' or
+    'last' where its module works on such only. pads: what its padding holds, for layers with padding. ordered: its
+    constructor's constants belong to features in our order. mixes: its outputs are new features, whatever order the
+    old ones had. then: a class of module that always follows. note: what a reader who knows one side should know of
+    the other.
     """
 
     layer: type
@@ -32,7 +32,7 @@ class Row:
     given: Callable = lambda layer, first: {}
     requires: dict = field(default_factory=dict)
     arrays: dict = field(default_factory=dict)
-    first: bool = False
+    channels: str | None = None
     pads: float | None = None
     ordered: bool = False
     mixes: bool = False
@@ -125,6 +125,10 @@ def channels(layer, first):
     return {"num_features": layer.input_shape[-1]}
 
 
+def features(layer, first):
+    return {"input_size": layer.input_shape[-1]}
+
+
 def softmax_axis(layer, first):
     return {"dim": 1 if first or len(layer.input_shape) == 1 else -1}
 
@@ -135,6 +139,7 @@ def axes_of_softmax(module):
 
 PADDINGS = (nn.ZeroPad2d, nn.ConstantPad2d)
 WINDOW = {"kernel_size": "kernel_size", "stride": "stride"}
+RECURRENT = {"units": "hidden_size", "return_sequences": "return_sequences"}
 NORM_ARRAYS = {"gamma": ("weight", FEATURES), "beta": ("bias", FEATURES)}
 RUNNING = {"running_mean": ("running_mean", FEATURES), "running_var": ("running_var", FEATURES)}
 
@@ -146,18 +151,18 @@ ROWS = [
     Row(hg.Conv2D, nn.Conv2d,
         {"filters": "out_channels", **WINDOW, "dilation": "dilation", "groups": "groups", "bias": "bias"},
         given=lambda layer, first: {"in_channels": layer.input_shape[-1]}, requires={"padding_mode": ("zeros",)},
-        arrays={"weight": ("weight", CONVOLUTION), "bias": ("bias", SAME)}, first=True, pads=0.0,
+        arrays={"weight": ("weight", CONVOLUTION), "bias": ("bias", SAME)}, channels="first", pads=0.0,
         note="images (N, H, W, C) here, (N, C, H, W) there; weight (kh, kw, C, out) here, (out, C, kh, kw) there"),
-    Row(hg.MaxPool2D, nn.MaxPool2d, WINDOW, first=True, pads=-np.inf,
+    Row(hg.MaxPool2D, nn.MaxPool2d, WINDOW, channels="first", pads=-np.inf,
         note="both pad with -inf, and the first of equal numbers wins",
         requires={"dilation": (1,), "ceil_mode": (False,), "return_indices": (False,)}),
-    Row(hg.AvgPool2D, nn.AvgPool2d, WINDOW, first=True, pads=0.0, note="in both the zeros of the padding count",
+    Row(hg.AvgPool2D, nn.AvgPool2d, WINDOW, channels="first", pads=0.0, note="in both the zeros of the padding count",
         requires={"ceil_mode": (False,), "count_include_pad": (True,), "divisor_override": (None,)}),
     Row(hg.GlobalAvgPool2D, nn.AdaptiveAvgPool2d, given=lambda layer, first: {"output_size": 1},
-        requires={"output_size": (1,)}, first=True, then=nn.Flatten,
+        requires={"output_size": (1,)}, channels="first", then=nn.Flatten,
         note="one layer here, two modules there"),
     Row(hg.BatchNorm, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d), {"momentum": "momentum", "epsilon": "eps"},
-        given=channels, requires={"affine": (True,), "track_running_stats": (True,)}, first=True,
+        given=channels, requires={"affine": (True,), "track_running_stats": (True,)}, channels="first",
         choose=lambda row, layer, first: row.classes[max(0, len(layer.input_shape) - 2)],
         arrays={**NORM_ARRAYS, **RUNNING},
         note="gamma and beta are called weight and bias there; in both running = (1 - momentum) running + momentum "
@@ -170,6 +175,14 @@ ROWS = [
     Row(hg.Normalize, modules.Normalize, {"mean": "mean", "std": "std"}, ordered=True,
         given=lambda layer, first: {"channels_first": first},
         axes=lambda module: "first" if module.channels_first else None),
+    Row(hg.RNN, modules.RNN, RECURRENT, given=features, channels="last", mixes=True,
+        arrays={"weight": ("weight_ih_l0", LINEAR), "recurrent_weight": ("weight_hh_l0", LINEAR),
+                "bias": ("bias_ih_l0", SAME)},
+        note="one bias here, two there, of which the second is fixed at 0; weights (in, out) here, (out, in) there"),
+    Row(hg.LSTM, modules.LSTM, RECURRENT, given=features, channels="last", mixes=True,
+        arrays={"weight": ("weight_ih_l0", GATES), "recurrent_weight": ("weight_hh_l0", GATES),
+                "bias": ("bias_ih_l0", GATES)},
+        note="gates in the order i, f, o, g here, i, f, g, o there; one bias here, two there, the second fixed at 0"),
     Row(hg.Dropout, nn.Dropout, {"rate": "p"}, note="each engine draws masks of its own; here both use handgrad's"),
     Row(hg.Flatten, nn.Flatten, requires={"start_dim": (1,), "end_dim": (-1,)},
         note="features in the order (H, W, C) here, (C, H, W) there: the next Linear's weight is reordered"),

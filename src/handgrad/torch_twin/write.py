@@ -68,7 +68,7 @@ def wants_first(layer, row):
     """True or False where the layer's module wants channels first or last, None where it takes both."""
     if row.layer is table.hg.Flatten or len(layer.input_shape) == 1:
         return False
-    return True if row.first else None
+    return {"first": True, "last": False}.get(row.channels)
 
 
 def add(container, name, module):
