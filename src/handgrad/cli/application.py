@@ -19,6 +19,7 @@ COMMANDS = {
     "watch": ("watch", "Show runs in the browser while they train."),
     "config": ("config", "Show a configuration as it would run."),
     "data": ("data", "List, fetch and find data sets."),
+    "courses": ("courses", "Courses: run their scripts, link their modules."),
     "info": ("info", "Versions, threads and how products are computed."),
 }
 

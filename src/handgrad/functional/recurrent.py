@@ -11,7 +11,6 @@ from . import activations
 from .activations import sigmoid_backward, sigmoid_forward, tanh_backward, tanh_forward
 from .linear import linear_backward, linear_forward
 
-
 # What may stand between a step's sum and its state: activation -> (forward, backward).
 ACTIVATIONS = {name: (getattr(activations, f"{name}_forward"), getattr(activations, f"{name}_backward"))
                for name in ("tanh", "relu", "sigmoid", "arctan", "softmax", "identity")}

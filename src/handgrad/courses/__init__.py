@@ -1,0 +1,28 @@
+"""The interfaces of known courses on handgrad's engine: their names, shapes and random draws, our maths.
+
+Students' scripts run unchanged after `handgrad courses link COURSE FOLDER`, or by `handgrad courses run COURSE SCRIPT`;
+see link.py. A course needs a row in COURSES and the modules that the row names.
+"""
+
+from typing import NamedTuple
+
+
+class Course(NamedTuple):
+    """One course; modules: {the top-level name that its scripts import: our module or package of that content}.
+
+    What lies in a package called `starter` beside the modules is copied to the student: scripts, tests, data. Its
+    function `furnish(folder)`, if it has one, adds what has to be made, and returns the paths.
+    """
+
+    title: str
+    modules: dict
+    starter: str | None = None
+
+
+COURSES = {
+    "cs189": Course(
+        title="UC Berkeley CS189/289A: neural_networks",
+        modules={"neural_networks": "handgrad.courses.cs189"},
+        starter="handgrad.courses.cs189.starter",
+    ),
+}

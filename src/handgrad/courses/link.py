@@ -1,0 +1,132 @@
+"""Put handgrad under a course's own module names: in a folder to keep (link), or for the run of one script (run)."""
+
+import importlib
+import pkgutil
+import runpy
+import sys
+import tempfile
+import traceback
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..files import atomic_path, write_text
+from ..naming import look_up
+from . import COURSES
+
+OURS = "from handgrad.courses."  # stands in every module that link writes
+
+
+def link(course, folder):
+    """Write the course's modules, as re-exports of ours, and its starter files into the folder; returns the paths.
+
+    Files of the starter that are there already are kept. Raises ValueError, before anything is written, where a
+    module would replace one that is not from here.
+    """
+    course, folder = look_up("course", course, COURSES), Path(folder)
+    modules = {folder / path: text for path, text in module_files(course).items()}
+    for path in modules:
+        if path.exists() and OURS not in path.read_text(encoding="utf-8", errors="replace"):
+            raise ValueError(f"{path} is a module of your own, which would be lost: link into another folder, "
+                             "or move it away first")
+    for path, text in modules.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, text)
+    return [*modules, *write_starter(course, folder)]
+
+
+def run(course, script, arguments=()):
+    """Run a script with the course's modules importable, ours before the folder's own; returns the exit code.
+
+    The script is a file, or the name of one that comes with the course ('train_ffnn.py').
+    """
+    script = find_script(look_up("course", course, COURSES), script)
+    with tempfile.TemporaryDirectory() as folder:
+        for path, text in module_files(look_up("course", course, COURSES)).items():
+            (Path(folder) / path).parent.mkdir(parents=True, exist_ok=True)
+            (Path(folder) / path).write_text(text, encoding="utf-8")
+        with as_main([folder, str(script.parent)], [str(script), *arguments]):
+            try:
+                runpy.run_path(str(script), run_name="__main__")
+            except SystemExit as ending:
+                return exit_code(ending.code)
+            except Exception:
+                traceback.print_exc()
+                return 1
+    return 0
+
+
+def module_files(course):
+    """{relative path: text} of the re-exporting modules."""
+    files = {}
+    for name, target in course.modules.items():
+        add_module(files, Path(name), target)
+    return files
+
+
+def add_module(files, path, target):
+    module = importlib.import_module(target)
+    is_package = hasattr(module, "__path__")
+    name = ".".join(path.parts)
+    text = f'"""{name}, from handgrad."""\n\n{OURS}{target.removeprefix("handgrad.courses.")} import *\n'
+    files[path / "__init__.py" if is_package else path.with_suffix(".py")] = text
+    for inner in pkgutil.iter_modules(module.__path__ if is_package else []):
+        if not inner.name.startswith("_") and inner.name != "starter":
+            add_module(files, path / inner.name, f"{target}.{inner.name}")
+
+
+def starter_files(course):
+    """{relative path: file} of what is copied to the student as it stands."""
+    if course.starter is None:
+        return {}
+    root = Path(importlib.import_module(course.starter).__file__).parent
+    return {path.relative_to(root): path for path in sorted(root.rglob("*"))
+            if path.is_file() and "__pycache__" not in path.parts and path != root / "__init__.py"}
+
+
+def write_starter(course, folder):
+    written = []
+    for name, source in starter_files(course).items():
+        if not (folder / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            with atomic_path(folder / name) as temporary:
+                temporary.write_bytes(source.read_bytes())
+            written.append(folder / name)
+    furnish = getattr(importlib.import_module(course.starter), "furnish", None) if course.starter else None
+    return [*written, *(furnish(folder) if furnish else [])]
+
+
+def find_script(course, script):
+    shipped = starter_files(course)
+    if Path(script).is_file():
+        path = Path(script).resolve()
+    elif Path(script) in shipped:
+        path = shipped[Path(script)]
+    else:
+        scripts = ", ".join(str(name) for name in shipped if name.suffix == ".py" and len(name.parts) == 1)
+        raise ValueError(f"no script {script} here; expected a file, or one that comes with the course: {scripts}")
+    if path.suffix == ".ipynb":
+        raise ValueError(f"{script} is a notebook: link the course into its folder, then open it with Jupyter")
+    return path
+
+
+@contextmanager
+def as_main(folders, arguments):
+    """sys.path, sys.argv and sys.modules as a script of its own would find them; put back afterwards."""
+    saved_path, saved_arguments, saved_modules = list(sys.path), list(sys.argv), set(sys.modules)
+    sys.path[:0], sys.argv[:] = folders, arguments
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.path[:], sys.argv[:] = saved_path, saved_arguments
+        for name in set(sys.modules) - saved_modules:
+            if str(getattr(sys.modules[name], "__file__", None) or "").startswith(tuple(folders)):
+                del sys.modules[name]
+
+
+def exit_code(code):
+    """What a process would end with: sys.exit('text') prints it and means 1."""
+    if code is None or isinstance(code, int):
+        return code or 0
+    print(code, file=sys.stderr)
+    return 1
