@@ -51,5 +51,9 @@ def go_on(sweep, jobs=None):
     best = sweep.ranked()
     if not best:
         return 1
+    from ..experiments.gather import gather_several
+    from ..reports import save_comparison
+
+    print(f"comparison: {save_comparison(gather_several([sweep.path]), sweep.path / 'comparison.html')}")
     print(f"best {sweep.record['metric']}: {best[0]['value']:.4g} by {sweep.folder(best[0])}")
     return 0

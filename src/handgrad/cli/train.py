@@ -16,12 +16,15 @@ from .show import results_table
 @click.option("--out", default="experiments", show_default=True, help="The folder that gets NAME/RUN.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
               help="Change a key, such as optimizer.learning_rate=0.01.")
-def train(source, target, epochs, seed, out, overrides):
+@click.option("--engine", help="What does the work: numpy, or torch.")
+@click.option("--device", help="Where the torch engine works: cpu, cuda or mps.")
+def train(source, target, epochs, seed, out, overrides, engine, device):
     """Train a ready example (iris, digits, ...), a table, or what a configuration describes."""
     from .. import experiments
 
-    extra = [f"{name}={value}" for name, value in (("epochs", epochs), ("seed", seed)) if value is not None]
-    configuration = experiments.configure(source, target, [*overrides, *extra])
+    given = {"epochs": epochs, "seed": seed, "engine": engine or (device and "torch"), "engine.device": device}
+    extra = [f"{key}={value}" for key, value in given.items() if value is not None]
+    configuration = experiments.configure(source, target, [*extra, *overrides])
     command = ["handgrad", *sys.argv[1:]]
     return conclude(experiments.train(configuration, out, progress=True, command=command))
 
@@ -42,14 +45,19 @@ def resume(run):
 
 def conclude(run):
     """Print how a run ended; returns the exit code."""
+    if run is None:  # another process of this training has the run, and prints
+        return 0
     if run.status == "interrupted":
         done = f"interrupted after {run.record['epochs']} epochs, nothing is lost"
         print(f"{done}; go on with: handgrad resume {run.path}", file=sys.stderr)
         return 130
+    from ..experiments.gather import gather
+    from ..reports import save_report
+
     title = f"{run.name}, {run.record['epochs']} epochs, {run.record['seconds']:.1f} s"
     results_table(title, run.results, run.record["data"]["rows"])
     print(f"run:    {run.path}")
-    print(f"curves: {run.path / 'curves.png'}")
+    print(f"report: {save_report(gather(run), run.path / 'report.html')}")
     print(last_line(run))
     return 0
 

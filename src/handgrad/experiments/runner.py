@@ -1,6 +1,7 @@
 """Runs from start to end: train, resume, and what is written when a run ends, however it ends."""
 
 import datetime
+import os
 import sys
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ from ..datasets import Dataset
 from ..layers.containers import describe
 from ..metrics import r2_score
 from ..reports import save_curves
-from ..training import Trainer
+from ..training import Callback, Trainer
 from ..training.checks import check_training_data
 from . import provenance
 from .assembly import build_trainer, load_data
@@ -41,7 +42,10 @@ def train(configuration, out="experiments", progress=None, command=None, folder=
     """Train as configured in a new folder out/name/<time>, or in `folder`; returns the Run, finished or interrupted.
 
     Bad input raises a ValueError or TypeError before anything is written; what fails later raises RunFailed.
+    Of the processes that torchrun starts only the first writes, and returns a Run.
     """
+    if is_follower(configuration):
+        return follow(prepare(configuration, follower))
     job = prepare(configuration)
     record = first_record(job, command)
     job.recorder.open(create_folder(out, configuration.name, record, folder))
@@ -57,12 +61,16 @@ def resume(path, progress=None):
     if run.record["status"] == "finished":
         return run
     with harmless(run.path / RECORD):
-        job = prepare(run.configuration)
+        follows = is_follower(run.configuration)
+        job = prepare(run.configuration, follower if follows else Recorder)
     check_same_data(run, job.data)
-    job.recorder.open(run.path)
+    if not follows:
+        job.recorder.open(run.path)
     if run.has_checkpoint:
         with harmless(run.path / CHECKPOINT):
             job.trainer.load_state(run.checkpoint())
+    if follows:
+        return follow(job)
     job.recorder.rewind(job.trainer.epoch, job.trainer.num_steps)
     record = {**run.record, "status": "running", "error": None,
               "resumed": [*(run.record.get("resumed") or []), {"time": now(), "epoch": job.trainer.epoch}]}
@@ -82,6 +90,22 @@ def prepare(configuration, make_recorder=Recorder):
     trainer = build_trainer(configuration, data, [recorder])
     check_training_data(trainer, *data.train, None)
     return Job(configuration, data, trainer, recorder)
+
+
+def is_follower(configuration):
+    """Whether torchrun started this process to train beside another one, which does the writing."""
+    return configuration.engine["name"] == "torch" and int(os.environ.get("RANK", 0)) > 0
+
+
+def follower(recording):
+    """What stands in the recorder's place where another process records."""
+    return Callback()
+
+
+def follow(job):
+    """Train along and write nothing; returns None."""
+    fit(job, progress=False)
+    measure(job.trainer, job.data)
 
 
 def conduct(job, record, progress):
