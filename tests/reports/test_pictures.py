@@ -38,10 +38,14 @@ def test_colour_filters_stand_around_grey(rng):
 
 
 def test_grid_holds_every_picture():
-    tiles = np.arange(5)[:, None, None, None] / 5 * np.ones((5, 2, 3, 3))
-    joined = images.grid(tiles)
-    assert joined.shape == (2 * 2 + 1, 3 * 3 + 2, 3)
-    assert np.array_equal(joined[3:5, 4:7], tiles[4])
+    tiles = np.arange(5)[:, None, None, None] / 5 * np.ones((5, 20, 30, 3))
+    joined = images.grid(tiles, gap=1)
+    assert joined.shape == (2 * 20 + 1, 3 * 30 + 2, 3)
+    assert np.array_equal(joined[21:, 31:61], tiles[4])
+
+
+def test_small_pictures_are_enlarged_in_a_grid():
+    assert images.grid(np.zeros((4, 3, 3, 3)), gap=2).shape == (2 * 24 + 2, 2 * 24 + 2, 3)
 
 
 def test_data_uri_is_the_picture():

@@ -11,7 +11,8 @@ from .style import numbers, spread
 WIDTH, HEIGHT = 488, 270
 LEFT, RIGHT, TOP, BOTTOM = 54, 132, 18, 36  # the margins around the plot
 PLOT_WIDTH, PLOT_HEIGHT = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
-MAX_POINTS = 800  # of a drawn line; longer ones keep the extremes of each stretch
+MAX_POINTS = 1000  # of a drawn line; longer ones keep the extremes of each stretch
+MAX_VALUES = 2000  # of a line to be read out; of longer ones every so many
 
 
 @dataclass
@@ -85,8 +86,10 @@ def scale_for(lines, log=None):
 
 def drawn(line, scale, steps):
     """The line's path, and its band's, in the plot's pixels."""
-    band = band_path(line, scale) if line.low else ""
-    return {"d": path(line.values, scale, steps), "band": band, "colour": line.colour, "dash": line.dash}
+    return {
+        "d": path(line.values, scale, steps), "band": band_path(line, scale) if line.low else "",
+        "colour": line.colour, "dash": line.dash, "dense": len(line.values) > PLOT_WIDTH,
+    }  # fmt: skip
 
 
 def path(values, scale, steps=False):
@@ -193,10 +196,11 @@ def summary_text(title, lines, best):
 
 
 def chart_data(lines, scale):
-    """What charts.js needs to zoom and to read out values."""
+    """What charts.js needs to zoom and to read out values; values[i] is that of epoch 1 + i every."""
+    every = -(-max(len(line.values) for line in lines) // MAX_VALUES)
     return {
-        "x": [scale.x0, scale.x1], "y": [scale.y0, scale.y1], "log": scale.log,
-        "lines": [{"label": line.label, "values": [short(v) for v in numbers(line.values)]} for line in lines],
+        "x": [scale.x0, scale.x1], "y": [scale.y0, scale.y1], "log": scale.log, "every": every,
+        "lines": [{"label": line.label, "values": [short(v) for v in numbers(line.values)[::every]]} for line in lines],
     }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ FILES = Path(__file__).parent / "page_files"
 MAX_ROWS = 200  # of the table of epochs
 MAX_PANELS, MAX_LAYERS = 8, 60  # charts of figures, and lines in a chart of layers
 MAX_FILTERS = 144
-SCREEN_PIXELS = 2_000_000  # of pictures in all: what keeps a page below 2 MB
+EXAMPLE_PIXELS, FILTER_PIXELS = 12_000, 200_000  # of each picture: what keeps a page below 2 MB
 
 
 def save_report(view, path):
@@ -102,9 +102,12 @@ def sections(view, parts):
 
 
 def headline(view):
-    """(name, figure) pairs, the result that counts first."""
-    results = [(name.replace("_", " "), value) for name, value in view.results.items()]
-    return results + [(name, value) for name, value in view.facts.items() if value is not None]
+    """(name, figure) pairs, the result that counts first; of a run without results the figures of its last epoch."""
+    results = view.results or {
+        f"{name.replace('_', ' ')} now": values[-1] for name, values in reversed(view.history.items())
+        if values and name.startswith("validation")
+    }
+    return [(name, value) for name, value in {**results, **view.facts}.items() if value is not None]
 
 
 def curve_charts(history):
@@ -197,7 +200,7 @@ def example_picture(example):
     shown = {"row": example.row, "true": example.true, "predicted": example.predicted,
              "share": f"{example.confidence:.0%}", "image": ""}
     if example.image is not None:
-        picture = shrunk(colours(example.image))
+        picture = shrunk(colours(example.image), EXAMPLE_PIXELS)
         shown.update(image=data_uri(picture), width=4 * picture.shape[1], height=4 * picture.shape[0])
     return shown
 
@@ -206,7 +209,7 @@ def filter_picture(filters):
     if filters is None or len(filters) == 0:
         return None
     count = len(filters)
-    picture = shrunk(grid(filters[:MAX_FILTERS]))
+    picture = shrunk(grid(filters[:MAX_FILTERS]), FILTER_PIXELS)
     text = "Each picture is one unit's weights, scaled by its own largest: blue is negative, orange positive." \
         if not is_coloured(filters) else "Each picture is one unit's weights by colour channel, grey being zero."
     more = f" The first {MAX_FILTERS} of {count} units." if count > MAX_FILTERS else ""
@@ -219,7 +222,7 @@ def is_coloured(filters):
     return bool(np.asarray(filters).mean() < 0.65)
 
 
-def shrunk(picture):
-    """A picture with every so many pixels left out until it fits a page."""
-    every = int(np.ceil(np.sqrt(picture.shape[0] * picture.shape[1] / (SCREEN_PIXELS / 20))))
+def shrunk(picture, num_pixels):
+    """A picture, with pixels left out where it has more than so many."""
+    every = int(np.ceil(np.sqrt(picture.shape[0] * picture.shape[1] / num_pixels)))
     return picture[::every, ::every]

@@ -56,7 +56,8 @@ const handgrad = (() => {
       let low = Infinity, high = -Infinity;
       for (const line of this.data.lines)
         line.values.forEach((value, i) => {
-          if (value === null || i + 1 < this.shown[0] || i + 1 > this.shown[1] || (this.data.log && value <= 0)) return;
+          const epoch = 1 + i * this.data.every;
+          if (value === null || epoch < this.shown[0] || epoch > this.shown[1] || (this.data.log && value <= 0)) return;
           const v = this.data.log ? Math.log10(value) : value;
           low = Math.min(low, v);
           high = Math.max(high, v);
@@ -110,12 +111,13 @@ const handgrad = (() => {
     }
 
     read(epoch) {
-      const count = Math.max(...this.data.lines.map(line => line.values.length));
-      this.epoch = Math.min(count, Math.max(1, Math.round(epoch)));
+      const every = this.data.every, final = Math.max(...this.data.lines.map(line => line.values.length)) - 1;
+      const index = Math.min(final, Math.max(0, Math.round((epoch - 1) / every)));
+      this.epoch = 1 + index * every;
       const [first, last] = this.shown;
       if (this.epoch < first) this.show(this.epoch, this.epoch + last - first);
       if (this.epoch > last) this.show(this.epoch - (last - first), this.epoch);
-      const values = this.data.lines.map(line => `${line.label} ${short(line.values[this.epoch - 1])}`.trim());
+      const values = this.data.lines.map(line => `${line.label} ${short(line.values[index])}`.trim());
       this.output.textContent = `epoch ${this.epoch}: ${values.slice(0, 6).join(", ")}${values.length > 6 ? ", …" : ""}`;
       this.plot.querySelector(".cursor")?.remove();
       element("line", {class: "cursor", x1: this.x(this.epoch), x2: this.x(this.epoch), y1: -9999, y2: 9999}, this.plot);
@@ -165,7 +167,7 @@ const handgrad = (() => {
 
     press(event) {
       if (event.target !== this.figure || event.ctrlKey || event.metaKey || event.altKey) return;
-      const step = event.shiftKey ? 10 : 1, here = this.epoch ?? this.shown[0] - 1;
+      const step = (event.shiftKey ? 10 : 1) * this.data.every, here = this.epoch ?? this.shown[0] - 1;
       const actions = {
         ArrowRight: () => this.read(here + step), ArrowLeft: () => this.read(here - step),
         Home: () => this.read(this.shown[0]), End: () => this.read(this.shown[1]),
