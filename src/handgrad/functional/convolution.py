@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..kernels.products import windows_gradient, windows_times
 from .windows import add_windows, check_channels, check_images, window_geometry, windows
 
 
@@ -16,8 +17,7 @@ def conv2d_forward(x, weight, bias=None, stride=1, padding=0, dilation=1, groups
     check_weight(x.shape, weight.shape, groups)
     geometry = window_geometry("conv2d", x.shape, weight.shape[:2], stride, padding, dilation)
     seen = windows(x, geometry)
-    # the last three axes of the windows (kh, kw, C) meet the first three of the weight: one matrix product
-    parts = [np.tensordot(seen[..., inputs], weight[..., outputs], axes=3)
+    parts = [windows_times(seen[..., inputs], weight[..., outputs])
              for inputs, outputs in channel_groups(weight.shape, groups)]
     y = parts[0] if groups == 1 else np.concatenate(parts, axis=3)
     if bias is not None:
@@ -35,7 +35,7 @@ def conv2d_backward(dy, cache, input_gradient=True):
     dseen = np.empty(seen.shape, dtype=np.result_type(weight, dy)) if input_gradient else None
     for inputs, outputs in channel_groups(weight.shape, groups):
         dpart = dy[..., outputs]
-        dweight[..., outputs] = np.tensordot(seen[..., inputs], dpart, axes=((0, 1, 2), (0, 1, 2)))
+        dweight[..., outputs] = windows_gradient(seen[..., inputs], dpart)
         if input_gradient:
             dseen[..., inputs] = np.tensordot(dpart, weight[..., outputs], axes=(3, 3))
     dx = add_windows(dseen, geometry, x_shape) if input_gradient else None

@@ -30,10 +30,13 @@ class FusedConvolution:
     def infer(self, x, weight, bias):
         """y for x, keeping nothing; a batch norm has been multiplied into weight and bias."""
         y = np.empty((len(x), *self.output_shape), self.sweep.dtype)
+        shift = self.wide(bias)
 
         def finish(scratch, block, z):
             best = self.reduce(scratch, z, y[block])
-            self.affine(best, None, bias, y[block])
+            np.add(rows(best), shift, out=rows(y[block]))
+            if self.relu:
+                np.maximum(y[block], 0, out=y[block])
 
         self.sweep.convolve(x, weight, finish)
         return y
@@ -41,39 +44,42 @@ class FusedConvolution:
     def train(self, x, weight, bias):
         """y for x, keeping what `backward` needs."""
         y = np.empty((len(x), *self.output_shape), self.sweep.dtype)
-        winners, active = self.masks(len(x))
+        passes, active = self.masks(len(x))
+        shift = self.wide(bias)
 
         def finish(scratch, block, z):
-            best = self.reduce(scratch, z, y[block], winners[:, block])
-            self.affine(best, None, bias, y[block], active[block])
+            best = self.reduce(scratch, z, y[block], passes[:, block])
+            np.add(rows(best), shift, out=rows(y[block]))
+            self.activate(y[block], active[block], passes[:, block])
 
         self.sweep.convolve(x, weight, finish, keep=True)
         return y
 
     def train_normalized(self, x, weight, gamma, beta, epsilon):
         """y for x with the mean and biased variance of the convolution (without bias) over the batch."""
-        n, kept = len(x), self.sweep.kept
         sign = np.where(gamma < 0, -1, 1).astype(self.sweep.dtype)
-        z = kept.take("z", (n, *self.sweep.sizes, self.sweep.out))
-        best = kept.take("best", (n, *self.output_shape)) if self.pools else z
-        winners, active = self.masks(n)
+        z, best = self.normalized_buffers(len(x))
+        passes, active = self.masks(len(x))
         moments = {}
 
         def finish(scratch, block, z):
             moments[block.start] = block_moments(scratch, z)
-            self.reduce(scratch, z, best[block], winners[:, block])
+            self.reduce(scratch, z, best[block], passes[:, block])
 
         self.sweep.convolve(x, weight * sign, finish, keep=True, z=z)
         mean, var = combine([moments[start] for start in sorted(moments)])
         deviation = np.sqrt(var + epsilon)
         scale = abs(gamma) / deviation
-        y = np.empty((n, *self.output_shape), self.sweep.dtype)
+        y = np.empty(active.shape, self.sweep.dtype)
+        wide_scale, wide_shift = self.wide(scale), self.wide(beta - scale * mean)
 
-        def second(worker, start, stop):
+        def finish_affine(worker, start, stop):
             part = slice(start, stop)
-            self.affine(best[part], scale, beta - scale * mean, y[part], active[part])
+            np.multiply(rows(best[part]), wide_scale, out=rows(y[part]))
+            np.add(rows(y[part]), wide_shift, out=rows(y[part]))
+            self.activate(y[part], active[part], passes[:, part])
 
-        share(n, second)
+        share(len(x), finish_affine, 4 * y.size)
         self.statistics = sign, mean, deviation, scale
         return y, sign * mean, var
 
@@ -88,36 +94,47 @@ class FusedConvolution:
             find_winners(places(z, self.pool, best.shape[1:3]), best, winners, taken)
         return best
 
-    def affine(self, x, scale, shift, y, active=None):
-        """y = scale x + shift (scale None: 1), then ReLU; active, if given, tells where ReLU lets through."""
-        width = x.shape[2]
-        if scale is None:
-            np.add(rows(x), np.tile(shift, width), out=rows(y))
-        else:
-            np.multiply(rows(x), np.tile(scale, width), out=rows(y))
-            np.add(rows(y), np.tile(shift, width), out=rows(y))
+    def activate(self, y, active, passes):
+        """ReLU in place; active becomes where it lets through, passes where also the place of the window does."""
         if self.relu:
-            if active is not None:
-                np.greater(y, 0, out=active)
+            np.greater(y, 0, out=active)
             np.maximum(y, 0, out=y)
+        else:
+            active[...] = True
+        if self.pools:
+            np.logical_and(passes, active, out=passes)
+        else:
+            passes[0] = active
 
     def masks(self, n):
-        """Where training keeps its choices: winners (places, n, h, w, out) of the pooling, active (n, h, w, out)."""
+        """Where training keeps its choices: passes (places, n, h, w, out), and active (n, h, w, out)."""
         shape = n, *self.output_shape
-        count = self.pool[0] * self.pool[1] if self.pools else 0
-        return self.sweep.kept.take("winners", (count, *shape), bool), self.sweep.kept.take("active", shape, bool)
+        take = self.sweep.kept.take
+        return take("passes", (self.pool[0] * self.pool[1], *shape), bool), take("active", shape, bool)
+
+    def normalized_buffers(self, n):
+        """z, and the maximum of each of its windows: z itself where there is no pooling."""
+        z = self.sweep.kept.take("z", (n, *self.sweep.sizes, self.sweep.out))
+        return z, self.sweep.kept.take("best", (n, *self.output_shape)) if self.pools else z
+
+    def wide(self, vector, image=False):
+        """A number per channel, repeated for a whole row of the output: see `rows`."""
+        return np.tile(vector, self.sweep.sizes[1] if image else self.output_shape[1])
 
     # Backward ---------------------------------------------------------------------------------------------------
 
     def backward(self, dy, weight, dweight, dbias, input_gradient):
         """dx or None; dweight and dbias are written."""
-        winners, active = self.masks(len(dy))
+        passes, active = self.masks(len(dy))
         sums = {}
 
         def make_dz(scratch, block):
-            g = self.gate(scratch, dy[block], active[block])
+            g = np.multiply(dy[block], active[block], out=scratch.take("gated", dy[block].shape))
             sums[block.start] = column_sum(g)
-            return self.spread(scratch, g, winners[:, block])
+            dz = scratch.take("dz", (len(g), *self.sweep.sizes, self.sweep.out))
+            for place, passing in zip(places(dz, self.pool, dy.shape[1:3]), passes[:, block], strict=True):
+                np.multiply(dy[block], passing, out=place)
+            return dz
 
         dx = self.sweep.propagate(len(dy), weight, make_dz, dweight, input_gradient)
         dbias[...] = sum(sums[start] for start in sorted(sums))
@@ -126,63 +143,44 @@ class FusedConvolution:
     def backward_normalized(self, dy, weight, dweight, dgamma, dbeta, input_gradient):
         """dx or None; dweight, dgamma and dbeta are written."""
         sign, mean, deviation, scale = self.statistics
-        n, kept = len(dy), self.sweep.kept
-        z = kept.take("z", (n, *self.sweep.sizes, self.sweep.out))
-        best = kept.take("best", dy.shape) if self.pools else z
-        winners, active = self.masks(n)
-        sums = {}
-
-        def first(worker, start, stop):
-            scratch, part = self.sweep.scratch_of(worker), slice(start, stop)
-            g = self.gate(scratch, dy[part], active[part])
-            centered = np.subtract(rows(best[part]), np.tile(mean, dy.shape[2]), out=rows(scratch.take("z", g.shape)))
-            products = np.einsum("ij,ij->j", centered, rows(g)).reshape(-1, len(mean)).sum(axis=0)
-            sums[worker] = column_sum(g), products / deviation
-
-        share(n, first)
-        dbeta[...] = sum(sums[worker][0] for worker in sorted(sums))
-        along = sum(sums[worker][1] for worker in sorted(sums))
+        z, best = self.normalized_buffers(len(dy))
+        passes, active = self.masks(len(dy))
+        dbeta[...], along = self.gradient_sums(dy, best, active, mean, deviation)
         dgamma[...] = sign * along
         # dz = scale (g - mean(g) - ẑ mean(g ẑ)), ẑ = (z - mean) / deviation: affine in z but for the gradient g itself
         count = z.size // len(mean)
         slope = -scale * along / (count * deviation)
         constant = -scale * dbeta / count - slope * mean
+        wide_slope, wide_constant, wide_scale = self.wide(slope, True), self.wide(constant, True), self.wide(scale)
 
         def make_dz(scratch, block):
-            g = self.gate(scratch, dy[block], active[block])
             dz = scratch.take("dz", z[block].shape)
-            np.multiply(rows(z[block]), np.tile(slope, z.shape[2]), out=rows(dz))
-            np.add(rows(dz), np.tile(constant, z.shape[2]), out=rows(dz))
-            scaled = scratch.take("scaled", g.shape)
-            np.multiply(rows(g), np.tile(scale, g.shape[2]), out=rows(scaled))
-            self.add_spread(scratch, scaled, winners[:, block], dz)
+            np.multiply(rows(z[block]), wide_slope, out=rows(dz))
+            np.add(rows(dz), wide_constant, out=rows(dz))
+            g = scratch.take("scaled", dy[block].shape)
+            np.multiply(rows(dy[block]), wide_scale, out=rows(g))
+            passed = scratch.take("passed", g.shape)
+            for place, passing in zip(places(dz, self.pool, dy.shape[1:3]), passes[:, block], strict=True):
+                place += np.multiply(g, passing, out=passed)
             return dz
 
-        dx = self.sweep.propagate(n, weight * sign, make_dz, dweight, input_gradient)
+        dx = self.sweep.propagate(len(dy), weight * sign, make_dz, dweight, input_gradient)
         dweight *= sign
         return dx
 
-    def gate(self, scratch, dy, active):
-        """What ReLU lets through of dy."""
-        return np.multiply(dy, active, out=scratch.take("gated", dy.shape)) if self.relu else dy
+    def gradient_sums(self, dy, best, active, mean, deviation):
+        """Σ g and Σ g ẑ per channel, g = what ReLU lets through of dy: only the maxima have a gradient."""
+        wide_mean, sums = self.wide(mean), {}
 
-    def spread(self, scratch, g, winners):
-        """dz: each g at the place that won its window, zeros elsewhere."""
-        if not self.pools:
-            return g
-        dz = scratch.take("dz", (len(g), *self.sweep.sizes, g.shape[3]))
-        for place, winner in zip(places(dz, self.pool, g.shape[1:3]), winners, strict=True):
-            np.multiply(g, winner, out=place)
-        return dz
+        def part(worker, start, stop):
+            scratch, images = self.sweep.scratch_of(worker), slice(start, stop)
+            g = np.multiply(dy[images], active[images], out=scratch.take("gated", dy[images].shape))
+            centered = np.subtract(rows(best[images]), wide_mean, out=rows(scratch.take("passed", g.shape)))
+            products = np.einsum("ij,ij->j", centered, rows(g)).reshape(-1, len(mean)).sum(axis=0)
+            sums[worker] = column_sum(g), products / deviation
 
-    def add_spread(self, scratch, g, winners, dz):
-        """Add each g to dz at the place that won its window."""
-        if not self.pools:
-            dz += g
-            return
-        won = scratch.take("won", g.shape)
-        for place, winner in zip(places(dz, self.pool, g.shape[1:3]), winners, strict=True):
-            place += np.multiply(g, winner, out=won)
+        share(len(dy), part, 4 * dy.size)
+        return [sum(sums[worker][i] for worker in sorted(sums)) for i in (0, 1)]
 
 
 def rows(x):

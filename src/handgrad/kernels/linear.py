@@ -13,7 +13,7 @@ def linear(x, weight, bias):
         y[:, start:stop] = x @ weight[:, start:stop]
         y[:, start:stop] += bias[start:stop]
 
-    share(weight.shape[1], part)
+    share(weight.shape[1], part, len(x) * weight.size)
     return y
 
 
@@ -26,6 +26,6 @@ def linear_gradients(x, weight, dy, dweight, dbias, input_gradient):
         if input_gradient:
             dx[:, start:stop] = dy @ weight[start:stop].T
 
-    share(weight.shape[0], part)
+    share(weight.shape[0], part, 2 * len(x) * weight.size)
     np.sum(dy, axis=0, out=dbias)
     return dx

@@ -1,49 +1,47 @@
-"""Matrix products of image windows, cut into blocks that stay in a core's cache and shared among threads."""
+"""The two products of a convolution, as np.tensordot would do them, in blocks that stay in cache and in threads."""
+
+from math import prod
 
 import numpy as np
 
 from .threads import num_threads, share
 
-BLOCK_BYTES = 1 << 19  # of the copied windows: about half of a core's second-level cache
+BLOCK_BYTES = 1 << 20  # of copied windows at a time: about a core's second-level cache
 
 
 def windows_times(seen, weight):
-    """y (N, H', W', out): every window of seen (N, H', W', kh, kw, C) times weight (kh, kw, C, out)."""
-    y = np.empty((*seen.shape[:3], weight.shape[3]), np.result_type(seen, weight))
+    """y (N, H', W', out) = windows (N, H', W', kh, kw, C) times weight (kh, kw, C, out), summed over kh, kw and C.
+
+    np.tensordot(seen, weight, axes=3): each window laid out as a row, the weight as a matrix (im2col).
+    """
     matrix = weight.reshape(-1, weight.shape[3])
+    y = np.empty((*seen.shape[:3], weight.shape[3]), np.result_type(seen, weight))
 
     def part(worker, start, stop):
-        for block in blocks(start, stop, image_bytes(seen)):
-            np.matmul(columns(seen[block]), matrix, out=y[block].reshape(-1, len(matrix[0])))
+        for block in blocks(start, stop, prod(seen.shape[1:]) * seen.itemsize):
+            np.matmul(seen[block].reshape(-1, len(matrix)), matrix, out=y[block].reshape(-1, matrix.shape[1]))
 
-    share(len(seen), part)
+    share(len(seen), part, y.size * len(matrix))
     return y
 
 
 def windows_gradient(seen, dy):
-    """dweight (kh, kw, C, out) = Σ over all windows of window ⊗ dy (N, H', W', out)."""
-    out = dy.shape[3]
-    dtype = np.result_type(seen, dy)
-    sums = [np.zeros((seen[0, 0, 0].size, out), dtype) for _ in range(num_threads())]
+    """dweight (kh, kw, C, out) = windows (N, H', W', kh, kw, C) times dy (N, H', W', out), summed over N, H' and W'.
+
+    np.tensordot(seen, dy, axes=((0, 1, 2), (0, 1, 2))).
+    """
+    size, out = prod(seen.shape[3:]), dy.shape[3]
+    sums = [np.zeros((size, out), np.result_type(seen, dy)) for _ in range(num_threads())]
 
     def part(worker, start, stop):
-        for block in blocks(start, stop, image_bytes(seen)):
-            sums[worker] += columns(seen[block]).T @ dy[block].reshape(-1, out)
+        for block in blocks(start, stop, prod(seen.shape[1:]) * seen.itemsize):
+            sums[worker] += seen[block].reshape(-1, size).T @ dy[block].reshape(-1, out)
 
-    share(len(seen), part)
+    share(len(seen), part, dy.size * size)
     return sum(sums).reshape(*seen.shape[3:], out)
-
-
-def columns(seen):
-    """One row per window: the copy known as im2col."""
-    return seen.reshape(-1, seen[0, 0, 0].size)
 
 
 def blocks(start, stop, bytes_each):
     """Slices of range(start, stop), each of as many images as fit BLOCK_BYTES, but at least one."""
     step = max(BLOCK_BYTES // bytes_each, 1)
     return [slice(i, min(i + step, stop)) for i in range(start, stop, step)]
-
-
-def image_bytes(seen):
-    return seen[0].size * seen.itemsize

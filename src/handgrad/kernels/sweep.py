@@ -25,6 +25,7 @@ class Sweep:
         self.dz_padded = height + kh - 1, width + kw - 1, self.out
         self.dz_inside = slice(kh - 1 - top, kh - 1 - top + sizes[0]), slice(kw - 1 - left, kw - 1 - left + sizes[1])
         self.image_bytes = sizes[0] * sizes[1] * kh * kw * channels * dtype.itemsize
+        self.multiply_adds = sizes[0] * sizes[1] * kh * kw * channels * self.out
         self.kept, self.scratch = Buffers(dtype), {}
 
     def convolve(self, x, weight, finish, keep=False, z=None):
@@ -46,7 +47,7 @@ class Sweep:
                 np.matmul(columns, matrix, out=result.reshape(-1, self.out))
                 finish(scratch, block, result)
 
-        share(len(x), part)
+        share(len(x), part, len(x) * self.multiply_adds)
 
     def propagate(self, n, weight, make_dz, dweight, input_gradient):
         """dx or None; dweight is written. make_dz(scratch, block) gives dz for each block of the n examples."""
@@ -68,7 +69,7 @@ class Sweep:
                 if input_gradient:
                     self.send_down(scratch, dz, flipped, dx[block])
 
-        share(n, part)
+        share(n, part, 2 * n * self.multiply_adds)
         dweight[...] = sum(sums[worker] for worker in sorted(sums)).reshape(self.weight_shape)
         return dx
 

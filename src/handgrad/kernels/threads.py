@@ -6,6 +6,8 @@ from queue import SimpleQueue
 
 from . import blas
 
+WORTH_A_THREAD = 1_000_000  # multiply-adds: some 20 microseconds of work, what it takes to wake a thread
+
 _lock = threading.Lock()  # one shared task at a time; a second caller does its parts alone
 _workers: list = []  # inboxes of the running worker threads
 _finished: SimpleQueue = SimpleQueue()
@@ -41,15 +43,16 @@ def len_affinity():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def share(count, task):
+def share(count, task, work):
     """Call task(worker, start, stop) once for each thread, on equal contiguous parts of range(count).
 
-    The parts depend only on count and the number of threads, so that sums kept per worker come out the same each
-    time. What a task raises is raised here, after all parts have ended.
+    work, in multiply-adds or the like, decides how many threads are worth waking. The parts depend on nothing but
+    these two and the number of threads, so that sums kept per worker come out the same each time. What a task raises
+    is raised here, after all parts have ended.
     """
-    parts = max(min(num_threads(), count), 1)
+    parts = max(min(num_threads(), count, work // WORTH_A_THREAD), 1)
     bounds = [count * i // parts for i in range(parts + 1)]
-    if parts == 1 or not _lock.acquire(blocking=False):
+    if not _lock.acquire(blocking=False):
         for worker in range(parts):
             task(worker, bounds[worker], bounds[worker + 1])
         return

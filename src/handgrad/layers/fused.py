@@ -104,9 +104,10 @@ class Step:
             for i in range(len(self.layers) - 1, -1, -1):
                 dy = self.layers[i].backward(dy, input_gradient or i > 0)
             return dy
-        (cache, shape), self._cache = self._cache, NOTHING
+        cache, shape = self._cache
         if dy.shape != shape:
             raise ValueError(f"{self.layers[-1].label}.backward expected dy of shape {shape}, got {dy.shape}")
+        self._cache = NOTHING
         return self.differentiate(np.asarray(dy, self.layers[0].dtype), cache, input_gradient)
 
     def clear_cache(self):
