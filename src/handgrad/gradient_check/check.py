@@ -35,7 +35,7 @@ def check_gradients(target, *arrays, wrt=None, kwargs=None, loss=None, seed=0, m
             examine(subject, report, generator(seed), max_entries, seconds)
         except CodeFault as fault:
             report.verdicts.append(fault.verdict)
-        if subject and not report.ok:
+        if subject:
             locate(subject, report, partial(check_gradients, seed=seed, max_entries=max_entries, seconds=seconds))
     report.num_forwards = subject.num_forwards if subject else 0
     report.seconds = time.perf_counter() - started

@@ -19,9 +19,9 @@ def compare_array(subject, numbers, upstreams, gradients, name, entries, floor):
     numeric = numbers.entries(name, entries)
     if usable(analytic, array):
         found = at_entries(analytic, entries)
-        if numbers.mistrusts(name, numeric, found):
+        if numbers.mistrusts(name, numeric, found, floor):
             numeric = numbers.entries(name, entries)
-        judge_entries(check, numbers, numeric, found, floor)
+        judge_entries(subject, check, numbers, upstreams, numeric, found, floor)
         if check.ok:
             check_directions(subject, check, numbers, upstreams, analytic, floor)
     else:
@@ -39,14 +39,15 @@ def at_entries(analytic, entries):
     return np.stack([a.ravel()[entries] for a in analytic])
 
 
-def judge_entries(check, numbers, numeric, found, floor):
+def judge_entries(subject, check, numbers, upstreams, numeric, found, floor):
     """Set the error, the threshold and the kinks of the entries checked one by one."""
     check.method, check.num_checked = numeric.method, len(numeric.entries)
-    check.threshold = threshold(numeric)
+    check.threshold = EXACT_THRESHOLD if numeric.method == "complex step" else DIFFERENCE_THRESHOLD
     check.error = relative_error(found, numeric.values)
     if check.error > check.threshold:
-        kinked = accept_kinks(check, numbers, numeric, found)
-        check.error = relative_error(found[:, ~kinked], numeric.values[:, ~kinked], floor)
+        kinked = accept_kinks(subject, check, numbers, upstreams, numeric, found)
+        noise = np.maximum(floor, 5 * np.linalg.norm(numeric.errors, axis=1))
+        check.error = relative_error(found[:, ~kinked], numeric.values[:, ~kinked], noise)
     check.kinks += crossings(check, numbers, numeric)
     check.ok = check.error <= check.threshold
 
@@ -57,19 +58,11 @@ def record(check, numbers, numeric):
     check.numeric.flat[numeric.entries] = numeric.values[0]
 
 
-def threshold(numeric):
-    """What error is still rounding: a fixed one for complex steps, never below the estimate for differences."""
-    if numeric.method == "complex step":
-        return EXACT_THRESHOLD
-    size = np.linalg.norm(numeric.values)
-    return float(min(1e-2, max(DIFFERENCE_THRESHOLD, 5 * np.linalg.norm(numeric.errors) / size if size else 0.0)))
-
-
-def relative_error(a, n, floor=0.0):
-    """|a - n| / (|a| + |n|) by norm, the worst of the upstream gradients (rows); differences below floor are none."""
+def relative_error(a, n, noise=0.0):
+    """|a - n| / (|a| + |n|) by norm, the worst of the upstream gradients (rows); differences below noise are none."""
     sizes = np.linalg.norm(a, axis=1) + np.linalg.norm(n, axis=1)
     off = np.linalg.norm(a - n, axis=1)
-    return float(np.max(np.where(off <= floor, 0, off / np.where(sizes == 0, 1, sizes)), initial=0.0))
+    return float(np.max(np.where(off <= noise, 0, off / np.where(sizes == 0, 1, sizes)), initial=0.0))
 
 
 def rounding_floors(subject, upstreams, gradients, fresh_gradients, rng):

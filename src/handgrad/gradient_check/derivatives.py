@@ -17,8 +17,9 @@ ROUNDING = np.finfo(np.float64).eps
 class Line:
     """t -> y, the forward with array[where] moved by t times direction; the array is put back after each call."""
 
-    def __init__(self, point, name, where=..., direction=1.0):
+    def __init__(self, point, name, where=..., direction=1.0, typical=None):
         self.point, self.array, self.where, self.direction = point, point.arrays[name], where, direction
+        self.typical = typical  # the array's root mean square, where it is known already
 
     def __call__(self, t):
         saved = self.array[self.where].copy()
@@ -31,10 +32,14 @@ class Line:
     @property
     def scale(self):
         """The size of the numbers that move: steps are relative to it."""
-        values = np.abs(self.array[self.where])
-        typical = np.sqrt(np.mean(np.abs(self.array) ** 2)) if self.array.size else 0.0
-        largest = max(float(values) if values.ndim == 0 else 0.0, float(typical))
+        values = self.array[self.where]
+        typical = self.typical if self.typical is not None else root_mean_square(self.array)
+        largest = max(float(abs(values)) if values.ndim == 0 else 0.0, typical)
         return max(largest, 1e-2) if largest else 1.0
+
+
+def root_mean_square(array):
+    return float(np.sqrt(np.vdot(array, array).real / array.size)) if array.size else 0.0
 
 
 def complex_step(line):
@@ -65,34 +70,41 @@ def central_difference(line, base):
     Steps shrink until both agree, so that a kink some way off does no harm; a kink nearer than the last step is
     reported with the slopes on its two sides. base is y at t = 0.
     """
-    best, crossed = None, None
+    best = crossed = None
     for step in STEPS:
-        slope = extrapolate(line, base, step * line.scale)
-        crossed = slope.kinked if crossed is None else crossed
+        slope, gap = extrapolate(line, base, step * line.scale)
+        if crossed is None:  # a smooth but strongly curved y has one-sided slopes that differ little
+            crossed = slope.kinked
+            if crossed.any():
+                wide = np.abs(slope.right - slope.left) > 0.01 * np.maximum(np.abs(slope.right), np.abs(slope.left))
+                crossed = crossed & wide
         slope.crossed = crossed
+        if slope.smooth and norm(gap) <= CLEAN * norm(slope.value) + norm(slope.error - gap):
+            return slope
         if best is None or quality(slope) < quality(best):
             best = slope
-        size = np.linalg.norm(slope.value)
-        if slope.smooth and np.linalg.norm(slope.error) <= CLEAN * size + 1e-10:
-            return slope
     return best
+
+
+def norm(a):
+    a = a.ravel()
+    return float(np.sqrt(a @ a))
 
 
 def quality(slope):
     """Smaller is better: first no kinks, then the smaller error."""
-    return (int(slope.kinked.sum()), float(np.linalg.norm(slope.error)))
+    return (int(slope.kinked.sum()), norm(slope.error))
 
 
 def extrapolate(line, base, h):
-    far_right, far_left, right, left = line(h), line(-h), line(h / 2), line(-h / 2)
-    wide, narrow = (far_right - far_left) / (2 * h), (right - left) / h
+    """The slope from y at ±h and ±h/2, and how far the two central differences are apart (a third of it)."""
+    far_right, far_left = line(h) - base, base - line(-h)
+    right, left = (line(h / 2) - base) * (2 / h), (base - line(-h / 2)) * (2 / h)
+    wide, narrow = (far_right + far_left) / (2 * h), (right + left) / 2
     # the second difference over h: for a smooth y it halves with h, at a kink it is the jump of the slope
-    jump = 2 * (right - 2 * base + left) / (h / 2) - (far_right - 2 * base + far_left) / h
-    size = np.maximum(np.abs(base), np.maximum(np.abs(far_right), np.abs(far_left)))
-    rounding = 16 * ROUNDING * size / h
-    value = (4 * narrow - wide) / 3
-    slopes = np.maximum(np.abs((right - base) / (h / 2)), np.abs((base - left) / (h / 2)))
-    limit = 1e-5 * slopes + 8 * rounding
-    kinked = (np.abs(jump) > limit) | (np.abs(wide - narrow) > limit)
-    return Slope(value, np.abs(wide - narrow) / 3 + rounding, (base - left) / (h / 2), (right - base) / (h / 2),
-                 kinked, h, kinked)
+    jump = 2 * (right - left) - (far_right - far_left) / h
+    gap = np.abs(wide - narrow)
+    rounding = np.abs(base) * (16 * ROUNDING / h) * (gap + np.abs(wide) != 0)
+    limit = 1e-5 * np.maximum(np.abs(right), np.abs(left)) + 8 * rounding
+    kinked = (np.abs(jump) > limit) | (gap > limit)
+    return Slope((4 * narrow - wide) / 3, gap / 3 + rounding, left, right, kinked, h, kinked), gap / 3

@@ -2,21 +2,32 @@
 
 import numpy as np
 
+from .conduct import fresh_gradients
+from .derivatives import Line, central_difference
 from .verdict import Kink
 
 GIVE_UP = 5  # this many wrong entries that stand on no kink, and the rest is not looked at
+NEARBY = (1e-3, 1e-2, 1e-5, 3e-3)  # how far a point moves to leave its kinks, relative to each array's size
 
 
-def accept_kinks(check, numbers, numeric, found):
-    """Mask of the entries that stand on a kink with a valid subgradient there; they are noted in check.kinks."""
+def accept_kinks(subject, check, numbers, upstreams, numeric, found):
+    """Mask of the entries that stand on a kink with a valid gradient there; they are noted in check.kinks.
+
+    Valid is what lies between the one-sided slopes. Where several kinks meet (a maximum of ties that feeds a ReLU)
+    their choices combine to values outside; then the entry must be right at a point nearby, off the kinks.
+    """
     size = np.sqrt(np.mean(numeric.values**2)) if numeric.values.size else 0.0
     off = np.abs(found - numeric.values).max(axis=0, initial=0)
     allowed = 1e-7 * (np.abs(numeric.values).max(axis=0, initial=0) + size) + 1e-14
-    accepted, refused = np.zeros(len(numeric.entries), bool), 0
+    accepted, refused, nearby = np.zeros(len(numeric.entries), bool), 0, None
     for i in np.flatnonzero(off > allowed):
         entry = int(numeric.entries[i])
         slope = numbers.slope(check.name, entry)
-        if slope.kinked.any() and between(found[:, i], slope, numbers.upstreams):
+        valid = slope.kinked.any() and between(found[:, i], slope, numbers.upstreams)
+        if slope.kinked.any() and not valid:
+            nearby = nearby or Nearby(subject, numbers, upstreams)
+            valid = nearby.right(check.name, np.unravel_index(entry, check.shape))
+        if valid:
             accepted[i] = True
             check.kinks.append(describe(check, entry, slope, numbers, at_point=True))
         else:
@@ -24,6 +35,42 @@ def accept_kinks(check, numbers, numeric, found):
         if refused >= GIVE_UP:
             break
     return accepted
+
+
+class Nearby:
+    """Points a little way off, with the code's gradients there: kinks are not everywhere."""
+
+    def __init__(self, subject, numbers, upstreams):
+        self.places = []
+        for distance in NEARBY:
+            point = subject.at(np.float64)
+            for name, array in point.arrays.items():
+                array += distance * Line(point, name).scale * numbers.rng.normal(size=array.shape)
+            self.places.append((point, subject, upstreams))
+        self.known = {}
+
+    def at(self, i):
+        """(point, its y, the gradients there), computed when first asked for."""
+        if i not in self.known:
+            point, subject, upstreams = self.places[i]
+            gradients = [fresh_gradients(subject, dy, point) for dy in upstreams]
+            self.known[i] = point, point.forward(), gradients
+        return self.known[i]
+
+    def right(self, name, index, direction=1.0, tolerance=1e-6):
+        """Whether the gradient along a line agrees with differences at one of the places that has no kink there."""
+        for i in range(len(self.places)):
+            point, base, gradients = self.at(i)
+            slope = central_difference(Line(point, name, index, direction), base)
+            if slope.kinked.any():
+                continue
+            dy = np.stack([u.ravel() for u in self.places[i][2]])
+            numeric, noise = dy @ slope.value.ravel(), np.abs(dy) @ slope.error.ravel()
+            moving = np.stack([(g[name][index] * direction).ravel() for g in gradients])
+            size = np.linalg.norm(moving, axis=1) + np.abs(numeric)
+            if np.all(np.abs(moving.sum(axis=1) - numeric) <= tolerance * size + 20 * noise):
+                return True
+        return False
 
 
 def crossings(check, numbers, numeric):

@@ -10,9 +10,12 @@ CONSEQUENCE = "the layers below a wrong one get a wrong gradient: mend it first,
 
 
 def locate(subject, report, check):
-    """Replace a model's verdicts by those of its wrong layers; check(layer, *arrays) makes the reports."""
+    """Replace a model's verdicts by those of its wrong layers; check(layer, *arrays) makes the reports.
+
+    Done for a wrong model, and for one with kinks: at a kink only the layers by themselves tell right from wrong.
+    """
     model = inner(getattr(subject, "original", None))
-    if not parts(model):
+    if not parts(model) or (report.ok and not any(kink.at_point for kink in report.kinks)):
         return
     seen = inputs_of_parts(subject)
     found = []
@@ -24,6 +27,8 @@ def locate(subject, report, check):
         found += [prefixed(v, "loss") for v in check(loss, *seen["loss"]).verdicts]
     if found:
         report.notes.append(CONSEQUENCE)
+    elif report.ok:
+        return
     elif any(v.mistake != "unexplained" for v in report.verdicts) and not only_below(report):
         return
     else:
@@ -51,7 +56,7 @@ def inputs_of_parts(subject):
         forward = thing.forward
 
         def recording(*arrays, **keywords):
-            seen.setdefault(position, [np.array(a) for a in arrays])
+            seen.setdefault(position, [np.array(a) for a in arrays if isinstance(a, np.ndarray)])
             return forward(*arrays, **keywords)
 
         thing.forward = recording

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .derivatives import Line, central_difference, complex_step
+from .derivatives import Line, central_difference, complex_step, root_mean_square
 from .verdict import CodeFault
 
 EVERY_ENTRY = 1000  # arrays up to this size are checked entry by entry
@@ -66,7 +66,8 @@ class Differentiator:
         if exact.shape != slope.value.shape or not np.isfinite(exact).all():
             return False
         off = np.linalg.norm((exact - slope.value)[smooth])
-        return off <= 1e-5 * np.linalg.norm(slope.value[smooth]) + 10 * np.linalg.norm(slope.error[smooth])
+        noise = 10 * np.linalg.norm(slope.error[smooth]) + 1e-7 * np.linalg.norm(self.base)
+        return off <= 1e-5 * np.linalg.norm(slope.value[smooth]) + noise
 
     def line(self, name, where=..., direction=1.0):
         point = self.complex if self.methods[name] == "complex step" else self.real
@@ -86,7 +87,7 @@ class Differentiator:
         array = self.real.arrays[name]
         return central_difference(Line(self.real, name, np.unravel_index(entry, array.shape)), self.base)
 
-    def mistrusts(self, name, numeric, found):
+    def mistrusts(self, name, numeric, found, floor):
         """Whether differences side with the code against the complex step; if so they are used for this array.
 
         A forward can be complex-safe along most directions and not in some entry (an abs, a conjugate).
@@ -95,7 +96,7 @@ class Differentiator:
             return False
         off = np.abs(found - numeric.values).max(axis=0, initial=0)
         size = np.abs(found).max(axis=0, initial=0) + np.abs(numeric.values).max(axis=0, initial=0)
-        worst = [i for i in np.argsort(off)[-3:] if off[i] > 1e-6 * size[i]]
+        worst = [i for i in np.argsort(off)[-3:] if off[i] > max(floor, 1e-6 * size[i])]
         for i in worst:
             slope = self.slope(name, int(numeric.entries[i]))
             by_difference = self.upstreams @ slope.value.ravel()
@@ -118,8 +119,10 @@ class Differentiator:
         columns = np.empty((len(entries), self.base.size)) if keep else None
         values, errors = np.empty((2, len(self.upstreams), len(entries)))
         slopes, exact = {}, self.methods[name] == "complex step"
+        point, typical = self.complex if exact else self.real, root_mean_square(self.real.arrays[name])
+        places = list(zip(*np.unravel_index(entries, shape), strict=True)) if shape else [()] * len(entries)
         for i, entry in enumerate(entries):
-            line = self.line(name, np.unravel_index(entry, shape))
+            line = Line(point, name, places[i], 1.0, typical)
             if exact:
                 column, error = complex_step(line).ravel(), 0.0
             else:

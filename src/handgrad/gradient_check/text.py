@@ -1,33 +1,60 @@
 """A report as a few lines for the terminal."""
 
+import textwrap
+
+WIDTH = 110
+SHOWN_KINKS = 3
+
 
 def render(report):
-    """A line per array, then the verdicts, kinks and cost."""
-    outcome = "every gradient is right" if report.ok else f"{count(len(report.verdicts), 'verdict')}"
-    lines = [f"{'✓' if report.ok else '✗'} {report.target}: {outcome}"]
-    lines += [array_line(check, width(report)) for check in report.arrays.values()]
+    """The outcome, a line per array, then the verdicts, what sampling leaves open, kinks, notes and cost."""
+    lines = [f"{'✓' if report.ok else '✗'} {report.target}: {outcome(report)}", *table(report)]
     for verdict in report.verdicts:
-        lines.append(f"  → {verdict}")
-        if verdict.evidence:
-            lines.append(f"      {verdict.evidence}")
-    lines += [f"  · {kink}" for kink in report.kinks[:5]]
-    if len(report.kinks) > 5:
-        lines.append(f"  · and {len(report.kinks) - 5} more entries at kinks")
-    lines += [f"  · {note}" for note in report.notes]
-    lines.append(f"  {report.num_forwards:,} forwards, {report.seconds:.2f} s, seed {report.seed}")
+        lines += verdict_lines(verdict)
+    lines += [f"  · {name}: {check.coverage}" for name, check in report.arrays.items() if check.coverage]
+    lines += [f"  · {kink}" for kink in report.kinks[:SHOWN_KINKS]]
+    if len(report.kinks) > SHOWN_KINKS:
+        lines.append(f"  · and {count(len(report.kinks) - SHOWN_KINKS, 'more entry', 'more entries')} at kinks")
+    lines += [line for note in report.notes for line in wrapped(note, "  · ", "    ")]
+    lines.append(f"  {count(report.num_forwards, 'forward')}, {report.seconds:.2f} s, seed {report.seed}")
     return "\n".join(lines)
 
 
-def count(number, noun):
-    return f"{number:,} {noun}{'s' * (number != 1)}"
+def outcome(report):
+    if report.ok:
+        return "every gradient is right"
+    wrong = [name for name, check in report.arrays.items() if not check.ok]
+    parts = [count(len(wrong), "wrong gradient")] if wrong else []
+    return ", ".join([*parts, count(len(report.verdicts), "verdict")])
 
 
-def width(report):
-    return max(map(len, report.arrays), default=0)
+def table(report):
+    """One aligned line per array."""
+    rows = [(("✓" if check.ok else "✗") + " " + name, "×".join(map(str, check.shape)) or "one number", error(check),
+             check.method, entries(check)) for name, check in report.arrays.items()]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  " + "  ".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def array_line(check, pad):
-    mark = "✓" if check.ok else "✗"
-    shape = "×".join(map(str, check.shape)) or "one number"
-    entries = "all entries" if check.num_checked == check.size else f"{check.num_checked:,} of {check.size:,} entries"
-    return f"  {mark} {check.name:<{pad}}  {shape:<10} error {check.error:8.1e}  {check.method}, {entries}"
+def error(check):
+    return f"error {check.error:.1e}" if check.error == check.error else "no numbers to compare"
+
+
+def entries(check):
+    if check.num_checked == check.size:
+        return "all entries"
+    return f"{check.num_checked:,} of {check.size:,} entries" if check.num_checked else ""
+
+
+def verdict_lines(verdict):
+    head = f"  → {verdict.array + ': ' if verdict.array else ''}{verdict.mistake}"
+    because = wrapped(verdict.evidence, "      because ", "      ") if verdict.evidence else []
+    return [head, *wrapped(verdict.message, "      ", "      "), *because]
+
+
+def wrapped(words, first, then):
+    return textwrap.wrap(words, WIDTH, initial_indent=first, subsequent_indent=then) or [first.rstrip()]
+
+
+def count(number, noun, plural=None):
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

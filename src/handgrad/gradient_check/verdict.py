@@ -23,8 +23,7 @@ class Verdict:
     evidence: str = ""
 
     def __str__(self):
-        where = f"{self.array}: " if self.array else ""
-        return f"{where}{self.message} [{self.mistake}]"
+        return f"{self.array + ': ' if self.array else ''}{self.mistake}: {self.message}"
 
 
 @dataclass(frozen=True)
@@ -86,8 +85,8 @@ class ArrayCheck:
         if self.num_checked >= self.size:
             return ""
         missed = 0.99**self.num_checked
-        return (f"{self.num_checked:,} of {self.size:,} entries one by one (wrong in 1% of the entries "
-                f"would show with probability {1 - missed:.3g}), all together along 2 random directions")
+        return (f"{self.num_checked:,} of {self.size:,} entries one by one, all of them along 2 random directions; a mistake in "
+                f"1% of the entries stays among the unseen with probability {missed:.2g}")
 
 
 @dataclass
