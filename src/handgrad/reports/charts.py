@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .style import numbers, spread
+from .style import clipped, numbers, spread
 
 WIDTH, HEIGHT = 488, 270
 LEFT, RIGHT, TOP, BOTTOM = 54, 132, 18, 36  # the margins around the plot
@@ -178,7 +178,7 @@ def end_labels(lines, scale):
     every = -(-len(ends) // 16)
     ends = ends[::every]
     heights = spread([float(scale.y(v)) for _, v in ends], 14, 2, PLOT_HEIGHT - 2) if ends else []
-    return [{"name": line.label, "value": f"{value:.{3 if abs(value) > 0.01 else 2}g}", "y": rounded(TOP + y),
+    return [{"name": clipped(line.label, 14), "value": f"{value:.{3 if abs(value) > 0.01 else 2}g}", "y": rounded(TOP + y),
              "colour": line.colour} for (line, value), y in zip(ends, heights, strict=True)]
 
 

@@ -5,7 +5,7 @@ from itertools import cycle
 import numpy as np
 
 from .images import colours, grid, weight_images
-from .style import INK, QUIET, SERIES, TRAIN, VALIDATION, head_line, new_figure, numbers, quiet_axes, save
+from .style import INK, QUIET, SERIES, TRAIN, VALIDATION, clipped, head_line, new_figure, numbers, quiet_axes, save
 
 MAX_COUNTS = 20  # classes up to which every cell of a confusion matrix carries its number
 
@@ -59,8 +59,8 @@ def save_wrong_examples(images, true_names, predicted_names, confidences, path, 
         axes.imshow(colours(image), interpolation="nearest")
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
-        axes.set_title(f"{share:.0%} {short(predicted)}", fontsize=9, color=VALIDATION, parse_math=False)
-        axes.set_xlabel(f"is {short(true)}", fontsize=9, color=INK, parse_math=False)
+        axes.set_title(f"{share:.0%} {clipped(predicted)}", fontsize=9, color=VALIDATION, parse_math=False)
+        axes.set_xlabel(f"is {clipped(true)}", fontsize=9, color=INK, parse_math=False)
     return save(figure, path)
 
 
@@ -118,12 +118,6 @@ def draw_sweep_line(axes, label, line, places, colour, marker, linestyle):
     ranges = [[m - min(f), max(f) - m] for m, (_, f) in zip(means, points, strict=True)]
     axes.errorbar(x, means, np.maximum(np.transpose(ranges), 0), color=colour, marker=marker, markersize=6,
                   linestyle=linestyle, linewidth=1.8, elinewidth=1.2, capsize=3, label=label or None)
-
-
-def short(name, length=16):
-    """A name that fits under a small picture."""
-    name = str(name)
-    return name if len(name) <= length else name[:length - 1] + "…"
 
 
 def square(matrix):

@@ -71,3 +71,9 @@ def spread(wanted, gap, low, high):
     out = np.empty(len(placed))
     out[order] = placed
     return out
+
+
+def clipped(name, length=16):
+    """A name that fits under a small picture or beside a line."""
+    name = str(name)
+    return name if len(name) <= length else name[:length - 1] + "…"

@@ -129,9 +129,10 @@ const handgrad = (() => {
       this.plot.querySelector(".cursor")?.remove();
     }
 
-    at(event) {
-      const box = this.plot.getBoundingClientRect();
-      return this.shown[0] + (event.clientX - box.left) / box.width * (this.shown[1] - this.shown[0]);
+    at(event) {  // the epoch under the pointer; the plot's own box is no use, it holds what is clipped too
+      const frame = this.plot.ownerSVGElement, box = frame.getBoundingClientRect();
+      const x = (event.clientX - box.left) / box.width * frame.viewBox.baseVal.width - this.plot.x.baseVal.value;
+      return this.shown[0] + x / WIDTH * (this.shown[1] - this.shown[0]);
     }
 
     listen() {

@@ -1,0 +1,150 @@
+"""Pages in a real Chromium, where there is one: nothing logged or fetched, charts drawn and zoomed, phones served."""
+
+import threading
+import time
+
+import pytest
+
+from browser import PROGRAM, Browser
+from handgrad.reports import save_comparison, save_report
+from handgrad.reports.watch import WatchServer
+from run_views import ATTACK, hostile_view, view
+
+pytestmark = pytest.mark.skipif(PROGRAM is None, reason="there is no Chromium on this machine")
+
+VIEW_BOX = "document.querySelector('#chart-loss svg.plot').getAttribute('viewBox')"
+READ_OUT = "document.querySelector('#chart-loss output').textContent"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with Browser() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pages")
+    save_report(view(), folder / "report.html")
+    save_report(hostile_view(), folder / "hostile.html")
+    views = [view(seed=seed, learning_rate=rate) for rate in (0.1, 0.01) for seed in (0, 1)]
+    save_comparison(views, folder / "comparison.html")
+    save_comparison([hostile_view(), view()], folder / "hostile_comparison.html")
+    return {path.stem: path.as_uri() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("width, dark", [(1280, False), (1280, True), (390, False), (390, True)])
+@pytest.mark.parametrize("name", ["report", "comparison", "hostile", "hostile_comparison"])
+def test_every_page_at_every_size_is_quiet_and_fits(browser, pages, name, width, dark):
+    browser.open(pages[name], width, dark=dark)
+    assert browser.problems == [] and browser.requests == [pages[name]]
+    assert browser.run("document.documentElement.scrollWidth") <= width
+    light = browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert light != dark
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_charts_are_drawn_inside_their_frames_and_can_be_read(browser, pages, width):
+    browser.open(pages["report"], width)
+    frames = browser.run("""[...document.querySelectorAll('figure[data-chart]')].map(f => {
+        const frame = f.querySelector('svg').getBoundingClientRect();
+        const line = f.querySelector('path.line').getBoundingClientRect();
+        const letters = parseFloat(getComputedStyle(f.querySelector('.x-ticks text')).fontSize);
+        const inside = line.left >= frame.left && line.right <= frame.right && line.top >= frame.top - 1
+            && line.bottom <= frame.bottom;
+        return [frame.width, line.width, inside, letters * frame.width / 488]})""")
+    assert len(frames) == 5
+    for frame_width, line_width, inside, letters in frames:
+        assert frame_width > 340 and line_width > 200 and inside and letters >= 10
+
+
+def test_labels_at_the_end_of_lines_stay_on_the_page(browser, pages):
+    for name, width in (("report", 1280), ("report", 390), ("hostile", 390), ("comparison", 390)):
+        browser.open(pages[name], width)
+        rights = browser.run("[...document.querySelectorAll('.end')].map(t => t.getBoundingClientRect().right)")
+        assert max(rights) <= width
+
+
+def test_hostile_names_run_nothing(browser, pages):
+    browser.open(pages["hostile"])
+    assert browser.run("document.title").startswith("</script></title><script>")
+    assert ATTACK in browser.run("document.querySelector('h1').textContent")
+
+
+def test_arrows_read_values_and_plus_zooms(browser, pages):
+    browser.open(pages["report"])
+    whole = browser.run(VIEW_BOX)
+    browser.run("document.querySelector('#chart-loss').focus()")
+    for _ in range(3):
+        browser.press("ArrowRight")
+    assert browser.run(READ_OUT).startswith("epoch 3: train 1.658, validation ")
+    browser.press("+")
+    assert browser.run(VIEW_BOX) != whole
+    browser.press("End")
+    browser.press("ArrowRight")  # the view follows
+    assert browser.run(VIEW_BOX) != whole and browser.problems == []
+    browser.press("0")
+    assert browser.run(VIEW_BOX) == whole
+
+
+def test_dragging_zooms_and_escape_shows_all(browser, pages):
+    browser.open(pages["report"])
+    whole = browser.run(VIEW_BOX)
+    x, y, width = browser.run("""(() => { const r = document.querySelector('#chart-loss svg').getBoundingClientRect();
+        return [r.x, r.y, r.width] })()""")
+    plot, one = x + width * 54 / 488, width / 488
+    browser.drag(plot + 151 * one, y + 90, plot + 272 * one, y + 100)
+    left, _, shown, _ = map(float, browser.run(VIEW_BOX).split())
+    assert left == pytest.approx(151, abs=3) and shown == pytest.approx(121, abs=3)
+    ticks = browser.run("[...document.querySelectorAll('#chart-loss .x-ticks text')].map(t => +t.textContent)")
+    assert min(ticks) >= 15 and max(ticks) <= 28
+    browser.run("document.querySelector('#chart-loss').focus()")
+    browser.press("Escape")
+    assert browser.run(VIEW_BOX) == whole
+
+
+def test_print_opens_what_is_folded(browser, pages, tmp_path):
+    browser.open(pages["report"])
+    browser.paper(tmp_path / "report.pdf")
+    assert (tmp_path / "report.pdf").read_bytes()[:4] == b"%PDF"
+    assert browser.run("[...document.querySelectorAll('details')].every(d => d.open)")
+
+
+class Growing:
+    """A run that goes on when asked to."""
+
+    def __init__(self):
+        self.epochs = 10
+
+    def runs(self):
+        return ["iris/1"]
+
+    def stamp(self, key):
+        return str(self.epochs)
+
+    def view(self, key):
+        return view("iris", num_epochs=self.epochs)
+
+
+def test_the_live_page_follows_the_run_and_keeps_its_zoom(browser):
+    with WatchServer(Growing()) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        browser.open(server.url + "run/iris/1")
+        browser.run("document.querySelector('#epochs').open = true")
+        browser.run("document.querySelector('#chart-loss').focus()")
+        browser.press("+")
+        server.source.epochs = 20
+        wait_for(browser, "JSON.parse(document.querySelector('#chart-loss').dataset.chart).x[1] === 20")
+        assert browser.run("document.querySelector('#chart-loss').classList.contains('zoomed')")
+        assert browser.run("document.querySelector('#epochs').open && document.activeElement.id === 'chart-loss'")
+        assert browser.problems == [] and all(address.startswith(server.url) for address in browser.requests)
+        server.shutdown()
+    wait_for(browser, "document.querySelector('.lost').textContent.includes('does not answer')")
+
+
+def wait_for(browser, condition):
+    for _ in range(100):
+        if browser.run(condition):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"never came true: {condition}")
