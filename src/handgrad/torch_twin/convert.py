@@ -22,7 +22,7 @@ def to_torch(model, layout="NHWC"):
     if layout not in LAYOUTS:
         raise ValueError(f"layout is {layout!r}; expected one of {', '.join(LAYOUTS)}")
     module = Writer(model, layout).module().to(getattr(torch, model.dtype.name))
-    copy_to_modules(leaves(model), pair(model, module))
+    copy_to_modules(leaves(model), pair(model, module).pairings)
     return module
 
 
@@ -54,7 +54,7 @@ def load_state_dict(model, tensors):
         module.load_state_dict(tensors)
     except RuntimeError as problem:
         raise ValueError(f"this state_dict does not fit the model: {' '.join(str(problem).split())}") from None
-    copy_to_layers(leaves(model), pair(model, module))
+    copy_to_layers(leaves(model), pair(model, module).pairings)
 
 
 def renamed(tensors, wanted):

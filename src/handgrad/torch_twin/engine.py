@@ -36,7 +36,7 @@ class TorchEngine:
         self.metrics, self.on_gradients, self.num_steps = metrics or {}, None, 0
         self.device = find_device(device, model.dtype)
         self.module = to_torch(model)
-        self.pairings = pair(model, self.module)
+        self.pairings = pair(model, self.module).pairings
         self.module.to(self.device)
         penalized = weights(model.parameters)
         self.weights = [tensor for name, tensor, *_ in self._tensors() if name in penalized]

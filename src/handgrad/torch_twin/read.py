@@ -35,14 +35,18 @@ class Pairing:
 
 
 class Reader:
-    """Reads a module as layers for examples of one shape (ours: channels last)."""
+    """Reads a module as layers for examples of one shape (ours: channels last).
+
+    pairings: one per layer. start, end: the views of what the module takes and gives.
+    """
 
     def __init__(self, module, input_shape):
         self.module, self.pairings = as_sequential(module), []
         self.shape = infer_shape(self.module) if input_shape is None else shape_of_one(input_shape)
         self.input_shape = self.shape
-        self.view = View(first=starts_first(self.module, len(self.shape)))
+        self.start = self.view = View(first=starts_first(self.module, len(self.shape)))
         self.layers = self.sequence(self.module, "")
+        self.end = self.view
 
     def sequence(self, module, prefix):
         """The layers of an nn.Sequential, nested ones as models of their own."""
@@ -95,7 +99,7 @@ class Reader:
 
 
 def pair(model, module):
-    """The pairings of a model's layers with a module's; ValueError where the two are not the same network."""
+    """The Reader of a module, its layers paired with the model's; ValueError where they are not the same network."""
     reader, ours = Reader(module, model.input_shape), leaves(model)
     for layer, pairing in zip(ours, reader.pairings, strict=False):
         theirs, mine = pairing.layer.config, layer.config
@@ -104,7 +108,7 @@ def pair(model, module):
                              f"({pairing.module}): they are not the same network")
     if len(ours) != len(reader.pairings):
         raise ValueError(f"the model has {len(ours)} layers, the module {len(reader.pairings)}: not the same network")
-    return reader.pairings
+    return reader
 
 
 def same_arithmetic(mine, theirs):

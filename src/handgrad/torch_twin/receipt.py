@@ -14,7 +14,7 @@ from ..layers.losses import get_loss
 from . import table
 from .chain import as_sequential
 from .convert import check_model, to_torch
-from .read import flat, named_leaves, pair, starts_first
+from .read import flat, named_leaves, pair
 from .receipt_text import Receipt
 from .rules import TwinLoss, clip, make_optimizer
 
@@ -67,7 +67,8 @@ class Comparison:
         self.chain = as_sequential(self.whole)
         if table.is_known(self.chain):
             self.chain = nn.Sequential(self.chain)
-        self.pairings = pair(self.model, self.chain)
+        reader = pair(self.model, self.chain)
+        self.pairings, self.start, self.end = reader.pairings, reader.start, reader.end
         self.x, self.y, self.loss, self.rules = self.model.accept(x), y, loss, rules
 
     def result(self):
@@ -89,16 +90,11 @@ class Comparison:
     def there(self, x):
         """Our batch as the module takes it."""
         x = torch.from_numpy(np.array(x))
-        return x.movedim(-1, 1) if x.ndim > 2 and starts_first(self.chain, x.ndim - 1) else x
+        return x.movedim(-1, 1) if self.start.first and x.ndim > 2 else x
 
     def back(self, outputs):
         """The module's output as our model gives it."""
-        return outputs.movedim(1, -1) if self.ends_first and outputs.ndim > 2 else outputs
-
-    @property
-    def ends_first(self):
-        last = list(flat(self.chain))[-1]
-        return self.pairings[-1].after.first and not isinstance(last, table.modules.Permute)
+        return outputs.movedim(1, -1) if self.end.first and outputs.ndim > 2 else outputs
 
     def ours(self):
         """Our quantities, a list per quantity with an entry per layer."""
@@ -137,9 +133,8 @@ class Comparison:
         views = [pairing.after for pairing in self.pairings]
         outputs = [view.back(end.detach().numpy()) for view, end in zip(views, ends, strict=True)]
         dx = [view.back(end.grad.numpy()) for view, end in zip(views, ends, strict=True)][:-1]
-        first = start.grad.movedim(1, -1) if starts_first(self.chain, start.ndim - 1) else start.grad
         gradients, statistics = self.arrays()
-        return {"output": outputs, "dx": [first.numpy(), *dx], "loss": loss.item(),
+        return {"output": outputs, "dx": [self.start.back(start.grad.numpy()), *dx], "loss": loss.item(),
                 "gradients": gradients, "statistics": statistics}
 
     def drop(self, h, index):

@@ -1,0 +1,114 @@
+"""The receipt: both engines agree on random models, and a receipt that finds a difference says so."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+import handgrad as hg
+from handgrad.torch_twin import compare, to_torch
+from random_models import models
+
+
+def small_model(*layers, shape=(4,), dtype=np.float64):
+    return hg.Sequential(layers or [hg.Linear(3), hg.Tanh(), hg.Linear(2)]).build(shape, rng=0, dtype=dtype)
+
+
+def batch(model, num_rows=5, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((num_rows, *model.input_shape)), rng.standard_normal((num_rows, *model.output_shape))
+
+
+@settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(model=models(), layout=st.sampled_from(["NHWC", "NCHW"]), seed=st.integers(0, 100))
+def test_random_models_agree_to_1e_10(model, layout, seed):
+    receipt = compare(model, to_torch(model, layout), *batch(model, 4, seed))
+    assert receipt.worst("float64")[0] <= 1e-10, str(receipt)
+
+
+@pytest.mark.parametrize("loss", [
+    hg.CrossEntropy(), hg.CrossEntropy([1.0, 2.0], label_smoothing=0.1), hg.Hinge(), hg.MeanSquaredError(),
+    hg.MeanAbsoluteError(), hg.Huber(0.3), hg.BinaryCrossEntropy(), hg.ProbabilityCrossEntropy(),
+], ids=repr)  # fmt: skip
+def test_every_loss_agrees(loss):
+    layers = [hg.Linear(2), hg.Softmax()] if isinstance(loss, hg.ProbabilityCrossEntropy) else [hg.Linear(2)]
+    model = small_model(*layers)
+    x, y = batch(model)
+    if loss.classification:
+        y = y.argmax(axis=1) if not isinstance(loss, hg.BinaryCrossEntropy) else (y > 0).astype(float)
+    assert compare(model, None, x, y, loss).worst("float64")[0] <= 1e-12
+
+
+def test_a_wrong_module_is_found_and_named():
+    model = small_model(hg.Linear(3), hg.BatchNorm(), hg.Linear(2))
+    module = to_torch(model)
+    module.batchnorm1.eps = 1e-3
+    with pytest.raises(ValueError, match="batchnorm1 is BatchNorm"):
+        compare(model, module, *batch(model))
+    module = to_torch(model)
+    with torch.no_grad():
+        module.linear2.bias += 0.5
+    receipt = compare(model, module, *batch(model))
+    assert not receipt.ok
+    assert "DIFFER" in str(receipt)
+    assert receipt.results["float64"]["layers"]["linear1"]["output"] < 1e-12
+    assert receipt.results["float64"]["layers"]["linear2"]["output"] > 1e-3
+
+
+def test_not_a_number_is_a_difference():
+    model = small_model()
+    module = to_torch(model)
+    with torch.no_grad():
+        module.linear1.bias[0] = float("nan")
+    receipt = compare(model, module, *batch(model))
+    assert receipt.worst("float64")[0] == float("inf")
+
+
+def test_dropout_is_compared_with_the_same_masks():
+    model = small_model(hg.Linear(50), hg.Dropout(0.5), hg.Linear(2))
+    assert compare(model, None, *batch(model)).worst("float64")[0] <= 1e-12
+
+
+def test_modules_that_work_in_place_are_compared():
+    module = nn.Sequential(nn.Linear(4, 3), nn.ReLU(inplace=True), nn.Linear(3, 2)).double()
+    from handgrad.torch_twin import from_torch
+
+    model = from_torch(module)
+    assert compare(model, module, *batch(model)).ok
+    assert module[1].inplace
+
+
+def test_the_receipt_changes_neither_network():
+    model = small_model(hg.Linear(3), hg.BatchNorm(), hg.Dropout(0.5), hg.Linear(2))
+    module = to_torch(model)
+    before = model.parameter_vector.copy(), {k: v.copy() for k, v in model.state.items()}
+    compare(model, module, *batch(model))
+    assert (model.parameter_vector == before[0]).all()
+    assert all((model.state[k] == v).all() for k, v in before[1].items())
+    assert all(p.grad is None for p in module.parameters())
+
+
+def test_receipt_says_conventions_and_stands_alone_as_a_page():
+    model = small_model(hg.Conv2D(2, 3), hg.BatchNorm(), hg.Flatten(), hg.Linear(2), shape=(5, 5, 1))
+    receipt = compare(model, None, *batch(model))
+    assert "(kh, kw, C, out)" in str(receipt) and "momentum" in str(receipt)
+    page = receipt.to_html()
+    assert "conv2d1" in page and "http" not in page and page.count("<table>") == 2
+    assert receipt.as_dict()["ok"]
+
+
+def test_labels_get_cross_entropy():
+    model = small_model()
+    x, _ = batch(model)
+    receipt = compare(model, None, x, np.array([0, 1, 1, 0, 1]))
+    assert receipt.ok
+
+
+def test_misuse_is_one_line():
+    model = small_model()
+    with pytest.raises(TypeError, match="needs a batch x and its targets y"):
+        compare(model)
+    with pytest.raises(ValueError, match="3 layers, the module 2"):
+        compare(model, nn.Sequential(nn.Linear(4, 3), nn.Tanh()), *batch(model))
