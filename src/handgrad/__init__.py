@@ -4,10 +4,11 @@
     from handgrad import functional as F
 """
 
-from . import functional, initializers, layers, metrics, optimizers, schedules, training
+from . import functional, initializers, layers, metrics, models, optimizers, schedules, training
 from .datasets import load_dataset
 from .diagnosis import diagnose
 from .gradient_check import check_gradients
+from .kernels import set_threads
 from .layers import (
     ELU,
     GELU,
@@ -113,7 +114,9 @@ __all__ = [
     "load_dataset",
     "load_model",
     "metrics",
+    "models",
     "optimizers",
     "schedules",
+    "set_threads",
     "training",
 ]
