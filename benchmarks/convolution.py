@@ -1,0 +1,103 @@
+"""One training step of the image networks (forward, loss, backward, update): handgrad beside PyTorch in two layouts.
+
+    python benchmarks/convolution.py [--rounds 20] [--batch 64]
+
+The contestants take turns within one run and the best step of each counts, so that what else the machine is doing
+touches all alike. PyTorch is eager, with as many threads as handgrad has. A figure above 1 means handgrad is faster.
+"""
+
+import argparse
+import itertools
+import time
+
+import numpy as np
+import torch
+from torch import nn
+
+import handgrad as hg
+from handgrad import kernels, models
+
+NETWORKS = {"cifar-cnn": (32, 32, 3), "fashion-cnn": (28, 28, 1)}
+
+
+def torch_cifar_cnn():
+    blocks = [
+        [nn.Conv2d(a, b, 3, padding=1), nn.BatchNorm2d(b), nn.ReLU(), nn.MaxPool2d(2)]
+        for a, b in itertools.pairwise((3, 32, 64, 128))
+    ]
+    head = [nn.Linear(2048, 256), nn.ReLU(), nn.Dropout(0.5), nn.Linear(256, 128), nn.ReLU(), nn.Linear(128, 10)]
+    return nn.Sequential(*itertools.chain(*blocks), nn.Flatten(), *head)
+
+
+def torch_fashion_cnn():
+    blocks = [
+        [nn.Conv2d(a, b, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.BatchNorm2d(b), nn.Dropout(0.3)]
+        for a, b in itertools.pairwise((1, 32, 64, 128, 256))
+    ]
+    return nn.Sequential(*itertools.chain(*blocks), nn.Flatten(), nn.Linear(256, 128), nn.ReLU(), nn.Linear(128, 10))
+
+
+TORCH = {"cifar-cnn": torch_cifar_cnn, "fashion-cnn": torch_fashion_cnn}
+SGD = {"momentum": 0.9, "weight_decay": 5e-4}  # of cifar-cnn; fashion-cnn trains by Adam
+
+
+def handgrad_step(name, x, y):
+    model = models.create(name).build(NETWORKS[name], rng=0)
+    optimizer = hg.SGD(learning_rate=0.01, **SGD) if name == "cifar-cnn" else hg.Adam(learning_rate=1e-3)
+    trainer = hg.Trainer(model, hg.CrossEntropy(), optimizer, seed=0)
+    return lambda: trainer.step(x, y)
+
+
+def torch_step(name, x, y, layout):
+    model, loss = TORCH[name]().to(memory_format=layout), nn.CrossEntropyLoss()
+    x, y = torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=layout), torch.from_numpy(y)
+    parameters = model.parameters()
+    rule = torch.optim.SGD(parameters, 0.01, **SGD) if name == "cifar-cnn" else torch.optim.Adam(parameters, 1e-3)
+
+    def step():
+        rule.zero_grad()
+        loss(model(x), y).backward()
+        rule.step()
+
+    return step
+
+
+def race(name, batch, rounds, steps=5):
+    """{contestant: best seconds per step}, the contestants taking turns of a few steps."""
+    rng = np.random.default_rng(0)
+    x, y = rng.random((batch, *NETWORKS[name]), dtype=np.float32), rng.integers(0, 10, batch)
+    contestants = {
+        "handgrad": handgrad_step(name, x, y),
+        "PyTorch NCHW": torch_step(name, x, y, torch.contiguous_format),
+        "PyTorch channels_last": torch_step(name, x, y, torch.channels_last),
+    }
+    best = dict.fromkeys(contestants, float("inf"))
+    for _ in range(rounds):
+        for contestant, step in contestants.items():
+            step()  # back into the caches
+            for _ in range(steps):
+                start = time.perf_counter()
+                step()
+                best[contestant] = min(best[contestant], time.perf_counter() - start)
+    return best
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--batch", type=int, default=64)
+    arguments = parser.parse_args()
+    torch.set_num_threads(kernels.num_threads())
+    facts = kernels.describe()
+    print(f"NumPy {np.__version__} with {facts['blas']}, PyTorch {torch.__version__}, {facts['threads']} threads each")
+    print(f"convolutions: {facts['convolutions']}")
+    print(f"batch {arguments.batch}, best of {5 * arguments.rounds} steps\n")
+    print(f"{'one training step':<20}{'handgrad':>11}{'NCHW':>11}{'chan._last':>11}{'x NCHW':>9}{'x chan._last':>14}")
+    for name in NETWORKS:
+        ours, nchw, last = race(name, arguments.batch, arguments.rounds).values()
+        times = "".join(f"{t * 1e3:>9.1f}ms" for t in (ours, nchw, last))
+        print(f"{name:<20}{times}{nchw / ours:>8.2f}x{last / ours:>13.2f}x")
+
+
+if __name__ == "__main__":
+    main()
