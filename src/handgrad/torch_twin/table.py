@@ -65,9 +65,13 @@ class Row:
         for theirs, values in self.requires.items():
             value = argument(module, theirs)
             if value not in values:
-                raise ValueError(f"{name} ({module}) has {theirs}={value!r}, where handgrad's {self.layer.__name__} "
-                                 f"is like {theirs}={values[0]!r}: it cannot be read")
+                raise ValueError(f"{name} ({brief(module)}) has {theirs}={value!r}, where handgrad's "
+                                 f"{self.layer.__name__} is like {theirs}={values[0]!r}: it cannot be read")
         arguments = {ours: argument(module, theirs) for ours, theirs in self.same.items()}
+        for ours, value in arguments.items():
+            if value is None:
+                raise ValueError(f"{name} ({brief(module)}) has {self.same[ours]}=None, where handgrad's "
+                                 f"{self.layer.__name__} needs a number: it cannot be read")
         if self.pads is not None:
             arguments["padding"] = joint_padding(self, name, module, padding, shape, arguments)
         if arguments.get("stride") == arguments.get("kernel_size") and issubclass(self.layer, hg.pooling.Pool2D):
@@ -162,7 +166,8 @@ ROWS = [
         requires={"output_size": (1,)}, channels="first", then=nn.Flatten,
         note="one layer here, two modules there"),
     Row(hg.BatchNorm, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d), {"momentum": "momentum", "epsilon": "eps"},
-        given=channels, requires={"affine": (True,), "track_running_stats": (True,)}, channels="first",
+        given=channels, requires={"affine": (True,), "bias": (True,), "track_running_stats": (True,)},
+        channels="first",
         choose=lambda row, layer, first: row.classes[max(0, len(layer.input_shape) - 2)],
         arrays={**NORM_ARRAYS, **RUNNING},
         note="gamma and beta are called weight and bias there; in both running = (1 - momentum) running + momentum "
@@ -186,8 +191,8 @@ ROWS = [
     Row(hg.Dropout, nn.Dropout, {"rate": "p"}, note="each engine draws masks of its own; here both use handgrad's"),
     Row(hg.Flatten, nn.Flatten, requires={"start_dim": (1,), "end_dim": (-1,)},
         note="features in the order (H, W, C) here, (C, H, W) there: the next Linear's weight is reordered"),
-    Row(hg.Softmax, nn.Softmax, given=softmax_axis, axes=axes_of_softmax),
-    Row(hg.LogSoftmax, nn.LogSoftmax, given=softmax_axis, axes=axes_of_softmax),
+    Row(hg.Softmax, nn.Softmax, given=softmax_axis, axes=axes_of_softmax, requires={"dim": (1, -1)}),
+    Row(hg.LogSoftmax, nn.LogSoftmax, given=softmax_axis, axes=axes_of_softmax, requires={"dim": (1, -1)}),
     Row(hg.ReLU, nn.ReLU),
     Row(hg.LeakyReLU, nn.LeakyReLU, {"alpha": "negative_slope"}),
     Row(hg.ELU, nn.ELU, {"alpha": "alpha"}),

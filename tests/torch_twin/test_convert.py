@@ -1,0 +1,258 @@
+"""Models and modules both ways: every layer of the table, layouts, names, files, and refusals by name."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as tf
+
+import handgrad as hg
+from handgrad import layers as hl
+from handgrad.torch_twin import (
+    ROWS,
+    Row,
+    from_torch,
+    load_state_dict,
+    load_weights,
+    save_weights,
+    state_dict,
+    table,
+    to_torch,
+)
+
+IMAGE = (6, 5, 2)
+EXAMPLES = {
+    hl.Linear: (hl.Linear(3), (4,)), hl.Conv2D: (hl.Conv2D(3, 3), IMAGE), hl.MaxPool2D: (hl.MaxPool2D(), IMAGE),
+    hl.AvgPool2D: (hl.AvgPool2D(), IMAGE), hl.GlobalAvgPool2D: (hl.GlobalAvgPool2D(), IMAGE),
+    hl.RNN: (hl.RNN(3), (4, 2)), hl.LSTM: (hl.LSTM(3), (4, 2)), hl.Normalize: (hl.Normalize([0.5, 0.1], 0.5), IMAGE),
+}  # fmt: skip
+
+
+def network(*layers, shape=(4,), dtype=np.float64):
+    return hg.Sequential(layers).build(shape, rng=0, dtype=dtype)
+
+
+def draw(model, num_rows=3):
+    return np.random.default_rng(1).standard_normal((num_rows, *model.input_shape)).astype(model.dtype)
+
+
+def run(module, x):
+    with torch.no_grad():
+        return module.eval()(torch.from_numpy(np.ascontiguousarray(x))).numpy()
+
+
+def test_every_layer_has_a_row():
+    """A layer added to handgrad.layers needs one row in the table."""
+    classes = {cls for cls in vars(hl).values() if isinstance(cls, type) and issubclass(cls, hg.Layer)}
+    abstract = {hg.Layer, hg.Sequential, hl.Activation}
+    assert classes - abstract == {row.layer for row in ROWS}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.layer.__name__)
+def test_each_layer_comes_back_the_same(row):
+    layer, shape = EXAMPLES.get(row.layer, (None, (4,)))
+    model = network((layer and type(layer)(**layer.config)) or row.layer(), shape=shape)
+    module = to_torch(model)
+    again = from_torch(module, shape)
+    assert type(again.layers[0]) is row.layer
+    x = draw(model)
+    np.testing.assert_allclose(run(module, x), model.forward(x), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(again.forward(x), model.forward(x), atol=1e-6 if again.dtype == np.float32 else 0)
+
+
+def test_a_new_layer_takes_one_row(monkeypatch):
+    class Double(hg.layers.Activation):
+        def compute(self, x, training):
+            return 2 * x, None
+
+        def differentiate(self, dy, cache):
+            return 2 * dy, {}
+
+    class TorchDouble(nn.Module):
+        def forward(self, x):
+            return 2 * x
+
+    model = network(hl.Linear(3), Double())
+    with pytest.raises(ValueError, match=r"double1: Double has no PyTorch twin; append a handgrad\.torch_twin\.Row"):
+        to_torch(model)
+    monkeypatch.setattr(table, "ROWS", [*ROWS, Row(Double, TorchDouble)])
+    module = to_torch(model)
+    assert isinstance(module.double1, TorchDouble)
+    np.testing.assert_allclose(run(module, draw(model)), model.forward(draw(model)), atol=1e-12)
+    del hg.Layer.registry["Double"]
+
+
+def test_the_module_is_what_a_pytorch_user_writes():
+    model = network(hl.Conv2D(4, 3, padding="same"), hl.ReLU(), hl.MaxPool2D(2), hl.Flatten(), hl.Linear(5), shape=IMAGE)
+    ours = to_torch(model, layout="NCHW")
+    theirs = nn.Sequential(nn.Conv2d(2, 4, 3, padding="same"), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+                           nn.Linear(24, 5))
+    assert [repr(a) for a in ours] == [repr(b) for b in theirs]
+    assert list(ours.state_dict()) == list(model.parameters)
+
+
+def test_images_are_turned_once_at_either_end():
+    model = network(hl.Conv2D(4, 3), hl.BatchNorm(), hl.LayerNorm(), hl.Softmax(), hl.Conv2D(2, 3), shape=IMAGE)
+    turns = [name for name, _ in to_torch(model).named_children() if name.startswith("to_")]
+    assert turns == ["to_channels_first", "to_channels_last"]
+    x = draw(model)
+    first = to_torch(model, layout="NCHW")
+    assert not any("to_" in name for name, _ in first.named_children())
+    np.testing.assert_allclose(run(first, x.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1), model.forward(x), atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_dtype_is_kept(dtype):
+    model = network(hl.Linear(3), hl.BatchNorm(), dtype=dtype)
+    module = to_torch(model)
+    assert {t.dtype for t in module.parameters()} == {getattr(torch, np.dtype(dtype).name)}
+    assert from_torch(module).dtype == dtype
+
+
+def test_statistics_and_rates_come_along():
+    model = network(hl.Linear(3), hl.BatchNorm(momentum=0.3), hl.Dropout(0.25))
+    model.state["batchnorm1.running_mean"] = [1.0, 2.0, 3.0]
+    module = to_torch(model)
+    assert module.batchnorm1.running_mean.tolist() == [1, 2, 3]
+    assert module.batchnorm1.momentum == 0.3 and module.dropout1.p == 0.25
+    assert (from_torch(module).state["batchnorm1.running_mean"] == [1, 2, 3]).all()
+
+
+class Handwritten(nn.Module):
+    """As in many tutorials: layers in __init__, functions in forward."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(1, 3, 3), nn.Conv2d(3, 4, 3, stride=2, padding=1)
+        self.fc1, self.fc2 = nn.Linear(36, 8), nn.Linear(8, 3)
+
+    def forward(self, x):
+        x = tf.max_pool2d(tf.relu(self.conv1(x)), 2)
+        x = torch.flatten(torch.tanh(self.conv2(x)), 1)
+        x = tf.dropout(tf.leaky_relu(self.fc1(x), 0.2), 0.3, training=self.training)
+        return tf.log_softmax(self.fc2(x), dim=1)
+
+
+def test_a_module_with_a_forward_of_its_own_is_read():
+    module = Handwritten()
+    model = from_torch(module, (12, 12, 1))
+    x = np.random.default_rng(0).random((2, 12, 12, 1), dtype=np.float32)
+    np.testing.assert_allclose(model.forward(x), run(module, x.reshape(2, 1, 12, 12)), atol=1e-6)
+    assert [layer.name for layer in model if layer.num_parameters] == ["conv1", "conv2", "fc1", "fc2"]
+    assert [layer.rate for layer in model if isinstance(layer, hl.Dropout)] == [0.3]
+
+
+def test_nested_modules_stay_nested():
+    block = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+    model = from_torch(nn.Sequential(block, nn.Sequential(nn.Linear(4, 2))))
+    assert [len(inner) for inner in model] == [2, 1]
+    assert list(to_torch(model).state_dict()) == list(model.parameters)
+
+
+class Residual(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return x + self.inner(x)
+
+
+@pytest.mark.parametrize(("module", "message"), [
+    (nn.Sequential(nn.Linear(4, 4), nn.Bilinear(4, 4, 4)), r"1 is Bilinear\(.*\), for which handgrad has no layer"),
+    (nn.Sequential(nn.Linear(4, 4, bias=False)), "has bias=False, where handgrad's Linear is like bias=True"),
+    (nn.Sequential(nn.Linear(4, 4), nn.GELU()), "has approximate='none'"),
+    (nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4, affine=False)), "has affine=False"),
+    (nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4, momentum=None)), "has momentum=None"),
+    (nn.Sequential(nn.Linear(4, 4), nn.Linear(5, 4)), r"expected \(5, 4\)|shape"),
+    (nn.Sequential(nn.Conv2d(2, 3, 3, padding_mode="reflect")), "has padding_mode='reflect'"),
+    (nn.Sequential(nn.MaxPool2d(2, ceil_mode=True)), "has ceil_mode=True"),
+    (nn.Sequential(nn.AdaptiveAvgPool2d(1)), r"is read together with the Flatten\(\) after it"),
+    (nn.Sequential(nn.Linear(4, 4), nn.Softmax(dim=0)), "has dim=0, where handgrad's Softmax is like dim=1"),
+    (nn.Sequential(nn.LayerNorm(5)), "works on channels last|expected"),
+    (Residual(), "Residual cannot be read: 'add' in its forward does not work on the output of the step before it alone"),
+    (nn.Transformer(4, 2, 1, 1, batch_first=True), "Transformer"),
+])
+def test_what_cannot_be_read_is_refused_by_name(module, message):
+    image = any(isinstance(child, (nn.Conv2d, nn.MaxPool2d, nn.AdaptiveAvgPool2d)) for child in module.modules())
+    with pytest.raises(ValueError, match=message) as problem:
+        from_torch(module, IMAGE if image else (4,))
+    assert "\n" not in str(problem.value)
+
+
+def test_bad_arguments_are_refused():
+    with pytest.raises(ValueError, match="not built"):
+        to_torch(hg.Sequential([hl.Linear(3)]))
+    with pytest.raises(ValueError, match="layout is 'NWHC'"):
+        to_torch(network(hl.Linear(3)), layout="NWHC")
+    with pytest.raises(ValueError, match="the model in complex128"):
+        to_torch(network(hl.Linear(3)).astype(np.complex128))
+    with pytest.raises(TypeError, match="takes a Sequential, got Linear"):
+        to_torch(hl.Linear(3))
+    with pytest.raises(TypeError, match="takes an nn.Module, got str"):
+        from_torch("resnet18")
+    with pytest.raises(ValueError, match=r"pass input_shape=\(28, 28, 1\)"):
+        from_torch(nn.Sequential(nn.Conv2d(1, 2, 3)))
+    with pytest.raises(ValueError, match="layer 'forward' needs another name"):
+        to_torch(network(hl.Linear(3, name="forward")))
+
+
+def test_state_dict_goes_both_ways(tmp_path):
+    layers = lambda: (hl.Conv2D(3, 2), hl.BatchNorm(), hl.Flatten(), hl.Linear(2))  # noqa: E731
+    model, other = network(*layers(), shape=IMAGE), hg.Sequential(layers()).build(IMAGE, rng=5, dtype=np.float64)
+    load_state_dict(other, state_dict(model))
+    np.testing.assert_array_equal(other.parameter_vector, model.parameter_vector)
+    save_weights(model, tmp_path / "weights.safetensors")
+    third = hg.Sequential(layers()).build(IMAGE, rng=6, dtype=np.float64)
+    load_weights(third, tmp_path / "weights.safetensors")
+    np.testing.assert_array_equal(third.parameter_vector, model.parameter_vector)
+
+
+def test_weights_trained_elsewhere_load_by_order():
+    theirs = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+    model = network(hl.Linear(3), hl.ReLU(), hl.Linear(2), dtype=np.float32)
+    load_state_dict(model, theirs.state_dict())
+    np.testing.assert_allclose(model.forward(draw(model)), run(theirs, draw(model)), atol=1e-6)
+    with pytest.raises(ValueError, match=r"'2.weight' has shape \(5, 3\) where the model has 'linear2.weight' \(2, 3\)"):
+        load_state_dict(model, nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 5)).state_dict())
+    with pytest.raises(ValueError, match="holds 2 arrays, the model 4"):
+        load_state_dict(model, nn.Sequential(nn.Linear(4, 3)).state_dict())
+
+
+def test_pytorchs_own_module_samples():
+    """Each sample of PyTorch's test-suite for our classes is read and agrees, or is refused by a ValueError."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pytest.importorskip("expecttest", reason="PyTorch's samples need expecttest: pip install expecttest")
+        internal = pytest.importorskip("torch.testing._internal.common_modules")
+        known = {cls for row in ROWS for cls in row.classes}
+        samples = [(info.module_cls, sample) for info in internal.module_db if info.module_cls in known
+                   for sample in info.module_inputs_func(info, device="cpu", dtype=torch.float64,
+                                                         requires_grad=False, training=False)]
+    num_read = 0
+    for cls, sample in samples:
+        made, given = sample.constructor_input, sample.forward_input
+        if not given or not given.args:
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            module, x = cls(*made.args, **made.kwargs).double().eval(), given.args[0]
+        num_read += agrees(module, x)
+    assert num_read >= 25, num_read
+
+
+def agrees(module, x):
+    """1 where the module can be read and does the same on x, 0 where it is refused."""
+    images = isinstance(module, (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d, nn.BatchNorm2d, nn.BatchNorm3d))
+    first = images or (x.ndim > 2 and (isinstance(module, nn.BatchNorm1d) or getattr(module, "dim", None) == 1))
+    x = x if x.ndim > 1 else x[None]
+    ours = x.movedim(1, -1).numpy() if first else x.numpy()
+    try:
+        model = from_torch(module, ours.shape[1:]).astype(np.float64)
+    except ValueError:
+        return 0
+    theirs = run(module, x.numpy())
+    np.testing.assert_allclose(model.forward(ours), np.moveaxis(theirs, 1, -1) if first else theirs, atol=1e-10)
+    return 1
