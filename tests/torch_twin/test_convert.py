@@ -85,7 +85,8 @@ def test_a_new_layer_takes_one_row(monkeypatch):
 
 
 def test_the_module_is_what_a_pytorch_user_writes():
-    model = network(hl.Conv2D(4, 3, padding="same"), hl.ReLU(), hl.MaxPool2D(2), hl.Flatten(), hl.Linear(5), shape=IMAGE)
+    layers = hl.Conv2D(4, 3, padding="same"), hl.ReLU(), hl.MaxPool2D(2), hl.Flatten(), hl.Linear(5)
+    model = network(*layers, shape=IMAGE)
     ours = to_torch(model, layout="NCHW")
     theirs = nn.Sequential(nn.Conv2d(2, 4, 3, padding="same"), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
                            nn.Linear(24, 5))
@@ -172,7 +173,7 @@ class Residual(nn.Module):
     (nn.Sequential(nn.AdaptiveAvgPool2d(1)), r"is read together with the Flatten\(\) after it"),
     (nn.Sequential(nn.Linear(4, 4), nn.Softmax(dim=0)), "has dim=0, where handgrad's Softmax is like dim=1"),
     (nn.Sequential(nn.LayerNorm(5)), "works on channels last|expected"),
-    (Residual(), "Residual cannot be read: 'add' in its forward does not work on the output of the step before it alone"),
+    (Residual(), "Residual cannot be read: 'add' in its forward does not work on the output of the step before"),
     (nn.Transformer(4, 2, 1, 1, batch_first=True), "Transformer"),
 ])
 def test_what_cannot_be_read_is_refused_by_name(module, message):
@@ -191,7 +192,7 @@ def test_bad_arguments_are_refused():
         to_torch(network(hl.Linear(3)).astype(np.complex128))
     with pytest.raises(TypeError, match="takes a Sequential, got Linear"):
         to_torch(hl.Linear(3))
-    with pytest.raises(TypeError, match="takes an nn.Module, got str"):
+    with pytest.raises(TypeError, match=r"takes an nn\.Module, got str"):
         from_torch("resnet18")
     with pytest.raises(ValueError, match=r"pass input_shape=\(28, 28, 1\)"):
         from_torch(nn.Sequential(nn.Conv2d(1, 2, 3)))
@@ -215,7 +216,7 @@ def test_weights_trained_elsewhere_load_by_order():
     model = network(hl.Linear(3), hl.ReLU(), hl.Linear(2), dtype=np.float32)
     load_state_dict(model, theirs.state_dict())
     np.testing.assert_allclose(model.forward(draw(model)), run(theirs, draw(model)), atol=1e-6)
-    with pytest.raises(ValueError, match=r"'2.weight' has shape \(5, 3\) where the model has 'linear2.weight' \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"'2.weight' has shape \(5, 3\) where the model has 'linear2.weight'"):
         load_state_dict(model, nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 5)).state_dict())
     with pytest.raises(ValueError, match="holds 2 arrays, the model 4"):
         load_state_dict(model, nn.Sequential(nn.Linear(4, 3)).state_dict())

@@ -21,7 +21,8 @@ def to_torch(model, layout="NHWC"):
     check_model(model)
     if layout not in LAYOUTS:
         raise ValueError(f"layout is {layout!r}; expected one of {', '.join(LAYOUTS)}")
-    module = Writer(model, layout).module().to(getattr(torch, model.dtype.name))
+    with torch.random.fork_rng(devices=[]):  # new modules draw numbers, which are overwritten at once
+        module = Writer(model, layout).module().to(getattr(torch, model.dtype.name))
     copy_to_modules(leaves(model), pair(model, module).pairings)
     return module
 

@@ -71,7 +71,7 @@ class TorchEngine:
         self._update()
         figures = {"loss": value + penalty.item()}
         if metrics and self.metrics:
-            figures.update(self._measure(outputs.float().cpu().numpy(), y.cpu().numpy()))
+            figures.update(self._measure(outputs.cpu().numpy(), y.cpu().numpy()))
         return figures
 
     def evaluate(self, x, y, sample_weight=None, batch_size=256):
@@ -129,7 +129,7 @@ class TorchEngine:
         if isinstance(array, torch.Tensor):
             return array
         array = np.asarray(array)
-        return torch.from_numpy(array if array.flags.writeable else array.copy()).to(self.device)
+        return torch.from_numpy(np.require(array, array.dtype.newbyteorder("="), "CW")).to(self.device)
 
     def adapt(self, augment):
         """The augmentation as it is done on the device, with the same random draws."""
