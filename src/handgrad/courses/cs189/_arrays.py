@@ -1,0 +1,42 @@
+"""The course's data sets as arrays, made from what comes with handgrad: {'train_data': array, 'train_labels': ...}."""
+
+import numpy as np
+
+from ...datasets import load_dataset
+from ...datasets.storage import is_present
+from .utils.data_structures import integers_to_one_hot
+
+
+def make_arrays(name):
+    """The arrays of iris, sinewave or mnist; None where they cannot be made here."""
+    makers = {"iris": make_iris, "sinewave": make_sinewave, "mnist": make_mnist}
+    if name not in makers or (name == "mnist" and not is_present("mnist")):
+        return None
+    return makers[name]()
+
+
+def make_iris():
+    """105, 15 and 30 flowers by four lengths in centimetres, labels as one-hot rows."""
+    data = load_dataset("iris", test=30, validation=15, standardize=False, dtype=np.float64)
+    arrays = {}
+    for part, split in (("train", data.train), ("val", data.validation), ("test", data.test)):
+        arrays[f"{part}_data"], arrays[f"{part}_labels"] = split.x, integers_to_one_hot(split.y, 2)
+    return arrays
+
+
+def make_sinewave(length=50):
+    """7000, 1000 and 2000 pieces of sine waves, (1, 50) each, and the value that comes next, (1,)."""
+    rng = np.random.default_rng(189)
+    arrays = {}
+    for part, count in (("train", 7000), ("val", 1000), ("test", 2000)):
+        frequency, phase = rng.uniform(0.05, 0.5, (count, 1)), rng.uniform(0, 2 * np.pi, (count, 1))
+        waves = np.sin(frequency * np.arange(length + 1) + phase)
+        arrays[f"{part}_data"], arrays[f"{part}_labels"] = waves[:, None, :length], waves[:, length:]
+    return arrays
+
+
+def make_mnist():
+    """60,000 images to train and 10,000 to validate, uint8 (n, 28, 28, 1), and their labels."""
+    data = load_dataset("mnist", validation=0)
+    return {"train_data": data.train.x, "train_labels": data.train.y,
+            "val_data": data.test.x, "val_labels": data.test.y}

@@ -1,0 +1,103 @@
+"""Layers of images (batch, rows, columns, channels): convolution and pooling, on handgrad's pairs."""
+
+import numpy as np
+
+from ... import functional as F
+from ._base import Layer, WeightedLayer
+from .activations import floats
+from .utils.convolution import pad2d
+
+
+def resolve_pad(pad, kernel_shape):
+    """(vertical, horizontal) padding for 'same', 'valid', an int or a pair.
+
+    'same' is (kernel - 1) // 2 on both sides, whatever the stride: with an even kernel the output is one smaller.
+    """
+    if pad == "same":
+        return (kernel_shape[0] - 1) // 2, (kernel_shape[1] - 1) // 2
+    if pad == "valid":
+        return 0, 0
+    if isinstance(pad, (int, np.integer)):
+        return int(pad), int(pad)
+    if isinstance(pad, tuple) and len(pad) == 2:
+        return pad
+    raise ValueError("Invalid Pad mode found in self.pad.")
+
+
+class Conv2D(WeightedLayer):
+    """Z[d1, d2, n] = Σ W[i, j, c, n] X[stride d1 + i, stride d2 + j, c] + b[n], then the activation.
+
+    W is (kernel rows, kernel columns, channels in, n_out), b (1, n_out); X is padded with zeros.
+    """
+
+    def __init__(self, n_out, kernel_shape, activation, stride=1, pad="same", weight_init="xavier_uniform"):
+        super().__init__(n_out, activation, weight_init)
+        self.kernel_shape = (kernel_shape, kernel_shape) if isinstance(kernel_shape, int) else tuple(kernel_shape)
+        self.stride = 1 if stride is None else stride
+        self.pad = "same" if pad is None else pad
+
+    def _init_parameters(self, X_shape):
+        """Draw the weight for images of this shape, and settle the padding."""
+        self.n_in = X_shape[3]
+        W = self.init_weights((*self.kernel_shape, self.n_in, self.n_out))
+        self._set_parameters(("Z", "X"), W=W, b=np.zeros((1, self.n_out)))
+        self.pad = resolve_pad(self.pad, self.kernel_shape)
+
+    def forward(self, X):
+        X = floats(X)
+        if self.n_in is None:
+            self._init_parameters(X.shape)
+        W, b = self.parameters["W"], self.parameters["b"]
+        Z, self._pair_cache = F.conv2d_forward(X, W, np.ravel(b), stride=self.stride, padding=self.pad)
+        self.cache["Z"], self.cache["X"] = Z, X
+        return self.activation(Z)
+
+    def backward(self, dLdY):
+        """dL/dX; stores dL/dW and dL/db."""
+        dX, dW, db = F.conv2d_backward(self.activation.backward(self.cache["Z"], dLdY), self._pair_cache)
+        self._set_gradients(dW, db)
+        return dX
+
+    def forward_faster(self, X):
+        """Spring 2020's name for a convolution by matrix products, which forward is already."""
+        return self.forward(X)
+
+    def backward_faster(self, dLdY):
+        """Spring 2020's counterpart of forward_faster."""
+        return self.backward(dLdY)
+
+
+class Pool2D(Layer):
+    """The maximum or the average of each window, mode 'max' or 'average'.
+
+    Padding is with zeros for both, as in the course: its tests depend on it. So a padded window of negative numbers
+    has the maximum 0, where handgrad's own MaxPool2D (and PyTorch's) would never let padding win.
+    """
+
+    pairs = {"max": (F.max_pool2d_forward, F.max_pool2d_backward),
+             "average": (F.avg_pool2d_forward, F.avg_pool2d_backward)}
+
+    def __init__(self, kernel_shape, mode="max", stride=1, pad=0):
+        super().__init__()
+        self.kernel_shape = (kernel_shape, kernel_shape) if isinstance(kernel_shape, int) else tuple(kernel_shape)
+        self.stride = 1 if stride is None else stride
+        self.pad = resolve_pad(0 if pad is None else pad, self.kernel_shape)
+        self.mode = "max" if mode is None else mode
+        if self.mode not in self.pairs:
+            raise NotImplementedError(f"{mode} pooling is not implemented: expected max or average")
+        self.cache = {name: [] for name in ("out_rows", "out_cols", "X_pad", "p", "pool_shape")}
+
+    def forward(self, X):
+        X_pad, p = pad2d(floats(X), self.pad, self.kernel_shape, self.stride)
+        pool, _ = self.pairs[self.mode]
+        X_pool, self._pair_cache = pool(X_pad, kernel_size=self.kernel_shape, stride=self.stride)
+        self.cache.update(out_rows=X_pool.shape[1], out_cols=X_pool.shape[2], X_pad=X_pad, p=p,
+                          pool_shape=X_pool.shape)
+        return X_pool
+
+    def backward(self, dLdY):
+        """dL/dX: to the first maximum of each window, or in equal shares; windows that overlap add up."""
+        _, pool_backward = self.pairs[self.mode]
+        (dX_pad,) = pool_backward(dLdY, self._pair_cache)
+        top, bottom, left, right = self.cache["p"]
+        return dX_pad[:, top: dX_pad.shape[1] - bottom, left: dX_pad.shape[2] - right]

@@ -1,0 +1,119 @@
+"""Elman's recurrent network (Spring 2020) and batch normalization (2025), on handgrad's pairs."""
+
+import numpy as np
+
+from ... import functional as F
+from ...functional.normalization import batch_statistics, update_running
+from ._base import Layer, WeightedLayer
+from .activations import floats
+
+PAIR_NAMES = {"linear": "identity"}  # where the course's name of an activation is not handgrad's
+
+
+class Elman(WeightedLayer):
+    """s_t = activation(X_t W + s_{t-1} U + b) for X (batch, features, T), s_0 = 0; the output is the last state."""
+
+    def __init__(self, n_out, activation="tanh", weight_init="xavier_uniform"):
+        activation = "tanh" if activation is None else activation
+        super().__init__(n_out, activation, weight_init)
+        self._pair_activation = PAIR_NAMES.get(activation, activation)
+
+    def _init_parameters(self, X_shape):
+        """Draw W, then U; X_shape is (batch, features)."""
+        self.n_in = X_shape[1]
+        W = self.init_weights((self.n_in, self.n_out))
+        U = self.init_weights((self.n_out, self.n_out))
+        self._set_parameters(("s", "Z", "X"), W=W, U=U, b=np.zeros((1, self.n_out)))
+
+    def _init_cache(self, X_shape):
+        """The state before the first step, and empty lists for what the steps leave."""
+        self.cache["s"] = [np.zeros((X_shape[0], self.n_out))]
+        self.cache["Z"], self.cache["X"] = [], []
+
+    def forward_step(self, X):
+        """The next state for X_t (batch, features), from the last state of the cache; both are kept there."""
+        W, U, b = (self.parameters[name] for name in "WUb")
+        Z = F.linear_forward(X, W, b)[0] + self.cache["s"][-1] @ U
+        out = self.activation(Z)
+        self.cache["X"].append(X)
+        self.cache["Z"].append(Z)
+        self.cache["s"].append(out)
+        return out
+
+    def forward(self, X):
+        """The state after the last of the T steps, (batch, n_out)."""
+        X = floats(X)
+        if self.n_in is None:
+            self._init_parameters(X.shape[:2])
+        self._init_cache(X.shape)
+        for t in range(X.shape[2]):
+            self.forward_step(X[:, :, t])
+        return self.cache["s"][-1]
+
+    def backward(self, dLdY):
+        """Back through time from the last state: a list of T arrays dL/dX_t (batch, features), in order of time."""
+        W, U, b = (self.parameters[name] for name in "WUb")
+        X = np.stack(self.cache["X"], axis=1)
+        states, cache = F.rnn_forward(X, self.cache["s"][0], W, U, np.ravel(b), activation=self._pair_activation)
+        dstates = np.zeros_like(states)
+        dstates[:, -1] = dLdY
+        dX, _, dW, dU, db = F.rnn_backward(dstates, cache)
+        self._set_gradients(dW, db)
+        self.gradients["U"] = dU
+        return list(dX.transpose(1, 0, 2))
+
+
+class BatchNorm1D(Layer):
+    """Normalize each feature of X (batch, features) over the batch, then scale by gamma and shift by beta.
+
+    running = momentum · running + (1 - momentum) · batch, from zero, the variance biased: momentum weights what was,
+    where PyTorch's weights what is new. The running averages outlive clear_gradients (in the course they are lost
+    with the cache, so that its own model cannot train with this layer). n_in is settled by the first batch.
+    """
+
+    RUNNING = ("running_mu", "running_var")
+
+    def __init__(self, n_in=None, weight_init="xavier_uniform", eps=1e-8, momentum=0.9):
+        super().__init__()
+        self.n_in, self.eps, self.momentum = n_in, eps, momentum
+        self.init_weights = weight_init
+        self.training = True  # what forward does when it is not told; NeuralNetwork sets it
+        if n_in is not None:
+            self._init_parameters((-1, n_in))
+
+    def _init_parameters(self, X_shape):
+        self.n_in = self.n_out = X_shape[1]
+        ones = np.ones((1, self.n_in))
+        self._set_parameters(("X", "X_hat", "mu", "var", *self.RUNNING), gamma=ones, beta=np.zeros_like(ones))
+        self.cache["running_mu"], self.cache["running_var"] = np.zeros_like(ones), np.zeros_like(ones)
+
+    def clear_gradients(self):
+        running = {name: self.cache[name] for name in self.RUNNING if name in self.cache}
+        super().clear_gradients()
+        self.cache.update(running)
+
+    def forward(self, X, mode=None):
+        """mode 'train' normalizes by the batch, 'test' by the running averages; None: as `training` says."""
+        X = floats(X)
+        if not self.parameters:
+            self._init_parameters(X.shape)
+        training = self.training if mode is None else mode == "train"
+        gamma, beta = np.ravel(self.parameters["gamma"]), np.ravel(self.parameters["beta"])
+        if training:
+            mu, var, _ = batch_statistics(X, (0,))
+            update_running(self.cache["running_mu"], mu, 1 - self.momentum)
+            update_running(self.cache["running_var"], var, 1 - self.momentum)
+            self.cache["mu"], self.cache["var"] = mu[None], var[None]
+        running = {f"running_{ours}": np.ravel(self.cache[f"running_{theirs}"])
+                   for ours, theirs in (("mean", "mu"), ("var", "var"))}
+        Y, self._pair_cache = F.batch_norm_forward(X, gamma, beta, training=training, epsilon=self.eps,
+                                                   **({} if training else running))
+        self.cache["X"], self.cache["X_hat"] = X, self._pair_cache[0]
+        return Y
+
+    def backward(self, dY):
+        """dL/dX; stores dL/dgamma and dL/dbeta."""
+        dX, dgamma, dbeta = F.batch_norm_backward(dY, self._pair_cache)
+        for name, gradient in (("gamma", dgamma), ("beta", dbeta)):
+            self.gradients[name] = gradient.reshape(self.parameters[name].shape)
+        return dX

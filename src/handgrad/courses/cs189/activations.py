@@ -1,0 +1,76 @@
+"""neural_networks.activations: objects with forward(Z) and backward(Z, dY), one pair of handgrad.functional each."""
+
+from abc import ABC
+
+import numpy as np
+
+from ... import functional as F
+
+
+def initialize_activation(name):
+    """The activation of that name; NotImplementedError for a name that is none."""
+    if name not in ACTIVATIONS:
+        raise NotImplementedError(f"{name} activation is not implemented")
+    return ACTIVATIONS[name]()
+
+
+class Activation(ABC):
+    """An elementwise function, or one of rows; Z is what goes into it, (batch, dim)."""
+
+    pair: tuple  # (forward, backward) of handgrad.functional
+
+    def __call__(self, Z):
+        return self.forward(Z)
+
+    def forward(self, Z):
+        return self.pair[0](floats(Z))[0]
+
+    def backward(self, Z, dY):
+        """dL/dZ from dL/dY: the chain rule, at the Z that went in."""
+        _, cache = self.pair[0](floats(Z))
+        return self.pair[1](dY, cache)[0]
+
+
+class Linear(Activation):
+    """Y = Z."""
+
+    pair = F.identity_forward, F.identity_backward
+
+
+class Sigmoid(Activation):
+    """Y = 1 / (1 + exp(-Z)), with no overflow for any Z."""
+
+    pair = F.sigmoid_forward, F.sigmoid_backward
+
+
+class TanH(Activation):
+    """Y = tanh(Z)."""
+
+    pair = F.tanh_forward, F.tanh_backward
+
+
+class ReLU(Activation):
+    """Y = max(0, Z); the derivative at Z = 0 is 0 (the course's texts differ: 0 in the code, 1 in a write-up)."""
+
+    pair = F.relu_forward, F.relu_backward
+
+
+class SoftMax(Activation):
+    """Each row becomes probabilities; backward applies the whole Jacobian, so a loss gives dL/dY and not dL/dZ."""
+
+    pair = F.softmax_forward, F.softmax_backward
+
+
+class ArcTan(Activation):
+    """Y = arctan(Z)."""
+
+    pair = F.arctan_forward, F.arctan_backward
+
+
+ACTIVATIONS = {"linear": Linear, "sigmoid": Sigmoid, "tanh": TanH, "relu": ReLU, "softmax": SoftMax, "arctan": ArcTan}
+
+
+def floats(array):
+    """The array itself, or as float64 if it holds whole numbers."""
+    array = np.asarray(array)
+    return array if array.dtype.kind in "fc" else array.astype(np.float64)

@@ -1,0 +1,71 @@
+"""neural_networks.layers: layers by name, and the dense ones; images and sequences stand in files of their own."""
+
+import numpy as np
+
+from ... import functional as F
+from ._base import Layer, WeightedLayer
+from ._images import Conv2D, Pool2D
+from ._sequences import BatchNorm1D, Elman
+from .activations import floats
+
+
+def initialize_layer(name, activation=None, weight_init=None, n_out=None, kernel_shape=None, stride=None, pad=None,
+                     mode=None, eps=1e-8, momentum=0.95, keep_dim="first"):
+    """The layer of that name, with those of the arguments that it takes; None stands for the layer's default."""
+    weighted = {"n_out": n_out, "activation": activation, "weight_init": weight_init}
+    window = {"kernel_shape": kernel_shape, "stride": stride, "pad": pad}
+    if name == "fully_connected":
+        return FullyConnected(**weighted)
+    if name == "conv2d":
+        return Conv2D(**weighted, **window)
+    if name == "pool2d":
+        return Pool2D(mode=mode, **window)
+    if name == "flatten":
+        return Flatten(keep_dim=keep_dim)
+    if name == "elman":
+        return Elman(**weighted)
+    if name == "batchnorm1d":
+        return BatchNorm1D(weight_init=weight_init, eps=eps, momentum=momentum)
+    raise NotImplementedError(f"Layer type {name} is not implemented")
+
+
+class FullyConnected(WeightedLayer):
+    """Y = activation(X W + b) for X (batch, n_in), W (n_in, n_out), b (1, n_out)."""
+
+    def _init_parameters(self, X_shape):
+        self.n_in = X_shape[1]
+        W = self.init_weights((self.n_in, self.n_out))
+        self._set_parameters(("Z", "X"), W=W, b=np.zeros((1, self.n_out)))
+
+    def forward(self, X):
+        X = floats(X)
+        if self.n_in is None:
+            self._init_parameters(X.shape)
+        Z, self._pair_cache = F.linear_forward(X, self.parameters["W"], self.parameters["b"])
+        self.cache["Z"], self.cache["X"] = Z, X
+        return self.activation(Z)
+
+    def backward(self, dLdY):
+        """dL/dX; stores dL/dW and dL/db, sums over the batch: the mean, if any, is the loss's."""
+        dX, dW, db = F.linear_backward(self.activation.backward(self.cache["Z"], dLdY), self._pair_cache)
+        self._set_gradients(dW, db)
+        return dX
+
+
+class Flatten(Layer):
+    """Rows of all but the first axis (keep_dim 'first'), or columns of all but the last ('last'); -1: one row."""
+
+    def __init__(self, keep_dim="first"):
+        super().__init__()
+        self.keep_dim = keep_dim
+        self.cache = {"in_dims": []}
+
+    def forward(self, X, retain_derived=True):
+        if retain_derived:
+            self.cache["in_dims"] = X.shape
+        if self.keep_dim == -1:
+            return X.reshape(1, -1)
+        return X.reshape((X.shape[0], -1) if self.keep_dim == "first" else (-1, X.shape[-1]))
+
+    def backward(self, dLdY):
+        return dLdY.reshape(self.cache["in_dims"])

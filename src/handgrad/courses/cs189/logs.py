@@ -1,0 +1,84 @@
+"""neural_networks.logs: what a run leaves in experiments/<model_name>/: arguments, figures per epoch, pictures."""
+
+import pickle
+import time
+from pathlib import Path
+
+from ...files import atomic_path
+
+DRAW_EVERY = 30.0  # seconds: drawing takes longer than an epoch of a small network
+
+
+class Logger:
+    """Keeps figures per epoch in `log` and, with save=True, in the file "log", a pickle; plot=True draws them too.
+
+    A folder that another run has filled is left alone: the run goes to <model_name>-2 and so on, and says so.
+    """
+
+    def __init__(self, model_name, model_args, data_args, save=False, plot=False, save_dir="experiments/"):
+        self.model_name, self.model_args, self.data_args = model_name, model_args, data_args
+        self.save, self.plot = save, plot
+        self.save_dir = f"{free_folder(Path(save_dir), model_name)}/"
+        self.reset()
+        self._drawn = -DRAW_EVERY
+        self._write("model_args", model_args)
+        self._write("data_args", data_args)
+
+    def push(self, log):
+        """Append an epoch's {"loss": {"train": ., "validate": .}, "error": {...}, "params": {"W0": {"max": ...}}}."""
+        self.counter += 1
+        append(self.log, log)
+        if self.save:
+            self._write("log", self.log)
+            if self.plot and time.monotonic() - self._drawn > DRAW_EVERY:
+                self.draw()
+
+    def reset(self):
+        """Forget all figures."""
+        self.log, self.counter = {}, 0
+
+    def draw(self):
+        """loss.png, error.png and a picture per parameter; drawn by push now and then, and when training ends."""
+        for name, series in self.log.items():
+            if name == "params":
+                for parameter, extremes in series.items():
+                    labels = {f"{parameter}_{key}": values for key, values in extremes.items()}
+                    self._picture(parameter, labels)
+            else:
+                self._picture(name, {"training": series["train"], "validation": series["validate"]})
+        self._drawn = time.monotonic()
+
+    def _picture(self, name, lines):
+        from ...reports.style import new_figure, save
+
+        figure, (axes,) = new_figure(7.5, 5)
+        for label, values in lines.items():
+            axes.plot(values, label=label)
+        axes.set(xlabel="epochs", ylabel=name, title=self.model_name)
+        axes.legend()
+        save(figure, f"{self.save_dir}{name}.png")
+
+    def _write(self, name, content):
+        with atomic_path(self.save_dir + name) as temporary:
+            temporary.write_bytes(pickle.dumps(content))
+
+
+def free_folder(save_dir, model_name):
+    """The folder of this name, made; where a run was logged in it, the next free <name>-2, <name>-3, ..."""
+    folder, number = save_dir / model_name, 1
+    while (folder / "log").exists():
+        number += 1
+        folder = save_dir / f"{model_name}-{number}"
+    if number > 1:
+        print(f"{save_dir / model_name} holds a run already: this one goes to {folder}")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def append(log, new):
+    """Append each number of nested dictionaries to the list at the same place in log."""
+    for name, value in new.items():
+        if isinstance(value, dict):
+            append(log.setdefault(name, {}), value)
+        else:
+            log.setdefault(name, []).append(value)

@@ -1,0 +1,69 @@
+"""neural_networks.losses: forward(Y, Y_hat) and backward(Y, Y_hat), the targets Y first."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from ... import functional as F
+
+
+def initialize_loss(name):
+    """The loss of that name; NotImplementedError for a name that is none."""
+    if name not in LOSSES:
+        raise NotImplementedError(f"{name} loss is not implemented")
+    return LOSSES[name](name)
+
+
+class Loss(ABC):
+    """A number for targets Y and predictions Y_hat, both (batch, dim)."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __call__(self, Y, Y_hat):
+        return self.forward(Y, Y_hat)
+
+    @abstractmethod
+    def forward(self, Y, Y_hat):
+        """The loss, a NumPy scalar."""
+
+    @abstractmethod
+    def backward(self, Y, Y_hat):
+        """dL/dY_hat, (batch, dim)."""
+
+
+class CrossEntropy(Loss):
+    """-Σ Y log(Y_hat) / m for one-hot Y and probabilities Y_hat (the course adds the rounding unit to Y_hat).
+
+    backward is -Y / (m Y_hat). The (Y_hat - Y) / m of some write-ups is the gradient by the softmax's *input*; given
+    to SoftMax.backward, which applies its Jacobian once more, it descends another loss (the Brier score).
+    """
+
+    def __init__(self, name="cross_entropy"):
+        super().__init__(name)
+
+    def forward(self, Y, Y_hat):
+        return np.float64(F.probability_cross_entropy_forward(Y_hat + np.finfo(float).eps, Y)[0])
+
+    def backward(self, Y, Y_hat):
+        _, cache = F.probability_cross_entropy_forward(Y_hat, Y)
+        return F.probability_cross_entropy_backward(1.0, cache)[0]
+
+
+class L2(Loss):
+    """factor times the mean of (Y - Y_hat)²: factor is ½ since 2021, and was 1 in Spring 2020 (L2(factor=1.0))."""
+
+    def __init__(self, name="l2", factor=0.5):
+        super().__init__(name)
+        self.factor = factor
+
+    def forward(self, Y, Y_hat):
+        return np.float64(self.factor * F.mean_squared_error_forward(Y_hat, Y)[0])
+
+    def backward(self, Y, Y_hat):
+        """2 factor (Y_hat - Y) / size, so (Y_hat - Y) / m for one output."""
+        _, cache = F.mean_squared_error_forward(Y_hat, Y)
+        return F.mean_squared_error_backward(self.factor, cache)[0]
+
+
+LOSSES = {"cross_entropy": CrossEntropy, "l2": L2}

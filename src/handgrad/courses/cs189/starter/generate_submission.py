@@ -1,0 +1,80 @@
+"""Collect the implementations that a write-up must show: python generate_submission.py -f latex -o code.tex."""
+
+import argparse
+import inspect
+
+from neural_networks.activations import Linear, ReLU, Sigmoid, SoftMax
+from neural_networks.layers import Conv2D, FullyConnected, Pool2D
+from neural_networks.losses import L2, CrossEntropy
+from neural_networks.models import NeuralNetwork
+
+from handgrad import functional as F
+
+# Module of the package -> (title, classes or functions; after them the pairs of functions that hold their maths).
+PARTS = {
+    "activations": {
+        "Linear": [Linear, F.identity_forward, F.identity_backward],
+        "Sigmoid": [Sigmoid, F.sigmoid_forward, F.sigmoid_backward],
+        "ReLU": [ReLU, F.relu_forward, F.relu_backward],
+        "SoftMax": [SoftMax, F.softmax_forward, F.softmax_backward],
+    },
+    "layers": {
+        "FullyConnected": [FullyConnected, F.linear_forward, F.linear_backward],
+        "Pool2D": [Pool2D, F.max_pool2d_forward, F.max_pool2d_backward, F.avg_pool2d_forward, F.avg_pool2d_backward],
+        "Conv2D.__init__": [Conv2D.__init__],
+        "Conv2D._init_parameters": [Conv2D._init_parameters],
+        "Conv2D.forward": [Conv2D.forward, F.conv2d_forward],
+        "Conv2D.backward": [Conv2D.backward, F.conv2d_backward],
+    },
+    "losses": {
+        "CrossEntropy": [CrossEntropy, F.probability_cross_entropy_forward, F.probability_cross_entropy_backward],
+        "L2": [L2, F.mean_squared_error_forward, F.mean_squared_error_backward],
+    },
+    "models": {
+        "NeuralNetwork.forward": [NeuralNetwork.forward],
+        "NeuralNetwork.backward": [NeuralNetwork.backward],
+        "NeuralNetwork.predict": [NeuralNetwork.predict],
+    },
+}
+# LaTeX's verbatim knows ASCII only; what is not in this table becomes a question mark.
+ASCII = {"Σ": "sum", "ᵀ": "^T", "²": "^2", "√": "sqrt", "·": "*", "≤": "<=", "≥": ">=", "δ": "delta", "σ": "sigma",
+         "½": "1/2", "‖": "|", "⊗": "x", "∂": "d", "–": "-", "ε": "epsilon", "∞": "inf"}
+LATEX_HEADINGS = ("section", "subsection", "subsubsection", "paragraph")
+
+
+def heading(text, level, is_latex):
+    if is_latex:
+        return f"\\{LATEX_HEADINGS[level - 1]}{{{text.replace('_', chr(92) + '_')}}}"
+    return f"{'#' * level} {text}"
+
+
+def listing(objects, is_latex):
+    code = "\n".join(inspect.cleandoc("\n" + inspect.getsource(thing)) + "\n" for thing in objects)
+    if is_latex:
+        code = code.translate(str.maketrans(ASCII)).encode("ascii", "replace").decode()
+        return "\\begin{verbatim}\n" + code + "\\end{verbatim}"
+    return "```python\n" + code + "```"
+
+
+def submission(is_latex, level):
+    """All parts, a heading of this level per module and one below it per class or function."""
+    blocks = []
+    for module, parts in PARTS.items():
+        blocks.append(heading(f"{module}.py", level, is_latex))
+        for title, objects in parts.items():
+            blocks += [heading(title, level + 1, is_latex), listing(objects, is_latex)]
+    return "\n\n".join(blocks) + "\n"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("-f", "--format", choices=["markdown", "latex"], default="markdown")
+    parser.add_argument("-o", "--output", help="the file to write; without it the text is printed")
+    parser.add_argument("--heading_level", type=int, choices=[1, 2, 3], default=1)
+    arguments = parser.parse_args()
+    text = submission(arguments.format == "latex", arguments.heading_level)
+    if arguments.output:
+        with open(arguments.output, "w", encoding="utf-8") as file:
+            file.write(text)
+    else:
+        print(text, end="")

@@ -1,0 +1,56 @@
+"""Activations: forward(Z) and backward(Z, dY)."""
+
+import unittest
+
+import numpy as np
+from neural_networks.activations import ArcTan, Linear, ReLU, Sigmoid, SoftMax, TanH
+from tests.cases import ACTIVATIONS, DATA
+
+
+class ActivationTest:
+    """The two tests of an activation; a subclass names it and so its file of values."""
+
+    activation: type
+
+    def each_case(self):
+        with np.load(DATA / f"{self.activation.__name__}.npz") as values:
+            for i in range(len(ACTIVATIONS)):
+                with self.subTest(case=i):
+                    yield {key: values[f"{i}{key}"] for key in ("input", "output", "upstream_grad", "backward")}
+
+    def test_forward(self):
+        for case in self.each_case():
+            np.testing.assert_almost_equal(self.activation().forward(case["input"]), case["output"], decimal=9)
+
+    def test_backward(self):
+        for case in self.each_case():
+            gradient = self.activation().backward(case["input"], dY=case["upstream_grad"])
+            np.testing.assert_almost_equal(gradient, case["backward"], decimal=9)
+
+
+class TestLinear(ActivationTest, unittest.TestCase):
+    activation = Linear
+
+
+class TestSigmoid(ActivationTest, unittest.TestCase):
+    activation = Sigmoid
+
+
+class TestTanH(ActivationTest, unittest.TestCase):
+    activation = TanH
+
+
+class TestReLU(ActivationTest, unittest.TestCase):
+    activation = ReLU
+
+
+class TestSoftMax(ActivationTest, unittest.TestCase):
+    activation = SoftMax
+
+
+class TestArcTan(ActivationTest, unittest.TestCase):
+    activation = ArcTan
+
+
+if __name__ == "__main__":
+    unittest.main()

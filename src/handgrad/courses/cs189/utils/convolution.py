@@ -1,0 +1,64 @@
+"""neural_networks.utils.convolution: padding, and images as columns of windows, on handgrad's windows.
+
+Images X are (examples, rows, columns, channels) unless nchw is said; a padding is (top, bottom, left, right).
+"""
+
+import numpy as np
+
+from ....functional.windows import Geometry, add_windows, window_geometry, windows
+
+
+def pad2d(X, pad, kernel_shape, stride=None):
+    """(X with zeros around it, the padding); pad is an int, (vertical, horizontal), four numbers or 'same'."""
+    if isinstance(pad, str) and pad == "same":
+        pad = compute_pad(X, kernel_shape, stride)
+    elif isinstance(pad, (int, np.integer)):
+        pad = (pad,) * 4
+    elif len(pad) == 2:
+        pad = (pad[0], pad[0], pad[1], pad[1])
+    top, bottom, left, right = pad = tuple(int(p) for p in pad)
+    return np.pad(X, ((0, 0), (top, bottom), (left, right), (0, 0))), pad
+
+
+def compute_pad(X, kernel_shape, stride):
+    """The padding with which a convolution of this stride keeps the size of X.
+
+    The course's version takes X as (examples, channels, rows, columns) although it is given the other order, which
+    shows where stride > 1; here rows and columns are those of X.
+    """
+    vertical, horizontal = (int(((stride - 1) * size - stride + kernel) / 2)
+                            for size, kernel in zip(X.shape[1:3], kernel_shape, strict=True))
+    return vertical, vertical, horizontal, horizontal
+
+
+def padded_geometry(shape, kernel_shape, stride, pad):
+    """Where the windows lie on images of this shape padded by four numbers."""
+    top, bottom, left, right = pad
+    padded = shape[0], top + shape[1] + bottom, left + shape[2] + right, shape[3]
+    inside = window_geometry("im2col", padded, tuple(kernel_shape), stride)
+    return Geometry(inside.kernel, inside.stride, inside.dilation, ((top, bottom), (left, right)), inside.output)
+
+
+def im2col_indices(X, kernel_shape, stride, pad):
+    """(i, j, k) with X_pad[:, k, i, j] all windows of nchw images: i and j (C kh kw, H' W'), k (C kh kw, 1)."""
+    n, channels, rows, columns = X.shape
+    geometry = padded_geometry((n, rows, columns, channels), kernel_shape, stride, pad)
+    (height, width), (sh, sw), (kh, kw) = geometry.output, geometry.stride, geometry.kernel
+    k, i, j = (index.reshape(-1, 1) for index in np.indices((channels, kh, kw)))
+    row, column = (index.reshape(1, -1) for index in np.indices((height, width)))
+    return i + sh * row, j + sw * column, k
+
+
+def im2col(X, kernel_shape, stride, pad):
+    """(columns, padding): one column per window, place by place and there example by example, each C kh kw long."""
+    _, p = pad2d(X[:0], pad, kernel_shape, stride)
+    seen = windows(X, padded_geometry(X.shape, kernel_shape, stride, p))
+    return seen.transpose(5, 3, 4, 1, 2, 0).reshape(X.shape[3] * seen.shape[3] * seen.shape[4], -1), p
+
+
+def col2im(X_col, X, W_shape, stride, pad):
+    """The way back: the columns added up where windows overlap, as nchw images of X's size, padding cut off."""
+    geometry = padded_geometry(X.shape, W_shape[:2], stride, pad)
+    (kh, kw), (height, width) = geometry.kernel, geometry.output
+    dwindows = X_col.reshape(X.shape[3], kh, kw, height, width, X.shape[0]).transpose(5, 3, 4, 1, 2, 0)
+    return add_windows(dwindows, geometry, X.shape).transpose(0, 3, 1, 2)

@@ -1,0 +1,25 @@
+"""neural_networks.utils.grad_check: one number that says how far a gradient is from central differences.
+
+handgrad.check_gradients says more: which array is wrong, and what was forgotten.
+"""
+
+import numpy as np
+
+
+def check_gradients(fn, grad, x, dLdf, h=1e-6):
+    """‖numeric - grad‖ / ‖numeric + grad‖, the numeric gradient of Σ fn(x) dLdf entry by entry with step h.
+
+    x is moved in place and put back. TypeError unless x is float32 or float64.
+    """
+    if x.dtype not in (np.float32, np.float64):
+        raise TypeError(f"`x` must be a float vector but was {x.dtype}")
+    numeric = np.zeros_like(x)
+    for index in np.ndindex(x.shape):
+        value = x[index]
+        x[index] = value + h
+        above = fn(x).copy()
+        x[index] = value - h
+        below = fn(x).copy()
+        x[index] = value
+        numeric[index] = np.sum((above - below) * dLdf) / (2 * h)
+    return np.linalg.norm(numeric - grad) / np.linalg.norm(numeric + grad)

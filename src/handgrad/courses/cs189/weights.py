@@ -1,0 +1,180 @@
+"""neural_networks.weights: initial weights as callables of a shape, drawn from NumPy's global generator.
+
+The global generator is the course's interface: np.random.seed(0) before a run is what makes it repeatable there.
+"""
+
+import math
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from ... import initializers
+
+
+def initialize_weights(name, activation=None, mode="fan_in"):
+    """The initializer of that name; NotImplementedError for a name that is none."""
+    if name not in WEIGHTS:
+        raise NotImplementedError(f"{name} weight initialization is not implemented")
+    cls = WEIGHTS[name]
+    if issubclass(cls, He):
+        return cls(activation=activation, mode=mode)
+    return cls(activation=activation) if issubclass(cls, Xavier) else cls()
+
+
+def fans(shape, mode="sum"):
+    """The fans of a weight: its first and last sizes, as the course counts them.
+
+    For a convolution (kh, kw, c_in, c_out) these are kh and c_out, where kh·kw·c_in and kh·kw·c_out would keep the
+    variance; runs with a seed depend on it, so it stays.
+    """
+    fan_in, fan_out = shape[0], shape[-1]
+    values = {"fan_in": fan_in, "fan_out": fan_out, "sum": fan_in + fan_out, "separate": (fan_in, fan_out)}
+    if mode not in values:
+        raise ValueError(f"mode must be one of {', '.join(values)}, got {mode!r}")
+    return values[mode]
+
+
+def gain(activation):
+    """√2 for relu, 5/3 for tanh, else 1 (handgrad has more; the course's layers do not expect them)."""
+    return initializers.gain(activation) if activation in ("relu", "tanh") else 1.0
+
+
+class WeightInitializer(ABC):
+    """weights = initializer(shape)."""
+
+    @abstractmethod
+    def __call__(self, shape):
+        """An array of this shape."""
+
+
+class Zeros(WeightInitializer):
+    """All 0."""
+
+    def __call__(self, shape):
+        return np.zeros(shape)
+
+
+class Ones(WeightInitializer):
+    """All 1."""
+
+    def __call__(self, shape):
+        return np.ones(shape)
+
+
+class Identity(WeightInitializer):
+    """The identity matrix; ValueError for a shape that is not square."""
+
+    def __call__(self, shape):
+        return initializers.Identity()(shape, None)
+
+
+class Uniform(WeightInitializer):
+    """Uniform on [low, high)."""
+
+    def __init__(self, low=-1.0, high=1.0):
+        self.low, self.high = low, high
+
+    def __call__(self, shape):
+        return np.random.uniform(self.low, self.high, size=shape)
+
+
+class Normal(WeightInitializer):
+    """Normal with this mean and standard deviation."""
+
+    def __init__(self, mean=0, std=1.0):
+        self.mean, self.std = mean, std
+
+    def __call__(self, shape):
+        return np.random.normal(self.mean, self.std, size=shape)
+
+
+class Constant(WeightInitializer):
+    """All the same value."""
+
+    def __init__(self, val=0.5):
+        self.val = val
+
+    def __call__(self, shape):
+        return np.full(shape, self.val)
+
+
+class Preset(WeightInitializer):
+    """The matrix it is given."""
+
+    def __call__(self, preset_matrix):
+        return preset_matrix
+
+
+class Sparse(WeightInitializer):
+    """Normal of standard deviation std, ⌈sparsity rows⌉ entries of each column set to 0."""
+
+    def __init__(self, sparsity=0.1, std=0.01):
+        self.sparsity, self.std = sparsity, std
+
+    def __call__(self, shape):
+        W = np.random.normal(0, self.std, size=shape)
+        for column in range(shape[1]):
+            rows = np.arange(shape[0])
+            np.random.shuffle(rows)
+            W[rows[: math.ceil(self.sparsity * shape[0])], column] = 0
+        return W
+
+
+class Xavier(WeightInitializer):
+    """Standard deviation gain √(2 / (fan_in + fan_out))."""
+
+    def __init__(self, activation=None):
+        self.activation = activation
+
+    def std(self, shape):
+        return initializers.GlorotNormal(gain(self.activation)).std(fans(shape, "separate"))
+
+
+class XavierUniform(Xavier):
+    """Uniform on ±√3 std."""
+
+    def __call__(self, shape):
+        return uniform(shape, self.std(shape))
+
+
+class XavierNormal(Xavier):
+    """Normal."""
+
+    def __call__(self, shape):
+        return np.random.normal(0, self.std(shape), size=shape)
+
+
+class He(WeightInitializer):
+    """Standard deviation gain / √fan, the fan chosen by mode (fan_in, fan_out or sum)."""
+
+    def __init__(self, activation=None, mode="fan_in"):
+        self.activation, self.mode = activation, mode
+
+    def std(self, shape):
+        return gain(self.activation) / math.sqrt(fans(shape, self.mode))
+
+
+class HeUniform(He):
+    """Uniform on ±√3 std."""
+
+    def __call__(self, shape):
+        return uniform(shape, self.std(shape))
+
+
+class HeNormal(He):
+    """Normal."""
+
+    def __call__(self, shape):
+        return np.random.normal(0, self.std(shape), size=shape)
+
+
+def uniform(shape, std):
+    bound = math.sqrt(3.0) * std
+    return np.random.uniform(-bound, bound, size=shape)
+
+
+WEIGHTS = {
+    "zeros": Zeros, "ones": Ones, "identity": Identity, "uniform": Uniform, "normal": Normal, "constant": Constant,
+    "sparse": Sparse, "he_uniform": HeUniform, "he_normal": HeNormal, "xavier_uniform": XavierUniform,
+    "xavier_normal": XavierNormal,
+}
