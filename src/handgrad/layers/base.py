@@ -164,7 +164,9 @@ class Layer:
         return x if x.dtype == self.dtype else cast(x, self.dtype)
 
     def shape_advice(self, shape):
-        """What to add to the message about a wrong input shape; '' by default."""
+        """What to add to the message about a wrong input shape: how to turn pictures (N, C, H, W), or ''."""
+        if len(self.input_shape) == 3 and shape[1:] == (self.input_shape[2], *self.input_shape[:2]):
+            return "; this looks like (N, C, H, W): transpose with x.transpose(0, 2, 3, 1)"
         return ""
 
     def _take_cache(self, dy):

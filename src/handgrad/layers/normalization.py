@@ -68,8 +68,7 @@ class Normalize(Layer):
         self.mean, self.std = mean, std
 
     def infer_output_shape(self, input_shape):
-        shape = np.broadcast_shapes(np.shape(self.mean), np.shape(self.std), input_shape[-1:])
-        if shape != input_shape[-1:]:
+        if not {np.shape(self.mean), np.shape(self.std)} <= {(), input_shape[-1:]}:
             raise ValueError(f"{self.label}: mean and std must be numbers or have {input_shape[-1]} entries, "
                              f"one per feature; got {np.shape(self.mean)} and {np.shape(self.std)}")
         return input_shape
