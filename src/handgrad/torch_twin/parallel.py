@@ -4,6 +4,8 @@ import atexit
 import contextlib
 import functools
 import os
+import signal
+import threading
 
 import numpy as np
 import torch
@@ -17,7 +19,13 @@ class Workers:
     """The `count` processes of one training, of which this is number `rank`; one without torchrun."""
 
     def __init__(self, rank=0, count=1):
-        self.rank, self.count = rank, count
+        self.rank, self.count, self.is_ending = rank, count, False
+        if count > 1 and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._end)
+
+    def _end(self, number, frame):
+        """torchrun's SIGTERM, when another worker failed: end before the next step, and say so, rather than vanish."""
+        self.is_ending = True
 
     def share(self, num_rows):
         """The slice of a batch that is this worker's: shares in order, as equal as they can be."""
@@ -51,13 +59,15 @@ class Workers:
     @contextlib.contextmanager
     def watched(self):
         """Within the block a broken collective is a ConnectionError that says what happened."""
+        lost = f"worker {self.rank} of {self.count} lost another one (killed, or out of memory?): training stops here"
+        if self.is_ending:
+            raise ConnectionError(lost)
         try:
             yield
         except RuntimeError as problem:
             if self.count == 1 or not any(word in str(problem).lower() for word in LOST):
                 raise
-            raise ConnectionError(f"worker {self.rank} of {self.count} lost another one (killed, or out of memory?), "
-                                  "so training stops here") from None
+            raise ConnectionError(lost) from None
 
 
 def is_parallel():
