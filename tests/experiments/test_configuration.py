@@ -106,6 +106,15 @@ def test_units_classes_becomes_the_number_of_classes():
         prepare(load_configuration("iris", ["data.name=diabetes"]))
 
 
+def test_a_named_model_gets_as_many_outputs_as_there_are_classes():
+    named = ["model={name=\"digits-mlp\"}", "data.name=wine"]
+    assert prepare(load_configuration("iris", named)).trainer.model.output_shape == (3,)
+    wrong = {"model.name=digts-mlp": "did you mean 'digits-mlp'", "model.outputs=3": "no argument"}
+    for override, message in wrong.items():
+        with pytest.raises(ValueError, match=f"^model: .*{message}"):
+            prepare(load_configuration("iris", [*named, override]))
+
+
 def test_a_schedule_starts_from_the_learning_rate_and_spans_the_run():
     job = prepare(load_configuration("iris", ["schedule.name=cosine", "optimizer.learning_rate=0.2"]))
     schedule = job.trainer.callbacks[0].schedule

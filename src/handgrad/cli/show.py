@@ -18,9 +18,25 @@ def warn(line):
     print(f"handgrad: {line}", file=sys.stderr)
 
 
+MANY_ROWS = 100  # for longer tables rich takes seconds
+
+
 def table(title, columns, rows):
     """Print a table; the texts of columns that start with '>' stand to the right."""
-    console().print(grid_of(title, columns, rows))
+    if len(rows) > MANY_ROWS:
+        print("\n".join([title or "", *plain_lines(columns, rows)]))
+    else:
+        console().print(grid_of(title, columns, rows))
+
+
+def plain_lines(columns, rows):
+    """The lines of a table in plain text."""
+    cells = [[column.lstrip(">") for column in columns], *([text(value) for value in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    to_right = [column.startswith(">") for column in columns]
+    for row in cells:
+        yield "  ".join(cell.rjust(width) if right else cell.ljust(width)
+                        for cell, width, right in zip(row, widths, to_right, strict=True)).rstrip()
 
 
 def grid_of(title, columns, rows):

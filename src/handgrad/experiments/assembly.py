@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 
-from .. import optimizers, schedules
+from .. import models, optimizers, schedules
 from ..datasets import augment, load_dataset
 from ..layers.containers import Sequential
 from ..layers.losses import get_loss
 from ..layers.penalties import get_penalty
-from ..naming import build
+from ..naming import build, look_up, nearest
 from ..training import EarlyStopping, Schedule, Trainer
 from .engines import get_engine
 
@@ -29,9 +29,22 @@ def load_data(configuration):
 def build_model(configuration, data):
     """The unbuilt model of a configuration; units = "classes" becomes the number of classes of the data."""
     spec = configuration.model
+    if "name" in spec:
+        with key("model"):
+            return named_model(spec, data)
     layers = [fill_classes(layer, i, data) for i, layer in enumerate(spec["layers"])]
     with key("model"):
         return Sequential(layers)
+
+
+def named_model(spec, data):
+    """A model of `handgrad.models`, with as many outputs as the data has classes unless it says otherwise."""
+    known = inspect.signature(look_up("model", spec["name"], models.MODELS)).parameters
+    sizes = {name: value for name, value in spec.items() if name != "name"}
+    for name in sizes:
+        if name not in known:
+            raise ValueError(f"model '{spec['name']}' has no argument '{name}'{nearest(name, known)}")
+    return models.create(spec["name"], **{"num_outputs": len(data.class_names) or 1, **sizes})
 
 
 def fill_classes(layer, index, data):

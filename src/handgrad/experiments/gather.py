@@ -21,6 +21,7 @@ from .sweep import SWEEP, Sweep
 
 SPLITS = ("test", "validation", "train")  # in the order in which a page prefers them
 NUM_WORST, NUM_DIAGNOSED, NUM_FEATURES, NUM_CLASSES = 12, 1000, 20, 1000
+DIAGNOSIS_COST = 3e9  # multiply-adds of a forward pass
 FLAT_IMAGES = {"digits": (8, 8, 1)}  # tables whose rows are images
 
 
@@ -177,7 +178,7 @@ def with_channel(shape):
 
 def add_measurements(view, model, data, image_shape):
     """Units that never fire, and what the model mistakes for what."""
-    view.diagnosis = diagnose(model, data.train.x[::-(-len(data.train.x) // NUM_DIAGNOSED)])
+    view.diagnosis = diagnose(model, some_rows(data.train.x, model))
     if data.task != "classification" or not data.class_names:
         return
     view.measured_on = next(name for name in SPLITS if getattr(data, name) is not None)
@@ -189,6 +190,12 @@ def add_measurements(view, model, data, image_shape):
     wrong = np.flatnonzero(predicted != split.y)
     worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:NUM_WORST]
     view.wrong = [wrong_example(int(i), split, predicted[i], confidence[i], data, image_shape) for i in worst]
+
+
+def some_rows(x, model):
+    """Rows of x spread evenly: as many as can be looked into in a second or so."""
+    most = min(NUM_DIAGNOSED, max(100, int(DIAGNOSIS_COST / max(1, model.multiply_adds))))
+    return x[::-(-len(x) // most)]
 
 
 def judged(probabilities):
