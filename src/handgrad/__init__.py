@@ -7,7 +7,7 @@
 from . import functional, initializers, layers, metrics, models, optimizers, schedules, training
 from .datasets import load_dataset
 from .diagnosis import diagnose
-from .gradient_check import check_gradients
+from .gradient_check import assert_gradients, check_gradients
 from .kernels import set_threads
 from .layers import (
     ELU,
@@ -106,6 +106,7 @@ __all__ = [
     "Softplus",
     "Tanh",
     "Trainer",
+    "assert_gradients",
     "check_gradients",
     "diagnose",
     "functional",

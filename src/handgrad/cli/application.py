@@ -14,6 +14,7 @@ COMMANDS = {
     "evaluate": ("runs", "Measure a run's model again."),
     "replay": ("runs", "Show one training step layer by layer."),
     "runs": ("runs", "List runs: filter, sort, find the best."),
+    "check": ("check", "Check gradients of your own code, and name the mistakes."),
     "report": ("report", "Write one page that shows a run."),
     "compare": ("compare", "Write one page that compares runs."),
     "watch": ("watch", "Show runs in the browser while they train."),

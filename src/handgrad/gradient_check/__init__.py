@@ -1,6 +1,6 @@
 """Is this gradient right, and if not, what was forgotten? Numeric checks with verdicts."""
 
-from .check import check_gradients
-from .verdict import Report, Verdict
+from .check import assert_gradients, check_gradients
+from .verdict import Kink, Report, Verdict
 
-__all__ = ["Report", "Verdict", "check_gradients"]
+__all__ = ["Kink", "Report", "Verdict", "assert_gradients", "check_gradients"]

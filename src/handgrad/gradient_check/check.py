@@ -1,17 +1,4 @@
-"""check_gradients: the whole check, from the code under test to the report."""
-
-import time
-from functools import partial
-
-import numpy as np
-
-from .compare import compare_array, rounding_floors
-from .conduct import check_conduct, fresh_gradients
-from .locate import locate
-from .mistakes import Case, diagnose
-from .numeric import Differentiator, choose_entries
-from .recognize import recognize
-from .verdict import CodeFault, Report
+"""check_gradients and assert_gradients: what a user calls."""
 
 
 def check_gradients(target, *arrays, wrt=None, kwargs=None, loss=None, seed=0, max_entries=400, seconds=5.0):
@@ -25,51 +12,21 @@ def check_gradients(target, *arrays, wrt=None, kwargs=None, loss=None, seed=0, m
 
     Faults of the code under test become verdicts of the report; misuse of this function raises ValueError or TypeError.
     """
-    started = time.perf_counter()
-    report = Report(target=getattr(target, "__name__", type(target).__name__), seed=seed)
-    subject = None
-    with np.errstate(all="ignore"):
-        try:
-            subject = recognize(target, arrays, kwargs, wrt, loss, seed)
-            report.target = subject.label
-            examine(subject, report, generator(seed), max_entries, seconds)
-        except CodeFault as fault:
-            report.verdicts.append(fault.verdict)
-        if subject:
-            locate(subject, report, partial(check_gradients, seed=seed, max_entries=max_entries, seconds=seconds))
-    report.num_forwards = subject.num_forwards if subject else 0
-    report.seconds = time.perf_counter() - started
+    from .run import run_check  # loads the hypotheses: not worth anybody's time who only trains
+
+    return run_check(target, arrays, wrt, kwargs, loss, seed, max_entries, seconds)
+
+
+def assert_gradients(target, *arrays, **options):
+    """Fail with the whole report when a gradient is wrong; the arguments are those of check_gradients.
+
+        def test_my_layer():
+            hg.assert_gradients(MyLayer(3), np.random.default_rng(0).normal(size=(5, 4)))
+
+    Returns the report.
+    """
+    __tracebackhide__ = True  # pytest shows the line of the test, not this one
+    report = check_gradients(target, *arrays, **options)
+    if not report.ok:
+        raise AssertionError(f"wrong gradients\n{report}")
     return report
-
-
-def generator(seed):
-    """A stream of our own: with plain default_rng(seed) dy would equal an x that was drawn from the same seed."""
-    return np.random.default_rng([seed, 0x67726164])
-
-
-def examine(subject, report, rng, max_entries, seconds):
-    """Conduct first (what makes numbers meaningless), then each array's numbers."""
-    upstreams, gradients = check_conduct(subject, report, rng)
-    numbers = Differentiator(subject, upstreams, rng)
-    plan = plan_entries(subject, numbers, gradients[0], rng, max_entries, seconds)
-    floors = rounding_floors(subject, upstreams, gradients, fresh_gradients, rng)
-    for name in subject.names:
-        check, numeric = compare_array(subject, numbers, upstreams, gradients, name, plan[name], floors[name])
-        report.arrays[name] = check
-        if not check.ok:
-            case = Case(subject, numbers, upstreams, gradients, check, numeric)
-            report.add(diagnose(case))
-
-
-def plan_entries(subject, numbers, gradients, rng, max_entries, seconds):
-    """{name: entries to differentiate by}, fewer of each where the whole would take longer than `seconds`."""
-    plan, cost = {}, {}
-    for name in subject.names:
-        array = numbers.real.arrays[name]
-        plan[name] = choose_entries(array, gradients[name], rng, max_entries)
-        cost[name] = len(plan[name]) * numbers.seconds_per_entry(name)
-    excess = sum(cost.values()) / seconds
-    if excess <= 1:
-        return plan
-    return {name: choose_entries(numbers.real.arrays[name], gradients[name], rng, max(20, int(len(entries) / excess)))
-            for name, entries in plan.items()}

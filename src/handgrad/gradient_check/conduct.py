@@ -74,8 +74,9 @@ def check_repeatable(subject, point, y):
         return
     evidence = f"y differs by up to {np.abs(y - again).max():.3g} between two calls"
     if np.array_equal(y, subject.at(np.float64).forward()):
-        raise CodeFault("state-mutated", "the forward changes something that its next call depends on: "
-                        "the first call of a fresh copy is repeatable, the second gives another y", evidence=evidence)
+        raise CodeFault(
+            "state-mutated", "the forward changes something that its next call depends on: the first call of a fresh "
+            "copy is repeatable, the second gives another y", evidence=evidence)
     if global_generator_explains(point):
         raise CodeFault("nondeterministic-forward", "the forward draws from NumPy's global generator: take a "
                         "Generator as rng and pass it in kwargs (it is replayed)", evidence=evidence)
@@ -144,7 +145,8 @@ def check_second_backward(subject, report, dy, first):
 def second_verdict(subject, name, a, b, dy):
     if np.allclose(b, 2 * a, **CLOSE):
         return Verdict(name, "gradient-accumulated", f"the gradient by {name} is added to what was there: "
-                       "assign it, or clear it before each backward", "the second backward gave exactly twice the first")
+                       "assign it, or clear it before each backward", "the second backward gave exactly twice the "
+                                                                      "first")
     ratio = np.where(dy != 0, a / dy, 0) if a.shape == dy.shape else np.arange(9)
     if len(np.unique(np.round(ratio, 9))) <= 2:
         return Verdict(name, "mask-redrawn", "the backward draws its mask anew: keep the forward's mask in the cache",
@@ -180,7 +182,8 @@ def check_other_forward(subject, report, dy, first, rng):
     for name in subject.names:
         a, b = first[name], found[name]
         if a is not None and b is not None and np.shape(a) == np.shape(b) and not same(a, b):
-            report.add(Verdict(name, "stale-cache", f"the gradient by {name} depends on a forward made for other arrays: "
+            report.add(Verdict(name, "stale-cache", f"the gradient by {name} depends on a forward made for other "
+                                                    f"arrays: "
                                "the backward reads what another call left behind",
                                f"with such a forward in between it differs by {np.abs(a - b).max():.3g}"))
 

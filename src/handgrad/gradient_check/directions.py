@@ -20,7 +20,8 @@ def check_directions(subject, check, numbers, upstreams, analytic, floor):
         noise = max(floor, 20 * float(np.max(np.abs(numbers.upstreams) @ uncertainty.ravel())))
         error = direction_error(analytic, direction, numbers.upstreams @ slope.ravel(), noise)
         if error > TOLERANCE:
-            kinked |= bool(central_difference(Line(numbers.real, check.name, ..., direction), numbers.base).kinked.any())
+            slope = central_difference(Line(numbers.real, check.name, ..., direction), numbers.base)
+            kinked |= bool(slope.kinked.any())
             if Nearby(subject, numbers, upstreams).right(check.name, ..., direction):
                 error = 0.0
         errors.append(error)

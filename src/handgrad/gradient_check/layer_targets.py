@@ -51,7 +51,8 @@ class LayerTarget:
             self.slots = slots
         self.names = [*self.input_names, *self.slots]
         if not self.names:
-            raise TypeError(f"{self.label} has no array of floats to differentiate by: neither an input nor a parameter")
+            raise TypeError(
+                f"{self.label} has no array of floats to differentiate by: neither an input nor a parameter")
 
     def choose(self, wrt, floats, slots):
         known = [*floats, *slots]
@@ -196,8 +197,9 @@ class WithLoss:
 def with_loss(model, loss):
     """A model with a loss object or a loss pair on top, as a target's layer."""
     if not (isinstance(loss, tuple) and len(loss) == 2) and not hasattr(loss, "backward"):
-        raise TypeError("loss must be a loss object such as CrossEntropy() or a pair (forward, backward), "
-                        f"got {type(loss).__name__}")
+        raise TypeError(
+            "loss must be a loss object such as CrossEntropy() or a pair (forward, backward), got "
+            f"{type(loss).__name__}")
     if not (hasattr(model, "forward") and hasattr(model, "backward")) or isinstance(model, type):
         raise TypeError(f"loss= goes with a model that has a forward and a backward, got {type(model).__name__}")
     return WithLoss(model, loss)

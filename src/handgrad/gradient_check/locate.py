@@ -21,26 +21,23 @@ def locate(subject, report, check):
     found = []
     for i, part in enumerate(parts(model)):
         if i in seen and seen[i][0].dtype.kind == "f":
-            found += [prefixed(v, label(part, i)) for v in check(part, *seen[i]).verdicts]
+            inner_report = check(part, *seen[i])
+            report.num_forwards += inner_report.num_forwards
+            found += [prefixed(v, label(part, i)) for v in inner_report.verdicts]
     loss = subject.original.loss if isinstance(subject.original, WithLoss) else None
     if loss is not None and "loss" in seen:
         found += [prefixed(v, "loss") for v in check(loss, *seen["loss"]).verdicts]
     if found:
         report.notes.append(CONSEQUENCE)
-    elif report.ok:
-        return
-    elif any(v.mistake != "unexplained" for v in report.verdicts) and not only_below(report):
-        return
+    elif report.ok or not all(v.array for v in report.verdicts):
+        return  # verdicts without an array are on the model's own code: conduct, exceptions
     else:
-        found = [Verdict("", "not-passed-down", "each layer is right by itself, the model is not: its backward calls them in "
-                         "the wrong order, leaves one out, or hands on another gradient than the layer above returned",
-                         f"wrong in the model: {', '.join(v.array for v in report.verdicts if v.array)}")]
+        found = [Verdict(
+            "", "not-passed-down",
+            "each layer is right by itself, the model is not: its backward calls them in the wrong order, leaves one "
+            "out, or hands on another gradient than the layer above returned",
+            f"wrong in the model: {', '.join(v.array for v in report.verdicts if v.array)}")]
     report.verdicts[:] = found
-
-
-def only_below(report):
-    """Whether the verdicts are on numbers: conduct and exceptions of the model's own code stay as they are."""
-    return all(v.array for v in report.verdicts)
 
 
 def prefixed(verdict, part):

@@ -9,7 +9,6 @@ import numpy as np
 from .derivatives import Line, central_difference, complex_step, root_mean_square
 from .verdict import CodeFault
 
-EVERY_ENTRY = 1000  # arrays up to this size are checked entry by entry
 KEPT = 4_000_000  # numbers of the Jacobian that are kept for diagnosis
 
 
@@ -36,7 +35,7 @@ class Differentiator:
         self.base = self.real.forward()
         self.complex = None
         self.methods = {}
-        self.directions = {}
+        self.progress = None
         self.find_methods()
 
     def find_methods(self):
@@ -111,7 +110,7 @@ class Differentiator:
         self.line(name)(0.0)
         return (time.perf_counter() - start) * (1 if self.methods[name] == "complex step" else 5)
 
-    def entries(self, name, entries, progress=None):
+    def entries(self, name, entries):
         """Differentiate by these entries, one at a time."""
         entries = np.asarray(entries, dtype=int)
         shape = self.real.arrays[name].shape
@@ -134,19 +133,16 @@ class Differentiator:
             errors[:, i] = np.sqrt(self.upstreams**2 @ np.square(error)) if not exact else 0.0
             if keep:
                 columns[i] = column
-            if progress:
-                progress()
+            if self.progress:
+                self.progress.step()
         return Numeric(name, self.methods[name], entries, values, errors, slopes, columns)
 
 
-def choose_entries(array, analytic, rng, max_entries):
-    """All entries of a small array; of a large one, max_entries at random, the first, the last and the largest."""
-    if array.size <= max(EVERY_ENTRY, 0) and array.size <= max_entries * 5:
+def choose_entries(array, analytic, rng, most):
+    """All entries of an array of at most `most`; else that many at random, the first, the last and the largest."""
+    if array.size <= most:
         return np.arange(array.size)
-    if array.size <= max_entries:
-        return np.arange(array.size)
-    drawn = rng.choice(array.size, max_entries, replace=False)
     chosen = {0, array.size - 1}
     if analytic is not None and analytic.size == array.size:
         chosen |= set(np.argsort(np.abs(analytic.ravel()))[-8:].tolist())
-    return np.unique(np.concatenate([drawn, np.fromiter(chosen, int)]))
+    return np.unique(np.concatenate([rng.choice(array.size, most, replace=False), np.fromiter(chosen, int)]))

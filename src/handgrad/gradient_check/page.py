@@ -5,55 +5,67 @@ import html
 import numpy as np
 
 from .heat_map import heat_map
-from .text import count, entries, error, outcome
+from .text import count, entries, error, outcome, shape
 
 STYLE = """
-:root { color-scheme: light dark; --ink: #1d1d1f; --paper: #fff; --soft: #f4f4f2; --line: #d9d9d4; --good: #1a7f37; --bad: #b3400e; }
+:root { color-scheme: light dark; --ink: #1d1d1f; --paper: #fff; --soft: #f4f4f2; --line: #d9d9d4;
+        --good: #1a7f37; --bad: #b3400e; }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #ececec; --paper: #17181a; --soft: #222427; --line: #3a3d41; --good: #57c471; --bad: #ff9a62; }
 }
 body { margin: 0 auto; max-width: 64rem; padding: 2rem 1.25rem 4rem; background: var(--paper); color: var(--ink);
        font: 16px/1.5 system-ui, sans-serif; }
-h1 { font-size: 1.5rem; margin: 0; } h2 { font-size: 1.1rem; margin: 2.2rem 0 .6rem; }
+h1 { font-size: 1.5rem; margin: 0 0 .8rem; } footer + h1 { margin-top: 4rem; }
+h2 { font-size: 1.1rem; margin: 2.2rem 0 .6rem; }
 code, td, figcaption, .evidence { font-family: ui-monospace, monospace; font-size: .85rem; }
 .good { color: var(--good); } .bad { color: var(--bad); }
-.verdict { border-left: 4px solid var(--bad); background: var(--soft); padding: .7rem 1rem; margin: .7rem 0; border-radius: 0 6px 6px 0; }
+.verdict { border-left: 4px solid var(--bad); background: var(--soft); padding: .7rem 1rem; margin: .7rem 0;
+           border-radius: 0 6px 6px 0; }
 .verdict p { margin: .3rem 0 0; } .evidence { opacity: .75; }
-table { border-collapse: collapse; width: 100%; } td, th { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); }
-.scroll { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; } .scroll { overflow-x: auto; }
+td, th { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); }
 figure { display: inline-block; margin: .4rem 1.4rem .4rem 0; vertical-align: top; max-width: 100%; overflow-x: auto; }
-figcaption { opacity: .8; } details { margin: .8rem 0; } summary { cursor: pointer; } footer { margin-top: 2.5rem; opacity: .7; font-size: .85rem; }
+figcaption { opacity: .8; white-space: nowrap; } details { margin: .8rem 0; } summary { cursor: pointer; }
+footer { margin-top: 2.5rem; opacity: .7; font-size: .85rem; }
 """
 
 
-def render(report):
-    """The whole page as a string."""
+def render(*reports):
+    """The whole page as a string; several reports stand one below the other."""
+    title = html.escape(", ".join(f"{report.target}: {outcome(report)}" for report in reports))
+    body = "".join(section(report) for report in reports)
+    meta = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    return (f'<!doctype html>\n<html lang="en"><head>{meta}<title>{title}</title><style>{STYLE}</style></head>'
+            f"<body>{body}</body></html>\n")
+
+
+def section(report):
     mark, kind = ("✓", "good") if report.ok else ("✗", "bad")
-    title = html.escape(f"{report.target}: {outcome(report)}")
-    body = [f'<h1><span class="{kind}">{mark}</span> {title}</h1>', *map(verdict, report.verdicts), table(report),
-            *(pictures(check) for check in report.arrays.values()), remarks(report), footer(report)]
-    return (f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-            f"<title>{title}</title><style>{STYLE}</style></head><body>{''.join(body)}</body></html>\n")
+    head = f'<h1><span class="{kind}">{mark}</span> {html.escape(f"{report.target}: {outcome(report)}")}</h1>'
+    return "".join([head, *map(verdict, report.verdicts), table(report),
+                    *(pictures(check) for check in report.arrays.values()), remarks(report), footer(report)])
 
 
 def verdict(found):
     where = f"{html.escape(found.array)}: " if found.array else ""
     evidence = f'<p class="evidence">{html.escape(found.evidence)}</p>' if found.evidence else ""
-    return f'<div class="verdict"><strong>{where}{found.mistake}</strong><p>{html.escape(found.message)}</p>{evidence}</div>'
+    message = f"<p>{html.escape(found.message)}</p>"
+    return f'<div class="verdict"><strong>{where}{found.mistake}</strong>{message}{evidence}</div>'
 
 
 def table(report):
     if not report.arrays:
         return ""
     rows = "".join(row(check) for check in report.arrays.values())
-    return ('<h2>Arrays</h2><div class="scroll"><table><tr><th></th><th>array</th><th>shape</th><th>|a - n| / (|a| + |n|)</th>'
-            f"<th>by</th><th>checked</th></tr>{rows}</table></div>")
+    names = ("", "array", "shape", "|a - n| / (|a| + |n|)", "by", "checked")
+    head = "".join(f"<th>{name}</th>" for name in names)
+    return f'<h2>Arrays</h2><div class="scroll"><table><tr>{head}</tr>{rows}</table></div>'
 
 
 def row(check):
     mark, kind = ("✓", "good") if check.ok else ("✗", "bad")
-    cells = (f'<span class="{kind}">{mark}</span>', html.escape(check.name), "×".join(map(str, check.shape)) or "one number",
-             error(check).removeprefix("error "), check.method, entries(check))
+    name, shown = html.escape(check.name), error(check).removeprefix("error ")
+    cells = (f'<span class="{kind}">{mark}</span>', name, shape(check), shown, check.method, entries(check))
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
 
@@ -105,5 +117,6 @@ def remarks(report):
 
 def footer(report):
     return (f"<footer>{count(report.num_forwards, 'forward')}, {report.seconds:.2f} s, seed {report.seed}. "
-            "The gradient is checked for random upstream gradients; by complex step where the forward allows it, else by "
+            "The gradient is checked for random upstream gradients; by complex step where the forward allows it, else "
+            "by "
             "extrapolated central differences. Made by handgrad.</footer>")

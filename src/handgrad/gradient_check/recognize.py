@@ -26,8 +26,8 @@ def recognize(target, arrays, kwargs, wrt, loss, seed):
     if callable(target):
         label = getattr(target, "__name__", type(target).__name__)
         return PairTarget(*closure_pair(target), arrays, kwargs, wrt, label, has_upstream=False).settle()
-    raise TypeError("check_gradients takes a pair (forward, backward), a layer, a model or a closure, "
-                    f"got {type(target).__name__}")
+    raise TypeError(
+        f"check_gradients takes a pair (forward, backward), a layer, a model or a closure, got {type(target).__name__}")
 
 
 def pair_or_function(forward, backward, arrays, kwargs, wrt):

@@ -93,8 +93,10 @@ class blame:
             while trace.tb_next:
                 trace = trace.tb_next
             said = str(problem).split("\n")[0]
-            raise CodeFault(f"{self.part}-raises", f"the {self.part} raised {kind.__name__}: {said} "
-                            f"(line {trace.tb_lineno} of {trace.tb_frame.f_code.co_name})") from problem
+            raise CodeFault(
+                f"{self.part}-raises",
+                f"the {self.part} raised {kind.__name__}: {said} (line {trace.tb_lineno} of "
+                f"{trace.tb_frame.f_code.co_name})") from problem
 
 
 def argument_names(forward, count):
@@ -154,8 +156,10 @@ def as_output(y):
     """y as an array of floats, or a fault that says what came instead."""
     y = y if isinstance(y, np.ndarray) else np.asarray(y)
     if y.dtype.kind in "iub":
-        raise CodeFault("integer-output", f"the forward returned {y.dtype} numbers for float input; "
-                        "return floats (is there a // or an integer array in it?)")
+        raise CodeFault(
+            "integer-output",
+            f"the forward returned {y.dtype} numbers for float input; return floats (is there a // or an integer "
+            "array in it?)")
     if y.dtype.kind not in "fc":
         raise CodeFault("wrong-output", f"the forward's y must be an array of floats, but is {y.dtype}")
     return y
@@ -175,6 +179,8 @@ def by_name(returned, names, allow_extra=False):
     if len(answers) < len(names) or (len(answers) > len(names) and not allow_extra and
                                      any(a is not None for a in answers[len(names):])):
         kind = "missing-gradient" if len(answers) < len(names) else "extra-gradient"
-        raise CodeFault(kind, f"the backward returned {len(answers)} gradient{'s' * (len(answers) != 1)}, "
-                        f"but there are {len(names)} arrays: {', '.join(names)} (one gradient each, in this order)")
+        raise CodeFault(
+            kind,
+            f"the backward returned {len(answers)} gradient{'s' * (len(answers) != 1)}, but there are {len(names)} "
+            f"arrays: {', '.join(names)} (one gradient each, in this order)")
     return dict(zip(names, answers, strict=False))

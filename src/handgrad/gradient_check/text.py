@@ -30,10 +30,14 @@ def outcome(report):
 
 def table(report):
     """One aligned line per array."""
-    rows = [(("✓" if check.ok else "✗") + " " + name, "×".join(map(str, check.shape)) or "one number", error(check),
-             check.method, entries(check)) for name, check in report.arrays.items()]
+    rows = [(("✓" if check.ok else "✗") + " " + name, shape(check), error(check), check.method, entries(check))
+            for name, check in report.arrays.items()]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  " + "  ".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def shape(check):
+    return "×".join(map(str, check.shape)) or "one number"
 
 
 def error(check):
@@ -48,7 +52,7 @@ def entries(check):
 
 def verdict_lines(verdict):
     head = f"  → {verdict.array + ': ' if verdict.array else ''}{verdict.mistake}"
-    because = wrapped(verdict.evidence, "      because ", "      ") if verdict.evidence else []
+    because = wrapped(verdict.evidence, "      evidence: ", "      ") if verdict.evidence else []
     return [head, *wrapped(verdict.message, "      ", "      "), *because]
 
 

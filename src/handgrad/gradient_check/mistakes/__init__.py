@@ -46,8 +46,10 @@ def diagnose(case):
             verdict = hypothesis(case)
             if verdict is not None:
                 return verdict
-    return Verdict(case.name, "unexplained", f"the gradient by {case.name} is wrong (error {worst(case.check):.2g}), and no "
-                   "mistake we know explains it", "most deviating: " + case.deviates_most())
+    return Verdict(
+        case.name, "unexplained",
+        f"the gradient by {case.name} is wrong (error {worst(case.check):.2g}), and no mistake we know explains it",
+        "most deviating: " + case.deviates_most())
 
 
 def worst(check):

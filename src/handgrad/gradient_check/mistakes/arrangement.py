@@ -11,8 +11,9 @@ def transposed(case):
     """The same axes in another order (only possible where sizes agree)."""
     for axes in itertools.permutations(range(case.array.ndim)):
         if axes != tuple(range(case.array.ndim)) and moved_fits(case, lambda a, axes=axes: a.transpose(axes)):
-            return Verdict(case.name, "transposed", f"the gradient by {case.name} is transposed",
-                           f"with its axes in the order {axes} it is right in all {len(case.entries)} entries")
+            return Verdict(
+                case.name, "transposed", f"the gradient by {case.name} is transposed",
+                f"with its axes in the order {axes} it is right in all {len(case.entries)} entries")
     return None
 
 
@@ -33,8 +34,9 @@ def flipped(case):
             slug = "flipped-kernel" if case.array.ndim > 2 else "reversed"
             what = "the kernel is flipped: convolution here means cross-correlation, without a flip" \
                 if slug == "flipped-kernel" else "its entries are in reverse order"
-            return Verdict(case.name, slug, f"in the gradient by {case.name} {what}",
-                           f"flipped along axes {axes} it is right in all {len(case.entries)} entries")
+            return Verdict(
+                case.name, slug, f"in the gradient by {case.name} {what}",
+                f"flipped along axes {axes} it is right in all {len(case.entries)} entries")
     return None
 
 
@@ -46,8 +48,10 @@ def shifted(case):
     for axes, steps in single + double:
         if shift_fits(case, axes, steps):
             by, along = (", ".join(map(str, group)) for group in (steps, axes))
-            return Verdict(case.name, "shifted", f"the gradient by {case.name} is shifted by {by} along axis {along}: an "
-                           "offset (padding, stride, an index) is wrong", f"moved back by {by} it is right where it overlaps")
+            return Verdict(
+                case.name, "shifted",
+                f"the gradient by {case.name} is shifted by {by} along axis {along}: an offset (padding, stride, an "
+                "index) is wrong", f"moved back by {by} it is right where it overlaps")
     return None
 
 
@@ -70,9 +74,10 @@ def reshaped(case):
         moves = (lambda a, s=sizes, b=back: a.reshape(s).transpose(b),
                  lambda a, x=axes: a.transpose(x).reshape(shape))
         if axes != tuple(range(len(shape))) and any(moved_fits(case, move) for move in moves):
-            return Verdict(case.name, "reshaped", f"the numbers of the gradient by {case.name} are laid out in another "
-                           "order: a reshape does not move axes, transpose does",
-                           f"right in all {len(case.entries)} entries once the axes {axes} are moved")
+            return Verdict(
+                case.name, "reshaped",
+                f"the numbers of the gradient by {case.name} are laid out in another order: a reshape does not move "
+                "axes, transpose does", f"right in all {len(case.entries)} entries once the axes {axes} are moved")
     return None
 
 
@@ -83,8 +88,10 @@ def swapped(case):
             continue
         numeric = case.numbers.entries(other, case.entries)
         if case.same(case.found, numeric.values):
-            return Verdict(case.name, "swapped-gradients", f"this is the gradient by {other}, returned in {case.name}'s place: "
-                           "gradients come in the order of the forward's arrays", "equal to it in every entry checked")
+            return Verdict(
+                case.name, "swapped-gradients",
+                f"this is the gradient by {other}, returned in {case.name}'s place: gradients come in the order of "
+                "the forward's arrays", "equal to it in every entry checked")
     return None
 
 
@@ -102,10 +109,14 @@ def partly_missing(case):
         missing, present = set(where[wrong].tolist()), set(where[~wrong & due].tolist())
         if not missing & present:
             places = ", ".join(map(str, sorted(missing)[:6])) + (", ..." if len(missing) > 6 else "")
-            return Verdict(case.name, "partly-missing", f"the gradient by {case.name} is zero at positions {places} of axis "
-                           f"{axis}: a loop or a slice stops short", "right in every other entry")
-    return Verdict(case.name, "partly-missing", f"the gradient by {case.name} is zero in {int(wrong.sum())} entries where it is "
-                   "due, and right in the others", case.deviates_most())
+            return Verdict(
+                case.name, "partly-missing",
+                f"the gradient by {case.name} is zero at positions {places} of axis {axis}: a loop or a slice stops "
+                "short", "right in every other entry")
+    return Verdict(
+        case.name, "partly-missing",
+        f"the gradient by {case.name} is zero in {int(wrong.sum())} entries where it is due, and right in the others",
+        case.deviates_most())
 
 
 def averaged(case):
@@ -118,9 +129,10 @@ def averaged(case):
             for how, words in ((np.sum, "summed"), (np.mean, "averaged")):
                 spread = [np.broadcast_to(how(g, axis=axes, keepdims=True), g.shape) for g in full]
                 if case.explains(case.pick(spread)):
-                    return Verdict(case.name, "wrong-axis", f"the gradient by {case.name} is {words} over axis "
-                                   f"{', '.join(map(str, axes))} and spread again: {case.name} keeps that axis",
-                                   "equal to that in every entry")
+                    return Verdict(
+                        case.name, "wrong-axis",
+                        f"the gradient by {case.name} is {words} over axis {', '.join(map(str, axes))} and spread "
+                        f"again: {case.name} keeps that axis", "equal to that in every entry")
     return None
 
 
@@ -129,13 +141,13 @@ def index_repeated(case):
     if not case.complete or case.array.ndim < 2 or case.array.shape[0] != case.array.shape[1]:
         return None
     n = np.arange(case.array.shape[0])
-    for which, rows, columns in (("second", n[None, :], n[None, :]), ("first", n[:, None], n[:, None])):
-        wrong = [np.broadcast_to(g[rows, columns], g.shape) for g in case.expected_full]
+    for slip, index in (("[j, j]", n[None, :]), ("[i, i]", n[:, None])):
+        wrong = [np.broadcast_to(g[index, index], g.shape) for g in case.expected_full]
         if case.explains(case.pick(wrong)):
-            return Verdict(case.name, "index-repeated", f"the {which} index is used twice in the gradient by {case.name}: "
-                           "[j, j] stands where [i, j] is due" if which == "second" else
-                           f"the first index is used twice in the gradient by {case.name}: [i, i] for [i, j]",
-                           f"equal to that in all {len(case.entries)} entries")
+            return Verdict(
+                case.name, "index-repeated",
+                f"an index is used twice in the gradient by {case.name}: {slip} stands where [i, j] is due",
+                f"equal to that in all {len(case.entries)} entries")
     return None
 
 
@@ -149,8 +161,10 @@ def extra_product(case):
         for factor, word in ((matrix, other), (matrix.T, other + "ᵀ")):
             for side in ("right", "left"):
                 if product_fits(case, factor, side):
-                    return Verdict(case.name, "extra-product", f"the gradient by {case.name} is multiplied by {word} from the {side}, "
-                                   "which does not belong there", "right without it, for every upstream gradient")
+                    return Verdict(
+                        case.name, "extra-product",
+                        f"the gradient by {case.name} is multiplied by {word} from the {side}, which does not belong "
+                        "there", "right without it, for every upstream gradient")
     return None
 
 
@@ -167,8 +181,10 @@ def skip_missing(case):
     if case.y.shape != case.array.shape:
         return None
     dy = case.dy[:, case.entries]
-    for words, candidate in (("dy is missing from dx: the way around, y = x + f(x), has a gradient too", case.expected - dy),
+    for words, candidate in (("dy is missing from dx: the way around, y = x + f(x), has a gradient "
+                              "too", case.expected - dy),
                              ("dy is in dx once too often: the way around is counted twice", case.expected + dy)):
         if case.explains(candidate):
-            return Verdict(case.name, "skip-missing", words, f"found - expected = ∓dy in all {len(case.entries)} entries")
+            return Verdict(
+                case.name, "skip-missing", words, f"found - expected = ∓dy in all {len(case.entries)} entries")
     return None

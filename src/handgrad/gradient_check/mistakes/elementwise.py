@@ -54,18 +54,22 @@ def deterministic(case, written, slopes):
         for part, left in ((y / x, "f"), (slopes - y / x, "x f'")):
             yield verdict("term-missing", f"of the product rule (x f)' = f + x f' only the term {left} is there", part)
         yield verdict("derivative-inverted", "dx is dy divided by the derivative, not multiplied", 1 / slopes)
-        for name, formula in (("y (1 - y)", lambda u: u * (1 - u)), ("1 - y²", lambda u: 1 - u * u), ("y", lambda u: u)):
+        for name, formula in OF_OUTPUT.items():
             if case.same(slopes, formula(y)):
-                yield verdict("derivative-at-input", f"the formula {name} is meant for the output y, but got the input x", formula(x))
+                yield verdict(
+                    "derivative-at-input", f"the formula {name} is meant for the output y, but got the input x",
+                    formula(x))
         for name, formula in NEARLY.items():
             yield verdict("formula-slip", f"dx / dy is {name}, which is not this function's derivative", formula(x, y))
     at_output = slopes_at_output(case)
     if at_output is not None:
-        yield verdict("derivative-at-output", "the derivative is taken at the output y instead of the input x: dx = dy f'(y)",
-                      at_output)
+        yield verdict(
+            "derivative-at-output", "the derivative is taken at the output y instead of the input x: dx = dy f'(y)",
+            at_output)
     yield one_branch(case, written, slopes, x)
 
 
+OF_OUTPUT = {"y (1 - y)": lambda u: u * (1 - u), "1 - y²": lambda u: 1 - u * u, "y": lambda u: u}
 NEARLY = {
     "y (1 + y)": lambda x, y: y * (1 + y),
     "1 - y": lambda x, y: 1 - y,
@@ -102,13 +106,16 @@ def one_branch(case, written, slopes, x):
         side = "negative" if sign == "positive" else "positive"
         value = np.unique(np.round(written[other], 9))
         now = f"{value[0]:g}" if len(value) == 1 else "another formula"
-        return Verdict(case.name, "one-branch", f"right for {sign} x, wrong for {side} x, where dx / dy is {now}: "
-                       "the other branch has a derivative of its own", case.deviates_most(2))
+        return Verdict(
+            case.name, "one-branch",
+            f"right for {sign} x, wrong for {side} x, where dx / dy is {now}: the other branch has a derivative of "
+            "its own", case.deviates_most(2))
     wrong = np.abs(written - slopes) > 1e-6 * np.abs(slopes).max()
     bounds = np.abs(x[wrong]).min(initial=np.inf), np.abs(x[~wrong]).max(initial=0)
     if 0 < wrong.sum() < len(x) and bounds[0] > bounds[1]:
-        return Verdict(case.name, "one-branch", f"right up to |x| = {bounds[1]:.3g}, wrong beyond: the outer branch is missing",
-                       case.deviates_most(2))
+        return Verdict(
+            case.name, "one-branch", f"right up to |x| = {bounds[1]:.3g}, wrong beyond: the outer branch is missing",
+            case.deviates_most(2))
     return None
 
 
@@ -120,10 +127,12 @@ def by_branch(case, written, slopes):
     if len(levels) <= 2 and np.isin(levels, allowed).all() and len(np.unique(np.round(slopes, 9))) <= 2:
         positive = case.dy[:, case.entries] > 0
         if np.array_equal(case.found != 0, positive & (slopes != 0)) or np.array_equal(case.found != 0, positive):
-            yield Verdict(case.name, "mask-from-upstream", "the mask is taken from dy > 0; it belongs to the input, x > 0",
-                          "dx is zero exactly where dy is negative")
-        yield Verdict(case.name, "mask-redrawn", "the mask is not the forward's: keep it in the cache and use it again",
-                      f"dx / dy is {' or '.join(f'{v:g}' for v in levels)} as it should be, but in other places")
+            yield Verdict(
+                case.name, "mask-from-upstream", "the mask is taken from dy > 0; it belongs to the input, x > 0",
+                "dx is zero exactly where dy is negative")
+        yield Verdict(
+            case.name, "mask-redrawn", "the mask is not the forward's: keep it in the cache and use it again",
+            f"dx / dy is {' or '.join(f'{v:g}' for v in levels)} as it should be, but in other places")
 
 
 def other_mask(case):
@@ -136,7 +145,9 @@ def other_mask(case):
     if len(right) != 2 or right[0] != 0 or not np.isin(levels, right).all() or len(levels) != 2:
         return None
     if case.subject.uses_random:
-        return Verdict(case.name, "mask-redrawn", "the backward's mask is not the forward's: keep the mask in the cache",
-                       f"dx / dy is 0 or {right[1]:g} as it should be, but in other places")
-    return Verdict(case.name, "wrong-mask", "the mask lets other entries through than the forward does: compare the conditions",
-                   f"dx / dy is 0 or {right[1]:g} as it should be, but in other places")
+        return Verdict(
+            case.name, "mask-redrawn", "the backward's mask is not the forward's: keep the mask in the cache",
+            f"dx / dy is 0 or {right[1]:g} as it should be, but in other places")
+    return Verdict(
+        case.name, "wrong-mask", "the mask lets other entries through than the forward does: compare the conditions",
+        f"dx / dy is 0 or {right[1]:g} as it should be, but in other places")

@@ -9,8 +9,10 @@ def zero(case):
     """All zeros where something is due."""
     if np.any(case.found) or not np.any(case.expected):
         return None
-    return Verdict(case.name, "gradient-missing", f"the gradient by {case.name} is zero everywhere: it is never computed, "
-                   "or overwritten", f"expected norm {np.linalg.norm(case.expected[0]):.3g}")
+    return Verdict(
+        case.name, "gradient-missing",
+        f"the gradient by {case.name} is zero everywhere: it is never computed, or overwritten",
+        f"expected norm {np.linalg.norm(case.expected[0]):.3g}")
 
 
 def single_precision(case):
@@ -23,8 +25,10 @@ def single_precision(case):
     if not rounded and dtype != np.float32 and not 3e-9 < error < 1e-6:
         return None
     kind = "its numbers are float32 numbers" if rounded else "the error is of the size of float32's rounding, 6e-8"
-    return Verdict(case.name, "float32-precision", f"the gradient by {case.name} is right to single precision only: "
-                   "something in the backward computes in float32", f"relative error {error:.2g}; {kind}")
+    return Verdict(
+        case.name, "float32-precision",
+        f"the gradient by {case.name} is right to single precision only: something in the backward computes in float32",
+        f"relative error {error:.2g}; {kind}")
 
 
 def constant(case):
@@ -37,11 +41,14 @@ def constant(case):
         return Verdict(case.name, "wrong-sign", f"the gradient by {case.name} has the wrong sign", evidence)
     origins = [(slug, words) for slug, value, words in known_factors(case) if value and abs(c / value - 1) < 1e-6]
     if not origins:
-        return Verdict(case.name, "constant-factor", f"the gradient by {case.name} is {c:.6g} times what it should be", evidence)
+        return Verdict(
+            case.name, "constant-factor", f"the gradient by {case.name} is {c:.6g} times what it should be", evidence)
     slug = origins[0][0]
-    words = list(dict.fromkeys(words for _, words in origins))
-    return Verdict(case.name, slug, f"the gradient by {case.name} is {c:.6g} times what it should be: "
-                   f"{' or '.join(words[:2])}{advice(slug, c)}", evidence)
+    words = list(dict.fromkeys(words for kind, words in origins if kind == slug or kind != "element-count-factor"))
+    return Verdict(
+        case.name, slug,
+        f"the gradient by {case.name} is {c:.6g} times what it should be: {' or '.join(words[:2])}{advice(slug, c)}",
+        evidence)
 
 
 ADVICE = {

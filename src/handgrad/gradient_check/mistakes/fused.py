@@ -18,12 +18,13 @@ def fused(case):
     for slug, words, dy in trials:
         candidate = case.through(dy)
         if candidate is not None and case.explains(candidate):
-            return Verdict(case.name, slug, f"in the gradient by {case.name} {words}", "equal to that in every entry checked")
+            return Verdict(
+                case.name, slug, f"in the gradient by {case.name} {words}", "equal to that in every entry checked")
     return plain_product(case, slopes)
 
 
 def bias_slopes(case):
-    """∂y/∂b of the bias that belongs to each output, or None: found by shape, an array with one number per last axis."""
+    """∂y/∂b of the bias that belongs to each output, or None: an array with one number per last axis of y."""
     if case.y.ndim < 2:
         return None
     for name, array in case.arrays.items():
@@ -41,9 +42,12 @@ def plain_product(case, slopes):
         return None
     full = case.dy.reshape(-1, *case.y.shape)
     weights = [a for a in case.arrays.values() if a.shape == (first.shape[1], case.y.shape[1]) and a is not first]
-    products = [[first.T @ dy for dy in full], [dy.sum(axis=0) for dy in full]] + [[dy @ w.T for dy in full] for w in weights]
+    products = [[first.T @ dy for dy in full], [dy.sum(axis=0) for dy in full]]
+    products += [[dy @ weight.T for dy in full] for weight in weights]
     for product in products:
         if product[0].size == case.array.size and case.explains(case.pick(product)):
-            return Verdict(case.name, "derivative-missing", f"in the gradient by {case.name} the activation's derivative is "
-                           "missing: multiply dy by it first", "equal to the bare product's gradient in every entry")
+            return Verdict(
+                case.name, "derivative-missing",
+                f"in the gradient by {case.name} the activation's derivative is missing: multiply dy by it first",
+                "equal to the bare product's gradient in every entry")
     return None

@@ -17,7 +17,8 @@ def losses(case):
         rows = case.dy.reshape(-1, 1) * np.asarray(candidate).ravel()[case.entries]
         c = case.factor(rows)
         if c is not None and c > 0 and not case.same(rows * c, case.expected):
-            return Verdict(case.name, slug, words, f"proportional to it in all {len(case.entries)} entries (factor {c:.6g})")
+            return Verdict(
+                case.name, slug, words, f"proportional to it in all {len(case.entries)} entries (factor {c:.6g})")
     return None
 
 
@@ -25,10 +26,14 @@ def beyond(case, residual):
     """Right for small residuals, wrong for large ones: the outer branch of a Huber loss."""
     size = np.abs(residual).ravel()[case.entries]
     wrong = np.abs(case.found - case.expected).max(axis=0) > 1e-7 * np.abs(case.expected).max()
-    if not 1 < wrong.sum() < len(wrong) - 1 or not case.expected[:, ~wrong].any() or size[wrong].min() <= size[~wrong].max():
+    if not 1 < wrong.sum() < len(wrong) - 1 or not case.expected[:, ~wrong].any():
         return None
-    return Verdict(case.name, "one-branch", f"right while |x - t| <= {size[~wrong].max():.3g}, wrong beyond: the outer branch "
-                   "has a derivative of its own", case.deviates_most(2))
+    if size[wrong].min() <= size[~wrong].max():
+        return None
+    return Verdict(
+        case.name, "one-branch",
+        f"right while |x - t| <= {size[~wrong].max():.3g}, wrong beyond: the outer branch has a derivative of its own",
+        case.deviates_most(2))
 
 
 def outputs_and_targets(case):
@@ -71,12 +76,14 @@ def candidates(case, outputs, targets):
         yield "formula-slip", "x - t is the derivative of a square; |x - t| has sign(x - t)", outputs - targets
     probabilities = np.allclose(outputs.sum(axis=1), 1) and (outputs >= 0).all()
     if probabilities:
-        yield ("brier-gradient", "this is the gradient of the Brier score ½‖p - t‖², not of the cross-entropy: p - t belongs "
+        yield ("brier-gradient", "this is the gradient of the Brier score ½‖p - t‖², not of the cross-entropy: p - t "
+                                 "belongs "
                "to softmax and cross-entropy together; by p alone it is -t / p", outputs - targets)
         yield "brier-gradient", "-t / p is due, and 1 / p on every class came", -1 / outputs
         yield "logits-as-probabilities", "softmax is applied to what already are probabilities", off
         yield "log-missing", "the logarithm's derivative 1 / p is missing", -targets
-    yield ("brier-gradient", "this is the gradient of the Brier score ½‖p - t‖²: the softmax Jacobian is applied twice, since "
+    yield ("brier-gradient", "this is the gradient of the Brier score ½‖p - t‖²: the softmax Jacobian is applied "
+                             "twice, since "
            "p - t contains it already", p * (off - (off * p).sum(axis=1, keepdims=True)))
     yield "target-ignored", "the target is not subtracted: softmax(x) - t is due", p
     yield "target-ignored", "only the target's term -t is there: softmax(x) - t is due", -targets
@@ -113,14 +120,16 @@ def penalty(case):
     off = case.found - case.expected
     if case.same(np.ones(len(values)), np.sign(case.expected[0]) * np.sign(values)) and case.factor(
             np.outer(scale, values)) and np.ptp(np.abs(case.expected[0])) < 1e-9 * np.abs(case.expected[0]).max():
-        return Verdict(case.name, "formula-slip", f"{case.name} itself is the derivative of a square; |{case.name}| has its sign",
-                       "found is proportional to the array, expected to its sign")
+        return Verdict(
+            case.name, "formula-slip", f"{case.name} itself is the derivative of a square; |{case.name}| has its sign",
+            "found is proportional to the array, expected to its sign")
     for kind, shape in (("L2", values), ("L1", np.sign(values))):
         if not np.any(shape):
             continue
         c = float(off[0] @ shape / (shape @ shape)) / scale[0]
         if c and case.same(off, c * np.outer(scale, shape)):
             what = "missing" if c < 0 else "in the gradient but not in the function"
-            return Verdict(case.name, "penalty-missing", f"the gradient of an {kind} penalty on {case.name} is {what}",
-                           f"found - expected = {c:.6g} · {'sign of ' * (kind == 'L1')}{case.name} in every entry")
+            return Verdict(
+                case.name, "penalty-missing", f"the gradient of an {kind} penalty on {case.name} is {what}",
+                f"found - expected = {c:.6g} · {'sign of ' * (kind == 'L1')}{case.name} in every entry")
     return None

@@ -11,16 +11,21 @@ def jacobian(case):
         return None
     diagonal = case.columns[np.arange(len(case.entries)), case.entries] * case.dy[:, case.entries]
     if case.explains(diagonal):
-        return Verdict(case.name, "cross-terms-missing", "only the diagonal of the Jacobian is used: each y also depends on the "
-                       "other entries of x", "dx equals dy ∂y_i/∂x_i in every entry")
+        return Verdict(
+            case.name, "cross-terms-missing",
+            "only the diagonal of the Jacobian is used: each y also depends on the other entries of x",
+            "dx equals dy ∂y_i/∂x_i in every entry")
     if case.explains(case.expected - diagonal):
-        return Verdict(case.name, "diagonal-missing", "the diagonal of the Jacobian is missing", "right once it is added")
+        return Verdict(
+            case.name, "diagonal-missing", "the diagonal of the Jacobian is missing", "right once it is added")
     if case.complete and case.explains(case.through(case.expected)):
-        return Verdict(case.name, "derivative-twice", "the Jacobian is applied twice", "dx equals Jᵀ Jᵀ dy in every entry")
+        return Verdict(
+            case.name, "derivative-twice", "the Jacobian is applied twice", "dx equals Jᵀ Jᵀ dy in every entry")
     if case.complete:
         forwards = case.dy @ case.columns
         if case.explains(forwards):
-            return Verdict(case.name, "transposed", "the Jacobian is applied untransposed: dx = Jᵀ dy", "dx equals J dy")
+            return Verdict(
+                case.name, "transposed", "the Jacobian is applied untransposed: dx = Jᵀ dy", "dx equals J dy")
     return None
 
 
@@ -33,7 +38,9 @@ def softmax_terms(case):
         return None
     inner = (y * dy).sum(axis=-1, keepdims=True)
     if case.explains(case.dy[:, case.entries]):
-        return Verdict(case.name, "derivative-missing", "softmax: dx is dy itself; dx = y (dy - Σ y dy)", "equal to dy in every entry")
+        return Verdict(
+            case.name, "derivative-missing", "softmax: dx is dy itself; dx = y (dy - Σ y dy)",
+            "equal to dy in every entry")
     named = {"softmax: the term -y Σ y dy is missing": y * dy,
              "softmax: the term y dy is missing": -y * inner,
              "softmax: Σ y dy is added, not subtracted": y * (dy + inner),
@@ -42,7 +49,8 @@ def softmax_terms(case):
              "softmax: y (1 - y) alone, as for a sigmoid": y * (1 - y) * dy,
              "softmax: σ_i (1 - σ_j) on every place, the δ_ij is forgotten":
                  y * ((1 - y) * dy).sum(axis=-1, keepdims=True),
-             "softmax: the sum runs over the batch, not over the classes": y * (dy - (y * dy).sum(axis=1, keepdims=True))}
+             "softmax: the sum runs over the batch, not over the classes":
+                 y * (dy - (y * dy).sum(axis=1, keepdims=True))}
     for words, candidate in named.items():
         if case.explains(case.pick(candidate)):
             slug = "wrong-axis" if "batch" in words else "cross-terms-missing"
@@ -63,7 +71,8 @@ def log_softmax_terms(case):
                  dy - np.exp(y) * dy.sum(axis=1, keepdims=True)}
     for (slug, words), candidate in named.items():
         if case.explains(case.pick(candidate)):
-            return Verdict(case.name, slug, f"log-softmax: {words}; dx = dy - exp(y) Σ dy", "equal to that in every entry")
+            return Verdict(
+                case.name, slug, f"log-softmax: {words}; dx = dy - exp(y) Σ dy", "equal to that in every entry")
     return None
 
 
@@ -75,8 +84,10 @@ def scale_terms(case):
     dy = case.dy.reshape(-1, *case.y.shape)
     for name, value in [("y", case.y), *case.arrays.items()]:
         if value.shape == case.y.shape and case.explains(case.pick((dy * value).sum(axis=axes))):
-            return Verdict(case.name, "unnormalized-input", f"{name} stands where the normalised input is due: the gradient by "
-                           f"{case.name} is Σ dy x̂", f"equal to Σ dy {name} in every entry")
+            return Verdict(
+                case.name, "unnormalized-input",
+                f"{name} stands where the normalised input is due: the gradient by {case.name} is Σ dy x̂",
+                f"equal to Σ dy {name} in every entry")
     return None
 
 
@@ -90,8 +101,10 @@ def statistics(case):
             if fit is not None and other == axes:
                 return Verdict(case.name, *words_for(fit, case, axes))
             if fit is not None and np.allclose(fit, 1, atol=1e-4):
-                return Verdict(case.name, "wrong-axis", f"the means of the normalisation's gradient run over axis {other}, the "
-                               f"statistics over axis {axes}", "dx equals that in every entry")
+                return Verdict(
+                    case.name, "wrong-axis",
+                    f"the means of the normalisation's gradient run over axis {other}, the statistics over axis {axes}",
+                    "dx equals that in every entry")
     return None
 
 
@@ -142,12 +155,11 @@ def words_for(fit, case, axes):
     a, b, c = (float(v) for v in np.round(fit, 6))
     count = int(np.prod([case.array.shape[i] for i in axes]))
     evidence = f"dx = s ({a:g} dy - {b:g} mean(dy) - {c:g} x̂ mean(dy x̂)) in every entry; the right factors are 1, 1, 1"
-    if a == 1 and b == 0 and c == 0:
-        return "statistics-constant", "mean and variance are treated as constants, but they move with every x of the batch", evidence
-    if a == 1 and b == 1 and c == 0:
-        return "statistics-constant", "the variance is treated as a constant, but it moves with every x of the batch", evidence
-    if a == 1 and b == 0 and c == 1:
-        return "statistics-constant", "the mean is treated as a constant, but it moves with every x of the batch", evidence
+    constants = {(1, 0, 0): "mean and variance are treated as constants, but they move",
+                 (1, 1, 0): "the variance is treated as a constant, but it moves",
+                 (1, 0, 1): "the mean is treated as a constant, but it moves"}
+    if (a, b, c) in constants:
+        return "statistics-constant", f"{constants[a, b, c]} with every x they are taken over", evidence
     if count in (b, c):
         return "not-averaged", f"a sum stands where the mean over {count} numbers is due", evidence
     if -1 in (b, c):

@@ -13,7 +13,8 @@ def ignored(case):
     evidence = f"the same gradient for {len(case.found)} different dy"
     if ones is not None and case.same(case.found, ones):
         evidence += "; equal to the right one for dy = 1, so a check with dy = 1 misses it"
-    return Verdict(case.name, "upstream-ignored", f"the gradient by {case.name} ignores dy: multiply by it (chain rule)", evidence)
+    return Verdict(
+        case.name, "upstream-ignored", f"the gradient by {case.name} ignores dy: multiply by it (chain rule)", evidence)
 
 
 def changed(case):
@@ -23,8 +24,9 @@ def changed(case):
     for slug, words, dy in variants(case):
         candidate = case.through(dy)
         if candidate is not None and case.explains(candidate):
-            return Verdict(case.name, slug, said(case.name, slug, words),
-                           f"equal to it in all {len(case.entries)} entries, for {len(case.dy)} upstream gradients")
+            return Verdict(
+                case.name, slug, said(case.name, slug, words),
+                f"equal to it in all {len(case.entries)} entries, for {len(case.dy)} upstream gradients")
     return None
 
 

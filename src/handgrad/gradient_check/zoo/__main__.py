@@ -12,5 +12,7 @@ if __name__ == "__main__":
     rows = kill_matrix(names or None)
     print(render(rows))
     for row in rows if names else ():
-        print(f"\n{row.specimen.name}: {row.specimen.message}", *(f"  {v}\n    {v.evidence}" for v in row.verdicts), sep="\n")
+        print(f"\n{row.specimen.name}: {row.specimen.message}")
+        for verdict in row.verdicts:
+            print(f"  {verdict}\n    {verdict.evidence}")
     sys.exit(0 if all(row.detected for row in rows) else 1)

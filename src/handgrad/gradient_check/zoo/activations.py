@@ -138,7 +138,8 @@ def tanh_negative(dy, c):
     return (dy * (c.y**2 - 1),)
 
 
-@wrong("tanh", "derivative-inverted", "Multiply by f'(x) on the way back; dividing by it is the inverse function's rule.")
+@wrong(
+    "tanh", "derivative-inverted", "Multiply by f'(x) on the way back; dividing by it is the inverse function's rule.")
 def tanh_divided(dy, c):
     return (dy / (1 - c.y**2),)
 
@@ -209,7 +210,9 @@ def softmax_over_batch(dy, c):
     return (c.y * (dy - (c.y * dy).sum(axis=0)),)
 
 
-@wrong("softmax", "derivative-twice", "A fused loss (p - t) contains the softmax Jacobian; applying it again descends another loss.")
+@wrong(
+    "softmax", "derivative-twice",
+    "A fused loss (p - t) contains the softmax Jacobian; applying it again descends another loss.")
 def softmax_twice(dy, c):
     def product(d):
         return c.y * (d - (c.y * d).sum(axis=-1, keepdims=True))

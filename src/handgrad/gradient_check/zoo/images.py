@@ -97,7 +97,9 @@ def conv_dx_assigned(dy, c):
     return dx[:, 1:-1, 1:-1], *c.right[1:]
 
 
-@wrong("strided conv2d", "transposed", "dx sums over the outputs: with as many channels in as out, the wrong axis fits too.")
+@wrong(
+    "strided conv2d", "transposed",
+    "dx sums over the outputs: with as many channels in as out, the wrong axis fits too.")
 def conv_channels_exchanged(dy, c):
     _, cache = F.conv2d_forward(c.x, c.weight.transpose(0, 1, 3, 2), c.bias, stride=c.stride)
     return F.conv2d_backward(dy, cache)[0], *c.right[1:]
@@ -115,7 +117,9 @@ def conv_dweight_of_last_example(dy, c):
     return c.right[0], F.conv2d_backward(dy[-1:], cache)[1], c.right[2]
 
 
-@wrong("max pool of few greys", "ties-all-paid", "x == max(x) is true for every tie; the gradient is one, so one of them gets it.")
+@wrong(
+    "max pool of few greys", "ties-all-paid",
+    "x == max(x) is true for every tie; the gradient is one, so one of them gets it.")
 def max_pool_pays_ties(dy, c):
     dx = np.zeros_like(c.x)
     for i, j, window in windows_of(c):
@@ -167,7 +171,8 @@ def max_pool_winner_transposed(dy, c):
     return (dx,)
 
 
-@wrong("avg pool", "kernel-area-factor", "The mean of kh kw numbers gives each of them 1 / (kh kw) (a printed erratum).")
+@wrong(
+    "avg pool", "kernel-area-factor", "The mean of kh kw numbers gives each of them 1 / (kh kw) (a printed erratum).")
 def avg_pool_not_divided(dy, c):
     return (c.right[0] * c.kernel_size**2,)
 

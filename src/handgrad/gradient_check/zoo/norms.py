@@ -80,7 +80,9 @@ def dgamma_not_summed(dy, c):
     return c.right[0], dy * parts(c)[0], c.right[2]
 
 
-@wrong("batch norm of images", "not-summed", "In images the statistics and the sums run over the batch and both image axes.")
+@wrong(
+    "batch norm of images", "not-summed",
+    "In images the statistics and the sums run over the batch and both image axes.")
 def dgamma_summed_over_batch_only(dy, c):
     return c.right[0], (dy * parts(c)[0]).sum(axis=0), c.right[2]
 
@@ -95,12 +97,16 @@ def epsilon_forgotten(dy, c):
     return batch_norm_dx(dy, c.gamma, *parts(c, epsilon=0.0)), *c.right[1:]
 
 
-@wrong("batch norm", "normalisation-terms", "The forward's variance divides by m; the backward's must not divide by m - 1.")
+@wrong(
+    "batch norm", "normalisation-terms",
+    "The forward's variance divides by m; the backward's must not divide by m - 1.")
 def unbiased_variance(dy, c):
     return batch_norm_dx(dy, c.gamma, *parts(c, ddof=1)), *c.right[1:]
 
 
-@wrong("batch norm with averages", "keyword-ignored", "In training the batch's own statistics count, not the running averages.")
+@wrong(
+    "batch norm with averages", "keyword-ignored",
+    "In training the batch's own statistics count, not the running averages.")
 def running_averages_in_training(dy, c):
     return dy * c.gamma / np.sqrt(c.running_var + c.epsilon), *c.right[1:]
 
@@ -110,7 +116,9 @@ def layer_statistics_constant(dy, c):
     return dy * c.gamma / np.sqrt(c.x.var(axis=1, keepdims=True) + c.epsilon), *c.right[1:]
 
 
-@wrong("layer norm", "wrong-axis", "Layer norm averages over the features of one example; over the batch it is batch norm.")
+@wrong(
+    "layer norm", "wrong-axis",
+    "Layer norm averages over the features of one example; over the batch it is batch norm.")
 def layer_norm_over_batch(dy, c):
     scale = 1 / np.sqrt(c.x.var(axis=1, keepdims=True) + c.epsilon)
     normalized = (c.x - c.x.mean(axis=1, keepdims=True)) * scale

@@ -1,0 +1,71 @@
+"""The whole check, from the code under test to the report."""
+
+import time
+from functools import partial
+
+import numpy as np
+
+from .compare import compare_array, rounding_floors
+from .conduct import check_conduct, fresh_gradients
+from .locate import locate
+from .mistakes import Case, diagnose
+from .numeric import Differentiator, choose_entries
+from .progress import Bar
+from .recognize import recognize
+from .verdict import CodeFault, Report
+
+EVERY_ENTRY = 1000  # arrays up to this size are checked entry by entry
+FEWEST = 20  # of each array, however long it takes
+
+
+def run_check(target, arrays, wrt, kwargs, loss, seed, max_entries, seconds):
+    """The report of one check: see check_gradients."""
+    started = time.perf_counter()
+    report = Report(target=getattr(target, "__name__", type(target).__name__), seed=seed)
+    subject = None
+    with np.errstate(all="ignore"):
+        try:
+            subject = recognize(target, arrays, kwargs, wrt, loss, seed)
+            report.target = subject.label
+            examine(subject, report, generator(seed), max_entries, seconds)
+        except CodeFault as fault:
+            report.verdicts.append(fault.verdict)
+        if subject:
+            locate(subject, report, partial(check_part, seed=seed, max_entries=max_entries, seconds=seconds))
+    report.num_forwards += subject.num_forwards if subject else 0
+    report.seconds = time.perf_counter() - started
+    return report
+
+
+def check_part(layer, *arrays, seed, max_entries, seconds):
+    return run_check(layer, arrays, None, None, None, seed, max_entries, seconds)
+
+
+def generator(seed):
+    """A stream of our own: with plain default_rng(seed) dy would equal an x that was drawn from the same seed."""
+    return np.random.default_rng([seed, 0x67726164])
+
+
+def examine(subject, report, rng, max_entries, seconds):
+    """Conduct first (what makes numbers meaningless), then each array's numbers."""
+    upstreams, gradients = check_conduct(subject, report, rng)
+    numbers = Differentiator(subject, upstreams, rng)
+    plan, expected = plan_entries(subject, numbers, gradients[0], rng, max_entries, seconds)
+    floors = rounding_floors(subject, upstreams, gradients, fresh_gradients, rng)
+    numbers.progress = Bar(sum(map(len, plan.values())), expected)
+    for name in subject.names:
+        check, numeric = compare_array(subject, numbers, upstreams, gradients, name, plan[name], floors[name])
+        report.arrays[name] = check
+        if not check.ok:
+            report.add(diagnose(Case(subject, numbers, upstreams, gradients, check, numeric)))
+    numbers.progress.wipe()
+
+
+def plan_entries(subject, numbers, gradients, rng, max_entries, seconds):
+    """({name: entries to differentiate by}, seconds it should take): fewer of each where it would take too long."""
+    arrays = numbers.real.arrays
+    most = {n: arrays[n].size if arrays[n].size <= max(EVERY_ENTRY, max_entries) else max_entries for n in subject.names}
+    cost = sum(most[n] * numbers.seconds_per_entry(n) for n in subject.names)
+    if cost > seconds:
+        most = {n: max(FEWEST, int(count * seconds / cost)) for n, count in most.items()}
+    return {n: choose_entries(arrays[n], gradients[n], rng, most[n]) for n in subject.names}, min(cost, seconds)

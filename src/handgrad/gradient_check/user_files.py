@@ -1,0 +1,140 @@
+"""The pairs and layers in somebody's file: found by their names, given example arrays, and checked."""
+
+import importlib.util
+import inspect
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from ..naming import nearest
+from .check import check_gradients
+from .guesses import guesses, instances
+from .recognize import recognize
+from .verdict import CodeFault
+
+DERIVATIVES = ("{}_gradient", "{}_grad", "{}_derivative", "{}_prime", "grad_{}", "d{}", "d_{}")
+ADVICE = ("give it arrays: a dict check_inputs = {{'{name}': (x, ...)}} in the file, or for a class "
+          "{{'{name}': ({name}(...), x, ...)}}")
+
+
+def check_file(path, name=None, seed=0):
+    """[(name, Report)] of every pair, layer and function with a gradient in a Python file, or of the one named.
+
+    Found are x_forward with x_backward, f with f_grad (f_gradient, f_prime, grad_f...), and classes with a forward
+    and a backward. Example arrays come from the file's `check_inputs` = {name: arguments}, and are guessed from
+    parameter names where there is no entry. Raises ValueError when the file does not import, defines nothing to check,
+    or no guess fits.
+    """
+    module = load(path)
+    found = discover(module)
+    if not found:
+        raise ValueError(
+            f"{path} has nothing to check: no x_forward with x_backward, no class with forward and backward, no f "
+            "with f_grad")
+    if name is not None and name not in found:
+        raise ValueError(f"{path} has no '{name}' to check{nearest(name, found)} (there are: {', '.join(found)})")
+    given = getattr(module, "check_inputs", {})
+    given = given() if callable(given) else given
+    chosen = found if name is None else {name: found[name]}
+    return [(key, check_one(key, target, given, path, seed)) for key, target in chosen.items()]
+
+
+def load(path):
+    """The file as a module. Its own error becomes one line."""
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None:
+        raise ValueError(f"{path} is no Python file: its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    folder = str(path.resolve().parent)
+    sys.path.insert(0, folder)
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as problem:
+        raise ValueError(
+            f"{path} does not import: {type(problem).__name__}: {problem}{line_of(problem, path)}") from None
+    finally:
+        sys.path.remove(folder)
+    return module
+
+
+def line_of(problem, path):
+    """' (line 3)', the last line of the file that the error came through."""
+    if isinstance(problem, SyntaxError):
+        return ""
+    trace, line = problem.__traceback__, None
+    while trace:
+        if Path(trace.tb_frame.f_code.co_filename) == path:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return f" (line {line})" if line else ""
+
+
+def discover(module):
+    """{name: target} of what the module itself defines, in its order."""
+    own = {k: v for k, v in vars(module).items() if getattr(v, "__module__", None) == module.__name__ and k[0] != "_"}
+    found = {}
+    for name, thing in own.items():
+        if inspect.isclass(thing) and hasattr(thing, "forward") and hasattr(thing, "backward"):
+            if not inspect.isabstract(thing):
+                found[name] = thing
+        elif inspect.isfunction(thing):
+            pair = partner(name, own)
+            if pair is not None:
+                found[name.replace("_forward", "").replace("forward_", "")] = (thing, own[pair])
+    return found
+
+
+def partner(name, own):
+    """The name of the backward or derivative that belongs to a function, or None."""
+    if "forward" in name:
+        return next((b for b in (name.replace("forward", "backward"),) if b in own), None)
+    return next((pattern.format(name) for pattern in DERIVATIVES if pattern.format(name) in own), None)
+
+
+def check_one(name, target, given, path, seed):
+    key = next((k for k in (name, f"{name}_forward") if k in given), None)
+    if key is not None:
+        arguments = given[key] if isinstance(given[key], (tuple, list)) else (given[key],)
+        if isinstance(target, type) and arguments and isinstance(arguments[0], target):
+            target, arguments = arguments[0], arguments[1:]
+        report = check_gradients(target, *arguments, seed=seed)
+    else:
+        target, arrays, kwargs = fitting(name, target, path, seed)
+        report = check_gradients(target, *arrays, kwargs=kwargs, seed=seed)
+    report.target = name
+    return report
+
+
+def fitting(name, target, path, seed):
+    """(target, arrays, kwargs): the first guess that the forward runs on."""
+    problem = "its constructor refused what was guessed"
+    for thing, arrays, kwargs in trials(target, seed):
+        try:
+            recognize(thing, arrays, kwargs, None, None, seed).at(np.float64).forward()
+        except CodeFault as fault:
+            if fault.verdict.mistake != "forward-raises":
+                return thing, arrays, kwargs
+            problem = fault.verdict.message
+        except (TypeError, ValueError) as refused:
+            problem = str(refused)
+        else:
+            return thing, arrays, kwargs
+    raise ValueError(f"{path}: no guessed arrays suit {name} ({problem}); {ADVICE.format(name=name)}")
+
+
+def trials(target, seed):
+    """Guesses of what to check: the target, or objects of a class, each with arrays."""
+    if isinstance(target, tuple):
+        yield from ((target, arrays, kwargs) for arrays, kwargs in guesses(target[0], seed))
+    elif isinstance(inspect.getattr_static(target, "forward"), staticmethod):
+        for arrays, kwargs in guesses(target.forward, seed):
+            yield target, arrays[1:], kwargs
+    else:
+        for thing, shapes in instances(target, seed):
+            for arrays, kwargs in guesses(thing.forward, seed):
+                if np.shape(arrays[0]) == shapes[0]:
+                    yield thing, arrays, kwargs
