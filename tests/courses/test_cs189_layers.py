@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from handgrad.courses.cs189 import activations, layers, losses
-from handgrad.courses.cs189.utils import check_gradients
+from handgrad.courses.cs189.utils import check_gradients, convolution_efficient, image_processing
 from handgrad.courses.cs189.utils.convolution import col2im, compute_pad, im2col, im2col_indices, pad2d
 
 rng = np.random.default_rng(0)
@@ -149,6 +149,7 @@ def test_l2_of_both_generations(factor):
     Y, Y_hat = rng.normal(size=(5, 1)), rng.normal(size=(5, 1))
     loss = losses.L2(name="l2", factor=factor)
     assert loss.forward(Y, Y_hat) == pytest.approx(factor * np.mean((Y - Y_hat) ** 2))
+    assert losses.initialize_loss(loss) is loss and losses.initialize_loss("l2").factor == 0.5
     np.testing.assert_allclose(loss.backward(Y, Y_hat), 2 * factor * (Y_hat - Y) / 5)
     assert check_gradients(lambda p: loss.forward(Y, p), loss.backward(Y, Y_hat), Y_hat, 1.0) < 1e-8
 
@@ -190,6 +191,25 @@ def test_columns_of_windows_and_back():
     np.testing.assert_array_equal(counts[0, 0], [[1, 1, 1, 0]] * 5)
     assert compute_pad(X, (3, 3), 1) == (1, 1, 1, 1)
     assert pad2d(X, "same", (3, 5), 1)[0].shape == (2, 7, 8, 3)
+
+
+def test_the_names_of_spring_2020():
+    X, W = rng.normal(size=(2, 5, 4, 3)), rng.normal(size=(3, 3, 3, 2))
+    Z, X_col, split_shape, padded, p = convolution_efficient.conv2d(X, W, 1, "same")
+    layer = layers.Conv2D(n_out=2, kernel_shape=(3, 3), activation="linear")
+    layer._init_parameters(X.shape)
+    layer.parameters["W"] = W
+    np.testing.assert_allclose(Z, layer.forward_faster(X))
+    np.testing.assert_allclose(X_col @ W.reshape(-1, 2), Z.reshape(-1, 2))
+    assert split_shape == (2, 5, 4, 3, 3, 3) and padded == (2, 7, 6, 3) and p == (1, 1, 1, 1)
+    counts = convolution_efficient.col2im(np.ones_like(X_col), padded, split_shape, (3, 3), p)
+    assert counts.shape == X.shape and counts.max() == 9 and counts.min() == 4
+    pooled = convolution_efficient.pool2d(X, (2, 2), 2, 0, mode="average")
+    np.testing.assert_allclose(pooled, layers.Pool2D((2, 2), "average", 2).forward(X))
+    assert convolution_efficient.calc_pad_dims_2D((1, 5, 5, 1), (3, 3), (2, 2), 2) == (0, 1, 0, 1)
+    with pytest.raises(ValueError, match="no padding on both sides"):
+        convolution_efficient.calc_pad_dims_2D((1, 5, 5, 1), (1, 1), (2, 2), 2)
+    np.testing.assert_allclose(image_processing.standardize(X.copy()).std(), 1)
 
 
 def test_check_gradients_wants_floats_and_puts_x_back():

@@ -8,7 +8,9 @@ from ... import functional as F
 
 
 def initialize_loss(name):
-    """The loss of that name; NotImplementedError for a name that is none."""
+    """The loss of that name, or the loss itself: L2(factor=1.0), say. NotImplementedError for a name that is none."""
+    if isinstance(name, Loss):
+        return name
     if name not in LOSSES:
         raise NotImplementedError(f"{name} loss is not implemented")
     return LOSSES[name](name)
