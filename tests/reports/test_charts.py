@@ -57,6 +57,7 @@ def test_zero_on_a_log_axis_is_a_gap():
 
 
 def test_one_epoch_is_a_dot_in_the_middle():
+    assert chart(Line("train", [0.5]))["lines"][0]["weight"] == "dot"
     assert points(chart(Line("train", [0.5]))) == [(PLOT_WIDTH / 2, pytest.approx(PLOT_HEIGHT / 11, abs=15))]
 
 

@@ -88,8 +88,13 @@ def drawn(line, scale, steps):
     """The line's path, and its band's, in the plot's pixels."""
     return {
         "d": path(line.values, scale, steps), "band": band_path(line, scale) if line.low else "",
-        "colour": line.colour, "dash": line.dash, "dense": len(line.values) > PLOT_WIDTH,
+        "colour": line.colour, "dash": line.dash, "weight": weight(line),
     }  # fmt: skip
+
+
+def weight(line):
+    """'dot' of a line that is one, 'dense' of one that has more epochs than pixels, else ''."""
+    return "dot" if len(line.values) == 1 else "dense" if len(line.values) > PLOT_WIDTH else ""
 
 
 def path(values, scale, steps=False):
@@ -178,8 +183,8 @@ def end_labels(lines, scale):
     every = -(-len(ends) // 16)
     ends = ends[::every]
     heights = spread([float(scale.y(v)) for _, v in ends], 14, 2, PLOT_HEIGHT - 2) if ends else []
-    return [{"name": clipped(line.label, 14), "value": f"{value:.{3 if abs(value) > 0.01 else 2}g}", "y": rounded(TOP + y),
-             "colour": line.colour} for (line, value), y in zip(ends, heights, strict=True)]
+    return [{"name": clipped(line.label, 14), "value": f"{value:.{3 if abs(value) > 0.01 else 2}g}",
+             "y": rounded(TOP + y), "colour": line.colour} for (line, value), y in zip(ends, heights, strict=True)]
 
 
 def summary_text(title, lines, best):

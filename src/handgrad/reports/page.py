@@ -102,8 +102,9 @@ def sections(view, parts):
 
 
 def headline(view):
-    """(name, figure) pairs, the result that counts first; of a run without results the figures of its last epoch."""
-    results = view.results or {
+    """(name, figure) pairs, the result that counts first and one loss; of a running run what its last epoch measured."""
+    losses = [name for name in view.results if name.endswith("loss")]
+    results = {name: value for name, value in view.results.items() if name not in losses[1:]} or {
         f"{name.replace('_', ' ')} now": values[-1] for name, values in reversed(view.history.items())
         if values and name.startswith("validation")
     }
