@@ -17,7 +17,9 @@ COMMANDS = {
     "check": ("check", "Check gradients of your own code, and name the mistakes."),
     "report": ("report", "Write one page that shows a run."),
     "compare": ("compare", "Write one page that compares runs."),
+    "compare-engines": ("twin", "Prove that a run's model is the same in PyTorch."),
     "watch": ("watch", "Show runs in the browser while they train."),
+    "export-tensorboard": ("runs", "Write a run's figures for TensorBoard."),
     "config": ("config", "Show a configuration as it would run."),
     "data": ("data", "List, fetch and find data sets."),
     "courses": ("courses", "Courses: run their scripts, link their modules."),
@@ -35,7 +37,7 @@ class Lazy(click.Group):
         if name not in COMMANDS:
             return None
         module = importlib.import_module(f"handgrad.cli.{COMMANDS[name][0]}")
-        return getattr(module, name)
+        return getattr(module, name.replace("-", "_"))
 
     def resolve_command(self, context, arguments):
         from ..naming import nearest

@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from .. import files
 from ..layers.containers import Sequential, leaves
 from .read import Reader, copy_to_layers, copy_to_modules, pair
 from .table import is_known
@@ -73,21 +74,14 @@ def renamed(tensors, wanted):
 
 
 def save_weights(model, path):
-    """Write `state_dict(model)` to a .safetensors file, as PyTorch users exchange them."""
-    safetensors_torch().save_file({name: tensor.contiguous() for name, tensor in state_dict(model).items()}, path)
+    """Write `state_dict(model)` to a .safetensors (or .npz) file, as PyTorch users exchange them."""
+    files.write_arrays(path, {name: tensor.numpy() for name, tensor in state_dict(model).items()}, {"format": "pt"})
 
 
 def load_weights(model, path):
-    """Copy a .safetensors file of a PyTorch module into the model. Nothing in the file is run."""
-    load_state_dict(model, safetensors_torch().load_file(path))
-
-
-def safetensors_torch():
-    try:
-        import safetensors.torch
-    except ImportError:
-        raise ImportError(".safetensors files need an extra: pip install 'handgrad[torch]'") from None
-    return safetensors.torch
+    """Copy such a file of a PyTorch module's numbers into the model. Nothing in the file is run."""
+    arrays, _ = files.read_arrays(path)
+    load_state_dict(model, {name: torch.from_numpy(array) for name, array in arrays.items()})
 
 
 def check_model(model):
