@@ -59,3 +59,17 @@ def predict(run, source, output):
     found, name = predictions.predict(Run(run), source)
     predictions.write_predictions(output, found, name)
     print(f"{len(found)} predictions in {output}")
+
+
+@click.command("export-tensorboard")
+@RUN
+@click.option("--out", metavar="DIR", help="The folder that gets the event files; RUN/tensorboard unless given.")
+def export_tensorboard(run, out):
+    """Write a run's figures as event files: tensorboard --logdir DIR shows them."""
+    from pathlib import Path
+
+    from ..experiments import Run, exports
+
+    folder = out or Path(run) / "tensorboard"
+    count = exports.export_tensorboard(Run(run), folder)
+    print(f"{count} numbers in {folder}; see them by: tensorboard --logdir {folder}")

@@ -14,8 +14,9 @@ from ..layers.penalties import get_penalty
 from ..naming import build, look_up, nearest
 from ..training import EarlyStopping, Schedule, Trainer
 from .engines import get_engine
+from .exports import MLflow
 
-CALLBACKS = {"early-stopping": EarlyStopping}
+CALLBACKS = {"early-stopping": EarlyStopping, "mlflow": MLflow}
 
 
 def load_data(configuration):
