@@ -25,4 +25,9 @@ COURSES = {
         modules={"neural_networks": "handgrad.courses.cs189"},
         starter="handgrad.courses.cs189.starter",
     ),
+    "nndl": Course(
+        title="UCLA ECE C147/C247: nndl, with Stanford CS231n's support package",
+        modules={"nndl": "handgrad.courses.nndl", "utils": "handgrad.courses.cs231n",
+                 "cs231n": "handgrad.courses.cs231n"},
+    ),
 }

@@ -1,0 +1,1 @@
+"""Stanford CS231n's networks for captions."""

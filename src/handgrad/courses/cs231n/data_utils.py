@@ -1,0 +1,140 @@
+"""data_utils: CIFAR-10 and Tiny ImageNet as the homeworks want them, and the models that Solver pickled.
+
+Pickles are read without running code from them: those of CIFAR-10 hold plain data, checkpoints our models as well.
+"""
+
+from pathlib import Path
+from pickle import UnpicklingError
+
+import numpy as np
+
+from ...datasets.image_sets import IMAGE_SETS
+from ...datasets.images import read_part
+from ...datasets.layouts import read_cifar, unpack
+from ...datasets.pickles import PlainUnpickler, load_plain
+
+__all__ = ["get_CIFAR10_data", "load_CIFAR10", "load_CIFAR_batch", "load_models", "load_pickle", "load_tiny_imagenet"]
+
+ROOTS = ("cifar-10-batches-py", "datasets/cifar-10-batches-py", "cs231n/datasets/cifar-10-batches-py",
+         "utils/datasets/cifar-10-batches-py", "../cifar-10-batches-py")
+BATCH_BYTES = 30_730_000
+
+
+def load_pickle(f):
+    """What an open pickle file of plain data and arrays holds; ValueError for anything else."""
+    return load_plain(f)
+
+
+def load_CIFAR_batch(filename):
+    """(X (10000, 32, 32, 3) float64, Y (10000,)) of one file of the Python or the binary version."""
+    with open(filename, "rb") as file:
+        data = unpack(file, BATCH_BYTES)
+    if not data or len(data) % 3073:
+        raise ValueError(f"{filename} is no batch of CIFAR-10: {len(data)} bytes are no rows of 3073")
+    x, y = np.empty((len(data) // 3073, 32, 32, 3), np.uint8), np.empty(len(data) // 3073, np.int64)
+    read_cifar([data], x, y)
+    return x.astype(np.float64), y
+
+
+def load_CIFAR10(ROOT):
+    """(Xtr (50000, 32, 32, 3), Ytr, Xte, Yte) from a folder of data_batch_1 to 5 and test_batch, or the same .bin."""
+    batches = [load_CIFAR_batch(batch_file(Path(ROOT), f"data_batch_{i}")) for i in range(1, 6)]
+    x, y = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    return x, y, *load_CIFAR_batch(batch_file(Path(ROOT), "test_batch"))
+
+
+def batch_file(root, name):
+    path = root / name
+    return path if path.is_file() else path.with_suffix(".bin")
+
+
+def get_CIFAR10_data(num_training=49000, num_validation=1000, num_test=1000, subtract_mean=True):
+    """{X_train, y_train, X_val, y_val, X_test, y_test}: float64 images (N, 3, 32, 32), minus the training mean.
+
+    Validation rows follow the training rows. The files are those of a cifar-10-batches-py near the working directory,
+    or else handgrad's own (`handgrad data get cifar10`).
+    """
+    root = next((folder for folder in ROOTS if Path(folder).is_dir()), None)
+    if root is not None:
+        X_train, y_train, X_test, y_test = load_CIFAR10(root)
+    else:
+        about = IMAGE_SETS["cifar10"]
+        X_train, y_train, X_test, y_test = (*read_part("cifar10", about.train), *read_part("cifar10", about.test))
+    validation = slice(num_training, num_training + num_validation)
+    parts = {"train": (X_train[:num_training], y_train[:num_training]),
+             "val": (X_train[validation], y_train[validation]), "test": (X_test[:num_test], y_test[:num_test])}
+    parts = {name: (X.astype(np.float64), y) for name, (X, y) in parts.items()}
+    if subtract_mean:
+        mean_image = parts["train"][0].mean(axis=0)
+        for X, _ in parts.values():
+            X -= mean_image
+    return {f"{array}_{name}": part for name, (X, y) in parts.items()
+            for array, part in (("X", X.transpose(0, 3, 1, 2).copy()), ("y", y))}
+
+
+def load_tiny_imagenet(path, dtype=np.float32, subtract_mean=True):
+    """{class_names, X_train, y_train, X_val, y_val, X_test, y_test, mean_image}: images (N, 3, 64, 64), classes sorted
+    as in wnids.txt; y_test is None where the folder has no test_annotations.txt.
+    """
+    path = Path(path)
+    wnids = (path / "wnids.txt").read_text(encoding="utf-8").split()
+    labels = {wnid: label for label, wnid in enumerate(wnids)}
+    words = dict(line.split("\t", 1) for line in (path / "words.txt").read_text(encoding="utf-8").splitlines())
+    found = [(file, labels[wnid]) for wnid in wnids
+             for file in sorted((path / "train" / wnid / "images").iterdir())]
+    out = {"class_names": [words[wnid].split(", ") for wnid in wnids]}
+    out["X_train"], out["y_train"] = read_images(found, dtype)
+    out["X_val"], out["y_val"] = read_images(annotated(path / "val", labels), dtype)
+    test = annotated(path / "test", labels)
+    out["X_test"], out["y_test"] = read_images(test, dtype)
+    if not (path / "test" / "test_annotations.txt").is_file():
+        out["y_test"] = None
+    out["mean_image"] = out["X_train"].mean(axis=0)
+    if subtract_mean:
+        for name in ("X_train", "X_val", "X_test"):
+            out[name] -= out["mean_image"]
+    return out
+
+
+def annotated(folder, labels):
+    """[(image file, label)] by the folder's annotations, or all its images with the label -1."""
+    table = folder / f"{folder.name}_annotations.txt"
+    if not table.is_file():
+        return [(file, -1) for file in sorted((folder / "images").iterdir())]
+    rows = (line.split("\t") for line in table.read_text(encoding="utf-8").splitlines())
+    return [(folder / "images" / name, labels[wnid]) for name, wnid, *_ in rows]
+
+
+def read_images(files, dtype):
+    """(X (N, 3, H, W), y): grey images get three equal channels."""
+    from matplotlib.image import imread
+
+    images = (imread(file) for file, _ in files)
+    images = [np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image[..., :3] for image in images]
+    return np.array([image.transpose(2, 0, 1) for image in images], dtype), np.array([label for _, label in files])
+
+
+class ModelUnpickler(PlainUnpickler):
+    """Plain data, NumPy's dtypes, and the classes of our models."""
+
+    def find_class(self, module, name):
+        from ..nndl import cnn, fc_net, neural_net
+
+        if module == "numpy" and name in ("float16", "float32", "float64"):
+            return getattr(np, name)
+        for known in (cnn, fc_net, neural_net):
+            if module == known.__name__ and name in known.__all__:
+                return getattr(known, name)
+        return super().find_class(module, name)
+
+
+def load_models(models_dir):
+    """{file name: model} of Solver's checkpoints in a folder; files that hold no model of nndl's are left out."""
+    models = {}
+    for file in sorted(Path(models_dir).iterdir()):
+        try:
+            with open(file, "rb") as stream:
+                models[file.name] = ModelUnpickler(stream, encoding="latin1").load()["model"]
+        except (UnpicklingError, EOFError, KeyError, TypeError, IsADirectoryError):
+            continue
+    return models

@@ -1,0 +1,48 @@
+"""fast_layers: convolution and max pooling for images (N, C, H, W); one implementation stands behind all the names.
+
+CS231n's needs a compiled im2col_cython, has several ways of which one is fast, and a wrong index for filters that are
+not square. Here the library's product over windows does all; caches begin as those of the naive layers do.
+"""
+
+from ..nndl import conv_layers
+
+__all__ = ["conv_backward_fast", "conv_backward_im2col", "conv_backward_strides", "conv_forward_fast",
+           "conv_forward_im2col", "conv_forward_strides", "max_pool_backward_fast", "max_pool_backward_im2col",
+           "max_pool_backward_reshape", "max_pool_forward_fast", "max_pool_forward_im2col", "max_pool_forward_reshape"]
+
+
+def conv_forward_strides(x, w, b, conv_param):
+    """nndl.conv_layers.conv_forward_naive, with a cache that backward need not make anew."""
+    out, cache = conv_layers.convolve(x, w, b, conv_param)
+    return out, (x, w, b, conv_param, cache)
+
+
+def conv_backward_strides(dout, cache):
+    """(dx, dw, db)."""
+    return conv_layers.convolve_backward(dout, cache[-1])
+
+
+def max_pool_forward_fast(x, pool_param):
+    """nndl.conv_layers.max_pool_forward_naive, with a cache that backward need not make anew."""
+    out, cache = conv_layers.pool(x, pool_param)
+    return out, (x, pool_param, cache)
+
+
+def max_pool_backward_fast(dout, cache):
+    """dx."""
+    return conv_layers.pool_backward(dout, cache[-1])
+
+
+def max_pool_forward_reshape(x, pool_param):
+    """max_pool_forward_fast where square windows tile the image; ValueError elsewhere."""
+    height, width, stride = (pool_param[name] for name in ("pool_height", "pool_width", "stride"))
+    if not height == width == stride or x.shape[2] % height or x.shape[3] % width:
+        raise ValueError(f"Invalid pool params: windows {height}x{width} with stride {stride} do not tile images of "
+                         f"{x.shape[2]}x{x.shape[3]} as squares; max_pool_forward_fast takes any")
+    return max_pool_forward_fast(x, pool_param)
+
+
+conv_forward_fast = conv_forward_im2col = conv_forward_strides
+conv_backward_fast = conv_backward_im2col = conv_backward_strides
+max_pool_forward_im2col = max_pool_forward_fast
+max_pool_backward_im2col = max_pool_backward_reshape = max_pool_backward_fast

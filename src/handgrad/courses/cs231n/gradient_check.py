@@ -1,0 +1,64 @@
+"""gradient_check: numeric gradients by central differences, entry by entry; handgrad.check_gradients says more.
+
+Every function moves the entries of x in place and puts them back.
+"""
+
+from random import randrange
+
+import numpy as np
+
+__all__ = ["eval_numerical_gradient", "eval_numerical_gradient_array", "eval_numerical_gradient_blobs",
+           "eval_numerical_gradient_net", "grad_check_sparse"]
+
+
+def difference(f, x, index, h):
+    """f(x + h) - f(x - h) in one entry of x."""
+    value = x[index]
+    x[index] = value + h
+    above = np.copy(f(x))
+    x[index] = value - h
+    below = np.copy(f(x))
+    x[index] = value
+    return above - below
+
+
+def eval_numerical_gradient(f, x, verbose=True, h=0.00001):
+    """The gradient of a number f(x); verbose prints each entry."""
+    grad = np.zeros_like(x)
+    for index in np.ndindex(x.shape):
+        grad[index] = difference(f, x, index, h) / (2 * h)
+        if verbose:
+            print(index, grad[index])
+    return grad
+
+
+def eval_numerical_gradient_array(f, x, df, h=1e-5):
+    """The gradient of Σ f(x) df for an array f(x)."""
+    grad = np.zeros_like(x)
+    for index in np.ndindex(x.shape):
+        grad[index] = np.sum(difference(f, x, index, h) * df) / (2 * h)
+    return grad
+
+
+def eval_numerical_gradient_blobs(f, inputs, output, h=1e-5):
+    """Gradients by each input blob of f(*inputs, output), which writes output.vals; blobs have vals and diffs."""
+
+    def vals(_):
+        f(*inputs, output)
+        return output.vals
+
+    return [eval_numerical_gradient_array(vals, blob.vals, output.diffs, h) for blob in inputs]
+
+
+def eval_numerical_gradient_net(net, inputs, output, h=1e-5):
+    """The same for a net with a forward()."""
+    return eval_numerical_gradient_blobs(lambda *args: net.forward(), inputs, output, h=h)
+
+
+def grad_check_sparse(f, x, analytic_grad, num_checks=10, h=1e-5):
+    """Print numeric beside given gradients of a number f(x) in entries drawn by Python's random."""
+    for _ in range(num_checks):
+        index = tuple(randrange(m) for m in x.shape)
+        numerical, analytic = difference(f, x, index, h) / (2 * h), analytic_grad[index]
+        error = abs(numerical - analytic) / (abs(numerical) + abs(analytic))
+        print(f"numerical: {numerical:f} analytic: {analytic:f}, relative error: {error:e}")

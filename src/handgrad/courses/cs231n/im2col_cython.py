@@ -1,0 +1,17 @@
+"""im2col_cython: what CS231n compiles, in NumPy; nothing needs to be built."""
+
+from .im2col import col2im_indices, im2col_indices
+
+__all__ = ["col2im_6d_cython", "col2im_cython", "im2col_cython"]
+
+im2col_cython = im2col_indices
+
+
+def col2im_cython(cols, N, C, H, W, field_height, field_width, padding, stride):
+    """Columns (C fh fw, H' W' N) added up as images (N, C, H, W)."""
+    return col2im_indices(cols, (N, C, H, W), field_height, field_width, padding, stride)
+
+
+def col2im_6d_cython(cols, N, C, H, W, HH, WW, pad, stride):
+    """The same from cols (C, HH, WW, N, H', W')."""
+    return col2im_indices(cols.transpose(0, 1, 2, 4, 5, 3), (N, C, H, W), HH, WW, pad, stride)

@@ -1,0 +1,49 @@
+"""nndl.conv_layer_utils: convolutions with what usually follows them, on the fast layers."""
+
+from ..cs231n.fast_layers import conv_backward_fast, conv_forward_fast, max_pool_backward_fast, max_pool_forward_fast
+from .conv_layers import spatial_batchnorm_backward, spatial_batchnorm_forward
+from .layers import relu_backward, relu_forward
+
+__all__ = ["conv_bn_relu_backward", "conv_bn_relu_forward", "conv_relu_backward", "conv_relu_forward",
+           "conv_relu_pool_backward", "conv_relu_pool_forward"]
+
+
+def conv_relu_forward(x, w, b, conv_param):
+    """relu(conv(x))."""
+    a, conv_cache = conv_forward_fast(x, w, b, conv_param)
+    out, relu_cache = relu_forward(a)
+    return out, (conv_cache, relu_cache)
+
+
+def conv_relu_backward(dout, cache):
+    """(dx, dw, db)."""
+    conv_cache, relu_cache = cache
+    return conv_backward_fast(relu_backward(dout, relu_cache), conv_cache)
+
+
+def conv_bn_relu_forward(x, w, b, gamma, beta, conv_param, bn_param):
+    """relu(spatial batchnorm(conv(x)))."""
+    a, conv_cache = conv_forward_fast(x, w, b, conv_param)
+    normalized, bn_cache = spatial_batchnorm_forward(a, gamma, beta, bn_param)
+    out, relu_cache = relu_forward(normalized)
+    return out, (conv_cache, bn_cache, relu_cache)
+
+
+def conv_bn_relu_backward(dout, cache):
+    """(dx, dw, db, dgamma, dbeta)."""
+    conv_cache, bn_cache, relu_cache = cache
+    da, dgamma, dbeta = spatial_batchnorm_backward(relu_backward(dout, relu_cache), bn_cache)
+    return *conv_backward_fast(da, conv_cache), dgamma, dbeta
+
+
+def conv_relu_pool_forward(x, w, b, conv_param, pool_param):
+    """max_pool(relu(conv(x)))."""
+    a, conv_cache = conv_relu_forward(x, w, b, conv_param)
+    out, pool_cache = max_pool_forward_fast(a, pool_param)
+    return out, (conv_cache, pool_cache)
+
+
+def conv_relu_pool_backward(dout, cache):
+    """(dx, dw, db)."""
+    conv_cache, pool_cache = cache
+    return conv_relu_backward(max_pool_backward_fast(dout, pool_cache), conv_cache)

@@ -1,0 +1,76 @@
+"""nndl.conv_layers: convolution, max pooling and batch normalization of images (N, C, H, W), weights (F, C, HH, WW).
+
+Outputs are views of handgrad's (N, H, W, C) arrays with the axes moved, so that layers in a row copy nothing.
+"""
+
+from ... import functional as F
+from .layers import batchnorm_backward, batchnorm_forward
+
+__all__ = ["conv_backward_naive", "conv_forward_naive", "max_pool_backward_naive", "max_pool_forward_naive",
+           "spatial_batchnorm_backward", "spatial_batchnorm_forward"]
+
+
+def channels_last(x):
+    return x.transpose(0, 2, 3, 1)
+
+
+def channels_first(x):
+    return x.transpose(0, 3, 1, 2)
+
+
+def convolve(x, w, b, conv_param):
+    """(out (N, F, H', W'), handgrad's cache); the pad may be a whole float, as the homework's (filter_size - 1) / 2."""
+    pad = conv_param["pad"]
+    if pad != int(pad):
+        raise ValueError(f"conv_param['pad'] must be a whole number, got {pad}: only odd filters keep the size")
+    out, cache = F.conv2d_forward(channels_last(x), w.transpose(2, 3, 1, 0), b, int(conv_param["stride"]), int(pad))
+    return channels_first(out), cache
+
+
+def convolve_backward(dout, cache):
+    dx, dw, db = F.conv2d_backward(channels_last(dout), cache)
+    return channels_first(dx), dw.transpose(3, 2, 0, 1), db
+
+
+def pool(x, pool_param):
+    size = pool_param["pool_height"], pool_param["pool_width"]
+    out, cache = F.max_pool2d_forward(channels_last(x), size, pool_param["stride"])
+    return channels_first(out), cache
+
+
+def pool_backward(dout, cache):
+    return channels_first(F.max_pool2d_backward(channels_last(dout), cache)[0])
+
+
+def conv_forward_naive(x, w, b, conv_param):
+    """Cross-correlate x, padded by zeros, with w: H' = 1 + (H + 2 pad - HH) // stride; cache (x, w, b, conv_param)."""
+    return convolve(x, w, b, conv_param)[0], (x, w, b, conv_param)
+
+
+def conv_backward_naive(dout, cache):
+    """(dx, dw, db); the forward is run again, as the course's cache holds only its arguments."""
+    return convolve_backward(dout, convolve(*cache)[1])
+
+
+def max_pool_forward_naive(x, pool_param):
+    """The largest number of each window, H' = 1 + (H - pool_height) // stride; cache (x, pool_param)."""
+    return pool(x, pool_param)[0], (x, pool_param)
+
+
+def max_pool_backward_naive(dout, cache):
+    """dx: each dout goes to its window's winner, of equal ones the first."""
+    return pool_backward(dout, pool(*cache)[1])
+
+
+def spatial_batchnorm_forward(x, gamma, beta, bn_param):
+    """batchnorm_forward per channel, over examples and places; running averages (C,)."""
+    seen = channels_last(x)
+    out, cache = batchnorm_forward(seen.reshape(-1, seen.shape[3]), gamma, beta, bn_param)
+    return channels_first(out.reshape(seen.shape)), cache
+
+
+def spatial_batchnorm_backward(dout, cache):
+    """(dx, dgamma, dbeta)."""
+    seen = channels_last(dout)
+    dx, dgamma, dbeta = batchnorm_backward(seen.reshape(-1, seen.shape[3]), cache)
+    return channels_first(dx.reshape(seen.shape)), dgamma, dbeta

@@ -1,0 +1,105 @@
+"""nndl.layer_tests: the homework's own checks, which print how far each layer is from what it should give.
+
+handgrad.check_gradients says more: which array is wrong, and what was forgotten.
+"""
+
+import numpy as np
+
+from ..cs231n.gradient_check import eval_numerical_gradient, eval_numerical_gradient_array
+from . import layer_utils, layers
+from .fc_net import TwoLayerNet
+
+__all__ = ["affine_backward_test", "affine_forward_test", "affine_relu_test", "fc_net_test", "rel_error",
+           "relu_backward_test", "relu_forward_test"]
+
+
+def rel_error(x, y):
+    """max |x - y| / max(1e-8, |x| + |y|)."""
+    return np.max(np.abs(x - y) / np.maximum(1e-8, np.abs(x) + np.abs(y)))
+
+
+def affine_forward_test():
+    """Compare with printed values."""
+    x = np.linspace(-0.1, 0.5, num=240).reshape(2, 4, 5, 6)
+    w, b = np.linspace(-0.2, 0.3, num=360).reshape(120, 3), np.linspace(-0.3, 0.1, num=3)
+    out, _ = layers.affine_forward(x, w, b)
+    expected = np.array([[1.49834967, 1.70660132, 1.91485297], [3.25553199, 3.5141327, 3.77273342]])
+    report("affine_forward", "1e-9", difference=rel_error(out, expected))
+
+
+def affine_backward_test():
+    """Compare with numeric gradients at random points."""
+    x, w, b, dout = (np.random.randn(*shape) for shape in ((10, 2, 3), (6, 5), (5,), (10, 5)))
+    _, cache = layers.affine_forward(x, w, b)
+    errors = gradient_errors(layers.affine_forward, (x, w, b), dout, layers.affine_backward(dout, cache))
+    report("affine_backward", "1e-9", dx=errors[0], dw=errors[1], db=errors[2])
+
+
+def relu_forward_test():
+    """Compare with printed values."""
+    out, _ = layers.relu_forward(np.linspace(-0.5, 0.5, num=12).reshape(3, 4))
+    expected = np.array([[0, 0, 0, 0], [0, 0, 0.04545455, 0.13636364], [0.22727273, 0.31818182, 0.40909091, 0.5]])
+    report("relu_forward", "1e-7", difference=rel_error(out, expected))
+
+
+def relu_backward_test():
+    """Compare with numeric gradients at random points."""
+    x, dout = np.random.randn(10, 10), np.random.randn(10, 10)
+    _, cache = layers.relu_forward(x)
+    (error,) = gradient_errors(layers.relu_forward, (x,), dout, (layers.relu_backward(dout, cache),))
+    report("relu_backward", "1e-11", dx=error)
+
+
+def affine_relu_test():
+    """Compare with numeric gradients at random points."""
+    x, w, b, dout = (np.random.randn(*shape) for shape in ((2, 3, 4), (12, 10), (10,), (2, 10)))
+    _, cache = layer_utils.affine_relu_forward(x, w, b)
+    analytic = layer_utils.affine_relu_backward(dout, cache)
+    errors = gradient_errors(layer_utils.affine_relu_forward, (x, w, b), dout, analytic)
+    report("affine_relu_forward and affine_relu_backward", "1e-9", dx=errors[0], dw=errors[1], db=errors[2])
+
+
+def fc_net_test():
+    """Compare the two-layer network's scores and losses with printed values, its gradients with numeric ones."""
+    N, D, H, C, std = 3, 5, 50, 7, 1e-2
+    model = TwoLayerNet(input_dim=D, hidden_dims=H, num_classes=C, weight_scale=std)
+    print("Testing initialization ...")
+    assert abs(model.params["W1"].std() - std) < std / 10, "First layer weights do not seem right"
+    assert not model.params["b1"].any(), "First layer biases do not seem right"
+    assert abs(model.params["W2"].std() - std) < std / 10, "Second layer weights do not seem right"
+    assert not model.params["b2"].any(), "Second layer biases do not seem right"
+    print("Testing test-time forward pass ...")
+    shapes = {"W1": (-0.7, 0.3, (D, H)), "b1": (-0.1, 0.9, (H,)), "W2": (-0.3, 0.4, (H, C)), "b2": (-0.9, 0.1, (C,))}
+    for name, (low, high, shape) in shapes.items():
+        model.params[name] = np.linspace(low, high, num=np.prod(shape)).reshape(shape)
+    X = np.linspace(-5.5, 4.5, num=N * D).reshape(D, N).T
+    expected = np.array([
+        [11.53165108, 12.2917344, 13.05181771, 13.81190102, 14.57198434, 15.33206765, 16.09215096],
+        [12.05769098, 12.74614105, 13.43459113, 14.1230412, 14.81149128, 15.49994135, 16.18839143],
+        [12.58373087, 13.20054771, 13.81736455, 14.43418138, 15.05099822, 15.66781506, 16.2846319]])  # fmt: skip
+    assert np.abs(model.loss(X) - expected).sum() < 1e-6, "Problem with test-time forward pass"
+    print("Testing training loss (no regularization) ...")
+    y = np.array([0, 5, 1])
+    assert abs(model.loss(X, y)[0] - 3.4702243556) < 1e-10, "Problem with training-time loss"
+    model.reg = 1.0
+    assert abs(model.loss(X, y)[0] - 26.5948426952) < 1e-10, "Problem with regularization loss"
+    for reg in (0.0, 0.7):
+        print("Running numeric gradient check with reg = ", reg)
+        model.reg = reg
+        grads = model.loss(X, y)[1]
+        for name in sorted(grads):
+            numeric = eval_numerical_gradient(lambda _: model.loss(X, y)[0], model.params[name], verbose=False)
+            print(f"{name} relative error: {rel_error(numeric, grads[name]):.2e}")
+
+
+def gradient_errors(forward, arrays, dout, analytic):
+    """rel_error of each array's gradient."""
+    return [rel_error(eval_numerical_gradient_array(lambda _: forward(*arrays)[0], array, dout), gradient)
+            for array, gradient in zip(arrays, analytic, strict=True)]
+
+
+def report(name, bound, **errors):
+    print(f"If {name} is right, the error should be below {bound}:")
+    for what, error in errors.items():
+        print(f"{what}: {error}" if what == "difference" else f"{what} error: {error}")
+    print()

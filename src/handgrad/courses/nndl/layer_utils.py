@@ -1,0 +1,41 @@
+"""nndl.layer_utils: affine layers with what usually follows them, as one forward and one backward."""
+
+from .layers import (
+    affine_backward,
+    affine_forward,
+    batchnorm_backward,
+    batchnorm_forward,
+    relu_backward,
+    relu_forward,
+)
+
+__all__ = ["affine_batchnorm_relu_backward", "affine_batchnorm_relu_forward", "affine_relu_backward",
+           "affine_relu_forward"]
+
+
+def affine_relu_forward(x, w, b):
+    """relu(x w + b)."""
+    a, fc_cache = affine_forward(x, w, b)
+    out, relu_cache = relu_forward(a)
+    return out, (fc_cache, relu_cache)
+
+
+def affine_relu_backward(dout, cache):
+    """(dx, dw, db)."""
+    fc_cache, relu_cache = cache
+    return affine_backward(relu_backward(dout, relu_cache), fc_cache)
+
+
+def affine_batchnorm_relu_forward(x, w, b, gamma, beta, bn_param):
+    """relu(batchnorm(x w + b))."""
+    a, fc_cache = affine_forward(x, w, b)
+    normalized, bn_cache = batchnorm_forward(a, gamma, beta, bn_param)
+    out, relu_cache = relu_forward(normalized)
+    return out, (fc_cache, bn_cache, relu_cache)
+
+
+def affine_batchnorm_relu_backward(dout, cache):
+    """(dx, dw, db, dgamma, dbeta)."""
+    fc_cache, bn_cache, relu_cache = cache
+    da, dgamma, dbeta = batchnorm_backward(relu_backward(dout, relu_cache), bn_cache)
+    return *affine_backward(da, fc_cache), dgamma, dbeta

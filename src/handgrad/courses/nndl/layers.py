@@ -1,0 +1,105 @@
+"""nndl.layers: forward and backward functions with caches; the maths is handgrad's, the shapes are the course's."""
+
+import numpy as np
+
+from ... import functional as F
+from ...functional.normalization import batch_statistics, update_running
+
+__all__ = ["affine_backward", "affine_forward", "batchnorm_backward", "batchnorm_backward_alt", "batchnorm_forward",
+           "dropout_backward", "dropout_forward", "layernorm_backward", "layernorm_forward", "relu_backward",
+           "relu_forward", "softmax_loss", "svm_loss"]
+
+
+def affine_forward(x, w, b):
+    """out (N, M) = x w + b for x (N, d1, ..., dk), laid out as rows, w (D, M), b (M,); cache (x, w, b)."""
+    return F.linear_forward(x.reshape(len(x), -1), w, b)[0], (x, w, b)
+
+
+def affine_backward(dout, cache):
+    """(dx in x's shape, dw, db)."""
+    x, w, _ = cache
+    dx, dw, db = F.linear_backward(dout, (x.reshape(len(x), -1), w))
+    return dx.reshape(x.shape), dw, db
+
+
+def relu_forward(x):
+    """max(x, 0); the cache is x."""
+    return F.relu_forward(x)[0], x
+
+
+def relu_backward(dout, cache):
+    """dout where x > 0, else 0."""
+    return F.relu_backward(dout, cache)[0]
+
+
+def svm_loss(x, y):
+    """(loss, dx) of the multiclass hinge with margin 1, the mean over the rows of scores x (N, C), labels y (N,)."""
+    return with_gradient(F.hinge_forward, F.hinge_backward, x, y)
+
+
+def softmax_loss(x, y):
+    """(loss, dx) of the softmax cross-entropy, the mean over the rows of scores x (N, C), labels y (N,)."""
+    return with_gradient(F.cross_entropy_forward, F.cross_entropy_backward, x, y)
+
+
+def with_gradient(forward, backward, x, y):
+    loss, cache = forward(x, y)
+    return loss, backward(1.0, cache)[0]
+
+
+def batchnorm_forward(x, gamma, beta, bn_param):
+    """Normalize x (N, D) by the batch (mode 'train') or by the running averages ('test').
+
+    running = momentum · running + (1 - momentum) · batch, the variance biased: momentum (0.9) weights what was, where
+    PyTorch's weights what is new. bn_param gets running_mean and running_var, zeros at first, as new arrays.
+    ValueError for another mode.
+    """
+    mode, eps, momentum = bn_param["mode"], bn_param.get("eps", 1e-5), bn_param.get("momentum", 0.9)
+    if mode not in ("train", "test"):
+        raise ValueError(f'Invalid forward batchnorm mode "{mode}"')
+    running = {name: np.array(bn_param.get(name, np.zeros(x.shape[1])), x.dtype)
+               for name in ("running_mean", "running_var")}
+    if mode == "train":
+        for array, batch in zip(running.values(), batch_statistics(x, (0,)), strict=False):
+            update_running(array, batch, 1 - momentum)
+    bn_param.update(running)
+    return F.batch_norm_forward(x, gamma, beta, training=mode == "train", epsilon=eps,
+                                **(running if mode == "test" else {}))
+
+
+def batchnorm_backward(dout, cache):
+    """(dx, dgamma, dbeta)."""
+    return F.batch_norm_backward(dout, cache)
+
+
+batchnorm_backward_alt = batchnorm_backward  # CS231n asks for a second, simplified derivation: ours is that one
+
+
+def layernorm_forward(x, gamma, beta, ln_param):
+    """Normalize each row of x (N, D); CS231n's. ln_param may hold eps."""
+    return F.layer_norm_forward(x, gamma, beta, epsilon=ln_param.get("eps", 1e-5))
+
+
+def layernorm_backward(dout, cache):
+    """(dx, dgamma, dbeta)."""
+    return F.layer_norm_backward(dout, cache)
+
+
+def dropout_forward(x, dropout_param):
+    """Drop each number with probability p and divide the others by 1 - p (mode 'train'), or leave x alone ('test').
+
+    The mask is drawn from NumPy's global generator, which dropout_param's seed, if there is one, sets anew each time.
+    p is the probability of dropping, as the homework says; in CS231n since 2018 it is that of keeping.
+    """
+    p, mode = dropout_param["p"], dropout_param["mode"]
+    if "seed" in dropout_param:
+        np.random.seed(dropout_param["seed"])
+    mask = None
+    if mode == "train":
+        mask = ((np.random.rand(*x.shape) < 1 - p) / (1 - p)).astype(x.dtype)
+    return x if mask is None else x * mask, (dropout_param, mask)
+
+
+def dropout_backward(dout, cache):
+    """dout times the mask."""
+    return F.dropout_backward(dout, cache[1])[0]

@@ -1,0 +1,70 @@
+"""nndl.neural_net: homework 3's two-layer network in one class, its weights (out, in)."""
+
+import numpy as np
+
+from ... import functional as F
+
+__all__ = ["TwoLayerNet"]
+
+
+class TwoLayerNet:
+    """scores = relu(X W1ᵀ + b1) W2ᵀ + b2, with W1 (H, D), W2 (C, H) drawn in this order from the global generator.
+
+    fc_net's network of the same name has its weights the other way round.
+    """
+
+    def __init__(self, input_size, hidden_size, output_size, std=1e-4):
+        self.params = {
+            "W1": std * np.random.randn(hidden_size, input_size), "b1": np.zeros(hidden_size),
+            "W2": std * np.random.randn(output_size, hidden_size), "b2": np.zeros(output_size),
+        }  # fmt: skip
+
+    def loss(self, X, y=None, reg=0.0):
+        """Scores (N, C) without labels; with them (loss, gradients): the mean cross-entropy + ½ reg (ΣW1² + ΣW2²)."""
+        W1, b1, W2, b2 = (self.params[name] for name in ("W1", "b1", "W2", "b2"))
+        hidden, first_cache = F.linear_forward(X, W1.T, b1)
+        hidden, relu_cache = F.relu_forward(hidden)
+        scores, second_cache = F.linear_forward(hidden, W2.T, b2)
+        if y is None:
+            return scores
+        loss, loss_cache = F.cross_entropy_forward(scores, y)
+        (dscores,) = F.cross_entropy_backward(1.0, loss_cache)
+        dhidden, dW2, db2 = F.linear_backward(dscores, second_cache)
+        (dhidden,) = F.relu_backward(dhidden, relu_cache)
+        _, dW1, db1 = F.linear_backward(dhidden, first_cache, input_gradient=False)
+        grads = {"W1": dW1.T, "b1": db1, "W2": dW2.T, "b2": db2}
+        for name in ("W1", "W2"):
+            penalty, cache = F.l2_penalty_forward(self.params[name], reg)
+            loss += penalty
+            grads[name] = grads[name] + F.l2_penalty_backward(1.0, cache)[0]
+        return loss, grads
+
+    def train(self, X, y, X_val, y_val, learning_rate=1e-3, learning_rate_decay=0.95, reg=1e-5, num_iters=100,
+              batch_size=200, verbose=False):
+        """SGD on batches drawn with replacement; {'loss_history', 'train_acc_history', 'val_acc_history'}.
+
+        Accuracies are taken and the rate decays at every iteration that N / batch_size divides, the first included:
+        where that is no whole number an epoch lasts longer than it should, and with N < batch_size the rate decays
+        after every iteration. So it was in the course, and its figures depend on it.
+        """
+        num_train = len(X)
+        iterations_per_epoch = max(num_train / batch_size, 1)
+        histories = {"loss_history": [], "train_acc_history": [], "val_acc_history": []}
+        for it in range(num_iters):
+            chosen = np.random.choice(num_train, batch_size)
+            X_batch, y_batch = X[chosen], y[chosen]
+            loss, grads = self.loss(X_batch, y=y_batch, reg=reg)
+            histories["loss_history"].append(loss)
+            for name, gradient in grads.items():
+                self.params[name] = self.params[name] - learning_rate * gradient
+            if verbose and it % 100 == 0:
+                print(f"iteration {it} / {num_iters}: loss {loss}")
+            if it % iterations_per_epoch == 0:
+                histories["train_acc_history"].append(np.mean(self.predict(X_batch) == y_batch))
+                histories["val_acc_history"].append(np.mean(self.predict(X_val) == y_val))
+                learning_rate *= learning_rate_decay
+        return histories
+
+    def predict(self, X):
+        """The class of the largest score, (N,)."""
+        return np.argmax(self.loss(X), axis=1)
