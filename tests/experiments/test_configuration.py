@@ -1,11 +1,15 @@
 """Configurations: what they say, what they refuse and in which words."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from example_runs import TABLES, table
 from handgrad.experiments import READY, check_configuration, configuration_text, configure, load_configuration
 from handgrad.experiments.configuration import apply_overrides, read_table
 from handgrad.experiments.runner import prepare
+from handgrad.experiments.schema import Configuration
 from handgrad.experiments.toml import dump_toml, parse_toml
 
 
@@ -142,3 +146,20 @@ def test_config_show_gives_back_what_was_written_or_what_would_run():
 
 def test_overrides_make_tables_on_the_way():
     assert apply_overrides(read_table("iris"), ["recording.checkpoint_steps=2"])["recording"] == {"checkpoint_steps": 2}
+
+
+DOCS = (Path(__file__).parents[2] / "docs" / "experiments.md").read_text()
+
+
+def test_the_configuration_in_the_docs_is_valid_and_names_every_key():
+    shown = parse_toml(re.search(r"```toml\n(.*?)```", DOCS, re.S).group(1), "docs/experiments.md")
+    assert check_configuration(shown).data.seed == 0
+    missing = set(Configuration.model_fields) - set(shown)
+    assert not missing
+
+
+def test_the_python_in_the_docs_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    scope = {}
+    exec(re.search(r"```python\n(.*?)```", DOCS, re.S).group(1), scope)
+    assert scope["run"].status == "finished"

@@ -70,6 +70,18 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(name, step, whole, tmp_path
     assert prints(resumed) == expected
 
 
+@pytest.mark.parametrize("name", ["adamw", "early", "norm"])
+def test_the_torch_engine_goes_on_to_the_same_bits(name, tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    configuration = check_configuration({**table(name, tmp_path), "engine": "torch"})
+    expected = prints(train(configuration, tmp_path / "whole", progress=False))
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "build_trainer", stopping_at(11))
+        run = train(configuration, tmp_path, progress=False)
+    assert (run.status, run.record["steps"]) == ("interrupted", 11)
+    assert prints(resume(run.path, progress=False)) == expected
+
+
 def test_a_killed_run_goes_on_to_the_same_bits(whole, tmp_path):
     configuration, expected = whole("adamw")
     script = tmp_path / "one.py"

@@ -5,11 +5,12 @@ import click
 
 @click.command()
 def info():
-    """Versions, threads and how products are computed here."""
+    """Versions, machine, threads and how products are computed here."""
     from ..experiments import provenance
+    from ..kernels import describe
 
-    for title, table in (("versions", provenance.versions()), ("machine", provenance.machine()),
-                         ("threads", provenance.threads()), ("products", provenance.products())):
+    for title, facts in (("versions", provenance.versions()), ("machine", provenance.machine()),
+                         ("threads", provenance.threads()), ("products", describe())):
         print(title)
-        for name, value in table.items():
-            print(f"  {name:22} {value}")
+        for name, value in facts.items():
+            print(f"  {name:22} {value or 'nothing to improve'}")

@@ -17,7 +17,6 @@ from .assembly import load_data
 from .listing import find_runs
 from .run_folder import METRICS, RECORD, Run, as_number, harmless
 from .runner import check_same_data
-from .sweep import SWEEP, Sweep
 
 SPLITS = ("test", "validation", "train")  # in the order in which a page prefers them
 NUM_WORST, NUM_DIAGNOSED, NUM_FEATURES, NUM_CLASSES = 12, 1000, 20, 1000
@@ -69,6 +68,8 @@ def runs_at(path):
     """The run in a folder, or the runs of the sweep there, or all runs below it."""
     if (Path(path) / RECORD).is_file():
         return [Run(path)]
+    from .sweep import SWEEP, Sweep  # joblib takes its time to load
+
     if (Path(path) / SWEEP).is_file():
         sweep = Sweep(path)
         return [Run(sweep.folder(trial)) for trial in sweep.ranked()]

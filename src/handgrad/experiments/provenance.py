@@ -41,14 +41,6 @@ def threads():
     return {"num_threads": num_threads(), **{name: os.environ[name] for name in THREADS if name in os.environ}}
 
 
-def products():
-    """{'BLAS': ..., 'version': ...} as NumPy was built."""
-    import numpy as np
-
-    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-    return {name: blas[name] for name in ("name", "version", "openblas configuration") if blas.get(name)}
-
-
 def git_state():
     """{'commit': ..., 'branch': ..., 'changed': whether tracked files differ from it}, or None outside a repository."""
     commit = git("rev-parse", "HEAD")
