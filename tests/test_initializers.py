@@ -167,3 +167,11 @@ def test_wrong_input_is_refused(make, error, fragment):
     with pytest.raises(error) as raised:
         make()
     assert fragment in str(raised.value)
+
+
+def test_every_weight_is_contiguous():
+    """Optimizers update arrays in place, in one piece."""
+    for name in initializers.INITIALIZERS:
+        spec = {"name": name, "value": 1.0} if name == "constant" else name
+        shape = (4, 4) if name == "identity" else (4, 6)
+        assert initializers.get(spec)(shape, 0).flags.c_contiguous, name

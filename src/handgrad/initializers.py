@@ -204,7 +204,7 @@ class Orthogonal:
         rows, columns = math.prod(shape[:-1]), shape[-1]
         q, r = np.linalg.qr(np.random.default_rng(rng).normal(size=(max(rows, columns), min(rows, columns))))
         q *= np.sign(np.diag(r))  # without it Q is not uniform: the signs would be LAPACK's choice
-        return gain(self.gain) * (q if rows >= columns else q.T).reshape(shape)
+        return gain(self.gain) * np.ascontiguousarray(q if rows >= columns else q.T).reshape(shape)
 
 
 @dataclass(frozen=True)
