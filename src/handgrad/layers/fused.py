@@ -6,6 +6,7 @@ from ..functional.normalization import update_running
 from ..functional.windows import window_geometry
 from ..kernels.fused import FusedConvolution
 from ..kernels.linear import linear, linear_gradients
+from ..kernels.normalization import SharedBatchNorm
 from .activations import ReLU
 from .base import NOTHING
 from .convolution import Conv2D
@@ -27,7 +28,7 @@ def fuse(layers):
         rest = rest[len(run) or 1:]
     if any(isinstance(step, ConvolutionBlock) for step in steps):
         # next to worker threads, BLAS must not use threads of its own: share its products out, too
-        steps = [SharedLinear(step) if type(step) is Linear else step for step in steps]
+        steps = [SHARED[type(step)](step) if type(step) in SHARED else step for step in steps]
     return steps
 
 
@@ -108,7 +109,7 @@ class Step:
         if dy.shape != shape:
             raise ValueError(f"{self.layers[-1].label}.backward expected dy of shape {shape}, got {dy.shape}")
         self._cache = NOTHING
-        return self.differentiate(np.asarray(dy, self.layers[0].dtype), cache, input_gradient)
+        return self.differentiate(np.ascontiguousarray(dy, self.layers[0].dtype), cache, input_gradient)
 
     def clear_cache(self):
         self._cache = NOTHING
@@ -142,15 +143,12 @@ class ConvolutionBlock(Step):
         bias = self.conv.parameters["bias"] if self.conv.bias else np.zeros(self.conv.filters, weight.dtype)
         if self.norm is None:
             return (self.kernel.train if training else self.kernel.infer)(x, weight, bias), None
-        gamma, beta = self.norm.parameters["gamma"], self.norm.parameters["beta"]
-        running_mean, running_var = self.norm.state["running_mean"], self.norm.state["running_var"]
-        epsilon, momentum = float(self.norm.epsilon), float(self.norm.momentum)
         if not training:
-            scale = gamma / np.sqrt(running_var + epsilon)
-            return self.kernel.infer(x, weight * scale, (bias - running_mean) * scale + beta), None
-        y, mean, var = self.kernel.train_normalized(x, weight, gamma, beta, epsilon)
-        update_running(running_mean, mean + bias, momentum)
-        update_running(running_var, var * (self.count(x) / (self.count(x) - 1)), momentum)
+            scale, shift = inference_affine(self.norm)
+            return self.kernel.infer(x, weight * scale, bias * scale + shift), None
+        gamma, beta = self.norm.parameters["gamma"], self.norm.parameters["beta"]
+        y, mean, var = self.kernel.train_normalized(x, weight, gamma, beta, float(self.norm.epsilon))
+        update_averages(self.norm, mean + bias, var, self.count(x))
         return y, None
 
     def differentiate(self, dy, cache, input_gradient):
@@ -177,3 +175,40 @@ class SharedLinear(Step):
         layer = self.layers[0]
         return linear_gradients(cache, layer.parameters["weight"], dy,
                                 layer.gradients["weight"], layer.gradients["bias"], input_gradient)
+
+
+class SharedNorm(Step):
+    """BatchNorm by `handgrad.kernels.normalization`."""
+
+    def __init__(self, layer):
+        super().__init__([layer])
+        self.norm, self.kernel = layer, SharedBatchNorm(layer.dtype)
+
+    def serves(self, x, training):
+        return super().serves(x, training) and (not training or x.size > x.shape[-1])
+
+    def compute(self, x, training):
+        if not training:
+            return self.kernel.infer(np.ascontiguousarray(x), *inference_affine(self.norm)), None
+        x = np.ascontiguousarray(x)
+        gamma, beta = self.norm.parameters["gamma"], self.norm.parameters["beta"]
+        y, mean, var = self.kernel.train(x, gamma, beta, float(self.norm.epsilon))
+        update_averages(self.norm, mean, var, x.size // len(gamma))
+        return y, x
+
+    def differentiate(self, dy, cache, input_gradient):
+        return self.kernel.backward(dy, cache, self.norm.gradients["gamma"], self.norm.gradients["beta"])
+
+
+def inference_affine(norm):
+    """Batch norm at inference is y = scale x + shift."""
+    scale = norm.parameters["gamma"] / np.sqrt(norm.state["running_var"] + float(norm.epsilon))
+    return scale, norm.parameters["beta"] - norm.state["running_mean"] * scale
+
+
+def update_averages(norm, mean, var, count):
+    update_running(norm.state["running_mean"], mean, float(norm.momentum))
+    update_running(norm.state["running_var"], var * (count / (count - 1)), float(norm.momentum))
+
+
+SHARED = {Linear: SharedLinear, BatchNorm: SharedNorm}

@@ -1,0 +1,116 @@
+"""What is done to one block of images between the products, in whole-array NumPy. `compiled` has the same functions.
+
+Blocks are (n, h, w, C). Numbers per channel come repeated for a whole image row, (w C,), since long runs are fastest.
+A choice records for each number of a pooled block which place of its window passes a gradient: here one mask a place,
+and a last one for any place, (n, places + 1, h, w, C); or (n, 1, h, w, C) where there is no pooling.
+"""
+
+import numpy as np
+
+
+def choice_shape(shape, pool):
+    """The shape of one example's choice, for blocks (n, *shape)."""
+    places = pool[0] * pool[1]
+    return (places + 1 if places > 1 else 1, *shape)
+
+
+CHOICE_DTYPE = bool
+
+
+def moments(scratch, x):
+    """Count, mean and Σ (x - mean)² per channel."""
+    count = x.size // x.shape[3]
+    mean = channel_sum(rows(x).sum(axis=0), x.shape[3]) / count
+    centered = np.subtract(rows(x), np.tile(mean, x.shape[2]), out=rows(scratch.take("centered", x.shape)))
+    return count, mean, channel_sum(np.einsum("ij,ij->j", centered, centered), x.shape[3])
+
+
+def largest(scratch, z, pool, best, choice=None):
+    """Write the maximum of each window of z into best, and the first place that has it into choice."""
+    n, (height, width), channels = len(z), best.shape[1:3], best.shape[3]
+    # first down the columns of a window: there whole image rows are compared, the longest runs in memory
+    down = scratch.take("down", (n, height, width * pool[1], channels))
+    maximum([z[:, i:height * pool[0]:pool[0], :width * pool[1]] for i in range(pool[0])], down)
+    maximum([down[:, :, j::pool[1]] for j in range(pool[1])], best)
+    if choice is None:
+        return
+    masks = choice.swapaxes(0, 1)[:-1]
+    taken = scratch.take("taken", best.shape, bool)
+    taken[...] = False
+    for mask, candidate in zip(masks[:-1], places(z, pool, best.shape), strict=False):
+        np.equal(candidate, best, out=mask)
+        np.greater(mask, taken, out=mask)
+        np.logical_or(taken, mask, out=taken)
+    np.logical_not(taken, out=masks[-1])
+
+
+def activate(x, scale, shift, relu, y, choice=None, pooled=False):
+    """y = scale x + shift, then ReLU; choice is narrowed to where ReLU lets through, or begun where nothing pooled."""
+    np.multiply(rows(x), scale, out=rows(y))
+    np.add(rows(y), shift, out=rows(y))
+    if choice is not None:
+        if relu:
+            np.greater(y, 0, out=choice[:, -1])
+        else:
+            choice[:, -1] = True
+        if pooled:
+            choice[:, :-1] &= choice[:, -1:]
+    if relu:
+        np.maximum(y, 0, out=y)
+
+
+def gradient_sums(scratch, dy, choice, x, mean):
+    """Σ g and Σ g (x - mean) per channel, where g is what passes of dy; choice None: all of it."""
+    g = dy if choice is None else np.multiply(dy, choice[:, -1], out=scratch.take("passed", dy.shape))
+    centered = np.subtract(rows(x), mean, out=rows(scratch.take("centered", x.shape)))
+    along = np.einsum("ij,ij->j", rows(g), centered)
+    return channel_sum(rows(g).sum(axis=0), dy.shape[3]), channel_sum(along, dy.shape[3])
+
+
+def passed_sum(scratch, dy, choice):
+    """Σ g per channel, where g is what passes of dy."""
+    g = np.multiply(dy, choice[:, -1], out=scratch.take("passed", dy.shape))
+    return channel_sum(rows(g).sum(axis=0), dy.shape[3])
+
+
+def spread(dy, choice, pool, dz):
+    """dz = dy at the place it passes to, 0 at the other places of the window; dz has no other rows and columns."""
+    for place, mask in zip(places(dz, pool, dy.shape), choice.swapaxes(0, 1), strict=False):
+        np.multiply(dy, mask, out=place)
+
+
+def spread_affine(scratch, dy, choice, pool, scale, z, slope, constant, dz):
+    """dz = slope z + constant, plus scale dy at the place it passes to; choice None: everywhere."""
+    np.multiply(rows(z), slope, out=rows(dz))
+    np.add(rows(dz), constant, out=rows(dz))
+    g = scratch.take("scaled", dy.shape)
+    np.multiply(rows(dy), scale, out=rows(g))
+    if choice is None:
+        dz += g
+        return
+    passed = scratch.take("passed", g.shape)
+    for place, mask in zip(places(dz, pool, dy.shape), choice.swapaxes(0, 1), strict=False):
+        place += np.multiply(g, mask, out=passed)
+
+
+def places(z, pool, shape):
+    """One view per place (i, j) of the window: entry (i, j) of every window of z, each of this shape."""
+    (ph, pw), (height, width) = pool, shape[1:3]
+    return [z[:, i:height * ph:ph, j:width * pw:pw] for i in range(ph) for j in range(pw)]
+
+
+def maximum(arrays, out):
+    """out = the elementwise maximum of all arrays."""
+    np.copyto(out, arrays[0])
+    for array in arrays[1:]:
+        np.maximum(out, array, out=out)
+
+
+def rows(x):
+    """(n, h, w, C) as (n h, w C): long runs."""
+    return x.reshape(-1, x.shape[2] * x.shape[3])
+
+
+def channel_sum(row, channels):
+    """Add up the numbers (w C,) of an image row per channel."""
+    return row.reshape(-1, channels).sum(axis=0)
