@@ -1,0 +1,101 @@
+"""numpy_ann: a network with one hidden layer, its training loop included.
+
+    >>> ann = NumpyANN(input_size=5, hidden_size=3, output_size=2, lr=0.01)
+    >>> ann._forward(np.array([[1, 2, 3, 4, 5]]))
+    array([[0.50013134, 0.49986866]])
+    >>> ann._backward(np.array([[1, 2, 3, 4, 5]]), np.array([[1, 0]]))
+    >>> ann.W2
+    array([[-0.00504001, -0.01071118],
+           [ 0.00314247, -0.00908024],
+           [-0.01412304,  0.01465649]])
+    >>> ann.accuracy(np.array([[1, 2, 3, 4, 5]]), np.array([[1, 0]]))
+    1.0
+"""
+
+import numpy as np
+
+from ... import functional as F
+from ...metrics import accuracy
+
+__all__ = ["NumpyANN"]
+
+
+class NumpyANN:
+    """softmax(relu(X W1 + b1) W2 + b2), trained by SGD on one-hot rows; W1, W2 start at 0.01 N(0, 1), in this order."""
+
+    def __init__(self, input_size, hidden_size, output_size, lr, random_seed=42):
+        np.random.seed(random_seed)
+        self.input_size, self.hidden_size, self.output_size, self.lr = input_size, hidden_size, output_size, lr
+        self.W1, self.b1 = np.random.randn(input_size, hidden_size) * 0.01, np.zeros((1, hidden_size))
+        self.W2, self.b2 = np.random.randn(hidden_size, output_size) * 0.01, np.zeros((1, output_size))
+
+    def _relu(self, z):
+        """max(z, 0), whole numbers staying whole.
+
+        >>> NumpyANN(1, 1, 1, 0.1)._relu(np.array([-1, 0, 1]))
+        array([0, 0, 1])
+        """
+        return F.relu_forward(z)[0]
+
+    def _relu_grad(self, z):
+        """1 where z > 0, else 0.
+
+        >>> NumpyANN(1, 1, 1, 0.1)._relu_grad(np.array([-1, 0, 1]))
+        array([0, 0, 1])
+        """
+        return F.relu_backward(np.ones_like(z), z)[0]
+
+    def _softmax(self, z):
+        """Probabilities of each row."""
+        return F.softmax_forward(z)[0]
+
+    def _cross_entropy(self, y_pred, y_true):
+        """-Σ y_true log y_pred, divided by the number of samples (the handout says of classes; its figures say this).
+
+        >>> round(NumpyANN(1, 1, 1, 0.1)._cross_entropy(np.full((2, 2), 0.5), np.eye(2)), 12)
+        0.69314718056
+        """
+        return F.probability_cross_entropy_forward(y_pred, y_true)[0]
+
+    def _forward(self, X, training=True):
+        """Probabilities (N, classes); in training z1, a1, z2, a2 are kept for _backward."""
+        z1, _ = F.linear_forward(X, self.W1, self.b1)
+        a1 = self._relu(z1)
+        z2, _ = F.linear_forward(a1, self.W2, self.b2)
+        a2 = self._softmax(z2)
+        if training:
+            self.z1, self.a1, self.z2, self.a2 = z1, a1, z2, a2
+        return a2
+
+    def _backward(self, X, y_true):
+        """One step of SGD on the mean cross-entropy, whose gradient by z2 is (a2 - y) / N."""
+        dz2 = (self.a2 - y_true) / len(X)
+        da1, dW2, db2 = F.linear_backward(dz2, (self.a1, self.W2))
+        (dz1,) = F.relu_backward(da1, self.z1)
+        _, dW1, db1 = F.linear_backward(dz1, (X, self.W1), input_gradient=False)
+        for parameter, gradient in ((self.W1, dW1), (self.b1, db1), (self.W2, dW2), (self.b2, db2)):
+            parameter -= self.lr * gradient
+
+    def train(self, X_train, y_train, X_val, y_val, epochs, batch_size):
+        """Batches in the order of the rows, never shuffled; losses and accuracies are printed every tenth epoch."""
+        for epoch in range(1, epochs + 1):
+            for start in range(0, len(X_train), batch_size):
+                rows = slice(start, start + batch_size)
+                self._forward(X_train[rows])
+                self._backward(X_train[rows], y_train[rows])
+            if epoch % 10 == 0:
+                figures = [*self._measure(X_train, y_train), *self._measure(X_val, y_val)]
+                names = ("Train Loss", "Train Accuracy", "Val Loss", "Val Accuracy")
+                print(f"[{epoch} / {epochs}]", *(f"{name}: {figure:.5f}" for name, figure in
+                                                 zip(names, figures, strict=True)), sep=" | ")
+
+    def _measure(self, X, y_true):
+        return self._cross_entropy(self._forward(X, training=False), y_true), self.accuracy(X, y_true)
+
+    def predict(self, X):
+        """Probabilities (N, classes)."""
+        return self._forward(X, training=False)
+
+    def accuracy(self, X, y_true):
+        """The share of rows whose likeliest class is that of the one-hot row."""
+        return accuracy(self.predict(X), y_true)

@@ -1,0 +1,58 @@
+"""utils: coloured messages, checks that only print, and Fashion-MNIST."""
+
+import numpy as np
+
+from ...datasets.image_sets import IMAGE_SETS
+from ...datasets.images import read_part
+
+__all__ = ["assert_greater_equal", "assert_less_equal", "load_mnist_f", "print_blue", "print_green", "print_red",
+           "print_yellow"]
+
+
+def print_red(message):
+    """Print in red."""
+    print_coloured(91, message)
+
+
+def print_green(message):
+    """Print in green."""
+    print_coloured(92, message)
+
+
+def print_yellow(message):
+    """Print in yellow."""
+    print_coloured(93, message)
+
+
+def print_blue(message):
+    """Print in blue."""
+    print_coloured(94, message)
+
+
+def print_coloured(code, message):
+    print(f"\033[{code}m {message}\033[00m")
+
+
+def assert_less_equal(actual, expected, msg):
+    """Print msg, green where actual < expected, else red: nothing is raised, and equal counts as failed."""
+    (print_green if actual < expected else print_red)(msg)
+
+
+def assert_greater_equal(actual, expected, msg):
+    """Print msg, green where actual > expected, else red: nothing is raised, and equal counts as failed."""
+    (print_green if actual > expected else print_red)(msg)
+
+
+def load_mnist_f(return_tensor=False):
+    """(X_train, y_train, X_test, y_test) of Fashion-MNIST: images (N, 28, 28) uint8, labels (N,) int64.
+
+    With return_tensor they are PyTorch's. The files are handgrad's (`handgrad data get fashion-mnist`).
+    """
+    about = IMAGE_SETS["fashion-mnist"]
+    arrays = [array for part in (about.train, about.test) for array in read_part("fashion-mnist", part)]
+    arrays = [np.squeeze(array) for array in arrays]
+    if not return_tensor:
+        return tuple(arrays)
+    import torch
+
+    return tuple(map(torch.from_numpy, arrays))

@@ -1,0 +1,74 @@
+"""Purdue's NumpyANN and its helpers give the handout's figures."""
+
+import doctest
+
+import numpy as np
+import pytest
+
+from handgrad import check_gradients
+from handgrad.courses.purdue import numpy_ann, utils
+from handgrad.courses.purdue.numpy_ann import NumpyANN
+
+
+def test_the_handouts_examples():
+    result = doctest.testmod(numpy_ann, optionflags=doctest.ELLIPSIS)
+    assert result.attempted >= 7 and result.failed == 0
+
+
+def test_what_is_drawn_and_kept():
+    ann = NumpyANN(784, 64, 10, 0.01, random_seed=3)
+    np.random.seed(3)
+    assert np.array_equal(ann.W1, np.random.randn(784, 64) * 0.01) and ann.b1.shape == (1, 64)
+    assert np.array_equal(ann.W2, np.random.randn(64, 10) * 0.01) and ann.b2.shape == (1, 10)
+    assert (ann.input_size, ann.hidden_size, ann.output_size, ann.lr) == (784, 64, 10, 0.01)
+    ann._forward(np.ones((2, 784)), training=False)
+    assert not hasattr(ann, "z1")
+    assert ann.predict(np.ones((2, 784))).sum(axis=1) == pytest.approx(1)
+
+
+def test_a_step_follows_the_gradient_of_the_cross_entropy():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(6, 4)), np.eye(3)[rng.integers(3, size=6)]
+    ann = NumpyANN(4, 5, 3, lr=1.0)
+    ann.W1, ann.W2 = rng.normal(size=(4, 5)), rng.normal(size=(5, 3))
+    names = ("W1", "b1", "W2", "b2")
+    start = [getattr(ann, name).copy() for name in names]
+
+    def loss(*parameters):
+        for name, value in zip(names, parameters, strict=True):
+            setattr(ann, name, value.copy())
+        return ann._cross_entropy(ann._forward(X), y)
+
+    def step(*parameters):
+        loss(*parameters)
+        ann._backward(X, y)
+        return tuple(before - getattr(ann, name) for before, name in zip(parameters, names, strict=True))
+
+    report = check_gradients((loss, step), *start)
+    assert report.ok, str(report)
+
+
+def test_training_goes_through_the_rows_in_order_and_prints_every_tenth_epoch(capsys):
+    rng = np.random.default_rng(1)
+    y = np.eye(3)[rng.integers(3, size=50)]
+    X = rng.normal(size=(50, 3)) + 3 * y
+    ann, by_hand = (NumpyANN(3, 8, 3, lr=0.5) for _ in range(2))
+    assert ann.train(X[:40], y[:40], X[40:], y[40:], epochs=20, batch_size=16) is None
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[:9] for line in lines] == ["[10 / 20]", "[20 / 20]"]
+    names = [part.split(":")[0] for part in lines[1].split(" | ")[1:]]
+    assert names == ["Train Loss", "Train Accuracy", "Val Loss", "Val Accuracy"]
+    assert all(len(part.partition(".")[2]) == 5 for part in lines[1].split(" | ")[1:])
+    for _ in range(20):
+        for start in (0, 16, 32):
+            by_hand._forward(X[start:min(start + 16, 40)])
+            by_hand._backward(X[start:min(start + 16, 40)], y[start:min(start + 16, 40)])
+    assert np.array_equal(ann.W1, by_hand.W1) and np.array_equal(ann.b2, by_hand.b2)
+    assert type(ann.accuracy(X, y)) is float and ann.accuracy(X, y) > 0.8
+
+
+def test_coloured_messages(capsys):
+    utils.assert_less_equal(1, 2, "below")
+    utils.assert_greater_equal(2, 2, "equal fails")
+    utils.print_blue("hi")
+    assert capsys.readouterr().out == "\033[92m below\033[00m\n\033[91m equal fails\033[00m\n\033[94m hi\033[00m\n"
