@@ -66,8 +66,8 @@ def grid(images, num_columns=None, gap=2):
 
 def data_uri(image):
     """A picture (H, W, 3) in [0, 1] as the text of a PNG, for an <img> that needs no file."""
-    from matplotlib.image import imsave
+    from PIL import Image  # comes with matplotlib, and loads in a tenth of its time
 
     buffer = io.BytesIO()
-    imsave(buffer, np.round(image * 255).astype(np.uint8), format="png")
+    Image.fromarray(np.round(image * 255).astype(np.uint8)).save(buffer, format="png", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

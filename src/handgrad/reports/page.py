@@ -102,7 +102,7 @@ def sections(view, parts):
 
 
 def headline(view):
-    """(name, figure) pairs, the result that counts first and one loss; of a running run what its last epoch measured."""
+    """(name, figure) pairs, the result that counts first and one loss; of a running run the last epoch's."""
     losses = [name for name in view.results if name.endswith("loss")]
     results = {name: value for name, value in view.results.items() if name not in losses[1:]} or {
         f"{name.replace('_', ' ')} now": values[-1] for name, values in reversed(view.history.items())
