@@ -47,9 +47,7 @@ def conclude(run):
     """Print how a run ended; returns the exit code."""
     if run is None:  # another process of this training has the run, and prints
         return 0
-    if run.status == "interrupted":
-        done = f"interrupted after {run.record['epochs']} epochs, nothing is lost"
-        print(f"{done}; go on with: handgrad resume {run.path}", file=sys.stderr)
+    if run.status == "interrupted":  # training has said how to go on
         return 130
     from ..experiments.gather import gather
     from ..reports import save_report

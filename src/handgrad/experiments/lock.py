@@ -2,11 +2,14 @@
 
 import contextlib
 import os
+import time
 
 try:
     import fcntl
 except ModuleNotFoundError:  # Windows: runs are not locked there
     fcntl = None
+
+ATTEMPTS = 10
 
 
 def open_locked(path):
@@ -15,13 +18,15 @@ def open_locked(path):
     A link in its place is not followed.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0), 0o666)
-    try:
-        if fcntl is not None:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise ValueError(f"{path.parent} is being trained by another process: wait until that has ended") from None
-    return descriptor
+    for _ in range(ATTEMPTS):
+        try:
+            if fcntl is not None:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return descriptor
+        except BlockingIOError:  # a trainer, or for an instant somebody who asks whether there is one
+            time.sleep(0.02)
+    os.close(descriptor)
+    raise ValueError(f"{path.parent} is being trained by another process: wait until that has ended")
 
 
 def is_locked(path):

@@ -111,6 +111,7 @@ def follow(job):
 def conduct(job, record, progress):
     """Train to the end and write down how it ended."""
     folder, start, earlier = job.recorder.folder, time.perf_counter(), record.get("seconds") or 0.0
+    job.trainer.resume_hint = f"handgrad resume {folder}"
     try:
         fit(job, progress)
         record.update(write_end(job, folder))
@@ -147,15 +148,16 @@ def fit(job, progress):
 
 
 def write_end(job, folder):
-    """Checkpoint, model, curves; returns what the record says of the end."""
+    """Checkpoint and model, and of a finished run curves and results; returns what the record says of the end."""
     trainer = job.trainer
     job.recorder.checkpoint(trainer)
     trainer.model.save(folder / MODEL)
+    ended = {"epochs": trainer.epoch, "steps": trainer.num_steps, "stop_reason": trainer.stop_reason}
+    if trainer.was_interrupted:
+        return {**ended, "status": "interrupted"}
     if trainer.history:
         save_curves(trainer.history, folder / "curves.png", title=f"{job.configuration.name}  {folder.name}")
-    ended = {"status": "interrupted" if trainer.was_interrupted else "finished", "epochs": trainer.epoch,
-             "steps": trainer.num_steps, "stop_reason": trainer.stop_reason}
-    return {**ended, "results": measure(trainer, job.data)}
+    return {**ended, "status": "finished", "results": measure(trainer, job.data)}
 
 
 def measure(trainer, data):

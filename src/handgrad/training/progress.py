@@ -38,7 +38,7 @@ class Progress(Callback):
             self._bar.stop()
         reason = trainer.stop_reason
         if trainer.was_interrupted:
-            reason = f"Ctrl-C after {trainer.epoch} of {trainer.plan['epochs']} epochs; trainer.resume(...) goes on"
+            reason = f"Ctrl-C after {trainer.epoch} of {trainer.plan['epochs']} epochs; {trainer.resume_hint} goes on"
         if reason and (self.show or self._bar is not None or trainer.was_interrupted):
             print(f"stopped: {reason}", file=sys.stderr)
 

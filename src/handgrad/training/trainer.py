@@ -44,6 +44,7 @@ class Trainer:
         self.streams = streams(seed)
         self.history, self.epoch, self.num_steps = History(), 0, 0
         self.plan, self.figures, self.stop_reason, self.was_interrupted = None, {}, None, False
+        self.resume_hint = "trainer.resume(...)"  # what to tell who pressed Ctrl-C
         self._make_engine, self._engine = engine, None
         self.steps_per_epoch = None
         self._steps_done, self._order_state, self._means = 0, None, RunningMean()
