@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
 
@@ -55,6 +56,13 @@ def test_run_gives_a_script_its_modules_its_arguments_and_its_folder(tmp_path, c
     assert capsys.readouterr().out == "__main__ ['--fast'] 7 [0. 2.]\n"
     assert (sys.path, sys.argv) == before
     assert "helper" not in sys.modules and "neural_networks" not in sys.modules
+
+
+def test_run_leaves_modules_of_the_same_names_as_they_were(tmp_path, monkeypatch):
+    before = ModuleType("neural_networks")
+    monkeypatch.setitem(sys.modules, "neural_networks", before)
+    assert run("cs189", script(tmp_path, "from neural_networks.layers import Flatten")) == 0
+    assert sys.modules["neural_networks"] is before and "neural_networks.layers" not in sys.modules
 
 
 def test_run_prefers_handgrads_modules_to_a_half_done_package(tmp_path):

@@ -111,17 +111,24 @@ def find_script(course, script):
 
 @contextmanager
 def as_main(folders, arguments):
-    """sys.path, sys.argv and sys.modules as a script of its own would find them; put back afterwards."""
-    saved_path, saved_arguments, saved_modules = list(sys.path), list(sys.argv), set(sys.modules)
+    """sys.path and sys.argv as a script of its own would find them, sys.modules without modules of the same names."""
+    saved_path, saved_arguments = list(sys.path), list(sys.argv)
+    hidden = take_modules(folders)
     sys.path[:0], sys.argv[:] = folders, arguments
     importlib.invalidate_caches()
     try:
         yield
     finally:
         sys.path[:], sys.argv[:] = saved_path, saved_arguments
-        for name in set(sys.modules) - saved_modules:
-            if str(getattr(sys.modules[name], "__file__", None) or "").startswith(tuple(folders)):
-                del sys.modules[name]
+        take_modules(folders)
+        sys.modules.update(hidden)
+
+
+def take_modules(folders):
+    """Take the modules out of sys.modules whose top-level names are found in these folders; returns them by name."""
+    names = {path.stem for folder in folders for path in Path(folder).iterdir()
+             if path.suffix == ".py" or (path.is_dir() and "." not in path.name)} - {"handgrad"}
+    return {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in names}
 
 
 def exit_code(code):
