@@ -1,6 +1,6 @@
 """The engine room: worker threads, blocked products and fused sweeps, behind the names of `handgrad.functional`."""
 
-from . import blas
+from . import blas, route
 from .threads import num_threads, set_threads
 
 __all__ = ["describe", "num_threads", "set_threads"]
@@ -10,7 +10,8 @@ def describe():
     """For `handgrad info`: how convolutions are computed, by how many threads and which BLAS, and what would help."""
     found = blas.find()
     return {
-        "convolutions": "NumPy, in cache-sized blocks; runs of Conv2D, BatchNorm, ReLU, MaxPool2D fused",
+        "convolutions": "blocked products in NumPy, what lies between them "
+        + ("compiled by Numba" if route.compiled() else "in NumPy (pip install 'handgrad[fast]' compiles it)"),
         "threads": num_threads(),
         "blas": found.name if found else "unknown to handgrad, which leaves its threads alone and uses none of its own",
         "advice": blas.advice(),

@@ -1,25 +1,28 @@
 """Which functions do the work between the products: compiled ones where Numba is installed, else plain NumPy."""
 
-import importlib.util
 import os
+from importlib.util import find_spec
 
 from . import plain
 
-ROUTES = ("auto", "numpy")
+WISHES = ("auto", "numpy")
 
 
-def compiles():
-    """Whether Numba is installed and $HANDGRAD_KERNELS does not say 'numpy'."""
+def compiled():
+    """The module of compiled functions, or None: without Numba, or where $HANDGRAD_KERNELS says 'numpy'."""
     wish = os.environ.get("HANDGRAD_KERNELS", "auto")
-    if wish not in ROUTES:
-        raise ValueError(f"HANDGRAD_KERNELS is {' or '.join(ROUTES)}, not {wish!r}")
-    return wish == "auto" and importlib.util.find_spec("numba") is not None
+    if wish not in WISHES:
+        raise ValueError(f"HANDGRAD_KERNELS is {' or '.join(WISHES)}, not {wish!r}")
+    if wish == "numpy" or find_spec("numba") is None:
+        return None
+    try:
+        # here, since importing Numba takes half a second, which only image networks should pay
+        from . import compiled as module
+    except (ImportError, RuntimeError):  # a Numba too old for this NumPy; nowhere to keep what it compiles
+        return None
+    return module
 
 
 def functions(pool=(1, 1)):
     """The module whose functions are to be used with this pooling window."""
-    if pool not in ((1, 1), (2, 2)) or not compiles():
-        return plain
-    from . import compiled  # here: importing Numba takes half a second, which only image networks should pay
-
-    return compiled
+    return (compiled() if pool in ((1, 1), (2, 2)) else None) or plain
