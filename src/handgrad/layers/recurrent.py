@@ -12,7 +12,7 @@ class Recurrent(Layer):
     """What RNN and LSTM share: the state starts at zero; the last state (N, units) comes out, or all (N, T, units)."""
 
     can_skip_input_gradient = True
-    gates = ("z",)  # the blocks of columns of weight and recurrent_weight, in order
+    gates: tuple = ("z",)  # the blocks of columns of weight and recurrent_weight, in order
     states = 1  # arrays of state before the first step
     pair: tuple
 
