@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from handgrad.reports import RunView, WrongExample, save_report
-from handgrad.reports.page import render_report
+from handgrad.reports.page import page_file, render_report
 from handgrad.reports.view import flatten
 from run_views import ATTACK, history, hostile_view, view
 
@@ -175,3 +175,19 @@ def test_figures_are_short(value, text):
     from handgrad.reports.view import figure_text
 
     assert figure_text(value) == text
+
+
+def luminance(colour):
+    """Relative luminance (WCAG 2.1) of '#rrggbb'."""
+    parts = np.array([int(colour[i:i + 2], 16) / 255 for i in (1, 3, 5)])
+    return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+
+
+def test_letters_and_lines_stand_out_in_light_and_dark():
+    light, dark = page_file("page.css").split("@media")[:2]
+    for sheet in (light, dark):
+        colours = dict(re.findall(r"--([\w-]+): (#\w{6})", sheet))
+        paper = luminance(colours["paper"])
+        for name in set(colours) - {"paper", "line", "tint", "mark"}:
+            darker, lighter = sorted((paper, luminance(colours[name])))
+            assert (lighter + 0.05) / (darker + 0.05) >= 4.5, name

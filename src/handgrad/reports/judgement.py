@@ -1,0 +1,109 @@
+"""Underfitting, overfitting or generalizing: a run judged from its figures on training and validation rows.
+
+    >>> print(judge({"loss": [1.0, 0.2, 0.05], "accuracy": [0.5, 0.9, 1.0],
+    ...              "validation_loss": [1.1, 0.5, 0.9], "validation_accuracy": [0.5, 0.8, 0.8]}, num_classes=3))
+    overfitting: accuracy is 1 on training rows and 0.8 on validation rows, 0.2 apart (more than 0.05); the loss on
+    validation rows rose from 0.5 (epoch 2) to 0.9 while that on training rows fell from 0.2 to 0.05
+"""
+
+import math
+import textwrap
+from dataclasses import dataclass
+
+from .curves import best_epoch
+from .style import numbers
+
+# The thresholds are conventions, not laws; a judgement names the one that decided.
+GAP = {"accuracy": 0.05, "r2": 0.1}  # between training and validation: more is overfitting
+RISE = 1.1  # the validation loss over its lowest: more is overfitting, where the training loss fell meanwhile
+LEARNED = 0.5  # of the way from guessing to perfect, on the training rows: less is underfitting
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """verdict: 'underfitting', 'overfitting' or 'generalizing'; reasons: which figures say so, a sentence each."""
+
+    verdict: str
+    reasons: tuple
+
+    def __str__(self):
+        return textwrap.fill(f"{self.verdict}: {'; '.join(self.reasons)}", 112, break_on_hyphens=False)
+
+
+def judge(history, results=None, num_classes=None, num_rows=None):
+    """A Judgement of a history {'loss': [per epoch], 'validation_loss': [...], 'accuracy' or 'r2': ...}.
+
+    results: {'train': {'loss': ..., 'accuracy': ...}, 'validation': ...} of the model as it is kept, where measured;
+    else the last epoch counts. num_classes: what guessing would get is 1 / num_classes. num_rows: of validation; a gap
+    of accuracies within two standard errors of so few rows counts as none. ValueError without validation figures.
+    """
+    end = final_figures(history, results or {})
+    score = next((name for name in GAP if name in end["train"] and name in end["validation"]), None)
+    overfitting = [*gap(score, end, num_rows), *rise(history, end)]
+    if overfitting:
+        return Judgement("overfitting", tuple(overfitting))
+    learned = share_learned(score, end["train"], history, num_classes)
+    if learned < LEARNED:
+        return Judgement("underfitting", (f"{what_was_learned(score, end['train'], history)} on training rows: "
+                                          f"{learned:.0%} of the way from guessing to perfect (less than "
+                                          f"{LEARNED:.0%})",))
+    return Judgement("generalizing", (agreement(score, end),))
+
+
+def final_figures(history, results):
+    """{'train': {...}, 'validation': {...}}: the results where there are any, else the last epoch's figures."""
+    last = {name: numbers(values)[-1] for name, values in history.items() if len(values)}
+    if not math.isfinite(last.get("validation_loss", math.nan)) or not math.isfinite(last.get("loss", math.nan)):
+        raise ValueError("a judgement needs the loss on training and on validation rows, finite to the last epoch; "
+                         f"the history has {', '.join(history) or 'nothing'} (train with validation data)")
+    last = {"train": {k: v for k, v in last.items() if not k.startswith("validation_")},
+            "validation": {k.removeprefix("validation_"): v for k, v in last.items() if k.startswith("validation_")}}
+    return {split: {**figures, **(results.get(split) or {})} for split, figures in last.items()}
+
+
+def gap(score, end, num_rows):
+    """The reason that training rows are judged better than validation rows, if they are."""
+    if score is None:
+        return []
+    train, validation, allowed = end["train"][score], end["validation"][score], GAP[score]
+    why = f"more than {allowed:g}"
+    if score == "accuracy" and num_rows:
+        doubt = 2 * math.sqrt(validation * (1 - validation) / num_rows)
+        if doubt > allowed:
+            allowed, why = doubt, f"more than chance explains in {num_rows} rows, {doubt:.2g}"
+    if train - validation <= allowed:
+        return []
+    return [f"{score} is {train:.4g} on training rows and {validation:.4g} on validation rows, "
+            f"{train - validation:.2g} apart ({why})"]
+
+
+def rise(history, end):
+    """The reason that the validation loss turned upwards while the training loss fell, if it did."""
+    best = best_epoch(history)
+    lowest, train_then = history["validation_loss"][best - 1], history["loss"][best - 1]
+    now, train_now = end["validation"]["loss"], end["train"]["loss"]
+    if not (now > RISE * lowest and train_now < train_then):
+        return []
+    return [f"the loss on validation rows rose from {lowest:.4g} (epoch {best}) to {now:.4g} while that on training "
+            f"rows fell from {train_then:.4g} to {train_now:.4g}"]
+
+
+def share_learned(score, train, history, num_classes):
+    """How far the training rows are from guessing (0) to perfect (1); by the fall of the loss where nothing else is."""
+    if score == "accuracy":
+        guessing = 1 / num_classes if num_classes else 0
+        return (train[score] - guessing) / (1 - guessing)
+    if score == "r2":
+        return train[score]
+    return 1 - train["loss"] / history["loss"][0]
+
+
+def what_was_learned(score, train, history):
+    if score is None:
+        return f"the loss fell from {history['loss'][0]:.4g} only to {train['loss']:.4g}"
+    return f"{score} is {train[score]:.4g}"
+
+
+def agreement(score, end):
+    name = score or "loss"
+    return f"{name} is {end['train'][name]:.4g} on training rows and {end['validation'][name]:.4g} on validation rows"
