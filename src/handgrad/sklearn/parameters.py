@@ -1,0 +1,52 @@
+"""The checks of an estimator's parameters, before anything is trained: one line that names parameter and value."""
+
+import math
+
+from ..naming import check_count, check_number, look_up
+from ..training import Callback
+
+SOLVERS = ("lbfgs", "sgd", "adam")
+NUMBERS = {  # parameter: limits, as check_number has them
+    "alpha": {"minimum": 0},
+    "learning_rate_init": {"above": 0},
+    "power_t": {"minimum": 0},
+    "tol": {"minimum": 0},
+    "momentum": {"minimum": 0, "below": 1},
+    "validation_fraction": {"minimum": 0, "below": 1},
+    "beta_1": {"minimum": 0, "below": 1},
+    "beta_2": {"minimum": 0, "below": 1},
+    "epsilon": {"above": 0},
+}
+COUNTS = ("max_iter", "max_fun")
+SWITCHES = ("shuffle", "warm_start", "nesterovs_momentum", "early_stopping", "batch_norm", "progress")
+
+
+def check_parameters(net):
+    """Raise a ValueError or TypeError for the first parameter that is out of its range or of the wrong kind."""
+    name = type(net).__name__
+    for parameter, limits in NUMBERS.items():
+        check_number(name, parameter, getattr(net, parameter), **limits)
+    for parameter in COUNTS:
+        check_count(name, parameter, getattr(net, parameter))
+    if net.batch_size != "auto":
+        check_count(name, "batch_size", net.batch_size)
+    if net.n_iter_no_change != math.inf:
+        check_count(name, "n_iter_no_change", net.n_iter_no_change)
+    for parameter in SWITCHES:
+        value = getattr(net, parameter)
+        if value not in (True, False):
+            raise ValueError(f"{name}: {parameter} must be True or False, got {value!r}")
+    look_up("solver", net.solver, dict.fromkeys(SOLVERS))
+    for callback in net.callbacks:
+        if not isinstance(callback, Callback):
+            raise TypeError(f"{name}: callbacks takes handgrad.Callback objects, got {callback!r}")
+    check_together(net)
+
+
+def check_together(net):
+    """Refuse what would be passed over in silence."""
+    if net.layers is None:
+        return
+    for parameter, default in (("dropout", 0.0), ("batch_norm", False)):
+        if getattr(net, parameter) != default:
+            raise ValueError(f"{parameter} is for hidden_layer_sizes; among layers=[...] put the layer itself")

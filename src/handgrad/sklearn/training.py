@@ -1,0 +1,164 @@
+"""The training of an estimator: handgrad's trainer on checked data, and scikit-learn's rules of when to stop."""
+
+import contextlib
+import threading
+
+import numpy as np
+
+from ..kernels.threads import limit_blas
+from ..training import Callback, Trainer
+from ..training.interrupt import Interruptible
+from ..training.progress import Progress
+from ..training.trainer import notify
+
+SMALL_PRODUCT = 2**24  # multiply-adds: below, a second thread of BLAS costs more in waiting than it brings
+
+
+class NetTrainer(Trainer):
+    """A Trainer that shuffles as scikit-learn does, and takes data that it has checked, sparse or not."""
+
+    def __init__(self, model, loss, optimizer, random_state, **options):
+        super().__init__(model, loss, optimizer, **options)
+        self.streams.update(shuffle=Shuffle(random_state), dropout=model.rng)
+
+    def _run(self, x, y, validation_data, sample_weight, progress):
+        self.prepare()
+        self.steps_per_epoch = -(-x.shape[0] // self.plan["batch_size"])
+        x, y, sample_weight = map(self._placed, (x, y, sample_weight))
+        validation_data = None if validation_data is None else tuple(map(self._placed, validation_data))
+        observers = [*self.callbacks, *([Progress(True)] if progress else [])]
+        observers.sort(key=lambda callback: callback.runs_last)
+        notify(observers, "on_fit_begin", self)
+        try:
+            with Interruptible() as interrupt:
+                while not self.is_finished and not interrupt.requested:
+                    self._run_epoch(x, y, sample_weight, validation_data, observers, interrupt)
+            self.was_interrupted = interrupt.requested
+        finally:
+            self._bring_home()
+            notify(observers, "on_fit_end", self)
+        return self.history
+
+    def _placed(self, array):
+        return None if array is None else self._place(array)
+
+    def _train_on(self, x, y, weight):
+        """A step without the metrics, which are for validation only."""
+        self.figures = self._engine.step(x, y, weight)
+        self._means.add(self.figures, len(y))
+        self.num_steps += 1
+        self._steps_done += 1
+
+
+class Shuffle:
+    """The orders of rows that scikit-learn draws: each epoch shuffles the order of the last."""
+
+    def __init__(self, random_state):
+        self.random_state, self.order = random_state, None
+        self.bit_generator = self  # what a trainer asks for the state
+
+    def permutation(self, num_rows):
+        order = np.arange(num_rows) if self.order is None else self.order
+        self.order = order[self.random_state.permutation(num_rows)]
+        return self.order
+
+    @property
+    def state(self):
+        return {"random_state": self.random_state.get_state(legacy=False), "order": self.order}
+
+    @state.setter
+    def state(self, state):
+        self.random_state.set_state(state["random_state"])
+        self.order = state["order"]
+
+
+class Convergence(Callback):
+    """scikit-learn's bookkeeping after each epoch, on the estimator: curves, the best so far, when to stop.
+
+    Training stops, or an adaptive learning rate falls, when more than n_iter_no_change epochs in a row have not
+    improved by tol: the training loss, or with early stopping the validation score.
+    """
+
+    def __init__(self, estimator, num_rows):
+        self.net, self.num_rows, self.best_state = estimator, num_rows, None
+
+    def on_fit_begin(self, trainer):
+        if self.net.early_stopping:
+            self.best_state = trainer.model_state()
+
+    def on_epoch_end(self, trainer):
+        net, figures = self.net, trainer.history.epoch(-1)
+        net.n_iter_ += 1
+        net.t_ += self.num_rows
+        net.loss_ = figures["loss"]
+        net.loss_curve_.append(net.loss_)
+        if net.verbose:
+            print(f"Iteration {net.n_iter_}, loss = {net.loss_:.8f}")
+        if "validation_loss" in figures:
+            self.note_validation(figures["validation_loss"], figures["validation_score"], trainer)
+        if not net.early_stopping:
+            self.count(net.loss_ > net.best_loss_ - net.tol)
+            net.best_loss_ = min(net.loss_, net.best_loss_)
+        if net.learning_rate == "invscaling" and net.optimizer is None and net.solver == "sgd":
+            trainer.optimizer.learning_rate = net.learning_rate_init / (net.t_ + 1) ** net.power_t
+        if net._no_improvement_count > net.n_iter_no_change:
+            self.react(trainer)
+
+    def note_validation(self, loss, score, trainer):
+        net = self.net
+        net.validation_loss_curve_.append(loss)
+        net.validation_scores_.append(score)
+        if net.verbose:
+            print(f"Validation score: {score:f}")
+        if net.early_stopping:
+            self.count(score < net.best_validation_score_ + net.tol)
+        if score > net.best_validation_score_:
+            net.best_validation_score_ = score
+            self.best_state = trainer.model_state() if net.early_stopping else None
+
+    def count(self, is_stuck):
+        self.net._no_improvement_count = self.net._no_improvement_count + 1 if is_stuck else 0
+
+    def react(self, trainer):
+        net, watched = self.net, "validation score" if self.net.early_stopping else "training loss"
+        reason = f"the {watched} did not improve by tol={net.tol:g} for {net.n_iter_no_change} iterations"
+        is_adaptive = net.learning_rate == "adaptive" and net.optimizer is None and net.solver == "sgd"
+        if is_adaptive and trainer.optimizer.learning_rate > 1e-6:
+            trainer.optimizer.learning_rate /= 5
+            net._no_improvement_count = 0
+            action = f"learning rate set to {trainer.optimizer.learning_rate:g}"
+        else:
+            trainer.stop(reason)
+            action = "stopping"
+        if net.verbose:
+            print(f"{reason[0].upper()}{reason[1:]}: {action}.")
+
+
+class BlasThreads:
+    """Within `for_products`, BLAS keeps to one thread while the products of a training are small.
+
+    Fits in several threads share one limit: the first sets it, the last takes it back.
+    """
+
+    def __init__(self):
+        self.lock, self.users, self.before = threading.Lock(), 0, None
+
+    @contextlib.contextmanager
+    def for_products(self, multiply_adds):
+        if multiply_adds > SMALL_PRODUCT:
+            yield
+            return
+        with self.lock:
+            self.users += 1
+            if self.users == 1:
+                self.before = limit_blas(1)
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.users -= 1
+                if not self.users:
+                    limit_blas(self.before)
+
+
+blas_threads = BlasThreads()
