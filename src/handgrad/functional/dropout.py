@@ -14,8 +14,8 @@ def dropout_forward(x, rate=0.5, rng=None, training=True):
         return x, None
     if rng is None:
         raise ValueError("dropout: training needs rng=, a np.random.Generator or an int seed")
-    # float32 draws for every dtype of x: the same seed drops the same entries in single and double precision
-    kept = np.random.default_rng(rng).random(x.shape, dtype=np.float32) >= rate
+    # 16 random bits settle each entry, to within 1 in 131072, in half the time of a float; the same for every dtype
+    kept = np.random.default_rng(rng).integers(0, 1 << 16, x.shape, dtype=np.uint16) >= round(rate * (1 << 16))
     mask = kept * np.result_type(x.real, np.float16).type(1 / (1 - rate))
     return x * mask, mask
 

@@ -91,9 +91,8 @@ def copy_windows(scratch, padded, kernel, sizes, key="columns"):
     """
     (n, _, _, channels), (kh, kw), (height, width) = padded.shape, kernel, sizes
     to_image, to_row, to_pixel, to_channel = padded.strides
-    runs = np.lib.stride_tricks.as_strided(
-        padded, (n, height, width, kh, kw * channels), (to_image, to_row, to_pixel, to_row, to_channel), writeable=False
-    )
+    shape, strides = (n, height, width, kh, kw * channels), (to_image, to_row, to_pixel, to_row, to_channel)
+    runs = np.ndarray(shape, padded.dtype, padded, 0, strides)  # as_strided, without its 10 microseconds
     columns = scratch.take(key, (n * height * width, kh * kw * channels))
     np.copyto(columns.reshape(runs.shape), runs)
     return columns
