@@ -7,10 +7,12 @@ import pytest
 
 from example_runs import TABLES, table
 from handgrad.experiments import READY, check_configuration, configuration_text, configure, load_configuration
+from handgrad.experiments.assembly import build_trainer, load_data
 from handgrad.experiments.configuration import apply_overrides, read_table
 from handgrad.experiments.runner import prepare
 from handgrad.experiments.schema import Configuration
 from handgrad.experiments.toml import dump_toml, parse_toml
+from handgrad.training.checkpoint import strip_arrays
 
 
 @pytest.mark.parametrize("name", READY)
@@ -84,10 +86,39 @@ def test_a_wrong_key_or_type_is_named_with_its_path(override, message):
     ('augmentation=["random_flop"]', r"^augmentation: unknown augmentation 'random_flop'; did you mean 'random_flip'"),
     ("data.name=irs", r"^data: unknown data set 'irs'; did you mean 'iris'"),
     ("penalty=l3", r"^penalty: unknown penalty 'l3'"),
+    ('model.layers.1={layer="Dropout", rate="x"}', r"^model: a value has the wrong type"),
+    ("model.layers.2.units=4", r"^model: it ends with 4 outputs, but iris has 3 classes"),
+    ('augmentation=["random_flip"]', r"^augmentation: .*takes images"),
+    ('callbacks=[{name="early-stopping", monitor="val_loss"}]', r"watches 'val_loss'.*did you mean 'validation_loss'"),
+    ('schedule={name="reduce_on_plateau", monitor="losss"}', r"watches 'losss'.*did you mean 'loss'"),
 ])  # fmt: skip
 def test_a_wrong_part_is_named_before_anything_is_trained(override, message):
     with pytest.raises(ValueError, match=message):
         prepare(load_configuration("iris", [override]))
+
+
+def test_early_stopping_needs_rows_that_validate():
+    with pytest.raises(ValueError, match=r"watches 'validation_loss'.*data.validation is 0"):
+        prepare(load_configuration("iris", ['callbacks=["early-stopping"]', "data.validation=0"]))
+
+
+def test_a_last_batch_of_one_row_under_batch_norm_is_refused_at_once():
+    normed = ['model.layers=[{layer="Linear", units=8}, "BatchNorm", {layer="Linear", units="classes"}]']
+    with pytest.raises(ValueError, match=r"^model: batchnorm1 cannot train on one example"):
+        prepare(load_configuration("iris", [*normed, "batch_size=19"]))  # 96 rows = 5 * 19 + 1
+    prepare(load_configuration("iris", [*normed, "batch_size=96"]))
+
+
+def test_the_rehearsal_leaves_no_trace():
+    """A trainer that has rehearsed is the trainer that has not, in every number of its state."""
+    settings = ["model.layers.1={layer=\"Dropout\", rate=0.5}", "optimizer.name=adam", "optimizer.learning_rate=0.01"]
+    configuration = check_configuration({**read_table("iris"), "optimizer": "adam"})
+    configuration = check_configuration(apply_overrides(configuration.as_table(), settings))
+    rehearsed = prepare(configuration).trainer
+    plain = build_trainer(configuration, load_data(configuration), rehearsed.callbacks)
+    first, second = {}, {}
+    assert strip_arrays(rehearsed.state(), "", first) == strip_arrays(plain.state(), "", second)
+    assert all((first[name] == second[name]).all() for name in first)
 
 
 def test_unreadable_files_say_so(tmp_path):

@@ -12,7 +12,6 @@ import pytest
 
 from example_runs import TABLES, prints, table
 from handgrad.experiments import Run, check_configuration, resume, runner, train
-from handgrad.experiments.assembly import build_trainer
 from handgrad.experiments.lock import open_locked
 
 
@@ -39,21 +38,21 @@ def whole(tmp_path_factory):
 
 
 def stopping_at(step):
-    """build_trainer, but Ctrl-C is pressed during that step."""
+    """runner.fit, but Ctrl-C is pressed during that step."""
+    fit = runner.fit
 
-    def build(*arguments):
-        trainer = build_trainer(*arguments)
-        do_step = trainer.engine.step
+    def fit_with_interrupt(job, progress):
+        do_step = job.trainer.engine.step
 
         def step_with_interrupt(*arguments, **keywords):
-            if trainer.num_steps == step - 1:
+            if job.trainer.num_steps == step - 1:
                 os.kill(os.getpid(), signal.SIGINT)
             return do_step(*arguments, **keywords)
 
-        trainer.engine.step = step_with_interrupt
-        return trainer
+        job.trainer.engine.step = step_with_interrupt
+        fit(job, progress)
 
-    return build
+    return fit_with_interrupt
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -61,7 +60,7 @@ def stopping_at(step):
 def test_an_interrupted_run_goes_on_to_the_same_bits(name, step, whole, tmp_path, monkeypatch):
     configuration, expected = whole(name)
     with monkeypatch.context() as patch:
-        patch.setattr(runner, "build_trainer", stopping_at(step))
+        patch.setattr(runner, "fit", stopping_at(step))
         run = train(configuration, tmp_path, progress=False)
     assert run.status == "interrupted"
     assert run.record["steps"] == step
@@ -76,7 +75,7 @@ def test_the_torch_engine_goes_on_to_the_same_bits(name, tmp_path, monkeypatch):
     configuration = check_configuration({**table(name, tmp_path), "engine": "torch"})
     expected = prints(train(configuration, tmp_path / "whole", progress=False))
     with monkeypatch.context() as patch:
-        patch.setattr(runner, "build_trainer", stopping_at(11))
+        patch.setattr(runner, "fit", stopping_at(11))
         run = train(configuration, tmp_path, progress=False)
     assert (run.status, run.record["steps"]) == ("interrupted", 11)
     assert prints(resume(run.path, progress=False)) == expected

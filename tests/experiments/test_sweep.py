@@ -134,6 +134,8 @@ def test_a_sweep_over_nothing_or_by_a_wrong_key_writes_nothing(base, tmp_path):
     for settings, message in (([], "something to vary"), (["epoch=1,2"], "unknown key 'epoch'")):
         with pytest.raises(ValueError, match=message):
             start_sweep(base, settings, tmp_path / "out")
+    with pytest.raises(ValueError, match=r"no 'test.acc' to compare by; did you mean 'test.accuracy'"):
+        start_sweep(base, ["seed=1,2"], tmp_path / "out", metric="test.acc")
     assert not (tmp_path / "out").exists()
 
 

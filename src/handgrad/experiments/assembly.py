@@ -111,5 +111,7 @@ def key(path):
     """Put the key's path in front of a message about its value."""
     try:
         yield
-    except (ValueError, TypeError) as problem:
+    except ValueError as problem:
         raise ValueError(f"{path}: {problem}") from None
+    except TypeError as problem:
+        raise ValueError(f"{path}: a value has the wrong type ({problem})") from None

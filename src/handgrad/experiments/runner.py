@@ -15,10 +15,10 @@ from ..layers.containers import describe
 from ..metrics import r2_score
 from ..reports import save_curves
 from ..training import Callback, Trainer
-from ..training.checks import check_training_data
 from . import provenance
 from .assembly import build_trainer, load_data
 from .recorder import Recorder
+from .rehearsal import rehearse
 from .run_folder import CHECKPOINT, FORMAT, MODEL, RECORD, Run, create_folder, harmless
 from .schema import Configuration
 
@@ -88,7 +88,7 @@ def prepare(configuration, make_recorder=Recorder):
     data = load_data(configuration)
     recorder = make_recorder(configuration.recording)
     trainer = build_trainer(configuration, data, [recorder])
-    check_training_data(trainer, *data.train, None)
+    rehearse(trainer, configuration, data)
     return Job(configuration, data, trainer, recorder)
 
 
@@ -186,12 +186,16 @@ def first_record(job, command):
 
 def describe_data(data):
     """What a prediction or a report has to know of the data, without the data."""
-    rows = {name: len(getattr(data, name).y) for name in SPLITS if getattr(data, name) is not None}
-    return {"name": data.name, "fingerprint": data.fingerprint, "task": data.task, "rows": rows,
+    return {"name": data.name, "fingerprint": data.fingerprint, "task": data.task, "rows": rows_of(data),
             "input_shape": list(data.train.x.shape[1:]), "class_names": list(data.class_names),
             "feature_names": list(data.feature_names), "target_name": data.target_name,
             "standardization": data.standardization.as_dict() if data.standardization is not None else None,
             "source": data.source, "licence": data.licence}
+
+
+def rows_of(data):
+    """{'train': 96, 'validation': 24, 'test': 30}: the splits there are, and how long they are."""
+    return {name: len(getattr(data, name).y) for name in SPLITS if getattr(data, name) is not None}
 
 
 def check_same_data(run, data):

@@ -12,11 +12,12 @@ import numpy as np
 
 from .. import files
 from ..kernels import num_threads, set_threads
+from ..naming import nearest
 from ..training.history import lower_is_better
 from .configuration import check_configuration, set_key
 from .extras import needed
 from .run_folder import LARGEST_RECORD, RECORD, harmless, parse, read_text
-from .runner import resume, train
+from .runner import prepare, resume, rows_of, train
 from .spaces import draws, grid, parse_axis
 
 with needed("app"):
@@ -73,13 +74,23 @@ def start_sweep(base, settings, out="experiments", *, random=None, optuna=None, 
     else:
         mode = "grid" if random is None else "random"
         combinations = grid(axes) if random is None else draws(axes, random, rng)
-    name = configured(base, (combinations or draws(axes, 1, rng))[0]).name
+    job = prepare(configured(base, (combinations or draws(axes, 1, rng))[0]))
+    check_metric(metric, job)
     record = {"format": FORMAT, "command": list(command or []), "base": base, "axes": list(settings), "mode": mode,
               "seed": seed, "count": optuna or len(combinations), "metric": metric}
     trials = [{"number": i, "settings": combination} for i, combination in enumerate(combinations)]
-    path = new_sweep_folder(Path(out) / name)
+    path = new_sweep_folder(Path(out) / job.configuration.name)
     files.write_json(path / SWEEP, {**record, "trials": trials})
     return Sweep(path)
+
+
+def check_metric(metric, job):
+    """Refuse a metric that the runs will not have."""
+    figures = ["loss", *job.trainer.metrics, *(["r2"] if job.data.task == "regression" else [])]
+    known = [f"{split}.{figure}" for split in rows_of(job.data) for figure in figures]
+    if metric not in known:
+        raise ValueError(f"the runs have no '{metric}' to compare by{nearest(metric, known)} "
+                         f"(they have: {', '.join(known)})")
 
 
 def new_sweep_folder(parent):
@@ -162,9 +173,6 @@ def run_trial(base, trial, folder, threads, metric):
         run = train_or_resume(configured(base, trial["settings"]), folder)
         split, _, figure = metric.partition(".")
         value = run.results.get(split, {}).get(figure)
-        if value is None and run.status == "finished":
-            known = [f"{name}.{key}" for name, table in run.results.items() for key in table]
-            raise ValueError(f"the runs have no '{metric}' to compare by (they have: {', '.join(known)})")
         return trial["number"], {"status": run.status, "value": value, "error": None}
     except Exception as problem:
         return trial["number"], {"status": "failed", "value": None, "error": str(problem)}
