@@ -200,6 +200,28 @@ def test_augmentation_on_the_device_is_numpys(step):
     assert (found.numpy() == expected).all()
 
 
+def test_data_on_a_device_are_cut_and_trained_on_there(monkeypatch):
+    """What a GPU run does, on the CPU: data as tensors, augmentation of tensors."""
+    from handgrad.torch_twin.device_augment import on_device
+    from handgrad.torch_twin.devices import Rows
+
+    class Elsewhere(TorchEngine):
+        def place(self, array):
+            return Rows(self._tensor(array))
+
+        def adapt(self, augment):
+            return on_device(augment)
+
+    def fit(trainer):
+        trainer.fit(IMAGES, LABELS, (IMAGES, LABELS), epochs=2, sample_weight=np.linspace(0.1, 2, 40), exact=True)
+
+    steps = augment.Chain([augment.RandomFlip(), augment.RandomCrop(2)])
+    trainers = [image_trainer(engine, augment=steps) for engine in (NumpyEngine, Elsewhere)]
+    for trainer in trainers:
+        fit(trainer)
+    assert_same_history(*trainers, 1e-8)
+
+
 def test_divergence_names_its_place_before_the_update():
     trainer = image_trainer(TorchEngine, optimizer=hg.SGD(1e200))
     with np.errstate(all="ignore"), pytest.raises(FloatingPointError, match=r"(parameter|layer) '\w+"):

@@ -13,7 +13,7 @@ from ..naming import look_up
 from ..training.engine import why_not_finite
 from . import device_augment, parallel
 from .convert import to_torch
-from .devices import find_device
+from .devices import Rows, find_device, generator_of
 from .read import copy_to_layers, copy_to_modules, named_leaves, pair
 from .rules import TwinLoss, clip, make_optimizer, penalty_of
 
@@ -56,9 +56,9 @@ class TorchEngine:
         A loss that is NaN or infinite raises FloatingPointError before anything is updated; a worker that is gone
         ConnectionError.
         """
-        x, y = self.place(x), self.place(y)
+        x, y = self._tensor(x), self._tensor(y)
         self._check_rows(len(x))
-        sample_weight = None if sample_weight is None else self.place(sample_weight)
+        sample_weight = None if sample_weight is None else self._tensor(sample_weight)
         with self.workers.watched():
             outputs, loss, penalty = self._forward(x, y, sample_weight)
             self.rule.zero_grad()
@@ -77,7 +77,7 @@ class TorchEngine:
     def evaluate(self, x, y, sample_weight=None, batch_size=256):
         """{'loss': ..., 'accuracy': ...} over all rows, in inference."""
         outputs = self.predict(x, batch_size)
-        y = y.cpu().numpy() if isinstance(y, torch.Tensor) else y
+        y, sample_weight = (part.numpy() if isinstance(part, Rows) else part for part in (y, sample_weight))
         loss = self.loss(outputs, y, sample_weight)
         with torch.no_grad():
             penalty = penalty_of(self.penalty, self.weights).item()
@@ -88,7 +88,7 @@ class TorchEngine:
         if isinstance(x, np.ndarray):
             self.model.accept(x[:0])
             check_finite(x)
-        x = self.place(x)
+        x = self._tensor(x)
         share, parts = x[self.workers.share(len(x))], []
         self.module.eval()
         with torch.no_grad(), self._precision(), self.workers.watched():
@@ -119,27 +119,32 @@ class TorchEngine:
         copy_to_modules(leaves(self.model), self.pairings)
         self.optimizer.learning_rate, self.num_steps = saved["learning_rate"], saved["num_steps"]
         self.seed = saved["seed"]
-        slots = {int(i): from_plain(slots) for i, slots in saved["torch"].items()}
+        parameters = self.rule.param_groups[0]["params"]
+        slots = {int(i): from_plain(slots, parameters[int(i)]) for i, slots in saved["torch"].items()}
         self.rule.load_state_dict({"state": slots, "param_groups": self.rule.state_dict()["param_groups"]})
 
     # What a trainer asks for where an engine has it -------------------------------------------------------------
 
     def place(self, array):
-        """An array as a tensor on the device; pixels stay uint8."""
-        if isinstance(array, torch.Tensor):
-            return array
-        array = np.asarray(array)
-        return torch.from_numpy(np.require(array, array.dtype.newbyteorder("="), "CW")).to(self.device)
+        """Training data where batches are cut: on a CPU the array itself, else its Rows on the device."""
+        return np.asarray(array) if self.device.type == "cpu" else Rows(self._tensor(array))
 
     def adapt(self, augment):
-        """The augmentation as it is done on the device, with the same random draws."""
-        return device_augment.on_device(augment)
+        """The augmentation for batches where they are cut, with the same random draws."""
+        return augment if self.device.type == "cpu" else device_augment.on_device(augment)
 
     def bring_home(self):
         """Copy the numbers trained so far into the handgrad model."""
         copy_to_layers(leaves(self.model), self.pairings)
 
     # ------------------------------------------------------------------------------------------------------------
+
+    def _tensor(self, array):
+        """An array as a tensor on the device; pixels stay uint8."""
+        if isinstance(array, (torch.Tensor, Rows)):
+            return getattr(array, "tensor", array)
+        array = np.asarray(array)
+        return torch.from_numpy(np.require(array, array.dtype.newbyteorder("="), "CW")).to(self.device)
 
     def _forward(self, x, y, sample_weight):
         """This worker's outputs and its share of the loss, as tensors, and the penalty."""
@@ -217,10 +222,14 @@ class TorchEngine:
         if not self.is_random:
             yield
             return
-        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
-            numbers = np.random.SeedSequence([self.seed, self.num_steps, self.workers.rank])
-            torch.manual_seed(int(numbers.generate_state(1, np.uint64)[0] >> 1))
+        generator = generator_of(self.device)
+        before = generator.get_state()
+        numbers = np.random.SeedSequence([self.seed, self.num_steps, self.workers.rank])
+        generator.manual_seed(int(numbers.generate_state(1, np.uint64)[0] >> 1))
+        try:
             yield
+        finally:
+            generator.set_state(before)
 
 
 def lay_out_images(module, channels_last):
@@ -240,5 +249,7 @@ def to_plain(slots):
             for name, value in slots.items() if isinstance(value, torch.Tensor)}
 
 
-def from_plain(slots):
-    return {name: torch.tensor(value) for name, value in slots.items()}
+def from_plain(slots, parameter):
+    """Tensors again, arrays lying in memory as their parameter does: fused optimizers rely on that."""
+    return {name: torch.empty_like(parameter).copy_(torch.from_numpy(value)) if isinstance(value, np.ndarray)
+            else torch.tensor(value) for name, value in slots.items()}

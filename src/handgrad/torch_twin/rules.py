@@ -54,12 +54,13 @@ PENALTIES = {
     hg.L1: lambda penalty, weight: penalty.strength * weight.abs().sum(),
 }
 
+# class -> (theirs, {their argument: ours})
 OPTIMIZERS = {
-    optimizers.SGD: lambda o, p: optim.SGD(p, o.learning_rate, o.momentum, 0, o.weight_decay, o.nesterov),
-    optimizers.Adam: lambda o, p: optim.Adam(p, o.learning_rate, (o.beta1, o.beta2), o.epsilon, o.weight_decay),
-    optimizers.AdamW: lambda o, p: optim.AdamW(p, o.learning_rate, (o.beta1, o.beta2), o.epsilon, o.weight_decay),
-    optimizers.RMSprop: lambda o, p: optim.RMSprop(p, o.learning_rate, o.decay_rate, o.epsilon, o.weight_decay),
-    optimizers.Adagrad: lambda o, p: optim.Adagrad(p, o.learning_rate, 0, o.weight_decay, 0, o.epsilon),
+    optimizers.SGD: (optim.SGD, {"momentum": "momentum", "nesterov": "nesterov"}),
+    optimizers.Adam: (optim.Adam, {"betas": ("beta1", "beta2"), "eps": "epsilon"}),
+    optimizers.AdamW: (optim.AdamW, {"betas": ("beta1", "beta2"), "eps": "epsilon"}),
+    optimizers.RMSprop: (optim.RMSprop, {"alpha": "decay_rate", "eps": "epsilon"}),
+    optimizers.Adagrad: (optim.Adagrad, {"eps": "epsilon"}),
 }
 
 
@@ -131,8 +132,15 @@ class TwinLoss:
 
 
 def make_optimizer(optimizer, parameters):
-    """The torch.optim object that follows the same rule."""
-    return find(optimizer, "optimizer", OPTIMIZERS)(optimizer, parameters)
+    """The torch.optim object that follows the same rule, in its fused form (one pass over the arrays) where it can."""
+    cls, names = find(optimizer, "optimizer", OPTIMIZERS)
+    options = {theirs: tuple(getattr(optimizer, name) for name in ours) if isinstance(ours, tuple)
+               else getattr(optimizer, ours) for theirs, ours in names.items()}
+    options.update(lr=optimizer.learning_rate, weight_decay=optimizer.weight_decay)
+    try:
+        return cls(parameters, **options, fused=True)
+    except (TypeError, RuntimeError):  # a rule, a device or an older PyTorch that has no such form
+        return cls(parameters, **options)
 
 
 def clip(optimizer, parameters):
