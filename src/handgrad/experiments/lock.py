@@ -1,13 +1,14 @@
-"""One trainer per run: a lock on the open metrics file, which the system lets go when its process dies."""
+"""One trainer per run: a lock on the open metrics file, which the system lets go when its process dies.
 
-import contextlib
+On Windows, which has no such locks, nothing is locked, and a killed run stays 'killed' while it is resumed.
+"""
+
 import os
+import sys
 import time
 
-try:
+if sys.platform != "win32":
     import fcntl
-except ModuleNotFoundError:  # Windows: runs are not locked there
-    fcntl = None
 
 ATTEMPTS = 10
 
@@ -19,26 +20,29 @@ def open_locked(path):
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0), 0o666)
     for _ in range(ATTEMPTS):
-        try:
-            if fcntl is not None:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if take(descriptor, exclusive=True):
             return descriptor
-        except BlockingIOError:  # a trainer, or for an instant somebody who asks whether there is one
-            time.sleep(0.02)
+        time.sleep(0.02)  # a trainer has it, or for an instant somebody who asks whether there is one
     os.close(descriptor)
     raise ValueError(f"{path.parent} is being trained by another process: wait until that has ended")
 
 
 def is_locked(path):
     """Whether some process trains the run whose metrics file this is."""
-    if fcntl is None or not path.is_file():
+    if not path.is_file():
         return False
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not take(descriptor, exclusive=False)
     finally:
-        with contextlib.suppress(OSError):
-            os.close(descriptor)
-    return False
+        os.close(descriptor)
+
+
+def take(descriptor, exclusive):
+    """Lock the open file, for oneself or beside other readers; False where another process has it."""
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(descriptor, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True

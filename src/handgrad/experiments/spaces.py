@@ -24,17 +24,17 @@ class Choice(NamedTuple):
 
 
 class Range(NamedTuple):
-    """A number from low to high, evenly or by its logarithm; on a grid, count of them with both ends."""
+    """A number from low to high, evenly or by its logarithm; on a grid, num_values of them with both ends."""
 
     logarithmic: bool
     low: float
     high: float
-    count: int | None
+    num_values: int | None
 
     def grid(self):
-        if self.count is None:
+        if self.num_values is None:
             raise ValueError(f"a grid needs to know how many: write {self.name}({self.low:g}, {self.high:g}, 5)")
-        return [self.at(i / max(1, self.count - 1)) for i in range(self.count)]
+        return [self.at(i / max(1, self.num_values - 1)) for i in range(self.num_values)]
 
     def draw(self, rng):
         return self.at(rng.random())

@@ -1,12 +1,13 @@
 """TOML in and out: the standard library's reader where there is one (Python 3.11), tomli before."""
 
 import json
+import sys
 
 from .extras import needed
 
-try:
+if sys.version_info >= (3, 11):
     import tomllib
-except ModuleNotFoundError:
+else:
     import tomli as tomllib
 
 
