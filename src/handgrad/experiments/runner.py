@@ -1,8 +1,8 @@
 """Runs from start to end: train, resume, and what is written when a run ends, however it ends."""
 
+import contextlib
 import datetime
 import os
-import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -111,25 +111,27 @@ def follow(job):
 def conduct(job, record, progress):
     """Train to the end and write down how it ended."""
     folder, start, earlier = job.recorder.folder, time.perf_counter(), record.get("seconds") or 0.0
+
+    def write_record(ending):
+        record.update(ending, seconds=round(earlier + time.perf_counter() - start, 3), ended=now())
+        files.write_json(folder / RECORD, record)
+
     job.trainer.resume_hint = f"handgrad resume {folder}"
     try:
         fit(job, progress)
-        record.update(write_end(job, folder))
-    except BaseException as problem:
-        record.update(status="failed", error=f"{type(problem).__name__}: {problem}")
-        if isinstance(problem, KeyboardInterrupt):
-            record.update(status="interrupted", error=None)
+        write_record(write_end(job, folder))
+    except KeyboardInterrupt:
+        write_record({"status": "interrupted"})
+        raise
+    except Exception as problem:
+        with contextlib.suppress(OSError):  # a disk that is full has no room for this either: the run counts as killed
+            write_record({"status": "failed", "error": f"{type(problem).__name__}: {problem}"})
         if isinstance(problem, FloatingPointError):
             raise RunFailed(f"{folder}: {problem}") from None
         if isinstance(problem, (OSError, MemoryError)):
             raise RunFailed(f"{problem or 'out of memory'}{advice(folder)}") from None
         raise
     finally:
-        record.update(seconds=round(earlier + time.perf_counter() - start, 3), ended=now())
-        try:
-            files.write_json(folder / RECORD, record)
-        except OSError as problem:
-            print(f"handgrad: {problem}", file=sys.stderr)
         job.recorder.close()
     return Run(folder)
 
