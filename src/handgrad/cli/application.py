@@ -16,6 +16,8 @@ COMMANDS = {
     "runs": ("runs", "List runs: filter, sort, find the best."),
     "check": ("check", "Check gradients of your own code, and name the mistakes."),
     "report": ("report", "Write one page that shows a run."),
+    "judge": ("judge", "Say whether runs underfit, overfit or generalize."),
+    "writeup": ("writeup", "Write up runs and code as LaTeX, Markdown or HTML."),
     "compare": ("compare", "Write one page that compares runs."),
     "compare-engines": ("twin", "Prove that a run's model is the same in PyTorch."),
     "watch": ("watch", "Show runs in the browser while they train."),

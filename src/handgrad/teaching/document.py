@@ -1,0 +1,59 @@
+"""What a write-up is made of, before it is LaTeX, Markdown or HTML: a list of blocks."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Heading:
+    """depth 0 for a section of the write-up, 1 below it."""
+
+    text: str
+    depth: int = 0
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """Plain text."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Code:
+    """Lines as they stand, in a language that a reader's colours may know."""
+
+    text: str
+    language: str = "python"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Texts; columns whose name starts with '>' stand to the right. marked: the number of a row to stand out."""
+
+    columns: list
+    rows: list
+    caption: str = ""
+    marked: int | None = None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """draw(path) writes the picture, in the format of the path's suffix; name tells it from the others."""
+
+    name: str
+    draw: Any
+    caption: str
+
+
+def is_right(column):
+    return column.startswith(">")
+
+
+def column_title(column):
+    return column.lstrip(">")
+
+
+def printable(text):
+    """The text without control characters that no document may hold; tabs become spaces."""
+    return "".join(c for c in str(text).expandtabs(4) if c == "\n" or (c.isprintable() or c == "\u00a0"))
