@@ -1,0 +1,72 @@
+"""What the course's two PyTorch networks share: predictions, figures by epoch, curves and a judgement."""
+
+import torch
+from torch import nn
+
+from ...reports.curves import best_epoch, draw_panel
+from ...reports.judgement import judge
+from ...reports.style import new_figure, save
+
+METRICS = {"loss": "train_losses", "accuracy": "train_accs", "validation_loss": "val_losses",
+           "validation_accuracy": "val_accs"}  # ours -> the course's, in the order of the printed line
+
+
+class Network(nn.Module):
+    """A network in `model`, trained on one-hot rows by cross-entropy; a subclass writes `train`.
+
+    `train` is the course's name for training and takes the place of nn.Module's, so modes are switched on `model`.
+    """
+
+    picture = "train_val_metrics.png"  # where the curves go
+
+    def __init__(self, model, random_seed):
+        super().__init__()
+        self.seed, self.model = random_seed, model
+        self.train_val_metrics = {name: [] for name in METRICS.values()}
+
+    def forward(self, X):
+        """Logits (N, classes)."""
+        return self.model(X)
+
+    def predict(self, X):
+        """The likeliest class of each row, (N,)."""
+        self.model.eval()
+        with torch.no_grad():
+            return self.model(X).argmax(dim=-1)
+
+    def accuracy(self, X, y_true):
+        """The share of rows whose likeliest class is that of the one-hot row."""
+        assert len(X) == len(y_true), f"X has {len(X)} rows, y_true {len(y_true)}"
+        return (self.predict(X) == y_true.argmax(dim=1)).double().mean().item()
+
+    def plot_train_val_metrics(self):
+        """Draw loss and accuracy by epoch, training beside validation, into `picture`; returns (figure, two axes)."""
+        history = self.history()
+        figure, axes = new_figure(10.4, 3.6, 2)
+        for panel, name in zip(axes, ("loss", "accuracy"), strict=True):
+            draw_panel(panel, history, name, best_epoch(history))
+        save(figure, self.picture)
+        return figure, axes
+
+    def report_my_judgement(self):
+        """'underfitting', 'overfitting' or 'generalizing', from the figures of all epochs."""
+        return judge(self.history(), num_classes=self.model[-1].out_features).verdict
+
+    def history(self):
+        """The metrics under handgrad's names."""
+        return {ours: self.train_val_metrics[theirs] for ours, theirs in METRICS.items()}
+
+    def measure(self, X, y):
+        """(loss, accuracy) in evaluation mode."""
+        self.model.eval()
+        with torch.no_grad():
+            return nn.functional.cross_entropy(self.model(X), y).item(), self.accuracy(X, y)
+
+    def note(self, figures, epoch, epochs, every):
+        """Keep an epoch's four figures; print them every so many epochs."""
+        for name, value in zip(METRICS.values(), figures, strict=True):
+            self.train_val_metrics[name].append(value)
+        if epoch % every == 0:
+            titles = ("Train Loss", "Train Accuracy", "Val Loss", "Val Accuracy")
+            parts = [f"{title}: {value:.5f}" for title, value in zip(titles, figures, strict=True)]
+            print(f"[{epoch} / {epochs}]", *parts, sep=" | ")
