@@ -124,6 +124,7 @@ class Arrival:
         # each address has its own: one mirror's archive need not go on in the bytes of another's
         self.path = data_directory() / ".partial" / hashlib.sha256(address.encode()).hexdigest()[:12] / name
         self.name, self.address, self.progress, self.total = name, address, progress, None
+        self.response = None
 
     def size(self):
         return self.path.stat().st_size if self.path.exists() else 0
@@ -150,11 +151,14 @@ class Arrival:
             raise OSError(f"cannot write {self.path}: {error.strerror}; free some space, "
                           "or name another folder in the variable HANDGRAD_DATA") from None
         finally:
+            if self.response is not None:
+                self.response.close()  # a cut connection would stay open until it is collected
             if not self.size():
                 self.discard()
 
     def begin(self, response, **options):
         """Start afresh when the server sends the file from its beginning after all."""
+        self.response = response
         if response.status_code == 200:
             self.file.truncate(0)
             self.start = 0
