@@ -1,5 +1,6 @@
 """The command line as a user meets it: what it prints, what it leaves, and its exit codes."""
 
+import contextlib
 import json
 import os
 import re
@@ -160,6 +161,27 @@ def test_ctrl_c_keeps_everything_and_says_how_to_go_on(tmp_path):
     assert run.status == "interrupted"
     assert run.record["epochs"] == len(run.epochs()) > 0
     run.model()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize("arguments", [("train", "iris", "--epochs", "30"),
+                                       ("sweep", "iris", "--epochs", "2", "--jobs", "1", "--set", "seed=1,2")])
+def test_bars_and_live_tables_work_in_a_terminal(arguments, tmp_path):
+    import pty
+
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30"}
+    process = subprocess.Popen([sys.executable, "-m", "handgrad", *arguments], cwd=tmp_path, env=environment,
+                               stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # the terminal closes with the process
+        while chunk := os.read(ours, 65536):
+            shown += chunk
+    os.close(ours)
+    assert process.wait() == 0, shown.decode()[-2000:]
+    assert b"\x1b[" in shown
+    assert b"Traceback" not in shown
 
 
 def test_runs_evaluate_replay_and_show_work_on_a_finished_run(call, tmp_path):

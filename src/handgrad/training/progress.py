@@ -17,11 +17,12 @@ class Progress(Callback):
         self._bar = None if self.show is False else make_bar()
         if self._bar is not None:
             self._bar.start()
-            self._bar.add_task("", total=None, epoch=epoch_text(trainer), figures="")
+            self._bar.add_task("", total=trainer.steps_per_epoch, epoch=epoch_text(trainer), figures="")
 
     def on_epoch_begin(self, trainer):
         if self._bar is not None:
-            self._bar.reset(0, total=trainer.steps_per_epoch, epoch=epoch_text(trainer))
+            figures = figures_text(trainer.history)  # reset forgets every field that it is not given
+            self._bar.reset(0, total=trainer.steps_per_epoch, epoch=epoch_text(trainer), figures=figures)
 
     def on_step_end(self, trainer):
         if self._bar is not None:
