@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+CPU_INFO = Path("/proc/cpuinfo")
 MAPS = Path("/proc/self/maps")  # Linux: every file this process has mapped
 BUNDLED = ("../numpy.libs/*openblas*", ".dylibs/*openblas*")  # where NumPy's wheels keep their OpenBLAS
 SPELLINGS = [(prefix, suffix) for prefix in ("scipy_", "") for suffix in ("64_", "", "_64")]
@@ -85,9 +86,8 @@ def candidates():
 
 def advice():
     """How to make this machine's products faster, or '': AVX-512 in the processor that OpenBLAS does not use."""
-    info = Path("/proc/cpuinfo")
     blas = find()
-    if not isinstance(blas, OpenBlas) or not info.exists() or not re.search(r"\bavx512bw\b", info.read_text()):
+    if not isinstance(blas, OpenBlas) or not CPU_INFO.exists() or "avx512bw" not in CPU_INFO.read_text():
         return ""
     if any(core in blas.name for core in ("SkylakeX", "Cooperlake", "Sapphire")):
         return ""
