@@ -5,7 +5,7 @@ import pytest
 from handgrad.kernels import blas
 from handgrad.kernels.threads import num_threads, set_threads, share
 
-has_openblas = pytest.mark.skipif(not isinstance(blas.find(), blas.OpenBlas), reason="NumPy was not built with OpenBLAS")
+has_openblas = pytest.mark.skipif(not isinstance(blas.find(), blas.OpenBlas), reason="NumPy has no OpenBLAS")
 
 
 @pytest.fixture
