@@ -202,6 +202,18 @@ def test_runs_evaluate_replay_and_show_work_on_a_finished_run(call, tmp_path):
     assert code == 0
 
 
+def test_what_a_run_says_of_itself_cannot_steer_the_terminal(call, tmp_path):
+    call("train", "iris", "--epochs", 1)
+    run = only_run(tmp_path)
+    wild = {**run.record, "epochs": "\x1b[2J[/red][link=http://x]", "configuration": {"name": "\x1b]0;x\x07"}}
+    (run.path / "run.json").write_text(json.dumps(wild))
+    code, out, _ = call("runs")
+    assert code == 0
+    assert "\x1b" not in out and "[link=http://x]" in out
+    code, _, err = call("resume", run.path)
+    assert "\x1b" not in err
+
+
 def test_a_sweep_ends_with_its_best(call, tmp_path, monkeypatch):
     import joblib
 

@@ -80,5 +80,10 @@ def run(arguments=None):
 
 
 def complain(problem, code):
-    print(f"handgrad: {' '.join(str(problem).split())}", file=sys.stderr)
+    print(f"handgrad: {printable(str(problem))}", file=sys.stderr)
     return code
+
+
+def printable(text):
+    """The text in one line, with '?' for what could steer a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))

@@ -7,15 +7,18 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from .application import printable
+
 
 def console():
     """Standard output; wide enough for any table where it is no terminal."""
-    output = Console(highlight=False)
-    return output if output.is_terminal else Console(highlight=False, width=240)
+    plain = {"highlight": False, "markup": False, "emoji": False}  # what runs are called is text, nothing else
+    output = Console(**plain)
+    return output if output.is_terminal else Console(**plain, width=240)
 
 
 def warn(line):
-    print(f"handgrad: {line}", file=sys.stderr)
+    print(f"handgrad: {printable(line)}", file=sys.stderr)
 
 
 MANY_ROWS = 100  # for longer tables rich takes seconds
@@ -51,7 +54,7 @@ def grid_of(title, columns, rows):
 def text(value):
     if isinstance(value, float):
         return f"{value:.4g}"
-    return "" if value is None else str(value)
+    return "" if value is None else printable(str(value))
 
 
 def results_table(title, results, rows):
