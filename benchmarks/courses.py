@@ -25,7 +25,7 @@ def cifar_rows(bias=False, **sizes):
     """The homeworks' rows (N, 3072), pixels in the order of the files' images (rows, columns, colours)."""
     data = get_CIFAR10_data(**sizes)
     for name in ("X_train", "X_val", "X_test"):
-        rows = data[name].transpose(0, 2, 3, 1).reshape(len(data[name]), -1)
+        rows = data[name].transpose(0, 2, 3, 1).reshape(-1, 3072)
         data[name] = np.hstack([rows, np.ones((len(rows), 1))]) if bias else rows
     return data
 

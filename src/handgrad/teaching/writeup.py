@@ -15,6 +15,8 @@ from .document import Code, Heading, Paragraph, Picture, Table
 from .implementations import implementations
 from .results import deciding, entries, judgement_text, layers_text, value_text, varied
 
+MAX_LINES, MAX_LABEL = 8, 16  # lines in a picture, and letters of a name or value beside them
+
 FORMATS = {"latex": ".tex", "markdown": ".md", "html": ".html"}
 
 
@@ -89,16 +91,24 @@ def equals(found, figure):
 
 
 def sweep_pictures(found, keys, figure):
-    """The figure by each numeric setting that was varied, the other settings as lines."""
+    """The figure by each numeric setting that was varied, the other settings as lines, where these are not too many."""
     numeric = [key for key in keys if key != "seed" and is_number(found, key)]
     for number, key in enumerate(numeric[:2], 1):
-        results = [{keys[k]: value_text(entry.settings.get(k)) if k not in numeric else entry.settings[k] for k in keys}
-                   | {figure: entry.figures[figure]} for entry in found if figure in entry.figures]
+        others = {k: "seed" if k == "seed" else shorten(keys[k], MAX_LABEL) for k in keys if k != key}
+        results = [{keys[key]: entry.settings[key], figure: entry.figures[figure]}
+                   | {name: shorten(value_text(entry.settings.get(k)), MAX_LABEL) for k, name in others.items()}
+                   for entry in found if figure in entry.figures]
+        if len({tuple(result[name] for name in others.values() if name != "seed") for result in results}) > MAX_LINES:
+            continue
 
         def draw(path, results=results, name=keys[key]):
             save_sweep(results, name, path, figure_name=figure)
 
         yield Picture(f"sweep-{number}", draw, f"{figure.capitalize()} by {keys[key]}; lower is better.")
+
+
+def shorten(text, length):
+    return text if len(text) <= length else text[:length - 1] + "…"
 
 
 def is_number(found, key):

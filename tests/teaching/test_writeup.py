@@ -1,0 +1,282 @@
+"""Write-ups say what the records say, in three formats that stand alone, and show code with its gradient checks."""
+
+import html.parser
+import json
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from example_runs import write_images
+from handgrad import cli
+from handgrad.experiments import check_configuration, train
+from handgrad.experiments.run_folder import Run
+from handgrad.teaching import latex, markdown, write_up
+from handgrad.teaching.components import component_sentences
+from handgrad.teaching.results import entries
+
+TEX = shutil.which("pdflatex")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Three runs on iris that differ in learning rate and units."""
+    folder = tmp_path_factory.mktemp("runs")
+    for i, (rate, units) in enumerate(((0.001, 4), (0.1, 4), (0.1, 25))):
+        table = {"name": "iris", "epochs": 8, "batch_size": 16, "data": {"name": "iris"}, "loss": "cross-entropy",
+                 "model": {"layers": [{"layer": "Linear", "units": units}, "ReLU", {"layer": "Linear", "units": 3}]},
+                 "optimizer": {"name": "sgd", "learning_rate": rate}}
+        train(check_configuration(table), folder=folder / f"run_{i}", progress=False,
+              command=["handgrad", "train", "iris", "--set", f"x={'long' * 10}", "--set", "y=2"])
+    return folder
+
+
+def text_of(runs, tmp_path, kind="markdown", **options):
+    return write_up([runs], tmp_path / "out.x", kind, **options).read_text(encoding="utf-8")
+
+
+def test_the_table_holds_every_run_the_best_first(runs, tmp_path):
+    text = text_of(runs, tmp_path)
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if "/run\\_" in line and line.startswith("|")]
+    found = entries([Run(path) for path in runs.iterdir()])
+    assert len(rows) == 3 and all(cell.startswith("**") for cell in rows[0])
+    errors = [float(row[3].strip("*")) for row in rows]
+    assert errors == sorted(errors)
+    assert errors[0] == pytest.approx(1 - found[0].run.results["test"]["accuracy"], rel=1e-3)
+    assert "| run | units | learning\\_rate | test error |" in text
+    assert "3 runs on iris differ in units, learning\\_rate. The best by test error is" in text
+    assert "one of the 30 rows counts 0.03333" in text
+
+
+def test_statements_follow_the_record(runs, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(runs / "run_2", copy)
+    record = json.loads((copy / "run.json").read_text())
+    before = write_up([copy], tmp_path / "a.md").read_text()
+    record["configuration"]["optimizer"]["learning_rate"] = 0.0625
+    record["results"]["test"]["accuracy"] = 0.123456
+    record["seed"] = 42
+    (copy / "run.json").write_text(json.dumps(record))
+    after = write_up([copy], tmp_path / "a.md").read_text()
+    assert "learning rate 0.0625" in after and "0.1235" in after and "Its seed was 42" in after
+    assert "learning rate 0.1" in before and "0.1235" not in before
+    assert "Judged by these figures it is" in before
+
+
+def test_heading_levels(runs, tmp_path):
+    for level in (1, 2, 3):
+        text = text_of(runs / "run_0", tmp_path, heading_level=level, code=["handgrad.functional.linear"])
+        assert {len(marks) for marks in re.findall(r"^(#+) ", text, re.MULTILINE)} == {level, level + 1}
+        page = text_of(runs / "run_0", tmp_path, "html", heading_level=level)
+        assert set(re.findall(r"<h(\d)>", page)) == {str(level)}
+    with pytest.raises(ValueError, match="heading_level must be 1, 2 or 3, got 4"):
+        text_of(runs, tmp_path, heading_level=4)
+
+
+@pytest.mark.parametrize("kind", ["markdown", "html"])
+def test_pictures_are_part_of_the_file(runs, tmp_path, kind):
+    text = text_of(runs, tmp_path, kind)
+    assert text.count("data:image/png;base64,") == 3
+    assert not re.search(r"(src|href)=\"(?!data:)", text) and "<script" not in text
+    assert [path.name for path in tmp_path.iterdir()] == ["out.x"]
+
+
+class Balanced(html.parser.HTMLParser):
+    """Fails on a tag that is closed but not open."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.text = [], []
+
+    def handle_starttag(self, tag, attributes):
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+HOSTILE = '<script>alert(1)</script> \\input{/etc/passwd} $x_1^2$ #5 50% & ~ `code` *x* | [a](b) "q" \x00\x1b é 中 Σ x̂'
+HARMLESS = HOSTILE.translate({0: None, 27: None}).replace('"q"', "q")
+STUDENT = f'''"""A student's layers."""
+
+import numpy as np
+
+
+class Dense:
+    """{HARMLESS.replace(chr(92), chr(92) * 2)} \\\\end{{verbatim}} ```"""
+
+    def __init__(self, n_in, n_out):
+        self.weight = np.ones((n_in, n_out))
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.weight
+
+    def backward(self, dy):
+        return 2 * (dy @ self.weight.T)
+
+
+def square_forward(x):
+    return x * x, x
+
+
+def square_backward(dy, cache):
+    return (2 * cache * dy,)
+
+
+def unknown_forward(nothing, at, all):
+    raise ValueError("never")
+
+
+def unknown_backward(dy, cache):
+    return dy
+'''
+
+
+@pytest.fixture
+def student(tmp_path):
+    path = tmp_path / "my_layers.py"
+    path.write_text(STUDENT, encoding="utf-8")
+    return path
+
+
+def test_a_students_code_with_what_is_wrong_with_it(runs, tmp_path, student):
+    text = text_of(runs / "run_0", tmp_path, code=[str(student)])
+    assert "class Dense:" in text and "def square_backward(dy, cache):" in text
+    assert "not every gradient is right" in text and "2 times what it should be" in text
+    assert "every gradient is right, the largest relative error being" in text
+    assert "Its gradients were not checked" in text and "check\\_inputs" in text
+    assert "| x | 6x4 |" in text
+
+
+def test_chosen_names(runs, tmp_path, student):
+    text = text_of(runs / "run_0", tmp_path, code=[f"{student}:square", "handgrad.layers:Sequential.forward"])
+    assert "class Dense" not in text and "def square_forward" in text and "def forward(self, x" in text
+    for code, message in (("handgrad.functional.linear:linaer", "did you mean 'linear'"),
+                          ("no.such.module", "does not import: ModuleNotFoundError"),
+                          ("nofile.py", "there is no file"),
+                          ("handgrad.functional", "defines no functions or classes")):
+        with pytest.raises(ValueError, match=message):
+            text_of(runs, tmp_path, code=[code])
+
+
+def hostile_run(runs, tmp_path):
+    copy = tmp_path / "hostile"
+    shutil.copytree(runs / "run_1", copy)
+    record = json.loads((copy / "run.json").read_text())
+    record["data"].update(name=HOSTILE, source=HOSTILE, licence=HOSTILE)
+    record["versions"] = {HOSTILE: HOSTILE}
+    record["command"] = [HOSTILE, "\\end{verbatim}\\input{/etc/passwd}"]
+    record["configuration"]["optimizer"] = {"name": HOSTILE, HOSTILE: HOSTILE}
+    (copy / "run.json").write_text(json.dumps(record))
+    return copy
+
+
+def test_html_shows_hostile_text_and_runs_none_of_it(runs, tmp_path, student):
+    path = write_up([hostile_run(runs, tmp_path)], tmp_path / "out.html", "html", code=[str(student)])
+    parser = Balanced()
+    parser.feed(path.read_text(encoding="utf-8"))
+    assert not parser.open and "<script>alert(1)</script>" in "".join(parser.text)
+    assert "<script>" not in path.read_text(encoding="utf-8").replace("&lt;script&gt;", "")
+
+
+def test_markdown_escapes(runs, tmp_path, student):
+    text = write_up([hostile_run(runs, tmp_path)], tmp_path / "out.md", code=[str(student)]).read_text(encoding="utf-8")
+    outside = re.sub(r"^(`{3,}).*?^\1$", "", text, flags=re.MULTILINE | re.DOTALL)
+    assert "\\<script\\>" in outside and not re.search(r"(?<!\\)<script", outside)
+    assert "````python" in text
+    assert markdown.escape("- a\n1. b") == "\\- a\n\\1. b"
+
+
+@pytest.mark.skipif(TEX is None, reason="pdflatex is not here")
+def test_latex_compiles_whatever_is_in_it(runs, tmp_path, student):
+    path = write_up([hostile_run(runs, tmp_path), runs], tmp_path / "my write_up.tex", "latex", 3,
+                    code=[str(student), "handgrad.functional.activations", "handgrad.functional.losses:hinge"])
+    pictures = sorted(picture.name for picture in tmp_path.glob("*.pdf"))
+    assert pictures == ["my-write-up-curves.pdf", "my-write-up-sweep-1.pdf"]
+    done = subprocess.run([TEX, "-interaction=nonstopmode", "-halt-on-error", path.name], cwd=tmp_path,
+                          capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]
+    assert (tmp_path / "my write_up.pdf").is_file()
+    log = (tmp_path / "my write_up.log").read_text(errors="replace")
+    assert "/etc/passwd)" not in log and "(/etc/passwd" not in log
+
+
+def test_latex_without_pdflatex_at_least_escapes():
+    assert latex.escape("a_b & 5% $x$ \\input{y}") == r"a\_b \& 5\% \$x\$ \textbackslash{}input\{y\}"
+    assert latex.in_latex("Σ") == r"\ensuremath{\Sigma}" and latex.in_latex("é") == r"\'{e}"
+    assert latex.in_latex("²") == r"\ensuremath{^{2}}" and latex.in_latex("中") == "[U+4E2D]"
+
+
+@pytest.fixture(scope="module")
+def ablation(tmp_path_factory):
+    """Two by two by two runs on small images: batch norm, dropout and augmentation, on and off."""
+    folder = tmp_path_factory.mktemp("ablation")
+    images = write_images(folder / "images.npz")
+    for number in range(8):
+        norm, dropout, augmentation = (bool(number & bit) for bit in (1, 2, 4))
+        layers = [{"layer": "Conv2D", "filters": 3, "kernel_size": 3}, *["BatchNorm"] * norm, "ReLU", "Flatten",
+                  {"layer": "Dropout", "rate": 0.3 * dropout}, {"layer": "Linear", "units": "classes"}]
+        table = {"name": "images", "epochs": 2, "batch_size": 16, "data": {"name": str(images)},
+                 "model": {"layers": layers}, "loss": "cross-entropy", "optimizer": {"name": "adam"},
+                 "augmentation": ["random_flip"] * augmentation}
+        train(check_configuration(table), folder=folder / f"run_{number}", progress=False)
+    return folder
+
+
+def test_a_paragraph_for_each_component_from_runs_that_differ_in_it_alone(ablation, tmp_path):
+    found = entries([Run(path.parent) for path in ablation.glob("*/run.json")])
+    sentences = component_sentences(found)
+    assert list(sentences) == ["Batch normalization", "Dropout", "Augmentation"]
+    error = {int(entry.run.path.name[-1]): entry.figures["test error"] for entry in found}
+    for component, bit in (("Batch normalization", 1), ("Dropout", 2), ("Augmentation", 4)):
+        with_it = np.mean([value for number, value in error.items() if number & bit])
+        without = np.mean([value for number, value in error.items() if not number & bit])
+        assert "8 runs that differ in nothing else, in 4 settings of the rest" in sentences[component]
+        figures = re.search(r"the test error is (\S+) with it and (\S+) without", sentences[component])
+        assert [float(figure) for figure in figures.groups()] == pytest.approx([with_it, without], rel=1e-3)
+        direction = "lowers" if with_it < without else "raises" if with_it > without else "changed nothing"
+        assert direction in sentences[component]
+    text = write_up([ablation], tmp_path / "out.md").read_text(encoding="utf-8")
+    assert "# What each part contributes" in text and "## Dropout" in text
+    assert "| run | layers | augmentation |" in text
+
+
+def test_runs_that_differ_in_more_are_not_compared(ablation):
+    pair = [Run(ablation / "run_0"), Run(ablation / "run_7")]
+    assert component_sentences(entries(pair)) == {}
+
+
+def test_only_finished_runs_are_written_about(runs, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(runs / "run_0", copy)
+    record = json.loads((copy / "run.json").read_text())
+    del record["results"]
+    (copy / "run.json").write_text(json.dumps({**record, "status": "interrupted"}))
+    with pytest.raises(ValueError, match="no finished run"):
+        write_up([copy], tmp_path / "out.md")
+    assert not (tmp_path / "out.md").exists()
+
+
+def test_the_command(runs, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as ending:
+            cli.main(list(map(str, arguments)))
+        return ending.value.code, *capsys.readouterr()
+
+    code, out, err = call("writeup", runs, "--format", "html", "--code", "handgrad.functional.linear")
+    assert (code, out, err) == (0, "write-up: writeup.html\n", "") and (tmp_path / "writeup.html").is_file()
+    code, out, err = call("writeup", runs, "--code", "nothing.here")
+    assert code == 2 and out == "" and err.startswith("handgrad: the module nothing.here does not import")
+    code, out, err = call("judge", runs)
+    assert code == 0 and len(re.findall(r"^(generalizing|underfitting|overfitting): ", out, re.MULTILINE)) == 3
+    code, out, err = call("judge", tmp_path / "nowhere")
+    assert code == 2 and len(err.splitlines()) == 1
