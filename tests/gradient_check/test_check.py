@@ -1,31 +1,191 @@
-"""check_gradients says right of what is right, for every kind of target, and wrong of what is wrong."""
+"""check_gradients says right of what is right, for every kind of target, and leaves everything as it was."""
 
 import numpy as np
 import pytest
 
+import handgrad as hg
 from handgrad import functional as F
-from handgrad.gradient_check import check_gradients
+from handgrad.gradient_check import assert_gradients, check_gradients
 
 RNG = np.random.default_rng(7)
 X, W, B = RNG.normal(size=(5, 4)), RNG.normal(size=(4, 3)), RNG.normal(size=3)
+LABELS = np.array([0, 2, 1, 1, 0])
 
 
-def test_a_right_pair_is_right_by_complex_step():
-    report = check_gradients((F.linear_forward, F.linear_backward), X, W, B)
+class Foreign:
+    """A layer written without handgrad."""
+
+    def __init__(self, dtype=np.float64):
+        self.W, self.b = W.astype(dtype), B.astype(dtype)
+
+    def forward(self, x):
+        self.x = x
+        return np.tanh(x @ self.W + self.b)
+
+    def backward(self, dy):
+        dz = dy * (1 - np.tanh(self.x @ self.W + self.b) ** 2)
+        self.dW, self.db = self.x.T @ dz, dz.sum(axis=0)
+        return dz @ self.W.T
+
+
+class Lists(Foreign):
+    """Parameters and gradients in two lists, as one popular book has them."""
+
+    def __init__(self):
+        self.params, self.grads = [W.copy(), B.copy()], [np.zeros_like(W), np.zeros_like(B)]
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.params[0] + self.params[1]
+
+    def backward(self, dy):
+        self.grads[0][...], self.grads[1][...] = self.x.T @ dy, dy.sum(axis=0)
+        return dy @ self.params[0].T
+
+
+class Lazy:
+    """Parameters that come into being in the first forward, in dicts."""
+
+    def __init__(self):
+        self.parameters, self.gradients = {}, {}
+
+    def forward(self, x):
+        if not self.parameters:
+            self.parameters = {"W": np.random.default_rng(1).normal(size=(x.shape[1], 2))}
+        self.x = x
+        return x @ self.parameters["W"]
+
+    def backward(self, dy):
+        self.gradients = {"W": self.x.T @ dy}
+        return dy @ self.parameters["W"].T
+
+
+class Activation:
+    """The style backward(Z, dY), without a cache."""
+
+    def forward(self, Z):
+        return np.arctan(Z)
+
+    def backward(self, Z, dY):
+        return dY / (1 + Z**2)
+
+
+class Several:
+    """Arrays as arguments and a backward that answers for all of them."""
+
+    def forward(self, x, w):
+        self.kept = x, w
+        return x @ w
+
+    def backward(self, dy):
+        x, w = self.kept
+        return dy @ w.T, x.T @ dy
+
+
+class Cube:
+    """In the manner of torch.autograd.Function."""
+
+    @staticmethod
+    def forward(ctx, x, scale):
+        ctx.save_for_backward(x)
+        ctx.scale = scale
+        return scale * x**3
+
+    @staticmethod
+    def backward(ctx, dy):
+        (x,) = ctx.saved_tensors
+        return 3 * ctx.scale * x**2 * dy, None
+
+
+def softmax_loss(x, labels):
+    p = np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
+    gradient = p.copy()
+    gradient[np.arange(len(x)), labels] -= 1
+    return -np.log(p[np.arange(len(x)), labels]).mean(), gradient / len(x)
+
+
+def closure(weight):
+    return np.mean((X @ weight) ** 2), 2 * X.T @ (X @ weight) / (X @ weight).size
+
+
+TARGETS = {
+    "pair": ((F.linear_forward, F.linear_backward), (X, W, B), ["x", "weight", "bias"]),
+    "loss pair": ((F.cross_entropy_forward, F.cross_entropy_backward), (X, LABELS), ["logits"]),
+    "loss pair with float targets": ((F.mean_squared_error_forward, F.mean_squared_error_backward), (X, X + 1),
+                                     ["outputs"]),
+    "layer": (hg.Linear(3), (X,), ["x", "weight", "bias"]),
+    "layer in float32": (hg.Linear(3).build(4, rng=0), (X.astype(np.float32),), ["x", "weight", "bias"]),
+    "model": (hg.Sequential([hg.Linear(3), hg.Tanh(), hg.Linear(2)]), (X,),
+              ["x", "linear1.weight", "linear1.bias", "linear2.weight", "linear2.bias"]),
+    "loss object": (hg.CrossEntropy(), (X, LABELS), ["outputs"]),
+    "foreign layer": (Foreign(), (X,), ["x", "W", "b"]),
+    "foreign layer in float32": (Foreign(np.float32), (X,), ["x", "W", "b"]),
+    "foreign layer with lists": (Lists(), (X,), ["x", "params[0]", "params[1]"]),
+    "foreign layer built late": (Lazy(), (X,), ["x", "W"]),
+    "foreign activation": (Activation(), (X,), ["Z"]),
+    "foreign with several arrays": (Several(), (X, W), ["x", "w"]),
+    "function class": (Cube, (X, 2.0), ["x"]),
+    "function and gradient": ((lambda x: np.sum(np.sin(x)), np.cos), (X,), ["x"]),
+    "element-wise derivative": ((np.sin, np.cos), (X,), None),
+    "Jacobian": ((lambda x: W.T @ x, lambda x: W.T), (X[0],), ["x"]),
+    "closure": (closure, (W,), ["weight"]),
+    "closure with labels": (softmax_loss, (X, LABELS), ["x"]),
+}
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+def test_every_kind_of_target_is_understood(kind):
+    target, arrays, names = TARGETS[kind]
+    report = check_gradients(target, *arrays)
     assert report.ok, report
-    assert list(report.arrays) == ["x", "weight", "bias"]
-    assert report.max_error < 1e-14
+    assert names is None or list(report.arrays) == names
+    assert report.max_error < 1e-12
     assert {check.method for check in report.arrays.values()} == {"complex step"}
 
 
-def test_one_wrong_gradient_is_named():
-    def wrong(dy, cache):
-        dx, dweight, dbias = F.linear_backward(dy, cache)
-        return dx, dweight, dbias * 1.001
+@pytest.mark.parametrize("loss", [hg.CrossEntropy(), (F.cross_entropy_forward, F.cross_entropy_backward)])
+def test_a_model_with_a_loss(loss):
+    model = hg.Sequential([hg.Linear(4), hg.ReLU(), hg.Linear(3)])
+    report = check_gradients(model, X, LABELS, loss=loss)
+    assert report.ok, report
+    assert len(report.arrays) == 5
 
-    report = check_gradients((F.linear_forward, wrong), X, W, B)
-    assert [verdict.array for verdict in report.verdicts] == ["bias"]
-    assert "bias" in str(report)
+
+def test_a_forward_that_takes_no_complex_numbers_is_checked_by_differences():
+    def forward(x):
+        return np.abs(x) * x.astype(np.float64), x
+
+    report = check_gradients((forward, lambda dy, x: (2 * dy * np.abs(x),)), X)
+    assert report.ok, report
+    assert report["x"].method == "central differences"
+    assert report.max_error < 1e-9
+
+
+def test_a_complex_step_that_lies_is_found_out():
+    def forward(x):  # np.abs is right for numbers and wrong for their continuation
+        return np.sum(x**2) + 1e-7 * np.sum(np.abs(x)), x
+
+    report = check_gradients((forward, lambda dy, x: (dy * (2 * x + 1e-7 * np.sign(x)),)), X)
+    assert report.ok, report
+
+
+def test_nothing_of_the_callers_is_changed():
+    layer, x = Foreign(), X.copy()
+    rng = np.random.default_rng(0)
+    check_gradients(layer, x)
+    check_gradients((F.dropout_forward, F.dropout_backward), x, kwargs={"rng": rng})
+    assert not hasattr(layer, "x")
+    assert np.array_equal(layer.W, W)
+    assert np.array_equal(x, X)
+    assert rng.bit_generator.state == np.random.default_rng(0).bit_generator.state
+
+
+def test_the_global_generator_is_left_where_it_was():
+    before = np.random.get_state()  # noqa: NPY002 (the global generator is the subject)
+    check_gradients((F.tanh_forward, F.tanh_backward), X)
+    after = np.random.get_state()  # noqa: NPY002
+    assert np.array_equal(before[1], after[1])
+    assert before[2] == after[2]
 
 
 def test_the_upstream_does_not_repeat_data_drawn_from_the_same_seed():
@@ -34,14 +194,56 @@ def test_the_upstream_does_not_repeat_data_drawn_from_the_same_seed():
     assert not report.ok
 
 
-def test_dropout_with_a_generator_is_replayed():
-    rng = np.random.default_rng(0)
-    report = check_gradients((F.dropout_forward, F.dropout_backward), X, kwargs={"rng": rng})
-    assert report.ok, report
-    assert rng.bit_generator.state == np.random.default_rng(0).bit_generator.state
+def test_wrt_names_the_arrays():
+    report = check_gradients((F.linear_forward, F.linear_backward), X, W, B, wrt=["x", "weight", "bias"])
+    assert report.ok
+    loss = (F.mean_squared_error_forward, lambda dy, cache: (*F.mean_squared_error_backward(dy, cache), None))
+    assert list(check_gradients(loss, X, X + 1, wrt="outputs").arrays) == ["outputs"]
+    assert list(check_gradients(Foreign(), X, wrt="W").arrays) == ["W"]
 
 
-@pytest.mark.parametrize("arrays, problem", [((), "example arrays"), ((np.arange(3),), "array of floats")])
-def test_misuse_raises(arrays, problem):
-    with pytest.raises(TypeError, match=problem):
-        check_gradients((F.relu_forward, F.relu_backward), *arrays)
+@pytest.mark.parametrize("target, arrays, options, problem", [
+    ((F.relu_forward, F.relu_backward), (), {}, "example arrays"),
+    ((F.relu_forward, F.relu_backward), (np.arange(3),), {}, "array of floats"),
+    ((F.relu_forward,), (X,), {}, "a pair is"),
+    ((F.linear_forward, F.linear_backward), (X, W, B), {"wrt": "wieght"}, "wrt names 'wieght'"),
+    (Foreign, (X,), {}, "check an object of it"),
+    (3, (X,), {}, "takes a pair"),
+    (hg.Linear(3), (X, LABELS), {"loss": "cross-entropy"}, "loss must be"),
+])
+def test_misuse_raises_one_line(target, arrays, options, problem):
+    with pytest.raises((TypeError, ValueError), match=problem) as raised:
+        check_gradients(target, *arrays, **options)
+    assert "\n" not in str(raised.value)
+
+
+def test_large_arrays_are_sampled_and_say_so():
+    layer = hg.Linear(60).build(100, rng=0, dtype=np.float64)
+    report = check_gradients(layer, np.random.default_rng(0).normal(size=(4, 100)), max_entries=50)
+    assert report.ok
+    assert report["weight"].num_checked < 100 < report["weight"].size
+    assert "6,000 entries" in str(report)
+    assert report["bias"].num_checked == 60
+
+
+def test_a_single_wrong_entry_of_many_is_found_by_the_full_directions():
+    class OneWrong(hg.Linear):
+        def differentiate(self, dy, cache, input_gradient=True):
+            dx, gradients = super().differentiate(dy, cache)
+            gradients["weight"][17, 31] *= 1.5
+            return dx, gradients
+
+    layer = OneWrong(60).build(100, rng=0, dtype=np.float64)
+    report = check_gradients(layer, np.random.default_rng(0).normal(size=(4, 100)), max_entries=30)
+    assert [v.array for v in report.verdicts] == ["weight"]
+
+
+def test_reports_are_repeatable():
+    first, second = (check_gradients((F.softmax_forward, F.softmax_backward), X, seed=3) for _ in range(2))
+    assert first.max_error == second.max_error
+
+
+def test_assert_gradients_fails_with_the_report():
+    assert assert_gradients(hg.Linear(3), X).ok
+    with pytest.raises(AssertionError, match="batch-size-factor"):
+        assert_gradients((F.linear_forward, lambda dy, c: (dy @ c[1].T, c[0].T @ dy / 5, dy.sum(axis=0))), X, W, B)

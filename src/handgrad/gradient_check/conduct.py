@@ -148,7 +148,8 @@ def second_verdict(subject, name, a, b, dy):
                        "assign it, or clear it before each backward", "the second backward gave exactly twice the "
                                                                       "first")
     ratio = np.where(dy != 0, a / dy, 0) if a.shape == dy.shape else np.arange(9)
-    if len(np.unique(np.round(ratio, 9))) <= 2:
+    levels = np.unique(np.round(ratio, 9))
+    if len(levels) == 2 and 0 in levels:
         return Verdict(name, "mask-redrawn", "the backward draws its mask anew: keep the forward's mask in the cache",
                        "two backwards drop different entries")
     fresh = fresh_gradients(subject, dy)[name]

@@ -104,7 +104,9 @@ def extrapolate(line, base, h):
     # the second difference over h: for a smooth y it halves with h, at a kink it is the jump of the slope
     jump = 2 * (right - left) - (far_right - far_left) / h
     gap = np.abs(wide - narrow)
-    rounding = np.abs(base) * (16 * ROUNDING / h) * (gap + np.abs(wide) != 0)
-    limit = 1e-5 * np.maximum(np.abs(right), np.abs(left)) + 8 * rounding
+    # what is computed on the way to a small y may be as large as the largest y; an output that stays is exact
+    steepest = np.maximum(np.abs(right), np.abs(left))
+    rounding = np.abs(base).max(initial=0) * (32 * ROUNDING / h) * (steepest + np.abs(wide) != 0)
+    limit = 1e-5 * steepest + 8 * rounding
     kinked = (np.abs(jump) > limit) | (gap > limit)
     return Slope((4 * narrow - wide) / 3, gap / 3 + rounding, left, right, kinked, h, kinked), gap / 3

@@ -8,13 +8,15 @@ from .verdict import Kink
 
 GIVE_UP = 5  # this many wrong entries that stand on no kink, and the rest is not looked at
 NEARBY = (1e-3, 1e-2, 1e-5, 3e-3)  # how far a point moves to leave its kinks, relative to each array's size
+AROUND = 24  # places at which the slopes around a kink are taken
 
 
 def accept_kinks(subject, check, numbers, upstreams, numeric, found):
     """Mask of the entries that stand on a kink with a valid gradient there; they are noted in check.kinks.
 
     Valid is what lies between the one-sided slopes. Where several kinks meet (a maximum of ties that feeds a ReLU)
-    their choices combine to values outside; then the entry must be right at a point nearby, off the kinks.
+    their choices combine to values outside of these; then the entry must lie among the slopes at points around, and
+    be right at one of them.
     """
     size = np.sqrt(np.mean(numeric.values**2)) if numeric.values.size else 0.0
     off = np.abs(found - numeric.values).max(axis=0, initial=0)
@@ -25,8 +27,8 @@ def accept_kinks(subject, check, numbers, upstreams, numeric, found):
         slope = numbers.slope(check.name, entry)
         valid = slope.kinked.any() and between(found[:, i], slope, numbers.upstreams)
         if slope.kinked.any() and not valid:
-            nearby = nearby or Nearby(subject, numbers, upstreams)
-            valid = nearby.right(check.name, np.unravel_index(entry, check.shape))
+            nearby, index = nearby or Nearby(subject, numbers, upstreams), np.unravel_index(entry, check.shape)
+            valid = nearby.right(check.name, index) and nearby.spans(check.name, index, found[:, i])
         if valid:
             accepted[i] = True
             check.kinks.append(describe(check, entry, slope, numbers, at_point=True))
@@ -41,36 +43,45 @@ class Nearby:
     """Points a little way off, with the code's gradients there: kinks are not everywhere."""
 
     def __init__(self, subject, numbers, upstreams):
-        self.places = []
-        for distance in NEARBY:
-            point = subject.at(np.float64)
-            for name, array in point.arrays.items():
-                array += distance * Line(point, name).scale * numbers.rng.normal(size=array.shape)
-            self.places.append((point, subject, upstreams))
+        self.subject, self.numbers, self.upstreams = subject, numbers, upstreams
         self.known = {}
 
-    def at(self, i):
-        """(point, its y, the gradients there), computed when first asked for."""
+    def point(self, i):
+        """(point, its y): the i-th place, the first few at other distances than the rest."""
         if i not in self.known:
-            point, subject, upstreams = self.places[i]
-            gradients = [fresh_gradients(subject, dy, point) for dy in upstreams]
-            self.known[i] = point, point.forward(), gradients
+            distance = NEARBY[i] if i < len(NEARBY) else NEARBY[0]
+            point = self.subject.at(np.float64)
+            for name, array in point.arrays.items():
+                array += distance * Line(point, name).scale * self.numbers.rng.normal(size=array.shape)
+            self.known[i] = point, point.forward()
         return self.known[i]
+
+    def slope(self, i, name, index, direction=1.0):
+        point, base = self.point(i)
+        return central_difference(Line(point, name, index, direction), base)
 
     def right(self, name, index, direction=1.0, tolerance=1e-6):
         """Whether the gradient along a line agrees with differences at one of the places that has no kink there."""
-        for i in range(len(self.places)):
-            point, base, gradients = self.at(i)
-            slope = central_difference(Line(point, name, index, direction), base)
+        for i in range(len(NEARBY)):
+            slope = self.slope(i, name, index, direction)
             if slope.kinked.any():
                 continue
-            dy = np.stack([u.ravel() for u in self.places[i][2]])
+            dy = self.numbers.upstreams
             numeric, noise = dy @ slope.value.ravel(), np.abs(dy) @ slope.error.ravel()
-            moving = np.stack([(g[name][index] * direction).ravel() for g in gradients])
+            gradients = [fresh_gradients(self.subject, u, self.point(i)[0])[name] for u in self.upstreams]
+            moving = np.stack([(g[index] * direction).ravel() for g in gradients])
             size = np.linalg.norm(moving, axis=1) + np.abs(numeric)
             if np.all(np.abs(moving.sum(axis=1) - numeric) <= tolerance * size + 20 * noise):
                 return True
         return False
+
+    def spans(self, name, index, values):
+        """Whether values lie among the slopes at places around: the convex hull of nearby gradients (Clarke 1975)."""
+        slopes = [self.slope(len(NEARBY) + i, name, index) for i in range(AROUND)]
+        found = np.stack([self.numbers.upstreams @ slope.value.ravel() for slope in slopes if slope.smooth] or
+                         [np.full(len(values), np.nan)])
+        slack = 0.02 * np.abs(found).max()
+        return bool(np.all((values >= found.min(axis=0) - slack) & (values <= found.max(axis=0) + slack)))
 
 
 def crossings(check, numbers, numeric):

@@ -46,22 +46,24 @@ def prefixed(verdict, part):
 
 
 def inputs_of_parts(subject):
-    """{position: arrays} that each layer gets in one forward; 'loss' for a loss object."""
+    """{position: arrays} that each layer gets in one forward; 'loss' for the loss."""
     seen = {}
 
-    def record(position, thing):
-        forward = thing.forward
-
-        def recording(*arrays, **keywords):
+    def recording(position, forward):
+        def record(*arrays, **keywords):
             seen.setdefault(position, [np.array(a) for a in arrays if isinstance(a, np.ndarray)])
             return forward(*arrays, **keywords)
 
-        thing.forward = recording
+        return record
 
     point = subject.at(np.float64)
     for i, part in enumerate(parts(inner(point.layer))):
-        record(i, part)
-    if isinstance(point.layer, WithLoss) and not isinstance(point.layer.loss, tuple):
-        record("loss", point.layer.loss)
+        part.forward = recording(i, part.forward)
+    if isinstance(point.layer, WithLoss):
+        loss = point.layer.loss
+        if isinstance(loss, tuple):
+            point.layer.loss = (recording("loss", loss[0]), loss[1])
+        else:
+            loss.forward = recording("loss", loss.forward)
     point.forward()
     return seen

@@ -95,11 +95,11 @@ class Differentiator:
             return False
         off = np.abs(found - numeric.values).max(axis=0, initial=0)
         size = np.abs(found).max(axis=0, initial=0) + np.abs(numeric.values).max(axis=0, initial=0)
-        worst = [i for i in np.argsort(off)[-3:] if off[i] > max(floor, 1e-6 * size[i])]
+        worst = [i for i in np.argsort(off)[-3:] if off[i] > max(floor, 3e-10 * size[i])]
         for i in worst:
             slope = self.slope(name, int(numeric.entries[i]))
             by_difference = self.upstreams @ slope.value.ravel()
-            near_code = np.abs(by_difference - found[:, i]).max() < 1e-2 * off[i]
+            near_code = np.abs(by_difference - found[:, i]).max() < 0.1 * off[i]
             if slope.smooth and near_code:
                 self.methods[name] = "central differences"
                 return True

@@ -18,7 +18,8 @@ class Bar:
         self.done += 1
         if self.visible and time.monotonic() - self.drawn > 0.1:
             filled = WIDTH * self.done // max(self.total, 1)
-            sys.stderr.write(f"\rchecking {'█' * filled}{'·' * (WIDTH - filled)} {self.done:,} of {self.total:,} entries")
+            bar = "█" * filled + "·" * (WIDTH - filled)
+            sys.stderr.write(f"\rchecking {bar} {self.done:,} of {self.total:,} entries")
             sys.stderr.flush()
             self.drawn = time.monotonic()
 

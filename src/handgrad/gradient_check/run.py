@@ -57,14 +57,17 @@ def examine(subject, report, rng, max_entries, seconds):
         check, numeric = compare_array(subject, numbers, upstreams, gradients, name, plan[name], floors[name])
         report.arrays[name] = check
         if not check.ok:
-            report.add(diagnose(Case(subject, numbers, upstreams, gradients, check, numeric)))
+            verdict = diagnose(Case(subject, numbers, upstreams, gradients, check, numeric))
+            if verdict.mistake != "unexplained" or name not in {v.array for v in report.verdicts}:
+                report.add(verdict)
     numbers.progress.wipe()
 
 
 def plan_entries(subject, numbers, gradients, rng, max_entries, seconds):
     """({name: entries to differentiate by}, seconds it should take): fewer of each where it would take too long."""
     arrays = numbers.real.arrays
-    most = {n: arrays[n].size if arrays[n].size <= max(EVERY_ENTRY, max_entries) else max_entries for n in subject.names}
+    sizes = {n: arrays[n].size for n in subject.names}
+    most = {n: size if size <= max(EVERY_ENTRY, max_entries) else max_entries for n, size in sizes.items()}
     cost = sum(most[n] * numbers.seconds_per_entry(n) for n in subject.names)
     if cost > seconds:
         most = {n: max(FEWEST, int(count * seconds / cost)) for n, count in most.items()}

@@ -19,9 +19,9 @@ from .case import Case
 from .changed_point import keyword, keyword_default, other_array, own_array
 from .elementwise import elementwise, other_mask
 from .factors import constant, single_precision, zero
-from .fused import fused
+from .fused import fused, hidden
 from .losses import losses, penalty
-from .normalizing import jacobian, log_softmax_terms, scale_terms, softmax_terms, statistics
+from .normalizing import jacobian, log_softmax_terms, other_terms, scale_terms, softmax_terms, statistics
 from .shapes import misshapen
 from .upstream import changed, ignored
 from .windows import counted, overwritten, ties, winners
@@ -30,9 +30,9 @@ __all__ = ["HYPOTHESES", "Case", "diagnose"]
 
 HYPOTHESES = (
     ties, zero, single_precision, constant, ignored, keyword_default, transposed, elementwise, losses, softmax_terms,
-    log_softmax_terms, statistics, scale_terms, jacobian, fused, swapped, flipped, index_repeated, overwritten, counted,
-    winners, changed, penalty, skip_missing, partly_missing, shifted, averaged, reshaped, extra_product, other_array,
-    own_array, keyword, other_mask,
+    log_softmax_terms, statistics, scale_terms, jacobian, fused, extra_product, hidden, swapped, flipped,
+    index_repeated, overwritten, counted, winners, averaged, changed, penalty, skip_missing, partly_missing, shifted,
+    reshaped, other_array, own_array, keyword, other_terms, other_mask,
 )
 
 
@@ -43,13 +43,21 @@ def diagnose(case):
         return verdict
     if case.numeric.values.size and np.isfinite(case.expected).all():
         for hypothesis in HYPOTHESES:
-            verdict = hypothesis(case)
+            verdict = weigh(hypothesis, case)
             if verdict is not None:
                 return verdict
     return Verdict(
         case.name, "unexplained",
         f"the gradient by {case.name} is wrong (error {worst(case.check):.2g}), and no mistake we know explains it",
         "most deviating: " + case.deviates_most())
+
+
+def weigh(hypothesis, case):
+    """What a hypothesis says; nothing when it does not fit this code's shapes."""
+    try:
+        return hypothesis(case)
+    except (ValueError, IndexError, ZeroDivisionError, np.linalg.LinAlgError):
+        return None
 
 
 def worst(check):

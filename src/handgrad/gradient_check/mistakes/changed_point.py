@@ -23,7 +23,8 @@ def array_variants(name, array):
     if array.ndim == 2 and array.shape[0] == array.shape[1]:
         yield "transposed", f"uses {name} where its transpose is due", array.T
     if array.ndim == 4:
-        yield "flipped-kernel", f"uses {name} flipped the wrong way round", array[::-1, ::-1]
+        for flipped in (array[::-1, ::-1], array[:, :, ::-1, ::-1]):
+            yield "flipped-kernel", f"uses {name} flipped the wrong way round", flipped
         if array.shape[0] == array.shape[1]:
             yield "transposed", f"uses {name} with rows and columns exchanged", array.transpose(1, 0, 2, 3)
         if array.shape[2] == array.shape[3]:

@@ -93,8 +93,8 @@ def combinations(m, last):
         yield "class-count-factor", m / last, f"divided by the {last} classes, not by the {m} examples"
         yield "class-count-factor", last / m, f"divided by the {m} examples, not by the {last} classes"
     if m > 1:
-        yield "unbiased-factor", m / (m - 1), f"m / (m - 1) with m = {m}, the unbiased variance"
-        yield "unbiased-factor", (m - 1) / m, f"(m - 1) / m with m = {m}, the unbiased variance"
+        yield "unbiased-variance", m / (m - 1), f"m / (m - 1) with m = {m}, the unbiased variance"
+        yield "unbiased-variance", (m - 1) / m, f"(m - 1) / m with m = {m}, the unbiased variance"
 
 
 def last_axis(case):
@@ -116,8 +116,10 @@ def kernel_areas(case):
 
 
 def keywords(case):
-    """The forward's numeric keywords, given or by default."""
-    known = {**case.subject.defaults, **case.subject.kwargs}
+    """The forward's numbers by name: keywords, given or by default, arguments, and what a dict of settings holds."""
+    known = {**case.subject.defaults, **case.inputs, **case.subject.kwargs}
+    for value in [*known.values()]:
+        known |= value if isinstance(value, dict) else {}
     return {k: float(v) for k, v in known.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
 
 

@@ -51,3 +51,34 @@ def plain_product(case, slopes):
                 f"in the gradient by {case.name} the activation's derivative is missing: multiply dy by it first",
                 "equal to the bare product's gradient in every entry")
     return None
+
+
+def hidden(case):
+    """y = f(x W) V: the bare product's gradient where f' of the layer in between was forgotten."""
+    if case.y.ndim != 2:
+        return None
+    matrices = [a for a in case.arrays.values() if a.ndim == 2]
+    full = case.dy.reshape(-1, *case.y.shape)
+    for last in matrices:
+        for top in (last, last.T):
+            if top.shape[1] != case.y.shape[1]:
+                continue
+            for candidate in products_below([dy @ top.T for dy in full], matrices, case.y.shape[0]):
+                if candidate[0].shape == case.array.shape and case.explains(case.pick(candidate)):
+                    return Verdict(
+                        case.name, "derivative-missing",
+                        f"in the gradient by {case.name} the derivative of the activation in between is missing",
+                        "equal to the gradient of the products alone in every entry")
+    return None
+
+
+def products_below(upstreams, matrices, batch):
+    """Σ dh, xᵀ dh, dhᵀ x, dh Wᵀ and dh W for every x and W that fit."""
+    yield [dh.sum(axis=0) for dh in upstreams]
+    for matrix in matrices:
+        if len(matrix) == batch:
+            yield [matrix.T @ dh for dh in upstreams]
+            yield [dh.T @ matrix for dh in upstreams]
+        for weight in (matrix, matrix.T):
+            if len(weight) == upstreams[0].shape[1]:
+                yield [dh @ weight for dh in upstreams]

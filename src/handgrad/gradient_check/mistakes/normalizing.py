@@ -93,19 +93,34 @@ def scale_terms(case):
 
 def statistics(case):
     """dx = s (a dy - b mean(dy) - c x̂ mean(dy x̂)): right for a = b = c = 1, constants for b = c = 0."""
-    for axes in normalized_axes(case):
-        if fit_terms(case, axes, axes, case.expected, 1e-4) is None:
-            continue
-        for other in (axes, *normalized_axes(case)):
-            fit = fit_terms(case, axes, other, case.found)
-            if fit is not None and other == axes:
-                return Verdict(case.name, *words_for(fit, case, axes))
-            if fit is not None and np.allclose(fit, 1, atol=1e-4):
-                return Verdict(
-                    case.name, "wrong-axis",
-                    f"the means of the normalisation's gradient run over axis {other}, the statistics over axis {axes}",
-                    "dx equals that in every entry")
+    for axes, means, fit in fitted_terms(case):
+        if means == axes and named_terms(case, axes, fit):
+            return Verdict(case.name, *named_terms(case, axes, fit), evidence_of(fit))
+        if means != axes and np.allclose(fit, 1, atol=1e-4):
+            return Verdict(
+                case.name, "wrong-axis",
+                f"the means of the normalisation's gradient run over axis {means}, the statistics over axis {axes}",
+                "dx equals that in every entry")
+    return next((v for v in (unbiased(case, axes) for axes in normalized_axes(case)) if v is not None), None)
+
+
+def other_terms(case):
+    """The same with factors that have no name."""
+    for axes, means, fit in fitted_terms(case):
+        if means == axes:
+            return Verdict(case.name, "normalisation-terms",
+                           "the terms of the normalisation's gradient have wrong factors", evidence_of(fit))
     return None
+
+
+def fitted_terms(case):
+    """(axes normalised over, axes of the means, the factors a, b, c that explain found) of every perfect fit."""
+    for axes in normalized_axes(case):
+        if fit_terms(case, axes, axes, case.expected, 1e-4) is not None:
+            for means in (axes, *normalized_axes(case)):
+                fit = fit_terms(case, axes, means, case.found)
+                if fit is not None:
+                    yield axes, means, fit
 
 
 def normalized_axes(case):
@@ -128,40 +143,61 @@ def fit_terms(case, axes, means, target, near_one=None):
     return fit
 
 
-def build_terms(case, dy, axes, means):
-    """s g, -s mean(g) and -s x̂ mean(g x̂), with g = dy γ and x̂ from x normalised over axes."""
-    x = case.array
+def build_terms(case, dy, axes, means, ddof=0):
+    """s g, -s mean(g) and -s x̂ mean(g x̂), with g = dy γ and x̂ from x normalised over axes.
+
+    s is read off y itself, so that nobody has to say what epsilon was; ddof=1 makes it the unbiased variance's.
+    """
+    x, gamma = case.array, named_array(case, SCALES, 1.0)
     centered = x - x.mean(axis=axes, keepdims=True)
-    s = 1 / np.sqrt((centered**2).mean(axis=axes, keepdims=True) + epsilon_of(case))
-    normalized, g = centered * s, dy * scale_parameter(case)
+    unscaled = (case.y - named_array(case, SHIFTS, 0.0)) / gamma
+    squares = (centered**2).sum(axis=axes, keepdims=True)
+    s = (centered * unscaled).sum(axis=axes, keepdims=True) / squares
+    if ddof:
+        count = x.size // squares.size
+        s = 1 / np.sqrt(1 / s**2 + squares / (count - 1) - squares / count)
+    normalized, g = centered * s, dy * gamma
     return (s * g, -s * g.mean(axis=means, keepdims=True) * np.ones_like(x),
             -s * normalized * (g * normalized).mean(axis=means, keepdims=True))
 
 
-def scale_parameter(case):
-    """gamma, as the array named so; 1 without."""
-    for name in ("gamma", "weight", "scale", "g"):
+SCALES, SHIFTS = ("gamma", "weight", "scale", "gain", "g"), ("beta", "bias", "shift", "offset", "b")
+
+
+def named_array(case, names, otherwise):
+    """The array of one of these names that fits the last axis, or a number."""
+    for name in names:
         if name in case.arrays and name != case.name and case.arrays[name].shape == case.array.shape[-1:]:
             return case.arrays[name]
-    return 1.0
+    return otherwise
 
 
-def epsilon_of(case):
-    known = {**case.subject.defaults, **case.subject.kwargs}
-    return next((float(known[k]) for k in ("epsilon", "eps") if k in known), 0.0)
+def unbiased(case, axes):
+    """The whole gradient with the variance divided by m - 1."""
+    wrong = [sum(build_terms(case, dy.reshape(case.y.shape), axes, axes, ddof=1)) for dy in case.dy]
+    if not case.explains(case.pick(wrong)):
+        return None
+    return Verdict(
+        case.name, "unbiased-variance", "the backward divides the variance by m - 1, the forward by m",
+        "dx is right for the unbiased variance in every entry")
 
 
-def words_for(fit, case, axes):
+def evidence_of(fit):
+    a, b, c = np.round(fit, 6)
+    return f"dx = s ({a:g} dy - {b:g} mean(dy) - {c:g} x̂ mean(dy x̂)) in every entry; the right factors are 1, 1, 1"
+
+
+def named_terms(case, axes, fit):
+    """(slug, message) of factors that are somebody's usual mistake, or None."""
     a, b, c = (float(v) for v in np.round(fit, 6))
     count = int(np.prod([case.array.shape[i] for i in axes]))
-    evidence = f"dx = s ({a:g} dy - {b:g} mean(dy) - {c:g} x̂ mean(dy x̂)) in every entry; the right factors are 1, 1, 1"
     constants = {(1, 0, 0): "mean and variance are treated as constants, but they move",
                  (1, 1, 0): "the variance is treated as a constant, but it moves",
                  (1, 0, 1): "the mean is treated as a constant, but it moves"}
     if (a, b, c) in constants:
-        return "statistics-constant", f"{constants[a, b, c]} with every x they are taken over", evidence
+        return "statistics-constant", f"{constants[a, b, c]} with every x they are taken over"
     if count in (b, c):
-        return "not-averaged", f"a sum stands where the mean over {count} numbers is due", evidence
+        return "not-averaged", f"a sum stands where the mean over {count} numbers is due"
     if -1 in (b, c):
-        return "wrong-sign", "a term of the normalisation's gradient has the wrong sign", evidence
-    return "normalisation-terms", "the terms of the normalisation's gradient have wrong factors", evidence
+        return "wrong-sign", "a term of the normalisation's gradient has the wrong sign"
+    return None

@@ -77,7 +77,7 @@ def not_summed(case, a, said):
         for axes in itertools.combinations(range(a.ndim), n):
             for keepdims in (False, True):
                 total = [g.sum(axis=axes, keepdims=keepdims) for g in case.analytic]
-                if total[0].size == case.array.size and fits(case, [t.reshape(case.array.shape) for t in total]):
+                if total[0].size == case.array.size and case.same(case.pick(total), case.expected):
                     return Verdict(
                         case.name, "not-summed",
                         f"{said}: sum over axis {', '.join(map(str, axes))}, because every example uses the same "
@@ -87,7 +87,9 @@ def not_summed(case, a, said):
 
 def padding_kept(case, a, said):
     """Right once the rim is cut off."""
-    extra = np.subtract(a.shape, case.array.shape) if a.ndim == case.array.ndim else np.array([-1])
+    if a.ndim < 3 or a.ndim != case.array.ndim:
+        return None
+    extra = np.subtract(a.shape, case.array.shape)
     if (extra < 0).any():
         return None
     for before in (extra // 2, extra * 0, extra):
@@ -101,8 +103,10 @@ def padding_kept(case, a, said):
 
 def padding_cut(case, a, said):
     """The inner part of what is due."""
-    lost = np.subtract(case.array.shape, a.shape) if a.ndim == case.array.ndim else np.array([-1])
-    if (lost < 0).any() or not case.complete:
+    if a.ndim < 3 or a.ndim != case.array.ndim or not case.complete:
+        return None
+    lost = np.subtract(case.array.shape, a.shape)
+    if (lost < 0).any():
         return None
     cut = tuple(slice(int(b // 2), int(b // 2) + n) for b, n in zip(lost, a.shape, strict=True))
     if all(case.same(g, e[cut]) for g, e in zip(case.analytic, case.expected_full, strict=True)):

@@ -98,7 +98,7 @@ def epsilon_forgotten(dy, c):
 
 
 @wrong(
-    "batch norm", "normalisation-terms",
+    "batch norm", "unbiased-variance",
     "The forward's variance divides by m; the backward's must not divide by m - 1.")
 def unbiased_variance(dy, c):
     return batch_norm_dx(dy, c.gamma, *parts(c, ddof=1)), *c.right[1:]

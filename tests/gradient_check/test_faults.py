@@ -1,0 +1,149 @@
+"""Faults of the code under test become verdicts with stable names, never exceptions."""
+
+import numpy as np
+import pytest
+
+import handgrad as hg
+from handgrad import functional as F
+from handgrad.gradient_check import check_gradients
+
+X = np.random.default_rng(1).normal(size=(5, 4))
+
+
+def identity_backward(dy, cache):
+    return (dy,)
+
+
+def raising(x):
+    raise KeyError("weights")
+
+
+def changing_shape():
+    calls = []
+
+    def forward(x):
+        calls.append(1)
+        return (x if len(calls) % 2 else x.T), None
+
+    return forward
+
+
+def noisy(x):
+    return x + np.random.default_rng().normal(size=x.shape), None
+
+
+def counting():
+    calls = []
+
+    def forward(x):
+        calls.append(1)
+        return x * len(calls), None
+
+    return forward
+
+
+def in_place(x):
+    x *= 2
+    return x + 0.0, None
+
+
+FORWARDS = {
+    "forward-raises": raising,
+    "wrong-output": lambda x: x,
+    "integer-output": lambda x: (np.floor(x).astype(int), None),
+    "not-finite": lambda x: (np.log(x), None),
+    "shape-changes": changing_shape(),
+    "nondeterministic-forward": noisy,
+    "float32-precision": lambda x: (np.sin(x).astype(np.float32), None),
+}
+
+
+@pytest.mark.parametrize("mistake", FORWARDS)
+def test_a_forward_that_cannot_be_checked_is_a_verdict(mistake):
+    forward = FORWARDS[mistake]
+    forward.__name__ = "some_forward"
+    report = check_gradients((forward, named_backward), X)
+    assert [v.mistake for v in report.verdicts] == [mistake]
+    assert "\n" not in report.verdicts[0].message
+
+
+def named_backward(dy, cache):
+    return (dy,)
+
+
+def test_a_forward_that_counts_its_calls_is_told_from_a_random_one():
+    report = check_gradients((counting(), named_backward), X)
+    assert report.verdicts[0].mistake in ("state-mutated", "nondeterministic-forward")
+
+
+def test_noise_from_the_global_generator_is_recognised():
+    report = check_gradients((lambda x: (x * np.random.normal(), None), identity_backward), X)  # noqa: NPY002
+    assert report.verdicts[0].mistake == "nondeterministic-forward"
+    assert "global generator" in report.verdicts[0].message
+
+
+def test_changing_x_in_place_is_named_and_the_gradient_is_checked_all_the_same():
+    report = check_gradients((in_place, lambda dy, cache: (2 * dy,)), X)
+    assert [(v.array, v.mistake) for v in report.verdicts] == [("x", "input-modified")]
+
+
+@pytest.mark.parametrize("backward, mistake", [
+    (lambda dy, cache: dy[:, :2], "wrong-shape"),
+    (lambda dy, cache: None, "gradient-missing"),
+    (lambda dy, cache: (), "missing-gradient"),
+    (lambda dy, cache: (dy, dy), "extra-gradient"),
+    (lambda dy, cache: dy @ dy, "backward-raises"),
+    (lambda dy, cache: dy * np.nan, "not-finite"),
+    (lambda dy, cache: 0 * dy, "gradient-missing"),
+    (lambda dy, cache: dy.astype(np.float32), "float32-precision"),
+    (lambda dy, cache: dy * np.random.default_rng().uniform(0.5, 1), "nondeterministic-backward"),
+])
+def test_a_faulty_backward_is_a_verdict(backward, mistake):
+    report = check_gradients((lambda x: (x.copy(), None), backward), X)
+    assert [v.mistake for v in report.verdicts] == [mistake], report
+
+
+def test_an_unknown_mistake_is_honestly_unexplained():
+    noise = np.random.default_rng(3).normal(size=X.shape)
+    report = check_gradients((F.tanh_forward, lambda dy, y: (dy * (1 - y**2) + noise * dy[::-1] ** 3,)), X)
+    assert report.verdicts[0].mistake == "unexplained"
+    assert "x[" in report.verdicts[0].evidence
+
+
+def test_a_cache_of_another_call_is_stale():
+    kept = {}
+
+    def forward(x):
+        kept["x"] = x
+        return x**2, None
+
+    report = check_gradients((forward, lambda dy, cache: (2 * kept["x"] * dy,)), X)
+    assert [v.mistake for v in report.verdicts] == ["stale-cache"]
+
+
+def test_the_wrong_layer_of_a_model_is_named():
+    class Tanh(hg.Tanh):
+        def differentiate(self, dy, cache):
+            return dy, {}
+
+    model = hg.Sequential([hg.Linear(4), Tanh(name="bent"), hg.Linear(3)])
+    report = check_gradients(model, X)
+    assert [(v.array, v.mistake) for v in report.verdicts] == [("bent.x", "derivative-missing")]
+    assert not report["linear1.weight"].ok
+    assert report["linear2.weight"].ok
+
+
+def test_the_softmax_and_loss_of_one_course_are_told_apart():
+    """Each returns what the other should have left to it: the network descends the Brier score."""
+
+    def fused(dloss, cache):
+        probabilities, labels = cache
+        return (dloss * (probabilities - np.eye(4)[labels]) / len(labels),)
+
+    def forward(probabilities, labels):
+        return F.probability_cross_entropy_forward(probabilities, labels)[0], (probabilities, labels)
+
+    model = hg.Sequential([hg.Linear(4), hg.Softmax()])
+    report = check_gradients(model, X, np.arange(5) % 4, loss=(forward, fused))
+    assert not report.ok
+    assert "brier-gradient" in {v.mistake for v in report.verdicts}

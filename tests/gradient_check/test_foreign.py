@@ -1,0 +1,259 @@
+"""Code as courses have it, written without handgrad and without a thought of it, and the mistakes people make there.
+
+Weights (out, in), images (N, C, H, W), settings in dicts, loops: the verdicts may not depend on our own layout.
+"""
+
+import numpy as np
+import pytest
+
+from handgrad.gradient_check import check_gradients
+
+RNG = np.random.default_rng(42)
+X, W, B = RNG.normal(size=(7, 4)), RNG.normal(size=(3, 4)), RNG.normal(size=3)
+IMAGES, KERNELS, BIASES = RNG.normal(size=(3, 2, 5, 5)), RNG.normal(size=(4, 2, 3, 3)), RNG.normal(size=4)
+LABELS = np.array([0, 3, 1, 1, 2, 0, 2])
+
+
+def affine(x, w, b):
+    return x.dot(w.T) + b, (x, w, b)
+
+
+def affine_back(change=lambda dx, dw, db, dy, x, w: (dx, dw, db)):
+    def backward(dy, cache):
+        x, w, _ = cache
+        return change(dy.dot(w), dy.T.dot(x), np.sum(dy, axis=0), dy, x, w)
+
+    return backward
+
+
+def conv(x, w, b, settings):
+    s, p = settings["stride"], settings["pad"]
+    padded = np.pad(x, ((0, 0), (0, 0), (p, p), (p, p)))
+    height, width = ((n + 2 * p - 3) // s + 1 for n in x.shape[2:])
+    out = np.zeros((len(x), len(w), height, width))
+    for i in range(height):
+        for j in range(width):
+            window = padded[:, None, :, i * s:i * s + 3, j * s:j * s + 3]
+            out[:, :, i, j] = (window * w[None]).sum(axis=(2, 3, 4)) + b
+    return out, (x, w, b, settings)
+
+
+def conv_back(add=True, flip=False, crop=True, bias_axes=(0, 2, 3), last_window=False):
+    def backward(dout, cache):
+        x, w, _, settings = cache
+        s, p = settings["stride"], settings["pad"]
+        padded = np.pad(x, ((0, 0), (0, 0), (p, p), (p, p)))
+        dx, dw = np.zeros_like(padded), np.zeros_like(w)
+        kernel = w[:, :, ::-1, ::-1] if flip else w
+        for i in range(dout.shape[2]):
+            for j in range(dout.shape[3]):
+                up = dout[:, :, i, j]
+                place = np.s_[:, :, i * s:i * s + 3, j * s:j * s + 3]
+                part = np.tensordot(up, padded[place], axes=(0, 0))
+                dw = part if last_window else dw + part
+                share = np.tensordot(up, kernel, axes=(1, 0))
+                dx[place] = dx[place] + share if add else share
+        return (dx[:, :, p:-p, p:-p] if crop else dx), dw, dout.sum(axis=bias_axes)
+
+    return backward
+
+
+def pool(x):
+    n, c = x.shape[:2]
+    return x[:, :, :4, :4].reshape(n, c, 2, 2, 2, 2).max(axis=(3, 5)), x
+
+
+def pool_back_to_all_ties(dout, x):
+    dx = np.zeros_like(x)
+    for i in range(2):
+        for j in range(2):
+            window = x[:, :, 2 * i:2 * i + 2, 2 * j:2 * j + 2]
+            mask = window == window.max(axis=(2, 3), keepdims=True)
+            dx[:, :, 2 * i:2 * i + 2, 2 * j:2 * j + 2] = mask * dout[:, :, i:i + 1, j:j + 1]
+    return dx
+
+
+def norm(x, gamma, beta, bn_param):
+    mean, var = x.mean(axis=0), ((x - x.mean(axis=0)) ** 2).mean(axis=0)
+    hat = (x - mean) / np.sqrt(var + bn_param["eps"])
+    return gamma * hat + beta, (hat, gamma, var, bn_param["eps"])
+
+
+def norm_back(change):
+    def backward(dout, cache):
+        hat, gamma, var, eps = cache
+        dgamma, dbeta = (dout * hat).sum(axis=0), dout.sum(axis=0)
+        scale = 1 / np.sqrt(var + eps)
+        m = len(dout)
+        return change(gamma, scale, dout, hat, dgamma, dbeta, m), dgamma, dbeta
+
+    return backward
+
+
+def softmax_loss(x, y):
+    p = np.exp(x - x.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    return -np.log(p[np.arange(len(y)), y]).sum() / len(y), (p, y)
+
+
+def softmax_loss_back(change):
+    def backward(dloss, cache):
+        p, y = cache
+        d = p.copy()
+        d[np.arange(len(y)), y] -= 1
+        return dloss * change(d, p, y)
+
+    return backward
+
+
+def svm_loss(x, y):
+    margins = np.maximum(0, x - x[np.arange(len(y)), y][:, None] + 1.0)
+    margins[np.arange(len(y)), y] = 0
+    return margins.sum() / len(y), (margins, y)
+
+
+def svm_back_without_count(dloss, cache):
+    margins, y = cache
+    d = (margins > 0).astype(float)
+    d[np.arange(len(y)), y] = -1
+    return dloss * d / len(y)
+
+
+def two_layers(x, w1, b1, w2):
+    hidden = np.maximum(0, x @ w1 + b1)
+    return hidden @ w2, (x, w1, hidden, w2)
+
+
+def two_layers_back(dy, cache):
+    x, w1, hidden, w2 = cache
+    dhidden = dy @ w2.T  # the ReLU in between is forgotten
+    return dhidden @ w1.T, x.T @ dhidden, dhidden.sum(axis=0), hidden.T @ dy
+
+
+def dropout(x, p, rng):
+    mask = (rng.random(x.shape) < p) / p
+    return x * mask, (mask, p)
+
+
+class Dense:
+    def __init__(self):
+        self.W, self.b = W.T.copy(), B.copy()
+
+    def forward(self, x):
+        self.x = x
+        self.out = 1 / (1 + np.exp(-(x @ self.W + self.b)))
+        return self.out
+
+    def backward(self, grad):
+        delta = self.delta(grad)
+        self.dW, self.db = self.x.T @ delta, delta.sum(axis=0)
+        return delta @ self.W.T
+
+    def delta(self, grad):
+        return grad * self.out * (1 - self.out)
+
+
+class ForgetsSigmoid(Dense):
+    def delta(self, grad):
+        return grad
+
+
+class AveragesBias(Dense):
+    def backward(self, grad):
+        dx = super().backward(grad)
+        self.db = self.delta(grad).mean(axis=0)
+        return dx
+
+
+class AddsUp(Dense):
+    def __init__(self):
+        super().__init__()
+        self.dW, self.db = 0, 0
+
+    def backward(self, grad):
+        delta = self.delta(grad)
+        self.dW, self.db = self.dW + self.x.T @ delta, self.db + delta.sum(axis=0)
+        return delta @ self.W.T
+
+
+class HalfPrecision(Dense):
+    def delta(self, grad):
+        return (grad * self.out * (1 - self.out)).astype("f4")
+
+
+SETTINGS = {"stride": 1, "pad": 1}
+AFFINE, CONV, SCORES = (X, W, B), (IMAGES, KERNELS, BIASES, SETTINGS), (X, LABELS)
+NORM, DROPOUT = (X, X[0].copy(), X[1].copy(), {"eps": 1e-5}), (X, 0.8, np.random.default_rng(3))
+
+
+def wrong_affine(change):
+    return affine, affine_back(change)
+
+
+def wrong_norm(change):
+    return norm, norm_back(change)
+
+
+def wrong_loss(change):
+    return softmax_loss, softmax_loss_back(change)
+
+
+WRONG = {
+    "affine: mean of dw": (wrong_affine(lambda dx, dw, db, dy, x, w: (dx, dw / len(x), db)), AFFINE,
+                           "batch-size-factor"),
+    "affine: dw transposed": (wrong_affine(lambda dx, dw, db, dy, x, w: (dx, dw.T, db)), AFFINE, "transposed"),
+    "affine: db per row": (wrong_affine(lambda dx, dw, db, dy, x, w: (dx, dw, dy)), AFFINE, "not-summed"),
+    "affine: db one number": (wrong_affine(lambda dx, dw, db, dy, x, w: (dx, dw, np.full(3, dy.sum()))), AFFINE,
+                              "wrong-axis"),
+    "affine: db column": (wrong_affine(lambda dx, dw, db, dy, x, w: (dx, dw, db[:, None])), AFFINE, "wrong-shape"),
+    "affine: dx without dy": (wrong_affine(lambda dx, dw, db, dy, x, w: (np.ones_like(dy) @ w, dw, db)), AFFINE,
+                              "upstream-ignored"),
+    "affine: learning rate": (wrong_affine(lambda dx, dw, db, dy, x, w: (dx, 0.001 * dw, db)), AFFINE,
+                              "learning-rate-factor"),
+    "affine: dx negative": (wrong_affine(lambda dx, dw, db, dy, x, w: (-dx, dw, db)), AFFINE, "wrong-sign"),
+    "affine: order": (wrong_affine(lambda dx, dw, db, dy, x, w: (dw, dx, db)), AFFINE, "swapped-gradients"),
+    "conv: assigned": ((conv, conv_back(add=False)), CONV, "overlap-overwritten"),
+    "conv: flipped": ((conv, conv_back(flip=True)), CONV, "flipped-kernel"),
+    "conv: padding": ((conv, conv_back(crop=False)), CONV, "padding-kept"),
+    "conv: bias per pixel": ((conv, conv_back(bias_axes=0)), CONV, "not-summed"),
+    "conv: bias over channels": ((conv, conv_back(bias_axes=(1, 2, 3))), CONV, "wrong-axis"),
+    "pool: all ties": ((pool, pool_back_to_all_ties), (np.round(IMAGES),), "ties-all-paid"),
+    "norm: constants": (wrong_norm(lambda g, s, d, h, dg, db, m: g * s * d), NORM, "statistics-constant"),
+    "norm: sums": (wrong_norm(lambda g, s, d, h, dg, db, m: g * s * (d - db - h * dg)), NORM, "not-averaged"),
+    "norm: no gamma": (wrong_norm(lambda g, s, d, h, dg, db, m: s * (d - db / m - h * dg / m)), NORM,
+                       "parameter-ignored"),
+    "softmax loss: no mean": (wrong_loss(lambda d, p, y: d), SCORES, "batch-size-factor"),
+    "softmax loss: classes": (wrong_loss(lambda d, p, y: d / 4), SCORES, "class-count-factor"),
+    "softmax loss: no target": (wrong_loss(lambda d, p, y: p / 7), SCORES, "target-ignored"),
+    "softmax loss: twice": (wrong_loss(lambda d, p, y: p * (d - (d * p).sum(1, keepdims=True)) / 7), SCORES,
+                            "brier-gradient"),
+    "svm: no count": ((svm_loss, svm_back_without_count), SCORES, "target-ignored"),
+    "two layers: no relu": ((two_layers, two_layers_back), (X, W.T, B, RNG.normal(size=(3, 2))), "derivative-missing"),
+    "dropout: keep probability": ((dropout, lambda dy, cache: (dy * cache[0] * cache[1], None, None)), DROPOUT,
+                                  "keyword-factor"),
+    "dropout: no mask": ((dropout, lambda dy, cache: (dy, None, None)), DROPOUT, "derivative-missing"),
+    "sigmoid prime of x": ((lambda z: 1 / (1 + np.exp(-z)), lambda z: z * (1 - z)), (X,), "derivative-at-input"),
+    "tanh prime": ((np.tanh, lambda z: 1 - np.tanh(np.tanh(z)) ** 2), (X,), "derivative-at-output"),
+    "square without 2": ((lambda x: np.sum(x**2), lambda x: x), (X,), "factor-two"),
+    "dense: sigmoid forgotten": (ForgetsSigmoid(), (X,), "derivative-missing"),
+    "dense: bias averaged": (AveragesBias(), (X,), "batch-size-factor"),
+    "dense: adds up": (AddsUp(), (X,), "gradient-accumulated"),
+    "dense: half precision": (HalfPrecision(), (X,), "float32-precision"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_foreign_mistakes_get_their_name(name):
+    target, arrays, mistake = WRONG[name]
+    report = check_gradients(target, *arrays)
+    assert mistake in {v.mistake for v in report.verdicts}, report
+
+
+@pytest.mark.parametrize("target, arrays", [
+    ((affine, affine_back()), (X, W, B)), ((conv, conv_back()), CONV),
+    ((norm, norm_back(lambda g, s, d, h, dg, db, m: g * s * (d - db / m - h * dg / m))), NORM),
+    ((softmax_loss, softmax_loss_back(lambda d, p, y: d / len(y))), (X, LABELS)), (Dense(), (X,)),
+])
+def test_the_same_code_without_the_mistake_is_right(target, arrays):
+    report = check_gradients(target, *arrays)
+    assert report.ok, report

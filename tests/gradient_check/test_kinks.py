@@ -1,0 +1,80 @@
+"""Kinks: a subgradient is right, a value outside is not, and a check says where the kink is."""
+
+import numpy as np
+import pytest
+
+from handgrad.gradient_check import check_gradients
+from right_code import RealSequential, candidates, check_network
+
+ZEROS = np.array([[0.0, 1.0, -1.0], [2.0, 0.0, 0.0]])
+TIES = np.array([[1.0, 1.0, 0.0], [2.0, 2.0, 2.0]])
+
+
+def relu(x):
+    return x * (x.real > 0), x
+
+
+def real_relu(x):
+    """Without complex numbers, so that differences have to do."""
+    return np.maximum(x.astype(np.float64, casting="same_kind"), 0), x
+
+
+def maximum(x):
+    return x.max(axis=1), x
+
+
+def winners(x):
+    return (x == x.max(axis=1, keepdims=True)).astype(float)
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("forward", [relu, real_relu])
+def test_any_subgradient_of_relu_at_zero_is_right(slope, forward):
+    report = check_gradients((forward, lambda dy, x: (dy * np.where(x == 0, slope, x > 0),)), ZEROS)
+    assert report.ok, report
+    if forward is real_relu:
+        assert {kink.index for kink in report.kinks} == {(0, 0), (1, 1), (1, 2)}
+        assert "x[0, 0]: crosses a ReLU-like kink" in str(report)
+        assert "row 0" in str(report)
+
+
+@pytest.mark.parametrize("slope", [-0.2, 1.3])
+def test_a_value_outside_of_the_slopes_is_wrong(slope):
+    report = check_gradients((relu, lambda dy, x: (dy * np.where(x == 0, slope, x > 0),)), ZEROS)
+    assert not report.ok
+
+
+def test_a_kink_within_the_step_does_no_harm():
+    report = check_gradients((real_relu, lambda dy, x: (dy * (x > 0),)), np.array([3e-6, -2e-5, 0.5, 1.0]))
+    assert report.ok, report
+    assert {kink.index for kink in report.kinks} == {(0,), (1,)}
+    assert not any(kink.at_point for kink in report.kinks)
+    assert "smaller step" in str(report.kinks[0])
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_one_of_several_maxima_or_all_of_them_in_shares(shared):
+    def backward(dy, x):
+        won = winners(x)
+        share = won / won.sum(axis=1, keepdims=True) if shared else won * (np.cumsum(won, axis=1) == 1)
+        return (dy[:, None] * share,)
+
+    report = check_gradients((maximum, backward), TIES)
+    assert report.ok, report
+
+
+def test_all_of_several_maxima_at_full_price_is_wrong():
+    pair = (maximum, lambda dy, x: (dy[:, None] * winners(x),))
+    assert [v.mistake for v in check_gradients(pair, TIES).verdicts] == ["ties-all-paid"]
+
+
+@pytest.mark.parametrize("position", range(10))
+def test_deep_networks_with_kinks_raise_no_alarm(position):
+    report = check_network(position, 2, RealSequential)  # seed 2 rounds the input: kinks and ties are met exactly
+    assert report.ok, report
+
+
+@pytest.mark.parametrize("name", [name for name in candidates() if not name.startswith("real")])
+def test_right_code_raises_no_alarm(name):
+    report = candidates()[name](1)
+    assert report.ok, report

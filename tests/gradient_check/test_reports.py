@@ -1,0 +1,97 @@
+"""What a report says in a terminal and on a page."""
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from handgrad import functional as F
+from handgrad.gradient_check import check_gradients
+from handgrad.gradient_check.page import render
+
+X, W, B = (np.random.default_rng(1).normal(size=shape) for shape in ((5, 4), (4, 3), (3,)))
+
+
+def wrong(dy, cache):
+    dx, dweight, dbias = F.linear_backward(dy, cache)
+    return dx, dweight / 5, dbias
+
+
+class Tags(HTMLParser):
+    """Checks that tags are closed in the order they were opened, and keeps what refers to elsewhere."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.links = [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.links += [v for k, v in attributes if k in ("src", "href")]
+        if tag not in ("meta", "rect"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag != "rect":
+            assert self.open.pop() == tag
+
+
+@pytest.fixture
+def report():
+    return check_gradients((F.linear_forward, wrong), X, W, B)
+
+
+def test_the_text_is_short_and_says_what_to_do(report):
+    text = str(report)
+    assert text.startswith("✗ linear_forward: 1 wrong gradient")
+    assert "batch size 5" in text
+    assert "evidence: found / expected = 0.2" in text
+    assert len(text.splitlines()) <= 10
+    assert max(map(len, text.splitlines())) <= 112
+
+
+def test_a_right_report_is_a_line_per_array():
+    text = str(check_gradients((F.linear_forward, F.linear_backward), X, W, B))
+    assert len(text.splitlines()) == 5
+    assert "every gradient is right" in text
+
+
+def test_the_page_is_one_whole_document_without_references(report):
+    page = report.to_html()
+    tags = Tags()
+    tags.feed(page)
+    assert tags.open == []
+    assert tags.links == []
+    assert "<script" not in page
+    assert "batch-size-factor" in page
+
+
+def test_the_page_shows_each_entry_of_a_wrong_array(report):
+    page = report.to_html()
+    for place in ("weight[0, 0]", "weight[3, 2]"):
+        assert f"{place} = " in page
+    assert page.count("<details open>") == 1, "only the wrong array's map is unfolded"
+    assert len(set(re.findall(r'fill="(#[0-9a-f]{6})"', page))) > 10
+
+
+def test_names_are_escaped():
+    check = check_gradients((F.relu_forward, F.relu_backward), X)
+    check.target = "<script>alert(1)</script>"
+    assert "<script>" not in check.to_html()
+
+
+def test_large_arrays_are_drawn_in_blocks():
+    x = np.random.default_rng(0).normal(size=(300, 200))
+    page = check_gradients((F.relu_forward, F.relu_backward), x, max_entries=30).to_html()
+    assert page.count("<rect") < 4 * 50 * 50
+    assert "60,000 entries" in page
+
+
+def test_several_reports_share_a_page(report):
+    page = render(report, check_gradients((F.relu_forward, F.relu_backward), X))
+    assert page.count("<h1>") == 2
+
+
+def test_shapes_that_differ_are_drawn_side_by_side():
+    report = check_gradients((F.linear_forward, lambda dy, c: (*F.linear_backward(dy, c)[:2], dy)), X, W, B)
+    assert "yours (a)" in report.to_html()
+    assert report["bias"].deviation is None

@@ -1,0 +1,166 @@
+"""handgrad check: somebody's file, found code, verdicts, exit codes, one line for every fault."""
+
+import pytest
+
+from handgrad import cli
+from handgrad.gradient_check.user_files import check_file
+
+GOOD = '''
+import numpy as np
+
+class Dense:
+    def __init__(self, n_in, n_out):
+        self.W = np.random.default_rng(0).normal(size=(n_in, n_out))
+        self.b = np.zeros(n_out)
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.W + self.b
+
+    def backward(self, dy):
+        self.dW, self.db = self.x.T @ dy, dy.sum(axis=0)
+        return dy @ self.W.T
+
+def swish_forward(x):
+    s = 1 / (1 + np.exp(-x))
+    return x * s, (x, s)
+
+def swish_backward(dy, cache):
+    x, s = cache
+    return dy * (s + x * s * (1 - s))
+
+def cube(x):
+    return x ** 3
+
+def cube_prime(x):
+    return 3 * x ** 2
+
+def _helper_forward(x):
+    raise RuntimeError("never to be called")
+
+class Exp:
+    @staticmethod
+    def forward(ctx, x):
+        y = np.exp(x)
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx, dy):
+        (y,) = ctx.saved_tensors
+        return dy * y
+'''
+CONV = '''
+import numpy as np
+import handgrad as hg
+
+class MyTanh(hg.Layer):
+    def compute(self, x, training):
+        return np.tanh(x), x
+
+    def differentiate(self, dy, x):
+        return dy * (1 - np.tanh(x) ** 2), {}
+
+def pool_forward(x, pool_param):
+    s = pool_param["pool_height"]
+    n, c, h, w = x.shape
+    return x.reshape(n, c, h // s, s, w // s, s).mean(axis=(3, 5)), (x.shape, s)
+
+def pool_backward(dy, cache):
+    shape, s = cache
+    return dy.repeat(s, axis=2).repeat(s, axis=3)
+'''
+NEEDS_INPUT = '''
+import numpy as np
+
+def odd_forward(table, key):
+    return table[key] ** 2, (table, key)
+
+def odd_backward(dy, cache):
+    table, key = cache
+    d = np.zeros_like(table)
+    d[key] = 2 * table[key] * dy
+    return (d,)
+'''
+
+
+@pytest.fixture
+def write(tmp_path):
+    def writer(text, name="mine.py"):
+        path = tmp_path / name
+        path.write_text(text)
+        return path
+
+    return writer
+
+
+@pytest.fixture
+def call(capsys):
+    def run(*arguments):
+        with pytest.raises(SystemExit) as ending:
+            cli.main(["check", *map(str, arguments)])
+        captured = capsys.readouterr()
+        return ending.value.code, captured.out, captured.err
+
+    return run
+
+
+def test_pairs_layers_functions_and_classes_are_found(write):
+    reports = dict(check_file(write(GOOD)))
+    assert list(reports) == ["Dense", "swish", "cube", "Exp"]
+    assert all(report.ok for report in reports.values()), reports
+    assert list(reports["Dense"].arrays) == ["x", "W", "b"]
+
+
+def test_one_by_name(write):
+    assert [name for name, _ in check_file(write(GOOD), "swish")] == ["swish"]
+
+
+def test_subclasses_of_layer_and_settings_in_dicts(write):
+    reports = dict(check_file(write(CONV)))
+    assert reports["MyTanh"].ok
+    assert [v.mistake for v in reports["pool"].verdicts] == ["constant-factor"] or not reports["pool"].ok
+
+
+def test_check_inputs_say_what_cannot_be_guessed(write):
+    with pytest.raises(ValueError, match="check_inputs"):
+        check_file(write(NEEDS_INPUT))
+    given = NEEDS_INPUT + 'check_inputs = {"odd": (np.arange(5.0), 2)}\n'
+    ((_, report),) = check_file(write(given, "given.py"))
+    assert report.ok, report
+
+
+def test_check_inputs_may_bring_the_object(write):
+    text = GOOD + 'check_inputs = {"Dense": (Dense(2, 7), np.ones((3, 2)))}\n'
+    assert dict(check_file(write(text)))["Dense"]["W"].shape == (2, 7)
+
+
+@pytest.mark.parametrize("text, problem", [
+    ("import nowhere_to_be_found", "ModuleNotFoundError: No module named 'nowhere_to_be_found' (line 1)"),
+    ("def f(:\n    pass", "does not import: SyntaxError"),
+    ("raise SystemExit(3)", "does not import: SystemExit"),
+    ("x = 1", "nothing to check"),
+])
+def test_a_file_that_cannot_be_used_says_why_in_one_line(write, call, text, problem):
+    code, out, err = call(write(text))
+    assert (code, out) == (2, "")
+    assert problem in err
+    assert len(err.splitlines()) == 1
+
+
+def test_unknown_names_and_files(write, call, tmp_path):
+    code, _, err = call(f"{write(GOOD)}:swich")
+    assert code == 2
+    assert "did you mean 'swish'?" in err
+    assert call(tmp_path / "none.py")[0] == 2
+
+
+def test_exit_codes_and_page(write, call, tmp_path):
+    code, out, _ = call(write(GOOD))
+    assert code == 0
+    assert out.count("every gradient is right") == 4
+    bad = write(GOOD.replace("dy.sum(axis=0)", "dy.mean(axis=0)"), "bad.py")
+    code, out, _ = call(bad, "--html", tmp_path / "page.html")
+    assert code == 1
+    assert "b: batch-size-factor" in out
+    assert "batch-size-factor" in (tmp_path / "page.html").read_text()
