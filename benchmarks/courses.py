@@ -130,6 +130,46 @@ def run_numpy_ann():
     yield "test accuracy", ann.accuracy(X_test, y_test), "0.86, at least 0.77"
 
 
+def run_pytorch_ann():
+    """Purdue: 784-32-10 in PyTorch, 100 epochs (needs handgrad[torch])."""
+    import torch
+
+    from handgrad.courses.purdue.pytorch_ann import PyTorchANN
+
+    torch.set_num_threads(1)
+    train, val, test = ([torch.from_numpy(array.astype(np.float32)) for array in part] for part in fashion_parts())
+    ann = PyTorchANN(input_size=784, hidden_size=32, output_size=10)
+    with contextlib.redirect_stdout(io.StringIO()):
+        ann.train(*train, *val, epochs=100, batch_size=64, learning_rate=0.2)
+    yield from pytorch_figures(ann, test, (1, 2, 5, 10), "1.411090 0.956699 0.721251 0.541158",
+                               "1.426373 0.890423 0.653638 0.525550", "0.835, at least 0.80")
+
+
+def run_pytorch_cnn():
+    """Purdue: four convolution blocks in PyTorch, 60 steps on all rows (needs handgrad[torch])."""
+    import torch
+
+    from handgrad.courses.purdue.pytorch_cnn import PyTorchCNN
+
+    torch.set_num_threads(1)
+    parts = [[images.reshape(-1, 1, 28, 28), labels] for images, labels in fashion_parts()]
+    train, val, test = ([torch.from_numpy(array.astype(np.float32)) for array in part] for part in parts)
+    cnn = PyTorchCNN()
+    with contextlib.redirect_stdout(io.StringIO()):
+        cnn.train(*train, *val, epochs=60, learning_rate=0.002)
+    yield from pytorch_figures(cnn, test, (1, 10, 30, 60), "last 0.1178", "", "0.86, at least 0.85")
+
+
+def pytorch_figures(network, test, epochs, losses, validation_losses, accuracy):
+    for name, expected in (("train_losses", losses), ("val_losses", validation_losses)):
+        figures = " ".join(f"{network.train_val_metrics[name][epoch - 1]:.6f}" for epoch in epochs)
+        yield f"{name} of epochs {', '.join(map(str, epochs))}", figures, expected
+    yield "last train and validation accuracy", " ".join(
+        f"{network.train_val_metrics[name][-1]:.4f}" for name in ("train_accs", "val_accs")), ""
+    yield "judgement", network.report_my_judgement(), ""
+    yield "test accuracy", network.accuracy(*test), accuracy
+
+
 RUNS = {name.removeprefix("run_"): run for name, run in list(globals().items()) if name.startswith("run_")}
 
 

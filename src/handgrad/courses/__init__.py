@@ -30,4 +30,9 @@ COURSES = {
         modules={"nndl": "handgrad.courses.nndl", "utils": "handgrad.courses.cs231n",
                  "cs231n": "handgrad.courses.cs231n"},
     ),
+    "purdue": Course(
+        title="Purdue CS373, homework 4: NumpyANN, PyTorchANN, PyTorchCNN",
+        modules={name: f"handgrad.courses.purdue.{name}"
+                 for name in ("numpy_ann", "pytorch_ann", "pytorch_cnn", "utils")},
+    ),
 }

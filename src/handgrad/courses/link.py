@@ -1,6 +1,6 @@
 """Put handgrad under a course's own module names: in a folder to keep (link), or for the run of one script (run)."""
 
-import importlib
+import importlib.util
 import pkgutil
 import runpy
 import sys
@@ -64,12 +64,11 @@ def module_files(course):
 
 
 def add_module(files, path, target):
-    module = importlib.import_module(target)
-    is_package = hasattr(module, "__path__")
+    inside = importlib.util.find_spec(target).submodule_search_locations  # unloaded: it may need PyTorch
     name = ".".join(path.parts)
     text = f'"""{name}, from handgrad."""\n\n{OURS}{target.removeprefix("handgrad.courses.")} import *\n'
-    files[path / "__init__.py" if is_package else path.with_suffix(".py")] = text
-    for inner in pkgutil.iter_modules(module.__path__ if is_package else []):
+    files[path / "__init__.py" if inside else path.with_suffix(".py")] = text
+    for inner in pkgutil.iter_modules(inside or []):
         if not inner.name.startswith("_") and inner.name != "starter":
             add_module(files, path / inner.name, f"{target}.{inner.name}")
 
