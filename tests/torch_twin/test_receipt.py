@@ -11,6 +11,14 @@ import handgrad as hg
 from handgrad.torch_twin import compare, to_torch
 from random_models import models
 
+SHAPES = {"cifar-cnn": (32, 32, 3), "lenet": (28, 28, 1), "fashion-mlp": (28, 28, 1), "fashion-cnn": (28, 28, 1)}
+
+
+@pytest.mark.parametrize("name", hg.models.MODELS)
+def test_named_models_agree_to_1e_10(name):
+    model = hg.models.create(name).build(SHAPES.get(name, (13,)), rng=0)
+    assert compare(model, None, *batch(model)).ok
+
 
 def small_model(*layers, shape=(4,), dtype=np.float64):
     return hg.Sequential(layers or [hg.Linear(3), hg.Tanh(), hg.Linear(2)]).build(shape, rng=0, dtype=dtype)

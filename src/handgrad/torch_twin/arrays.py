@@ -1,5 +1,6 @@
 """How one array lies in handgrad and in PyTorch: (in, out) or (out, in), channels last or first."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -11,8 +12,8 @@ class Lay(NamedTuple):
     order: None, or for features flattened from channels first, ours in their order (theirs = ours[order]).
     """
 
-    there: callable
-    back: callable
+    there: Callable
+    back: Callable
 
 
 def take(array, order):

@@ -44,37 +44,31 @@ class Normalize(nn.Module):
         return f"{self.mean}, {self.std}"
 
 
-class RNN(nn.RNN):
-    """nn.RNN with one bias, batches first, that gives its outputs alone: the last step's, or all of them."""
+class OutputsAlone:
+    """What RNN and LSTM add to PyTorch's: batches first, one bias, and y without the states: the last step's, or all.
+
+    The second bias is fixed at 0: two that are added train twice as fast as one.
+    """
 
     def __init__(self, input_size, hidden_size, return_sequences=False):
         super().__init__(input_size, hidden_size, batch_first=True)
-        keep_one_bias(self, return_sequences)
+        self.return_sequences = return_sequences
+        nn.init.zeros_(self.bias_hh_l0).requires_grad_(False)
 
     def forward(self, x):
-        return outputs_of(self, super().forward(x))
+        outputs, _ = super().forward(x)
+        return outputs if self.return_sequences else outputs[:, -1]
+
+    def extra_repr(self):
+        return f"{self.input_size}, {self.hidden_size}, return_sequences={self.return_sequences}"
 
 
-class LSTM(nn.LSTM):
-    """nn.LSTM with one bias, batches first, that gives its outputs alone: the last step's, or all of them."""
-
-    def __init__(self, input_size, hidden_size, return_sequences=False):
-        super().__init__(input_size, hidden_size, batch_first=True)
-        keep_one_bias(self, return_sequences)
-
-    def forward(self, x):
-        return outputs_of(self, super().forward(x))
+class RNN(OutputsAlone, nn.RNN):
+    """h_t = tanh(x_t W + h_{t-1} U + b)."""
 
 
-def keep_one_bias(module, return_sequences):
-    """Fix the second bias at 0: two that are added train twice as fast as one."""
-    module.return_sequences = return_sequences
-    nn.init.zeros_(module.bias_hh_l0).requires_grad_(False)
-
-
-def outputs_of(module, result):
-    outputs, _ = result
-    return outputs if module.return_sequences else outputs[:, -1]
+class LSTM(OutputsAlone, nn.LSTM):
+    """nn.LSTM as a layer of a Sequential."""
 
 
 class LayerNorm2d(nn.LayerNorm):
