@@ -61,3 +61,11 @@ def test_an_unknown_network_is_refused_with_the_nearest():
 
 def test_another_number_of_classes():
     assert models.create("lenet", num_outputs=26).build((28, 28, 1), rng=0).output_shape == (26,)
+
+
+def test_batch_norm_and_dropout_can_be_left_out():
+    for name, num_norms, num_dropouts in (("cifar-cnn", 3, 1), ("fashion-cnn", 4, 4)):
+        for batch_norm, dropout in ((True, 0.2), (False, 0.2), (True, 0)):
+            kinds = [type(layer).__name__ for layer in models.MODELS[name](batch_norm=batch_norm, dropout=dropout)]
+            assert kinds.count("BatchNorm") == num_norms * batch_norm
+            assert kinds.count("Dropout") == num_dropouts * bool(dropout)

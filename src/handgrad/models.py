@@ -48,31 +48,43 @@ def lenet(num_outputs=10):
     ]
 
 
-def cifar_cnn(num_outputs=10):
-    """Three blocks of convolution, batch norm, ReLU and pooling, then 256-128-10: CIFAR-10 (CS189)."""
+def cifar_cnn(num_outputs=10, batch_norm=True, dropout=0.5):
+    """Three blocks of convolution, batch norm, ReLU and pooling, then 256-128-10: CIFAR-10 (CS189).
+
+    batch_norm=False and dropout=0 leave these out, to measure what they contribute.
+    """
     return [
         Normalize(0.5, 0.5),
-        Conv2D(32, 3, padding=1, initializer="he_normal"), BatchNorm(), ReLU(), MaxPool2D(2),
-        Conv2D(64, 3, padding=1, initializer="he_normal"), BatchNorm(), ReLU(), MaxPool2D(2),
-        Conv2D(128, 3, padding=1, initializer="he_normal"), BatchNorm(), ReLU(), MaxPool2D(2),
+        *(layer for filters in (32, 64, 128) for layer in (
+            Conv2D(filters, 3, padding=1, initializer="he_normal"), *normalized(batch_norm), ReLU(), MaxPool2D(2))),
         Flatten(),
-        Linear(256, initializer="he_normal"), ReLU(), Dropout(0.5),
+        Linear(256, initializer="he_normal"), ReLU(), *dropped(dropout),
         Linear(128, initializer="he_normal"), ReLU(),
         Linear(num_outputs),
     ]
 
 
-def fashion_cnn(num_outputs=10):
-    """Four blocks of convolution, ReLU, pooling, batch norm and dropout, then 128-10: Fashion-MNIST (Purdue)."""
+def fashion_cnn(num_outputs=10, batch_norm=True, dropout=0.3):
+    """Four blocks of convolution, ReLU, pooling, batch norm and dropout, then 128-10: Fashion-MNIST (Purdue).
+
+    batch_norm=False and dropout=0 leave these out, to measure what they contribute.
+    """
     return [
-        Conv2D(32, 3, padding=1, initializer="he_normal"), ReLU(), MaxPool2D(2), BatchNorm(), Dropout(0.3),
-        Conv2D(64, 3, padding=1, initializer="he_normal"), ReLU(), MaxPool2D(2), BatchNorm(), Dropout(0.3),
-        Conv2D(128, 3, padding=1, initializer="he_normal"), ReLU(), MaxPool2D(2), BatchNorm(), Dropout(0.3),
-        Conv2D(256, 3, padding=1, initializer="he_normal"), ReLU(), MaxPool2D(2), BatchNorm(), Dropout(0.3),
+        *(layer for filters in (32, 64, 128, 256) for layer in (
+            Conv2D(filters, 3, padding=1, initializer="he_normal"), ReLU(), MaxPool2D(2), *normalized(batch_norm),
+            *dropped(dropout))),
         Flatten(),
         Linear(128, initializer="he_normal"), ReLU(),
         Linear(num_outputs),
     ]
+
+
+def normalized(batch_norm):
+    return [BatchNorm()] if batch_norm else []
+
+
+def dropped(rate):
+    return [Dropout(rate)] if rate else []
 
 
 def iris_mlp(num_outputs=3):
