@@ -12,9 +12,7 @@ def search(sweep, jobs, run):
 
     A sweep that was stopped is gone on with: what is finished is told again, what is not is run first.
     """
-    with needed("optuna"):
-        import optuna
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna = load_optuna()
     direction = "minimize" if lower_is_better(sweep.record["metric"]) else "maximize"
     study = optuna.create_study(direction=direction, sampler=optuna.samplers.TPESampler(seed=sweep.record["seed"]))
     run([trial for trial in sweep.trials if trial.get("status") != "finished"])
@@ -31,6 +29,14 @@ def search(sweep, jobs, run):
             state = optuna.trial.TrialState
             study.tell(trial, done.get("value") if usable(done) else None,
                        state=state.COMPLETE if usable(done) else state.FAIL)
+
+
+def load_optuna():
+    """Optuna, quiet; an ImportError names the extra where it is missing."""
+    with needed("optuna"):
+        import optuna
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
 
 
 def usable(trial):

@@ -18,6 +18,7 @@ from .configuration import check_configuration, set_key
 from .extras import needed
 from .run_folder import LARGEST_RECORD, RECORD, harmless, parse, read_text
 from .runner import prepare, resume, rows_of, train
+from .smart_search import load_optuna, search
 from .spaces import draws, grid, parse_axis
 
 with needed("app"):
@@ -70,6 +71,7 @@ def start_sweep(base, settings, out="experiments", *, random=None, optuna=None, 
         raise ValueError("a sweep is random or led by Optuna, not both")
     rng = np.random.default_rng(seed)
     if optuna is not None:
+        load_optuna()
         mode, combinations = "optuna", []
     else:
         mode = "grid" if random is None else "random"
@@ -124,8 +126,6 @@ def run_sweep(sweep, jobs=None, report=lambda sweep, trial: None):
     jobs = max(1, min(jobs or num_threads(), sweep.record["count"]))
     threads = max(1, num_threads() // jobs)
     if sweep.record["mode"] == "optuna":
-        from .smart_search import search
-
         search(sweep, jobs, lambda trials: run_trials(sweep, trials, jobs, threads, report))
     else:
         unfinished = [trial for trial in sweep.trials if trial.get("status") != "finished"]
