@@ -97,6 +97,31 @@ class Cube:
         return 3 * ctx.scale * x**2 * dy, None
 
 
+class Updating:
+    """A backward that takes a learning rate and makes the step itself."""
+
+    def __init__(self):
+        self.weights, self.bias = W.T.copy(), B[:, None].copy()
+
+    def forward(self, input):
+        self.input = input
+        return self.weights @ self.input + self.bias
+
+    def backward(self, output_gradient, learning_rate):
+        input_gradient = self.weights.T @ output_gradient
+        self.weights -= learning_rate * output_gradient @ self.input.T
+        self.bias -= learning_rate * output_gradient.sum(axis=1, keepdims=True)
+        return input_gradient
+
+
+class CourseLoss:
+    def forward(self, Y, Y_hat):
+        return -(Y * np.log(Y_hat)).sum() / len(Y)
+
+    def backward(self, Y, Y_hat):
+        return -Y / Y_hat / len(Y)
+
+
 def softmax_loss(x, labels):
     p = np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
     gradient = p.copy()
@@ -123,6 +148,8 @@ TARGETS = {
     "foreign layer with lists": (Lists(), (X,), ["x", "params[0]", "params[1]"]),
     "foreign layer built late": (Lazy(), (X,), ["x", "W"]),
     "foreign activation": (Activation(), (X,), ["Z"]),
+    "foreign layer that updates itself": (Updating(), (X.T,), ["input", "weights", "bias"]),
+    "foreign loss": (CourseLoss(), (np.eye(4)[[0, 2, 1, 1, 0]], np.exp(X)), ["Y_hat"]),
     "foreign with several arrays": (Several(), (X, W), ["x", "w"]),
     "function class": (Cube, (X, 2.0), ["x"]),
     "function and gradient": ((lambda x: np.sum(np.sin(x)), np.cos), (X,), ["x"]),
@@ -141,6 +168,23 @@ def test_every_kind_of_target_is_understood(kind):
     assert names is None or list(report.arrays) == names
     assert report.max_error < 1e-12
     assert {check.method for check in report.arrays.values()} == {"complex step"}
+
+
+def test_a_true_torch_function():
+    torch = pytest.importorskip("torch")
+
+    class Square(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        def backward(ctx, dy):
+            return dy * ctx.saved_tensors[0]
+
+    report = check_gradients(Square, X)
+    assert [v.mistake for v in report.verdicts] == ["factor-two"]
 
 
 @pytest.mark.parametrize("loss", [hg.CrossEntropy(), (F.cross_entropy_forward, F.cross_entropy_backward)])

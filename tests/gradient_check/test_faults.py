@@ -147,3 +147,23 @@ def test_the_softmax_and_loss_of_one_course_are_told_apart():
     report = check_gradients(model, X, np.arange(5) % 4, loss=(forward, fused))
     assert not report.ok
     assert "brier-gradient" in {v.mistake for v in report.verdicts}
+
+
+@pytest.mark.parametrize(("gradient", "mistake"), [
+    (lambda dy, x: dy * x, "not-summed"),
+    (lambda dy, x: (dy * x).sum(axis=0, keepdims=True), "wrong-shape"),
+    (lambda dy, x: (dy * x).sum(), "wrong-axis"),
+])
+def test_a_layer_of_ones_own_with_a_gradient_of_the_wrong_shape(gradient, mistake):
+    class Scale(hg.Layer):
+        def create_parameters(self, input_shape, rng):
+            return {"factor": np.ones(input_shape)}
+
+        def compute(self, x, training):
+            return x * self.parameters["factor"], x
+
+        def differentiate(self, dy, cache):
+            return dy * self.parameters["factor"], {"factor": gradient(dy, cache)}
+
+    report = hg.check_gradients(Scale(), X)
+    assert [(v.array, v.mistake) for v in report.verdicts] == [("factor", mistake)]

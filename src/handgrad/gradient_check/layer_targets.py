@@ -5,12 +5,25 @@ Nothing is imported from `handgrad.layers`: an object is known by what it has.
 
 import copy
 import inspect
+from contextlib import contextmanager
 
 import numpy as np
 
 from .randomness import Replay
-from .slots import exists, find_slots, read, read_gradient, write
-from .targets import argument_names, arrays_of, as_output, blame, by_name, choose, copy_argument, is_float_array
+from .slots import UPDATED, exists, find_slots, read, read_gradient, updated_slots, write
+from .targets import (
+    argument_names,
+    arrays_of,
+    as_output,
+    blame,
+    by_name,
+    choose,
+    copy_argument,
+    is_float_array,
+    loss_argument,
+)
+
+LEARNING_RATES = {"learning_rate", "lr", "eta", "rate", "alpha", "step_size"}
 
 
 class LayerTarget:
@@ -28,7 +41,7 @@ class LayerTarget:
         self.kwargs = {**training_mode(forward), **(kwargs or {})}
         self.defaults = public_numbers(layer)
         self.style = backward_style(layer.backward, forward)
-        self.has_upstream = self.style in ("dy", "dy, x", "x, dy")
+        self.has_upstream = "dy" in self.style
         self.original = built(copy.deepcopy(layer), self.arguments, seed)
         self.names, self.input_names, self.slots = (), (), {}
         self.explore(wrt)
@@ -38,13 +51,15 @@ class LayerTarget:
         point = self.at(np.float64)
         y = point.forward()
         after_forward = copy.deepcopy(point.layer)
-        returned = point.call_backward(np.ones_like(y))
-        slots = find_slots(inner(point.layer))
+        before = copy.deepcopy(inner(point.layer))
+        with overheard(point.layer):
+            returned = point.call_backward(np.ones_like(y))
+        slots = updated_slots(before, point.layer) if self.style == "dy, rate" else find_slots(inner(point.layer))
         if not all(exists(inner(self.original), slot) for slot in slots.values()):
             self.original = after_forward
         floats = [n for n, a in zip(self.all_names, self.arguments, strict=True) if is_float_array(a)]
         answers = returned if isinstance(returned, (tuple, list)) else (returned,)
-        self.input_names = floats[:1] if y.ndim == 0 and len(answers) < len(floats) else floats
+        self.input_names = [loss_argument(floats)] if y.ndim == 0 and len(answers) < len(floats) else floats
         if wrt is not None:
             self.choose(wrt, floats, slots)
         else:
@@ -92,7 +107,7 @@ class LayerPoint:
 
     def call_backward(self, dy):
         arguments = {"dy": (dy,), "": (), "same": self.arguments, "dy, x": (dy, *self.arguments),
-                     "x, dy": (*self.arguments, dy)}[self.target.style]
+                     "x, dy": (*self.arguments, dy), "dy, rate": (dy, 1.0)}[self.target.style]
         with blame("backward"):
             return self.layer.backward(*arguments)
 
@@ -101,17 +116,52 @@ class LayerPoint:
         clear = getattr(inner(self.layer), "zero_grad", None)
         if callable(clear):
             clear()
-        returned = self.call_backward(dy)
+        before = {n: read(self.layer, s).copy() for n, s in self.target.slots.items() if s.gradient_group == UPDATED}
+        with overheard(self.layer) as refused:
+            returned = self.call_backward(dy)
         names = self.target.input_names
         found = by_name(returned, names, np.ndim(dy) == 0) if names else {}
         for name, slot in self.target.slots.items():
-            found[name] = read_gradient(inner(self.layer), slot)
+            if name in before:  # the step of a learning rate of 1, undone
+                found[name] = before[name] - read(self.layer, slot)
+                self.arrays[name][...] = before[name]
+                write(self.layer, slot, self.arrays[name])
+            else:
+                found[name] = refused.get(name, read_gradient(inner(self.layer), slot))
         return arrays_of(found)
 
     def restore(self, target):
         """Put every array back to where the target starts."""
         for name, array in target.at(np.float64).arrays.items():
             self.arrays[name][...] = array
+
+
+@contextmanager
+def overheard(layer):
+    """While it lasts, a layer with `differentiate` gets zeros for parameter gradients that it would refuse.
+
+    Gives {name: gradient} of those in the wrong shape: what is wrong with them is for the checker to say.
+    """
+    refused, gradients = {}, getattr(layer, "gradients", None)
+    if not hasattr(layer, "differentiate") or hasattr(layer, "layers") or not isinstance(gradients, dict):
+        yield refused
+        return
+    differentiate, shapes = layer.differentiate, {k: np.shape(v) for k, v in gradients.items()}
+
+    def listen(*arguments, **keywords):
+        returned = differentiate(*arguments, **keywords)
+        if not (isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], dict)
+                and set(returned[1]) <= set(shapes)):
+            return returned
+        fitting = {k: g for k, g in returned[1].items() if np.shape(g) == shapes[k]}
+        refused.update((k, g) for k, g in returned[1].items() if k not in fitting)
+        return returned[0], {**{k: np.zeros(shape) for k, shape in shapes.items()}, **fitting}
+
+    layer.differentiate = listen
+    try:
+        yield refused
+    finally:
+        del layer.differentiate
 
 
 def inner(layer):
@@ -142,6 +192,8 @@ def backward_style(backward, forward):
         return "dy"
     if not required:
         return ""
+    if len(required) == 2 and required[1].lower() in LEARNING_RATES:
+        return "dy, rate"
     if len(required) == 1:
         return "dy"
     if required == taken[:len(required)]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import sys
 
 import numpy as np
 
@@ -100,6 +101,11 @@ class Context:
     def save_for_backward(self, *arrays):
         self.saved_tensors = arrays
 
+    def ignore(self, *arrays):
+        """Marks that mean something to torch alone."""
+
+    mark_dirty = mark_non_differentiable = set_materialize_grads = ignore
+
 
 def function_class(cls):
     """A class with static forward(ctx, ...) and backward(ctx, dy), as torch.autograd.Function has them, as a pair."""
@@ -108,16 +114,28 @@ def function_class(cls):
     if not isinstance(inspect.getattr_static(cls, "forward"), staticmethod):
         raise TypeError(f"{cls.__name__} is a class: check an object of it, {cls.__name__}(...)")
 
+    enter, leave = translations(cls)
+
     def forward(*arrays, **keywords):
         context = Context()
-        return cls.forward(context, *arrays, **keywords), context
+        return leave(cls.forward(context, *map(enter, arrays), **keywords)), context
 
     def backward(dy, context):
-        return cls.backward(context, dy)
+        returned = cls.backward(context, enter(np.asarray(dy)))
+        return tuple(map(leave, returned)) if isinstance(returned, tuple) else leave(returned)
 
     names = list(inspect.signature(cls.forward).parameters.values())[1:]
     forward.__signature__ = inspect.Signature(names)
     return forward, backward
+
+
+def translations(cls):
+    """Functions from arrays to what the class computes with, and back: tensors for a true torch.autograd.Function."""
+    if not any(base.__module__.startswith("torch.autograd") for base in cls.__mro__):
+        return (lambda array: array), (lambda array: array)
+    torch = sys.modules["torch"]  # loaded, or there were no such class
+    return ((lambda array: torch.from_numpy(array.copy()) if isinstance(array, np.ndarray) else array),
+            (lambda tensor: tensor.detach().numpy() if isinstance(tensor, torch.Tensor) else tensor))
 
 
 def named_like(forward, function):

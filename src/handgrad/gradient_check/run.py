@@ -15,7 +15,7 @@ from .recognize import recognize
 from .verdict import CodeFault, Report
 
 EVERY_ENTRY = 1000  # arrays up to this size are checked entry by entry
-FEWEST = 20  # of each array, however long it takes
+FEWEST = 5  # of each array, however long it takes
 
 
 def run_check(target, arrays, wrt, kwargs, loss, seed, max_entries, seconds):

@@ -11,6 +11,8 @@ import numpy as np
 GROUPS = (("parameters", "gradients"), ("params", "grads"), ("weights", "gradients"))
 GRADIENT_NAMES = ("{}", "d{}", "d_{}", "grad_{}", "{}_grad", "dL_d{}", "dLd{}")
 
+UPDATED = "updated"  # in the place of a gradient's group: there is none, the backward takes the step itself
+
 
 @dataclass(frozen=True)
 class Slot:
@@ -37,6 +39,13 @@ def find_slots(layer, path=(), prefix=""):
         for i, inner in enumerate(parts(layer)):
             found |= find_slots(inner, (*path, i), f"{prefix}{label(inner, i)}.")
     return found
+
+
+def updated_slots(before, after):
+    """The slots of a layer whose backward takes a learning rate and updates: the attributes that it changed."""
+    return {name: Slot((), None, name, UPDATED) for name, value in attributes(before).items()
+            if is_trainable(value) and np.shape(attributes(after).get(name)) == value.shape
+            and not np.array_equal(value, attributes(after)[name])}
 
 
 def parts(layer):

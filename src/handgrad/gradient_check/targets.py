@@ -46,7 +46,7 @@ class PairTarget:
             return self
         answers = answers if isinstance(answers, (tuple, list, dict)) else (answers,)
         if len(answers) < len(self.names) or any(a is None for a in answers):
-            self.names = self.names[:1]
+            self.names = [loss_argument(self.names)]
         return self
 
 
@@ -132,6 +132,12 @@ def choose(wrt, names, arguments):
         if name not in names:
             raise ValueError(f"wrt names '{name}', but the arrays are: {', '.join(names)}")
     return [n for n in names if n in wanted]
+
+
+def loss_argument(names):
+    """Of a loss's arrays the one it is differentiated by: the outputs, by name, or else the first."""
+    words = ("hat", "pred", "out", "logit", "score", "prob")
+    return next((name for name in names if any(word in name.lower() for word in words)), names[0])
 
 
 def is_float_array(argument):

@@ -1,0 +1,41 @@
+"""The notebook and the documentation do what they say."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+
+from handgrad.gradient_check.zoo import SPECIMENS
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOK, PAGE = ROOT / "examples" / "check_gradients.ipynb", ROOT / "docs" / "gradient_check.md"
+
+
+def test_the_notebook_runs_from_top_to_bottom(capsys):
+    names = {"__name__": "__main__"}
+    cells = [cell for cell in json.loads(NOTEBOOK.read_text())["cells"] if cell["cell_type"] == "code"]
+    for number, cell in enumerate(cells):
+        assert cell["outputs"] == [], "a notebook is kept without outputs"
+        exec(compile("".join(cell["source"]), f"cell {number}", "exec"), names)
+    assert "brier-gradient" in capsys.readouterr().out
+
+
+def test_the_first_example_prints_what_the_page_shows(capsys):
+    code, shown = re.search(r"```python\n(.*?)```\n```\n(.*?)```", PAGE.read_text(), re.DOTALL).groups()
+    exec(compile(code, str(PAGE), "exec"), {"__name__": "__main__"})
+    printed = capsys.readouterr().out
+    assert [line for line in shown.splitlines() if "→" in line or "times" in line] == \
+        [line for line in printed.splitlines() if "→" in line or "times" in line]
+
+
+def test_every_mistake_of_the_zoo_is_explained_on_the_page():
+    page = PAGE.read_text()
+    assert sorted({s.mistake for s in SPECIMENS.values() if f"`{s.mistake}`" not in page}) == []
+
+
+def test_measured_passages_are_filled():
+    passages = dict(re.findall(r"<!-- measured: (\w+) -->\n(.*?)<!-- end -->", PAGE.read_text(), re.DOTALL))
+    assert set(passages) == {"zoo", "steps", "accuracy", "kink_flips", "alarms", "cost"}
+    assert [name for name, text in passages.items() if not text.strip()] == []
+    assert np.all(["|" in passages[name] for name in ("steps", "accuracy", "kink_flips", "cost")])
