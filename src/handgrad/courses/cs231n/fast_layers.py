@@ -17,9 +17,9 @@ def conv_forward_strides(x, w, b, conv_param):
     return out, (x, w, b, conv_param, cache)
 
 
-def conv_backward_strides(dout, cache):
-    """(dx, dw, db)."""
-    return conv_layers.convolve_backward(dout, cache[-1])
+def conv_backward_strides(dout, cache, input_gradient=True):
+    """(dx, dw, db); input_gradient=False, ours, puts None in dx's place: the first layer needs none."""
+    return conv_layers.convolve_backward(dout, cache[-1], input_gradient)
 
 
 def max_pool_forward_fast(x, pool_param):

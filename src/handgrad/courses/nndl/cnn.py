@@ -67,7 +67,7 @@ class ThreeLayerConvNet:
             conv_backward, affine_relu = conv_bn_relu_backward, affine_batchnorm_relu_backward
         dout, dW3, db3 = affine_backward(dscores, scores_cache)
         dout, *second = affine_relu(dout, affine_cache)
-        _, *first = conv_backward(max_pool_backward_fast(dout, pool_cache), conv_cache)
+        _, *first = conv_backward(max_pool_backward_fast(dout, pool_cache), conv_cache, input_gradient=False)
         grads = {"W3": dW3, "b3": db3}
         for i, gradients in ((1, first), (2, second)):
             grads.update(zip((f"W{i}", f"b{i}", f"gamma{i}", f"beta{i}"), gradients, strict=False))

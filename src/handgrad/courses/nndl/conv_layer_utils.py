@@ -15,10 +15,10 @@ def conv_relu_forward(x, w, b, conv_param):
     return out, (conv_cache, relu_cache)
 
 
-def conv_relu_backward(dout, cache):
-    """(dx, dw, db)."""
+def conv_relu_backward(dout, cache, input_gradient=True):
+    """(dx, dw, db); dx is None without input_gradient."""
     conv_cache, relu_cache = cache
-    return conv_backward_fast(relu_backward(dout, relu_cache), conv_cache)
+    return conv_backward_fast(relu_backward(dout, relu_cache), conv_cache, input_gradient)
 
 
 def conv_bn_relu_forward(x, w, b, gamma, beta, conv_param, bn_param):
@@ -29,11 +29,11 @@ def conv_bn_relu_forward(x, w, b, gamma, beta, conv_param, bn_param):
     return out, (conv_cache, bn_cache, relu_cache)
 
 
-def conv_bn_relu_backward(dout, cache):
-    """(dx, dw, db, dgamma, dbeta)."""
+def conv_bn_relu_backward(dout, cache, input_gradient=True):
+    """(dx, dw, db, dgamma, dbeta); dx is None without input_gradient."""
     conv_cache, bn_cache, relu_cache = cache
     da, dgamma, dbeta = spatial_batchnorm_backward(relu_backward(dout, relu_cache), bn_cache)
-    return *conv_backward_fast(da, conv_cache), dgamma, dbeta
+    return *conv_backward_fast(da, conv_cache, input_gradient), dgamma, dbeta
 
 
 def conv_relu_pool_forward(x, w, b, conv_param, pool_param):

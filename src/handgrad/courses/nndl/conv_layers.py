@@ -27,9 +27,9 @@ def convolve(x, w, b, conv_param):
     return channels_first(out), cache
 
 
-def convolve_backward(dout, cache):
-    dx, dw, db = F.conv2d_backward(channels_last(dout), cache)
-    return channels_first(dx), dw.transpose(3, 2, 0, 1), db
+def convolve_backward(dout, cache, input_gradient=True):
+    dx, dw, db = F.conv2d_backward(channels_last(dout), cache, input_gradient)
+    return channels_first(dx) if input_gradient else None, dw.transpose(3, 2, 0, 1), db
 
 
 def pool(x, pool_param):

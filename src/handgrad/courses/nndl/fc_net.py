@@ -42,7 +42,7 @@ class TwoLayerNet:
             return scores
         loss, dscores = softmax_loss(scores, y)
         dhidden, dW2, db2 = affine_backward(dscores, second_cache)
-        _, dW1, db1 = affine_relu_backward(dhidden, first_cache)
+        _, dW1, db1 = affine_relu_backward(dhidden, first_cache, input_gradient=False)
         return add_l2(loss, {"W1": dW1, "b1": db1, "W2": dW2, "b2": db2}, self.params, self.reg)
 
 
@@ -104,11 +104,11 @@ class FullyConnectedNet:
         return out, (cache, dropout_cache)
 
     def hidden_backward(self, i, dout, cache, grads):
-        """dx; the layer's gradients are put into grads."""
+        """dx, None for the first layer; the layer's gradients are put into grads."""
         cache, dropout_cache = cache
         if self.use_dropout:
             dout = dropout_backward(dout, dropout_cache)
         backward = affine_batchnorm_relu_backward if self.use_batchnorm else affine_relu_backward
-        dx, *gradients = backward(dout, cache)
+        dx, *gradients = backward(dout, cache, input_gradient=i > 1)
         grads.update(zip((f"W{i}", f"b{i}", f"gamma{i}", f"beta{i}"), gradients, strict=False))
         return dx

@@ -20,10 +20,10 @@ def affine_relu_forward(x, w, b):
     return out, (fc_cache, relu_cache)
 
 
-def affine_relu_backward(dout, cache):
-    """(dx, dw, db)."""
+def affine_relu_backward(dout, cache, input_gradient=True):
+    """(dx, dw, db); dx is None without input_gradient."""
     fc_cache, relu_cache = cache
-    return affine_backward(relu_backward(dout, relu_cache), fc_cache)
+    return affine_backward(relu_backward(dout, relu_cache), fc_cache, input_gradient)
 
 
 def affine_batchnorm_relu_forward(x, w, b, gamma, beta, bn_param):
@@ -34,8 +34,8 @@ def affine_batchnorm_relu_forward(x, w, b, gamma, beta, bn_param):
     return out, (fc_cache, bn_cache, relu_cache)
 
 
-def affine_batchnorm_relu_backward(dout, cache):
-    """(dx, dw, db, dgamma, dbeta)."""
+def affine_batchnorm_relu_backward(dout, cache, input_gradient=True):
+    """(dx, dw, db, dgamma, dbeta); dx is None without input_gradient."""
     fc_cache, bn_cache, relu_cache = cache
     da, dgamma, dbeta = batchnorm_backward(relu_backward(dout, relu_cache), bn_cache)
-    return *affine_backward(da, fc_cache), dgamma, dbeta
+    return *affine_backward(da, fc_cache, input_gradient), dgamma, dbeta

@@ -15,11 +15,11 @@ def affine_forward(x, w, b):
     return F.linear_forward(x.reshape(len(x), -1), w, b)[0], (x, w, b)
 
 
-def affine_backward(dout, cache):
-    """(dx in x's shape, dw, db)."""
+def affine_backward(dout, cache, input_gradient=True):
+    """(dx in x's shape, dw, db); input_gradient=False, ours, puts None in dx's place: the first layer needs none."""
     x, w, _ = cache
-    dx, dw, db = F.linear_backward(dout, (x.reshape(len(x), -1), w))
-    return dx.reshape(x.shape), dw, db
+    dx, dw, db = F.linear_backward(dout, (x.reshape(len(x), -1), w), input_gradient)
+    return dx.reshape(x.shape) if input_gradient else None, dw, db
 
 
 def relu_forward(x):
