@@ -8,6 +8,7 @@ import numpy as np
 
 from .layer_targets import LayerTarget, with_loss
 from .targets import PairTarget
+from .verdict import CodeFault
 
 
 def recognize(target, arrays, kwargs, wrt, loss, seed):
@@ -79,9 +80,10 @@ def closure_pair(closure):
 
     def forward(*arrays, **keywords):
         returned = closure(*arrays, **keywords)
-        if isinstance(returned, tuple) and len(returned) > 2:
-            return returned[0], returned[1:]
-        return returned
+        if not isinstance(returned, tuple) or len(returned) < 2:
+            raise CodeFault("wrong-output", "a single function must return (loss, gradients), but returned "
+                            f"{type(returned).__name__}; check a function and its gradient as (f, gradient)")
+        return (returned[0], returned[1:]) if len(returned) > 2 else returned
 
     def backward(dloss, gradients):
         if isinstance(gradients, dict):

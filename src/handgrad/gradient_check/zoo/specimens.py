@@ -9,8 +9,8 @@ import numpy as np
 
 from ... import functional as F
 
-SPECIMENS = {}  # name -> Specimen
-FAMILIES = {}  # subject -> Family
+SPECIMENS: dict = {}  # name -> Specimen
+FAMILIES: dict = {}  # subject -> Family
 
 
 @dataclass(frozen=True)
