@@ -36,6 +36,31 @@ def test_layer_of_ones_own_is_right_and_trains():
     assert list(model.parameters) == ["scale1.factor", "linear1.weight", "linear1.bias"]
 
 
+@pytest.mark.parametrize("gradients, message", [
+    ({}, r"scale: differentiate must return a gradient for each parameter \(factor\), got none"),
+    ({"factr": np.ones(4)}, r"\(factor\), got factr"),
+    ({"factor": np.ones((5, 4))}, r"scale: the gradient of 'factor' .* \(4,\), got \(5, 4\)"),
+    ({"factor": 1.0}, r"'factor' .* \(4,\), got \(\)"),
+])
+def test_gradients_that_do_not_fit_the_parameters_are_refused(gradients, message):
+    layer = Scale(name="scale").build((4,), rng=0)
+    layer.differentiate = lambda dy, cache: (dy, gradients)
+    layer.forward(rows(5, 4), training=True)
+    with pytest.raises(ValueError, match=message):
+        layer.backward(rows(5, 4))
+
+
+def test_a_layer_that_returns_no_pair_is_told_so():
+    layer = Scale().build((4,), rng=0)
+    layer.differentiate = lambda dy, cache: dy
+    layer.forward(rows(5, 4), training=True)
+    with pytest.raises(TypeError, match=r"Scale: differentiate must return dx, gradients"):
+        layer.backward(rows(5, 4))
+    layer.compute = lambda x, training: x
+    with pytest.raises(TypeError, match="Scale: compute must return y, cache, got ndarray"):
+        layer.build((4,), rng=0)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_linear_layer_is_the_pair(dtype):
     layer = hg.Linear(3).build((4,), rng=0, dtype=dtype)

@@ -28,10 +28,13 @@ class Parameters(dict):
 
 
 class Layer:
-    """One step of a network. A subclass writes two methods, the pair; three more where it has parameters.
+    """One step of a network. A subclass writes two methods, the pair, and `create_parameters` where it has parameters.
 
     compute(x, training) -> y, cache                 what `forward` calls
-    differentiate(dy, cache) -> dx, gradients        what `backward` calls; gradients has the keys of `parameters`
+    differentiate(dy, cache) -> dx, gradients        what `backward` calls; gradients: {} or one per parameter, by name
+
+    and, where the default does not do,
+
     create_parameters(input_shape, rng) -> dict      arrays, none by default
     create_state(input_shape) -> dict                arrays saved but not trained (running averages), none by default
     infer_output_shape(input_shape) -> tuple         by default read off `compute` on one example of zeros
@@ -72,8 +75,10 @@ class Layer:
         return {}
 
     def infer_output_shape(self, input_shape):
-        y, _ = self.compute(np.zeros((1, *input_shape), self.dtype), training=False)
-        return y.shape[1:]
+        returned = self.compute(np.zeros((1, *input_shape), self.dtype), training=False)
+        if not isinstance(returned, tuple) or len(returned) != 2:
+            raise TypeError(f"{self.label}: compute must return y, cache, got {type(returned).__name__}")
+        return returned[0].shape[1:]
 
     # What a user calls ------------------------------------------------------------------------------------------
 
@@ -101,11 +106,20 @@ class Layer:
         """dx for dy; assigns `gradients`. input_gradient=False returns None instead, and may save its cost."""
         cache = self._take_cache(dy)
         if input_gradient or not self.can_skip_input_gradient:
-            dx, gradients = self.differentiate(dy, cache)
+            returned = self.differentiate(dy, cache)
         else:
-            dx, gradients = self.differentiate(dy, cache, input_gradient=False)
+            returned = self.differentiate(dy, cache, input_gradient=False)
+        if type(returned) is not tuple or len(returned) != 2 or not isinstance(returned[1], dict):
+            raise TypeError(f"{self.label}: differentiate must return dx, gradients with gradients a dict by name "
+                            "({} where the layer has no parameters)")
+        dx, gradients = returned
+        if len(gradients) != len(self.gradients):
+            self._refuse(gradients)
         for name, gradient in gradients.items():
-            np.copyto(self.gradients[name], gradient)
+            place = self.gradients.get(name)
+            if place is None or getattr(gradient, "shape", None) != place.shape:
+                self._refuse(gradients)
+            np.copyto(place, gradient)
         return dx if input_gradient else None
 
     @property
@@ -179,6 +193,19 @@ class Layer:
             raise ValueError(f"{self.label}.backward expected dy of shape {shape}, got {dy.shape}")
         self._cache = NOTHING
         return cache
+
+    def _refuse(self, gradients):
+        """Say what is wrong with gradients that are not one for each parameter, in its shape: nothing may broadcast."""
+        if gradients.keys() != self.gradients.keys():
+            raise ValueError(
+                f"{self.label}: differentiate must return a gradient for each parameter "
+                f"({', '.join(self.gradients) or 'there is none'}), got {', '.join(map(str, gradients)) or 'none'}"
+            )
+        name = next(k for k, g in gradients.items() if getattr(g, "shape", None) != self.gradients[k].shape)
+        raise ValueError(
+            f"{self.label}: the gradient of '{name}' must be an array in the shape of the parameter, "
+            f"{self.gradients[name].shape}, got {np.shape(gradients[name])}"
+        )
 
     def __getstate__(self):
         return {k: v for k, v in self.__dict__.items() if k != "_cache"}
