@@ -61,7 +61,8 @@ def test_a_gap_that_few_rows_explain_is_none():
 def test_regression_is_judged_by_r2():
     figures = {"loss": [10, 2], "validation_loss": [10, 2.2], "r2": [0, 0.8], "validation_r2": [0, 0.75]}
     assert judge(figures).verdict == "generalizing"
-    assert judge({**figures, "r2": [0, 0.3], "validation_r2": [0, 0.3]}).verdict == "underfitting"
+    assert judge({**figures, "r2": [0, 0.2], "validation_r2": [0, 0.2]}).verdict == "underfitting"
+    assert "no better than guessing" in str(judge({**figures, "r2": [0, -2], "validation_r2": [0, -2]}))
     assert judge({**figures, "validation_r2": [0, 0.5]}).verdict == "overfitting"
 
 

@@ -16,7 +16,8 @@ from .style import numbers
 # The thresholds are conventions, not laws; a judgement names the one that decided.
 GAP = {"accuracy": 0.05, "r2": 0.1}  # between training and validation: more is overfitting
 RISE = 1.1  # the validation loss over its lowest: more is overfitting, where the training loss fell meanwhile
-LEARNED = 0.5  # of the way from guessing to perfect, on the training rows: less is underfitting
+# Of the way from guessing to perfect, on the training rows: less is underfitting. Numbers are noisier than classes.
+LEARNED = {"accuracy": 0.5, "r2": 0.25, None: 0.5}
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,10 @@ def judge(history, results=None, num_classes=None, num_rows=None):
     if overfitting:
         return Judgement("overfitting", tuple(overfitting))
     learned = share_learned(score, end["train"], history, num_classes)
-    if learned < LEARNED:
-        return Judgement("underfitting", (f"{what_was_learned(score, end['train'], history)} on training rows: "
-                                          f"{learned:.0%} of the way from guessing to perfect (less than "
-                                          f"{LEARNED:.0%})",))
+    if learned < LEARNED[score]:
+        way = f"{learned:.0%} of the way from guessing to perfect (less than {LEARNED[score]:.0%})"
+        reason = f"{what_was_learned(score, end['train'], history)} on training rows: "
+        return Judgement("underfitting", (reason + (way if learned > 0 else "no better than guessing"),))
     return Judgement("generalizing", (agreement(score, end),))
 
 

@@ -71,8 +71,9 @@ def experiments(found):
     keys, figure = varied(found), deciding(found)
     best = found[0]
     names = ", ".join(keys.values()) or "nothing: they repeat one another"
-    yield Paragraph(f"{len(found)} runs on {best.run.record['data'].get('name')} differ in {names}. The best by "
-                    f"{figure} is {best.name}: {figure_text(best.figures.get(figure))}{equals(found, figure)}.")
+    data = " and ".join(dict.fromkeys(str(entry.run.record["data"].get("name")) for entry in found))
+    yield Paragraph(f"{len(found)} runs on {data} differ in {names}. The best by {figure} is {best.name}: "
+                    f"{figure_text(best.figures.get(figure))}{equals(found, figure)}.")
     columns = [f for f in best.figures if all(f in entry.figures for entry in found) and not f.startswith("train")]
     columns = sorted(columns, key=lambda name: name != figure)[:4]
     yield Table(["run", *(f">{name}" for name in keys.values()), *(f">{name}" for name in columns)],

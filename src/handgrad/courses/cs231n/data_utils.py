@@ -39,8 +39,8 @@ def load_CIFAR_batch(filename):
 def load_CIFAR10(ROOT):
     """(Xtr (50000, 32, 32, 3), Ytr, Xte, Yte) from a folder of data_batch_1 to 5 and test_batch, or the same .bin."""
     batches = [load_CIFAR_batch(batch_file(Path(ROOT), f"data_batch_{i}")) for i in range(1, 6)]
-    x, y = (np.concatenate(parts) for parts in zip(*batches, strict=True))
-    return x, y, *load_CIFAR_batch(batch_file(Path(ROOT), "test_batch"))
+    Xte, Yte = load_CIFAR_batch(batch_file(Path(ROOT), "test_batch"))
+    return np.concatenate([X for X, _ in batches]), np.concatenate([Y for _, Y in batches]), Xte, Yte
 
 
 def batch_file(root, name):
