@@ -61,17 +61,23 @@ def test_the_modular_two_layer_net():
         assert max(numeric_errors(model, lambda: model.loss(X, y)).values()) < 1e-6
 
 
-@pytest.mark.parametrize("use_batchnorm", [False, True])
 @pytest.mark.parametrize("reg", [0, 3.14])
-def test_gradients_of_the_fully_connected_net(reg, use_batchnorm):
+def test_gradients_of_the_fully_connected_net(reg):
+    np.random.seed(3)
+    X, y = np.random.randn(2, 15), np.random.randint(10, size=2)
+    model = fc_net.FullyConnectedNet([20, 30], input_dim=15, num_classes=10, reg=reg, weight_scale=5e-2,
+                                     dtype=np.float64)
+    assert max(numeric_errors(model, lambda: model.loss(X, y)).values()) < 2e-6
+
+
+def test_gradients_with_batchnorm_and_dropout():
     np.random.seed(3)
     X, y = np.random.randn(4, 15), np.random.randint(10, size=4)
-    model = fc_net.FullyConnectedNet([20, 30], input_dim=15, num_classes=10, reg=reg, weight_scale=5e-2,
-                                     dtype=np.float64, use_batchnorm=use_batchnorm, dropout=0.25, seed=5)
+    model = fc_net.FullyConnectedNet([12, 10], input_dim=15, num_classes=10, reg=0.1, weight_scale=5e-2,
+                                     dtype=np.float64, use_batchnorm=True, dropout=0.25, seed=5)
     errors = numeric_errors(model, lambda: model.loss(X, y))
-    if use_batchnorm:  # batchnorm takes any shift away again: these gradients are zero but for rounding
-        errors = {name: error for name, error in errors.items() if name not in ("b1", "b2")}
-    assert max(errors.values()) < 1e-4
+    # batchnorm takes any shift away again: the gradients by b1 and b2 are zero but for rounding
+    assert max(error for name, error in errors.items() if name not in ("b1", "b2")) < 1e-4
 
 
 def test_weights_come_from_the_global_generator_in_order():
