@@ -32,10 +32,9 @@ def winners(x):
 def test_any_subgradient_of_relu_at_zero_is_right(slope, forward):
     report = check_gradients((forward, lambda dy, x: (dy * np.where(x == 0, slope, x > 0),)), ZEROS)
     assert report.ok, report
-    if forward is real_relu:
-        assert {kink.index for kink in report.kinks} == {(0, 0), (1, 1), (1, 2)}
-        assert "x[0, 0]: crosses a ReLU-like kink" in str(report)
-        assert "row 0" in str(report)
+    assert {kink.index for kink in report.kinks} == {(0, 0), (1, 1), (1, 2)}
+    assert all(kink.at_point for kink in report.kinks)
+    assert "x[0, 0]: crosses a ReLU kink of row 0; slopes 0 and 1" in str(report)
 
 
 @pytest.mark.parametrize("slope", [-0.2, 1.3])
@@ -44,12 +43,31 @@ def test_a_value_outside_of_the_slopes_is_wrong(slope):
     assert not report.ok
 
 
-def test_a_kink_within_the_step_does_no_harm():
-    report = check_gradients((real_relu, lambda dy, x: (dy * (x > 0),)), np.array([3e-6, -2e-5, 0.5, 1.0]))
+@pytest.mark.parametrize("forward, instead", [(relu, "the complex step does not"), (real_relu, "a smaller step")])
+def test_a_kink_within_the_step_does_no_harm(forward, instead):
+    report = check_gradients((forward, lambda dy, x: (dy * (x > 0),)), np.array([3e-6, -2e-5, 0.5, 1.0]))
     assert report.ok, report
     assert {kink.index for kink in report.kinks} == {(0,), (1,)}
     assert not any(kink.at_point for kink in report.kinks)
-    assert "smaller step" in str(report.kinks[0])
+    assert instead in str(report.kinks[0])
+
+
+def test_the_kink_of_a_weight_is_found_in_its_row():
+    x, weight = np.random.default_rng(0).normal(size=(20, 4)), np.random.default_rng(1).normal(size=(4, 2))
+    x[17] -= weight[:, 1] * (x[17] @ weight[:, 1]) / (weight[:, 1] @ weight[:, 1])  # row 17 stands on unit 1's kink
+
+    def forward(x, weight):
+        return relu(x @ weight)[0], (x, weight)
+
+    def backward(dy, cache):
+        x, weight = cache
+        dz = dy * (x @ weight > 0)
+        return dz @ weight.T, x.T @ dz
+
+    report = check_gradients((forward, backward), x, weight)
+    assert report.ok, report
+    found = {(kink.array, kink.index, kink.row) for kink in report.kinks}
+    assert {("weight", (i, 1), 17) for i in range(4)} <= found
 
 
 @pytest.mark.parametrize("shared", [False, True])

@@ -3,11 +3,12 @@
 import numpy as np
 
 from .conduct import fresh_gradients
-from .derivatives import Line, central_difference
+from .derivatives import STEPS, Line, central_difference, extrapolate
 from .verdict import Kink
 
 GIVE_UP = 5  # this many wrong entries that stand on no kink, and the rest is not looked at
 NEARBY = (1e-3, 1e-2, 1e-5, 3e-3)  # how far a point moves to leave its kinks, relative to each array's size
+SCANNED = 400  # entries at most
 AROUND = 24  # places at which the slopes around a kink are taken
 
 
@@ -85,10 +86,32 @@ class Nearby:
 
 
 def crossings(check, numbers, numeric):
-    """The entries whose first step crossed a kink; a smaller step on this side of it was compared instead."""
+    """The entries whose first step crosses a kink: a smaller step on this side of it, or a complex one, counted."""
     noted = {kink.index for kink in check.kinks}
-    found = [describe(check, entry, slope, numbers, at_point=False) for entry, slope in numeric.slopes.items()]
+    slopes = scan(check, numbers, numeric) if numeric.method == "complex step" else numeric.slopes
+    found = [describe(check, entry, slope, numbers, slope.kinked.any()) for entry, slope in slopes.items()]
     return [kink for kink in found if kink.index not in noted]
+
+
+def scan(check, numbers, numeric):
+    """{entry: Slope} of the entries that a difference would take across a kink, though the complex step was not.
+
+    Entry by entry only if moving all of them at once meets a kink at all.
+    """
+    signs = numbers.rng.choice((-1.0, 1.0), size=check.shape)
+    line = Line(numbers.real, check.name, ..., signs)
+    if check.kinks or not extrapolate(line, numbers.base, STEPS[0] * line.scale)[0].kinked.any():
+        return {}
+    slopes = {}
+    for entry in numeric.entries[:SCANNED]:
+        line = Line(numbers.real, check.name, np.unravel_index(entry, check.shape))
+        h = STEPS[0] * line.scale
+        right, left = (line(h) - numbers.base) / h, (numbers.base - line(-h)) / h
+        if (np.abs(right - left) > 0.01 * np.maximum(np.abs(right), np.abs(left)) + 1e-9).any():
+            slope = numbers.slope(check.name, int(entry))
+            if slope.crossed.any():
+                slopes[int(entry)] = slope
+    return slopes
 
 
 def between(values, slope, upstreams):
@@ -109,4 +132,4 @@ def describe(check, entry, slope, numbers, at_point):
     left, right = float(slope.left.ravel()[output]), float(slope.right.ravel()[output])
     flat = min(abs(left), abs(right)) <= 1e-6 * max(abs(left), abs(right))
     index = tuple(int(i) for i in np.unravel_index(entry, check.shape))
-    return Kink(check.name, index, row, flat, left, right, at_point)
+    return Kink(check.name, index, row, flat, left, right, at_point, check.method)

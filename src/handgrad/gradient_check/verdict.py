@@ -28,7 +28,10 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Kink:
-    """An entry at or near a point without a derivative, and the one-sided derivatives around it."""
+    """An entry at or near a point without a derivative, and the one-sided derivatives around it.
+
+    flat: one of them is zero, as ReLU's. at_point: the entry stands on the kink; else a difference would cross it.
+    """
 
     array: str
     index: tuple
@@ -37,14 +40,17 @@ class Kink:
     left: float
     right: float
     at_point: bool
+    by: str  # the method of the array
 
     def __str__(self):
         entry = f"{self.array}[{', '.join(map(str, self.index))}]" if self.index else self.array
-        kind = "a ReLU-like kink (one side is flat)" if self.flat else "a kink"
+        kind = "a ReLU kink" if self.flat else "a kink"
         where = f" of row {self.row}" if self.row is not None else ""
-        if not self.at_point:
-            return f"{entry}: crosses {kind}{where}; compared with a smaller step"
-        return f"{entry}: crosses {kind}{where}; slopes {self.left:.3g} and {self.right:.3g}, a value between is right"
+        if self.at_point:
+            slopes = f"slopes {self.left:.3g} and {self.right:.3g}"
+            return f"{entry}: crosses {kind}{where}; {slopes}, a value between is right"
+        compared = "the complex step does not" if self.by == "complex step" else "compared with a smaller step"
+        return f"{entry}: crosses {kind}{where}; {compared}"
 
 
 @dataclass
