@@ -133,7 +133,8 @@ class NetEstimator(BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = self.engine == "numpy" and self.input_shape is None and begins_with_linear(self.layers)
+        is_table = self.input_shape is None and begins_with_linear(self.layers)
+        tags.input_tags.sparse = is_table and self.engine == "numpy"
         return tags
 
 

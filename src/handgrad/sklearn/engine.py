@@ -3,7 +3,6 @@
 import math
 
 import numpy as np
-from scipy import sparse
 
 from ..layers import Linear, ReLU
 from ..layers.penalties import weights
@@ -28,13 +27,13 @@ class TableEngine(NumpyEngine):
         factors = [np.full(array.size, alpha * (name in penalized)) for name, array in model.parameters.items()]
         self.decay = np.concatenate(factors).astype(model.dtype) if alpha else None
         self.scratch = np.empty_like(model.parameter_vector)
+        self.latest_share = 0, None  # (count, decay / count)
 
     def step(self, x, y, sample_weight=None, metrics=False):
         """One training step on one batch. Returns {'loss': ...}, the penalty in it; FloatingPointError as usual."""
         loss = self.differentiate(x, y, sample_weight)
         if not math.isfinite(loss):
-            dense = x.toarray() if sparse.issparse(x) else x
-            raise FloatingPointError(why_not_finite(self.model, dense, loss))
+            raise FloatingPointError(why_not_finite(self.model, x.toarray() if is_sparse(x) else x, loss))
         if self.on_gradients is not None:
             self.on_gradients(self.model.gradients)
         self.optimizer.update(*self._arrays())
@@ -74,10 +73,19 @@ class TableEngine(NumpyEngine):
         if self.decay is None:
             return 0.0
         p, gradient = self.model.parameter_vector, self.model.gradient_vector
-        pull = np.multiply(self.decay, p, out=self.scratch)
-        pull *= 1 / count
+        pull = np.multiply(self._decay_over(count), p, out=self.scratch)
         gradient += pull
         return 0.5 * float(np.dot(pull, p))
+
+    def _decay_over(self, count):
+        if self.latest_share[0] != count:
+            self.latest_share = count, self.decay / self.model.dtype.type(count)
+        return self.latest_share[1]
+
+
+def is_sparse(x):
+    """Whether x, an array or a csr matrix, is the latter: faster than SciPy's question, asked in every step."""
+    return not isinstance(x, np.ndarray)
 
 
 class Rows:
@@ -86,7 +94,7 @@ class Rows:
     def __init__(self, array):
         self.array, self.shape = array, array.shape
         # take is twice as fast as fancy indexing, and sparse matrices have none
-        self.take = array.__getitem__ if sparse.issparse(array) else lambda rows: array.take(rows, 0)
+        self.take = array.__getitem__ if is_sparse(array) else lambda rows: array.take(rows, 0)
 
     def __len__(self):
         return self.shape[0]
@@ -133,7 +141,7 @@ class Affine:
     def forward(self, x):
         weight, bias = self.layer.parameters["weight"], self.layer.parameters["bias"]
         y = self.buffer("y", x.shape[0], len(bias))
-        if sparse.issparse(x):
+        if is_sparse(x):
             y[...] = x @ weight
         else:
             np.matmul(x, weight, out=y)
@@ -153,7 +161,7 @@ class Affine:
 
     def write_gradients(self, dy):
         dweight = self.layer.gradients["weight"]
-        if sparse.issparse(self.x):
+        if is_sparse(self.x):
             dweight[...] = self.x.T @ dy
         else:
             np.matmul(self.x.T, dy, out=dweight)
@@ -179,7 +187,7 @@ class Last(Affine):
         super().__init__(layer, is_rectified=False)
 
     def forward(self, x):
-        if sparse.issparse(x):
+        if is_sparse(x):
             return super().forward(x)
         weight, bias = self.layer.parameters["weight"], self.layer.parameters["bias"]
         y = self.buffer("y", len(bias), len(x))
@@ -192,7 +200,7 @@ class Last(Affine):
 def outputs_of(model, x, num_layers=None):
     """What the model, or its first num_layers layers, make of all rows of x, dense or csr, in inference."""
     layers = model.layers[:num_layers]
-    is_whole = len(layers) == len(model.layers) and not sparse.issparse(x)
+    is_whole = len(layers) == len(model.layers) and not is_sparse(x)
     forward = model.forward if is_whole else lambda rows: through(layers, rows)
     y = np.empty((x.shape[0], *layers[-1].output_shape), model.dtype)
     for start in range(0, x.shape[0], ROWS):
@@ -202,7 +210,7 @@ def outputs_of(model, x, num_layers=None):
 
 def through(layers, x):
     """What the layers make of x, the first of them a Linear where x is sparse."""
-    if sparse.issparse(x):
+    if is_sparse(x):
         x, layers = x @ layers[0].parameters["weight"] + layers[0].parameters["bias"], layers[1:]
     for layer in layers:
         x = layer.forward(x)

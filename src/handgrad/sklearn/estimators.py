@@ -115,9 +115,9 @@ class NetClassifier(ClassifierMixin, NetEstimator):
     def _note(self, y, goes_on, is_partial):
         if not (is_partial or goes_on):
             self._classes = Classes.of(y)
-        elif not is_partial and set(unique_labels(y)) != set(self.classes_):
+        elif not is_partial and not np.array_equal(Classes.of(y).names, self.classes_):
             raise ValueError("warm_start can only be used where `y` has the same classes as in the previous call to "
-                             f"fit. Previously got {self.classes_}, `y` has {unique_labels(y)}")
+                             f"fit. Previously got {self.classes_}, `y` has {Classes.of(y).names}")
         if not goes_on:
             self.classes_, self._objective = self._classes.names, for_classes(self.loss, self._classes)
 

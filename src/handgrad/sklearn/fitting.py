@@ -13,9 +13,10 @@ from sklearn.model_selection import train_test_split
 from ..layers import BatchNorm, Linear
 from ..layers.containers import leaves
 from ..training import History
+from .engine import TableEngine
 from .lbfgs import minimize
 from .networks import make_network, weight_arrays
-from .rules import engine_options, make_optimizer, make_schedule
+from .rules import engine_options, engine_spec, make_optimizer, make_schedule
 from .training import Convergence, NetTrainer
 
 BROKEN = ("Solver produced non-finite parameter weights. The input data may contain large values and need to be "
@@ -46,6 +47,8 @@ def start(net, x, random_state):
     first = net.model_.layers[0]
     if sparse.issparse(x) and type(first) is not Linear:
         raise ValueError(f"sparse X needs a network that begins with Linear, not {first.label}: pass X.toarray()")
+    if sparse.issparse(x) and engine_spec(net)[0] != "numpy":
+        raise ValueError(f"sparse X needs engine='numpy', not {net.engine!r}: pass X.toarray()")
     net.n_outputs_, net.out_activation_ = net._objective.num_outputs, net._objective.activation
     net.n_layers_ = len(weight_arrays(net.model_, "weight")) + 1
     net.n_iter_, net.t_, net._no_improvement_count = 0, 0, 0
@@ -84,7 +87,8 @@ def make_trainer(net, convergence, batch_size, validation, random_state):
                          callbacks=[convergence, *net.callbacks_], **engine_options(net, batch_size))
     trainer.history, trainer.epoch, trainer.num_steps = net.history_, net.history_.num_epochs, net.optimizer_.num_steps
     if net._engine_state is not None:
-        trainer.engine.load_state({**trainer.engine.state(), "optimizer": net._engine_state})
+        rate = net.optimizer_.learning_rate
+        trainer.engine.load_state({**trainer.engine.state(), "optimizer": {**net._engine_state, "learning_rate": rate}})
     return trainer
 
 
@@ -92,7 +96,7 @@ def finish(net, trainer, convergence, is_partial):
     """The best weights, the state that a warm start goes on from, and warnings."""
     if convergence.best_state is not None:
         trainer.load_model_state(convergence.best_state)
-    if net.engine != "numpy":
+    if not isinstance(trainer.engine, TableEngine):
         net._engine_state = trainer.engine.state()["optimizer"]
     net.stop_reason_ = trainer.stop_reason
     if trainer.was_interrupted:

@@ -9,7 +9,7 @@ from .. import functional as F
 from ..layers import BinaryCrossEntropy, CrossEntropy, Loss, MeanSquaredError, ProbabilityCrossEntropy
 from ..layers.losses import LOSSES
 from ..naming import build, fold
-from .losses import PoissonDeviance, Scaled
+from .losses import LogLoss, PoissonDeviance, Scaled
 
 # scikit-learn's name of what turns the network's outputs into its answer -> that function
 ACTIVATIONS = {
@@ -51,7 +51,7 @@ def for_classes(spec, classes):
     kind, count = classes.kind, len(classes.names)
     columns = 1 if kind == "binary" else count
     if is_named(spec, "log_loss"):
-        spec = CrossEntropy() if kind == "multiclass" else BinaryCrossEntropy()
+        spec = LogLoss() if kind == "multiclass" else BinaryCrossEntropy()
     loss = find_loss(spec, ["log_loss"])
     name = type(loss).__name__
     if isinstance(loss, BinaryCrossEntropy):

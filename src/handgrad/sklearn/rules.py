@@ -4,7 +4,7 @@ import copy
 
 from .. import optimizers, schedules
 from ..layers import L2
-from ..naming import check_arguments, look_up
+from ..naming import look_up
 from ..optimizers import SGD, Adam
 from ..training import Schedule
 from .engine import TableEngine
@@ -26,11 +26,12 @@ class ShortAdam(Adam):
 
 
 def make_optimizer(net):
-    """A fresh optimizer: the user's own, or that of the solver."""
+    """A fresh optimizer: the user's own, or that of the solver; PyTorch has Adam in its longer form."""
     if net.optimizer is not None:
         return copy.deepcopy(optimizers.get(net.optimizer))
     if net.solver == "adam":
-        return ShortAdam(net.learning_rate_init, net.beta_1, net.beta_2, net.epsilon)
+        rule = ShortAdam if engine_spec(net)[0] == "numpy" else Adam
+        return rule(net.learning_rate_init, net.beta_1, net.beta_2, net.epsilon)
     return SGD(net.learning_rate_init, net.momentum, bool(net.nesterovs_momentum and net.momentum))
 
 
@@ -44,16 +45,23 @@ def make_schedule(net):
     return [Schedule(copy.deepcopy(schedules.get(net.learning_rate)), monitor=monitor)]
 
 
+def engine_spec(net):
+    """(name, options) of the parameter engine, 'torch' or {'name': 'torch', 'device': 'cuda'}; ValueError for others."""
+    options = {} if isinstance(net.engine, str) else dict(net.engine)
+    name = options.pop("name", net.engine)
+    look_up("engine", name, dict.fromkeys(["numpy", "torch"]))
+    if name == "numpy" and options:
+        raise ValueError(f"engine 'numpy' has no options, got {options}")
+    return name, options
+
+
 def engine_options(net, batch_size):
     """What the trainer makes its engine with: {'engine': ..., 'penalty': ...}."""
-    spec = {"name": net.engine} if isinstance(net.engine, str) else dict(net.engine)
-    name = spec.pop("name", "numpy")
-    look_up("engine", name, dict.fromkeys(["numpy", "torch"]))
+    name, options = engine_spec(net)
     if name == "torch":
         from .twin import torch_engine
 
-        return {"engine": torch_engine(spec), "penalty": L2(net.alpha / batch_size) if net.alpha else None}
-    check_arguments("engine", TableEngine, spec)
+        return {"engine": torch_engine(options), "penalty": L2(net.alpha / batch_size) if net.alpha else None}
 
     def make(model, loss, optimizer, penalty, metrics):
         return TableEngine(model, loss, optimizer, net.alpha, metrics, batch_size)

@@ -17,9 +17,14 @@ def heading(net):
 
 def training(net):
     """One line of what was minimised and how, one of how long and why no longer."""
-    penalty = f" + alpha={net.alpha:g} times ½ Σ w² / rows" if net.alpha else ""
-    how = f"{net.optimizer_!r}" if net.optimizer_ is not None else "L-BFGS on all rows at once"
-    yield f"minimised: {net.loss if isinstance(net.loss, str) else repr(net.loss)}{penalty}, by {how}"
+    penalty = f" + ½ · {net.alpha:g} Σ w² / rows of a batch" if net.alpha else ""
+    if net.optimizer is not None:
+        rule = repr(net.optimizer_)
+    elif net.solver == "lbfgs":
+        rule = "L-BFGS on all rows at once"
+    else:
+        rule = f"{net.solver} with learning rate {net.optimizer_.learning_rate:g}"
+    yield f"minimised: {net.loss}{penalty}, by {rule}"
     reason = net.stop_reason_ or f"max_iter={net.max_iter} was reached"
     yield f"trained: {net.n_iter_} iterations; ended because {reason}"
 

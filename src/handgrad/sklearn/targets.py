@@ -4,7 +4,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
+from sklearn.utils.multiclass import type_of_target
 
 
 class Classes:
@@ -16,20 +16,32 @@ class Classes:
 
     @classmethod
     def of(cls, y):
-        """The classes of these targets; ValueError for numbers and for several classes a row that are no 0/1 labels."""
-        check_classification_targets(y)
-        if type_of_target(y) == "multiclass-multioutput":
-            raise ValueError("Multioutput target data is not supported: y must be one class a row, or labels 0 and 1")
-        return cls(unique_labels(y), type_of_target(y).startswith("multilabel"), sparse.issparse(y))
+        """The classes of these targets; ValueError for numbers, and for rows of classes that are no labels 0 and 1."""
+        kind = type_of_target(y, input_name="y")
+        if kind == "multilabel-indicator":
+            return cls(np.arange(y.shape[1]), is_multilabel=True, is_sparse=sparse.issparse(y))
+        if kind not in ("binary", "multiclass"):
+            raise ValueError(f"Unknown label type: {kind}. y must be one class a row, or labels 0 and 1; for numbers "
+                             "take a regressor")
+        return cls(np.unique(y))
 
     def codes(self, y):
         """The number of each row's class (N,), or the labels (N, K) as an array; ValueError for an unseen class."""
         if self.kind == "multilabel":
-            return y.toarray() if sparse.issparse(y) else np.asarray(y)
-        unseen = np.setdiff1d(unique_labels(y), self.names)
-        if len(unseen):
+            return self.labels(y)
+        codes = np.searchsorted(self.names, y)
+        codes[codes == len(self.names)] = 0
+        is_unseen = self.names[codes] != y
+        if np.any(is_unseen):
+            unseen = np.unique(np.asarray(y)[is_unseen])
             raise ValueError(f"`y` has classes not in `self.classes_`: {unseen} are not among {self.names}")
-        return np.searchsorted(self.names, y)
+        return codes
+
+    def labels(self, y):
+        y = y.toarray() if sparse.issparse(y) else np.asarray(y)
+        if y.shape[1:] != self.names.shape:
+            raise ValueError(f"y must be labels 0 and 1, (N, {len(self.names)}) as in the first fit; got {y.shape}")
+        return y
 
     def decode(self, outputs):
         """Names of the predicted classes, or labels (N, K), from a network's outputs."""

@@ -100,7 +100,7 @@ class Convergence(Callback):
             self.count(net.loss_ > net.best_loss_ - net.tol)
             net.best_loss_ = min(net.loss_, net.best_loss_)
         if net.learning_rate == "invscaling" and net.optimizer is None and net.solver == "sgd":
-            trainer.optimizer.learning_rate = net.learning_rate_init / (net.t_ + 1) ** net.power_t
+            change_rate(trainer.optimizer, net.learning_rate_init / (net.t_ + 1) ** net.power_t)
         if net._no_improvement_count > net.n_iter_no_change:
             self.react(trainer)
 
@@ -124,7 +124,7 @@ class Convergence(Callback):
         reason = f"the {watched} did not improve by tol={net.tol:g} for {net.n_iter_no_change} iterations"
         is_adaptive = net.learning_rate == "adaptive" and net.optimizer is None and net.solver == "sgd"
         if is_adaptive and trainer.optimizer.learning_rate > 1e-6:
-            trainer.optimizer.learning_rate /= 5
+            change_rate(trainer.optimizer, trainer.optimizer.learning_rate / 5)
             net._no_improvement_count = 0
             action = f"learning rate set to {trainer.optimizer.learning_rate:g}"
         else:
@@ -132,6 +132,13 @@ class Convergence(Callback):
             action = "stopping"
         if net.verbose:
             print(f"{reason[0].upper()}{reason[1:]}: {action}.")
+
+
+def change_rate(sgd, learning_rate):
+    """Change the learning rate as in scikit-learn, where a velocity keeps the rates of the steps that made it."""
+    for velocity in sgd.arrays.values():
+        velocity *= sgd.learning_rate / learning_rate
+    sgd.learning_rate = learning_rate
 
 
 class BlasThreads:

@@ -1,13 +1,11 @@
-"""The PyTorch engine for estimators: rows in the twin's tables for the losses and the Adam that only they have."""
+"""The PyTorch engine for estimators: rows in the twin's table for the losses that only they have."""
 
 import functools
 
 from ..naming import check_arguments
-from ..optimizers import Adam
 from ..torch_twin import rules
 from ..torch_twin.engine import TorchEngine
-from .losses import PoissonDeviance, Scaled
-from .rules import ShortAdam
+from .losses import LogLoss, PoissonDeviance, Scaled
 
 
 def torch_engine(options):
@@ -24,10 +22,4 @@ def poisson(loss, outputs, targets):
     return (targets.xlogy(targets) - targets * outputs - targets + outputs.exp()).sum(dim=1)
 
 
-def short_adam(rule, parameters):
-    """PyTorch's Adam; it adds epsilon to √v̂."""
-    return rules.OPTIMIZERS[Adam](Adam(rule.learning_rate, rule.beta1, rule.beta2, rule.added), parameters)
-
-
-rules.LOSSES.update({Scaled: scaled, PoissonDeviance: poisson})
-rules.OPTIMIZERS[ShortAdam] = short_adam
+rules.LOSSES.update({LogLoss: rules.cross_entropy, Scaled: scaled, PoissonDeviance: poisson})
