@@ -65,6 +65,8 @@ def build(kind, spec, table):
     if isinstance(spec, type) or spec is None:
         got = f"the class {spec.__name__}; write {spec.__name__}(...)" if isinstance(spec, type) else "None"
         raise TypeError(f"{kind} must be a name, a table with a 'name', or an object, got {got}")
+    if isinstance(spec, (bool, int, float, list, tuple)):
+        raise TypeError(f"{kind} must be a name, a table with a 'name', or an object, got {spec!r}")
     if not isinstance(spec, dict):
         return spec
     if "name" not in spec:

@@ -213,3 +213,17 @@ def test_new_rows_pass_through_the_kept_statistics(write):
     x = data.standardization.apply(load_features(path, data.feature_names, data.target_name))
     everything = np.concatenate([data.train.x, data.validation.x, data.test.x])
     assert np.abs(everything - x).max(axis=1).min() < 1e-6
+
+
+@pytest.mark.parametrize(("text", "target", "message"), [
+    ("1,2,kind\n1,2,a\n3,4,b\n5,6,a\n", "kind", "first row holds a number and so is no header"),
+    ("a;b\n0,5;x\n1,5;y\n2,5;x\n", "b", "'0,5' is not a finite number.*decimal point"),
+])
+def test_faults_of_tables_with_a_hint(write, text, target, message):
+    with pytest.raises(ValueError, match=message):
+        load_dataset(write(text), target=target)
+
+
+def test_a_share_of_one_as_a_fraction_is_refused():
+    with pytest.raises(ValueError, match=r"test is 1.0; give a fraction"):
+        load_dataset("iris", test=1.0)

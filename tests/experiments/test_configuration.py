@@ -86,7 +86,7 @@ def test_a_wrong_key_or_type_is_named_with_its_path(override, message):
     ('augmentation=["random_flop"]', r"^augmentation: unknown augmentation 'random_flop'; did you mean 'random_flip'"),
     ("data.name=irs", r"^data: unknown data set 'irs'; did you mean 'iris'"),
     ("penalty=l3", r"^penalty: unknown penalty 'l3'"),
-    ('model.layers.1={layer="Dropout", rate="x"}', r"^model: a value has the wrong type"),
+    ('model.layers.1={layer="Dropout", rate="x"}', r"^model: dropout: rate .* not 'x'"),
     ("model.layers.2.units=4", r"^model: it ends with 4 outputs, but iris has 3 classes"),
     ('augmentation=["random_flip"]', r"^augmentation: .*takes images"),
     ('callbacks=[{name="early-stopping", monitor="val_loss"}]', r"watches 'val_loss'.*did you mean 'validation_loss'"),

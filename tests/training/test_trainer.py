@@ -191,7 +191,7 @@ class Log(hg.Layer):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"x": X[:, :3]}, r"linear1 expected x of shape \(N, 4\), got \(1, 3\)"),
+        ({"x": X[:, :3]}, r"linear1 expected x of shape \(N, 4\), got \(50, 3\)"),
         ({"y": Y[:3]}, "x has 50 rows, y has 3"),
         ({"y": Y - 1}, "labels must be 0 to 2"),
         ({"y": Y + 1}, "labels must be 0 to 2 .* got 3"),

@@ -141,6 +141,8 @@ def refuse(path, number, names, column, cell):
     if cell.lower() in MISSING:
         raise ValueError(f"{where}: the value is missing ('{cell}'); fill it in or leave the row out")
     hint = "; name every column of a header by a text" if number == 1 else ""
+    if "," in cell and is_number(cell.replace(",", "")):
+        hint = "; write it with a decimal point, and no comma between thousands"
     raise ValueError(f"{where}: '{cell}' is not a finite number; features must be numbers{hint}")
 
 
@@ -163,8 +165,11 @@ def find_column(path, names, target):
         number = 0
     if 1 <= number <= len(names):
         return number - 1
+    hint = ""
+    if names == numbered(len(names)):
+        hint = " (its first row holds a number and so is no header: name every column of a header by a text)"
     raise ValueError(f"{path} has no target column {target!r}; name one of {shortened(names)}, "
-                     f"or give its number from 1 to {len(names)}")
+                     f"or give its number from 1 to {len(names)}{hint}")
 
 
 def is_number(cell):

@@ -21,7 +21,7 @@ def draw_rows(groups, count, rng):
 def num_rows(share, total, what):
     """The rows that `share` of `total` means: a fraction below 1, or a whole number of rows."""
     a_number = isinstance(share, (int, float, np.integer, np.floating)) and not isinstance(share, bool)
-    if not a_number or not 0 <= share < total:
+    if not a_number or not 0 <= share < total or (share == 1 and isinstance(share, (float, np.floating))):
         raise ValueError(f"{what} is {share!r}; give a fraction from 0 to below 1, or a number of rows below {total}")
     if share == 0:
         return 0

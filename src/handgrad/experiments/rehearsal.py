@@ -35,7 +35,9 @@ def check_monitors(trainer, data):
         watches = not isinstance(callback, Schedule) or hasattr(callback.schedule, "observe")
         if monitor is None or monitor in known or not watches:
             continue
-        hint = " (data.validation is 0)" if str(monitor).startswith("validation") and data.validation is None else ""
+        hint = ""
+        if str(monitor).startswith("validation") and data.validation is None:
+            hint = " (data.validation is 0: give it rows, or --set callbacks=[])"
         raise ValueError(f"{type(callback).__name__} watches '{monitor}', which this training does not measure{hint}"
                          f"{nearest(monitor, known)} (it measures: {', '.join(known)})")
 

@@ -26,6 +26,6 @@ def dropout_backward(dy, cache):
 
 
 def check_rate(rate):
-    if not 0 <= rate < 1:
+    if isinstance(rate, (str, bool)) or not 0 <= rate < 1:
         raise ValueError(f"dropout: rate is the probability of dropping a number and must be in [0, 1), not {rate!r}; "
                          "0.5 drops half of them")

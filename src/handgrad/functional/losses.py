@@ -206,7 +206,13 @@ def _row_weights(loss, outputs, sample_weight, example_weight=None):
 
 def _weights(loss, name, weights, outputs, axis):
     """Check that weights are (size of axis,) and not negative, in the dtype of outputs."""
-    weights = np.asarray(weights, dtype=outputs.real.dtype)
+    try:
+        weights = np.asarray(weights, dtype=outputs.real.dtype)
+    except (TypeError, ValueError):
+        each = "row" if axis == 0 else "class"
+        raise TypeError(
+            f"{loss}: {name} must be {outputs.shape[axis]} numbers, one for each {each}, got {weights!r}"
+        ) from None
     if weights.shape != outputs.shape[axis : axis + 1]:
         raise ValueError(f"{loss}: {name} must be ({outputs.shape[axis]},), got {weights.shape}")
     if not weights.min() >= 0:

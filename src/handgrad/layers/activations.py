@@ -1,6 +1,7 @@
 """Activations as layers: one class a pair, no parameters."""
 
 from .. import functional as F
+from ..naming import check_number
 from .base import Layer
 
 
@@ -33,6 +34,7 @@ class LeakyReLU(Activation):
 
     def __init__(self, alpha=0.01, name=None):
         super().__init__(name)
+        check_number("LeakyReLU", "alpha", alpha)
         self.alpha = alpha
 
     def compute(self, x, training):
@@ -46,6 +48,7 @@ class ELU(Activation):
 
     def __init__(self, alpha=1.0, name=None):
         super().__init__(name)
+        check_number("ELU", "alpha", alpha)
         self.alpha = alpha
 
     def compute(self, x, training):

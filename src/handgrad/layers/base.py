@@ -171,11 +171,15 @@ class Layer:
         if self.input_shape is None:
             raise ValueError(f"{self.label} is not built: call build(input_shape={x.shape[1:]}, rng=0) first")
         if x.shape[1:] != self.input_shape:
-            raise ValueError(
-                f"{self.label} expected x of shape (N, {', '.join(map(str, self.input_shape))}), "
-                f"got {x.shape}{self.shape_advice(x.shape)}"
-            )
+            self._refuse_shape(x.shape)
         return x if x.dtype == self.dtype else cast(x, self.dtype)
+
+    def _refuse_shape(self, shape):
+        one = f"; this is one example: pass x[None], shape (1, {', '.join(map(str, shape))})"
+        raise ValueError(
+            f"{self.label} expected x of shape (N, {', '.join(map(str, self.input_shape))}), "
+            f"got {shape}{one if shape == self.input_shape else self.shape_advice(shape)}"
+        )
 
     def shape_advice(self, shape):
         """What to add to the message about a wrong input shape: how to turn pictures (N, C, H, W), or ''."""

@@ -24,6 +24,8 @@ class Sequential(Layer):
 
     def __init__(self, layers, name=None):
         super().__init__(name)
+        if isinstance(layers, Layer):
+            raise TypeError("Sequential takes one list of layers: Sequential([Linear(25), ReLU(), Linear(3)])")
         self.layers = [from_spec(layer) if isinstance(layer, dict) else layer for layer in layers]
         check_layers(self.layers)
         give_names(self.layers)
@@ -105,7 +107,7 @@ class Sequential(Layer):
     def predict(self, x, batch_size=256):
         """The outputs (logits, say) for all rows of x, in batches, keeping no cache."""
         x = np.asarray(x)
-        self.accept(x[:0])
+        self.accept(x if x.shape[1:] != self.input_shape else x[:0])
         check_finite(x)
         y = np.empty(
             (len(x), *self.output_shape),

@@ -6,7 +6,7 @@ from .base import Layer
 
 
 class Dropout(Layer):
-    """In training each number is dropped with probability rate the rest divided by 1 - rate; else y = x."""
+    """In training each number is dropped with probability rate, the rest divided by 1 - rate; else y = x."""
 
     def __init__(self, rate=0.5, name=None):
         super().__init__(name)

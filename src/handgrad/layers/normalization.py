@@ -3,6 +3,7 @@
 import numpy as np
 
 from .. import functional as F
+from ..naming import check_number
 from .base import Layer
 
 
@@ -14,6 +15,8 @@ class BatchNorm(Layer):
 
     def __init__(self, momentum=0.1, epsilon=1e-5, name=None):
         super().__init__(name)
+        check_number("BatchNorm", "momentum", momentum, minimum=0, maximum=1)
+        check_number("BatchNorm", "epsilon", epsilon, minimum=0)
         self.momentum, self.epsilon = momentum, epsilon
 
     def create_parameters(self, input_shape, rng):
@@ -42,6 +45,7 @@ class LayerNorm(Layer):
 
     def __init__(self, epsilon=1e-5, name=None):
         super().__init__(name)
+        check_number("LayerNorm", "epsilon", epsilon, minimum=0)
         self.epsilon = epsilon
 
     def create_parameters(self, input_shape, rng):

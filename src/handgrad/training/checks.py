@@ -21,10 +21,41 @@ def check_rows(x, y, weight=None):
             raise ValueError(f"x has {len(x)} rows, {name} has {len(array) if array.ndim else 'none'}: they must agree")
 
 
+def check_parts(model, callbacks, metrics):
+    """The callbacks as a list; a class for an object, an object for a list and names for a dict are refused."""
+    if not hasattr(model, "parameter_vector") and not hasattr(type(model), "predict_classes"):
+        raise TypeError(f"model must be a Sequential, got {type(model).__name__}: "
+                        "Trainer(Sequential([Linear(25), ReLU(), Linear(3)]))")
+    if hasattr(type(callbacks), "on_fit_begin"):
+        raise TypeError(f"callbacks is a list: write callbacks=[{type(callbacks).__name__}(...)]")
+    callbacks = list(callbacks)
+    for callback in callbacks:
+        if isinstance(callback, type) or not hasattr(type(callback), "on_fit_begin"):
+            raise TypeError(f"callbacks are objects of classes like Callback, got {callback!r}")
+    if metrics is not None and not hasattr(metrics, "items"):
+        raise TypeError("metrics is a dict {name: function(outputs, targets)}, such as "
+                        f"{{'accuracy': handgrad.metrics.accuracy}}; got {metrics!r}")
+    return callbacks
+
+
+def check_validation(model, validation_data):
+    """validation_data as a tuple of arrays: (x, y), or (x, y, sample_weight)."""
+    if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
+        raise TypeError(f"validation_data must be (x, y), or (x, y, sample_weight); "
+                        f"got {type(validation_data).__name__}")
+    parts = tuple(np.asarray(part) for part in validation_data)
+    try:
+        check_rows(*parts)
+        model.accept(parts[0] if parts[0].shape[1:] != model.input_shape else parts[0][:1])
+    except ValueError as problem:
+        raise ValueError(f"validation_data: {problem}") from None
+    return parts
+
+
 def check_training_data(trainer, x, y, weight):
     """Refuse data that the trainer's model or loss cannot take: shapes, NaN, labels, weights, one class only."""
     check_rows(x, y, weight)
-    trainer.model.accept(x[:1])
+    trainer.model.accept(x if x.shape[1:] != trainer.model.input_shape else x[:1])
     check_finite(x)
     check_finite(y, "y")
     if weight is not None:

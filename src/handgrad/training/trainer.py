@@ -9,7 +9,7 @@ from ..layers.losses import get_loss
 from ..layers.penalties import get_penalty
 from . import checkpoint
 from .batches import batches, epoch_order, streams
-from .checks import check_rows, check_training_data, check_whole
+from .checks import check_parts, check_rows, check_training_data, check_validation, check_whole
 from .engine import NumpyEngine
 from .history import History, RunningMean
 from .interrupt import Interruptible
@@ -38,8 +38,9 @@ class Trainer:
         augment=None,
         engine=NumpyEngine,
     ):
+        callbacks = check_parts(model, callbacks, metrics)
         self.model, self.loss, self.optimizer = model, get_loss(loss), optimizers.get(optimizer)
-        self.seed, self.callbacks, self.penalty, self.augment = seed, list(callbacks), get_penalty(penalty), augment
+        self.seed, self.callbacks, self.penalty, self.augment = seed, callbacks, get_penalty(penalty), augment
         self.metrics = default_metrics(self.loss) if metrics is None else dict(metrics)
         self.streams = streams(seed)
         self.history, self.epoch, self.num_steps = History(), 0, 0
@@ -65,7 +66,8 @@ class Trainer:
     ):
         """Train for `epochs` more epochs on x (N, ...) and y (N, ...); returns the history of all epochs so far.
 
-        validation_data: (x, y), measured after each epoch. sample_weight (N,): each batch's loss is Σ w l / Σ w.
+        validation_data: (x, y) or (x, y, sample_weight), measured after each epoch.
+        sample_weight (N,): each batch's loss is Σ w l / Σ w.
         exact: measure the training figures after the epoch too, in inference over all rows, at the cost of a pass;
         otherwise they are means over the epoch's batches, each measured before its update.
         progress: True or False; by default a bar where somebody watches a terminal or a notebook.
@@ -109,9 +111,7 @@ class Trainer:
         check_training_data(self, x, y, weight)
         self.steps_per_epoch = -(-len(x) // self.plan["batch_size"])
         if validation_data is not None:
-            validation_data = tuple(np.asarray(part) for part in validation_data)
-            check_rows(*validation_data)
-            validation_data = tuple(map(self._place, validation_data))
+            validation_data = tuple(map(self._place, check_validation(self.model, validation_data)))
         x, y, weight = self._place(x), self._place(y), None if weight is None else self._place(weight)
         observers = sorted([*self.callbacks, Progress(progress)], key=lambda callback: callback.runs_last)
         notify(observers, "on_fit_begin", self)
