@@ -248,3 +248,9 @@ def test_images_in_npz_files_are_trained_on_as_they_are(call, tmp_path):
     write_images(tmp_path / "corners.npz")
     code, _, err = call("train", "corners.npz", "--epochs", 2)
     assert (code, err) == (0, "")
+
+
+def test_a_group_without_a_command_shows_its_help(call):
+    _, out, err = call("config")
+    lines = (out + err).splitlines()
+    assert lines[0].startswith("Usage: ") and any(line.strip().startswith("show ") for line in lines)

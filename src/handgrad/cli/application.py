@@ -66,6 +66,9 @@ def run(arguments=None):
     except click.exceptions.Exit as ending:
         return ending.exit_code
     except click.ClickException as problem:
+        if type(problem).__name__ == "NoArgsIsHelpError":  # of click 8.2: a group without a command; help, as laid out
+            print(problem.format_message(), file=sys.stderr)
+            return problem.exit_code
         context = getattr(problem, "ctx", None)
         help_line = f" (see {context.command_path} --help)" if context else ""
         return complain(problem.format_message() + help_line, problem.exit_code)
