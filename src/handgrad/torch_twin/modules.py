@@ -63,11 +63,11 @@ class OutputsAlone:
         return f"{self.input_size}, {self.hidden_size}, return_sequences={self.return_sequences}"
 
 
-class RNN(OutputsAlone, nn.RNN):
+class RNN(OutputsAlone, nn.RNN):  # type: ignore[misc]  # forward takes no state, on purpose
     """h_t = tanh(x_t W + h_{t-1} U + b)."""
 
 
-class LSTM(OutputsAlone, nn.LSTM):
+class LSTM(OutputsAlone, nn.LSTM):  # type: ignore[misc]
     """nn.LSTM as a layer of a Sequential."""
 
 
