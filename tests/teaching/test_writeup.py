@@ -39,7 +39,7 @@ def text_of(runs, tmp_path, kind="markdown", **options):
 
 def test_the_table_holds_every_run_the_best_first(runs, tmp_path):
     text = text_of(runs, tmp_path)
-    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if "/run\\_" in line and line.startswith("|")]
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith(("| run\\_", "| **run\\_"))]
     found = entries([Run(path) for path in runs.iterdir()])
     assert len(rows) == 3 and all(cell.startswith("**") for cell in rows[0])
     errors = [float(row[3].strip("*")) for row in rows]

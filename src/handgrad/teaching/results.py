@@ -84,9 +84,9 @@ def varied(found):
     keys = [key for key in differing_keys(tables) if key not in NOT_SETTINGS]
     kinds = {tuple((k, v) for k, v in table.items() if k.startswith(WHOLE[0]) and k.endswith(".layer"))
              for table in tables}
-    if len(kinds) > 1 or any(key.startswith("model.") and not key.startswith(WHOLE[0]) for key in keys):
+    if len(kinds) > 1:
         keys = [key for key in keys if not key.startswith(WHOLE[0])]
-    else:
+    if len(kinds) == 1 or all("model.name" in table for table in tables):  # other settings say it in fewer words
         keys = [key for key in keys if key != "layers"]
     keys = [key for key in keys if not key.startswith(WHOLE[1])]
     if len({table.get("seed") for table in tables}) > 1:

@@ -76,8 +76,10 @@ def experiments(found):
                     f"{figure_text(best.figures.get(figure))}{equals(found, figure)}.")
     columns = [f for f in best.figures if all(f in entry.figures for entry in found) and not f.startswith("train")]
     columns = sorted(columns, key=lambda name: name != figure)[:4]
-    yield Table(["run", *(f">{name}" for name in keys.values()), *(f">{name}" for name in columns)],
-                [[entry.name, *(value_text(entry.settings.get(key)) for key in keys),
+    titles = [f"{'>' * is_number(found, key)}{name}" for key, name in keys.items()]
+    are_unique = len({entry.run.id for entry in found}) == len(found)
+    yield Table(["run", *titles, *(f">{name}" for name in columns)],
+                [[entry.run.id if are_unique else entry.name, *(value_text(entry.settings.get(key)) for key in keys),
                   *(figure_text(entry.figures[name]) for name in columns)] for entry in found],
                 f"All runs, the best first by {figure}.", marked=0)
     yield from sweep_pictures(found, keys, figure)
@@ -88,7 +90,7 @@ def equals(found, figure):
     others = sum(entry.figures.get(figure) == found[0].figures.get(figure) for entry in found[1:])
     rows = (found[0].run.record["data"].get("rows") or {}).get(figure.partition(" ")[0])
     coarse = f"; one of the {rows} rows counts {figure_text(1 / rows)}" if figure.endswith("error") and rows else ""
-    return (f", as of {others} more, of which it has the lowest loss" if others else "") + coarse
+    return (f" (shared with {others} more; of them it has the lowest loss)" if others else "") + coarse
 
 
 def sweep_pictures(found, keys, figure):
