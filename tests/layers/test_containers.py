@@ -171,6 +171,18 @@ def test_damaged_and_foreign_files_are_refused(tmp_path, suffix):
         network().save(tmp_path / "no" / "folder.npz")
 
 
+def test_a_class_with_a_taken_name_works_but_cannot_be_named_in_a_file(tmp_path):
+    class Tanh(hg.Tanh):
+        pass
+
+    model = hg.Sequential([Tanh(), hg.Linear(3)]).build((4,), rng=0)
+    assert model.predict(rows(2, 4)).shape == (2, 3)
+    assert type(hg.Sequential([{"layer": "Tanh"}])[0]) is hg.Tanh
+    with pytest.raises(ValueError, match="'Tanh' stands for another"):
+        model.save(tmp_path / "model.npz")
+    assert not list(tmp_path.iterdir())
+
+
 def test_summary_counts():
     summary = network(np.float32).summary()
     assert summary.num_parameters == 4 * 5 + 5 + 5 * 3 + 3 and summary.multiply_adds == 35

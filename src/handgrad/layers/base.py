@@ -58,7 +58,9 @@ class Layer:
 
     def __init_subclass__(cls, **keywords):
         super().__init_subclass__(**keywords)
-        Layer.registry[cls.__name__] = cls
+        known = Layer.registry.get(cls.__name__)
+        if known is None or not known.__module__.startswith("handgrad."):  # the library's names stay the library's
+            Layer.registry[cls.__name__] = cls
 
     # What a subclass writes -------------------------------------------------------------------------------------
 
