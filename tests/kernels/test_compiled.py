@@ -7,15 +7,20 @@ import sys
 import numpy as np
 import pytest
 
-from handgrad.kernels import plain, route
+from handgrad.kernels import blas, plain, route
 from handgrad.kernels.buffers import Buffers
+from handgrad.kernels.normalization import combine
+from handgrad.kernels.sweep import Sweep
 
 pytest.importorskip("numba")
 
-from handgrad.kernels import compiled
+if not isinstance(blas.find(), blas.OpenBlas):
+    pytest.skip("the compiled sweep calls OpenBLAS", allow_module_level=True)
+
+from handgrad.kernels import compiled_steps
+from handgrad.kernels.compiled_sweep import CompiledSweep
 
 pytestmark = pytest.mark.parametrize("dtype", [np.float32, np.float64])
-POOLS = pytest.mark.parametrize("pool", [(1, 1), (2, 2)])
 
 
 def close(a, b, dtype):
@@ -29,43 +34,45 @@ def draw(*shape, dtype):
 
 def test_moments(dtype):
     x = draw(3, 5, 4, 7, dtype=dtype) + 100
-    for ours, theirs in zip(compiled.moments(None, x), plain.moments(Buffers(x.dtype), x), strict=True):
+    for ours, theirs in zip(compiled_steps.moments(None, x), plain.moments(Buffers(x.dtype), x), strict=True):
         close(ours, theirs, dtype)
 
 
-def choose(functions, z, pool, relu):
-    """Pooling, an affine step and ReLU: y, and the choice that the backward needs."""
-    height, width = z.shape[1] // pool[0], z.shape[2] // pool[1]
-    shape = (height, width, z.shape[3])
-    best, y = np.empty((2, len(z), *shape), z.dtype)
-    choice = np.empty((len(z), *functions.choice_shape(shape, pool)), functions.CHOICE_DTYPE)
-    if pool == (1, 1):
-        best[...] = z
+def sweep_both_ways(kind, shape, weight_shape, padding, pool, relu, normalized, dtype):
+    """All that one forward and one backward sweep produce, over a few images full of ties."""
+    sizes = [shape[i] + 2 * padding - weight_shape[i] + 1 for i in (0, 1)]
+    pooled = sizes[0] // pool[0], sizes[1] // pool[1]
+    if not normalized:
+        sizes = pooled[0] * pool[0], pooled[1] * pool[1]
+    sweep = kind(shape, weight_shape, ((padding, padding),) * 2, tuple(sizes), pool, relu, np.dtype(dtype))
+    sweep.block_bytes = 2 * sweep.image_bytes
+    x, weight = draw(5, *shape, dtype=dtype).round(), draw(*weight_shape, dtype=dtype).round()
+    z, best, y = (np.empty((5, *size, weight_shape[3]), dtype) for size in (sizes, pooled, pooled))
+    scale, shift, mean = draw(3, pooled[1] * weight_shape[3], dtype=dtype)
+    choice, moments = np.empty((5, *sweep.choice_shape(y.shape[1:])), sweep.choice_dtype), {}
+    if normalized:
+        best = best if sweep.pools else z
+        sweep.forward(x, weight, True, best=best, z=z, choice=choice, moments=moments)
+        sweep.use.activate(best, scale, shift, relu, y, choice, sweep.pools)
+        affine = scale, z, *draw(2, sizes[1] * weight_shape[3], dtype=dtype)
     else:
-        functions.largest(Buffers(z.dtype), z, pool, best, choice)
-    scale, shift = draw(2, width * z.shape[3], dtype=z.dtype)
-    functions.activate(best, scale, shift, relu, y, choice, pool != (1, 1))
-    return best, y, choice
+        sweep.forward(x, weight, True, best=y, y=y, scale=scale, shift=shift, choice=choice)
+        affine = None
+    dy, dweight = draw(*y.shape, dtype=dtype), np.empty(weight_shape, dtype)
+    dx, passed = sweep.backward(dy, choice, weight, dweight, True, affine)
+    results = [y, dweight, dx]
+    if normalized:
+        return [*results, z, *combine(moments), *sweep.use.gradient_sums(Buffers(dy.dtype), dy, choice, best, mean)]
+    return [*results, passed]
 
 
-@POOLS
+@pytest.mark.parametrize("pool", [(1, 1), (2, 2)])
 @pytest.mark.parametrize("relu", [True, False])
-@pytest.mark.parametrize("odd", [0, 1])
-def test_choice_sums_and_spreading(dtype, pool, relu, odd):
-    z = draw(3, 4 + odd, 6 + odd, 5, dtype=dtype).round(1)  # rounded: ties
-    results = []
-    for functions in (plain, compiled):
-        scratch = Buffers(z.dtype)
-        best, y, choice = choose(functions, z, pool, relu)
-        dy = draw(*y.shape, dtype=dtype)
-        mean, scale = draw(2, y.shape[2] * 5, dtype=dtype)
-        slope, constant = draw(2, z.shape[2] * 5, dtype=dtype)
-        dz, bare = np.empty_like(z), np.empty((3, y.shape[1] * pool[0], y.shape[2] * pool[1], 5), dtype)
-        functions.spread_affine(scratch, dy, choice, pool, scale, z, slope, constant, dz)
-        functions.spread(dy, choice, pool, bare)
-        sums = functions.gradient_sums(scratch, dy, choice, best, mean)
-        results.append([best, y, dz, bare, *sums, functions.passed_sum(scratch, dy, choice)])
-    for ours, theirs in zip(*results, strict=True):
+@pytest.mark.parametrize("normalized", [True, False])
+@pytest.mark.parametrize(("size", "kernel", "padding"), [((6, 8), (3, 3), 1), ((7, 5), (2, 3), 0)])
+def test_sweeps(dtype, pool, relu, normalized, size, kernel, padding):
+    arguments = (*size, 2), (*kernel, 2, 3), padding, pool, relu, normalized, dtype
+    for ours, theirs in zip(*(sweep_both_ways(kind, *arguments) for kind in (CompiledSweep, Sweep)), strict=True):
         close(ours, theirs, dtype)
 
 
@@ -73,7 +80,7 @@ def test_everything_passes_without_a_choice(dtype):
     dy, x = draw(2, 3, 4, 4, 5, dtype=dtype)
     mean, scale, slope, constant = draw(4, 4 * 5, dtype=dtype)
     results = []
-    for functions in (plain, compiled):
+    for functions in (plain, compiled_steps):
         scratch, dz = Buffers(x.dtype), np.empty_like(x)
         functions.spread_affine(scratch, dy, None, (1, 1), scale, x, slope, constant, dz)
         results.append([dz, *functions.gradient_sums(scratch, dy, None, x, mean)])
@@ -82,20 +89,23 @@ def test_everything_passes_without_a_choice(dtype):
 
 
 def test_a_nan_stays_visible(dtype):
-    for functions in (plain, compiled):
-        z = np.ones((1, 2, 2, 1), dtype)
-        z[0, 1, 0] = np.nan
-        assert np.isnan(choose(functions, z, (2, 2), relu=True)[1]).all()
+    for kind in (Sweep, CompiledSweep):
+        sweep = kind((2, 2, 1), (1, 1, 1, 1), ((0, 0), (0, 0)), (2, 2), (2, 2), True, np.dtype(dtype))
+        x, one, y = np.ones((1, 2, 2, 1), dtype), np.ones((1, 1, 1, 1), dtype), np.empty((1, 1, 1, 1), dtype)
+        x[0, 1, 0] = np.nan
+        sweep.forward(x, one, False, best=y, y=y, scale=one.ravel(), shift=one.ravel())
+        assert np.isnan(y).all()
 
 
 def test_compiled_functions_can_be_left_out(dtype, monkeypatch):
-    assert route.functions((2, 2)) is compiled
-    assert route.functions((3, 3)) is plain
+    assert route.sweep((2, 2)) is CompiledSweep
+    assert route.sweep((3, 3)) is Sweep
     monkeypatch.setenv("HANDGRAD_KERNELS", "numpy")
-    assert route.functions((2, 2)) is plain
+    assert route.sweep((2, 2)) is Sweep
+    assert route.steps() is plain
     monkeypatch.setenv("HANDGRAD_KERNELS", "fast")
     with pytest.raises(ValueError, match="HANDGRAD_KERNELS is auto or numpy, not 'fast'"):
-        route.functions()
+        route.steps()
 
 
 def test_importing_handgrad_imports_no_numba(dtype):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import handgrad as hg
-from handgrad.kernels import set_threads
+from handgrad.kernels import route, set_threads
 from handgrad.kernels.threads import num_threads
 from handgrad.layers.fused import ConvolutionBlock
 
@@ -24,7 +24,8 @@ runs = st.fixed_dictionaries({
 @pytest.fixture(params=[1, 2], autouse=True)
 def threads(request, monkeypatch):
     """Tiny blocks, and threads for the smallest of work, so that both are used."""
-    monkeypatch.setattr("handgrad.kernels.products.BLOCK_BYTES", 3000)
+    for kind in {route.sweep((2, 2)), route.sweep((3, 3))}:
+        monkeypatch.setattr(kind, "block_bytes", 3000)
     monkeypatch.setattr("handgrad.kernels.threads.WORTH_A_THREAD", 1)
     before = num_threads()
     set_threads(request.param)

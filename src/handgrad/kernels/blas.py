@@ -17,6 +17,8 @@ class OpenBlas:
     """OpenBLAS through its own C functions."""
 
     def __init__(self, library, prefix, suffix):
+        self._library, self._integer = library, "int64" if suffix else "int32"
+        self._product = f"{prefix}cblas_{{}}gemm{suffix}"
         self._set = getattr(library, f"{prefix}openblas_set_num_threads{suffix}")
         self._get = getattr(library, f"{prefix}openblas_get_num_threads{suffix}")
         self._core = getattr(library, f"{prefix}openblas_get_corename{suffix}")
@@ -27,6 +29,11 @@ class OpenBlas:
 
     def set_threads(self, n):
         self._set(n)
+
+    def gemm(self, dtype):
+        """The address of cblas_sgemm or cblas_dgemm, and the type of its sizes: 'int32' or 'int64'."""
+        function = getattr(self._library, self._product.format({"float32": "s", "float64": "d"}[dtype.name]))
+        return ctypes.cast(function, ctypes.c_void_p).value, self._integer
 
     @property
     def name(self):

@@ -1,76 +1,89 @@
-"""The functions of `plain` compiled by Numba, one pass over memory each: for no pooling and for windows of 2x2.
+"""The work on blocks of images compiled by Numba, products included: the interpreter's lock is taken once a part.
 
-A choice is here one byte for each number of a pooled block: the place of its window that passes a gradient, or BLOCKED.
-The loops run along rows of w C numbers, and few arrays meet in one, so that the compiler can vectorise them.
+The functions of `plain` stand here again as loops, one pass over memory each, for no pooling and for windows of 2x2;
+then the two parts of a `Sweep`. Loops run along rows of w C numbers and few arrays meet in one, so that the compiler
+can vectorise them. A choice is one byte for each number of a pooled block: the place of its window that passes a
+gradient, or BLOCKED. An array of length 0 stands for none.
 """
 
+import numba.experimental.function_type  # noqa: F401 - lets a function pointer be an argument
 import numpy as np
-from numba import njit
+from numba import njit, types
 
 BLOCKED = np.uint8(255)
-CHOICE_DTYPE = np.uint8
+ROW_MAJOR, AS_IT_IS, TRANSPOSED = np.int32(101), np.int32(111), np.int32(112)  # of the CBLAS interface
 compiled = njit(nogil=True, cache=True, fastmath={"contract"}, error_model="numpy")
 
 
-def choice_shape(shape, pool):
-    """The shape of one example's choice, for blocks (n, *shape)."""
-    return shape
+class Gemm(types.WrapperAddressProtocol):
+    """BLAS's product of matrices, callable in compiled functions: out = a b + beta out."""
 
+    def __init__(self, address, integer, dtype):
+        self.address, self.integer, self.real = address, getattr(types, integer), getattr(types, dtype.name)
 
-def moments(scratch, x):
-    """Count, mean and Σ (x - mean)² per channel."""
-    mean, squares = (np.zeros(x.shape[3], x.dtype) for _ in range(2))
-    moments_loop(rows(x), mean, squares)
-    return x.size // x.shape[3], mean, squares
+    def __wrapper_address__(self):
+        return self.address
 
-
-def largest(scratch, z, pool, best, choice=None):
-    """Write the maximum of each window of z into best, and the first place that has it into choice."""
-    largest_loop(z, best, scratch.take("choice", best.shape, CHOICE_DTYPE) if choice is None else choice)
-
-
-def activate(x, scale, shift, relu, y, choice=None, pooled=False):
-    """y = scale x + shift, then ReLU; choice is narrowed to where ReLU lets through, or begun where nothing pooled."""
-    activate_loop(rows(x), scale, shift, relu, rows(y), None if choice is None else rows(choice), pooled)
-
-
-def gradient_sums(scratch, dy, choice, x, mean):
-    """Σ g and Σ g (x - mean) per channel, where g is what passes of dy; choice None: all of it."""
-    total, along = (np.zeros(len(mean), dy.dtype) for _ in range(2))
-    gradient_sums_loop(rows(dy), None if choice is None else rows(choice), rows(x), mean, total, along)
-    return total.reshape(-1, dy.shape[3]).sum(axis=0), along.reshape(-1, dy.shape[3]).sum(axis=0)
-
-
-def passed_sum(scratch, dy, choice):
-    """Σ g per channel, where g is what passes of dy."""
-    total = np.zeros(dy.shape[2] * dy.shape[3], dy.dtype)
-    passed_sum_loop(rows(dy), rows(choice), total)
-    return total.reshape(-1, dy.shape[3]).sum(axis=0)
-
-
-def spread(dy, choice, pool, dz):
-    """dz = dy at the place it passes to, 0 at the other places of the window; dz has no other rows and columns."""
-    spread_loop(dy, choice, pool[0], None, None, None, None, dz)
-
-
-def spread_affine(scratch, dy, choice, pool, scale, z, slope, constant, dz):
-    """dz = slope z + constant, plus scale dy at the place it passes to; choice None: everywhere."""
-    if choice is None:
-        choice = np.zeros(dy.shape, CHOICE_DTYPE)
-    spread_loop(dy, choice, pool[0], scale, z, slope, constant, dz)
-
-
-def rows(x):
-    return x.reshape(-1, x.shape[2] * x.shape[3])
+    def signature(self):
+        choice, size, matrix = types.int32, self.integer, types.voidptr
+        return types.void(choice, choice, choice, size, size, size, self.real, matrix, size, matrix, size,
+                          self.real, matrix, size)
 
 
 @compiled
-def moments_loop(x, mean, squares):
+def multiply(gemm, a, b, out, beta):
+    """out = a b + beta out."""
+    one = a.dtype.type(1)
+    gemm(ROW_MAJOR, AS_IT_IS, AS_IT_IS, len(a), b.shape[1], len(b), one,
+         a.ctypes, len(b), b.ctypes, b.shape[1], a.dtype.type(beta), out.ctypes, b.shape[1])
+
+
+@compiled
+def multiply_transposed(gemm, a, b, out, beta):
+    """out = aᵀ b + beta out."""
+    one = a.dtype.type(1)
+    gemm(ROW_MAJOR, TRANSPOSED, AS_IT_IS, a.shape[1], b.shape[1], len(a), one,
+         a.ctypes, a.shape[1], b.ctypes, b.shape[1], a.dtype.type(beta), out.ctypes, b.shape[1])
+
+
+@compiled
+def place(x, bordered, top, left):
+    """Lay images into larger ones."""
+    n, height, width, channels = x.shape
+    flat, into = x.reshape(n, height, width * channels), bordered.reshape(n, bordered.shape[1], -1)
+    for b in range(n):
+        for p in range(height):
+            source, target = flat[b, p], into[b, p + top, left * channels:]
+            for k in range(len(source)):
+                target[k] = source[k]
+
+
+@compiled
+def copy_windows(padded, kh, kw, height, width, columns):
+    """One row of columns per window; a kernel row's kw C numbers lie side by side in the image."""
+    n, rows, row_width, channels = padded.shape
+    run = np.uint64(kw * channels)  # unsigned: indices need no check for counting from the end
+    source, target = padded.reshape(-1), columns.reshape(-1)
+    to = np.uint64(0)
+    for b in range(n):
+        for p in range(height):
+            for q in range(width):
+                for i in range(kh):
+                    start = np.uint64(((b * rows + p + i) * row_width + q) * channels)
+                    for k in range(run):
+                        target[to + np.uint64(k)] = source[start + np.uint64(k)]
+                    to += run
+
+
+@compiled
+def moments_of(x, mean, squares):
+    """Mean and Σ (x - mean)² per channel of rows x (r, w C)."""
     channels = len(mean)
     total, repeated = np.zeros(x.shape[1], x.dtype), np.empty(x.shape[1], x.dtype)
     for r in range(len(x)):
         for k in range(x.shape[1]):
             total[k] += x[r, k]
+    mean[:] = 0
     for k in range(x.shape[1]):
         mean[k % channels] += total[k]
     mean /= x.dtype.type(x.size // channels)
@@ -80,19 +93,20 @@ def moments_loop(x, mean, squares):
         for k in range(x.shape[1]):
             d = x[r, k] - repeated[k]
             total[k] += d * d
+    squares[:] = 0
     for k in range(x.shape[1]):
         squares[k % channels] += total[k]
 
 
 @compiled
-def largest_loop(z, best, choice):
+def largest_of(z, best, choice):
+    """The maximum of each window of 2x2, and the first place that has it. A NaN wins, so that it stays visible."""
     n, height, width, channels = best.shape
     for b in range(n):
         for p in range(height):
             for q in range(width):
                 for c in range(channels):
                     top, place = z[b, 2 * p, 2 * q, c], np.uint8(0)
-                    # a NaN wins, so that it stays visible
                     other = z[b, 2 * p, 2 * q + 1, c]
                     wins = (other > top) | (other != other)
                     top, place = other if wins else top, np.uint8(1) if wins else place
@@ -106,12 +120,13 @@ def largest_loop(z, best, choice):
 
 
 @compiled
-def activate_loop(x, scale, shift, relu, y, choice, pooled):
+def activate_rows(x, scale, shift, relu, y, choice, pooled):
+    """y = scale x + shift, then ReLU; choice is narrowed to where ReLU lets through, or begun where nothing pooled."""
     zero = x.dtype.type(0)
     for r in range(len(x)):
         for k in range(x.shape[1]):
             y[r, k] = x[r, k] * scale[k] + shift[k]
-        if choice is not None:
+        if len(choice):
             if not pooled:
                 choice[r] = 0
             if relu:
@@ -123,51 +138,93 @@ def activate_loop(x, scale, shift, relu, y, choice, pooled):
 
 
 @compiled
-def gradient_sums_loop(dy, choice, x, mean, total, along):
+def add_gradient_sums(dy, choice, x, mean, total, along):
+    """Add Σ g to total and Σ g (x - mean) to along, where g is what passes of dy; x without rows: total alone."""
     zero, g = dy.dtype.type(0), np.empty(dy.shape[1], dy.dtype)
     for r in range(len(dy)):
         for k in range(dy.shape[1]):
             g[k] = dy[r, k]
-        if choice is not None:
+        if len(choice):
             for k in range(dy.shape[1]):
                 g[k] = zero if choice[r, k] == BLOCKED else g[k]
         for k in range(dy.shape[1]):
             total[k] += g[k]
-        for k in range(dy.shape[1]):
-            along[k] += g[k] * (x[r, k] - mean[k])
+        if len(x):
+            for k in range(dy.shape[1]):
+                along[k] += g[k] * (x[r, k] - mean[k])
 
 
 @compiled
-def passed_sum_loop(dy, choice, total):
-    zero = dy.dtype.type(0)
-    for r in range(len(dy)):
-        for k in range(dy.shape[1]):
-            total[k] += zero if choice[r, k] == BLOCKED else dy[r, k]
-
-
-@compiled
-def spread_loop(dy, choice, step, scale, z, slope, constant, dz):
+def spread_rows(dy, choice, step, scale, z, slope, constant, dz):
+    """dz = slope z + constant (z without examples: 0), plus scale dy at the place of its window it passes to."""
     n, height, width, channels = dy.shape
     zero, g = dz.dtype.type(0), np.empty(width * channels, dz.dtype)
-    dy_rows, choice_rows = dy.reshape(n, height, len(g)), choice.reshape(n, height, len(g))
-    run = dz.shape[2] * channels
-    dz_rows = dz.reshape(n, dz.shape[1], run)
+    dy_rows, dz_rows = dy.reshape(n, height, -1), dz.reshape(n, dz.shape[1], -1)
+    z_rows, choice_rows = z.reshape(len(z), dz.shape[1], -1), choice.reshape(len(choice), height, -1)
     for b in range(n):
         for r in range(dz.shape[1]):
-            if z is None:
-                dz_rows[b, r] = zero
-            else:
-                z_rows = z.reshape(n, dz.shape[1], run)
-                for k in range(run):
+            if len(z):
+                for k in range(dz_rows.shape[2]):
                     dz_rows[b, r, k] = z_rows[b, r, k] * slope[k] + constant[k]
+            else:
+                dz_rows[b, r] = zero
             p = r // step
             for j in range(step if p < height else 0):
-                place = np.uint8((r - p * step) * step + j)
+                here = np.uint8((r - p * step) * step + j)
                 for k in range(len(g)):
-                    g[k] = dy_rows[b, p, k] if choice_rows[b, p, k] == place else zero
-                if scale is not None:
+                    g[k] = dy_rows[b, p, k] * scale[k]
+                if len(choice):
                     for k in range(len(g)):
-                        g[k] *= scale[k]
+                        g[k] = g[k] if choice_rows[b, p, k] == here else zero
                 for q in range(width):
                     for c in range(channels):
                         dz[b, r, q * step + j, c] += g[q * channels + c]
+
+
+@compiled
+def forward_part(gemm, start, stop, step, x, padded, top, left, kh, kw, columns, matrix, z,
+                 mean, squares, pooled, best, choice, relu, scale, shift, y):
+    """What `Sweep.forward_part` does. padded, z and best hold all examples, or those of one block."""
+    for first in range(start, stop, step):
+        last = min(first + step, stop)
+        n = last - first
+        images = padded[first:last] if len(padded) == len(x) else padded[:n]
+        result = z[first:last] if len(z) == len(x) else z[:n]
+        place(x[first:last], images, top, left)
+        copy_windows(images, kh, kw, z.shape[1], z.shape[2], columns)
+        pixels = n * z.shape[1] * z.shape[2]
+        multiply(gemm, columns[:pixels], matrix, result.reshape(pixels, -1), 0)
+        if len(mean):
+            index = (first - start) // step
+            moments_of(result.reshape(n * z.shape[1], -1), mean[index], squares[index])
+        chosen = choice[first:last]
+        if pooled:
+            result = best[first:last]
+            largest_of(z[first:last] if len(z) == len(x) else z[:n], result, chosen)
+        if len(y):
+            rows = n * y.shape[1]
+            activate_rows(result.reshape(rows, -1), scale, shift, relu, y[first:last].reshape(rows, -1),
+                          chosen.reshape(rows, -1), pooled)
+
+
+@compiled
+def backward_part(gemm, start, stop, step, dy, choice, side, scale, z, slope, constant, dz, passed,
+                  padded, kh, kw, columns, dweight, bordered, top, left, dz_columns, flipped, dx):
+    """What `Sweep.backward_part` does."""
+    nothing = np.empty((0, dy.shape[2] * dy.shape[3]), dy.dtype)
+    for first in range(start, stop, step):
+        last = min(first + step, stop)
+        n = last - first
+        g, chosen, result = dy[first:last], choice[first:last], dz[:n]
+        if len(passed):
+            rows = n * dy.shape[1]
+            add_gradient_sums(g.reshape(rows, -1), chosen.reshape(rows, -1), nothing, passed, passed, passed)
+        spread_rows(g, chosen, side, scale, z[first:last], slope, constant, result)
+        copy_windows(padded[first:last], kh, kw, dz.shape[1], dz.shape[2], columns)
+        pixels = n * dz.shape[1] * dz.shape[2]
+        multiply_transposed(gemm, columns[:pixels], result.reshape(pixels, -1), dweight, 1)
+        if len(dx):
+            place(result, bordered[:n], top, left)
+            copy_windows(bordered[:n], kh, kw, dx.shape[1], dx.shape[2], dz_columns)
+            pixels = n * dx.shape[1] * dx.shape[2]
+            multiply(gemm, dz_columns[:pixels], flipped, dx[first:last].reshape(pixels, -1), 0)

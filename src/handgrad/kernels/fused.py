@@ -4,7 +4,6 @@ import numpy as np
 
 from . import route
 from .normalization import combine, slope_and_constant
-from .sweep import Sweep
 from .threads import share
 
 
@@ -22,36 +21,24 @@ class FusedConvolution:
         pooled = sizes[0] // pool[0], sizes[1] // pool[1]
         if not normalized:
             sizes = pooled[0] * pool[0], pooled[1] * pool[1]
-        self.sweep = Sweep(input_shape, weight_shape, padding, tuple(sizes), dtype)
-        self.pool, self.pools, self.relu, self.dtype = pool, pool != (1, 1), relu, dtype
+        kind = route.sweep(pool)
+        self.sweep = kind(input_shape, weight_shape, padding, tuple(sizes), pool, relu, dtype)
+        self.pools, self.dtype, self.use = pool != (1, 1), dtype, kind.use
         self.output_shape = *pooled, weight_shape[3]
-        self.use = route.functions(pool)
 
     # Forward ----------------------------------------------------------------------------------------------------
 
     def infer(self, x, weight, bias):
         """y for x, keeping nothing; a batch norm has been multiplied into weight and bias."""
         y = np.empty((len(x), *self.output_shape), self.dtype)
-        scale, shift = self.wide(np.ones_like(bias)), self.wide(bias)
-
-        def finish(scratch, block, z):
-            best = self.reduce(scratch, z, y[block])
-            self.use.activate(best, scale, shift, self.relu, y[block])
-
-        self.sweep.convolve(x, weight, finish)
+        self.sweep.forward(x, weight, False, best=y, y=y, scale=self.wide(np.ones_like(bias)), shift=self.wide(bias))
         return y
 
     def train(self, x, weight, bias):
         """y for x, keeping what `backward` needs."""
         y = np.empty((len(x), *self.output_shape), self.dtype)
-        choice = self.choice(len(x))
-        scale, shift = self.wide(np.ones_like(bias)), self.wide(bias)
-
-        def finish(scratch, block, z):
-            best = self.reduce(scratch, z, y[block], choice[block])
-            self.use.activate(best, scale, shift, self.relu, y[block], choice[block], self.pools)
-
-        self.sweep.convolve(x, weight, finish, keep=True)
+        self.sweep.forward(x, weight, True, best=y, y=y, scale=self.wide(np.ones_like(bias)), shift=self.wide(bias),
+                           choice=self.choice(len(x)))
         return y
 
     def train_normalized(self, x, weight, gamma, beta, epsilon):
@@ -59,12 +46,7 @@ class FusedConvolution:
         sign = np.where(gamma < 0, -1, 1).astype(self.dtype)
         z, best = self.normalized_buffers(len(x))
         choice, moments = self.choice(len(x)), {}
-
-        def finish(scratch, block, z):
-            moments[block.start] = self.use.moments(scratch, z)
-            self.reduce(scratch, z, best[block], choice[block])
-
-        self.sweep.convolve(x, weight * sign, finish, keep=True, z=z)
+        self.sweep.forward(x, weight * sign, True, best=best, z=z, choice=choice, moments=moments)
         mean, var = combine(moments)
         deviation = np.sqrt(var + epsilon)
         scale = abs(gamma) / deviation
@@ -73,23 +55,15 @@ class FusedConvolution:
 
         def second(worker, start, stop):
             part = slice(start, stop)
-            self.use.activate(best[part], wide_scale, wide_shift, self.relu, y[part], choice[part], self.pools)
+            self.use.activate(best[part], wide_scale, wide_shift, self.sweep.relu, y[part], choice[part], self.pools)
 
         share(len(x), second, 4 * y.size)
         self.statistics = sign, mean, deviation, scale
         return y, sign * mean, var
 
-    def reduce(self, scratch, z, best, choice=None):
-        """The maximum of each window of z, in best, its place in choice; z itself where there is no pooling."""
-        if not self.pools:
-            return z
-        self.use.largest(scratch, z, self.pool, best, choice)
-        return best
-
     def choice(self, n):
         """Where training keeps which place of each window passes a gradient."""
-        shape = self.use.choice_shape(self.output_shape, self.pool)
-        return self.sweep.kept.take("choice", (n, *shape), self.use.CHOICE_DTYPE)
+        return self.sweep.kept.take("choice", (n, *self.sweep.choice_shape(self.output_shape)), self.sweep.choice_dtype)
 
     def normalized_buffers(self, n):
         """z, and the maximum of each of its windows: z itself where there is no pooling."""
@@ -104,16 +78,7 @@ class FusedConvolution:
 
     def backward(self, dy, weight, dweight, dbias, input_gradient):
         """dx or None; dweight and dbias are written."""
-        choice, sums = self.choice(len(dy)), {}
-
-        def make_dz(scratch, block):
-            sums[block.start] = self.use.passed_sum(scratch, dy[block], choice[block])
-            dz = scratch.take("dz", (len(dy[block]), *self.sweep.sizes, self.sweep.out))
-            self.use.spread(dy[block], choice[block], self.pool, dz)
-            return dz
-
-        dx = self.sweep.propagate(len(dy), weight, make_dz, dweight, input_gradient)
-        dbias[...] = sum(sums[start] for start in sorted(sums))
+        dx, dbias[...] = self.sweep.backward(dy, self.choice(len(dy)), weight, dweight, input_gradient)
         return dx
 
     def backward_normalized(self, dy, weight, dweight, dgamma, dbeta, input_gradient):
@@ -131,15 +96,7 @@ class FusedConvolution:
         along = sum(sums[worker][1] for worker in sorted(sums)) / deviation
         dgamma[...] = sign * along
         slope, constant = slope_and_constant(z.size // len(mean), mean, deviation, scale, dbeta, along)
-        width = z.shape[2]
-        wide_slope, wide_constant, wide_scale = np.tile(slope, width), np.tile(constant, width), self.wide(scale)
-
-        def make_dz(scratch, block):
-            dz = scratch.take("dz", z[block].shape)
-            self.use.spread_affine(scratch, dy[block], choice[block], self.pool, wide_scale,
-                                   z[block], wide_slope, wide_constant, dz)
-            return dz
-
-        dx = self.sweep.propagate(len(dy), weight * sign, make_dz, dweight, input_gradient)
+        affine = self.wide(scale), z, np.tile(slope, z.shape[2]), np.tile(constant, z.shape[2])
+        dx, _ = self.sweep.backward(dy, choice, weight * sign, dweight, input_gradient, affine)
         dweight *= sign
         return dx

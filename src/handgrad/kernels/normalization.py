@@ -12,7 +12,7 @@ class SharedBatchNorm:
     """Batch norm of (n, h, w, C), or of (n, C) seen as pictures of one pixel."""
 
     def __init__(self, dtype):
-        self.dtype, self.scratch, self.use = dtype, {}, route.functions()
+        self.dtype, self.scratch, self.use = dtype, {}, route.steps()
 
     def infer(self, x, scale, shift):
         """y = scale x + shift."""

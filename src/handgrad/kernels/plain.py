@@ -8,15 +8,6 @@ and a last one for any place, (n, places + 1, h, w, C); or (n, 1, h, w, C) where
 import numpy as np
 
 
-def choice_shape(shape, pool):
-    """The shape of one example's choice, for blocks (n, *shape)."""
-    places = pool[0] * pool[1]
-    return (places + 1 if places > 1 else 1, *shape)
-
-
-CHOICE_DTYPE = bool
-
-
 def moments(scratch, x):
     """Count, mean and Σ (x - mean)² per channel."""
     count = x.size // x.shape[3]
@@ -34,14 +25,15 @@ def largest(scratch, z, pool, best, choice=None):
     maximum([down[:, :, j::pool[1]] for j in range(pool[1])], best)
     if choice is None:
         return
-    masks = choice.swapaxes(0, 1)[:-1]
-    taken = scratch.take("taken", best.shape, bool)
-    taken[...] = False
-    for mask, candidate in zip(masks[:-1], places(z, pool, best.shape), strict=False):
+    first, *others, last = choice.swapaxes(0, 1)[:-1]
+    candidates = places(z, pool, best.shape)
+    np.equal(candidates[0], best, out=first)
+    np.copyto(last, first)  # until the end, the places already taken
+    for mask, candidate in zip(others, candidates[1:], strict=False):
         np.equal(candidate, best, out=mask)
-        np.greater(mask, taken, out=mask)
-        np.logical_or(taken, mask, out=taken)
-    np.logical_not(taken, out=masks[-1])
+        np.greater(mask, last, out=mask)
+        np.logical_or(mask, last, out=last)
+    np.logical_not(last, out=last)
 
 
 def activate(x, scale, shift, relu, y, choice=None, pooled=False):
@@ -101,8 +93,8 @@ def places(z, pool, shape):
 
 def maximum(arrays, out):
     """out = the elementwise maximum of all arrays."""
-    np.copyto(out, arrays[0])
-    for array in arrays[1:]:
+    np.maximum(arrays[0], arrays[-1], out=out)
+    for array in arrays[1:-1]:
         np.maximum(out, array, out=out)
 
 

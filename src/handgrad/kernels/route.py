@@ -3,26 +3,34 @@
 import os
 from importlib.util import find_spec
 
-from . import plain
+from . import blas, plain
+from .sweep import Sweep
 
 WISHES = ("auto", "numpy")
 
 
 def compiled():
-    """The module of compiled functions, or None: without Numba, or where $HANDGRAD_KERNELS says 'numpy'."""
+    """The module of the compiled sweep, or None: without Numba or OpenBLAS, or if $HANDGRAD_KERNELS says 'numpy'."""
     wish = os.environ.get("HANDGRAD_KERNELS", "auto")
     if wish not in WISHES:
         raise ValueError(f"HANDGRAD_KERNELS is {' or '.join(WISHES)}, not {wish!r}")
-    if wish == "numpy" or find_spec("numba") is None:
+    if wish == "numpy" or find_spec("numba") is None or not isinstance(blas.find(), blas.OpenBlas):
         return None
     try:
         # here, since importing Numba takes half a second, which only image networks should pay
-        from . import compiled as module
+        from . import compiled_sweep
     except (ImportError, RuntimeError):  # a Numba too old for this NumPy; nowhere to keep what it compiles
         return None
-    return module
+    return compiled_sweep
 
 
-def functions(pool=(1, 1)):
-    """The module whose functions are to be used with this pooling window."""
-    return (compiled() if pool in ((1, 1), (2, 2)) else None) or plain
+def sweep(pool):
+    """The class of sweep to be used with this pooling window."""
+    module = compiled() if pool in ((1, 1), (2, 2)) else None
+    return module.CompiledSweep if module else Sweep
+
+
+def steps():
+    """The module of functions to be used outside a sweep."""
+    module = compiled()
+    return module.compiled_steps if module else plain

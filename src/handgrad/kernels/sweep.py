@@ -1,87 +1,161 @@
 """Convolution with stride 1, forward and backward, a few images at a time so that all steps find them in cache."""
 
+from typing import NamedTuple
+
 import numpy as np
 
+from . import plain
 from .buffers import Buffers
-from .products import blocks
+from .products import BLOCK_BYTES, blocks
 from .threads import share
+
+
+class Forward(NamedTuple):
+    """One forward sweep: z = windows of x times matrix, best = the maximum of each pooling window, y = what follows.
+
+    Either the moments of z are collected, or y = ReLU(scale best + shift) is made at once. padded (kept for the
+    backward) and z are None where only a block's worth of them is needed; choice is None in inference.
+    """
+
+    x: np.ndarray
+    matrix: np.ndarray
+    best: np.ndarray
+    padded: np.ndarray | None = None
+    z: np.ndarray | None = None
+    choice: np.ndarray | None = None
+    moments: dict | None = None
+    scale: np.ndarray | None = None
+    shift: np.ndarray | None = None
+    y: np.ndarray | None = None
+
+
+class Backward(NamedTuple):
+    """One backward sweep: dz from dy by choice, then dweight and dx.
+
+    affine is (scale, z, slope, constant), see `plain.spread_affine`, or None where dz is dy spread alone; then passed
+    collects Σ of what passes of dy. dx is None where nobody needs it.
+    """
+
+    dy: np.ndarray
+    choice: np.ndarray
+    padded: np.ndarray
+    flipped: np.ndarray
+    affine: tuple | None
+    passed: dict
+    dweight: dict
+    dx: np.ndarray | None
 
 
 class Sweep:
     """Convolves batches of one image shape, keeping all memory from step to step.
 
-    input_shape (H, W, C), weight_shape (kh, kw, C, out), padding ((top, bottom), (left, right)), no larger than
-    the kernel; sizes (h, w) of the output, which may leave out rows at the bottom and columns at the right.
+    input_shape (H, W, C), weight_shape (kh, kw, C, out), padding ((top, bottom), (left, right)), smaller than the
+    kernel; sizes (h, w) of the output, which may leave out rows at the bottom and columns at the right; pool (ph, pw)
+    windows side by side, (1, 1) for none.
     """
 
-    def __init__(self, input_shape, weight_shape, padding, sizes, dtype):
+    use = plain
+    choice_dtype = bool
+    block_bytes = BLOCK_BYTES
+
+    def __init__(self, input_shape, weight_shape, padding, sizes, pool, relu, dtype):
         (top, bottom), (left, right) = padding
         height, width, channels = input_shape
         kh, kw, _, self.out = weight_shape
-        self.input_shape, self.weight_shape, self.sizes, self.dtype = input_shape, weight_shape, sizes, dtype
+        self.input_shape, self.weight_shape, self.sizes = input_shape, weight_shape, sizes
+        self.kernel, self.pool, self.pools, self.relu, self.dtype = (kh, kw), pool, pool != (1, 1), relu, dtype
+        self.corner = top, left
         self.padded = height + top + bottom, width + left + right, channels
-        self.inside = slice(top, top + height), slice(left, left + width)
         # dx is the convolution of dz, laid among zeros, with the flipped kernel
-        self.dz_padded = height + kh - 1, width + kw - 1, self.out
-        self.dz_inside = slice(kh - 1 - top, kh - 1 - top + sizes[0]), slice(kw - 1 - left, kw - 1 - left + sizes[1])
+        self.dz_corner, self.dz_padded = (kh - 1 - top, kw - 1 - left), (height + kh - 1, width + kw - 1, self.out)
         self.image_bytes = sizes[0] * sizes[1] * kh * kw * channels * dtype.itemsize
         self.multiply_adds = sizes[0] * sizes[1] * kh * kw * channels * self.out
         self.kept, self.scratch = Buffers(dtype), {}
 
-    def convolve(self, x, weight, finish, keep=False, z=None):
-        """z = x convolved with weight, block by block; finish(scratch, block, z) is called while z is in cache.
+    def choice_shape(self, shape):
+        """Of a choice for pooled examples of this shape, see `plain`."""
+        places = self.pool[0] * self.pool[1]
+        return (places + 1 if self.pools else 1, *shape)
 
-        keep=True keeps the padded x for `propagate`; z, if given, receives the whole batch's result.
-        """
+    def forward(self, x, weight, keep, **job):
+        """One forward sweep over x; keep=True keeps the padded x for `backward`."""
         matrix = np.ascontiguousarray(weight).reshape(-1, self.out)
-        kept = self.kept.take("padded", (len(x), *self.padded)) if keep else None
+        padded = self.kept.take("padded", (len(x), *self.padded)) if keep else None
+        job = Forward(np.ascontiguousarray(x), matrix, padded=padded, **job)
+        share(len(x), lambda worker, start, stop: self.forward_part(self.scratch_of(worker), job, start, stop),
+              len(x) * self.multiply_adds)
 
-        def part(worker, start, stop):
-            scratch = self.scratch_of(worker)
-            for block in blocks(start, stop, self.image_bytes):
-                images = x[block]
-                padded = scratch.take("padded", (len(images), *self.padded)) if kept is None else kept[block]
-                padded[:, self.inside[0], self.inside[1]] = images
-                result = scratch.take("z", (len(images), *self.sizes, self.out)) if z is None else z[block]
-                columns = copy_windows(scratch, padded, self.weight_shape[:2], self.sizes)
-                np.matmul(columns, matrix, out=result.reshape(-1, self.out))
-                finish(scratch, block, result)
-
-        share(len(x), part, len(x) * self.multiply_adds)
-
-    def propagate(self, n, weight, make_dz, dweight, input_gradient):
-        """dx or None; dweight is written. make_dz(scratch, block) gives dz for each block of the n examples."""
-        padded = self.kept.take("padded", (n, *self.padded))
-        dx = np.empty((n, *self.input_shape), self.dtype) if input_gradient else None
+    def backward(self, dy, choice, weight, dweight, input_gradient, affine=None):
+        """dx or None, and Σ of what passes of dy where affine is None; dweight is written."""
+        n = len(dy)
         flipped = np.ascontiguousarray(weight[::-1, ::-1].transpose(0, 1, 3, 2)).reshape(-1, self.input_shape[2])
-        sums = {}
-
-        def part(worker, start, stop):
-            scratch = self.scratch_of(worker)
-            total = sums[worker] = scratch.take("dweight", (flipped.size // self.out, self.out))
-            total[...] = 0
-            for block in blocks(start, stop, self.image_bytes):
-                dz = make_dz(scratch, block)
-                columns = copy_windows(scratch, padded[block], self.weight_shape[:2], self.sizes)
-                share_of_block = scratch.take("product", total.shape)
-                np.matmul(columns.T, dz.reshape(-1, self.out), out=share_of_block)
-                total += share_of_block
-                if input_gradient:
-                    self.send_down(scratch, dz, flipped, dx[block])
-
-        share(n, part, 2 * n * self.multiply_adds)
-        dweight[...] = sum(sums[worker] for worker in sorted(sums)).reshape(self.weight_shape)
-        return dx
-
-    def send_down(self, scratch, dz, flipped, dx):
-        """dx of one block, from its dz."""
-        bordered = scratch.take("bordered", (len(dz), *self.dz_padded))
-        bordered[:, self.dz_inside[0], self.dz_inside[1]] = dz
-        columns = copy_windows(scratch, bordered, self.weight_shape[:2], self.input_shape[:2], "dz columns")
-        np.matmul(columns, flipped, out=dx.reshape(-1, self.input_shape[2]))
+        dx = np.empty((n, *self.input_shape), self.dtype) if input_gradient else None
+        job = Backward(dy, choice, self.kept.take("padded", (n, *self.padded)), flipped, affine, {}, {}, dx)
+        share(n, lambda worker, start, stop: self.backward_part(self.scratch_of(worker), job, start, stop),
+              2 * n * self.multiply_adds)
+        dweight[...] = total(job.dweight).reshape(self.weight_shape)
+        return dx, total(job.passed)
 
     def scratch_of(self, worker):
         return self.scratch.setdefault(worker, Buffers(self.dtype))
+
+    def take_dweight(self, scratch, job, start):
+        """This part's share of dweight, zeros at first."""
+        job.dweight[start] = scratch.take("dweight", (len(job.flipped) // self.out * self.input_shape[2], self.out))
+        job.dweight[start][...] = 0
+        return job.dweight[start]
+
+    def forward_part(self, scratch, job, start, stop):
+        for block in blocks(start, stop, self.image_bytes, self.block_bytes):
+            images = job.x[block]
+            n = len(images)
+            padded = scratch.take("padded", (n, *self.padded)) if job.padded is None else job.padded[block]
+            lay(images, padded, self.corner)
+            z = scratch.take("z", (n, *self.sizes, self.out)) if job.z is None else job.z[block]
+            np.matmul(copy_windows(scratch, padded, self.kernel, self.sizes), job.matrix, out=z.reshape(-1, self.out))
+            if job.moments is not None:
+                job.moments[block.start] = plain.moments(scratch, z)
+            best, choice = job.best[block], None if job.choice is None else job.choice[block]
+            if self.pools:
+                plain.largest(scratch, z, self.pool, best, choice)
+            if job.moments is None:
+                x = best if self.pools else z
+                plain.activate(x, job.scale, job.shift, self.relu, job.y[block], choice, self.pools)
+
+    def backward_part(self, scratch, job, start, stop):
+        dweight = self.take_dweight(scratch, job, start)
+        product = scratch.take("product", dweight.shape)
+        for block in blocks(start, stop, self.image_bytes, self.block_bytes):
+            dz = self.make_dz(scratch, job, block)
+            columns = copy_windows(scratch, job.padded[block], self.kernel, self.sizes)
+            dweight += np.matmul(columns.T, dz.reshape(-1, self.out), out=product)
+            if job.dx is not None:
+                bordered = scratch.take("bordered", (len(dz), *self.dz_padded))
+                lay(dz, bordered, self.dz_corner)
+                columns = copy_windows(scratch, bordered, self.kernel, self.input_shape[:2], "dz columns")
+                np.matmul(columns, job.flipped, out=job.dx[block].reshape(-1, self.input_shape[2]))
+
+    def make_dz(self, scratch, job, block):
+        dy, choice = job.dy[block], job.choice[block]
+        dz = scratch.take("dz", (len(dy), *self.sizes, self.out))
+        if job.affine is None:
+            job.passed[block.start] = plain.passed_sum(scratch, dy, choice)
+            plain.spread(dy, choice, self.pool, dz)
+        else:
+            scale, z, slope, constant = job.affine
+            plain.spread_affine(scratch, dy, choice, self.pool, scale, z[block], slope, constant, dz)
+        return dz
+
+
+def total(parts):
+    """The sum of a dict's values in the order of its keys: always the same bits. None if there are none."""
+    return sum(parts[key] for key in sorted(parts)) if parts else None
+
+
+def lay(images, bordered, corner):
+    """Write images into larger ones, whose borders stay."""
+    (top, left), (_, height, width, _) = corner, images.shape
+    bordered[:, top:top + height, left:left + width] = images
 
 
 def copy_windows(scratch, padded, kernel, sizes, key="columns"):
