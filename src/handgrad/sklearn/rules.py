@@ -46,7 +46,7 @@ def make_schedule(net):
 
 
 def engine_spec(net):
-    """(name, options) of the parameter engine, 'torch' or {'name': 'torch', 'device': 'cuda'}; ValueError for others."""
+    """(name, options) of the parameter engine, 'torch' or {'name': 'torch', 'device': 'cuda'}; else a ValueError."""
     options = {} if isinstance(net.engine, str) else dict(net.engine)
     name = options.pop("name", net.engine)
     look_up("engine", name, dict.fromkeys(["numpy", "torch"]))

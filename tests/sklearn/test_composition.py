@@ -1,0 +1,146 @@
+"""Estimators among others: copies and pickles, pipelines, searches, metadata, threads, the page of a notebook."""
+
+import pickle
+import threading
+
+import numpy as np
+import pytest
+import sklearn
+from joblib import Parallel, cpu_count, delayed
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.datasets import load_diabetes, load_digits
+from sklearn.ensemble import BaggingClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import GridSearchCV, cross_validate
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+
+import handgrad as hg
+from handgrad.kernels import blas, num_threads
+from handgrad.sklearn import NetClassifier, NetFeatures, NetRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+X, Y = load_digits(return_X_y=True)
+X, Y = X[:400] / 16, Y[:400]
+
+
+def classifier(**parameters):
+    return NetClassifier(**{"hidden_layer_sizes": 20, "max_iter": 15, "random_state": 0, **parameters})
+
+
+class Spy(hg.Callback):
+    """Notes how many threads BLAS has during a step."""
+
+    threads = None
+
+    def on_step_begin(self, trainer):
+        self.threads = blas.find().num_threads()
+
+
+@pytest.mark.parametrize("net", [
+    classifier(dropout=0.2, batch_norm=True), classifier(solver="sgd"), classifier(solver="lbfgs"),
+    classifier(layers=[hg.Linear(9), hg.GELU()], optimizer=hg.AdamW(), callbacks=[hg.EarlyStopping("loss")]),
+], ids=str)
+def test_a_pickle_predicts_and_goes_on_alike(net):
+    net = clone(net).fit(X, Y)
+    other = pickle.loads(pickle.dumps(net))
+    np.testing.assert_array_equal(other.predict_proba(X), net.predict_proba(X))
+    if hasattr(net, "partial_fit"):
+        np.testing.assert_array_equal(other.partial_fit(X, Y).coefs_[0], net.partial_fit(X, Y).coefs_[0])
+
+
+def test_clones_share_nothing():
+    net = classifier(layers=[hg.Linear(9), hg.GELU()], optimizer=hg.Adam(), loss=hg.CrossEntropy()).fit(X, Y)
+    other = clone(net)
+    assert not hasattr(other, "model_") and other.optimizer is not net.optimizer
+    assert repr(other) == repr(net)
+
+
+def test_the_html_page_shows_parameters():
+    page = classifier(dropout=0.25).fit(X, Y)._repr_html_()
+    assert "NetClassifier" in page and "dropout" in page and "0.25" in page
+
+
+def test_pipeline_and_cross_validation():
+    pipeline = make_pipeline(StandardScaler(), classifier(learning_rate_init=0.01))
+    assert cross_validate(pipeline, X, Y, cv=3)["test_score"].mean() > 0.8
+    assert pipeline.fit(X, Y, netclassifier__validation_data=(X, Y))[-1].validation_scores_
+
+
+def test_metadata_is_routed():
+    with sklearn.config_context(enable_metadata_routing=True):
+        net = classifier().set_fit_request(sample_weight=True, validation_data=True)
+        pipeline = make_pipeline(MinMaxScaler(), net).fit(X, Y, validation_data=(X, Y), sample_weight=np.ones(len(X)))
+    assert len(pipeline[-1].validation_scores_) == 15
+
+
+def test_grid_search_in_two_processes_finds_what_one_finds():
+    grid = [{"hidden_layer_sizes": [5, (20, 10)], "solver": ["adam", "lbfgs"]}, {"dropout": [0.3]}]
+    alone, together = (GridSearchCV(classifier(), grid, cv=2, n_jobs=n).fit(X, Y) for n in (1, 2))
+    np.testing.assert_array_equal(together.cv_results_["mean_test_score"], alone.cv_results_["mean_test_score"])
+
+
+def test_two_processes_share_the_cores():
+    """Each has its part of them, for convolutions too."""
+    for threads in Parallel(n_jobs=2)(delayed(num_threads)() for _ in range(2)):
+        assert threads <= max(1, cpu_count() // 2)
+
+
+@pytest.fixture
+def two_blas_threads():
+    before = blas.find().num_threads()
+    blas.find().set_threads(2)
+    yield
+    blas.find().set_threads(before)
+
+
+@pytest.mark.skipif(blas.find() is None, reason="nobody can set the threads of this BLAS")
+def test_small_networks_train_on_one_thread_and_large_ones_on_all(two_blas_threads):
+    small = classifier(callbacks=[Spy()], max_iter=1).fit(X, Y)
+    assert small.callbacks_[0].threads == 1 and blas.find().num_threads() == 2
+    wide = NetClassifier(2000, batch_size=200, max_iter=1, callbacks=[Spy()]).fit(X, Y)
+    assert wide.callbacks_[0].threads == 2
+
+
+@pytest.mark.skipif(blas.find() is None, reason="nobody can set the threads of this BLAS")
+def test_fits_in_threads_leave_the_number_of_threads_as_it_was(two_blas_threads):
+    nets = [classifier(max_iter=n) for n in (2, 10, 5)]
+    threads = [threading.Thread(target=net.fit, args=(X, Y)) for net in nets]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert blas.find().num_threads() == 2
+    np.testing.assert_array_equal(nets[1].coefs_[0], classifier(max_iter=10).fit(X, Y).coefs_[0])
+
+
+def test_ensembles_and_calibration():
+    bagging = BaggingClassifier(classifier(learning_rate_init=0.01), n_estimators=2, random_state=0).fit(X, Y)
+    assert bagging.score(X, Y) > 0.8
+    calibrated = CalibratedClassifierCV(classifier(loss="hinge"), cv=2).fit(X, Y)
+    np.testing.assert_allclose(calibrated.predict_proba(X).sum(axis=1), 1)
+
+
+def test_features_are_what_the_layer_makes():
+    features = NetFeatures(classifier(hidden_layer_sizes=(20, 7)), layer="relu1").fit(X, Y)
+    hidden = features.estimator_.model_.layers[1].forward(features.estimator_.model_.layers[0].forward(X))
+    np.testing.assert_allclose(features.transform(X), hidden)
+    assert features.get_feature_names_out().tolist() == [f"relu1_{i}" for i in range(20)]
+    assert NetFeatures(classifier(hidden_layer_sizes=(20, 7))).fit(X, Y).transform(X).shape == (len(X), 7)
+    x, y = load_diabetes(return_X_y=True)
+    assert NetFeatures(NetRegressor(hidden_layer_sizes=9, max_iter=2)).fit(x, y).transform(x).shape == (len(x), 9)
+
+
+def test_features_of_a_trained_network():
+    net = classifier(layers=[hg.Conv2D(4, 3), hg.ReLU(), hg.Flatten()], input_shape=(8, 8, 1), max_iter=2).fit(X, Y)
+    features = NetFeatures(FrozenEstimator(net), layer="conv2d1").fit(X, Y)
+    assert features.transform(X).shape == (len(X), 6 * 6 * 4)
+
+
+def test_features_of_a_layer_that_is_not_there():
+    with pytest.raises(ValueError, match="unknown layer 'relu9'; did you mean 'relu1'"):
+        NetFeatures(classifier(), layer="relu9").fit(X, Y)
+    with pytest.raises(ValueError, match="no layer in front of its output layer"):
+        NetFeatures(classifier(hidden_layer_sizes=())).fit(X, Y)
