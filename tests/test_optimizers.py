@@ -162,7 +162,7 @@ def test_get_takes_an_optimizer_as_it_is():
     ({"learning_rate": 0.1}, ValueError, "has no 'name'"),
     (SGD, TypeError, "write SGD(...)"),
     (None, TypeError, "got None"),
-    (3, TypeError, "got int"),
+    (3, TypeError, "got 3"),
     ({"name": "sgd", "clipping": "clip_value"}, ValueError, "ClipValue needs the argument 'limit'"),
     ({"name": "sgd", "clipping": "value"}, ValueError, "unknown clipping 'value'"),
 ])
