@@ -55,7 +55,7 @@ class Sweep:
     """
 
     use = plain
-    choice_dtype = bool
+    choice_dtype: type = bool
     block_bytes = BLOCK_BYTES
 
     def __init__(self, input_shape, weight_shape, padding, sizes, pool, relu, dtype):

@@ -59,7 +59,7 @@ def get_CIFAR10_data(num_training=49000, num_validation=1000, num_test=1000, sub
         X_train, y_train, X_test, y_test = load_CIFAR10(root)
     else:
         about = IMAGE_SETS["cifar10"]
-        X_train, y_train, X_test, y_test = (*read_part("cifar10", about.train), *read_part("cifar10", about.test))
+        (X_train, y_train), (X_test, y_test) = read_part("cifar10", about.train), read_part("cifar10", about.test)
     validation = slice(num_training, num_training + num_validation)
     parts = {"train": (X_train[:num_training], y_train[:num_training]),
              "val": (X_train[validation], y_train[validation]), "test": (X_test[:num_test], y_test[:num_test])}
