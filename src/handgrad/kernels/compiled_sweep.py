@@ -31,9 +31,11 @@ class CompiledSweep(Sweep):
         choice = job.choice
         if choice is None:
             choice = scratch.take("choice", (len(job.x), *output_shape), np.uint8)
-        starts, scale, shift, y = (), job.scale, job.shift, job.y
-        if job.moments is not None:
-            starts, scale, shift = range(start, stop, step), self.no_numbers, self.no_numbers
+        if job.moments is None:
+            starts, shift, y = (), job.shift, job.y
+            scale = np.ones_like(shift) if job.scale is None else job.scale
+        else:
+            starts, shift, scale = range(start, stop, step), self.no_numbers, self.no_numbers
             y = np.empty((0, *output_shape), self.dtype)
         mean, squares = np.empty((2, len(starts), self.out), self.dtype)
         compiled.forward_part(

@@ -31,14 +31,13 @@ class FusedConvolution:
     def infer(self, x, weight, bias):
         """y for x, keeping nothing; a batch norm has been multiplied into weight and bias."""
         y = np.empty((len(x), *self.output_shape), self.dtype)
-        self.sweep.forward(x, weight, False, best=y, y=y, scale=self.wide(np.ones_like(bias)), shift=self.wide(bias))
+        self.sweep.forward(x, weight, False, best=y, y=y, shift=self.wide(bias))
         return y
 
     def train(self, x, weight, bias):
         """y for x, keeping what `backward` needs."""
         y = np.empty((len(x), *self.output_shape), self.dtype)
-        self.sweep.forward(x, weight, True, best=y, y=y, scale=self.wide(np.ones_like(bias)), shift=self.wide(bias),
-                           choice=self.choice(len(x)))
+        self.sweep.forward(x, weight, True, best=y, y=y, shift=self.wide(bias), choice=self.choice(len(x)))
         return y
 
     def train_normalized(self, x, weight, gamma, beta, epsilon):

@@ -37,9 +37,11 @@ def largest(scratch, z, pool, best, choice=None):
 
 
 def activate(x, scale, shift, relu, y, choice=None, pooled=False):
-    """y = scale x + shift, then ReLU; choice is narrowed to where ReLU lets through, or begun where nothing pooled."""
-    np.multiply(rows(x), scale, out=rows(y))
-    np.add(rows(y), shift, out=rows(y))
+    """y = scale x + shift (scale None: 1), then ReLU.
+
+    choice is narrowed to where ReLU lets through; where nothing was pooled, it begins here.
+    """
+    np.add(rows(x) if scale is None else np.multiply(rows(x), scale, out=rows(y)), shift, out=rows(y))
     if choice is not None:
         if relu:
             np.greater(y, 0, out=choice[:, -1])

@@ -13,7 +13,7 @@ from .threads import share
 class Forward(NamedTuple):
     """One forward sweep: z = windows of x times matrix, best = the maximum of each pooling window, y = what follows.
 
-    Either the moments of z are collected, or y = ReLU(scale best + shift) is made at once. padded (kept for the
+    Either the moments of z are collected, or y = ReLU(scale best + shift) is made at once (scale None: 1). padded (kept for the
     backward) and z are None where only a block's worth of them is needed; choice is None in inference.
     """
 
@@ -161,12 +161,18 @@ def lay(images, bordered, corner):
 def copy_windows(scratch, padded, kernel, sizes, key="columns"):
     """One row per window of padded (n, H, W, C), in scratch memory: (n h w, kh kw C).
 
-    A kernel row's kw C numbers lie side by side in the image, so they are copied as one run.
+    A kernel row's kw C numbers lie side by side in the image, so they are copied as one run; with one channel such a
+    run is too short to pay, and the pixels under each entry of the kernel are copied at once.
     """
     (n, _, _, channels), (kh, kw), (height, width) = padded.shape, kernel, sizes
+    columns = scratch.take(key, (n * height * width, kh * kw * channels))
+    if channels == 1:
+        by_entry = columns.reshape(n, height, width, kh, kw)
+        for i, j in np.ndindex(kh, kw):
+            by_entry[..., i, j] = padded[:, i:i + height, j:j + width, 0]
+        return columns
     to_image, to_row, to_pixel, to_channel = padded.strides
     shape, strides = (n, height, width, kh, kw * channels), (to_image, to_row, to_pixel, to_row, to_channel)
     runs = np.ndarray(shape, padded.dtype, padded, 0, strides)  # as_strided, without its 10 microseconds
-    columns = scratch.take(key, (n * height * width, kh * kw * channels))
-    np.copyto(columns.reshape(runs.shape), runs)
+    np.copyto(columns.reshape(shape), runs)
     return columns
