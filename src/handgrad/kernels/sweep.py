@@ -13,8 +13,8 @@ from .threads import share
 class Forward(NamedTuple):
     """One forward sweep: z = windows of x times matrix, best = the maximum of each pooling window, y = what follows.
 
-    Either the moments of z are collected, or y = ReLU(scale best + shift) is made at once (scale None: 1). padded (kept for the
-    backward) and z are None where only a block's worth of them is needed; choice is None in inference.
+    Either the moments of z are collected, or y = ReLU(scale best + shift) is made at once (scale None: 1). padded (kept
+    for the backward) and z are None where only a block's worth of them is needed; choice is None in inference.
     """
 
     x: np.ndarray
