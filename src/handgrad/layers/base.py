@@ -121,7 +121,7 @@ class Layer:
             place = self.gradients.get(name)
             if place is None or getattr(gradient, "shape", None) != place.shape:
                 self._refuse(gradients)
-            np.copyto(place, gradient)
+            place[...] = gradient
         return dx if input_gradient else None
 
     @property
