@@ -1,7 +1,10 @@
 """What scikit-learn's MLPs have been asked for and have not: each of it trains, and shows where a user looks."""
 
+import signal
+
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.datasets import load_diabetes, load_digits, make_multilabel_classification
 from sklearn.preprocessing import scale
 
@@ -31,6 +34,14 @@ class Recorder(hg.Callback):
 
     def on_epoch_end(self, trainer):
         self.epochs = trainer.epoch
+
+
+class CtrlC(hg.Callback):
+    """Presses Ctrl-C at the beginning of the third epoch."""
+
+    def on_epoch_begin(self, trainer):
+        if trainer.epoch == 2:
+            signal.raise_signal(signal.SIGINT)
 
 
 def names_of(net):
@@ -126,6 +137,12 @@ def test_callbacks_stop_training_and_restore():
     assert net.n_iter_ == 3 and "has not improved" in net.stop_reason_
 
 
+def test_ctrl_c_ends_training_with_a_warning():
+    with pytest.warns(UserWarning, match="Training interrupted by user"):
+        net = classifier(callbacks=[CtrlC()]).fit(X, Y)
+    assert net.n_iter_ == 2 and net.predict(X).shape == Y.shape
+
+
 def test_class_weights_count_rows():
     weights = {k: 5.0 if k == 8 else 1.0 for k in range(10)}
     by_class = classifier(class_weight=weights).fit(X, Y)
@@ -190,6 +207,12 @@ def test_images_of_pixels_are_scaled_and_tables_are_not():
     np.testing.assert_array_equal(tables[0].coefs_[0], tables[1].coefs_[0])
 
 
+def test_models_in_models_read_sparse_input():
+    layers = [hg.Linear(32), hg.Sequential([hg.Tanh(), hg.Linear(16), hg.ReLU()])]
+    dense, thin = (classifier(layers=layers).fit(x, Y) for x in (X, sparse.csr_matrix(X)))
+    np.testing.assert_allclose(thin.coefs_[1], dense.coefs_[1], rtol=1e-6)
+
+
 @pytest.mark.parametrize("layers", [
     lambda shape, count: [hg.Linear(shape[0] // 2), hg.Tanh(), hg.Linear(count)],
     hg.Sequential([hg.Linear(32), hg.Tanh(), hg.Linear(10)]),
@@ -232,8 +255,6 @@ def test_get_model_is_a_copy():
 
 
 def test_labels_of_sparse_targets_come_back_sparse():
-    from scipy import sparse
-
     x, labels = make_multilabel_classification(n_samples=80, random_state=0)
     dense, thin = classifier().fit(x, labels), classifier().fit(x, sparse.csr_matrix(labels))
     assert sparse.issparse(thin.predict(x))

@@ -38,6 +38,8 @@ PARAMETERS = [  # of a classifier, and words of the message
     ({"class_weight": {"setosa": 2.0}}, "names the class 'setosa', which y has not; its classes are 0, 1, 2"),
     ({"class_weight": "balance"}, "balance"),
     ({"solver": "lbfgs", "dropout": 0.5}, "which dropout1 does not give"),
+    ({"solver": "lbfgs", "callbacks": [hg.EarlyStopping("loss")]}, "callbacks=.* is for training by batches"),
+    ({"solver": "lbfgs", "engine": "torch"}, "engine='torch' is for training by batches"),
     ({"layers": [hg.Linear(3)], "dropout": 0.5}, "dropout is for hidden_layer_sizes"),
     ({"layers": [hg.Conv2D(8, 3), hg.Flatten()]}, r"conv2d1 does not fit input of shape \(N, 4\)"),
     ({"layers": hg.Sequential([hg.Linear(2, name="last")])}, r"ends in last with outputs of shape \(N, 2\)"),
@@ -52,9 +54,11 @@ def test_parameters(parameters, words):
     assert "\n" not in str(problem.value)
 
 
-@pytest.mark.parametrize("parameters", [{"callbacks": [print]}, {"optimizer": hg.Adam}, {"loss": 3}], ids=str)
+@pytest.mark.parametrize("parameters", [
+    {"callbacks": [print]}, {"callbacks": hg.EarlyStopping()}, {"optimizer": hg.Adam}, {"loss": 3},
+], ids=str)
 def test_objects_of_the_wrong_kind(parameters):
-    with pytest.raises(TypeError, match=r"print|class Adam|loss must be"):
+    with pytest.raises(TypeError, match=r"callbacks takes a list|class Adam|loss must be"):
         NetClassifier(**parameters).fit(X, Y)
 
 

@@ -26,12 +26,12 @@ class NetEstimator(BaseEstimator):
     _scorer(sample_weight)           function (outputs, targets) -> the score that validation measures
     """
 
-    _y_options = {}  # of scikit-learn's validate_data
+    _y_options: dict = {}  # of scikit-learn's validate_data
 
     def _keep(self, arguments):
         """Set each of a constructor's arguments as an attribute, unchanged, as scikit-learn wants it."""
         for name, value in arguments.items():
-            if name not in ("self", "__class__"):
+            if name != "self":
                 setattr(self, name, value)
 
     # Fitting ----------------------------------------------------------------------------------------------------
@@ -85,9 +85,9 @@ class NetEstimator(BaseEstimator):
         """Multiply-adds of the largest matrix product on so many rows; infinite for images, which share their own."""
         if len(self.model_.input_shape) > 1:
             return math.inf
-        is_batched = self._is_stochastic and self.batch_size != "auto"
-        rows = min(num_rows, self.batch_size if is_batched else 200 if self._is_stochastic else num_rows)
-        return rows * max(weight.size for weight in weight_arrays(self.model_, "weight"))
+        if self._is_stochastic:
+            num_rows = min(num_rows, 200 if self.batch_size == "auto" else self.batch_size)
+        return num_rows * max(weight.size for weight in weight_arrays(self.model_, "weight"))
 
     def _stratify(self, targets):
         """What early stopping stratifies its split by; None by default."""

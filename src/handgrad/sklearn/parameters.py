@@ -37,16 +37,20 @@ def check_parameters(net):
         if value not in (True, False):
             raise ValueError(f"{name}: {parameter} must be True or False, got {value!r}")
     look_up("solver", net.solver, dict.fromkeys(SOLVERS))
-    for callback in net.callbacks:
-        if not isinstance(callback, Callback):
-            raise TypeError(f"{name}: callbacks takes handgrad.Callback objects, got {callback!r}")
+    is_list = isinstance(net.callbacks, (list, tuple))
+    if not is_list or not all(isinstance(callback, Callback) for callback in net.callbacks):
+        raise TypeError(f"{name}: callbacks takes a list of handgrad.Callback objects, got {net.callbacks!r}")
     check_together(net)
 
 
 def check_together(net):
-    """Refuse what would be passed over in silence."""
-    if net.layers is None:
-        return
-    for parameter, default in (("dropout", 0.0), ("batch_norm", False)):
-        if getattr(net, parameter) != default:
-            raise ValueError(f"{parameter} is for hidden_layer_sizes; among layers=[...] put the layer itself")
+    """Refuse what one parameter would pass over in silence because of another."""
+    if net.layers is not None:
+        for parameter, default in (("dropout", 0.0), ("batch_norm", False)):
+            if getattr(net, parameter) != default:
+                raise ValueError(f"{parameter} is for hidden_layer_sizes; among layers=[...] put the layer itself")
+    if net.solver == "lbfgs" and net.optimizer is None:
+        for parameter, default in (("callbacks", ()), ("engine", "numpy"), ("progress", False)):
+            if getattr(net, parameter) != default:
+                raise ValueError(f"{parameter}={getattr(net, parameter)!r} is for training by batches, and "
+                                 "solver='lbfgs' takes all rows at once: use solver='adam' or 'sgd'")
