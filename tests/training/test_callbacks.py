@@ -106,6 +106,11 @@ def test_a_callback_may_stop_training():
     assert t.fit(X, Y, epochs=10).num_epochs == 1 and t.stop_reason == "enough"
 
 
+def test_a_callback_shows_its_arguments():
+    shown = "EarlyStopping(monitor='loss', patience=3, min_delta=0.0, restore_best=True)"
+    assert repr(hg.EarlyStopping("loss", patience=3)) == shown and repr(hg.Callback()) == "Callback()"
+
+
 def test_history_best_names_what_there_is():
     history = hg.History(loss=[3.0, 1.0, 2.0], accuracy=[0.1, 0.9, 0.9])
     assert history.best("loss") == (1, 1.0) and history.best("accuracy") == (1, 0.9)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ..naming import constructor_names
 from .history import lower_is_better
 
 
@@ -36,6 +37,10 @@ class Callback:
 
     def load_state(self, state):
         pass
+
+    def __repr__(self):
+        known = [name for name in constructor_names(type(self)) if hasattr(self, name)]
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in known)})"
 
 
 class EarlyStopping(Callback):
