@@ -17,7 +17,8 @@ def accept_kinks(subject, check, numbers, upstreams, numeric, found):
 
     Valid is what lies between the one-sided slopes. Where several kinks meet (a maximum of ties that feeds a ReLU)
     their choices combine to values outside of these; then the entry must lie among the slopes at points around, and
-    be right at one of them.
+    be right at one of them. In a model even that is too narrow, and kinks may cancel along the entry: there it is
+    enough to be right nearby, and the layers are checked one by one.
     """
     size = np.sqrt(np.mean(numeric.values**2)) if numeric.values.size else 0.0
     off = np.abs(found - numeric.values).max(axis=0, initial=0)
@@ -27,9 +28,10 @@ def accept_kinks(subject, check, numbers, upstreams, numeric, found):
         entry = int(numeric.entries[i])
         slope = numbers.slope(check.name, entry)
         valid = slope.kinked.any() and between(found[:, i], slope, numbers.upstreams)
-        if slope.kinked.any() and not valid:
+        if not valid and (slope.kinked.any() or subject.has_parts):
             nearby, index = nearby or Nearby(subject, numbers, upstreams), np.unravel_index(entry, check.shape)
-            valid = nearby.right(check.name, index) and nearby.spans(check.name, index, found[:, i])
+            valid = nearby.right(check.name, index) and (
+                subject.has_parts or nearby.spans(check.name, index, found[:, i]))
         if valid:
             accepted[i] = True
             check.kinks.append(describe(check, entry, slope, numbers, at_point=True))
@@ -126,9 +128,9 @@ def between(values, slope, upstreams):
 
 def describe(check, entry, slope, numbers, at_point):
     """The kink as a record: the first kinked output's row, and the slopes on the two sides."""
-    output = int(np.flatnonzero(slope.kinked if at_point else slope.crossed)[0])
-    shape = numbers.base.shape
-    row = int(np.unravel_index(output, shape)[0]) if shape else None
+    outputs = np.flatnonzero(slope.kinked if at_point else slope.crossed)
+    output, shape = int(outputs[0]) if len(outputs) else 0, numbers.base.shape
+    row = int(np.unravel_index(output, shape)[0]) if shape and len(outputs) else None
     left, right = float(slope.left.ravel()[output]), float(slope.right.ravel()[output])
     flat = min(abs(left), abs(right)) <= 1e-6 * max(abs(left), abs(right))
     index = tuple(int(i) for i in np.unravel_index(entry, check.shape))

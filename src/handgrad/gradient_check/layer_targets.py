@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from .randomness import Replay
-from .slots import UPDATED, exists, find_slots, read, read_gradient, updated_slots, write
+from .slots import UPDATED, exists, find_slots, parts, read, read_gradient, updated_slots, write
 from .targets import (
     argument_names,
     arrays_of,
@@ -74,6 +74,11 @@ class LayerTarget:
         wanted = choose(wrt, known, known)
         self.input_names = [n for n in floats if n in wanted]
         self.slots = {n: slot for n, slot in slots.items() if n in wanted}
+
+    @property
+    def has_parts(self):
+        """Whether it is a model, whose layers can be checked one by one."""
+        return bool(parts(inner(self.original)))
 
     @property
     def uses_random(self):

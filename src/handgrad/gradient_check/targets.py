@@ -17,6 +17,7 @@ class PairTarget:
     """A forward that returns (y, cache), and a backward that takes (dy, cache)."""
 
     keeps_cache = False  # the cache is handed over, not kept between the calls
+    has_parts = False
     guarded = False  # True: the forward gets copies, because it changes its arrays
 
     def __init__(self, forward, backward, arrays, kwargs, wrt, label=None, has_upstream=True):
