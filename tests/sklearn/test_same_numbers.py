@@ -9,6 +9,7 @@ from sklearn.preprocessing import scale
 
 from handgrad.sklearn import NetClassifier, NetRegressor
 
+pytest.importorskip("sklearn", minversion="1.7", reason="its MLPs take sample_weight and the Poisson loss since 1.7")
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 DIGITS = load_digits(return_X_y=True)[0][:500] / 16, load_digits(return_X_y=True)[1][:500]
