@@ -149,6 +149,19 @@ def test_the_softmax_and_loss_of_one_course_are_told_apart():
     assert "brier-gradient" in {v.mistake for v in report.verdicts}
 
 
+def test_a_loss_that_ignores_dloss_and_is_wrong_for_one_besides_gets_both_names():
+    def twice(dloss, cache):
+        probabilities, labels = cache
+        off = (probabilities - np.eye(4)[labels]) / len(labels)
+        return (probabilities * (off - (off * probabilities).sum(axis=1, keepdims=True)),)
+
+    def forward(outputs, labels):
+        return F.cross_entropy_forward(outputs, labels)[0], (F.softmax_forward(outputs)[0], labels)
+
+    report = check_gradients((forward, twice), X, np.arange(5) % 4)
+    assert [v.mistake for v in report.verdicts] == ["upstream-ignored", "brier-gradient"]
+
+
 @pytest.mark.parametrize(("gradient", "mistake"), [
     (lambda dy, x: dy * x, "not-summed"),
     (lambda dy, x: (dy * x).sum(axis=0, keepdims=True), "wrong-shape"),

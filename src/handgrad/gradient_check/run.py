@@ -57,9 +57,9 @@ def examine(subject, report, rng, max_entries, seconds):
         check, numeric = compare_array(subject, numbers, upstreams, gradients, name, plan[name], floors[name])
         report.arrays[name] = check
         if not check.ok:
-            verdict = diagnose(Case(subject, numbers, upstreams, gradients, check, numeric))
-            if verdict.mistake != "unexplained" or name not in {v.array for v in report.verdicts}:
-                report.add(verdict)
+            for verdict in diagnose(Case(subject, numbers, upstreams, gradients, check, numeric)):
+                if verdict.mistake != "unexplained" or name not in {v.array for v in report.verdicts}:
+                    report.add(verdict)
     numbers.progress.wipe()
 
 

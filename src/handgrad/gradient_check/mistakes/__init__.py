@@ -37,15 +37,27 @@ HYPOTHESES = (
 
 
 def diagnose(case):
-    """The verdict on a gradient that is wrong: the first hypothesis that explains it, or an honest 'unexplained'."""
-    verdict = misshapen(case)
-    if verdict is not None:
-        return verdict
-    if case.numeric.values.size and np.isfinite(case.expected).all():
-        for hypothesis in HYPOTHESES:
-            verdict = weigh(hypothesis, case)
-            if verdict is not None:
-                return verdict
+    """The verdicts on a gradient that is wrong: the first hypothesis that explains it, or an honest 'unexplained'.
+
+    One that ignores dy may be wrong for dy = 1 besides: then what it forgot there is named too.
+    """
+    verdict = misshapen(case) or explanation(case)
+    if verdict is None:
+        return [unexplained(case)]
+    if verdict.mistake != "upstream-ignored" or not case.wrong_at_one:
+        return [verdict]
+    second = explanation(case.at_one())
+    return [verdict] if second is None else [verdict, second]
+
+
+def explanation(case):
+    """The verdict of the first hypothesis that explains every entry, or None."""
+    if not case.numeric.values.size or not np.isfinite(case.expected).all():
+        return None
+    return next(filter(None, (weigh(hypothesis, case) for hypothesis in HYPOTHESES)), None)
+
+
+def unexplained(case):
     return Verdict(
         case.name, "unexplained",
         f"the gradient by {case.name} is wrong (error {worst(case.check):.2g}), and no mistake we know explains it",

@@ -1,5 +1,6 @@
 """A wrong gradient with everything known about it: the case that hypotheses argue over."""
 
+import copy
 from functools import cached_property
 
 import numpy as np
@@ -90,6 +91,22 @@ class Case:
     def through(self, upstreams):
         """The right gradient for other upstreams (rows), at the entries: how a changed dy would have come out."""
         return None if self.columns is None else np.reshape(upstreams, (-1, self.y.size)) @ self.columns.T
+
+    @property
+    def wrong_at_one(self):
+        """Whether the gradient is not the right one for dy = 1 either (False where that can't be told)."""
+        right = self.through(np.ones_like(self.dy))
+        return right is not None and not self.same(self.found, right)
+
+    def at_one(self):
+        """The same case with dy = 1 as its only upstream gradient: for code that ignores dy."""
+        case = copy.copy(self)
+        case.numbers = copy.copy(self.numbers)
+        case.numbers.upstreams = np.ones((1, self.y.size))
+        case.upstreams = [np.ones_like(self.y, dtype=np.float64)]
+        case.expected = self.through(case.numbers.upstreams)
+        case.gradients, case.analytic, case.found = self.gradients[:1], self.analytic[:1], self.found[:1]
+        return case
 
     def elsewhere(self, change, entries=None):
         """The numeric gradient at a changed point: change(point) moves arrays or keywords. None if that fails."""
