@@ -40,7 +40,16 @@ def test_the_homeworks_own_checks_pass(name, capsys):
     getattr(layer_tests, name)()
     errors = [float(line.rpartition(": ")[2]) for line in capsys.readouterr().out.splitlines()
               if "error: " in line or line.startswith("difference: ")]
-    assert errors and max(errors) < 1e-6
+    assert errors and max(errors) < 1e-5
+
+
+def test_the_homeworks_check_of_a_network_prints_as_in_the_course(capsys):
+    np.random.seed(1)
+    layer_tests.fc_net_test()
+    lines = capsys.readouterr().out.splitlines()
+    names = [f"{name}{i} relative error" for name in "Wb" for i in (1, 2, 3)]
+    assert [line.partition(":")[0] for line in lines] == [
+        "Running check with reg = 0", "Initial loss", *names, "Running check with reg = 3.14", "Initial loss", *names]
 
 
 PAIRS = {
@@ -148,9 +157,26 @@ def test_batchnorm_keeps_biased_running_averages_in_bn_param():
     assert np.allclose(out, (x - kept) / np.sqrt(param["running_var"] + 1e-5))
 
 
-def test_batchnorm_needs_a_mode():
-    with pytest.raises(ValueError, match='Invalid forward batchnorm mode "eval"'):
-        layers.batchnorm_forward(normal(3, 2), np.ones(2), np.zeros(2), {"mode": "eval"})
+@pytest.mark.parametrize("param, mode", [({"mode": "eval"}, "eval"), ({}, "None")])
+def test_batchnorm_and_dropout_need_a_mode(param, mode):
+    with pytest.raises(ValueError, match=f'Invalid forward batchnorm mode "{mode}"'):
+        layers.batchnorm_forward(normal(3, 2), np.ones(2), np.zeros(2), param)
+    with pytest.raises(ValueError, match=f'Invalid forward dropout mode "{mode}"'):
+        layers.dropout_forward(normal(3, 2), {"p": 0.5, **param})
+
+
+def test_dropout_refuses_to_drop_everything():
+    with pytest.raises(ValueError, match=r"probability of dropping a number and must be in \[0, 1\), not 1"):
+        layers.dropout_forward(normal(3, 2), {"mode": "train", "p": 1})
+
+
+def test_caches_of_layers_in_a_row_are_those_of_the_layers():
+    _, cache = conv_layer_utils.conv_relu_pool_forward(normal(1, 2, 4, 4), normal(3, 2, 3, 3), normal(3), CONV, POOL)
+    conv_cache, relu_cache, pool_cache = cache
+    assert conv_cache[3] is CONV and relu_cache.shape == (1, 3, 4, 4) and pool_cache[1] is POOL
+    x = normal(2, 3)
+    _, (fc_cache, relu_cache) = layer_utils.affine_relu_forward(x, normal(3, 4), normal(4))
+    assert fc_cache[0] is x and relu_cache.shape == (2, 4)
 
 
 def test_spatial_batchnorm_works_per_channel():

@@ -138,6 +138,7 @@ def test_nearest_neighbours():
     one_by_one = model.compute_distances(X=X_test)
     assert np.allclose(one_by_one, model.compute_L2_distances_vectorized(X=X_test))
     city = model.compute_distances(X=X_test, norm=lambda difference: np.abs(difference).sum())
+    assert np.array_equal(one_by_one, model.compute_distances(X_test, norm=None))
     assert np.allclose(city[2, 3], np.abs(X_test[2] - model.X_train[3]).sum())
     assert np.array_equal(model.predict_labels(one_by_one), model.y_train[one_by_one.argmin(axis=1)])
 

@@ -3,8 +3,11 @@
 import numpy as np
 
 from ..cs231n.fast_layers import max_pool_backward_fast, max_pool_forward_fast
+from . import conv_layer_utils, layer_utils
+from .conv_layer_utils import *  # noqa: F403 (for the scripts, see nndl/__init__.py)
 from .conv_layer_utils import conv_bn_relu_backward, conv_bn_relu_forward, conv_relu_backward, conv_relu_forward
 from .fc_net import add_l2
+from .layer_utils import *  # noqa: F403 (for the scripts, see nndl/__init__.py)
 from .layer_utils import (
     affine_batchnorm_relu_backward,
     affine_batchnorm_relu_forward,
@@ -13,7 +16,7 @@ from .layer_utils import (
 )
 from .layers import affine_backward, affine_forward, softmax_loss
 
-__all__ = ["ThreeLayerConvNet"]
+__all__ = ["ThreeLayerConvNet", *conv_layer_utils.__all__, *layer_utils.__all__]
 
 
 class ThreeLayerConvNet:

@@ -1,11 +1,15 @@
 """nndl.conv_layer_utils: convolutions with what usually follows them, on the fast layers."""
 
+from ..cs231n import fast_layers
+from ..cs231n.fast_layers import *  # noqa: F403 (for the scripts, see nndl/__init__.py)
 from ..cs231n.fast_layers import conv_backward_fast, conv_forward_fast, max_pool_backward_fast, max_pool_forward_fast
+from . import conv_layers
+from .conv_layers import *  # noqa: F403 (for the scripts, see nndl/__init__.py)
 from .conv_layers import spatial_batchnorm_backward, spatial_batchnorm_forward
 from .layers import relu_backward, relu_forward
 
 __all__ = ["conv_bn_relu_backward", "conv_bn_relu_forward", "conv_relu_backward", "conv_relu_forward",
-           "conv_relu_pool_backward", "conv_relu_pool_forward"]
+           "conv_relu_pool_backward", "conv_relu_pool_forward", *conv_layers.__all__, *fast_layers.__all__]
 
 
 def conv_relu_forward(x, w, b, conv_param):
@@ -38,12 +42,12 @@ def conv_bn_relu_backward(dout, cache, input_gradient=True):
 
 def conv_relu_pool_forward(x, w, b, conv_param, pool_param):
     """max_pool(relu(conv(x)))."""
-    a, conv_cache = conv_relu_forward(x, w, b, conv_param)
+    a, caches = conv_relu_forward(x, w, b, conv_param)
     out, pool_cache = max_pool_forward_fast(a, pool_param)
-    return out, (conv_cache, pool_cache)
+    return out, (*caches, pool_cache)
 
 
 def conv_relu_pool_backward(dout, cache):
     """(dx, dw, db)."""
-    conv_cache, pool_cache = cache
-    return conv_relu_backward(max_pool_backward_fast(dout, pool_cache), conv_cache)
+    *caches, pool_cache = cache
+    return conv_relu_backward(max_pool_backward_fast(dout, pool_cache), caches)

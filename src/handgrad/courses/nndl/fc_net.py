@@ -3,6 +3,8 @@
 import numpy as np
 
 from ... import functional as F
+from . import layer_utils
+from .layer_utils import *  # noqa: F403 (for the scripts, see nndl/__init__.py)
 from .layer_utils import (
     affine_batchnorm_relu_backward,
     affine_batchnorm_relu_forward,
@@ -11,7 +13,7 @@ from .layer_utils import (
 )
 from .layers import affine_backward, affine_forward, dropout_backward, dropout_forward, softmax_loss
 
-__all__ = ["FullyConnectedNet", "TwoLayerNet"]
+__all__ = ["FullyConnectedNet", "TwoLayerNet", *layer_utils.__all__]
 
 
 def add_l2(loss, grads, params, reg):

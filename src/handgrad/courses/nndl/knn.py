@@ -17,8 +17,12 @@ class KNN:
         """Keep the training rows X (num_train, D) and their labels."""
         self.X_train, self.y_train = X, y
 
-    def compute_distances(self, X, norm=euclidean):
-        """dists (num_test, num_train): norm of every difference of a row of X and a training row, one by one."""
+    def compute_distances(self, X, norm=None):
+        """dists (num_test, num_train): norm of every difference of a row of X and a training row, one by one.
+
+        norm maps a vector to its length, by default the Euclidean one.
+        """
+        norm = euclidean if norm is None else norm
         return np.array([[norm(row - known) for known in self.X_train] for row in X])
 
     def compute_L2_distances_vectorized(self, X):

@@ -1,5 +1,7 @@
 """nndl.layer_utils: affine layers with what usually follows them, as one forward and one backward."""
 
+from . import layers
+from .layers import *  # noqa: F403 (for the scripts, see nndl/__init__.py)
 from .layers import (
     affine_backward,
     affine_forward,
@@ -10,7 +12,7 @@ from .layers import (
 )
 
 __all__ = ["affine_batchnorm_relu_backward", "affine_batchnorm_relu_forward", "affine_relu_backward",
-           "affine_relu_forward"]
+           "affine_relu_forward", *layers.__all__]
 
 
 def affine_relu_forward(x, w, b):

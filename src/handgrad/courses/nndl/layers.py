@@ -3,10 +3,11 @@
 import numpy as np
 
 from ... import functional as F
+from ...functional.dropout import check_rate
 from ...functional.normalization import batch_statistics, update_running
 
 __all__ = ["affine_backward", "affine_forward", "batchnorm_backward", "batchnorm_backward_alt", "batchnorm_forward",
-           "dropout_backward", "dropout_forward", "layernorm_backward", "layernorm_forward", "relu_backward",
+           "dropout_backward", "dropout_forward", "layernorm_backward", "layernorm_forward", "np", "relu_backward",
            "relu_forward", "softmax_loss", "svm_loss"]
 
 
@@ -54,9 +55,7 @@ def batchnorm_forward(x, gamma, beta, bn_param):
     PyTorch's weights what is new. bn_param gets running_mean and running_var, zeros at first, as new arrays.
     ValueError for another mode.
     """
-    mode, eps, momentum = bn_param["mode"], bn_param.get("eps", 1e-5), bn_param.get("momentum", 0.9)
-    if mode not in ("train", "test"):
-        raise ValueError(f'Invalid forward batchnorm mode "{mode}"')
+    mode, eps, momentum = mode_of("batchnorm", bn_param), bn_param.get("eps", 1e-5), bn_param.get("momentum", 0.9)
     running = {name: np.array(bn_param.get(name, np.zeros(x.shape[1])), x.dtype)
                for name in ("running_mean", "running_var")}
     if mode == "train":
@@ -89,9 +88,11 @@ def dropout_forward(x, dropout_param):
     """Drop each number with probability p and divide the others by 1 - p (mode 'train'), or leave x alone ('test').
 
     The mask is drawn from NumPy's global generator, which dropout_param's seed, if there is one, sets anew each time.
-    p is the probability of dropping, as the homework says; in CS231n since 2018 it is that of keeping.
+    p is the probability of dropping, as the homework says; in CS231n since 2018 it is that of keeping. ValueError for
+    another mode, or a p that is not in [0, 1).
     """
-    p, mode = dropout_param["p"], dropout_param["mode"]
+    p, mode = dropout_param["p"], mode_of("dropout", dropout_param)
+    check_rate(p)
     if "seed" in dropout_param:
         np.random.seed(dropout_param["seed"])
     mask = None
@@ -103,3 +104,11 @@ def dropout_forward(x, dropout_param):
 def dropout_backward(dout, cache):
     """dout times the mask."""
     return F.dropout_backward(dout, cache[1])[0]
+
+
+def mode_of(layer, param):
+    """'train' or 'test'; ValueError for anything else, or nothing."""
+    mode = param.get("mode")
+    if mode not in ("train", "test"):
+        raise ValueError(f'Invalid forward {layer} mode "{mode}": expected "train" or "test"')
+    return mode

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .. import rnn_layers
+from ..rnn_layers import *  # noqa: F403 (for the scripts, see nndl/__init__.py)
 from ..rnn_layers import (
     lstm_backward,
     lstm_forward,
@@ -16,7 +18,7 @@ from ..rnn_layers import (
     word_embedding_forward,
 )
 
-__all__ = ["CaptioningRNN"]
+__all__ = ["CaptioningRNN", *rnn_layers.__all__]
 
 
 class CaptioningRNN:
@@ -64,7 +66,9 @@ class CaptioningRNN:
         return loss, grads
 
     def sample(self, features, max_length=30):
-        """Captions (N, max_length): from <START>, always the word of the largest score."""
+        """Captions (N, max_length): from <START>, always the word of the largest score; ValueError without <START>."""
+        if self._start is None:
+            raise ValueError(f"sample begins with <START>, which word_to_idx does not have: {list(self.word_to_idx)}")
         captions = np.full((len(features), max_length), self._null, dtype=np.int32)
         h = temporal_affine_forward(features[:, None], self.params["W_proj"], self.params["b_proj"])[0][:, 0]
         c, word = np.zeros_like(h), np.full(len(features), self._start)
