@@ -68,6 +68,22 @@ def test_a_file_that_is_no_batch(tmp_path):
         data_utils.load_CIFAR_batch(tmp_path / "data_batch_1.bin")
 
 
+def test_a_folder_without_a_batch_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"has no data_batch_1, nor data_batch_1\.bin: unpack the Python"):
+        data_utils.load_CIFAR10(tmp_path)
+
+
+def test_the_courses_folder_is_handgrads_where_there_is_none(tmp_path, monkeypatch):
+    """As the notebooks write it: cifar10_dir = 'cifar-10-batches-py'."""
+    images, labels = RNG.integers(256, size=(3, 32, 32, 3), dtype=np.uint8), np.arange(3)
+    monkeypatch.setattr(data_utils, "read_part", lambda name, files: (images, labels))
+    monkeypatch.chdir(tmp_path)
+    Xtr, Ytr, Xte, _ = data_utils.load_CIFAR10("../cifar-10-batches-py")
+    assert Xtr.dtype == np.float64 and np.array_equal(Xtr, images) and np.array_equal(Xte, images)
+    assert Ytr.tolist() == [0, 1, 2]
+    assert data_utils.get_CIFAR10_data(2, 1, 1)["X_val"].shape == (1, 3, 32, 32)
+
+
 def test_tiny_imagenet(tmp_path):
     from matplotlib.image import imsave
 

@@ -6,7 +6,7 @@ import pytest
 from handgrad import SGD, Adam
 from handgrad.courses.cs231n import features, gradient_check, im2col, im2col_cython, vis_utils
 from handgrad.courses.cs231n import optim as cs231n_optim
-from handgrad.courses.cs231n.data_utils import load_models
+from handgrad.courses.cs231n.data_utils import load_models, load_pickle
 from handgrad.courses.cs231n.solver import Solver
 from handgrad.courses.nndl import fc_net, optim
 from handgrad.optimizers import RMSprop
@@ -80,6 +80,23 @@ def test_checkpoints_are_read_again_and_nothing_else_is(tmp_path, capsys):
     assert models["net_epoch_2.pkl"].loss(solved.X_val).shape == (10, 3)
 
 
+def test_checkpoints_hold_numpys_numbers_too(tmp_path):
+    """np.random.choice and np.logspace make learning rates that are not Python's floats."""
+    rates = {"optim_config": {"learning_rate": np.float64(0.1)}, "lr_decay": np.float32(0.9)}
+    solved = solver(num_epochs=1, checkpoint_name=str(tmp_path / "net"), verbose=False, **rates)
+    solved.model.reg = np.float64(0.1)
+    solved.train()
+    assert load_models(tmp_path)["net_epoch_1.pkl"].reg == 0.1
+    with open(tmp_path / "net_epoch_1.pkl", "rb") as file:
+        checkpoint = load_pickle(file)
+    assert checkpoint["optim_config"] == {"learning_rate": 0.1} and checkpoint["epoch"] == 1
+
+
+def test_a_solver_does_not_change_the_options_of_the_next():
+    Solver(fc_net.TwoLayerNet(4, 8, 3), blobs()).optim_config["learning_rate"] = 7
+    assert Solver(fc_net.TwoLayerNet(4, 8, 3), blobs()).optim_config == {}
+
+
 RULES = {
     "sgd": (SGD(0.1), {"learning_rate": 0.1}),
     "sgd_momentum": (SGD(0.1, momentum=0.8), {"learning_rate": 0.1, "momentum": 0.8}),
@@ -135,6 +152,11 @@ def test_numeric_gradients_put_everything_back(capsys):
     assert np.array_equal(x, kept)
 
 
+def test_numeric_gradients_need_numbers_that_a_small_step_moves():
+    with pytest.raises(TypeError, match=r"got int64, which a step of 1e-05 leaves as they are: pass x\.astype"):
+        gradient_check.eval_numerical_gradient(lambda x: (x**2).sum(), np.arange(3))
+
+
 def test_numeric_gradients_of_blobs():
     class Blob:
         def __init__(self, vals, diffs=None):
@@ -171,10 +193,11 @@ def test_grids_of_images():
     assert np.array_equal(grid[:2, :3], grid[:2, 4:7]) and not grid[2].any() and not grid[6:].any()
     grid = vis_utils.vis_grid(images)
     assert grid.shape == (9, 12, 1) and grid.min() == 0 and grid.max() == 1
+    assert not vis_utils.vis_grid(np.ones((3, 2, 2, 3))).any()
     assert vis_utils.vis_nn([[images[0], images[1]], [images[2]]]).shape == (6, 8, 1)
 
 
-def test_features():
+def test_features(capsys):
     stripes = np.tile(np.arange(32.0) % 8, (32, 1))
     hog = features.hog_feature(np.repeat(stripes[:, :, None], 3, axis=2))
     assert hog.shape == (4 * 4 * 9,) and set(np.flatnonzero(hog) % 9) == {4}  # all gradients go across
@@ -183,5 +206,7 @@ def test_features():
     assert np.array_equal(features.color_histogram_hsv(red, nbin=4), [1, 0, 0, 0])
     both = features.extract_features(np.stack([red, red]), [features.hog_feature, features.color_histogram_hsv])
     assert both.shape == (2, 9 + 10)
+    features.extract_features(np.stack([red] * 1000), [lambda image: image[0, 0]], verbose=True)
+    assert capsys.readouterr().out == "Done extracting features for 1000 / 1000 images\n"
     with pytest.raises(ValueError, match="one-dimensional"):
         features.extract_features(red[None], [lambda image: image])

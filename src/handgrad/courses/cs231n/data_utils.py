@@ -4,48 +4,71 @@ Pickles are read without running code from them: those of CIFAR-10 hold plain da
 """
 
 from pathlib import Path
-from pickle import UnpicklingError
 
 import numpy as np
 
 from ...datasets.image_sets import IMAGE_SETS
 from ...datasets.images import read_part
 from ...datasets.layouts import read_cifar, unpack
-from ...datasets.pickles import PlainUnpickler, load_plain
+from ...datasets.pickles import PlainUnpickler
 
 __all__ = ["get_CIFAR10_data", "load_CIFAR10", "load_CIFAR_batch", "load_models", "load_pickle", "load_tiny_imagenet"]
 
-ROOTS = ("cifar-10-batches-py", "datasets/cifar-10-batches-py", "cs231n/datasets/cifar-10-batches-py",
-         "utils/datasets/cifar-10-batches-py", "../cifar-10-batches-py")
+FOLDER = "cifar-10-batches-py"
+ROOTS = (FOLDER, f"datasets/{FOLDER}", f"cs231n/datasets/{FOLDER}", f"utils/datasets/{FOLDER}", f"../{FOLDER}")
 BATCH_BYTES = 30_730_000
+NUMPY_SCALAR = np.float64(0).__reduce__()[0]  # what NumPy's numbers are made by
 
 
 def load_pickle(f):
-    """What an open pickle file of plain data and arrays holds; ValueError for anything else."""
-    return load_plain(f)
+    """What an open pickle file of plain data, arrays or Solver's checkpoints holds; ValueError for anything else."""
+    try:
+        return ModelUnpickler(f, encoding="latin1").load()
+    except Exception as error:  # damaged pickles raise whatever they like, and it all means the same
+        raise ValueError(f"not a pickle of plain data or of a model of nndl: {error}") from None
 
 
 def load_CIFAR_batch(filename):
     """(X (10000, 32, 32, 3) float64, Y (10000,)) of one file of the Python or the binary version."""
+    x, y = read_batch(filename)
+    return x.astype(np.float64), y
+
+
+def read_batch(filename):
     with open(filename, "rb") as file:
         data = unpack(file, BATCH_BYTES)
     if not data or len(data) % 3073:
         raise ValueError(f"{filename} is no batch of CIFAR-10: {len(data)} bytes are no rows of 3073")
     x, y = np.empty((len(data) // 3073, 32, 32, 3), np.uint8), np.empty(len(data) // 3073, np.int64)
     read_cifar([data], x, y)
-    return x.astype(np.float64), y
+    return x, y
 
 
 def load_CIFAR10(ROOT):
-    """(Xtr (50000, 32, 32, 3), Ytr, Xte, Yte) from a folder of data_batch_1 to 5 and test_batch, or the same .bin."""
-    batches = [load_CIFAR_batch(batch_file(Path(ROOT), f"data_batch_{i}")) for i in range(1, 6)]
-    Xte, Yte = load_CIFAR_batch(batch_file(Path(ROOT), "test_batch"))
-    return np.concatenate([X for X, _ in batches]), np.concatenate([Y for _, Y in batches]), Xte, Yte
+    """(Xtr (50000, 32, 32, 3), Ytr, Xte, Yte) from a folder of data_batch_1 to 5 and test_batch, or the same .bin.
+
+    A cifar-10-batches-py that is not there is handgrad's own (`handgrad data get cifar10`). FileNotFoundError names
+    the file that another folder lacks.
+    """
+    Xtr, Ytr, Xte, Yte = read_cifar10(Path(ROOT))
+    return Xtr.astype(np.float64), Ytr, Xte.astype(np.float64), Yte
+
+
+def read_cifar10(root):
+    if root.name == FOLDER and not root.is_dir():
+        about = IMAGE_SETS["cifar10"]
+        return *read_part("cifar10", about.train), *read_part("cifar10", about.test)
+    batches = [read_batch(batch_file(root, f"data_batch_{i}")) for i in range(1, 6)]
+    return tuple(np.concatenate(arrays) for arrays in zip(*batches, strict=True)) + read_batch(
+        batch_file(root, "test_batch"))
 
 
 def batch_file(root, name):
-    path = root / name
-    return path if path.is_file() else path.with_suffix(".bin")
+    found = [path for path in (root / name, root / f"{name}.bin") if path.is_file()]
+    if not found:
+        raise FileNotFoundError(f"{root} has no {name}, nor {name}.bin: unpack the Python or the binary version of "
+                                "CIFAR-10 there")
+    return found[0]
 
 
 def get_CIFAR10_data(num_training=49000, num_validation=1000, num_test=1000, subtract_mean=True):
@@ -54,22 +77,17 @@ def get_CIFAR10_data(num_training=49000, num_validation=1000, num_test=1000, sub
     Validation rows follow the training rows. The files are those of a cifar-10-batches-py near the working directory,
     or else handgrad's own (`handgrad data get cifar10`).
     """
-    root = next((folder for folder in ROOTS if Path(folder).is_dir()), None)
-    if root is not None:
-        X_train, y_train, X_test, y_test = load_CIFAR10(root)
-    else:
-        about = IMAGE_SETS["cifar10"]
-        (X_train, y_train), (X_test, y_test) = read_part("cifar10", about.train), read_part("cifar10", about.test)
+    root = next((folder for folder in ROOTS if Path(folder).is_dir()), FOLDER)
+    X_train, y_train, X_test, y_test = read_cifar10(Path(root))
     validation = slice(num_training, num_training + num_validation)
     parts = {"train": (X_train[:num_training], y_train[:num_training]),
              "val": (X_train[validation], y_train[validation]), "test": (X_test[:num_test], y_test[:num_test])}
-    parts = {name: (X.astype(np.float64), y) for name, (X, y) in parts.items()}
+    parts = {name: (np.array(X.transpose(0, 3, 1, 2), np.float64, order="C"), y) for name, (X, y) in parts.items()}
     if subtract_mean:
         mean_image = parts["train"][0].mean(axis=0)
         for X, _ in parts.values():
             X -= mean_image
-    return {f"{array}_{name}": part for name, (X, y) in parts.items()
-            for array, part in (("X", X.transpose(0, 3, 1, 2).copy()), ("y", y))}
+    return {f"{array}_{name}": part for name, (X, y) in parts.items() for array, part in (("X", X), ("y", y))}
 
 
 def load_tiny_imagenet(path, dtype=np.float32, subtract_mean=True):
@@ -115,17 +133,18 @@ def read_images(files, dtype):
 
 
 class ModelUnpickler(PlainUnpickler):
-    """Plain data, NumPy's dtypes, and the classes of our models."""
+    """Plain data, NumPy's numbers and their types, and the classes of our models."""
 
     def find_class(self, module, name):
         from ..nndl import cnn, fc_net, neural_net
 
         if module == "numpy" and name in ("float16", "float32", "float64"):
             return getattr(np, name)
-        for known in (cnn, fc_net, neural_net):
-            if module == known.__name__ and name in known.__all__:
-                return getattr(known, name)
-        return super().find_class(module, name)
+        if module in ("numpy._core.multiarray", "numpy.core.multiarray") and name == "scalar":
+            return NUMPY_SCALAR
+        models = cnn.ThreeLayerConvNet, fc_net.FullyConnectedNet, fc_net.TwoLayerNet, neural_net.TwoLayerNet
+        known = {(model.__module__, model.__name__): model for model in models}
+        return known.get((module, name)) or super().find_class(module, name)
 
 
 def load_models(models_dir):
@@ -134,7 +153,7 @@ def load_models(models_dir):
     for file in sorted(Path(models_dir).iterdir()):
         try:
             with open(file, "rb") as stream:
-                models[file.name] = ModelUnpickler(stream, encoding="latin1").load()["model"]
-        except (UnpicklingError, EOFError, KeyError, TypeError, IsADirectoryError):
+                models[file.name] = load_pickle(stream)["model"]
+        except (ValueError, KeyError, TypeError, IsADirectoryError):
             continue
     return models

@@ -15,8 +15,8 @@ def extract_features(imgs, feature_fns, verbose=False):
         if any(part.ndim != 1 for part in parts):
             raise ValueError("Feature functions must return one-dimensional arrays")
         rows.append(np.concatenate(parts))
-        if verbose and number % 1000 == 0:
-            print(f"Done extracting features for {number} / {len(imgs)} images")
+        if verbose and (number + 1) % 1000 == 0:
+            print(f"Done extracting features for {number + 1} / {len(imgs)} images")
     return np.array(rows)
 
 

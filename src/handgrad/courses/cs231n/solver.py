@@ -30,6 +30,7 @@ class Solver:
         if options["update_rule"] not in optim.__all__:
             raise ValueError(f'Invalid update_rule "{options["update_rule"]}"')
         self.model = model
+        options["optim_config"] = dict(options["optim_config"])
         self.X_train, self.y_train = data["X_train"], data["y_train"]
         self.X_val, self.y_val = data["X_val"], data["y_val"]
         for name, value in options.items():

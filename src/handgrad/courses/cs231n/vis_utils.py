@@ -47,5 +47,5 @@ def place(grid, images, num_columns, gap):
 
 
 def stretched(grid):
-    low, high = grid.min(), grid.max()
-    return (grid - low) / (high - low)
+    span = np.ptp(grid)
+    return (grid - grid.min()) / (span if span > 0 else 1)
