@@ -68,6 +68,11 @@ def test_the_temporal_loss_sums_over_time_where_the_mask_is_true(N, T, p, expect
     assert loss == pytest.approx(expected, rel=0.02) and not dx[~mask].any()
 
 
+def test_the_temporal_loss_of_no_words_is_zero():
+    loss, dx = rnn_layers.temporal_softmax_loss(normal(2, 3, 4), np.zeros((2, 3), int), np.zeros((2, 3), bool))
+    assert loss == 0 and dx.shape == (2, 3, 4) and not dx.any()
+
+
 def test_the_gradient_of_the_temporal_loss():
     x, y, mask = normal(3, 4, 5), RNG.integers(5, size=(3, 4)), RNG.random((3, 4)) > 0.5
     loss, dx = rnn_layers.temporal_softmax_loss(x, y, mask)
@@ -109,3 +114,8 @@ def test_the_captioning_network_draws_in_the_courses_order_and_refuses_other_cel
         assert np.array_equal(model.params[name], np.random.randn(rows, columns) / np.sqrt(rows))
     with pytest.raises(ValueError, match='Invalid cell_type "gru"'):
         CaptioningRNN(WORDS, cell_type="gru")
+
+
+def test_captions_need_a_word_to_start_with():
+    with pytest.raises(ValueError, match="sample begins with <START>, which word_to_idx does not have"):
+        CaptioningRNN(WORDS, input_dim=4, wordvec_dim=2, hidden_dim=3).sample(normal(2, 4))

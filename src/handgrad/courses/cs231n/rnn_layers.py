@@ -88,7 +88,12 @@ def temporal_affine_backward(dout, cache):
 
 
 def temporal_softmax_loss(x, y, mask, verbose=False):
-    """(loss, dx): cross-entropies of scores x (N, T, V) and words y (N, T), summed where mask is true, divided by N."""
+    """(loss, dx): cross-entropies of scores x (N, T, V) and words y (N, T), summed where mask is true, divided by N.
+
+    Without a word that counts both are zero.
+    """
+    if not mask.any():
+        return 0.0, np.zeros_like(x)
     flat_mask = mask.reshape(-1).astype(x.dtype)
     loss, cache = F.cross_entropy_forward(x.reshape(-1, x.shape[2]), y.reshape(-1), sample_weight=flat_mask)
     words_per_row = float(flat_mask.sum()) / len(x)
