@@ -68,6 +68,8 @@ def test_training_prints_every_fifth_epoch_and_keeps_all(capsys, tmp_path, monke
     assert type(network.accuracy(x, y)) is float and network.accuracy(x, y) > 0.9
     with pytest.raises(AssertionError, match="X has 60 rows, y_true 3"):
         network.accuracy(x, y[:3])
+    network.train(x[:40], y[:40], x[40:], y[40:], epochs=2, batch_size=16, learning_rate=0.3)
+    assert len(network.train_val_metrics["val_losses"]) == 2  # of the last training alone
 
 
 def test_judgements_name_their_kind():

@@ -63,7 +63,9 @@ class Network(nn.Module):
             return nn.functional.cross_entropy(self.model(X), y).item(), self.accuracy(X, y)
 
     def note(self, figures, epoch, epochs, every):
-        """Keep an epoch's four figures; print them every so many epochs."""
+        """Keep an epoch's four figures, those of the first in place of an earlier training's; print some epochs'."""
+        if epoch == 1:
+            self.train_val_metrics = {name: [] for name in METRICS.values()}
         for name, value in zip(METRICS.values(), figures, strict=True):
             self.train_val_metrics[name].append(value)
         if epoch % every == 0:
