@@ -89,6 +89,15 @@ def test_batchnorm1d_keeps_its_running_averages():
     assert layer.parameters["gamma"].shape == (1, 4)
 
 
+def test_batchnorm1d_is_made_as_the_course_makes_it():
+    layer = layers.BatchNorm1D("xavier_uniform", 1e-5, 0.5)
+    assert (layer.eps, layer.momentum, layer.n_in) == (1e-5, 0.5, None)
+    layer.parameters["gamma"] = layer.parameters["beta"] = np.zeros((1, 2))  # the first batch replaces them
+    X = np.array([[0.0, 2.0], [4.0, 4.0]])
+    np.testing.assert_allclose(layer.forward(X), [[-1, -1], [1, 1]], atol=1e-5)
+    np.testing.assert_allclose(layer.cache["running_mu"], [[1.0, 1.5]])
+
+
 def test_batchnorm1d_trains_within_a_network_and_tests_by_its_averages():
     from handgrad.courses.cs189.models import initialize_model
 
@@ -165,8 +174,23 @@ def test_the_registries():
                        (losses.initialize_loss, "hinge")):
         with pytest.raises(NotImplementedError, match=name):
             make(name)
-    with pytest.raises(ValueError, match="Invalid Pad mode found"):
-        layers.Pool2D(kernel_shape=2, pad="full")
+
+
+@pytest.mark.parametrize("pad", ["full", None, 1.5, (1, 1)])
+def test_padding_is_same_valid_or_a_whole_number(pad):
+    with pytest.raises(ValueError, match=r"Invalid Pad mode found in self\.pad\."):
+        layers.Pool2D(kernel_shape=2, pad=pad)
+    layer = layers.Conv2D(n_out=1, kernel_shape=(2, 2), activation="linear", pad=pad)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"Invalid Pad mode found in self\.pad\."):
+            layer.forward(np.ones((1, 3, 3, 1)))
+
+
+def test_what_a_layers_arguments_leave_out_is_its_default():
+    conv = layers.initialize_layer("conv2d", activation="relu", n_out=1, kernel_shape=(3, 3))
+    pool = layers.initialize_layer("pool2d", kernel_shape=(2, 2))
+    assert (conv.stride, conv.pad, pool.stride, pool.pad, pool.mode) == (1, "same", 1, (0, 0), "max")
+    assert type(layers.initialize_layer("elman", n_out=2).activation) is activations.TanH
 
 
 def test_layers_keep_their_keys_when_cleared():
@@ -190,7 +214,7 @@ def test_columns_of_windows_and_back():
     assert counts.shape == (2, 3, 5, 4)  # images come back channels first
     np.testing.assert_array_equal(counts[0, 0], [[1, 1, 1, 0]] * 5)
     assert compute_pad(X, (3, 3), 1) == (1, 1, 1, 1)
-    assert pad2d(X, "same", (3, 5), 1)[0].shape == (2, 7, 8, 3)
+    assert pad2d(X, "same", (3, 5), 1)[0].shape == pad2d(X, "same", (3, 5))[0].shape == (2, 7, 8, 3)
 
 
 def test_the_names_of_spring_2020():
@@ -216,6 +240,7 @@ def test_check_gradients_wants_floats_and_puts_x_back():
     x = np.array([1.0, 2.0])
     assert check_gradients(lambda x: x**2, 2 * x, x, np.ones(2)) < 1e-9
     assert check_gradients(lambda x: x**2, 3 * x, x, np.ones(2)) == pytest.approx(0.2)
+    assert check_gradients(lambda x: float(np.sum(x**2)), 2 * x, x, 1.0) < 1e-9
     np.testing.assert_array_equal(x, [1.0, 2.0])
     with pytest.raises(TypeError, match="float vector but was int64"):
         check_gradients(lambda x: x, x, np.array([1, 2]), 1.0)

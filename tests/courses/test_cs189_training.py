@@ -213,8 +213,10 @@ def test_datasets_by_name(tmp_path, monkeypatch):
     assert waves.train.data_.shape == (7000, 1, 50) and waves.test.labels.shape == (2000, 1) and waves.out_dim == 1
     with pytest.raises(NotImplementedError, match="cifar"):
         initialize_dataset("cifar")
-    with pytest.raises(FileNotFoundError, match=r"datasets/higgs/higgs_train_data\.npy is not in the working folder"):
-        initialize_dataset("higgs")
+    monkeypatch.setenv("HANDGRAD_DATA", str(tmp_path / "none"))
+    for name, advice in (("higgs", "it comes with the course's files only"), ("mnist", "run handgrad data get mnist")):
+        with pytest.raises(FileNotFoundError, match=f"{name}_train_data.npy is not in the working folder: {advice}"):
+            initialize_dataset(name)
 
 
 def test_files_of_the_working_folder_come_first(tmp_path, monkeypatch):
@@ -247,7 +249,26 @@ def test_the_log_never_overwrites_another_runs(tmp_path, capsys):
     assert "holds a run already: this one goes to" in capsys.readouterr().out
     assert pickle.loads((tmp_path / "run" / "model_args").read_bytes()).a == 1
     logger.reset()
-    assert logger.log == {} and logger.counter == 0
+    nothing = {"train": [], "validate": []}
+    assert logger.log == {"loss": nothing, "error": nothing, "params": {}} and logger.counter == 0
+
+
+def test_pictures_are_drawn_when_asked_for_with_or_without_the_log(tmp_path):
+    logger = Logger("run", {}, {}, plot=True, save_dir=tmp_path)
+    figures = {"train": 1.0, "validate": 2.0}
+    logger.push({"loss": figures, "error": figures, "params": {"W0": {"max": 1.0, "min": 0.0}}})
+    written = {path.name for path in (tmp_path / "run").iterdir()}
+    assert written == {"model_args", "data_args", "loss.png", "error.png", "W0.png"}
+
+
+def test_an_update_keeps_the_extremes_of_what_it_updated():
+    model = NeuralNetwork("cross_entropy", layer_args(), OPTIMIZER)
+    model._add_output_layer(3)
+    model.backward(np.eye(3)[[0, 1]], model.forward(np.ones((2, 4))))
+    model.update()
+    weight = model.layers[0].parameters["W"]
+    assert model.epoch_log["params"]["W0"] == {"max": weight.max(), "min": weight.min()}
+    assert list(model.epoch_log["params"]) == ["W0", "b0", "W1", "b1"]
 
 
 def test_utilities():

@@ -61,7 +61,7 @@ class WeightedLayer(Layer):
         super().__init__()
         self.n_out = n_out
         self.activation = initialize_activation(activation)
-        self.init_weights = initialize_weights(weight_init or "xavier_uniform", activation=activation)
+        self.init_weights = initialize_weights(weight_init, activation=activation)
 
     def _set_gradients(self, dW, db):
         self.gradients["W"], self.gradients["b"] = dW, db.reshape(self.parameters["b"].shape)

@@ -9,7 +9,7 @@ from .utils.convolution import pad2d
 
 
 def resolve_pad(pad, kernel_shape):
-    """(vertical, horizontal) padding for 'same', 'valid', an int or a pair.
+    """(vertical, horizontal) padding for 'same', 'valid' or an int; ValueError for anything else.
 
     'same' is (kernel - 1) // 2 on both sides, whatever the stride: with an even kernel the output is one smaller.
     """
@@ -19,8 +19,6 @@ def resolve_pad(pad, kernel_shape):
         return 0, 0
     if isinstance(pad, (int, np.integer)):
         return int(pad), int(pad)
-    if isinstance(pad, tuple) and len(pad) == 2:
-        return pad
     raise ValueError("Invalid Pad mode found in self.pad.")
 
 
@@ -33,15 +31,14 @@ class Conv2D(WeightedLayer):
     def __init__(self, n_out, kernel_shape, activation, stride=1, pad="same", weight_init="xavier_uniform"):
         super().__init__(n_out, activation, weight_init)
         self.kernel_shape = (kernel_shape, kernel_shape) if isinstance(kernel_shape, int) else tuple(kernel_shape)
-        self.stride = 1 if stride is None else stride
-        self.pad = "same" if pad is None else pad
+        self.stride, self.pad = stride, pad
 
     def _init_parameters(self, X_shape):
         """Draw the weight for images of this shape, and settle the padding."""
+        self.pad = resolve_pad(self.pad, self.kernel_shape)
         self.n_in = X_shape[3]
         W = self.init_weights((*self.kernel_shape, self.n_in, self.n_out))
         self._set_parameters(("Z", "X"), W=W, b=np.zeros((1, self.n_out)))
-        self.pad = resolve_pad(self.pad, self.kernel_shape)
 
     def forward(self, X):
         X = floats(X)
@@ -80,10 +77,9 @@ class Pool2D(Layer):
     def __init__(self, kernel_shape, mode="max", stride=1, pad=0):
         super().__init__()
         self.kernel_shape = (kernel_shape, kernel_shape) if isinstance(kernel_shape, int) else tuple(kernel_shape)
-        self.stride = 1 if stride is None else stride
-        self.pad = resolve_pad(0 if pad is None else pad, self.kernel_shape)
-        self.mode = "max" if mode is None else mode
-        if self.mode not in self.pairs:
+        self.stride, self.mode = stride, mode
+        self.pad = resolve_pad(pad, self.kernel_shape)
+        if mode not in self.pairs:
             raise NotImplementedError(f"{mode} pooling is not implemented: expected max or average")
         self.cache = {name: [] for name in ("out_rows", "out_cols", "X_pad", "p", "pool_shape")}
 

@@ -14,7 +14,6 @@ class Elman(WeightedLayer):
     """s_t = activation(X_t W + s_{t-1} U + b) for X (batch, features, T), s_0 = 0; the output is the last state."""
 
     def __init__(self, n_out, activation="tanh", weight_init="xavier_uniform"):
-        activation = "tanh" if activation is None else activation
         super().__init__(n_out, activation, weight_init)
         self._pair_activation = PAIR_NAMES.get(activation, activation)
 
@@ -73,11 +72,11 @@ class BatchNorm1D(Layer):
 
     RUNNING = ("running_mu", "running_var")
 
-    def __init__(self, n_in=None, weight_init="xavier_uniform", eps=1e-8, momentum=0.9):
+    def __init__(self, weight_init="xavier_uniform", eps=1e-8, momentum=0.9, n_in=None):
         super().__init__()
         self.n_in, self.eps, self.momentum = n_in, eps, momentum
         self.init_weights = weight_init
-        self.training = True  # what forward does when it is not told; NeuralNetwork sets it
+        self.training = True  # False: forward goes by the running averages whatever its mode; NeuralNetwork sets it
         if n_in is not None:
             self._init_parameters((-1, n_in))
 
@@ -92,12 +91,12 @@ class BatchNorm1D(Layer):
         super().clear_gradients()
         self.cache.update(running)
 
-    def forward(self, X, mode=None):
-        """mode 'train' normalizes by the batch, 'test' by the running averages; None: as `training` says."""
+    def forward(self, X, mode="train"):
+        """mode 'train' normalizes by the batch, 'test' by the running averages."""
         X = floats(X)
-        if not self.parameters:
+        if self.n_in is None:
             self._init_parameters(X.shape)
-        training = self.training if mode is None else mode == "train"
+        training = self.training and mode == "train"
         gamma, beta = np.ravel(self.parameters["gamma"]), np.ravel(self.parameters["beta"])
         if training:
             mu, var, _ = batch_statistics(X, (0,))

@@ -23,8 +23,8 @@ def initialize_dataset(name, batch_size=50):
         raise NotImplementedError(f"{name} is no data set of the course: expected one of {', '.join(NAMES)}")
     arrays = read_arrays(name) or make_arrays(name)
     if arrays is None:
-        raise FileNotFoundError(f"datasets/{name}/{name}_train_data.npy is not in the working folder, "
-                                "and the course's files are the only source of it")
+        source = "run handgrad data get mnist" if name == "mnist" else "it comes with the course's files only"
+        raise FileNotFoundError(f"datasets/{name}/{name}_train_data.npy is not in the working folder: {source}")
     if name == "mnist":
         arrays = {key: prepare_mnist(key, array) for key, array in arrays.items()}
     if "test_data" in arrays and "test_labels" not in arrays:

@@ -12,21 +12,26 @@ from .activations import floats
 def initialize_layer(name, activation=None, weight_init=None, n_out=None, kernel_shape=None, stride=None, pad=None,
                      mode=None, eps=1e-8, momentum=0.95, keep_dim="first"):
     """The layer of that name, with those of the arguments that it takes; None stands for the layer's default."""
-    weighted = {"n_out": n_out, "activation": activation, "weight_init": weight_init}
-    window = {"kernel_shape": kernel_shape, "stride": stride, "pad": pad}
+    weighted = {"n_out": n_out, "activation": activation, **given(weight_init=weight_init)}
+    window = {"kernel_shape": kernel_shape, **given(stride=stride, pad=pad)}
     if name == "fully_connected":
         return FullyConnected(**weighted)
     if name == "conv2d":
         return Conv2D(**weighted, **window)
     if name == "pool2d":
-        return Pool2D(mode=mode, **window)
+        return Pool2D(**given(mode=mode), **window)
     if name == "flatten":
         return Flatten(keep_dim=keep_dim)
     if name == "elman":
-        return Elman(**weighted)
+        return Elman(n_out, **given(activation=activation, weight_init=weight_init))
     if name == "batchnorm1d":
         return BatchNorm1D(weight_init=weight_init, eps=eps, momentum=momentum)
     raise NotImplementedError(f"Layer type {name} is not implemented")
+
+
+def given(**arguments):
+    """Those of the arguments that are not None."""
+    return {name: value for name, value in arguments.items() if value is not None}
 
 
 class FullyConnected(WeightedLayer):

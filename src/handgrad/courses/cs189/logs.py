@@ -10,7 +10,7 @@ DRAW_EVERY = 30.0  # seconds: drawing takes longer than an epoch of a small netw
 
 
 class Logger:
-    """Keeps figures per epoch in `log` and, with save=True, in the file "log", a pickle; plot=True draws them too.
+    """Keeps figures per epoch in `log`; save=True writes them to the file "log", a pickle, plot=True draws them.
 
     A folder that another run has filled is left alone: the run goes to <model_name>-2 and so on, and says so.
     """
@@ -30,12 +30,13 @@ class Logger:
         append(self.log, log)
         if self.save:
             self._write("log", self.log)
-            if self.plot and time.monotonic() - self._drawn > DRAW_EVERY:
-                self.draw()
+        if self.plot and time.monotonic() - self._drawn > DRAW_EVERY:
+            self.draw()
 
     def reset(self):
         """Forget all figures."""
-        self.log, self.counter = {}, 0
+        self.log = {"loss": {"train": [], "validate": []}, "error": {"train": [], "validate": []}, "params": {}}
+        self.counter = 0
 
     def draw(self):
         """loss.png, error.png and a picture per parameter; drawn by push now and then, and when training ends."""

@@ -77,7 +77,7 @@ class NeuralNetwork:
                 param -= self.optimizer.update(f"{name}{i}", param, layer.gradients[name], epoch)
                 extremes[f"{name}{i}"] = {"max": np.max(param), "min": np.min(param)}
             layer.clear_gradients()
-        self.epoch_log["params"] = extremes if self.logger is not None else {}
+        self.epoch_log["params"] = extremes
 
     def error(self, target, out):
         """The share of wrong classes for cross-entropy, the mean squared error for L2."""
@@ -97,7 +97,7 @@ class NeuralNetwork:
             validation = self._mean(self._measure(X, Y) for X, Y in batches)
             self._log(*validation, validation=True)
             self._report(epoch, training, validation)
-        if self.logger is not None and self.logger.save and self.logger.plot and epochs:
+        if self.logger is not None and self.logger.plot and epochs:
             self.logger.draw()
 
     def _train_step(self, dataset, epoch):

@@ -2,6 +2,10 @@
 
 import numpy as np
 
+from .data_structures import integers_to_one_hot
+
+__all__ = ["center", "integers_to_one_hot", "normalize", "standardize"]
+
 
 def center(X, axis=0):
     """X minus its mean along the axis, as a new array."""

@@ -17,9 +17,9 @@ def check_gradients(fn, grad, x, dLdf, h=1e-6):
     for index in np.ndindex(x.shape):
         value = x[index]
         x[index] = value + h
-        above = fn(x).copy()
+        above = np.array(fn(x))
         x[index] = value - h
-        below = fn(x).copy()
+        below = np.array(fn(x))
         x[index] = value
         numeric[index] = np.sum((above - below) * dLdf) / (2 * h)
     return np.linalg.norm(numeric - grad) / np.linalg.norm(numeric + grad)
