@@ -69,6 +69,21 @@ def test_solver_refuses_what_it_does_not_know(option, message):
         solver(**option)
 
 
+def test_solver_refuses_rows_without_labels():
+    data = blobs()
+    with pytest.raises(ValueError, match="X_val has 10 rows, but y_val 9 labels"):
+        Solver(fc_net.TwoLayerNet(4, 8, 3), {**data, "y_val": data["y_val"][:9]})
+
+
+@pytest.mark.parametrize("rule", optim.__all__)
+def test_parameters_keep_their_type_at_a_rate_of_numpys(rule):
+    """As np.logspace or np.random.choice give rates: NumPy would make the parameters float64."""
+    w, config = np.ones(3, np.float32), {"learning_rate": np.float64(0.1)}
+    for _ in range(2):
+        w, config = getattr(optim, rule)(w, w, config)
+    assert w.dtype == np.float32
+
+
 def test_checkpoints_are_read_again_and_nothing_else_is(tmp_path, capsys):
     solved = solver(num_epochs=2, checkpoint_name=str(tmp_path / "net"))
     solved.train()

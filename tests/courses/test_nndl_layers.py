@@ -117,6 +117,21 @@ def test_the_gradient_of_the_naive_convolution():
     assert report.ok, str(report)
 
 
+@pytest.mark.parametrize("message, function, arguments", [
+    (r"affine: x \(2, 3, 2\) has 6 numbers a row, but w \(5, 6\) takes 5", layers.affine_forward,
+     (normal(2, 3, 2), normal(5, 6), normal(5))),
+    (r"convolution: x \(2, 3, 4, 4\) has 3 channels \(N, C, H, W\), but w takes 4", conv_layers.conv_forward_naive,
+     (normal(2, 3, 4, 4), normal(2, 4, 3, 3), normal(2), CONV)),
+    (r"max_pool: x must be images \(N, C, H, W\), got \(3, 4, 4\)", conv_layers.max_pool_forward_naive,
+     (normal(3, 4, 4), POOL)),
+    (r"spatial_batchnorm: x .* has 3 channels .* but gamma takes 4", conv_layers.spatial_batchnorm_forward,
+     (normal(2, 3, 4, 4), np.ones(4), np.zeros(4), {"mode": "train"})),
+])
+def test_shapes_that_do_not_fit_are_named_as_the_course_has_them(message, function, arguments):
+    with pytest.raises(ValueError, match=message):
+        function(*arguments)
+
+
 def test_a_pad_that_is_no_whole_number_is_refused():
     with pytest.raises(ValueError, match=r"whole number, got 1\.5: only odd filters"):
         conv_layers.conv_forward_naive(normal(1, 1, 4, 4), normal(1, 1, 4, 4), normal(1), {"stride": 1, "pad": 1.5})

@@ -19,7 +19,7 @@ class Solver:
 
     model: `params` {name: array}; `loss(X)` gives scores (N, C), `loss(X, y)` (loss, gradients by name). data: X_train,
     y_train, X_val, y_val. Options, with their defaults, are OPTIONS; with a checkpoint_name each epoch is pickled.
-    ValueError for an unknown option or update_rule.
+    ValueError for an unknown option or update_rule, and for rows without their labels.
     """
 
     def __init__(self, model, data, **kwargs):
@@ -33,6 +33,10 @@ class Solver:
         options["optim_config"] = dict(options["optim_config"])
         self.X_train, self.y_train = data["X_train"], data["y_train"]
         self.X_val, self.y_val = data["X_val"], data["y_val"]
+        for part in ("train", "val"):
+            rows, labels = len(data[f"X_{part}"]), len(data[f"y_{part}"])
+            if rows != labels:
+                raise ValueError(f"X_{part} has {rows} rows, but y_{part} {labels} labels")
         for name, value in options.items():
             setattr(self, name, value)
         self.update_rule = getattr(optim, options["update_rule"])

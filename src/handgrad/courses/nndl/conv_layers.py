@@ -12,6 +12,15 @@ __all__ = ["conv_backward_naive", "conv_forward_naive", "max_pool_backward_naive
            "spatial_batchnorm_backward", "spatial_batchnorm_forward", *layers.__all__]
 
 
+def check_images(layer, x, **channels):
+    """Refuse x that is not (N, C, H, W), or not of as many channels as the array of that name takes."""
+    if x.ndim != 4:
+        raise ValueError(f"{layer}: x must be images (N, C, H, W), got {x.shape}")
+    for name, number in channels.items():
+        if number != x.shape[1]:
+            raise ValueError(f"{layer}: x {x.shape} has {x.shape[1]} channels (N, C, H, W), but {name} takes {number}")
+
+
 def channels_last(x):
     return x.transpose(0, 2, 3, 1)
 
@@ -22,6 +31,7 @@ def channels_first(x):
 
 def convolve(x, w, b, conv_param):
     """(out (N, F, H', W'), handgrad's cache); the pad may be a whole float, as the homework's (filter_size - 1) / 2."""
+    check_images("convolution", x, w=w.shape[1])
     pad = conv_param["pad"]
     if pad != int(pad):
         raise ValueError(f"conv_param['pad'] must be a whole number, got {pad}: only odd filters keep the size")
@@ -35,6 +45,7 @@ def convolve_backward(dout, cache, input_gradient=True):
 
 
 def pool(x, pool_param):
+    check_images("max_pool", x)
     size = pool_param["pool_height"], pool_param["pool_width"]
     out, cache = F.max_pool2d_forward(channels_last(x), size, pool_param["stride"])
     return channels_first(out), cache
@@ -66,6 +77,7 @@ def max_pool_backward_naive(dout, cache):
 
 def spatial_batchnorm_forward(x, gamma, beta, bn_param):
     """batchnorm_forward per channel, over examples and places; running averages (C,)."""
+    check_images("spatial_batchnorm", x, gamma=len(gamma), beta=len(beta))
     seen = channels_last(x)
     out, cache = batchnorm_forward(seen.reshape(-1, seen.shape[3]), gamma, beta, bn_param)
     return channels_first(out.reshape(seen.shape)), cache

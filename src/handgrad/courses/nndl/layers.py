@@ -12,8 +12,14 @@ __all__ = ["affine_backward", "affine_forward", "batchnorm_backward", "batchnorm
 
 
 def affine_forward(x, w, b):
-    """out (N, M) = x w + b for x (N, d1, ..., dk), laid out as rows, w (D, M), b (M,); cache (x, w, b)."""
-    return F.linear_forward(x.reshape(len(x), -1), w, b)[0], (x, w, b)
+    """out (N, M) = x w + b for x (N, d1, ..., dk), laid out as rows, w (D, M), b (M,); cache (x, w, b).
+
+    ValueError where w does not fit x.
+    """
+    rows = x.reshape(len(x), -1)
+    if len(w) != rows.shape[1]:
+        raise ValueError(f"affine: x {x.shape} has {rows.shape[1]} numbers a row, but w {w.shape} takes {len(w)}")
+    return F.linear_forward(rows, w, b)[0], (x, w, b)
 
 
 def affine_backward(dout, cache, input_gradient=True):

@@ -12,13 +12,13 @@ __all__ = ["adam", "rmsprop", "sgd", "sgd_momentum", "sgd_nesterov_momentum"]
 def sgd(w, dw, config=None):
     """w - learning_rate dw."""
     config = with_defaults(config, learning_rate=1e-2)
-    return w - config["learning_rate"] * dw, config
+    return w - float(config["learning_rate"]) * dw, config
 
 
 def sgd_momentum(w, dw, config=None):
     """v = momentum v - learning_rate dw; w + v."""
     config = with_defaults(config, learning_rate=1e-2, momentum=0.9, velocity=np.zeros_like(w))
-    config["velocity"] = config["momentum"] * config["velocity"] - config["learning_rate"] * dw
+    config["velocity"] = config["momentum"] * config["velocity"] - float(config["learning_rate"]) * dw
     return w + config["velocity"], config
 
 
@@ -26,7 +26,7 @@ def sgd_nesterov_momentum(w, dw, config=None):
     """v' = momentum v - learning_rate dw; w + v' + momentum (v' - v)."""
     config = with_defaults(config, learning_rate=1e-2, momentum=0.9, velocity=np.zeros_like(w))
     before, momentum = config["velocity"], config["momentum"]
-    config["velocity"] = momentum * before - config["learning_rate"] * dw
+    config["velocity"] = momentum * before - float(config["learning_rate"]) * dw
     return w + config["velocity"] + momentum * (config["velocity"] - before), config
 
 
@@ -34,7 +34,7 @@ def rmsprop(w, dw, config=None):
     """a = decay_rate a + (1 - decay_rate) dw²; w - learning_rate dw / (√a + epsilon)."""
     config = with_defaults(config, learning_rate=1e-2, decay_rate=0.99, epsilon=1e-8, a=np.zeros_like(w))
     config["a"] = config["decay_rate"] * config["a"] + (1 - config["decay_rate"]) * dw**2
-    return w - config["learning_rate"] * dw / (np.sqrt(config["a"]) + config["epsilon"]), config
+    return w - float(config["learning_rate"]) * dw / (np.sqrt(config["a"]) + config["epsilon"]), config
 
 
 def adam(w, dw, config=None):
@@ -49,7 +49,7 @@ def adam(w, dw, config=None):
     config["v"] = beta1 * config["v"] + (1 - beta1) * dw
     config["a"] = beta2 * config["a"] + (1 - beta2) * dw**2
     mean, square = config["v"] / (1 - beta1 ** config["t"]), config["a"] / (1 - beta2 ** config["t"])
-    return w - config["learning_rate"] * mean / (np.sqrt(square) + config["epsilon"]), config
+    return w - float(config["learning_rate"]) * mean / (np.sqrt(square) + config["epsilon"]), config
 
 
 def with_defaults(config, **defaults):
