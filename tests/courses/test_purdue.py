@@ -67,8 +67,15 @@ def test_training_goes_through_the_rows_in_order_and_prints_every_tenth_epoch(ca
     assert type(ann.accuracy(X, y)) is float and ann.accuracy(X, y) > 0.8
 
 
+def test_labels_in_place_of_one_hot_rows_are_refused():
+    """They would broadcast against as many classes as the batch has rows."""
+    ann = NumpyANN(3, 4, 2, lr=0.1)
+    with pytest.raises(ValueError, match=r"y_true must be one-hot \(2, 2\), got \(2,\): np\.eye"):
+        ann.train(np.ones((2, 3)), np.array([0, 1]), np.ones((2, 3)), np.array([0, 1]), epochs=1, batch_size=2)
+
+
 def test_coloured_messages(capsys):
     utils.assert_less_equal(1, 2, "below")
     utils.assert_greater_equal(2, 2, "equal fails")
-    utils.print_blue("hi")
+    utils.print_blue(msg="hi")
     assert capsys.readouterr().out == "\033[92m below\033[00m\n\033[91m equal fails\033[00m\n\033[94m hi\033[00m\n"

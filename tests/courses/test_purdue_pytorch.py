@@ -65,8 +65,8 @@ def test_training_prints_every_fifth_epoch_and_keeps_all(capsys, tmp_path, monke
     _, axes = network.plot_train_val_metrics()
     assert len(axes) == 2 and (tmp_path / "pytorch_ann_train_val_metrics.png").stat().st_size > 5000
     assert network.report_my_judgement() in ("underfitting", "overfitting", "generalizing")
-    assert type(network.accuracy(x, y)) is float and network.accuracy(x, y) > 0.9
-    with pytest.raises(AssertionError, match="X has 60 rows, y_true 3"):
+    assert type(network.accuracy(x, y)) is float and network.accuracy(X=x, y=y) > 0.9
+    with pytest.raises(AssertionError, match="X has 60 rows, y 3"):
         network.accuracy(x, y[:3])
     network.train(x[:40], y[:40], x[40:], y[40:], epochs=2, batch_size=16, learning_rate=0.3)
     assert len(network.train_val_metrics["val_losses"]) == 2  # of the last training alone

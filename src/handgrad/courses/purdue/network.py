@@ -34,10 +34,10 @@ class Network(nn.Module):
         with torch.no_grad():
             return self.model(X).argmax(dim=-1)
 
-    def accuracy(self, X, y_true):
+    def accuracy(self, X, y):
         """The share of rows whose likeliest class is that of the one-hot row."""
-        assert len(X) == len(y_true), f"X has {len(X)} rows, y_true {len(y_true)}"
-        return (self.predict(X) == y_true.argmax(dim=1)).double().mean().item()
+        assert len(X) == len(y), f"X has {len(X)} rows, y {len(y)}"
+        return (self.predict(X) == y.argmax(dim=1)).double().mean().item()
 
     def plot_train_val_metrics(self):
         """Draw loss and accuracy by epoch, training beside validation, into `picture`; returns (figure, two axes)."""

@@ -68,7 +68,10 @@ class NumpyANN:
         return a2
 
     def _backward(self, X, y_true):
-        """One step of SGD on the mean cross-entropy, whose gradient by z2 is (a2 - y) / N."""
+        """One step of SGD on the mean cross-entropy, whose gradient by z2 is (a2 - y) / N; y_true is one-hot."""
+        if np.shape(y_true) != self.a2.shape:
+            raise ValueError(f"y_true must be one-hot {self.a2.shape}, got {np.shape(y_true)}: "
+                             "np.eye(classes)[labels] makes it so")
         dz2 = (self.a2 - y_true) / len(X)
         da1, dW2, db2 = F.linear_backward(dz2, (self.a1, self.W2))
         (dz1,) = F.relu_backward(da1, self.z1)

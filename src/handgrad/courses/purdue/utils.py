@@ -9,28 +9,28 @@ __all__ = ["assert_greater_equal", "assert_less_equal", "load_mnist_f", "print_b
            "print_yellow"]
 
 
-def print_red(message):
+def print_red(msg):
     """Print in red."""
-    print_coloured(91, message)
+    print_coloured(91, msg)
 
 
-def print_green(message):
+def print_green(msg):
     """Print in green."""
-    print_coloured(92, message)
+    print_coloured(92, msg)
 
 
-def print_yellow(message):
+def print_yellow(msg):
     """Print in yellow."""
-    print_coloured(93, message)
+    print_coloured(93, msg)
 
 
-def print_blue(message):
+def print_blue(msg):
     """Print in blue."""
-    print_coloured(94, message)
+    print_coloured(94, msg)
 
 
-def print_coloured(code, message):
-    print(f"\033[{code}m {message}\033[00m")
+def print_coloured(code, msg):
+    print(f"\033[{code}m {msg}\033[00m")
 
 
 def assert_less_equal(actual, expected, msg):
