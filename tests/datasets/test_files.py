@@ -97,6 +97,8 @@ BAD = {
     "a,b\n1,x\n2,x\n3,x\n": "every one of the 3 targets is 'x'",
     "a,b\n1,x\n2,y\n": "has 2 rows",
     "a,b\n1,\"x\n": "row 2 is not CSV",
+    "a,b\n1,x\n2,\"y\n3,x\n4,y\n": "row 3 is not CSV",
+    "a,b\n1,x\n1_0,y\n": r"row 3, column 1 \('a'\): '1_0' is not a finite number",
     b"a,b\n1,\xff\n": "not UTF-8",
     "a,b\n1e300,x\n2,y\n3,x\n4,y\n": "feature 1 holds a number too large for float32",
 }

@@ -194,3 +194,8 @@ def test_the_python_in_the_docs_runs(tmp_path, monkeypatch):
     scope = {}
     exec(re.search(r"```python\n(.*?)```", DOCS, re.S).group(1), scope)
     assert scope["run"].status == "finished"
+
+
+def test_a_key_of_the_wrong_type_is_named_before_a_missing_one():
+    with pytest.raises(ValueError, match="epochs = 'ten'"):
+        check_configuration({"name": "a", "epochs": "ten"})

@@ -42,6 +42,12 @@ def test_tensorboard_files_hold_the_figures_of_each_epoch(run, tmp_path):
     assert found["gradient_norm/linear1.weight", 2] > 0
 
 
+def test_a_file_in_the_place_of_the_folder_is_refused(run, tmp_path):
+    (tmp_path / "board").write_text("")
+    with pytest.raises(ValueError, match="board is a file; event files go into a folder"):
+        exports.export_tensorboard(run, tmp_path / "board")
+
+
 def test_a_missing_package_is_named_with_its_extra(run, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     with pytest.raises(ImportError, match=r"pip install 'handgrad\[tensorboard\]'"):

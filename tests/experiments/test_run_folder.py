@@ -167,6 +167,15 @@ def test_a_checkpoint_of_another_run_is_refused(copy, tmp_path):
         resume(copy, progress=False)
 
 
+def test_a_damaged_checkpoint_is_refused_with_the_way_out(copy):
+    (copy / "checkpoint.safetensors").write_bytes(b"nothing")
+    change(copy, ["status"], "interrupted")
+    with pytest.raises(ValueError, match=r"damaged.*; delete that file, and resume starts the run from its beginning"):
+        resume(copy, progress=False)
+    (copy / "checkpoint.safetensors").unlink()
+    assert resume(copy, progress=False).status == "finished"
+
+
 def test_a_link_in_the_place_of_the_metrics_is_not_followed(copy, tmp_path):
     victim = tmp_path / "precious.txt"
     victim.write_text("{}\n")
@@ -196,6 +205,8 @@ def test_runs_are_found_filtered_and_sorted_past_a_damaged_one(run, copy, tmp_pa
     assert [r.id for r, _ in listing.select(found, sort="test.accuracy")] == [copy.name, "second"]
     with pytest.raises(ValueError, match=r"'test.acuracy'; did you mean 'test.accuracy'"):
         listing.select(found, sort="test.acuracy")
+    with pytest.raises(ValueError, match=r"'epoch'; did you mean 'epochs'"):
+        listing.select(found, ["seed=99"], columns=["epoch"])
 
 
 def test_predictions_need_nothing_but_the_folder(run, tmp_path):

@@ -44,6 +44,8 @@ def test_validation_data_of_the_wrong_kind_is_named():
         trainer.fit(X, Y, validation_data=X, epochs=1)
     with pytest.raises(ValueError, match=r"validation_data: linear1 expected .* got \(40, 2\)"):
         trainer.fit(X, Y, validation_data=(X[:, :2], Y), epochs=1)
+    with pytest.raises(ValueError, match="validation_data: x holds nan at row 2"):
+        trainer.fit(X, Y, validation_data=(np.where(np.arange(len(X))[:, None] == 2, np.nan, X), Y), epochs=1)
     with pytest.raises(ValueError, match="validation_data: x has no rows"):
         trainer.fit(X, Y, validation_data=(X[:0], Y[:0]), epochs=1)
 

@@ -31,8 +31,9 @@ def get(name, source):
     """Fetch a data set, or take it from a folder; every file is checked."""
     from ..datasets import download
 
+    here = any(row.present for row in download.available() if row.name == name)
     folder = download.get(name, source, progress=download.print_progress)
-    print(f"{name} is in {folder}")
+    print(f"{name} is in {folder}" + (f"; it was already, so nothing was taken from {source}" * bool(here and source)))
 
 
 @data.command()

@@ -19,7 +19,7 @@ def runs(folder, conditions, sort, best, columns):
     from .show import runs_table, warn
 
     found, damaged = listing.find_runs(folder)
-    rows = listing.select(found, conditions, best or sort)
+    rows = listing.select(found, conditions, best or sort, columns)
     runs_table(rows[:1] if best else rows, dict.fromkeys([*columns, *filter(None, [best or sort])]))
     for line in damaged:
         warn(line)

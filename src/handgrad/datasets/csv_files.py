@@ -95,16 +95,18 @@ def numbered_rows(path):
         with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
             first = file.readline()
             separator = max(",;\t", key=re.sub(r'"[^"]*"', "", first).count)
-            reader = csv.reader(itertools.chain([first], file), delimiter=separator, skipinitialspace=True, strict=True)
+            reader, end = csv.reader(itertools.chain([first], file), delimiter=separator, skipinitialspace=True,
+                                     strict=True), 0
             for cells in reader:
+                end = reader.line_num
                 if any(cell.strip() for cell in cells):
-                    yield reader.line_num, cells
+                    yield end, cells
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not UTF-8 text; expected a CSV file (save it as CSV UTF-8)") from None
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
     except csv.Error as error:
-        raise ValueError(f"{path} row {reader.line_num} is not CSV: {error}") from None
+        raise ValueError(f"{path} row {end + 1} is not CSV: {error}") from None
 
 
 def read_cells(path, rows, names, features, target=None):
@@ -115,7 +117,7 @@ def read_cells(path, rows, names, features, target=None):
             raise ValueError(f"{path} row {number} has {len(cells)} cells where the first row has {len(names)}; "
                              "every row needs as many")
         try:
-            values.extend([float(cells[i]) for i in features])
+            values.extend([as_number(cells[i]) for i in features])
         except ValueError:
             refuse_cell(path, number, names, cells, features)
         if target is not None:
@@ -172,9 +174,16 @@ def find_column(path, names, target):
                      f"or give its number from 1 to {len(names)}{hint}")
 
 
+def as_number(cell):
+    """float of the cell, or a ValueError: without Python's own way to write 1000 as 1_000."""
+    if "_" in cell:
+        raise ValueError(cell)
+    return float(cell)
+
+
 def is_number(cell):
     try:
-        return math.isfinite(float(cell))
+        return math.isfinite(as_number(cell))
     except ValueError:
         return False
 

@@ -3,6 +3,7 @@
 import contextlib
 from pathlib import Path
 
+from ..datasets import SUFFIXES
 from ..naming import look_up, nearest
 from .extras import needed
 
@@ -37,6 +38,9 @@ def read_table(source):
 
 def path_of(source):
     """The TOML file that is meant: itself, or the ready one of that name."""
+    if not str(source).endswith(".toml") and (Path(source).is_file() or Path(source).suffix):
+        raise ValueError(f"{source}: expected a ready configuration ({', '.join(READY)}), a configuration in a .toml "
+                         f"file, or a table in a {' '.join(SUFFIXES)} file")
     return Path(source) if str(source).endswith(".toml") else look_up("configuration", str(source), READY)
 
 
@@ -47,7 +51,9 @@ def check_configuration(table, source="configuration"):
     try:
         return Configuration.model_validate(table)
     except ValidationError as problem:
-        raise ValueError(f"{source}: {explain(problem.errors()[0])}") from None
+        # a key that is wrong says more than one that is missing
+        first = min(problem.errors(), key=lambda error: error["type"] == "missing")
+        raise ValueError(f"{source}: {explain(first)}") from None
 
 
 def explain(error):

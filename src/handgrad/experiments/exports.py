@@ -2,10 +2,11 @@
 
 import datetime
 import math
+from pathlib import Path
 
+from ..reports.view import flatten
 from ..training import Callback
 from .extras import needed
-from .listing import flatten
 from .run_folder import NOT_FIGURES, as_number
 
 
@@ -14,6 +15,8 @@ def export_tensorboard(run, folder):
 
     Training and validation share a chart: loss/train and loss/validation.
     """
+    if Path(folder).is_file():
+        raise ValueError(f"{folder} is a file; event files go into a folder: name another one")
     with needed("tensorboard"):
         from tensorboardX import SummaryWriter
     time, count = started(run), 0
@@ -66,9 +69,8 @@ class MLflow(Callback):
         run = self._mlflow.start_run(run_id=self.run_id)
         if self.run_id is None:
             self.run_id = run.info.run_id
-            flat = {}
-            flatten({**trainer.recipe(), **trainer.plan}, "", flat)
-            self._mlflow.log_params({name: str(value)[:500] for name, value in flat.items()})
+            settings = flatten({**trainer.recipe(), **trainer.plan})
+            self._mlflow.log_params({name: str(value)[:500] for name, value in settings.items()})
 
     def on_epoch_end(self, trainer):
         figures = {name: value for name, value in trainer.history.epoch(-1).items() if math.isfinite(value)}

@@ -5,6 +5,7 @@ import operator
 from pathlib import Path
 
 from ..naming import nearest
+from ..reports.view import flatten
 from ..training.history import lower_is_better
 from .run_folder import RECORD, Run
 
@@ -32,34 +33,23 @@ def find_runs(folder="experiments"):
 def fields(run):
     """Everything to filter and sort by: 'status', 'test.accuracy', 'optimizer.learning_rate', ... as one flat table."""
     record = run.record
-    flat = {"id": run.id, "status": run.status, **{k: record.get(k) for k in ("started", "epochs", "steps", "seconds")}}
-    flatten(record["configuration"], "", flat)
-    flatten(run.results, "", flat)
-    return flat
+    head = {"id": run.id, "status": run.status, **{k: record.get(k) for k in ("started", "epochs", "steps", "seconds")}}
+    return {**flatten(run.results), **flatten(record["configuration"]), **head}
 
 
-def flatten(value, path, into):
-    """{'a': {'b': 1}, 'c': [2]} as 'a.b': 1, 'c.0': 2."""
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
-    if items is None:
-        into.setdefault(path, value)
-        return
-    for name, inner in items:
-        flatten(inner, f"{path}.{name}" if path else str(name), into)
-
-
-def select(runs, conditions=(), sort=None):
+def select(runs, conditions=(), sort=None, columns=()):
     """The (run, fields) that meet every condition ('test.accuracy>0.9', 'name=iris'), the best first when sorted.
 
     Losses sort upwards, other results downwards, everything else upwards; runs without the key come last.
+    A key that no run has raises ValueError, one of the columns to be shown as well.
     """
     table = [(run, fields(run)) for run in runs]
-    for text in conditions:
-        key, compare, wanted = parse_condition(text)
+    parsed = [parse_condition(text) for text in conditions]
+    for key in [*(key for key, _, _ in parsed), *([] if sort is None else [sort]), *columns]:
         check_known(key, table)
+    for key, compare, wanted in parsed:
         table = [row for row in table if holds(row[1].get(key), compare, wanted)]
     if sort is not None:
-        check_known(sort, table)
         sign = -1 if is_result(sort) and not lower_is_better(sort) else 1
         table.sort(key=lambda row: sort_key(row[1].get(sort), sign))
     return table

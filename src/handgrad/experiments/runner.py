@@ -64,19 +64,30 @@ def resume(path, progress=None):
         follows = is_follower(run.configuration)
         job = prepare(run.configuration, follower if follows else Recorder)
     check_same_data(run, job.data)
-    if not follows:
-        job.recorder.open(run.path)
-    if run.has_checkpoint:
-        with harmless(run.path / CHECKPOINT):
-            job.trainer.load_state(run.checkpoint())
     if follows:
+        load_checkpoint(job, run)
         return follow(job)
-    job.recorder.rewind(job.trainer.epoch, job.trainer.num_steps)
-    record = {**run.record, "status": "running", "error": None,
-              "resumed": [*(run.record.get("resumed") or []), {"time": now(), "epoch": job.trainer.epoch}]}
-    remove_leftovers(run.path)
-    files.write_json(run.path / RECORD, record)
-    return conduct(job, record, progress)
+    job.recorder.open(run.path)
+    with contextlib.closing(job.recorder):
+        load_checkpoint(job, run)
+        job.recorder.rewind(job.trainer.epoch, job.trainer.num_steps)
+        record = {**run.record, "status": "running", "error": None,
+                  "resumed": [*(run.record.get("resumed") or []), {"time": now(), "epoch": job.trainer.epoch}]}
+        remove_leftovers(run.path)
+        files.write_json(run.path / RECORD, record)
+        return conduct(job, record, progress)
+
+
+def load_checkpoint(job, run):
+    """Put the trainer where the run's checkpoint is, if there is one."""
+    if not run.has_checkpoint:
+        return
+    try:
+        state = run.checkpoint()
+    except ValueError as problem:
+        raise ValueError(f"{problem}; delete that file, and resume starts the run from its beginning") from None
+    with harmless(run.path / CHECKPOINT):
+        job.trainer.load_state(state)
 
 
 def prepare(configuration, make_recorder=Recorder):

@@ -66,7 +66,7 @@ def grid(images, num_columns=None, gap=2):
 
 def data_uri(image):
     """A picture (H, W, 3) in [0, 1] as the text of a PNG, for an <img> that needs no file."""
-    from PIL import Image  # comes with matplotlib, and loads in a tenth of its time
+    from PIL import Image  # loads in a tenth of matplotlib's time
 
     buffer = io.BytesIO()
     Image.fromarray(np.round(image * 255).astype(np.uint8)).save(buffer, format="png", optimize=True)

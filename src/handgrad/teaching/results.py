@@ -4,10 +4,9 @@ import math
 from dataclasses import dataclass
 
 from ..experiments.judging import judge_run
-from ..experiments.listing import flatten
 from ..experiments.run_folder import as_number
 from ..reports.comparison import differing_keys
-from ..reports.view import figure_text
+from ..reports.view import figure_text, flatten
 
 NOT_SETTINGS = ("name", "seed")
 WHOLE = ("model.layers.", "augmentation.")  # lists that are told as a whole where their kinds of parts differ
@@ -60,8 +59,7 @@ def figures_of(run):
 
 def settings_of(run):
     """The configuration as a flat table, the layers and the augmentation also as one text each."""
-    flat = {}
-    flatten(run.record["configuration"], "", flat)
+    flat = {key: value for key, value in flatten(run.record["configuration"]).items() if key != "augmentation"}
     return {**flat, "layers": layers_text(run), "augmentation": augmentation_text(run)}
 
 

@@ -47,6 +47,8 @@ def check_validation(model, validation_data):
     try:
         check_rows(*parts)
         model.accept(parts[0] if parts[0].shape[1:] != model.input_shape else parts[0][:1])
+        for name, part in zip(("x", "y", "sample_weight"), parts, strict=False):
+            check_finite(part, name)
     except ValueError as problem:
         raise ValueError(f"validation_data: {problem}") from None
     return parts
