@@ -1,4 +1,4 @@
-"""The command line: parse, load, call. Each command stands in a file of its own and imports what it needs when run."""
+"""The command line: parse, load, call. A command is loaded when it is called, and imports what it needs when run."""
 
 import sys
 

@@ -1,0 +1,84 @@
+"""What runs look like and amount to: report, compare, watch, judge and writeup."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("run", metavar="RUN")
+@click.option("-o", "--output", type=click.Path(path_type=Path),
+              help="Where to write it; RUN/report.html unless given.")
+def report(run, output):
+    """Write one HTML page that shows a run and opens anywhere."""
+    from ..experiments import Run
+    from ..experiments.gather import gather
+    from ..reports import save_report
+    from .show import warn
+
+    run = Run(run)
+    view = gather(run)
+    for note in view.notes:
+        warn(note)
+    print(f"report: {save_report(view, output or run.path / 'report.html')}")
+
+
+@click.command()
+@click.argument("runs", metavar="RUN|SWEEP|FOLDER...", nargs=-1, required=True)
+@click.option("-o", "--output", type=click.Path(path_type=Path), default="comparison.html", show_default=True,
+              help="Where to write the page.")
+def compare(runs, output):
+    """Write one HTML page that compares runs: settings that differ, results, curves, seeds together."""
+    from ..experiments.gather import gather_several
+    from ..reports import save_comparison
+
+    views = gather_several(runs)
+    print(f"{len(views)} {'run' if len(views) == 1 else 'runs'} compared: {save_comparison(views, output)}")
+
+
+@click.command()
+@click.argument("folder", metavar="RUN|FOLDER", default="experiments")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; any free one unless given.")
+def watch(folder, port):
+    """Show runs in the browser while they train. For this machine only, and read only."""
+    from ..experiments.live import LiveRuns
+    from ..reports.watch import WatchServer
+
+    source = LiveRuns(folder)
+    with WatchServer(source, port) as server:
+        place = f"run/{source.root.name}" if source.is_run else ""
+        print(f"watching {folder} on {server.url}{place} (Ctrl-C ends)", flush=True)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print()
+
+
+@click.command()
+@click.argument("runs", metavar="RUN|SWEEP|FOLDER...", nargs=-1, required=True)
+def judge(runs):
+    """Say of each run whether it underfits, overfits or generalizes, and from which figures."""
+    from ..experiments.gather import runs_at
+    from ..experiments.judging import judge_run
+
+    found = [run for path in runs for run in runs_at(path)]
+    for run in found:
+        if len(found) > 1:
+            print(run.path)
+        print(judge_run(run))
+
+
+@click.command()
+@click.argument("runs", metavar="RUN|SWEEP|FOLDER...", nargs=-1, required=True)
+@click.option("-f", "--format", "kind", type=click.Choice(["latex", "markdown", "html"]), default="markdown",
+              show_default=True, help="LaTeX has its pictures beside it; the others are one file.")
+@click.option("--heading-level", type=click.IntRange(1, 3), default=1, show_default=True, help="Of its sections.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to write it; writeup.tex, .md or .html.")
+@click.option("--code", multiple=True, metavar="MODULE|FILE.py[:NAME,NAME]",
+              help="Code to show with the checks of its gradients: handgrad.functional.linear, my_layers.py:Dense.")
+@click.option("--seed", default=0, show_default=True, help="Of the gradient checks.")
+def writeup(runs, kind, heading_level, output, code, seed):
+    """Write up runs: code and its gradient checks, the settings tried, the best run, what each part contributes."""
+    from ..teaching import write_up
+
+    print(f"write-up: {write_up(runs, output, kind, heading_level, code, seed)}")
