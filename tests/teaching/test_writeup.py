@@ -166,6 +166,44 @@ def test_chosen_names(runs, tmp_path, student):
             text_of(runs, tmp_path, code=[code])
 
 
+def test_classes_that_a_module_has_from_another_are_checked_too(runs, tmp_path):
+    names = ("FullyConnected", "Conv2D", "Pool2D", "BatchNorm1D")
+    text = text_of(runs / "run_0", tmp_path, code=[f"handgrad.courses.cs189.layers:{','.join(names)}"])
+    assert all(f"class {name}(" in text for name in names)
+    assert text.count("Gradient check: every gradient is right") == len(names)
+
+
+def test_a_file_of_a_package_imports_from_its_package(runs, tmp_path):
+    """Also a course's layer: its activation is given by name, its parameters come with the first forward."""
+    package = tmp_path / "their_networks"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "activations.py").write_text("import numpy as np\n\n\nACTIVATIONS = {'tanh': np.tanh}\n")
+    (package / "layers.py").write_text('''
+from their_networks.activations import ACTIVATIONS
+import numpy as np
+
+
+class FullyConnected:
+    def __init__(self, n_out, activation):
+        self.n_out, self.activation = n_out, ACTIVATIONS[activation]
+        self.parameters, self.gradients = {}, {}
+
+    def forward(self, X):
+        if not self.parameters:
+            self.parameters = {"W": np.full((X.shape[1], self.n_out), 0.3)}
+        self.X, self.Y = X, self.activation(X @ self.parameters["W"])
+        return self.Y
+
+    def backward(self, dY):
+        dZ = dY * (1 - self.Y**2)
+        self.gradients["W"] = 2 * self.X.T @ dZ
+        return dZ @ self.parameters["W"].T
+''')
+    text = text_of(runs / "run_0", tmp_path, code=[str(package / "layers.py")])
+    assert "not every gradient is right" in text and "W is 2 times what it should be" in text
+
+
 def hostile_run(runs, tmp_path):
     copy = tmp_path / "hostile"
     shutil.copytree(runs / "run_1", copy)

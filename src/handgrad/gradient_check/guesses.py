@@ -13,6 +13,7 @@ OPTIONS = {
     "rate": 0.3, "p": 0.3, "drop": 0.3, "alpha": 0.1, "slope": 0.1, "epsilon": 1e-5, "eps": 1e-5, "momentum": 0.9,
     "kernel_size": 3, "pool_size": 2, "stride": 1, "padding": 1, "pad": 1, "delta": 1.0, "strength": 0.1, "reg": 0.1,
     "learning_rate": 0.1, "lr": 0.1, "training": True, "train": True, "mode": "train", "seed": 0,
+    "activation": "tanh", "kernel_shape": (3, 3),
 }
 DICTIONARY = {  # what a dict of settings (conv_param, bn_param) may hold
     "stride": 1, "pad": 1, "pool_height": 2, "pool_width": 2, "mode": "train", "p": 0.7, "seed": 1, "eps": 1e-5,

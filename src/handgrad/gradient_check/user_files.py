@@ -49,16 +49,23 @@ def load(path):
     if spec is None:
         raise ValueError(f"{path} is no Python file: its name must end in .py")
     module = importlib.util.module_from_spec(spec)
-    folder = str(path.resolve().parent)
-    sys.path.insert(0, folder)
+    folders = import_folders(path.resolve())
+    sys.path[:0] = folders
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as problem:
         raise ValueError(
             f"{path} does not import: {type(problem).__name__}: {problem}{line_of(problem, path)}") from None
     finally:
-        sys.path.remove(folder)
+        for folder in folders:
+            sys.path.remove(folder)
     return module
+
+
+def import_folders(path):
+    """Where a file's imports may stand: its folder, and the one that holds the package it is part of."""
+    home = next(folder for folder in path.parents if not (folder / "__init__.py").exists())
+    return list(dict.fromkeys([str(path.parent), str(home)]))
 
 
 def line_of(problem, path):

@@ -24,8 +24,15 @@ def implementations(specs, seed=0):
         for title, things in parts.items():
             yield Heading(f"{where}: {title}", 1)
             yield Code("\n\n".join(source_of(thing, module) for thing in things))
-            if title in targets:
-                yield from gradient_blocks(title, targets[title], given, where, seed)
+            target = targets.get(title) or imported_target(title, things[0])
+            if target:
+                yield from gradient_blocks(title, target, given, where, seed)
+
+
+def imported_target(title, thing):
+    """What to check of a class that the module has from another one; None where that has no gradient."""
+    home = inspect.getmodule(thing)
+    return discover(home).get(title) if home and inspect.isclass(thing) else None
 
 
 def find(spec):
@@ -64,7 +71,8 @@ def shown_parts(module, names, where):
         parts.setdefault(pair or name, pairs[pair] if thing in paired else (thing,))
     if not names:
         if not parts:
-            raise ValueError(f"{where} defines no functions or classes to show; name a module that does")
+            raise ValueError(f"{where} defines no functions or classes to show; name a module that does, or what "
+                             f"to show of this one ({where}:NAME)")
         return parts
     return {name: parts.get(name) or (attribute(module, name, [*parts, *vars(module)], where),) for name in names}
 

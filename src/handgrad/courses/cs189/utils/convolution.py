@@ -9,7 +9,7 @@ from ....functional.windows import Geometry, add_windows, window_geometry, windo
 
 
 def pad2d(X, pad, kernel_shape, stride=None):
-    """(X with zeros around it, padding); pad is an int, (vertical, horizontal), 4 numbers or 'same' (stride None: 1)."""
+    """(X with zeros around it, padding); pad: int, (vertical, horizontal), 4 numbers or 'same' (stride None: 1)."""
     if isinstance(pad, str) and pad == "same":
         pad = compute_pad(X, kernel_shape, 1 if stride is None else stride)
     elif isinstance(pad, (int, np.integer)):
