@@ -63,7 +63,7 @@ def test_training_prints_every_fifth_epoch_and_keeps_all(capsys, tmp_path, monke
         ("train_losses", "train_accs", "val_losses", "val_accs"), 12)
     assert network.train_val_metrics["train_losses"][-1] < network.train_val_metrics["train_losses"][0]
     _, axes = network.plot_train_val_metrics()
-    assert len(axes) == 2 and (tmp_path / "pytorch_ann_train_val_metrics.png").stat().st_size > 5000
+    assert axes.shape == (2,) and (tmp_path / "pytorch_ann_train_val_metrics.png").stat().st_size > 5000
     assert network.report_my_judgement() in ("underfitting", "overfitting", "generalizing")
     assert type(network.accuracy(x, y)) is float and network.accuracy(X=x, y=y) > 0.9
     with pytest.raises(AssertionError, match="X has 60 rows, y 3"):

@@ -1,5 +1,6 @@
 """What the course's two PyTorch networks share: predictions, figures by epoch, curves and a judgement."""
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -46,7 +47,7 @@ class Network(nn.Module):
         for panel, name in zip(axes, ("loss", "accuracy"), strict=True):
             draw_panel(panel, history, name, best_epoch(history))
         save(figure, self.picture)
-        return figure, axes
+        return figure, np.array(axes)
 
     def report_my_judgement(self):
         """'underfitting', 'overfitting' or 'generalizing', from the figures of all epochs."""
