@@ -56,7 +56,6 @@ def check_weight(x_shape, weight_shape, groups):
     check_channels("conv2d", x_shape, weight_shape[2] * groups)
 
 
-
 def check_groups(name, channels, filters, groups):
     if not isinstance(groups, (int, np.integer)) or groups < 1 or channels % groups or filters % groups:
         raise ValueError(f"{name}: groups={groups!r} must divide the {channels} input channels "
