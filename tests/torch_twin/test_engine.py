@@ -193,7 +193,7 @@ def test_augmentations_of_ones_own_still_work():
 
 @pytest.mark.parametrize("step", [augment.RandomFlip(0.3), augment.RandomCrop(3)], ids=repr)
 def test_augmentation_on_the_device_is_numpys(step):
-    from handgrad.torch_twin.device_augment import on_device
+    from handgrad.torch_twin.devices import on_device
 
     expected = step(IMAGES, np.random.default_rng(4))
     found = on_device(step)(torch.from_numpy(IMAGES), np.random.default_rng(4))
@@ -202,8 +202,7 @@ def test_augmentation_on_the_device_is_numpys(step):
 
 def test_data_on_a_device_are_cut_and_trained_on_there(monkeypatch):
     """What a GPU run does, on the CPU: data as tensors, augmentation of tensors."""
-    from handgrad.torch_twin.device_augment import on_device
-    from handgrad.torch_twin.devices import Rows
+    from handgrad.torch_twin.devices import Rows, on_device
 
     class Elsewhere(TorchEngine):
         def place(self, array):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import handgrad as hg
-from handgrad.torch_twin import compare, to_torch
+from handgrad.torch_twin import compare, from_torch, to_torch
 from random_models import models
 
 SHAPES = {"cifar-cnn": (32, 32, 3), "lenet": (28, 28, 1), "fashion-mlp": (28, 28, 1), "fashion-cnn": (28, 28, 1)}
@@ -81,11 +81,25 @@ def test_dropout_is_compared_with_the_same_masks():
 
 def test_modules_that_work_in_place_are_compared():
     module = nn.Sequential(nn.Linear(4, 3), nn.ReLU(inplace=True), nn.Linear(3, 2)).double()
-    from handgrad.torch_twin import from_torch
-
     model = from_torch(module)
     assert compare(model, module, *batch(model)).ok
     assert module[1].inplace
+
+
+def test_frozen_modules_and_functions_inside_a_sequential_are_compared():
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(4, 3)
+
+        def forward(self, x):
+            return torch.relu(self.linear(x))
+
+    module = nn.Sequential(Block(), nn.Linear(3, 2)).double()
+    module[1].requires_grad_(False)
+    model = from_torch(module)
+    assert compare(model, module, *batch(model)).ok
+    assert not module[1].weight.requires_grad
 
 
 def test_the_receipt_changes_neither_network():

@@ -63,8 +63,9 @@ class View(NamedTuple):
         """The view of rows that were images of this shape."""
         if not self.first or len(shape) < 2:
             return self
-        places = np.arange(int(np.prod(shape))).reshape(shape)
-        return View(order=np.moveaxis(places, -1, 0).ravel())
+        places = np.arange(int(np.prod(shape)))
+        order = np.moveaxis(places.reshape(shape), -1, 0).ravel()
+        return View() if (order == places).all() else View(order=order)
 
 
 def turned(rank, to_first):

@@ -1,13 +1,16 @@
 """A model as PyTorch modules, and back; and its numbers as a state_dict or a .safetensors file."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import nn
 
 from .. import files
 from ..layers.containers import Sequential, leaves
+from . import table
+from .arrays import turned
+from .modules import Permute
 from .read import Reader, copy_to_layers, copy_to_modules, pair
-from .table import is_known
-from .write import Writer
 
 LAYOUTS = ("NHWC", "NCHW")
 
@@ -34,11 +37,12 @@ def from_torch(module, input_shape=None):
     module: an nn.Sequential of layers of the table, nested as you like, or a module whose forward is a plain chain of
     them. input_shape: one example's shape as handgrad has it (H, W, C), needed where the module works on images.
     A module that takes (N, C, H, W) becomes a model that takes (N, H, W, C).
-    Raises ValueError for modules and options handgrad does not have, by name.
+    Raises ValueError for modules and options handgrad does not have, by name, for hooks, and for parameters that two
+    modules share. Frozen parameters come along as any others, and will be trained.
     """
     if not isinstance(module, nn.Module):
         raise TypeError(f"from_torch takes an nn.Module, got {type(module).__name__}")
-    return Reader(nn.Sequential(module) if is_known(module) else module, input_shape).model()
+    return Reader(module, input_shape).model()
 
 
 def state_dict(model):
@@ -48,6 +52,7 @@ def state_dict(model):
 
 def load_state_dict(model, tensors):
     """Copy a state_dict into the model. Names as `state_dict` gives them, or any names in the same order and shapes."""
+    check_tensors(tensors)
     module = to_torch(model)
     wanted = module.state_dict()
     if set(tensors) != set(wanted):
@@ -59,8 +64,21 @@ def load_state_dict(model, tensors):
     copy_to_layers(leaves(model), pair(model, module).pairings)
 
 
+def check_tensors(tensors):
+    if not isinstance(tensors, Mapping):
+        raise TypeError(f"a state_dict is {{name: tensor}}, got {type(tensors).__name__}; "
+                        "a module's is module.state_dict(), a file's weights come by load_weights(model, path)")
+    for name, tensor in tensors.items():
+        if not isinstance(tensor, torch.Tensor):
+            raise TypeError(f"a state_dict is {{name: tensor}}, and here '{name}' is {type(tensor).__name__}; "
+                            "in a checkpoint, pick the part that is the state_dict")
+
+
 def renamed(tensors, wanted):
-    """The tensors under the wanted names, one after the other; ValueError unless their shapes agree in order."""
+    """The tensors under the wanted names, one after the other.
+
+    ValueError unless their shapes agree in order, and where a wanted name is at another's place.
+    """
     counts = [name for name in wanted if name.endswith("num_batches_tracked")]
     given = [(name, t) for name, t in tensors.items() if not name.endswith("num_batches_tracked")]
     names = [name for name in wanted if name not in counts]
@@ -68,14 +86,19 @@ def renamed(tensors, wanted):
         if wanted[name].shape != tensor.shape:
             raise ValueError(f"this state_dict does not fit the model: '{other}' has shape {tuple(tensor.shape)} where "
                              f"the model has '{name}' {tuple(wanted[name].shape)}")
+        if other in wanted and other != name:
+            raise ValueError(f"this state_dict has '{other}' where the model has '{name}', and not all of its names: "
+                             "rename its arrays as state_dict(model) has them")
     if len(names) != len(given):
-        raise ValueError(f"this state_dict holds {len(given)} arrays, the model {len(names)}: they do not fit")
+        lacking, unknown = ([k for k in a if k not in b][:3] for a, b in ((names, tensors), (dict(given), wanted)))
+        raise ValueError(f"this state_dict holds {len(given)} arrays, the model {len(names)}: it lacks "
+                         f"{', '.join(lacking) or 'none'}, and the model knows no {', '.join(unknown) or 'other'}")
     return {**{name: wanted[name] for name in counts}, **{n: t for n, (_, t) in zip(names, given, strict=True)}}
 
 
 def save_weights(model, path):
     """Write `state_dict(model)` to a .safetensors (or .npz) file, as PyTorch users exchange them."""
-    files.write_arrays(path, {name: tensor.numpy() for name, tensor in state_dict(model).items()}, {"format": "pt"})
+    files.write_arrays(path, {name: tensor.numpy() for name, tensor in state_dict(model).items()})
 
 
 def load_weights(model, path):
@@ -91,3 +114,73 @@ def check_model(model):
         raise ValueError("the model is not built: call model.build(input_shape, rng=0) first")
     if model.dtype.name not in ("float32", "float64"):
         raise ValueError(f"PyTorch's layers compute in float32 or float64, the model in {model.dtype}: use astype")
+
+
+class Writer:
+    """Writes the modules of a built model, keeping track of where its batches have their channels.
+
+    Images turn to channels first once, before everything, if a layer wants them so, and back at the end.
+    """
+
+    def __init__(self, model, layout):
+        self.model, self.rows = model, [(layer, table.row_of(layer)) for layer in leaves(model)]
+        self.given_first = self.first = layout == "NCHW" and len(model.input_shape) > 1
+        self.position = 0  # of the leaf that comes next
+
+    def module(self):
+        """The nn.Sequential of the whole model."""
+        container = nn.Sequential()
+        shaped = (wants_first(layer, row) for layer, row in self.rows if wants_first(layer, row) is not None)
+        self.turn(container, next(shaped, self.first), len(self.model.input_shape))
+        self.fill(container, self.model)
+        self.turn(container, self.given_first, len(self.model.output_shape))
+        return container
+
+    def fill(self, container, model):
+        for layer in model.layers:
+            if isinstance(layer, Sequential):
+                add(container, layer.name, self.fill(nn.Sequential(), layer))
+                continue
+            row, rank = self.rows[self.position][1], len(layer.input_shape)
+            if self.needs_turn(layer, row):
+                self.turn(container, not self.first, rank)
+            for suffix, module in row.write(layer, self.first and rank > 1).items():
+                add(container, layer.name + suffix, module)
+            self.position += 1
+        return container
+
+    def needs_turn(self, layer, row):
+        if len(layer.input_shape) == 1:
+            return False
+        if row.layer is table.hg.Flatten:
+            return self.first and not self.order_is_absorbed()
+        wanted = wants_first(layer, row)
+        return wanted is not None and wanted != self.first
+
+    def order_is_absorbed(self):
+        """True when a Linear follows the Flatten at hand, whose weights can take the order of channels first."""
+        for _, row in self.rows[self.position + 1 :]:
+            if row.mixes or row.ordered:
+                return row.mixes
+        return False
+
+    def turn(self, container, to_first, rank):
+        if to_first != self.first and rank > 1:
+            name = "to_channels_first" if to_first else "to_channels_last"
+            count = sum(child.startswith(name) for child in container._modules)
+            add(container, f"{name}_{count + 1}" if count else name, Permute(*turned(rank, to_first)))
+            self.first = to_first
+
+
+def wants_first(layer, row):
+    """True or False where the layer's module wants channels first or last, None where it takes both."""
+    if row.layer is table.hg.Flatten or len(layer.input_shape) == 1:
+        return False
+    return {"first": True, "last": False}.get(row.channels)
+
+
+def add(container, name, module):
+    try:
+        container.add_module(name, module)
+    except KeyError:
+        raise ValueError(f"layer '{name}' needs another name: PyTorch's modules have something of that name") from None

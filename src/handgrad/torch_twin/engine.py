@@ -11,9 +11,9 @@ from ..layers.containers import check_finite, leaves, load_arrays
 from ..layers.penalties import weights
 from ..naming import look_up
 from ..training.engine import why_not_finite
-from . import device_augment, parallel
+from . import parallel
 from .convert import to_torch
-from .devices import Rows, find_device, generator_of
+from .devices import Rows, find_device, generator_of, on_device
 from .read import copy_to_layers, copy_to_modules, named_leaves, pair
 from .rules import TwinLoss, clip, make_optimizer, penalty_of
 
@@ -131,7 +131,7 @@ class TorchEngine:
 
     def adapt(self, augment):
         """The augmentation for batches where they are cut, with the same random draws."""
-        return augment if self.device.type == "cpu" else device_augment.on_device(augment)
+        return augment if self.device.type == "cpu" else on_device(augment)
 
     def bring_home(self):
         """Copy the numbers trained so far into the handgrad model."""

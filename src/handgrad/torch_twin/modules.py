@@ -55,6 +55,13 @@ class OutputsAlone:
         self.return_sequences = return_sequences
         nn.init.zeros_(self.bias_hh_l0).requires_grad_(False)
 
+    def _load_from_state_dict(self, *arguments):
+        """Takes nn.LSTM's numbers too, which have two biases trained: their sum does the same."""
+        super()._load_from_state_dict(*arguments)
+        with torch.no_grad():
+            self.bias_ih_l0.add_(self.bias_hh_l0)
+            self.bias_hh_l0.zero_()
+
     def forward(self, x):
         outputs, _ = super().forward(x)
         return outputs if self.return_sequences else outputs[:, -1]

@@ -1,6 +1,7 @@
 """From PyTorch to handgrad: a module's layers, each paired with the modules it was read from."""
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 import torch
@@ -10,9 +11,11 @@ from ..layers.base import shape_of_one
 from ..layers.containers import Sequential, leaves
 from . import table
 from .arrays import View, turned
-from .chain import as_sequential
+from .chain import as_sequential, check_hooks
 from .modules import Permute
-from .table import PADDINGS
+from .table import PADDINGS, brief
+
+SIZES = ("in_features", "in_channels", "num_features", "input_size", "normalized_shape")
 
 
 @dataclass
@@ -37,7 +40,7 @@ class Pairing:
 class Reader:
     """Reads a module as layers for examples of one shape (ours: channels last).
 
-    pairings: one per layer. start, end: the views of what the module takes and gives.
+    module: as an nn.Sequential. pairings: one per layer. start, end: the views of what the module takes and gives.
     """
 
     def __init__(self, module, input_shape):
@@ -45,15 +48,19 @@ class Reader:
         self.shape = infer_shape(self.module) if input_shape is None else shape_of_one(input_shape)
         self.input_shape = self.shape
         self.start = self.view = View(first=starts_first(self.module, len(self.shape)))
+        self.owners = {}  # path of the module that each parameter belongs to, by the parameter's id
         self.layers = self.sequence(self.module, "")
         self.end = self.view
+        if self.end.order is not None:
+            raise ValueError("the module ends with features flattened from (C, H, W), which handgrad has in the order "
+                             "(H, W, C): put a torch_twin.modules.Permute(0, 2, 3, 1) before the Flatten")
 
     def sequence(self, module, prefix):
         """The layers of an nn.Sequential, nested ones as models of their own."""
         layers, children = [], list(module._modules.items())
         while children:
             name, child = children.pop(0)
-            path, child = prefix + name, as_sequential(child)
+            path = prefix + name
             if isinstance(child, Permute):
                 self.turn(path, child)
             elif isinstance(child, nn.Sequential):
@@ -62,19 +69,23 @@ class Reader:
                 padding = None
                 if type(child) in PADDINGS:
                     padding, (name, child) = child, children.pop(0) if children else (name, None)
-                layers.append(self.leaf(path, name, child, padding, children))
+                    check_padded(path, padding, child)
+                layers.append(self.leaf(prefix + name, name, child, padding, children))
         return layers
 
     def leaf(self, path, name, module, padding, following):
         row = table.row_for(path, module)
+        check_hooks(module)
         check_axes(path, module, row, self.view, self.shape)
+        check_size(path, module, self.shape)
+        if row.ordered and self.view.order is not None:
+            raise ValueError(f"{path} ({brief(module)}) has constants for features flattened from (C, H, W): "
+                             "handgrad has those in the order (H, W, C)")
         layer = row.read(path, module, self.shape, padding)
         layer.name, last = given_name(name), module
         if row.then is not None:
-            _, last = following.pop(0) if following else (None, None)
-            if not isinstance(last, row.then):
-                raise ValueError(f"{path} ({module}) is read together with the {row.then.__name__}() after it; "
-                                 f"here follows {last}")
+            last = self.companion(path, module, row, following)
+        self.own(path, module)
         before, shape = self.view, self.shape
         self.shape = output_shape(path, module, layer, shape)
         if row.mixes:
@@ -83,6 +94,23 @@ class Reader:
             self.view = self.view.flattened(shape)
         self.pairings.append(Pairing(row, layer, module, last, before, self.view))
         return layer
+
+    def companion(self, path, module, row, following):
+        """The module that must follow this one, and does."""
+        _, last = following.pop(0) if following else (None, None)
+        if not isinstance(last, row.then):
+            raise ValueError(f"{path} ({module}) is read together with the {row.then.__name__}() after it; "
+                             f"here follows {last}")
+        table.row_for(path, last).read(path, last, self.shape)
+        return last
+
+    def own(self, path, module):
+        """Refuse parameters that another module has as well: handgrad would train them apart."""
+        for parameter in module.parameters():
+            owner = self.owners.setdefault(id(parameter), path)
+            if owner != path:
+                raise ValueError(f"{path} ({brief(module)}) shares parameters with {owner}: each of handgrad's layers "
+                                 "has its own")
 
     def turn(self, path, permute):
         to_first = not self.view.first
@@ -168,29 +196,31 @@ def given_name(name):
 def dtype_of(module):
     """The NumPy dtype of the module's parameters, float32 if it has none."""
     parameter = next(module.parameters(), torch.zeros(0))
+    if parameter.is_meta:
+        raise ValueError("the module is on the 'meta' device, where there are no numbers: use .to_empty(device='cpu')")
     if parameter.dtype not in (torch.float32, torch.float64):
         raise ValueError(f"handgrad computes in float32 or float64, the module in {parameter.dtype}: use .float()")
     return np.dtype(str(parameter.dtype).removeprefix("torch."))
 
 
-def flat(module):
-    """The modules of an nn.Sequential in order, nested ones opened."""
-    for child in map(as_sequential, module._modules.values()):
+def flat(module, prefix=""):
+    """Yield (path, module) of an nn.Sequential's modules in order, nested ones opened."""
+    for name, child in module._modules.items():
         if isinstance(child, nn.Sequential):
-            yield from flat(child)
+            yield from flat(child, f"{prefix}{name}.")
         else:
-            yield child
+            yield prefix + name, child
 
 
 def infer_shape(module):
     """The examples' shape, where the first module with sizes works on rows; else a ValueError."""
-    for child in flat(module):
+    for path, child in flat(module):
         size = next((getattr(child, key) for key in ("in_features", "num_features") if hasattr(child, key)), None)
         if size is not None and not isinstance(child, (nn.BatchNorm2d, nn.BatchNorm3d)):
             return (size,)
         if isinstance(child, nn.LayerNorm):
             return (child.normalized_shape[-1],)
-        row = table.row_for("the module", child) if not isinstance(child, (Permute, *PADDINGS)) else None
+        row = table.row_for(path, child) if not isinstance(child, (Permute, *PADDINGS)) else None
         if row is None or row.channels:
             break
     raise ValueError("the module does not tell the shape of its examples: pass input_shape=(28, 28, 1), say "
@@ -200,7 +230,7 @@ def infer_shape(module):
 def starts_first(module, rank):
     """True when the module takes channels first: the first child that cares says so."""
     is_turned = False
-    for child in flat(module) if rank > 1 else ():
+    for path, child in flat(module) if rank > 1 else ():
         if isinstance(child, Permute) and rank > 2:
             return child.axes == turned(rank, False)
         if isinstance(child, Permute):  # of (N, T, C), the same one leads there and back
@@ -210,11 +240,28 @@ def starts_first(module, rank):
         elif type(child) in PADDINGS:
             return True
         else:
-            row = table.row_for("the module", child)
+            row = table.row_for(path, child)
             told = row.channels or row.axes(child)
             if told:
                 return (told == "first") != is_turned
     return False
+
+
+def check_padded(path, padding, module):
+    """Refuse padding that no convolution or pooling takes up."""
+    if not any(type(module) in row.classes and row.pads is not None for row in table.ROWS):
+        raise ValueError(f"{path} ({padding}) pads images for what comes next, and handgrad pads within Conv2D, "
+                         f"MaxPool2D and AvgPool2D only; here follows {module and brief(module)}")
+
+
+def check_size(path, module, shape):
+    """Refuse a module made for examples of another size."""
+    found = prod(shape) if isinstance(module, nn.Flatten) else shape[-1]
+    for name in SIZES:
+        size = getattr(module, name, found)
+        if size not in (found, (found,)):
+            raise ValueError(f"{path} ({brief(module)}) has {name}={size}, and here come examples of shape {shape}, "
+                             f"channels last: it should be {found}")
 
 
 def check_axes(path, module, row, view, shape):

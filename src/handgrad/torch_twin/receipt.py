@@ -7,18 +7,20 @@ import numpy as np
 import torch
 from torch import nn
 
+from .. import files, optimizers
 from .. import layers as hg
-from .. import optimizers
+from ..experiments import Run
+from ..experiments.assembly import load_data
 from ..layers.containers import leaves
 from ..layers.losses import get_loss
 from . import table
-from .chain import as_sequential
 from .convert import check_model, to_torch
 from .read import flat, named_leaves, pair
 from .receipt_text import Receipt
 from .rules import TwinLoss, clip, make_optimizer
 
 DTYPES = ("float64", "float32")
+SPLITS = ("test", "validation", "train")  # where a receipt takes its rows, in this order
 QUANTITIES = ("output", "dx", "gradients", "statistics")
 STEPS = 2  # of each optimizer: the second one shows its state
 
@@ -63,12 +65,10 @@ class Comparison:
     def __init__(self, model, module, x, y, loss, rules, dtype):
         self.model = model.astype(np.dtype(dtype))
         self.model.rng = np.random.default_rng(0)
-        self.whole = to_torch(self.model) if module is None else out_of_place(module).to(getattr(torch, dtype))
-        self.chain = as_sequential(self.whole)
-        if table.is_known(self.chain):
-            self.chain = nn.Sequential(self.chain)
-        reader = pair(self.model, self.chain)
-        self.pairings, self.start, self.end = reader.pairings, reader.start, reader.end
+        self.whole = to_torch(self.model) if module is None else out_of_place(module).to("cpu", getattr(torch, dtype))
+        reader = pair(self.model, self.whole)
+        self.chain, self.pairings, self.start, self.end = reader.module, reader.pairings, reader.start, reader.end
+        self.chain.requires_grad_()  # those that are frozen as well
         self.x, self.y, self.loss, self.rules = self.model.accept(x), y, loss, rules
 
     def result(self):
@@ -117,7 +117,7 @@ class Comparison:
         self.chain.train()
         h = start = self.there(self.x).requires_grad_()
         ends, ahead = [], list(self.pairings)
-        for module in flat(self.chain):
+        for _, module in flat(self.chain):
             is_last = bool(ahead) and module is ahead[0].last
             if is_last and isinstance(module, nn.Dropout):
                 h = self.drop(h, len(ends))
@@ -213,3 +213,17 @@ def conventions(model):
         if note:
             notes.setdefault(type(layer).__name__, note)
     return [f"{name}: {note}" for name, note in notes.items()]
+
+
+def compare_run(path, num_rows=32):
+    """Compare the engines on the run's model and rows it was not trained on; returns (receipt, page written).
+
+    The receipt is saved in the run folder as engines.html and engines.json.
+    """
+    run = Run(path)
+    data = load_data(run.configuration)
+    split = next(getattr(data, name) for name in SPLITS if getattr(data, name) is not None)
+    receipt = compare(run.model(), None, split.x[:num_rows], split.y[:num_rows], loss=run.configuration.loss)
+    files.write_text(run.path / "engines.html", receipt.to_html())
+    files.write_json(run.path / "engines.json", receipt.as_dict())
+    return receipt, run.path / "engines.html"

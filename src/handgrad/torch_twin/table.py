@@ -66,7 +66,8 @@ class Row:
             value = argument(module, theirs)
             if value not in values:
                 raise ValueError(f"{name} ({brief(module)}) has {theirs}={value!r}, where handgrad's "
-                                 f"{self.layer.__name__} is like {theirs}={values[0]!r}: it cannot be read")
+                                 f"{self.layer.__name__} is like {theirs}={values[0]!r}: use that"
+                                 f"{ADVICE.get(theirs, '')}")
         arguments = {ours: argument(module, theirs) for ours, theirs in self.same.items()}
         for ours, value in arguments.items():
             if value is None:
@@ -76,7 +77,10 @@ class Row:
             arguments["padding"] = joint_padding(self, name, module, padding, shape, arguments)
         if arguments.get("stride") == arguments.get("kernel_size") and issubclass(self.layer, hg.pooling.Pool2D):
             arguments["stride"] = None
-        return self.layer(**arguments)
+        try:
+            return self.layer(**arguments)
+        except ValueError as problem:
+            raise ValueError(f"{name} ({brief(module)}) cannot be read: {problem}") from None
 
 
 def argument(module, name):
@@ -109,8 +113,9 @@ def split_padding(layer):
 def joint_padding(row, name, module, before, shape, arguments):
     """Our `padding` for a module with its own and, maybe, a padding module before it."""
     own = argument(module, "padding")
+    own = 0 if own == "valid" else own
     if before is None:
-        return 0 if own == "valid" else own
+        return own
     if before.value != row.pads or isinstance(own, str) or min(before.padding) < 0:
         raise ValueError(f"{name}: {before} before {module} is no padding that {row.layer.__name__} has")
     vertical, horizontal = own if isinstance(own, tuple) else (own, own)
@@ -141,6 +146,13 @@ def axes_of_softmax(module):
     return {1: "first", -1: "last"}.get(module.dim)
 
 
+SAME_OUTPUTS = "which gives the same outputs, but will be trained"
+ADVICE = {  # the way out, by the argument that is refused
+    "bias": f" with a bias of 0, {SAME_OUTPUTS}",
+    "affine": f" with weight 1 and bias 0, {SAME_OUTPUTS}",
+    "elementwise_affine": f" with weight 1 and bias 0, {SAME_OUTPUTS}",
+    "approximate": ", which is within 5e-4",
+}  # fmt: skip
 PADDINGS = (nn.ZeroPad2d, nn.ConstantPad2d)
 WINDOW = {"kernel_size": "kernel_size", "stride": "stride"}
 RECURRENT = {"units": "hidden_size", "return_sequences": "return_sequences"}
@@ -232,5 +244,8 @@ def row_for(name, module):
     for row in ROWS:
         if type(module) in row.classes:
             return row
+    if isinstance(module, (nn.RNN, nn.LSTM)):
+        raise ValueError(f"{name} is {brief(module)}, which gives its states as well: handgrad reads "
+                         f"torch_twin.modules.{type(module).__name__}, the same with the outputs alone")
     raise ValueError(f"{name} is {brief(module)}, for which handgrad has no layer "
                      f"(known: {', '.join(cls.__name__ for row in ROWS for cls in row.classes)})")
