@@ -284,6 +284,7 @@ def test_a_paragraph_for_each_component_from_runs_that_differ_in_it_alone(ablati
     text = write_up([ablation], tmp_path / "out.md").read_text(encoding="utf-8")
     assert "# What each part contributes" in text and "## Dropout" in text
     assert "| run | layers | augmentation |" in text
+    assert "Conv2D 3, BatchNorm, ReLU, Flatten, Dropout 0.3, Linear " in text
 
 
 def test_runs_that_differ_in_more_are_not_compared(ablation):
@@ -312,6 +313,8 @@ def test_the_command(runs, tmp_path, monkeypatch, capsys):
 
     code, out, err = call("writeup", runs, "--format", "html", "--code", "handgrad.functional.linear")
     assert (code, out, err) == (0, "write-up: writeup.html\n", "") and (tmp_path / "writeup.html").is_file()
+    code, out, err = call("writeup", runs, "-f", "latex", "-o", "code.tex", "--heading_level", 2)  # the course's flags
+    assert (code, err) == (0, "") and "\\subsection{Experiments}" in (tmp_path / "code.tex").read_text()
     code, out, err = call("writeup", runs, "--code", "nothing.here")
     assert code == 2 and out == "" and err.startswith("handgrad: the module nothing.here does not import")
     code, out, err = call("judge", runs)

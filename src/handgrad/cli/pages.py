@@ -72,7 +72,8 @@ def judge(runs):
 @click.argument("runs", metavar="RUN|SWEEP|FOLDER...", nargs=-1, required=True)
 @click.option("-f", "--format", "kind", type=click.Choice(["latex", "markdown", "html"]), default="markdown",
               show_default=True, help="LaTeX has its pictures beside it; the others are one file.")
-@click.option("--heading-level", type=click.IntRange(1, 3), default=1, show_default=True, help="Of its sections.")
+@click.option("--heading-level", "--heading_level", type=click.IntRange(1, 3), default=1, show_default=True,
+              help="Of its sections.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to write it; writeup.tex, .md or .html.")
 @click.option("--code", multiple=True, metavar="MODULE|FILE.py[:NAME,NAME]",
               help="Code to show with the checks of its gradients: handgrad.functional.linear, my_layers.py:Dense.")

@@ -9,6 +9,7 @@ from ..reports.comparison import differing_keys
 from ..reports.view import figure_text, flatten
 
 NOT_SETTINGS = ("name", "seed")
+NOT_SIZES = ("momentum", "epsilon")
 WHOLE = ("model.layers.", "augmentation.")  # lists that are told as a whole where their kinds of parts differ
 
 
@@ -64,11 +65,12 @@ def settings_of(run):
 
 
 def layers_text(run):
-    """'Linear 25, ReLU, Linear 3': each layer with its first argument that is a number."""
+    """'Linear 25, BatchNorm, ReLU, Linear 3': each layer with its first argument that is a number and says a size."""
     layers = ((run.record.get("model") or {}).get("config") or {}).get("layers") or []
-    return ", ".join(" ".join([str(layer.get("layer")), *map(str, [v for v in layer.values()
-                                                                   if isinstance(v, (int, float))][:1])])
-                     for layer in layers)
+    numbers = [[value for key, value in layer.items() if isinstance(value, (int, float)) and key not in NOT_SIZES]
+               for layer in layers]
+    return ", ".join(" ".join(map(str, [layer.get("layer"), *found[:1]]))
+                     for layer, found in zip(layers, numbers, strict=True))
 
 
 def augmentation_text(run):
