@@ -45,6 +45,15 @@ def test_a_module_of_the_students_own_is_never_replaced(tmp_path):
     assert [path.name for path in tmp_path.rglob("*.py")] == ["layers.py"]
 
 
+@pytest.mark.parametrize("courses", [("nndl", "purdue"), ("purdue", "nndl")])
+def test_courses_whose_modules_would_hide_each_other_are_not_put_together(tmp_path, courses):
+    link(courses[0], tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ValueError, match=r"utils.* would be one module to Python: link into another folder"):
+        link(courses[1], tmp_path)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_run_gives_a_script_its_modules_its_arguments_and_its_folder(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "helper.py").write_text("VALUE = 7\n")

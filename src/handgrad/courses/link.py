@@ -20,7 +20,7 @@ def link(course, folder):
     """Write the course's modules, as re-exports of ours, and its starter files into the folder; returns the paths.
 
     Files of the starter that are there already are kept. Raises ValueError, before anything is written, where a
-    module would replace one that is not from here.
+    module would replace one that is not from here, or stand beside one of the same name.
     """
     course, folder = look_up("course", course, COURSES), Path(folder)
     modules = {folder / path: text for path, text in module_files(course).items()}
@@ -28,6 +28,8 @@ def link(course, folder):
         if path.exists() and OURS not in path.read_text(encoding="utf-8", errors="replace"):
             raise ValueError(f"{path} is a module of your own, which would be lost: link into another folder, "
                              "or move it away first")
+        if rival(path).exists():
+            raise ValueError(f"{rival(path)} and {path} would be one module to Python: link into another folder")
     for path, text in modules.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, text)
@@ -53,6 +55,12 @@ def run(course, script, arguments=()):
                 traceback.print_exc()
                 return 1
     return 0
+
+
+def rival(path):
+    """The file of the same module name: utils/__init__.py beside utils.py."""
+    package = path.name == "__init__.py"
+    return path.parent.with_suffix(".py") if package else path.with_suffix("") / "__init__.py"
 
 
 def module_files(course):
