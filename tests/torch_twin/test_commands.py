@@ -53,6 +53,8 @@ def test_compare_engines_prints_and_saves_the_receipt(capsys):
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (["--engine", "jax"], "unknown engine 'jax' (known: numpy, torch)"),
+    (["--engine", "numpy", "--device", "cpu"], "--device cpu is for the torch engine, not for --engine numpy"),
+    (["--device", ""], "device is ''; expected cpu"),
     (["--device", "tpu"], "device is 'tpu'; expected cpu, cuda, cuda:1 or mps"),
     (["--device", "cpu", "--set", "engine.devise=cpu"], "has no argument 'devise'; did you mean 'device'?"),
 ])  # fmt: skip
@@ -61,6 +63,19 @@ def test_bad_options_are_one_line(arguments, message, capsys):
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert message in line
     assert not Path("experiments").exists()
+
+
+def test_torchrun_is_for_the_torch_engine(monkeypatch, capsys):
+    """Else every process would train the whole run once more."""
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    assert run(["train", "iris"]) == 2
+    assert "each process would train anew: add --engine torch" in capsys.readouterr().err
+    assert not Path("experiments").exists()
+
+
+def test_a_receipt_needs_a_row(capsys):
+    assert run(["compare-engines", "RUN", "--rows", "0"]) == 2
+    assert "0 is not in the range x>=1" in capsys.readouterr().err
 
 
 def test_without_pytorch_one_line_names_the_extra(folder):

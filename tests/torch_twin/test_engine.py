@@ -183,6 +183,15 @@ def test_compile_compiles_the_module(monkeypatch):
     assert len(compiled) == 1
 
 
+def test_a_compilation_that_fails_is_one_line(monkeypatch):
+    def refuse(*arguments):
+        raise torch._dynamo.exc.TorchDynamoException("No working C++ compiler found\nand much more")
+
+    monkeypatch.setattr(torch, "compile", lambda module: refuse)
+    with pytest.raises(ValueError, match=r"torch\.compile failed \(No working C\+\+ compiler found\): leave out"):
+        image_trainer(functools.partial(TorchEngine, compile=True)).fit(IMAGES, LABELS, epochs=1)
+
+
 def test_augmentations_of_ones_own_still_work():
     def invert(x, rng):
         return 255 - x if rng.random() < 0.5 else x
@@ -229,6 +238,7 @@ def test_divergence_names_its_place_before_the_update():
 
 @pytest.mark.parametrize(("options", "message"), [
     ({"device": "gpu"}, "device is 'gpu'; expected cpu, cuda"), ({"device": 7}, "device is 7"),
+    ({"compile": "no"}, "compile is 'no'; expected true or false"), ({"channels_last": 1}, "channels_last is 1"),
     ({"precision": "fp8"}, "unknown precision 'fp8'"), ({"device": "meta"}, "device is 'meta'"),
 ])  # fmt: skip
 def test_bad_options_are_one_line(options, message):

@@ -60,7 +60,8 @@ def test_a_wrong_module_is_found_and_named():
         module.linear2.bias += 0.5
     receipt = compare(model, module, *batch(model))
     assert not receipt.ok
-    assert "DIFFER" in str(receipt)
+    assert "DIFFER by" in str(receipt) and "first in the output of linear2" in str(receipt)
+    assert receipt.to_html().count("✗ 5.0e-01") == str(receipt).count("✗ 5.0e-01") > 0
     assert receipt.results["float64"]["layers"]["linear1"]["output"] < 1e-12
     assert receipt.results["float64"]["layers"]["linear2"]["output"] > 1e-3
 

@@ -28,7 +28,7 @@ def check(context, file, output, seed):
 
 @click.command(name="compare-engines")
 @click.argument("run", metavar="RUN")
-@click.option("--rows", default=32, show_default=True, help="How many examples to compare on.")
+@click.option("--rows", default=32, show_default=True, type=click.IntRange(1), help="How many examples to compare on.")
 @click.pass_context
 def compare_engines(context, run, rows):
     """Compare a run's model with its PyTorch twin: outputs, gradients, statistics, optimizer steps."""

@@ -1,5 +1,6 @@
 """handgrad train, handgrad resume."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -22,9 +23,16 @@ def train(source, target, epochs, seed, out, overrides, engine, device):
     """Train a ready example (iris, digits, ...), a table, or what a configuration describes."""
     from .. import experiments
 
-    given = {"epochs": epochs, "seed": seed, "engine": engine or (device and "torch"), "engine.device": device}
+    if device is not None and engine not in (None, "torch"):
+        raise click.UsageError(f"--device {device} is for the torch engine, not for --engine {engine}: leave one out")
+    engine = "torch" if device is not None else engine
+    given = {"epochs": epochs, "seed": seed, "engine": engine, "engine.device": device}
     extra = [f"{key}={value}" for key, value in given.items() if value is not None]
     configuration = experiments.configure(source, target, [*extra, *overrides])
+    name = configuration.engine["name"]
+    if "TORCHELASTIC_RUN_ID" in os.environ and name != "torch":
+        raise click.UsageError(f"torchrun is for the torch engine; by '{name}' each process would train anew: "
+                               "add --engine torch")
     command = ["handgrad", *sys.argv[1:]]
     return conclude(experiments.train(configuration, out, progress=True, command=command))
 

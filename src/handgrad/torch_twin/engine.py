@@ -32,6 +32,9 @@ class TorchEngine:
     def __init__(self, model, loss, optimizer, penalty=None, metrics=None,
                  device="cpu", compile=False, precision="float32", channels_last=True):
         self.autocast = look_up("precision", precision, PRECISIONS)
+        for name, flag in (("compile", compile), ("channels_last", channels_last)):
+            if not isinstance(flag, bool):
+                raise ValueError(f"{name} is {flag!r}; expected true or false")
         self.model, self.loss, self.optimizer, self.penalty = model, loss, optimizer, penalty
         self.metrics, self.on_gradients, self.num_steps = metrics or {}, None, 0
         self.device = find_device(device, model.dtype)
@@ -153,7 +156,7 @@ class TorchEngine:
         share = self.workers.share(len(x))
         weight = None if sample_weight is None else sample_weight[share]
         total = None if self.workers.count == 1 else self.twin_loss.total(y, sample_weight)
-        with self._precision(), self._seeded():
+        with self._precision(), self._seeded(), compiling():
             outputs = self.network(self._cast(x[share]))
         outputs = outputs.to(self._dtype)
         return outputs, self.twin_loss(outputs, y[share], weight, total), penalty_of(self.penalty, self.weights)
@@ -230,6 +233,18 @@ class TorchEngine:
             yield
         finally:
             generator.set_state(before)
+
+
+@contextlib.contextmanager
+def compiling():
+    """Within the block a failure of torch.compile (no C++ compiler, say) is a ValueError on one line."""
+    try:
+        yield
+    except Exception as problem:
+        if not type(problem).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            raise
+        raise ValueError(f"compile: torch.compile failed ({str(problem).splitlines()[0]}): "
+                         "leave out engine.compile") from None
 
 
 def lay_out_images(module, channels_last):

@@ -38,25 +38,34 @@ class Receipt:
         lines = []
         for dtype, tolerance in self.tolerances.items():
             value, place = self.worst(dtype)
-            agree = "agree" if value <= tolerance else "DIFFER"
-            lines.append(f"{dtype}: the engines {agree} to {value:.1e} ({place}; allowed {tolerance:.0e})")
+            if value <= tolerance:
+                lines.append(f"{dtype}: the engines agree to {value:.1e} ({place}; allowed {tolerance:.0e})")
+                continue
+            wrong = [label for label, found in self.results[dtype]["layers"].items() if found["output"] > tolerance]
+            first = f", first in the output of {wrong[0]}" if wrong else ""
+            lines.append(f"{dtype}: the engines DIFFER by {value:.1e} ({place}; allowed {tolerance:.0e}){first}")
         return lines
 
     def tables(self):
         """Two tables of text, each a list of rows with its header first: the layers, and what concerns the whole."""
-        short = {dtype: dtype for dtype in self.results}
-        head = ["layer", *(f"{TITLES[q]} {short[dtype]}" for q in TITLES for dtype in self.results)]
+        head = ["layer", *(f"{TITLES[q]} {dtype}" for q in TITLES for dtype in self.results)]
         layers = [head]
         for label in self.labels:
             found = {dtype: self.results[dtype]["layers"][label] for dtype in self.results}
-            layers.append([label, *(number(found[dtype][q]) for q in TITLES for dtype in self.results)])
+            layers.append([label, *(self.number(found[dtype][q], dtype) for q in TITLES for dtype in self.results)])
         whole = [["", *self.results]]
         first = next(iter(self.results.values()))
         for group, text in (("whole", "{}"), ("optimizers", "two steps of {}")):
             for name in first[group]:
-                numbers = [number(result[group][name]) for result in self.results.values()]
+                numbers = [self.number(result[group][name], dtype) for dtype, result in self.results.items()]
                 whole.append([text.format(name), *numbers])
         return layers, whole
+
+    def number(self, value, dtype):
+        """A difference as text, with a cross where it is too large."""
+        if value is None:
+            return "–"
+        return f"{value:.1e}" if value <= self.tolerances[dtype] else f"✗ {value:.1e}"
 
     def __str__(self):
         layers, whole = self.tables()
@@ -98,10 +107,6 @@ th:first-child, td:first-child {{ text-align: left; }}
 <h2>What is said differently</h2><ul>{notes}</ul>
 </body></html>
 """
-
-
-def number(value):
-    return "–" if value is None else f"{value:.1e}"
 
 
 def aligned(rows):
