@@ -116,7 +116,8 @@ def follower(recording):
 def follow(job):
     """Train along and write nothing; returns None."""
     fit(job, progress=False)
-    measure(job.trainer, job.data)
+    if not job.trainer.was_interrupted:  # as in write_end: all processes measure, or none
+        measure(job.trainer, job.data)
 
 
 def conduct(job, record, progress):
