@@ -15,7 +15,7 @@ ANYWHERE = [
     lambda draw: hg.Dropout(draw(st.sampled_from([0.0, 0.2, 0.5]))),
     lambda draw: hg.Normalize(draw(st.sampled_from([0.0, 0.5])), draw(st.sampled_from([1.0, 0.25]))),
 ]  # fmt: skip
-ON_ROWS = [lambda draw: hg.Linear(draw(st.integers(1, 5)))]
+ON_ROWS = [lambda draw: hg.Linear(draw(st.integers(1, 5)), bias=draw(st.booleans()))]
 ON_SEQUENCES = [
     lambda draw: hg.RNN(draw(st.integers(1, 4)), return_sequences=True),
     lambda draw: hg.LSTM(draw(st.integers(1, 4)), return_sequences=True),

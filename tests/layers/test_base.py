@@ -74,6 +74,16 @@ def test_linear_layer_is_the_pair(dtype):
     np.testing.assert_array_equal(layer.gradients["bias"], dy.sum(axis=0))
 
 
+def test_linear_without_a_bias():
+    layer = hg.Linear(3, bias=False).build((4,), rng=0)
+    x, dy = rows(5, 4), rows(5, 3)
+    np.testing.assert_array_equal(layer.forward(x, training=True), x @ layer.parameters["weight"])
+    np.testing.assert_array_equal(layer.backward(dy), dy @ layer.parameters["weight"].T)
+    assert list(layer.parameters) == list(layer.gradients) == ["weight"]
+    assert layer.num_parameters == 12
+    assert hg.check_gradients(hg.Linear(3, bias=False), np.random.default_rng(0).normal(size=(5, 4))).ok
+
+
 def test_input_gradient_can_be_skipped():
     layer = hg.Linear(3).build((4,), rng=0)
     layer.forward(rows(5, 4), training=True)

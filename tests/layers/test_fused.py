@@ -96,7 +96,7 @@ def test_a_whole_network(dtype, tolerance):
     layers = [
         hg.Conv2D(6, 5, padding="same"), hg.ReLU(), hg.MaxPool2D(), hg.BatchNorm(), hg.Conv2D(4, 3),
         hg.BatchNorm(), hg.ReLU(), hg.Conv2D(8, 1), hg.MaxPool2D(3, 2), hg.Flatten(),
-        hg.Linear(7), hg.ReLU(), hg.Linear(3),
+        hg.Linear(7), hg.ReLU(), hg.Linear(4, bias=False), hg.Linear(3),
     ]
     fused, plain = two_of(layers, (13, 12, 2), dtype)
     assert_same(fused, plain, np.random.default_rng(0).normal(size=(5, 13, 12, 2)).astype(dtype), tolerance)

@@ -276,3 +276,13 @@ def test_verbose_and_progress_say_how_it_goes(capsys):
     assert "Iteration 2, loss = " in said and "Validation score: 0." in said
     classifier(max_iter=2, progress=True).fit(X, Y)
     assert "epoch 2/2  loss" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("convert", [np.asarray, sparse.csr_matrix])
+def test_a_linear_layer_without_a_bias(convert):
+    x = np.random.default_rng(0).normal(size=(40, 5))
+    net = NetClassifier(layers=[hg.Linear(4, bias=False), hg.ReLU()], max_iter=3, random_state=0)
+    net.fit(convert(x), np.arange(40) % 3)
+    hidden = np.maximum(x @ net.coefs_[0], 0)
+    assert [b.shape for b in net.intercepts_] == [(3,)]
+    np.testing.assert_allclose(net.get_model().predict(x), hidden @ net.coefs_[1] + net.intercepts_[0], rtol=1e-6)

@@ -65,12 +65,12 @@ class Residual(nn.Module):
 
 @pytest.mark.parametrize(("module", "message"), [
     (nn.Sequential(nn.Linear(4, 4), nn.Bilinear(4, 4, 4)), r"1 is Bilinear\(.*\), for which handgrad has no layer"),
-    (nn.Sequential(nn.Linear(4, 4, bias=False)), "has bias=False, where handgrad's Linear is like bias=True"),
+    (nn.Sequential(nn.LayerNorm(4, bias=False)), "has bias=False, where handgrad's LayerNorm is like bias=True"),
     (nn.Sequential(nn.Linear(4, 4), nn.GELU()), "has approximate='none'"),
     (nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4, affine=False)), "has affine=False"),
     (nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4, momentum=None)), "has momentum=None"),
     (nn.Sequential(nn.Linear(4, 4), nn.Linear(5, 4)), r"1 \(Linear.* has in_features=5, and here come .* should be 4"),
-    (nn.Sequential(nn.Linear(4, 4, bias=False)), "use that with a bias of 0, which gives the same outputs, but"),
+    (nn.Sequential(nn.LayerNorm(4, bias=False)), "use that with a bias of 0, which gives the same outputs, but"),
     (nn.Sequential(nn.Linear(4, 4), nn.Dropout(1.0)), r"1 \(Dropout.* cannot be read: .*must be in \[0, 1\)"),
     (nn.Sequential(nn.ZeroPad2d(1), nn.ReLU(), nn.Conv2d(2, 3, 3)), r"0 \(ZeroPad2d.*here follows ReLU"),
     (nn.Sequential(nn.Conv2d(2, 3, 3), nn.ZeroPad2d(1)), r"1 \(ZeroPad2d.*here follows None"),

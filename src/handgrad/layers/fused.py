@@ -140,7 +140,7 @@ class ConvolutionBlock(Step):
 
     def compute(self, x, training):
         weight = self.conv.parameters["weight"]
-        bias = self.conv.parameters["bias"] if self.conv.bias else np.zeros(self.conv.filters, weight.dtype)
+        bias = bias_of(self.conv, "parameters")
         if self.norm is None:
             return (self.kernel.train if training else self.kernel.infer)(x, weight, bias), None
         if not training:
@@ -153,12 +153,17 @@ class ConvolutionBlock(Step):
 
     def differentiate(self, dy, cache, input_gradient):
         weight, gradients = self.conv.parameters["weight"], self.conv.gradients
-        dbias = gradients["bias"] if self.conv.bias else np.empty(self.conv.filters, weight.dtype)
+        dbias = bias_of(self.conv, "gradients")
         if self.norm is None:
             return self.kernel.backward(dy, weight, gradients["weight"], dbias, input_gradient)
         dbias[...] = 0  # batch norm takes any shift away again
         dgamma, dbeta = self.norm.gradients["gamma"], self.norm.gradients["beta"]
         return self.kernel.backward_normalized(dy, weight, gradients["weight"], dgamma, dbeta, input_gradient)
+
+
+def bias_of(layer, group):
+    """The layer's bias or its gradient; where it has none, zeros that nobody reads again."""
+    return getattr(layer, group)["bias"] if layer.bias else np.zeros(layer.output_shape[-1], layer.dtype)
 
 
 class SharedLinear(Step):
@@ -168,13 +173,12 @@ class SharedLinear(Step):
         super().__init__([layer])
 
     def compute(self, x, training):
-        parameters = self.layers[0].parameters
-        return linear(x, parameters["weight"], parameters["bias"]), x
+        return linear(x, self.layers[0].parameters["weight"], bias_of(self.layers[0], "parameters")), x
 
     def differentiate(self, dy, cache, input_gradient):
         layer = self.layers[0]
         return linear_gradients(cache, layer.parameters["weight"], dy,
-                                layer.gradients["weight"], layer.gradients["bias"], input_gradient)
+                                layer.gradients["weight"], bias_of(layer, "gradients"), input_gradient)
 
 
 class SharedNorm(Step):

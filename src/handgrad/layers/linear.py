@@ -12,16 +12,16 @@ from .base import Layer
 class Linear(Layer):
     """y = x W + b. weight (in, units), bias (units,); the input size is inferred at build.
 
-    initializer: a name or object of `handgrad.initializers` for the weight; the bias starts at zero.
+    initializer: a name or object of `handgrad.initializers` for the weight; the bias starts at zero, or bias=False.
     """
 
     can_skip_input_gradient = True
 
-    def __init__(self, units, initializer="glorot_uniform", name=None):
+    def __init__(self, units, initializer="glorot_uniform", bias=True, name=None):
         super().__init__(name)
         if not isinstance(units, (int, np.integer)) or units < 1:
             raise ValueError(f"Linear needs a whole number of units, 1 or more; got {units!r}")
-        self.units, self.initializer = int(units), initializer
+        self.units, self.initializer, self.bias = int(units), initializer, bias
         initializers.get(initializer)  # an unknown name is refused here rather than at build
 
     def create_parameters(self, input_shape, rng):
@@ -31,7 +31,7 @@ class Linear(Layer):
                 "put a Flatten() before it"
             )
         weight = initializers.get(self.initializer)((input_shape[0], self.units), rng)
-        return {"weight": weight, "bias": np.zeros(self.units)}
+        return {"weight": weight, "bias": np.zeros(self.units)} if self.bias else {"weight": weight}
 
     def infer_output_shape(self, input_shape):
         return (self.units,)
@@ -41,11 +41,11 @@ class Linear(Layer):
         return self.input_shape[0] * self.units
 
     def compute(self, x, training):
-        return F.linear_forward(x, self.parameters["weight"], self.parameters["bias"])
+        return F.linear_forward(x, self.parameters["weight"], self.parameters.get("bias", 0))
 
     def differentiate(self, dy, cache, input_gradient=True):
         dx, dweight, dbias = F.linear_backward(dy, cache, input_gradient)
-        return dx, {"weight": dweight, "bias": dbias}
+        return dx, {"weight": dweight, "bias": dbias} if self.bias else {"weight": dweight}
 
 
 class Flatten(Layer):

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from ..layers import Linear, ReLU
+from ..layers.fused import bias_of
 from ..layers.penalties import weights
 from ..training import NumpyEngine
 from ..training.engine import why_not_finite
@@ -144,7 +145,7 @@ class Affine:
         self.layer, self.is_rectified, self.follows, self.buffers = layer, is_rectified, follows, {}
 
     def forward(self, x):
-        weight, bias = self.layer.parameters["weight"], self.layer.parameters["bias"]
+        weight, bias = self.layer.parameters["weight"], bias_of(self.layer, "parameters")
         y = self.buffer("y", x.shape[0], len(bias))
         if is_sparse(x):
             y[...] = x @ weight
@@ -173,7 +174,7 @@ class Affine:
         else:
             np.matmul(self.x.T, dy, out=dweight)
         # Σ dy over the rows as a product, which BLAS does in half the time of a sum
-        np.matmul(self.ones(len(dy)), dy, out=self.layer.gradients["bias"])
+        np.matmul(self.ones(len(dy)), dy, out=bias_of(self.layer, "gradients"))
 
     def ones(self, rows):
         if rows not in self.buffers:
@@ -193,7 +194,7 @@ class Last(Affine):
     def forward(self, x):
         if is_sparse(x):
             return super().forward(x)
-        weight, bias = self.layer.parameters["weight"], self.layer.parameters["bias"]
+        weight, bias = self.layer.parameters["weight"], bias_of(self.layer, "parameters")
         y = self.buffer("y", len(bias), len(x))
         np.matmul(weight.T, x.T, out=y)
         y += bias[:, None]
@@ -215,7 +216,7 @@ def outputs_of(model, x, num_layers=None):
 def through(layers, x):
     """What the layers make of x, the first of them a Linear where x is sparse."""
     if is_sparse(x):
-        x, layers = x @ layers[0].parameters["weight"] + layers[0].parameters["bias"], layers[1:]
+        x, layers = x @ layers[0].parameters["weight"] + bias_of(layers[0], "parameters"), layers[1:]
     for layer in layers:
         x = layer.forward(x)
     return x

@@ -160,8 +160,8 @@ NORM_ARRAYS = {"gamma": ("weight", FEATURES), "beta": ("bias", FEATURES)}
 RUNNING = {"running_mean": ("running_mean", FEATURES), "running_var": ("running_var", FEATURES)}
 
 ROWS = [
-    Row(hg.Linear, nn.Linear, {"units": "out_features"},
-        given=lambda layer, first: {"in_features": layer.input_shape[0]}, requires={"bias": (True,)},
+    Row(hg.Linear, nn.Linear, {"units": "out_features", "bias": "bias"},
+        given=lambda layer, first: {"in_features": layer.input_shape[0]},
         arrays={"weight": ("weight", LINEAR), "bias": ("bias", SAME)}, mixes=True,
         note="weight (in, out) here, (out, in) there"),
     Row(hg.Conv2D, nn.Conv2d,
