@@ -169,9 +169,11 @@ def check_other_forward(subject, report, dy, first, rng):
     point = subject.at(np.float64)
     if subject.keeps_cache:
         disturb(point, rng)
+        guarded, subject.guarded = subject.guarded, True  # or what it kept would move with the arrays
         point.forward()
         point.restore(subject)
         point.forward()
+        subject.guarded = guarded
     else:
         point.forward()
         kept = point.cache

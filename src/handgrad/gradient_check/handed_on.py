@@ -3,6 +3,8 @@
 It is the chain rule itself, seen at work. Where many kinks meet no difference decides, this does.
 """
 
+import functools
+
 import numpy as np
 
 from .layer_targets import WithLoss, inner
@@ -38,8 +40,9 @@ def gradients(model, position):
 def listened(function, position, calls, after=lambda: None):
     """The function; each call leaves (position, what came in, what went out) in calls."""
 
+    @functools.wraps(function)
     def listening(*arguments, **keywords):
-        came = np.array([*arguments, *keywords.values()][0])
+        came = next((np.array(a) for a in (*arguments, *keywords.values())), None)
         went = function(*arguments, **keywords)
         calls.append((position, came, None if went is None else np.array(went)))
         after()

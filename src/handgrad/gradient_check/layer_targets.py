@@ -30,7 +30,7 @@ class LayerTarget:
     """An object whose forward keeps what its backward needs; works on copies, never on the object itself."""
 
     keeps_cache = True  # between forward and backward, in the object
-    guarded = False
+    guarded = one_function = False
 
     def __init__(self, layer, arrays, kwargs, wrt, seed):
         self.label = type(getattr(layer, "model", layer)).__name__

@@ -1,5 +1,7 @@
 """Which layer of a model is wrong: each is checked by itself, on what reaches it in the model's forward."""
 
+import functools
+
 import numpy as np
 
 from .conduct import draw_upstreams
@@ -64,6 +66,7 @@ def inputs_of_parts(subject):
     seen = {}
 
     def recording(position, forward):
+        @functools.wraps(forward)
         def record(*arrays, **keywords):
             seen.setdefault(position, [np.array(a) for a in arrays if isinstance(a, np.ndarray)])
             return forward(*arrays, **keywords)

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 
 from .layer_targets import LayerTarget, with_loss
-from .targets import PairTarget
+from .targets import PairTarget, is_float_array
 from .verdict import CodeFault
 
 
@@ -15,6 +15,10 @@ def recognize(target, arrays, kwargs, wrt, loss, seed):
     """The target for whatever was given; TypeError for something that cannot be checked."""
     if not arrays:
         raise TypeError("check_gradients needs example arrays: check_gradients((forward, backward), x, ...)")
+    for position, array in enumerate(arrays):
+        if isinstance(array, np.ndarray) and array.size == 0:
+            raise ValueError(f"array {position} has shape {array.shape}, without any numbers: nothing can be checked "
+                             "on it; give at least one example (two for batch norm)")
     if isinstance(target, type):
         return PairTarget(*function_class(target), arrays, kwargs, wrt, label=target.__name__)
     if isinstance(target, (tuple, list)):
@@ -27,7 +31,9 @@ def recognize(target, arrays, kwargs, wrt, loss, seed):
         return LayerTarget(target, arrays, kwargs, wrt, seed)
     if callable(target):
         label = getattr(target, "__name__", type(target).__name__)
-        return PairTarget(*closure_pair(target), arrays, kwargs, wrt, label, has_upstream=False).settle()
+        closure = PairTarget(*closure_pair(target), arrays, kwargs, wrt, label, has_upstream=False)
+        closure.one_function = True
+        return closure.settle()
     raise TypeError(
         f"check_gradients takes a pair (forward, backward), a layer, a model or a closure, got {type(target).__name__}")
 
@@ -40,10 +46,38 @@ def pair_or_function(forward, backward, arrays, kwargs, wrt):
         output = forward(*arguments, **pair.at(np.float64).kwargs)
     except Exception:  # the check proper calls it again and reports what it raised
         return pair
+    if takes_each(backward, output):
+        return PairTarget(*joined(forward, backward), arrays, kwargs, wrt, getattr(forward, "__name__", None))
     if isinstance(output, tuple) or names_a_pair(forward, backward):
         return pair.settle()
     adapted = function_pair(forward, backward)
     return PairTarget(*adapted, arrays, kwargs, wrt, forward.__name__, has_upstream=False).settle()
+
+
+def takes_each(backward, output):
+    """Whether the forward gave several y and a cache, and the backward takes as many dy and the cache."""
+    if not isinstance(output, tuple) or len(output) < 3 or not all(map(is_float_array, output[:-1])):
+        return False
+    try:
+        taken = inspect.signature(backward).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    return sum(p.default is p.empty for p in taken) == len(output)
+
+
+def joined(forward, backward):
+    """A forward of several y, as a step of an LSTM, and its backward as a pair: the y's in one row."""
+
+    def joined_forward(*arrays, **keywords):
+        *outputs, cache = forward(*arrays, **keywords)
+        return np.concatenate([y.ravel() for y in outputs]), ([y.shape for y in outputs], cache)
+
+    def joined_backward(dy, kept):
+        shapes, cache = kept
+        ends = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1]
+        return backward(*(part.reshape(shape) for part, shape in zip(np.split(dy, ends), shapes, strict=True)), cache)
+
+    return named_like(joined_forward, forward), joined_backward
 
 
 def names_a_pair(forward, backward):

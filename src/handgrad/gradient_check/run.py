@@ -12,26 +12,31 @@ from .mistakes import Case, diagnose
 from .numeric import Differentiator, choose_entries
 from .progress import Bar
 from .recognize import recognize
-from .verdict import CodeFault, Report
+from .repair import mend
+from .verdict import CodeFault, Report, Verdict
 
 EVERY_ENTRY = 1000  # arrays up to this size are checked entry by entry
 FEWEST = 5  # of each array, however long it takes
+VAGUE = {"unexplained", "constant-factor", "wrong-shape", "broadcast", "wrong-derivative", "normalisation-terms",
+         "not-passed-down"}  # of these the source may tell more
+LITTLE = {"formula-slip", "shifted", "wrong-variable", "term-too-many", "statement-too-many"}  # and this is little
 
 
 def run_check(target, arrays, wrt, kwargs, loss, seed, max_entries, seconds):
     """The report of one check: see check_gradients."""
     started = time.perf_counter()
     report = Report(target=getattr(target, "__name__", type(target).__name__), seed=seed)
-    subject = None
+    subject, cases = None, {}
     with np.errstate(all="ignore"):
         try:
             subject = recognize(target, arrays, kwargs, wrt, loss, seed)
             report.target = subject.label
-            examine(subject, report, generator(seed), max_entries, seconds)
+            cases = examine(subject, report, generator(seed), max_entries, seconds)
         except CodeFault as fault:
             report.verdicts.append(fault.verdict)
         if subject:
             locate(subject, report, partial(check_part, seed=seed, max_entries=max_entries, seconds=seconds))
+            look_at_source(subject, report, cases)
     report.num_forwards += subject.num_forwards if subject else 0
     report.seconds = time.perf_counter() - started
     return report
@@ -47,20 +52,45 @@ def generator(seed):
 
 
 def examine(subject, report, rng, max_entries, seconds):
-    """Conduct first (what makes numbers meaningless), then each array's numbers."""
+    """Conduct first (what makes numbers meaningless), then each array's numbers. Returns the wrong ones as cases."""
     upstreams, gradients = check_conduct(subject, report, rng)
     numbers = Differentiator(subject, upstreams, rng)
     plan, expected = plan_entries(subject, numbers, gradients[0], rng, max_entries, seconds)
     floors = rounding_floors(subject, upstreams, gradients, fresh_gradients, rng)
     numbers.progress = Bar(sum(map(len, plan.values())), expected)
+    cases = {}
     for name in subject.names:
         check, numeric = compare_array(subject, numbers, upstreams, gradients, name, plan[name], floors[name])
         report.arrays[name] = check
         if not check.ok:
-            for verdict in diagnose(Case(subject, numbers, upstreams, gradients, check, numeric)):
-                if verdict.mistake != "unexplained" or name not in {v.array for v in report.verdicts}:
-                    report.add(verdict)
+            cases[name] = Case(subject, numbers, upstreams, gradients, check, numeric)
     numbers.progress.wipe()
+    for name, case in cases.items():
+        for verdict in diagnose(case):
+            if verdict.mistake != "unexplained" or name not in {v.array for v in report.verdicts}:
+                report.add(verdict)
+    return cases
+
+
+def look_at_source(subject, report, cases):
+    """Where numbers say little, the source may say more: the one line that, changed, makes the gradients right."""
+    vague = {v.array or name for v in report.verdicts if v.mistake in VAGUE for name in cases}
+    if not vague & set(cases):
+        return
+    right = [name for name, check in report.arrays.items() if check.ok]
+    mended = mend(subject, cases, right, next(iter(cases.values())).y)
+    if not mended.keys() & vague:
+        return
+    kept = [v for v in report.verdicts if v.array not in mended and v.mistake != "not-passed-down"]
+    told = {v.array: v for v in report.verdicts if v.mistake in VAGUE - {"unexplained", "not-passed-down"}}
+    report.verdicts[:] = kept
+    for name, verdict in mended.items():
+        report.add(both(told[name], verdict) if name in told and verdict.mistake in LITTLE else verdict)
+
+
+def both(numbers, source):
+    """One verdict of two: the name that the numbers gave it, and the line."""
+    return Verdict(numbers.array, numbers.mistake, numbers.message, f"{source.message}; {source.evidence}")
 
 
 def plan_entries(subject, numbers, gradients, rng, max_entries, seconds):

@@ -6,6 +6,7 @@ forward and backward call the user's code and replay its random generators, so t
 
 import copy
 import inspect
+import re
 
 import numpy as np
 
@@ -19,6 +20,7 @@ class PairTarget:
     keeps_cache = False  # the cache is handed over, not kept between the calls
     has_parts = False
     guarded = False  # True: the forward gets copies, because it changes its arrays
+    one_function = False  # True: the loss and its gradients come from the same function
 
     def __init__(self, forward, backward, arrays, kwargs, wrt, label=None, has_upstream=True):
         self.forward, self.backward, self.kwargs = forward, backward, dict(kwargs or {})
@@ -94,10 +96,18 @@ class blame:
             while trace.tb_next:
                 trace = trace.tb_next
             said = str(problem).split("\n")[0]
+            if mirrored(said):
+                said += ": one is the other's transpose"
             raise CodeFault(
-                f"{self.part}-raises",
+                "transposed" if mirrored(said) else f"{self.part}-raises",
                 f"the {self.part} raised {kind.__name__}: {said} (line {trace.tb_lineno} of "
                 f"{trace.tb_frame.f_code.co_name})") from problem
+
+
+def mirrored(said):
+    """Whether an exception complains of two shapes such as (3,5) and (5,3)."""
+    shapes = [tuple(map(int, pair)) for pair in re.findall(r"\((\d+), ?(\d+)\)", said)]
+    return len(shapes) == 2 and shapes[0] == shapes[1][::-1] and shapes[0] != shapes[1]
 
 
 def argument_names(forward, count):

@@ -11,7 +11,7 @@ def render(report):
     """The outcome, a line per array, then the verdicts, what sampling leaves open, kinks, notes and cost."""
     lines = [f"{'✓' if report.ok else '✗'} {report.target}: {outcome(report)}", *table(report)]
     for verdict in report.verdicts:
-        lines += verdict_lines(verdict)
+        lines += verdict_lines(verdict) if said_first(verdict, report) else []
     lines += [f"  · {name}: {check.coverage}" for name, check in report.arrays.items() if check.coverage]
     lines += [f"  · {kink}" for kink in report.kinks[:SHOWN_KINKS]]
     if len(report.kinks) > SHOWN_KINKS:
@@ -54,6 +54,11 @@ def entries(check):
     if check.num_checked == check.size:
         return "all entries"
     return f"{check.num_checked:,} of {check.size:,} entries" if check.num_checked else ""
+
+
+def said_first(verdict, report):
+    """Whether no earlier verdict says the same: a line of the source may be wrong for several arrays."""
+    return next(v for v in report.verdicts if (v.mistake, v.message) == (verdict.mistake, verdict.message)) is verdict
 
 
 def verdict_lines(verdict):

@@ -17,9 +17,10 @@ from .arrangement import (
 )
 from .case import Case
 from .changed_point import keyword, keyword_default, other_array, own_array
-from .elementwise import elementwise, other_mask
+from .elementwise import elementwise, other_formula, other_mask
 from .factors import constant, single_precision, zero
 from .fused import fused, hidden
+from .linear_losses import behind_product, penalised
 from .losses import losses, penalty
 from .normalizing import jacobian, log_softmax_terms, other_terms, scale_terms, softmax_terms, statistics
 from .shapes import misshapen
@@ -31,8 +32,9 @@ __all__ = ["HYPOTHESES", "Case", "diagnose"]
 HYPOTHESES = (
     ties, zero, single_precision, constant, ignored, keyword_default, transposed, elementwise, losses, softmax_terms,
     log_softmax_terms, statistics, scale_terms, jacobian, fused, extra_product, hidden, swapped, flipped,
-    index_repeated, overwritten, counted, winners, averaged, changed, penalty, skip_missing, partly_missing, shifted,
-    reshaped, other_array, own_array, keyword, other_terms, other_mask,
+    index_repeated, overwritten, counted, winners, averaged, changed, penalty, penalised, behind_product,
+    skip_missing, partly_missing, shifted, reshaped, other_array, own_array, keyword, other_terms, other_mask,
+    other_formula,
 )
 
 

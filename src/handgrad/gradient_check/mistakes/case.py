@@ -61,10 +61,13 @@ class Case:
 
     @property
     def batch_size(self):
+        if self.y.ndim == 2 and any(a.shape == (len(self.y), 1) for a in self.arrays.values()):
+            return self.y.shape[1]  # examples are columns where the bias is one
         if self.y.ndim:
             return len(self.y)
-        sizes = [len(a) for a in self.inputs.values() if np.ndim(a)]
-        return sizes[0] if sizes else 1
+        sizes = [len(a) for name, a in self.inputs.items() if np.ndim(a)]
+        shared = [n for n in sizes if sizes.count(n) > 1]  # by inputs and targets
+        return (shared or sizes or [1])[0]
 
     def pick(self, arrays):
         """These arrays (one per upstream) at the entries checked."""
@@ -76,7 +79,8 @@ class Case:
         """Whether a and b agree by norm."""
         a, b = np.asarray(a), np.asarray(b)
         size = np.linalg.norm(a) + np.linalg.norm(b)
-        return a.shape == b.shape and bool(np.linalg.norm(a - b) <= (tolerance or self.tolerance) * size) and size > 0
+        return a.shape == b.shape and 0 < size < np.inf and bool(
+            np.linalg.norm(a - b) <= (tolerance or self.tolerance) * size)
 
     def explains(self, candidate):
         """Whether candidate (rows like found) is what the code computed, and not what is right anyway."""

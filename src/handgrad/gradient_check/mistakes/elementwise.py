@@ -84,6 +84,20 @@ NEARLY = {
 }
 
 
+def other_formula(case):
+    """dx / dy is the same for every dy, but not f'(x)."""
+    slopes = diagonal(case)
+    if slopes is None or len(slopes) < 4:
+        return None
+    written = case.found / case.dy[:, case.entries]
+    if not np.isfinite(written).all() or not np.allclose(written, written[0], rtol=1e-6, atol=1e-9):
+        return None
+    return Verdict(
+        case.name, "wrong-derivative",
+        f"dx / dy depends on {case.name} alone, as it must, but it is not the derivative: is a factor missing, of a "
+        "function within the function above all?", case.deviates_most())
+
+
 def slopes_at_output(case):
     """f'(f(x)) at the entries."""
     exact = case.numbers.methods[case.name] == "complex step"

@@ -64,11 +64,17 @@ def advice(slug, c):
     return ADVICE.get((slug, abs(c) > 1), "")
 
 
+TWO = "a 2 from the derivative of a square"
+
+
 def known_factors(case):
     """(slug, value, words) of every number that could have slipped in, most telling first."""
     m, sizes = case.batch_size, []
     sizes.append(("batch-size-factor", m, f"the batch size {m}"))
+    if case.y.ndim == 0:
+        sizes.append(("factor-two", 2, TWO))
     last = case.y.shape[-1] if case.y.ndim > 1 else last_axis(case)
+    last = len(case.y) if case.y.ndim == 2 and m != len(case.y) else last
     sizes.append(("class-count-factor", last, f"the number of classes (or outputs) {last}"))
     for area in kernel_areas(case):
         sizes.append(("kernel-area-factor", area, f"the kernel's area {area}"))
@@ -76,7 +82,7 @@ def known_factors(case):
         for v, words in ((value, name), (1 - value, f"1 - {name}"), (1 + value, f"1 + {name}"),
                          (value / (1 - value) if value != 1 else 0, f"{name} / (1 - {name})")):
             sizes.append(("keyword-factor", v, f"{words} = {v:.6g}"))
-    sizes += [("factor-two", 2, "a 2 from the derivative of a square")]
+    sizes += [("factor-two", 2, TWO)]
     sizes += [("element-count-factor", n, f"the number of elements {n}") for n in element_counts(case)]
     sizes += [("learning-rate-factor", v, f"{v:g}, a learning rate?") for v in (0.1, 0.01, 0.001, 1e-4)]
     for slug, value, words in sizes:
@@ -110,9 +116,16 @@ def kernel_areas(case):
         yield int(size) ** 2
     elif size is not None:
         yield int(np.prod(size))
+    for name, value in keywords(case).items():
+        if name.lower() in WINDOWS and value == int(value) > 1:
+            yield int(value) ** 2
     for array in case.arrays.values():
         if array.ndim == 4 and array is not next(iter(case.arrays.values())):
             yield int(array.shape[0] * array.shape[1])
+            yield int(array.shape[2] * array.shape[3])
+
+
+WINDOWS = ("k", "size", "pool", "pool_size", "kernel", "ksize", "window", "f", "hh", "pool_height", "pool_h", "p")
 
 
 def keywords(case):

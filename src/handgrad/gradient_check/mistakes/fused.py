@@ -24,11 +24,12 @@ def fused(case):
 
 
 def bias_slopes(case):
-    """∂y/∂b of the bias that belongs to each output, or None: an array with one number per last axis of y."""
+    """∂y/∂b of the bias that belongs to each output, or None: an array with one number per last axis of y, or first."""
     if case.y.ndim < 2:
         return None
     for name, array in case.arrays.items():
-        if array.size == case.y.shape[-1] and array.shape[-1:] == case.y.shape[-1:]:
+        row = array.size == case.y.shape[-1] and array.shape[-1:] == case.y.shape[-1:]
+        if row or (case.y.ndim == 2 and array.shape == (len(case.y), 1)):
             slope, _ = case.numbers.along(name, np.ones(array.shape))
             if not case.same(slope, np.ones_like(slope)) and slope.any():
                 return slope

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..verdict import Verdict
+from .case import ratio
 
 
 def losses(case):
@@ -72,7 +73,7 @@ def candidates(case, outputs, targets):
     p = softmax(outputs)
     s = 1 / (1 + np.exp(-outputs))
     off = p - targets
-    if np.ptp(np.abs(case.expected[0])) < 1e-9:
+    if case.expected.shape[1] == outputs.size and np.ptp(np.abs(case.expected[0])) < 1e-9:
         yield "formula-slip", "x - t is the derivative of a square; |x - t| has sign(x - t)", outputs - targets
     probabilities = np.allclose(outputs.sum(axis=1), 1) and (outputs >= 0).all()
     if probabilities:
@@ -87,6 +88,10 @@ def candidates(case, outputs, targets):
            "p - t contains it already", p * (off - (off * p).sum(axis=1, keepdims=True)))
     yield "target-ignored", "the target is not subtracted: softmax(x) - t is due", p
     yield "target-ignored", "only the target's term -t is there: softmax(x) - t is due", -targets
+    yield ("cross-terms-missing", "softmax(x) - t is due already; its product with p (1 - p), as for a sigmoid, is not",
+           off * p * (1 - p))
+    if case.expected.shape[1] == outputs.size and sigmoidal(case, s - targets):
+        yield "softmax-missing", "x - t came: the sigmoid is missing in sigmoid(x) - t", outputs - targets
     if np.allclose(targets.sum(axis=1), 1):
         yield "softmax-missing", "x - t came: the softmax is missing in softmax(x) - t", outputs - targets
     yield "target-ignored", "the target is not subtracted: sigmoid(x) - t is due", s
@@ -100,6 +105,12 @@ def candidates(case, outputs, targets):
     yield ("target-ignored", "hinge: the correct class gets -1; it gets minus the number of margins violated",
            hinge - targets)
     yield "margin-missing", "hinge: the margin is missing in the condition", violated(outputs, targets, 0.0)
+
+
+def sigmoidal(case, off):
+    """Whether the right gradient is that of a sigmoid and a cross-entropy."""
+    return ratio(
+        case.expected, case.dy.reshape(-1, 1) * off.ravel()[case.entries], 1e-5) is not None
 
 
 def hinge_terms(outputs, targets):

@@ -82,7 +82,10 @@ def scale_terms(case):
         return None
     axes = tuple(range(1, case.y.ndim))
     dy = case.dy.reshape(-1, *case.y.shape)
-    for name, value in [("y", case.y), *case.arrays.items()]:
+    inputs = [(n, a) for n, a in case.arrays.items() if a.shape == case.y.shape]
+    centered = [(f"{n} - its mean", a - a.mean(axis=axis, keepdims=True)) for n, a in inputs
+                for axis in (tuple(range(a.ndim - 1)), -1)]
+    for name, value in [("y", case.y), *inputs, *centered]:
         if value.shape == case.y.shape and case.explains(case.pick((dy * value).sum(axis=axes))):
             return Verdict(
                 case.name, "unnormalized-input",
@@ -101,7 +104,26 @@ def statistics(case):
                 case.name, "wrong-axis",
                 f"the means of the normalisation's gradient run over axis {means}, the statistics over axis {axes}",
                 "dx equals that in every entry")
-    return next((v for v in (unbiased(case, axes) for axes in normalized_axes(case)) if v is not None), None)
+    found = next((v for v in (unbiased(case, axes) for axes in normalized_axes(case)) if v is not None), None)
+    return found or scaled(case)
+
+
+def scaled(case):
+    """y = x s(x) with a scale s, such as 1 / |x|: s taken for a constant, or left out."""
+    if case.y.shape != case.array.shape or (case.array == 0).any() or not case.y.all():
+        return None
+    scale = (case.y / case.array).ravel()[case.entries]
+    if case.explains(case.dy[:, case.entries] * scale):
+        return Verdict(
+            case.name, "statistics-constant",
+            f"what {case.name} is scaled by is treated as a constant, but it moves with every entry it is taken over",
+            "dx equals dy y / x in every entry")
+    if np.ptp(scale) > 1e-9 and case.explains(case.expected / scale):
+        return Verdict(
+            case.name, "normalisation-terms",
+            f"the scale itself is missing from the gradient by {case.name}: what x was multiplied by, dx is too",
+            "found · y / x is right in every entry")
+    return None
 
 
 def other_terms(case):
@@ -128,7 +150,9 @@ def normalized_axes(case):
     x, y = case.array, case.y
     if x.shape != y.shape or x.ndim < 2 or not case.complete:
         return
-    for axes in (tuple(range(x.ndim - 1)), (x.ndim - 1,), tuple(range(1, x.ndim)), (0,), tuple(range(1, x.ndim - 1))):
+    images = [(0, 2, 3), (2, 3)] if x.ndim == 4 else []  # with channels second
+    for axes in (tuple(range(x.ndim - 1)), (x.ndim - 1,), tuple(range(1, x.ndim)), (0,), tuple(range(1, x.ndim - 1)),
+                 *images):
         if axes and np.prod([x.shape[a] for a in axes]) > 2:
             yield axes
 
@@ -148,9 +172,9 @@ def build_terms(case, dy, axes, means, ddof=0):
 
     s is read off y itself, so that nobody has to say what epsilon was; ddof=1 makes it the unbiased variance's.
     """
-    x, gamma = case.array, named_array(case, SCALES, 1.0)
+    x, gamma = case.array, named_array(case, SCALES, 1.0, axes)
     centered = x - x.mean(axis=axes, keepdims=True)
-    unscaled = (case.y - named_array(case, SHIFTS, 0.0)) / gamma
+    unscaled = (case.y - named_array(case, SHIFTS, 0.0, axes)) / gamma
     squares = (centered**2).sum(axis=axes, keepdims=True)
     s = (centered * unscaled).sum(axis=axes, keepdims=True) / squares
     if ddof:
@@ -164,11 +188,17 @@ def build_terms(case, dy, axes, means, ddof=0):
 SCALES, SHIFTS = ("gamma", "weight", "scale", "gain", "g"), ("beta", "bias", "shift", "offset", "b")
 
 
-def named_array(case, names, otherwise):
-    """The array of one of these names that fits the last axis, or a number."""
+def named_array(case, names, otherwise, axes):
+    """The array of one of these names that fits the last axis, or the channels in second place, or a number."""
+    second = case.array.ndim == 4 and axes in ((0, 2, 3), (2, 3))
     for name in names:
-        if name in case.arrays and name != case.name and case.arrays[name].shape == case.array.shape[-1:]:
-            return case.arrays[name]
+        array = case.arrays.get(name)
+        if name == case.name or array is None:
+            continue
+        if second and array.size == case.array.shape[1]:
+            return array.reshape(1, -1, 1, 1)
+        if not second and array.shape == case.array.shape[-1:]:
+            return array
     return otherwise
 
 
@@ -196,6 +226,8 @@ def named_terms(case, axes, fit):
                  (1, 0, 1): "the mean is treated as a constant, but it moves"}
     if (a, b, c) in constants:
         return "statistics-constant", f"{constants[a, b, c]} with every x they are taken over"
+    if count > 1 and np.isclose(c, count / (count - 1), rtol=1e-5):
+        return "unbiased-variance", f"the variance's term is divided by {count - 1}, the forward's variance by {count}"
     if count in (b, c):
         return "not-averaged", f"a sum stands where the mean over {count} numbers is due"
     if -1 in (b, c):

@@ -1,5 +1,7 @@
 """Sliding windows: overlaps overwritten instead of added, ties paid more than once."""
 
+import itertools
+
 import numpy as np
 
 from ...functional import avg_pool2d_backward, avg_pool2d_forward
@@ -57,18 +59,42 @@ def counted(case):
 
 def winners(case):
     """Maximum pooling whose gradient does not go to the winner of each window."""
-    known = {**case.subject.defaults, **case.subject.kwargs}
-    if case.y.ndim != 4 or case.array.ndim != 4 or "kernel_size" not in known or not case.complete:
+    if case.y.ndim != 4 or case.array.ndim != 4 or not case.complete:
         return None
-    geometry = {k: known[k] for k in ("kernel_size", "stride", "padding") if k in known}
-    _, cache = avg_pool2d_forward(case.array, **geometry)
-    shared = np.stack([avg_pool2d_backward(dy.reshape(case.y.shape), cache)[0].ravel() for dy in case.dy])
+    return next(filter(None, (unpaid(case, *found) for found in geometries(case))), None)
+
+
+def geometries(case):
+    """(axes that put channels last, kernel, stride, padding) of every pooling that could give y's shape."""
+    known = {**case.subject.defaults, **case.subject.kwargs}
+    for layout in ((0, 1, 2, 3), (0, 2, 3, 1)):
+        (n, *size, c), (m, *out, d) = ([a.shape[i] for i in layout] for a in (case.array, case.y))
+        if (n, c) != (m, d):
+            continue
+        if "kernel_size" in known:
+            yield layout, {k: known[k] for k in ("kernel_size", "stride", "padding") if k in known}
+            continue
+        for kernel, stride in itertools.product((2, 3, 4), (1, 2, 3, 4)):
+            if all((length - kernel) // stride + 1 == o for length, o in zip(size, out, strict=True)):
+                yield layout, {"kernel_size": kernel, "stride": stride}
+
+
+def unpaid(case, layout, geometry):
+    """The verdict if the gradient is wrong within windows of this geometry."""
+    def pooled(array):
+        return avg_pool2d_forward(array.transpose(layout), **geometry)
+
+    back = np.argsort(layout)
+    _, cache = pooled(case.array)
+    shared = np.stack([
+        avg_pool2d_backward(dy.reshape(case.y.shape).transpose(layout), cache)[0].transpose(back).ravel()
+        for dy in case.dy])
     c = case.factor(shared[:, case.entries])
     if c is not None and case.factor(case.expected) is None:
         return Verdict(
             case.name, "winner-ignored", "every entry of a window is paid; only the largest one moves y",
             f"dx equals {c:.6g} times average pooling's gradient in every entry")
-    sums = [[avg_pool2d_forward(g, **geometry)[0] for g in gradients] for gradients in
+    sums = [[pooled(g)[0] for g in gradients] for gradients in
             (case.analytic, case.expected_full)]
     if case.same(*map(np.stack, sums)):
         return Verdict(

@@ -1,0 +1,155 @@
+"""The search for the single change that makes wrong gradients right."""
+
+import ast
+import copy
+import time
+
+import numpy as np
+
+from ..verdict import Verdict
+from .captured import Restored, captured_arrays
+from .edits import small_edits
+from .insertions import INSERTIONS, kind
+from .source import routines
+
+SECONDS = 5.0  # of one core
+
+
+def mend(subject, cases, right, y):
+    """{array: Verdict} for the wrong arrays (cases by name) that one changed line makes right.
+
+    right: the names of the arrays whose gradients are right already; a change may not spoil those, nor y.
+    """
+    point, bench = subject.at(np.float64), Bench(subject, cases, right, y)
+    try:
+        found = routines(point.forward, lambda: point.backward(bench.upstreams[0].copy()), subject.one_function)
+    except Exception:  # then nothing can be tried either
+        return {}
+    deadline, cures = time.thread_time() + SECONDS, []
+    bench.restore = Restored(captured_arrays(f for routine in found for f in routine.functions))
+    for routine, edit in edits_of(found, subject):
+        if time.thread_time() > deadline:
+            break
+        mended = bench.mended(routine, edit)
+        if mended:
+            cures.append((mended, routine, edit))
+            if len(mended) == len(cases):
+                break
+    return chosen(cures, cases)
+
+
+def chosen(cures, cases):
+    """The cures that mend most, an earlier one before a later one."""
+    verdicts = {}
+    for mended, routine, edit in sorted(cures, key=lambda cure: -len(cure[0])):
+        new = mended - set(verdicts)
+        if new:
+            verdicts |= explained(routine, edit, [name for name in cases if name in new])
+    return verdicts
+
+
+def edits_of(found, subject):
+    """Every edit of every routine, the small ones of all of them first."""
+    for routine in found:
+        names = [a.arg for a in routine.part.args.args if a.arg not in ("self", "ctx", "cls")]
+        routine.upstream = names[0] if names and not subject.one_function else None
+        routine.remade = subject.one_function or routine.part is not routine.node
+        routine.parameters = set(subject.all_names)
+        routine.fixed = statements_of_loss(routine.part, routine.values) if subject.one_function else set()
+    for stage in (lambda r: small_edits(r.part, r.values), *INSERTIONS):
+        for routine in found:
+            for edit in list(stage(routine)):
+                if edit.statement not in routine.fixed:
+                    yield routine, edit
+
+
+def statements_of_loss(part, values):
+    """The assignments that the loss depends on, in a function that returns (loss, gradients)."""
+    returned = [n.value.elts for n in ast.walk(part) if isinstance(n, ast.Return) and isinstance(n.value, ast.Tuple)]
+    losses = [e for elements in returned for e in elements if isinstance(e, ast.Name) and kind(
+        values.get(e.id, np.zeros(1))) == "number"]
+    if not losses:
+        return set()
+    wanted, fixed, grown = names_in(losses[0]), set(), True
+    while grown:
+        grown = False
+        for statement in ast.walk(part):
+            if isinstance(statement, (ast.Assign, ast.AugAssign)) and statement not in fixed:
+                targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+                if any(isinstance(t, ast.Name) and t.id in wanted for t in targets):
+                    fixed.add(statement)
+                    wanted |= names_in(statement.value)
+                    grown = True
+    return fixed
+
+
+def names_in(node):
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+
+
+class Bench:
+    """Tries changed code: forward and backward once, and compares with the numeric gradients."""
+
+    def __init__(self, subject, cases, right, y):
+        self.subject, self.cases, self.y = subject, cases, y
+        first = next(iter(cases.values()))
+        self.upstreams = first.upstreams
+        self.ready = None
+        self.right = {name: first.gradients[0][name] for name in right}
+
+    def mended(self, routine, edit):
+        """The names of the wrong arrays that this edit makes right for every upstream, none spoiled."""
+        try:
+            with edit:
+                code = routine.compiled()
+            with routine.running(code):
+                mended = set(self.cases)
+                for i in range(len(self.upstreams)):
+                    mended = mended and self.compare(i, mended, routine.remade or self.subject.keeps_cache)
+        except Exception:  # changed code may do anything
+            return set()
+        finally:
+            self.restore()
+        return mended
+
+    def compare(self, i, wanted, remade):
+        point = self.after_forward(remade)
+        if point is None:
+            return set()
+        gradients = point.backward(self.upstreams[i].copy())
+        if i == 0 and not all(close(gradients[name], value) for name, value in self.right.items()):
+            return set()
+        return {name for name in wanted if self.fits(name, gradients[name], i)}
+
+    def after_forward(self, remade):
+        """A point whose forward has run: anew where the forward may be another now, else with a copy of its cache."""
+        if remade or self.ready is None:
+            point = self.subject.at(np.float64)
+            if not np.array_equal(point.forward(), self.y) and self.subject.one_function:
+                return None
+        else:
+            point = copy.copy(self.ready)
+        if not remade:
+            self.ready = self.ready or copy.copy(point)
+            point.cache = copy.deepcopy(self.ready.cache)
+        return point
+
+    def fits(self, name, gradient, i):
+        case = self.cases[name]
+        if gradient is None or np.shape(gradient) != case.array.shape:
+            return False
+        return case.same(np.asarray(gradient).ravel()[case.entries], case.expected[i])
+
+
+def close(a, b):
+    return a is not None and np.shape(a) == np.shape(b) and np.allclose(a, b, rtol=1e-7, atol=1e-12)
+
+
+def explained(routine, edit, names):
+    """{name: Verdict} of one edit."""
+    line, before, after = edit.described()
+    many = len(names) > 1
+    message = (f"the gradient{'s' * many} by {', '.join(names)} {'are' if many else 'is'} wrong in {line} of "
+               f"{routine.name}: {edit.message}")
+    evidence = f"right with  {after}  in the place of  {before}"
+    return {name: Verdict(name, edit.mistake, message, evidence) for name in names}
