@@ -9,7 +9,8 @@ import click
 @click.argument("file", metavar="FILE.py[:NAME]")
 @click.option("--html", "output", type=click.Path(path_type=Path), metavar="OUT",
               help="Also write a page with heat maps.")
-@click.option("--seed", default=0, show_default=True, help="Of the arrays and upstream gradients.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0),
+              help="Of the arrays and upstream gradients.")
 @click.pass_context
 def check(context, file, output, seed):
     """Check the gradients of the layers and pairs in a file of yours, and name the mistakes."""
@@ -49,4 +50,4 @@ def info():
                          ("threads", provenance.threads()), ("products", describe())):
         print(title)
         for name, value in facts.items():
-            print(f"  {name:22} {value or 'nothing to improve'}")
+            print(f"  {name:22} {value or ('nothing to improve' if name == 'advice' else 'empty')}")

@@ -1,5 +1,7 @@
 """check_gradients and assert_gradients: what a user calls."""
 
+import numpy as np
+
 
 def check_gradients(target, *arrays, wrt=None, kwargs=None, loss=None, seed=0, max_entries=400, seconds=5.0):
     """Check hand-written gradients against numeric ones, and say what is wrong with them.
@@ -12,6 +14,9 @@ def check_gradients(target, *arrays, wrt=None, kwargs=None, loss=None, seed=0, m
 
     Faults of the code under test become verdicts of the report; misuse of this function raises ValueError or TypeError.
     """
+    for name, value, least in (("seed", seed, 0), ("max_entries", max_entries, 1)):
+        if not isinstance(value, (int, np.integer)) or value < least:
+            raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
     from .run import run_check  # loads the hypotheses: not worth anybody's time who only trains
 
     return run_check(target, arrays, wrt, kwargs, loss, seed, max_entries, seconds)

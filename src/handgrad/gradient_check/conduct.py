@@ -56,9 +56,10 @@ def note_changes(subject, report, point, part):
     """A verdict for every array that the last call changed in place; whether there was one."""
     fresh, changed = subject.at(np.float64), False
     for name, array in point.arrays.items():
-        if not np.array_equal(array, fresh.arrays[name]):
+        kept = (array == fresh.arrays[name]) | (np.isnan(array) & np.isnan(fresh.arrays[name]))
+        if not kept.all():
             changed = True
-            count = int((array != fresh.arrays[name]).sum())
+            count = int((~kept).sum())
             report.add(Verdict(name, "input-modified", f"the {part} changes {name} in place; work on a copy",
                                f"{count} of {array.size} numbers differ after the call"))
     return changed

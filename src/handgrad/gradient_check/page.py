@@ -5,7 +5,7 @@ import html
 import numpy as np
 
 from .heat_map import heat_map
-from .text import count, entries, error, outcome, said_first, shape
+from .text import count, distinct, entries, error, outcome, shape
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d1d1f; --paper: #fff; --soft: #f4f4f2; --line: #d9d9d4;
@@ -42,7 +42,7 @@ def render(*reports):
 def section(report):
     mark, kind = ("✓", "good") if report.ok else ("✗", "bad")
     head = f'<h1><span class="{kind}">{mark}</span> {html.escape(f"{report.target}: {outcome(report)}")}</h1>'
-    return "".join([head, *(verdict(v) for v in report.verdicts if said_first(v, report)), table(report),
+    return "".join([head, *map(verdict, distinct(report)), table(report),
                     *(pictures(check) for check in report.arrays.values()), remarks(report), footer(report)])
 
 

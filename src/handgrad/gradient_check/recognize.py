@@ -48,10 +48,31 @@ def pair_or_function(forward, backward, arrays, kwargs, wrt):
         return pair
     if takes_each(backward, output):
         return PairTarget(*joined(forward, backward), arrays, kwargs, wrt, getattr(forward, "__name__", None))
-    if isinstance(output, tuple) or names_a_pair(forward, backward):
+    named = names_a_pair(forward, backward)
+    if not named and not isinstance(output, tuple) and takes_arrays(backward, len(arrays)):
+        return PairTarget(*from_arrays(forward, backward), arrays, kwargs, wrt, forward.__name__).settle()
+    if isinstance(output, tuple) or named:
         return pair.settle()
     adapted = function_pair(forward, backward)
     return PairTarget(*adapted, arrays, kwargs, wrt, forward.__name__, has_upstream=False).settle()
+
+
+def takes_arrays(backward, count):
+    """Whether a backward takes dy and then the forward's arrays, as relu_backward(dy, x) does."""
+    try:
+        taken = [p for p in inspect.signature(backward).parameters.values() if p.default is p.empty]
+    except (TypeError, ValueError):
+        return False
+    return len(taken) == count + 1
+
+
+def from_arrays(forward, backward):
+    """A forward that returns y alone, and a backward(dy, *arrays), as a pair."""
+
+    def paired(*arrays, **keywords):
+        return forward(*arrays, **keywords), arrays
+
+    return named_like(paired, forward), lambda dy, arrays: backward(dy, *arrays)
 
 
 def takes_each(backward, output):

@@ -17,9 +17,9 @@ from .verdict import CodeFault, Report, Verdict
 
 EVERY_ENTRY = 1000  # arrays up to this size are checked entry by entry
 FEWEST = 5  # of each array, however long it takes
-VAGUE = {"unexplained", "constant-factor", "wrong-shape", "broadcast", "wrong-derivative", "normalisation-terms",
-         "not-passed-down"}  # of these the source may tell more
-LITTLE = {"formula-slip", "shifted", "wrong-variable", "term-too-many", "statement-too-many"}  # and this is little
+SHOWN = {"constant-factor", "wrong-shape", "broadcast", "normalisation-terms", "not-passed-down"}
+VAGUE = SHOWN | {"unexplained", "wrong-derivative"}  # of these the source may tell more
+LITTLE = {"formula-slip", "shifted", "wrong-variable", "term-too-many", "statement-too-many", "statistics-constant"}
 
 
 def run_check(target, arrays, wrt, kwargs, loss, seed, max_entries, seconds):
@@ -81,11 +81,11 @@ def look_at_source(subject, report, cases):
     mended = mend(subject, cases, right, next(iter(cases.values())).y)
     if not mended.keys() & vague:
         return
-    kept = [v for v in report.verdicts if v.array not in mended and v.mistake != "not-passed-down"]
-    told = {v.array: v for v in report.verdicts if v.mistake in VAGUE - {"unexplained", "not-passed-down"}}
-    report.verdicts[:] = kept
+    told = {v.array: v for v in report.verdicts if v.mistake in SHOWN}
+    report.verdicts[:] = [v for v in report.verdicts if v.array not in mended and v.mistake != "not-passed-down"]
     for name, verdict in mended.items():
-        report.add(both(told[name], verdict) if name in told and verdict.mistake in LITTLE else verdict)
+        first = told.get(name) or told.get("")
+        report.add(both(first, verdict) if first and verdict.mistake in LITTLE else verdict)
 
 
 def both(numbers, source):

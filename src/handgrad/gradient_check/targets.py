@@ -135,7 +135,8 @@ def choose(wrt, names, arguments):
         chosen = [n for n, a in zip(names, arguments, strict=True) if is_float_array(a)]
         if not chosen and arguments:
             kinds = ", ".join(f"{n}: {describe(a)}" for n, a in zip(names, arguments, strict=True))
-            raise TypeError(f"check_gradients needs at least one array of floats to differentiate by, got {kinds}")
+            raise TypeError(f"check_gradients needs at least one array of floats to differentiate by, got {kinds}"
+                            " (integers are taken for labels: make inputs floats)")
         return chosen
     wanted = [wrt] if isinstance(wrt, (str, int)) else list(wrt)
     wanted = [names[w] if isinstance(w, int) and w < len(names) else w for w in wanted]

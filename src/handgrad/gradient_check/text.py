@@ -1,6 +1,7 @@
 """A report as a few lines for the terminal."""
 
 import textwrap
+from dataclasses import replace
 
 WIDTH = 110
 SHOWN_KINKS = 3
@@ -10,8 +11,8 @@ MANY_ARRAYS = 16
 def render(report):
     """The outcome, a line per array, then the verdicts, what sampling leaves open, kinks, notes and cost."""
     lines = [f"{'✓' if report.ok else '✗'} {report.target}: {outcome(report)}", *table(report)]
-    for verdict in report.verdicts:
-        lines += verdict_lines(verdict) if said_first(verdict, report) else []
+    for verdict in distinct(report):
+        lines += verdict_lines(verdict)
     lines += [f"  · {name}: {check.coverage}" for name, check in report.arrays.items() if check.coverage]
     lines += [f"  · {kink}" for kink in report.kinks[:SHOWN_KINKS]]
     if len(report.kinks) > SHOWN_KINKS:
@@ -26,7 +27,7 @@ def outcome(report):
         return "every gradient is right"
     wrong = [name for name, check in report.arrays.items() if not check.ok]
     parts = [count(len(wrong), "wrong gradient")] if wrong else []
-    return ", ".join([*parts, count(len(report.verdicts), "verdict")])
+    return ", ".join([*parts, count(len(distinct(report)), "verdict")])
 
 
 def table(report):
@@ -56,9 +57,12 @@ def entries(check):
     return f"{check.num_checked:,} of {check.size:,} entries" if check.num_checked else ""
 
 
-def said_first(verdict, report):
-    """Whether no earlier verdict says the same: a line of the source may be wrong for several arrays."""
-    return next(v for v in report.verdicts if (v.mistake, v.message) == (verdict.mistake, verdict.message)) is verdict
+def distinct(report):
+    """The verdicts, those that say the same of several arrays as one: a line of the source may be wrong for many."""
+    said = {}
+    for verdict in report.verdicts:
+        said.setdefault((verdict.mistake, verdict.message), []).append(verdict)
+    return [replace(group[0], array=", ".join(dict.fromkeys(v.array for v in group))) for group in said.values()]
 
 
 def verdict_lines(verdict):

@@ -13,7 +13,7 @@ from .guesses import guesses, instances
 from .recognize import recognize
 from .verdict import CodeFault
 
-DERIVATIVES = ("{}_gradient", "{}_grad", "{}_derivative", "{}_prime", "grad_{}", "d{}", "d_{}")
+DERIVATIVES = ("{}_backward", "{}_gradient", "{}_grad", "{}_derivative", "{}_prime", "grad_{}", "d{}", "d_{}")
 ADVICE = ("give it arrays: a dict check_inputs = {{'{name}': (x, ...)}} in the file, or for a class "
           "{{'{name}': ({name}(...), x, ...)}}")
 
@@ -21,10 +21,10 @@ ADVICE = ("give it arrays: a dict check_inputs = {{'{name}': (x, ...)}} in the f
 def check_file(path, name=None, seed=0):
     """[(name, Report)] of every pair, layer and function with a gradient in a Python file, or of the one named.
 
-    Found are x_forward with x_backward, f with f_grad (f_gradient, f_prime, grad_f...), and classes with a forward
-    and a backward. Example arrays come from the file's `check_inputs` = {name: arguments}, and are guessed from
-    parameter names where there is no entry. Raises ValueError when the file does not import, defines nothing to check,
-    or no guess fits.
+    Found are x_forward with x_backward, f with f_grad (f_backward, f_gradient, f_prime, grad_f...), and classes
+    with a forward and a backward. Example arrays come from the file's `check_inputs` = {name: arguments}, and are
+    guessed from parameter names where there is no entry. Raises ValueError when the file does not import, defines
+    nothing to check, or no guess fits.
     """
     module = load(path)
     found = discover(module)
@@ -43,6 +43,8 @@ def check_file(path, name=None, seed=0):
 def load(path):
     """The file as a module. Its own error becomes one line."""
     path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: name one .py file in it")
     if not path.is_file():
         raise ValueError(f"there is no file {path}")
     spec = importlib.util.spec_from_file_location(path.stem, path)

@@ -130,6 +130,12 @@ def one_branch(case, written, slopes, x):
         return Verdict(
             case.name, "one-branch", f"right up to |x| = {bounds[1]:.3g}, wrong beyond: the outer branch is missing",
             case.deviates_most(2))
+    run = np.flatnonzero(wrong[np.argsort(x)])
+    if 0 < len(run) < len(x) - 1 and np.ptp(run) + 1 == len(run) and len(x) > 5:
+        return Verdict(
+            case.name, "wrong-mask",
+            f"wrong for {case.name} from {x[wrong].min():.3g} to {x[wrong].max():.3g}, right everywhere else: the "
+            "condition between the branches is off", case.deviates_most(2))
     return None
 
 

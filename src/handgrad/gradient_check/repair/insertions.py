@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-from .places import is_call, sites, within_index
+from .places import expression, fitting, is_index, kind, named, openings, sites, within_index
 
 OUR_WRAPPERS = ("sigmoid", "softmax", "relu")
 WRAPPERS = ("tanh", "exp", "sign", "abs", "sqrt", *OUR_WRAPPERS)
@@ -21,7 +21,7 @@ def other_names(routine):
                 isinstance(site.holder, ast.Attribute) and site.holder.attr == "shape"):
             continue
         for other, value in values.items():
-            if other != text and kind(value) == kind(values[text]):
+            if other != text and alike(value, values[text]):
                 yield site.edit(named(other), *misnamed(site, text, other, values))
     yield from renamed(routine)
 
@@ -35,13 +35,36 @@ def renamed(routine):
         used = sorted({n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
                       & set(routine.values))
         for a, b in itertools.permutations(used, 2) if whole or isinstance(node, ast.Tuple) else ():
-            if a < b and kind(routine.values[a]) == kind(routine.values[b]):
+            if a < b and alike(routine.values[a], routine.values[b]):
                 mistake = "index-repeated" if is_index(routine.values[a]) else \
                     "swapped-gradients" if isinstance(node, ast.Return) else "swapped"
                 yield site.edit(substituted(node, {a: b, b: a}), mistake, f"{a} and {b} are exchanged here")
         for a, b in itertools.product(used, routine.values):
-            if a != b and b.isidentifier() and kind(routine.values[a]) == kind(routine.values[b]):
+            if a != b and b.isidentifier() and alike(routine.values[a], routine.values[b]):
                 yield site.edit(substituted(node, {a: b}), *misnamed(site, a, b, routine.values))
+        yield from unapplied(site) if whole else ()
+
+
+def unapplied(site):
+    """A function applied to the same value several times in a statement, where the value itself is due."""
+    calls = [n for n in ast.walk(site.node) if isinstance(n, ast.Call) and len(n.args) == 1 and not n.keywords]
+    texts = [ast.unparse(call) for call in calls]
+    for text, call in dict(zip(texts, calls, strict=True)).items():
+        if texts.count(text) > 1:
+            new = Unapply(text).visit(copy.deepcopy(site.node))
+            yield site.edit(new, "derivative-at-output",
+                            f"{ast.unparse(call.func)} was applied to {ast.unparse(call.args[0])} already")
+
+
+class Unapply(ast.NodeTransformer):
+    """Replaces every call of this text by its argument."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def visit_Call(self, node):
+        self.generic_visit(node)
+        return node.args[0] if ast.unparse(node) == self.text else node
 
 
 def substituted(node, names):
@@ -53,10 +76,6 @@ def substituted(node, names):
     return new
 
 
-def is_index(value):
-    return isinstance(value, (int, np.integer))
-
-
 def misnamed(site, text, other, values):
     message = f"{other} is due here, not {text}"
     if is_index(values[text]) and (within_index(site) or isinstance(site.holder, (ast.BinOp, ast.Tuple, ast.Call))):
@@ -64,66 +83,9 @@ def misnamed(site, text, other, values):
     return "wrong-mask" if isinstance(site.holder, ast.Compare) else "wrong-variable", message
 
 
-def expression(node, values):
-    """The text of a name or of an attribute of self, where its value is known."""
-    if not isinstance(node, (ast.Name, ast.Attribute)):
-        return None
-    text = ast.unparse(node)
-    return text if text in values else None
-
-
-def named(text):
-    return ast.parse(text, mode="eval").body
-
-
-def kind(value):
-    return "array" if isinstance(value, np.ndarray) and value.ndim else "integer" if is_index(value) else "number"
-
-
-def openings(routine, whole):
-    """Where a factor or a term may be missing: in a value assigned or returned (whole), or in a part of one."""
-    for site in sites(routine.part):
-        holder, node = site.holder, site.node
-        if not isinstance(node, ast.expr) or isinstance(getattr(node, "ctx", None), ast.Store) or isinstance(
-                node, (ast.Tuple, ast.List, ast.Dict, ast.Constant, ast.Slice)) or isinstance(site.statement, ast.For):
-            continue
-        if (isinstance(holder, (ast.Assign, ast.AugAssign, ast.Return)) and site.field == "value") or (
-                isinstance(holder, (ast.Tuple, ast.List, ast.Dict)) and site.field in ("elts", "values")):
-            if whole and fitting(site, None, routine.values):
-                yield site
-        elif not whole and (is_operand(holder) or (
-                isinstance(holder, ast.Call) and site.field == "args" and not is_call(
-                    holder, "zeros", "zeros_like", "range", "reshape", "transpose", "len"))):
-            yield site
-
-
-def is_operand(holder):
-    return isinstance(holder, ast.BinOp) and isinstance(holder.op, (ast.MatMult, ast.Add, ast.Sub))
-
-
-def fitting(site, value, values):
-    """Whether an array of this value's shape can be a factor or a term of what the statement assigns."""
-    targets = getattr(site.statement, "targets", [getattr(site.statement, "target", None)])
-    assigned = values.get(ast.unparse(targets[0])) if targets[0] is not None and site.field == "value" else None
-    assigned = computed(site.node, values) if assigned is None else assigned
-    if assigned is None:
-        return True
-    if value is None:
-        return not is_index(assigned)
-    try:
-        return np.broadcast_shapes(np.shape(assigned), np.shape(value)) == np.shape(assigned)
-    except ValueError:
-        return False
-
-
-def computed(node, values):
-    """What a plain expression comes to with the names as they were at the end, or None."""
-    if any(isinstance(n, (ast.Call, ast.Lambda)) for n in ast.walk(node)):
-        return None
-    try:
-        return eval(ast.unparse(node), {}, {k: v for k, v in values.items() if k.isidentifier()})
-    except Exception:  # an attribute of an object, a name that is not an array
-        return None
+def alike(a, b):
+    """Whether one can stand for the other: numbers of a kind, arrays of a shape."""
+    return kind(a) == kind(b) and np.shape(a) == np.shape(b)
 
 
 def operands(routine):
@@ -160,6 +122,33 @@ def factors(routine, whole):
                 yield site.edit(new, mistake, message)
 
 
+def activations(routine):
+    """An activation's derivative that is missing."""
+    for whole in (True, False):
+        for site in openings(routine, whole):
+            for text, value in routine.values.items():
+                if kind(value) != "array" or text == routine.upstream or not fitting(site, value, routine.values):
+                    continue
+                for derivative, words in (*derivatives(text), (f"(1 - {text})", "its last factor"),
+                                          (f"(1 - np.tanh({text})**2)", "tanh's derivative")):
+                    mistake = "factor-missing" if "sign" in derivative else "derivative-missing"
+                    yield site.edit(times(site.node, derivative), mistake,
+                                    f"{words} is missing: multiply by {derivative}")
+
+
+def entries(routine):
+    """An activation's derivative that is missing on dy itself, before anything is made of it."""
+    dy, values = routine.upstream, routine.values
+    for site in sites(routine.part) if dy in values else ():
+        if site.holder is not routine.part or not isinstance(site.node, ast.Assign):
+            continue
+        for text in {n.id for n in ast.walk(site.node.targets[0]) if isinstance(n, ast.Name)} & set(values):
+            for derivative, words in derivatives(text) if np.shape(values[text]) == np.shape(values[dy]) else ():
+                given = ast.Assign([ast.Name(dy, ast.Store())], times(ast.Name(dy, ast.Load()), derivative))
+                yield site.edit(ast.If(ast.Constant(True), [site.node, given], []), "derivative-missing",
+                                f"{words} is missing: multiply {dy} by {derivative} first")
+
+
 def missing_factors(node, routine):
     for text, value in routine.values.items():
         mistake = "upstream-ignored" if text == routine.upstream else "parameter-ignored" if \
@@ -169,10 +158,6 @@ def missing_factors(node, routine):
             continue
         yield over(node, text), value, mistake, f"divide by {text}"
         if kind(value) == "array":
-            for derivative, words in (*derivatives(text), (f"(1 - {text})", "its last factor"),
-                                      (f"(1 - np.tanh({text})**2)", "tanh's derivative")):
-                mistake = "factor-missing" if "sign" in derivative else "derivative-missing"
-                yield times(node, derivative), value, mistake, f"{words} is missing: multiply by {derivative}"
             yield over(node, f"{text}.shape[0]"), None, "batch-size-factor", f"divide by the batch, {text}.shape[0]"
         if np.ndim(value) == 1:
             yield over(node, f"{text}[:, None]"), None, mistake, f"divide by {text}"
@@ -214,6 +199,26 @@ def jacobians(routine):
             for site in openings(routine, True):
                 yield site.edit(named(whole), "cross-terms-missing",
                                 f"through the softmax {text} each number moves all the others: {whole}")
+
+
+def statistics(routine):
+    """The terms of a normalisation's mean and variance, which move with every x they are taken over."""
+    arrays = {text: value for text, value in routine.values.items() if kind(value) == "array" and value.ndim > 1}
+    normal = [(text, axis) for text, value in arrays.items() for axis in (-1, 0, (0, 1, 2), (0, 2, 3))
+              if np.max(axis) < value.ndim and is_normal(value, axis)]
+    for site in sites(routine.part):
+        text = expression(site.node, routine.values)
+        for h, axis in normal if text in arrays and not isinstance(site.node.ctx, ast.Store) else ():
+            if h != text and arrays[h].shape == arrays[text].shape:
+                mean, spread = (f"{a}.mean({axis}, keepdims=True)" for a in (text, f"({text} * {h})"))
+                for terms_, words in ((f" - {mean} - {h} * {spread}", "mean and variance"),
+                                      (f" - {h} * {spread}", "the variance"), (f" - {mean}", "the mean")):
+                    yield site.edit(named(f"({text}{terms_})"), "statistics-constant",
+                                    f"{words} moves with every x it is taken over: the term{terms_} is missing")
+
+
+def is_normal(h, axis):
+    return np.allclose(h.mean(axis=axis), 0, atol=1e-8) and np.allclose((h * h).mean(axis=axis), 1, atol=0.05)
 
 
 def wrapped(routine):
@@ -261,5 +266,5 @@ def part_terms(routine):
     return terms(routine, False)
 
 
-INSERTIONS = (other_names, variables, operands, whole_factors, jacobians, whole_terms, wrapped, part_factors,
-              part_terms)
+INSERTIONS = (variables, operands, entries, activations, other_names, jacobians, statistics, whole_factors,
+              whole_terms, wrapped, part_factors, part_terms)

@@ -1,7 +1,9 @@
-"""Places in a syntax tree, and changes of what stands there."""
+"""Places in a syntax tree, changes of what stands there, and where a factor or a term may be missing."""
 
 import ast
 from dataclasses import dataclass
+
+import numpy as np
 
 
 @dataclass
@@ -34,6 +36,8 @@ class Edit:
     def described(self):
         """'line 4: before -> after' in the words of the source."""
         line, before = self.statement.lineno, ast.unparse(self.statement)
+        if isinstance(self.new, ast.If):
+            return f"line {line}", before, f"{before}; {ast.unparse(ast.fix_missing_locations(self.new.body[-1]))}"
         with self:
             whole = self.new if self.old is self.statement else self.statement
             after = ast.unparse(ast.fix_missing_locations(whole))
@@ -83,3 +87,69 @@ def is_call(node, *names):
         return False
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
     return name in names
+
+
+def is_index(value):
+    return isinstance(value, (int, np.integer))
+
+
+def expression(node, values):
+    """The text of a name or of an attribute of self, where its value is known."""
+    if not isinstance(node, (ast.Name, ast.Attribute)):
+        return None
+    text = ast.unparse(node)
+    return text if text in values else None
+
+
+def named(text):
+    return ast.parse(text, mode="eval").body
+
+
+def kind(value):
+    return "array" if isinstance(value, np.ndarray) and value.ndim else "integer" if is_index(value) else "number"
+
+
+def openings(routine, whole):
+    """Where a factor or a term may be missing: in a value assigned or returned (whole), or in a part of one."""
+    for site in sites(routine.part):
+        holder, node = site.holder, site.node
+        if not isinstance(node, ast.expr) or isinstance(getattr(node, "ctx", None), ast.Store) or isinstance(
+                node, (ast.Tuple, ast.List, ast.Dict, ast.Constant, ast.Slice)) or isinstance(site.statement, ast.For):
+            continue
+        if (isinstance(holder, (ast.Assign, ast.AugAssign, ast.Return)) and site.field == "value") or (
+                isinstance(holder, (ast.Tuple, ast.List, ast.Dict)) and site.field in ("elts", "values")):
+            if whole and fitting(site, None, routine.values):
+                yield site
+        elif not whole and (is_operand(holder) or (
+                isinstance(holder, ast.Call) and site.field == "args" and not is_call(
+                    holder, "zeros", "zeros_like", "range", "reshape", "transpose", "len"))):
+            yield site
+
+
+def is_operand(holder):
+    return isinstance(holder, ast.BinOp) and isinstance(holder.op, (ast.MatMult, ast.Add, ast.Sub, ast.Mult))
+
+
+def fitting(site, value, values):
+    """Whether an array of this value's shape can be a factor or a term of what the statement assigns."""
+    targets = getattr(site.statement, "targets", [getattr(site.statement, "target", None)])
+    assigned = values.get(ast.unparse(targets[0])) if targets[0] is not None and site.field == "value" else None
+    assigned = computed(site.node, values) if assigned is None else assigned
+    if assigned is None:
+        return True
+    if value is None:
+        return not is_index(assigned)
+    try:
+        return np.broadcast_shapes(np.shape(assigned), np.shape(value)) == np.shape(assigned)
+    except ValueError:
+        return False
+
+
+def computed(node, values):
+    """What a plain expression comes to with the names as they were at the end, or None."""
+    if any(isinstance(n, (ast.Call, ast.Lambda)) for n in ast.walk(node)):
+        return None
+    try:
+        return eval(ast.unparse(node), {}, {k: v for k, v in values.items() if k.isidentifier()})
+    except Exception:  # an attribute of an object, a name that is not an array
+        return None

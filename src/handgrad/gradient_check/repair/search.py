@@ -7,10 +7,10 @@ import time
 import numpy as np
 
 from ..verdict import Verdict
-from .captured import Restored, captured_arrays
 from .edits import small_edits
-from .insertions import INSERTIONS, kind
-from .source import routines
+from .insertions import INSERTIONS
+from .places import kind
+from .source import Restored, captured_arrays, routines
 
 SECONDS = 5.0  # of one core
 

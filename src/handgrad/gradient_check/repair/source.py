@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import copy
 import functools
 import gc
 import inspect
@@ -38,19 +39,21 @@ class Routine:
         """The tree as it stands now, as code that can take the function's place."""
         free = self.original.co_freevars
         arguments = ast.arguments([], [ast.arg(name) for name in free], None, [], [], None, [])
-        named = isinstance(self.node, ast.FunctionDef)
-        body = [self.node] if named else [ast.Expr(self.node)]
-        outer = ast.FunctionDef("outer", arguments, body, [], None, type_params=[])
+        outer = ast.FunctionDef("outer", arguments, [self.keeping(free)], [], None, type_params=[])
         module = ast.fix_missing_locations(ast.Module([outer], []))
-        decorators = []
-        if named:
-            decorators, self.node.decorator_list = self.node.decorator_list, []
-        try:
-            code = compile(module, self.original.co_filename, "exec")
-        finally:
-            if named:
-                self.node.decorator_list = decorators
+        code = compile(module, self.original.co_filename, "exec")
         return code_within(code_within(code, "outer"), self.original.co_name)
+
+    def keeping(self, free):
+        """The definition, undecorated; an idle mention of its free names keeps them, should a change drop the last."""
+        names = ast.Tuple([ast.Name(name, ast.Load()) for name in free], ast.Load())
+        new = copy.copy(self.node)
+        if isinstance(new, ast.Lambda):
+            new.body = ast.IfExp(ast.Constant(True), new.body, names)
+            return ast.Expr(new)
+        new.decorator_list = []
+        new.body = [*new.body, ast.If(ast.Constant(False), [ast.Expr(names)], [])]
+        return new
 
 
 def code_within(code, name):
@@ -159,3 +162,49 @@ def readable(values, code):
 def is_number(value):
     return (isinstance(value, (int, float, np.floating, np.integer)) and not isinstance(value, bool)) or (
         isinstance(value, np.ndarray) and value.dtype.kind in "fiub")
+
+
+def captured_arrays(functions):
+    """Every array that these functions can reach through their closures, the globals they name and what hangs there."""
+    found, seen = [], set()
+    for function in functions:
+        look(function, found, seen, 6)
+    return found
+
+
+def look(value, found, seen, depth):
+    if id(value) in seen or not depth:
+        return
+    seen.add(id(value))
+    if isinstance(value, np.ndarray):
+        found.append(value)
+        return
+    for inner in held(value):
+        look(inner, found, seen, depth - 1)
+
+
+def held(value):
+    """What a value holds: a function its closure and the globals it names, a container its items, an object its own."""
+    if isinstance(value, types.MethodType):
+        return [value.__self__, value.__func__]
+    if isinstance(value, types.FunctionType):
+        cells = [cell.cell_contents for cell in value.__closure__ or () if cell != types.CellType()]
+        return [*cells, *(value.__globals__[n] for n in value.__code__.co_names if n in value.__globals__)]
+    if isinstance(value, dict):
+        return list(value.values())
+    if isinstance(value, (list, tuple)):
+        return list(value)
+    if isinstance(value, (type, types.ModuleType)) or not hasattr(value, "__dict__"):
+        return []
+    return list(vars(value).values())
+
+
+class Restored:
+    """Puts arrays back to what they held, as often as it is called: changed code may write anywhere."""
+
+    def __init__(self, arrays):
+        self.arrays = [(a, a.copy()) for a in arrays if a.flags.writeable]
+
+    def __call__(self):
+        for array, kept in self.arrays:
+            np.copyto(array, kept)

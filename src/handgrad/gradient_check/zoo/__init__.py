@@ -3,7 +3,7 @@
 `python -m handgrad.gradient_check.zoo` prints the kill matrix: which check catches which.
 """
 
-from . import activations, images, layers, linear, losses, models, norms  # noqa: F401 (they register their specimens)
+from . import activations, images, layers, linear, losses, models, norms, students  # noqa: F401 (they register)
 from .matrix import kill_matrix, render
 from .specimens import SPECIMENS, Specimen
 

@@ -1,0 +1,194 @@
+"""The source is searched for the one line that is wrong, and nothing of the user's is changed by it."""
+
+import numpy as np
+import pytest
+
+from handgrad import check_gradients
+
+RNG = np.random.default_rng(5)
+
+
+def step(x, h, wx, wh):
+    y = np.tanh(x @ wx + h @ wh)
+    return y, (x, h, wx, wh, y)
+
+
+def step_back(dy, cache):
+    x, h, wx, wh, _y = cache
+    return dy @ wx.T, dy @ wh.T, x.T @ dy, h.T @ dy
+
+
+def unrolled(x, h, wx, wh):
+    steps, outputs = [], []
+    for t in range(x.shape[1]):
+        h, cache = step(x[:, t], h, wx, wh)
+        steps.append(cache)
+        outputs.append(h)
+    return np.stack(outputs, axis=1), steps
+
+
+def unrolled_back(dy, steps):
+    dx, dwx, dwh = [], 0, 0
+    dh = 0
+    for t in reversed(range(dy.shape[1])):
+        dxt, dh, a, b = step_back(dy[:, t] + dh, steps[t])
+        dx.append(dxt)
+        dwx, dwh = dwx + a, dwh + b
+    return np.stack(dx[::-1], axis=1), dh, dwx, dwh
+
+
+RECURRENT = RNG.normal(size=(2, 3, 4)), RNG.normal(size=(2, 5)), RNG.normal(size=(4, 5)), RNG.normal(size=(5, 5))
+
+
+def test_a_mistake_deep_in_a_helper_is_found_once_for_all_arrays():
+    """The derivative is missing in step_back: no gradient of the whole recurrence shows it by itself."""
+    report = check_gradients((unrolled, unrolled_back), *RECURRENT)
+    assert {v.mistake for v in report.verdicts} == {"derivative-missing"}
+    assert {v.array for v in report.verdicts} == {"x", "h", "wx", "wh"}
+    assert "of step_back" in report.verdicts[0].message
+    assert "1 - _y ** 2" in report.verdicts[0].evidence
+    assert str(report).count("derivative-missing") == 1
+    assert "→ x, h, wx, wh: derivative-missing" in str(report)
+
+
+def conv(x, w):
+    n = len(x) - len(w) + 1
+    return np.array([x[i:i + len(w)] @ w for i in range(n)]), (x, w)
+
+
+def conv_back(dy, cache):
+    x, w = cache
+    dx, dw = np.zeros_like(x), np.zeros_like(w)
+    for i in range(len(dy)):
+        dx[i:i + len(w)] += w * dy[i]
+        dw = x[i:i + len(w)] * dy[i]
+    return dx, dw
+
+
+def test_an_accumulation_that_is_assigned_is_named():
+    report = check_gradients((conv, conv_back), RNG.normal(size=7), RNG.normal(size=3))
+    (verdict,) = report.verdicts
+    assert (verdict.array, verdict.mistake) == ("w", "overlap-overwritten")
+    assert "dw += " in verdict.evidence
+
+
+def test_a_change_may_drop_a_name_from_outside():
+    outside = RNG.normal(size=4)
+    report = check_gradients((np.tanh, lambda dy, x: dy / np.cosh(x)**2 + outside * dy**3), RNG.normal(size=4))
+    (verdict,) = report.verdicts
+    assert verdict.mistake == "term-too-many"
+
+
+DATA = RNG.normal(size=(6, 3)), RNG.normal(size=(6, 2))
+
+
+def closure(w1, w2):
+    x, t = DATA
+    z = x @ w1
+    h = np.maximum(z, 0)
+    off = h @ w2 - t
+    loss = (off**2).mean() + 0.1 * (w1**2).sum()
+    d = 2 * off / off.size
+    return loss, (x.T @ (d @ w2.T) + 0.2 * w1, h.T @ d)
+
+
+def test_a_closure_is_searched_without_touching_its_loss_or_its_data():
+    kept = [a.copy() for a in DATA]
+    report = check_gradients(closure, RNG.normal(size=(3, 4)), RNG.normal(size=(4, 2)))
+    (verdict,) = report.verdicts
+    assert (verdict.array, verdict.mistake) == ("w1", "derivative-missing")
+    assert all(np.array_equal(a, b) for a, b in zip(DATA, kept, strict=True))
+
+
+def test_the_users_functions_are_put_back():
+    before = step_back.__code__, conv_back.__code__
+    check_gradients((unrolled, unrolled_back), *RECURRENT)
+    check_gradients((conv, conv_back), RNG.normal(size=7), RNG.normal(size=3))
+    assert (step_back.__code__, conv_back.__code__) == before
+
+
+def test_code_without_a_source_is_still_judged_by_its_numbers():
+    names = {"np": np}
+    exec("def f(x): return np.tanh(x), x\ndef g(dy, x): return dy * (1 - np.tanh(np.tanh(x))**2)", names)
+    report = check_gradients((names["f"], names["g"]), RNG.normal(size=5))
+    assert [v.mistake for v in report.verdicts] == ["derivative-at-output"]
+
+
+def lstm_like(x, c):
+    new = np.tanh(x) * c
+    return new, np.tanh(new), (x, c, new)
+
+
+def lstm_like_back(dnew, dh, cache):
+    x, c, new = cache
+    d = dnew + dh * (1 - np.tanh(new)**2)
+    return d * c * (1 - np.tanh(x)**2), d * np.tanh(x)
+
+
+def test_a_forward_may_give_several_outputs_where_the_backward_takes_as_many():
+    x, c = RNG.normal(size=(2, 3)), RNG.normal(size=(2, 3))
+    assert check_gradients((lstm_like, lstm_like_back), x, c).ok
+    wrong = check_gradients((lstm_like, lambda dnew, dh, cache: lstm_like_back(dnew, 0 * dh, cache)), x, c)
+    assert not wrong.ok
+
+
+def test_a_backward_may_take_the_arrays_in_the_place_of_a_cache():
+    assert check_gradients((np.tanh, lambda dy, x: dy / np.cosh(x)**2), RNG.normal(size=4)).ok
+
+
+class Stale:
+    def forward(self, x):
+        if not hasattr(self, "x"):
+            self.x = x
+        return x**2
+
+    def backward(self, dy):
+        return 2 * self.x * dy
+
+
+def test_a_cache_that_is_only_written_once_is_stale():
+    assert "stale-cache" in {v.mistake for v in check_gradients(Stale(), RNG.normal(size=4)).verdicts}
+
+
+class Part:
+    def __init__(self, wrong=False):
+        self.W, self.wrong = RNG.normal(size=(3, 3)), wrong
+
+    def __call__(self, x):
+        self.x = x
+        return x @ self.W
+
+    def backward(self, dy):
+        self.dW = self.x.T @ dy / (len(dy) if self.wrong else 1)
+        return dy @ self.W.T
+
+
+class Model:
+    def __init__(self, layers):
+        self.layers = layers
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    def backward(self, dy):
+        for layer in reversed(self.layers):
+            dy = layer.backward(dy)
+        return dy
+
+
+def test_layers_that_are_only_called_are_located_too():
+    assert check_gradients(Model([Part(), Part()]), RNG.normal(size=(4, 3))).ok
+    report = check_gradients(Model([Part(), Part(wrong=True)]), RNG.normal(size=(4, 3)))
+    assert [(v.array, v.mistake) for v in report.verdicts] == [("layers[1].W", "batch-size-factor")]
+
+
+@pytest.mark.parametrize("options, arrays, words", [
+    ({}, (np.zeros((0, 3)),), "without any numbers"),
+    ({"seed": -1}, (np.ones(3),), "seed must be an integer of at least 0, got -1"),
+    ({"max_entries": 0}, (np.ones(3),), "max_entries must be an integer of at least 1, got 0"),
+])
+def test_misuse_is_said_in_one_line(options, arrays, words):
+    with pytest.raises(ValueError, match=words):
+        check_gradients((lambda x: (x * 2, None), lambda dy, cache: dy * 2), *arrays, **options)
