@@ -109,9 +109,24 @@ def test_output_sizes_of_the_exercises(exercise):
     ({"padding": -1}, "padding must be an int >= 0"),
     ({"padding": "full"}, "'same' or 'valid', not 'full'"),
     ({"groups": 2}, "groups=2 must divide the 3 input channels and the 4 filters"),
+    ({"padding": True}, "padding must be an int >= 0 or a pair of them, not True"),
+    ({"padding": np.array([1, 1])}, r"padding must be an int >= 0 or a pair of them, not array"),
+    ({"x": (2, 0, 8, 3), "padding": 2}, r"x has shape \(2, 0, 8, 3\); .* H, W and C at least 1"),
     ({"weight": (3, 3, 3)}, r"weight must be \(kh, kw, C / groups, out\)"),
+    ({"weight": (3, 3, 3, 0)}, r"each 1 or more, but has shape \(3, 3, 3, 0\)"),
+    ({"weight": (4, 3, 3, 3)}, r"bias must be \(3,\), one number per filter .* \(4, 3, 3, 3\), but has shape \(4,\)"),
+    ({"bias": (1,)}, r"bias must be \(4,\)"),
+    ({"bias": ()}, r"bias must be \(4,\)"),
 ])
 def test_conv2d_refuses(change, message):
-    change = {"x": (2, 8, 8, 3), "weight": (3, 3, 3, 4), **change}
+    change = {"x": (2, 8, 8, 3), "weight": (3, 3, 3, 4), "bias": (4,), **change}
+    x, weight, bias = (np.zeros(change.pop(name)) for name in ("x", "weight", "bias"))
     with pytest.raises(ValueError, match=message):
-        conv2d_forward(np.zeros(change.pop("x")), np.zeros(change.pop("weight")), np.zeros(4), **change)
+        conv2d_forward(x, weight, bias, **change)
+
+
+@pytest.mark.parametrize("shape", [(1, 6, 6, 4), (2, 4, 6, 6), (6, 6, 4), (2, 1, 1, 4)])
+def test_conv2d_backward_refuses_a_dy_of_another_shape(shape):
+    _, cache = conv2d_forward(np.zeros((2, 8, 8, 3)), np.zeros((3, 3, 3, 4)))
+    with pytest.raises(ValueError, match=r"conv2d: dy must have the shape of y, \(2, 6, 6, 4\), but has shape"):
+        conv2d_backward(np.zeros(shape), cache)

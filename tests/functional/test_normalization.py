@@ -70,7 +70,7 @@ def test_layer_norm_equals_pytorch(shape, features):
 
 
 @pytest.mark.parametrize(("shape", "message"), [
-    ((1, 3), r"training on one example \(\(1, 3\)\) has no variance"),
+    ((1, 3), r"x \(1, 3\) has fewer than two numbers per feature"),
     ((5, 4), r"gamma and beta must have the shape of the last axes of x \(5, 4\), but came as \(3,\) and \(3,\)"),
     ((2, 3, 8, 8), r"looks like \(N, C, H, W\): transpose"),
 ])
@@ -88,3 +88,21 @@ def test_batch_norm_at_inference_needs_the_averages():
 def test_layer_norm_refuses_what_would_broadcast(features):
     with pytest.raises(ValueError, match="layer_norm: gamma and beta must have the shape"):
         layer_norm_forward(np.zeros((5, 3)), np.ones(features), np.zeros(features))
+
+
+@pytest.mark.parametrize(("keywords", "message"), [
+    ({"running_mean": np.zeros(1)}, r"running_mean must be .* of gamma's shape \(3,\), .* shape \(1,\)"),
+    ({"running_var": np.ones(3, int)}, "running_var must be an array of floats .* came as int64"),
+    ({"momentum": 2}, "momentum must be a finite number >= 0 and <= 1, got 2"),
+    ({"momentum": None}, "momentum must be a finite number .* got None"),
+    ({"epsilon": -1}, "epsilon must be a finite number >= 0, got -1"),
+])
+def test_batch_norm_refuses_settings(keywords, message):
+    with pytest.raises(ValueError, match=f"batch_norm: {message}"):
+        batch_norm_forward(*arrays((4, 3)), **keywords)
+
+
+@pytest.mark.parametrize("epsilon", [-1, None, float("nan")])
+def test_layer_norm_refuses_an_epsilon_below_zero(epsilon):
+    with pytest.raises(ValueError, match=f"layer_norm: epsilon must be a finite number >= 0, got {epsilon}"):
+        layer_norm_forward(*arrays((4, 3)), epsilon=epsilon)

@@ -98,3 +98,18 @@ def test_pooling_refuses(kind, keywords, message):
 def test_global_average_refuses_rows():
     with pytest.raises(ValueError, match=r"images are \(N, H, W, C\)"):
         global_avg_pool2d_forward(np.zeros((2, 3)))
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 2, 3), (2, 2, 2, 1), (2, 3, 2, 2), (2, 3)])
+@pytest.mark.parametrize("kind", POOLS)
+def test_pooling_backward_refuses_a_dy_that_would_broadcast(kind, shape):
+    forward, backward = POOLS[kind][:2]
+    _, cache = forward(np.zeros((2, 4, 4, 3)))
+    with pytest.raises(ValueError, match=rf"{kind}_pool2d: dy must have the shape of y, \(2, 2, 2, 3\), but has shape"):
+        backward(np.zeros(shape), cache)
+
+
+def test_global_average_backward_refuses_a_dy_that_would_broadcast():
+    _, cache = global_avg_pool2d_forward(np.zeros((2, 4, 4, 3)))
+    with pytest.raises(ValueError, match=r"dy must have the shape of y, \(2, 3\), but has shape \(1, 3\)"):
+        global_avg_pool2d_backward(np.zeros((1, 3)), cache)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..kernels.products import windows_gradient, windows_times
-from .windows import add_windows, check_channels, check_images, window_geometry, windows
+from .windows import add_windows, check_channels, check_images, check_upstream, window_geometry, windows
 
 
 def conv2d_forward(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
@@ -14,7 +14,7 @@ def conv2d_forward(x, weight, bias=None, stride=1, padding=0, dilation=1, groups
     groups > 1 the channels are cut into that many parts, and each part of the outputs sees its part of the inputs.
     The kernel is not flipped (cross-correlation), as everywhere in deep learning.
     """
-    check_weight(x.shape, weight.shape, groups)
+    check_weight(x.shape, weight.shape, None if bias is None else np.shape(bias), groups)
     geometry = window_geometry("conv2d", x.shape, weight.shape[:2], stride, padding, dilation)
     seen = windows(x, geometry)
     parts = [windows_times(seen[..., inputs], weight[..., outputs])
@@ -31,6 +31,7 @@ def conv2d_backward(dy, cache, input_gradient=True):
     input_gradient=False puts None in dx's place: nothing below the first layer needs it.
     """
     seen, weight, has_bias, x_shape, geometry, groups = cache
+    check_upstream("conv2d", dy, (*seen.shape[:3], weight.shape[3]))
     dweight = np.empty(weight.shape, dtype=np.result_type(seen, dy))
     dseen = np.empty(seen.shape, dtype=np.result_type(weight, dy)) if input_gradient else None
     for inputs, outputs in channel_groups(weight.shape, groups):
@@ -48,10 +49,14 @@ def channel_groups(weight_shape, groups):
     return [(slice(g * inputs, (g + 1) * inputs), slice(g * outputs, (g + 1) * outputs)) for g in range(groups)]
 
 
-def check_weight(x_shape, weight_shape, groups):
+def check_weight(x_shape, weight_shape, bias_shape, groups):
     check_images("conv2d", x_shape)
-    if len(weight_shape) != 4:
-        raise ValueError(f"conv2d: weight must be (kh, kw, C / groups, out), but has shape {tuple(weight_shape)}")
+    if len(weight_shape) != 4 or 0 in weight_shape:
+        raise ValueError(f"conv2d: weight must be (kh, kw, C / groups, out), each 1 or more, "
+                         f"but has shape {tuple(weight_shape)}")
+    if bias_shape not in (None, weight_shape[3:]):
+        raise ValueError(f"conv2d: bias must be {weight_shape[3:]}, one number per filter of weight "
+                         f"(kh, kw, C / groups, out) {tuple(weight_shape)}, but has shape {bias_shape}")
     check_groups("conv2d", x_shape[3], weight_shape[3], groups)
     check_channels("conv2d", x_shape, weight_shape[2] * groups)
 

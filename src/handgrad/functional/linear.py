@@ -1,5 +1,7 @@
 """The affine map y = x W + b, and its bare flattened form for images."""
 
+from math import prod
+
 
 def linear_forward(x, weight, bias):
     """Map x (N, in) through weight (in, out) and bias (out,) to y (N, out)."""
@@ -18,7 +20,7 @@ def linear_backward(dy, cache, input_gradient=True):
 
 def flatten_forward(x):
     """Lay each example of x (N, ...) out as one row: y (N, features), in C order."""
-    return x.reshape(len(x), -1), x.shape
+    return x.reshape(len(x), prod(x.shape[1:])), x.shape
 
 
 def flatten_backward(dy, cache):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..naming import check_number
 from .windows import check_channels
 
 
@@ -14,17 +15,18 @@ def batch_norm_forward(x, gamma, beta, running_mean=None, running_var=None, trai
     PyTorch does. Otherwise mean and var are the running averages. (Ioffe & Szegedy 2015)
     """
     check_features("batch_norm", x.shape, gamma.shape, beta.shape)
+    epsilon, momentum = check_batch_norm(gamma.shape, running_mean, running_var, momentum, epsilon)
     axes = tuple(range(x.ndim - 1))
     if training:
         mean, var, count = batch_statistics(x, axes)
-        update_running(running_mean, mean, float(momentum))
-        update_running(running_var, var * (count / (count - 1)), float(momentum))
+        update_running(running_mean, mean, momentum)
+        update_running(running_var, var * (count / (count - 1)), momentum)
     elif running_mean is None or running_var is None:
         raise ValueError("batch_norm: training=False needs running_mean= and running_var=, "
                          "the averages collected in training")
     else:
         mean, var = running_mean, running_var
-    scale = 1 / np.sqrt(var + float(epsilon))
+    scale = 1 / np.sqrt(var + epsilon)
     normalized = (x - mean) * scale
     return gamma * normalized + beta, (normalized, gamma, scale, axes, training)
 
@@ -52,9 +54,10 @@ def layer_norm_forward(x, gamma, beta, epsilon=1e-5):
     features of (N, features), or with gamma (H, W, C) a whole picture. (Ba, Kiros & Hinton 2016)
     """
     check_features("layer_norm", x.shape, gamma.shape, beta.shape)
+    epsilon = check_number("layer_norm", "epsilon", epsilon, minimum=0)
     axes = tuple(range(x.ndim - gamma.ndim, x.ndim))
     centered = x - x.mean(axis=axes, keepdims=True)
-    scale = 1 / np.sqrt((centered * centered).mean(axis=axes, keepdims=True) + float(epsilon))
+    scale = 1 / np.sqrt((centered * centered).mean(axis=axes, keepdims=True) + epsilon)
     normalized = centered * scale
     return gamma * normalized + beta, (normalized, gamma, scale, axes)
 
@@ -72,8 +75,8 @@ def batch_statistics(x, axes):
     """Mean, biased variance and count of each feature over the batch, analytic in x (no abs, so complex steps pass)."""
     count = x.size // x.shape[-1]
     if count < 2:
-        raise ValueError(f"batch_norm: training on one example ({tuple(x.shape)}) has no variance to divide by; "
-                         "use a batch of at least two, or training=False")
+        raise ValueError(f"batch_norm: x {tuple(x.shape)} has fewer than two numbers per feature and so no variance "
+                         "to divide by in training; use a batch of two or more, or training=False")
     mean = x.mean(axis=axes)
     centered = x - mean
     return mean, (centered * centered).mean(axis=axes), count
@@ -83,6 +86,16 @@ def update_running(running, batch, momentum):
     if running is not None:
         running *= 1 - momentum
         running += momentum * batch.real
+
+
+def check_batch_norm(shape, running_mean, running_var, momentum, epsilon):
+    """epsilon and momentum as floats; running averages that are not one float per feature are refused."""
+    for name, running in (("running_mean", running_mean), ("running_var", running_var)):
+        if running is not None and (running.shape != shape or running.dtype.kind not in "fc"):
+            raise ValueError(f"batch_norm: {name} must be an array of floats of gamma's shape {shape}, "
+                             f"but came as {running.dtype} of shape {running.shape}")
+    return (check_number("batch_norm", "epsilon", epsilon, minimum=0),
+            check_number("batch_norm", "momentum", momentum, minimum=0, maximum=1))
 
 
 def check_features(name, x_shape, *shapes):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .windows import add_windows, check_images, window_geometry, windows
+from .windows import add_windows, check_images, check_upstream, window_geometry, windows
 
 
 def max_pool2d_forward(x, kernel_size=2, stride=None, padding=0):
@@ -27,6 +27,7 @@ def max_pool2d_forward(x, kernel_size=2, stride=None, padding=0):
 def max_pool2d_backward(dy, cache):
     """dx: the whole of each dy goes to the one pixel that won its window, and adds up where windows overlap."""
     winner, x_shape, geometry = cache
+    check_upstream("max_pool2d", dy, winner.shape)
     places = np.arange(geometry.kernel[0] * geometry.kernel[1]).reshape(*geometry.kernel, 1)
     won = winner[:, :, :, None, None] == places
     return (add_windows(dy[:, :, :, None, None] * won, geometry, x_shape),)
@@ -41,7 +42,8 @@ def avg_pool2d_forward(x, kernel_size=2, stride=None, padding=0):
 def avg_pool2d_backward(dy, cache):
     """dx: each dy is shared equally among the kh kw pixels of its window, 1 / (kh kw) each."""
     x_shape, geometry = cache
-    (kh, kw), (n, height, width, channels) = geometry.kernel, dy.shape
+    n, channels, (height, width), (kh, kw) = x_shape[0], x_shape[3], geometry.output, geometry.kernel
+    check_upstream("avg_pool2d", dy, (n, height, width, channels))
     share = np.broadcast_to((dy / (kh * kw))[:, :, :, None, None], (n, height, width, kh, kw, channels))
     return (add_windows(share, geometry, x_shape),)
 
@@ -54,7 +56,9 @@ def global_avg_pool2d_forward(x):
 
 def global_avg_pool2d_backward(dy, cache):
     """dx: each dy is shared equally among the H W pixels of its channel."""
-    return (np.broadcast_to((dy / (cache[1] * cache[2]))[:, None, None], cache).copy(),)
+    n, height, width, channels = cache
+    check_upstream("global_avg_pool2d", dy, (n, channels))
+    return (np.broadcast_to((dy / (height * width))[:, None, None], cache).copy(),)
 
 
 def pool_geometry(name, shape, kernel_size, stride, padding):

@@ -37,9 +37,9 @@ def window_geometry(name, shape, kernel_size, stride=1, padding=0, dilation=1):
 
 
 def check_images(name, shape):
-    if len(shape) != 4:
+    if len(shape) != 4 or 0 in shape[1:]:
         raise ValueError(f"{name}: images are (N, H, W, C), but x has shape {tuple(shape)}; "
-                         "add the missing axes with x.reshape(N, H, W, C)")
+                         "add the missing axes with x.reshape(N, H, W, C), with H, W and C at least 1")
 
 
 def check_channels(name, x_shape, channels):
@@ -53,23 +53,30 @@ def check_channels(name, x_shape, channels):
                      f"but x has shape {tuple(x_shape)}; {hint}")
 
 
+def check_upstream(name, dy, shape):
+    """Refuse a dy that has not the shape of y: it would broadcast, or fail far from here."""
+    if dy.shape != tuple(shape):
+        raise ValueError(f"{name}: dy must have the shape of y, {tuple(shape)}, but has shape {dy.shape}")
+
+
 def pair(name, argument, value, least):
     """The ints (vertical, horizontal) of an int or a pair of ints, none below least."""
     values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    if len(values) != 2 or not all(isinstance(v, (int, np.integer)) and v >= least for v in values):
+    whole = all(isinstance(v, (int, np.integer)) and not isinstance(v, bool) for v in values)
+    if len(values) != 2 or not whole or min(values) < least:
         raise ValueError(f"{name}: {argument} must be an int >= {least} or a pair of them, not {value!r}")
     return int(values[0]), int(values[1])
 
 
 def paddings(name, sizes, spans, stride, padding):
     """((top, bottom), (left, right)) for padding given as an int, a pair, 'same' or 'valid'."""
-    if padding == "same":
+    if isinstance(padding, str) and padding == "same":
         totals = [max((-(-size // step) - 1) * step + span - size, 0)
                   for size, span, step in zip(sizes, spans, stride, strict=True)]
         return tuple((total // 2, total - total // 2) for total in totals)
     if isinstance(padding, str) and padding != "valid":
         raise ValueError(f"{name}: padding must be an int >= 0, a pair of them, 'same' or 'valid', not {padding!r}")
-    vertical, horizontal = (0, 0) if padding == "valid" else pair(name, "padding", padding, 0)
+    vertical, horizontal = (0, 0) if isinstance(padding, str) else pair(name, "padding", padding, 0)
     return (vertical, vertical), (horizontal, horizontal)
 
 
