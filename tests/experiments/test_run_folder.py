@@ -234,3 +234,16 @@ def test_images_are_predicted_from_npz_and_idx(tmp_path):
     (tmp_path / "short-idx3-ubyte").write_bytes(struct.pack(">4I", 0x803, 99, 8, 8) + x.tobytes())
     with pytest.raises(ValueError, match="no whole IDX file"):
         predictions.predict(run, tmp_path / "short-idx3-ubyte")
+
+
+def test_pixels_as_other_numbers_are_scaled_alike_or_refused(tmp_path):
+    run = train(check_configuration({**table("images", tmp_path), "epochs": 1}), tmp_path, progress=False)
+    with np.load(tmp_path / "images.npz") as file:
+        x = file["x"]
+    np.savez(tmp_path / "zero-to-one.npz", x=x / 255)
+    np.savez(tmp_path / "bytes.npz", x=x)
+    assert predictions.predict(run, tmp_path / "zero-to-one.npz") == predictions.predict(run, tmp_path / "bytes.npz")
+    for dtype in (np.int64, np.float32):
+        np.savez(tmp_path / "wide.npz", x=x.astype(dtype))
+        with pytest.raises(ValueError, match=r"wide.npz: x is 0 to 219, but the run was trained on pixels: save them"):
+            predictions.predict(run, tmp_path / "wide.npz")

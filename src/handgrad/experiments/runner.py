@@ -201,8 +201,9 @@ def first_record(job, command):
 def describe_data(data):
     """What a prediction or a report has to know of the data, without the data."""
     return {"name": data.name, "fingerprint": data.fingerprint, "task": data.task, "rows": rows_of(data),
-            "input_shape": list(data.train.x.shape[1:]), "class_names": list(data.class_names),
-            "feature_names": list(data.feature_names), "target_name": data.target_name,
+            "input_shape": list(data.train.x.shape[1:]), "dtype": data.train.x.dtype.name,
+            "class_names": list(data.class_names), "feature_names": list(data.feature_names),
+            "target_name": data.target_name,
             "standardization": data.standardization.as_dict() if data.standardization is not None else None,
             "source": data.source, "licence": data.licence}
 
