@@ -181,6 +181,11 @@ def test_the_right_files_are_told_from_others_of_their_name(small, data_folder, 
     np.testing.assert_array_equal(load_dataset("fashion-mnist", validation=0).train.x, train[0])
 
 
+def test_each_archive_that_would_do_is_named_once(data_folder, tmp_path):
+    with pytest.raises(ValueError, match=r"one of cifar-10-binary.tar.gz, cifar-10-python.tar.gz$"):
+        get("cifar10", tmp_path)
+
+
 def test_what_a_folder_lacks(small, data_folder, tmp_path):
     contents, _ = small("mnist")
     with pytest.raises(ValueError, match=r"there is no folder .*nowhere; expected one with train-images-idx3-ubyte"):

@@ -103,8 +103,10 @@ def test_compiled_functions_can_be_left_out(dtype, monkeypatch):
     monkeypatch.setenv("HANDGRAD_KERNELS", "numpy")
     assert route.sweep((2, 2)) is Sweep
     assert route.steps() is plain
+    monkeypatch.setenv("HANDGRAD_KERNELS", "")
+    assert route.sweep((2, 2)) is CompiledSweep
     monkeypatch.setenv("HANDGRAD_KERNELS", "fast")
-    with pytest.raises(ValueError, match="HANDGRAD_KERNELS is auto or numpy, not 'fast'"):
+    with pytest.raises(ValueError, match="HANDGRAD_KERNELS must be auto or numpy, not 'fast'"):
         route.steps()
 
 

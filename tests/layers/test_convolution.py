@@ -67,3 +67,17 @@ def test_channels_first_is_recognised():
     with pytest.raises(ValueError, match=r"expected x of shape \(N, 8, 9, 3\), got \(5, 3, 8, 9\); this looks like "
                                          r"\(N, C, H, W\): transpose with x.transpose\(0, 2, 3, 1\)"):
         model.forward(np.zeros((5, 3, 8, 9)))
+
+
+def test_grey_images_without_a_channel_axis_are_recognised():
+    model = hg.Sequential([hg.Conv2D(2, 3), hg.ReLU()]).build((8, 9, 1), rng=0)
+    with pytest.raises(ValueError, match=r"got \(5, 8, 9\); the last axis is missing: pass x\[..., None\]"):
+        model.forward(np.zeros((5, 8, 9)))
+
+
+def test_no_images_give_no_outputs():
+    model = hg.Sequential([hg.Conv2D(2, 3), hg.ReLU(), hg.MaxPool2D(), hg.Flatten(), hg.Linear(3)])
+    model.build((8, 9, 1), rng=0)
+    x = np.zeros((0, 8, 9, 1))
+    assert model.predict(x).shape == model.forward(x).shape == (0, 3)
+    assert model.backward(model.forward(x, training=True)).shape == x.shape

@@ -73,8 +73,8 @@ def place(name, source, missing):
 def wanted_names(name):
     """The files of a data set in words, as a user may have them."""
     files = ", ".join(wanted.name for wanted in all_files(name))
-    archives = ", ".join(Path(urlsplit(url).path).name for item in IMAGE_SETS[name].downloads
-                         for url in item.addresses if is_archive(url))
+    archives = ", ".join(dict.fromkeys(Path(urlsplit(url).path).name for item in IMAGE_SETS[name].downloads
+                                       for url in item.addresses if is_archive(url)))
     return f"{files} (plain or .gz)" + (f", or one of {archives}" if archives else "")
 
 

@@ -1,6 +1,7 @@
 """Arrays x and y in NPZ files, read without running any code from them."""
 
 import zipfile
+from pathlib import Path
 
 import numpy as np
 
@@ -27,6 +28,8 @@ def read_npz_features(path, num_features):
 
 def open_npz(path, keys):
     try:
+        if Path(path).is_file() and not zipfile.is_zipfile(path):
+            raise ValueError("it is no NPZ file; write one by np.savez(path, x=x, y=y)")
         with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             missing = [key for key in keys if key not in file.files]
             if missing:

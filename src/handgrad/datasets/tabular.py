@@ -114,5 +114,6 @@ def load_features(path, feature_names=(), target_name=None):
     if where.lower().endswith(".npz"):
         return read_npz_features(where, len(feature_names))
     if not feature_names:
-        raise ValueError(f"{where}: the data trained on has no named columns; expected an .npz file with its x")
+        raise ValueError(f"{where}: the data trained on has no named columns; expected an .npz file with its x "
+                         "('handgrad predict' also takes IDX files, named such as t10k-images-idx3-ubyte)")
     return read_features(where, tuple(feature_names), target_name)

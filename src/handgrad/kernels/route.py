@@ -11,9 +11,9 @@ WISHES = ("auto", "numpy")
 
 def compiled():
     """The module of the compiled sweep, or None: without Numba or OpenBLAS, or if $HANDGRAD_KERNELS says 'numpy'."""
-    wish = os.environ.get("HANDGRAD_KERNELS", "auto")
+    wish = os.environ.get("HANDGRAD_KERNELS") or "auto"
     if wish not in WISHES:
-        raise ValueError(f"HANDGRAD_KERNELS is {' or '.join(WISHES)}, not {wish!r}")
+        raise ValueError(f"HANDGRAD_KERNELS must be {' or '.join(WISHES)}, not {wish!r}")
     if wish == "numpy" or find_spec("numba") is None or not isinstance(blas.find(), blas.OpenBlas):
         return None
     try:

@@ -184,9 +184,11 @@ class Layer:
         )
 
     def shape_advice(self, shape):
-        """What to add to the message about a wrong input shape: how to turn pictures (N, C, H, W), or ''."""
+        """What to add to the message about a wrong input shape: how to arrange x where it is plain, or ''."""
         if len(self.input_shape) == 3 and shape[1:] == (self.input_shape[2], *self.input_shape[:2]):
             return "; this looks like (N, C, H, W): transpose with x.transpose(0, 2, 3, 1)"
+        if (*shape[1:], 1) == self.input_shape:
+            return "; the last axis is missing: pass x[..., None]"
         return ""
 
     def _take_cache(self, dy):

@@ -31,7 +31,7 @@ class BatchNorm(Layer):
     def compute(self, x, training):
         if training and x.size < 2 * x.shape[-1]:
             raise ValueError(f"{self.label} cannot train on one example, x {x.shape}: it has no variance; "
-                             "use batches of two or more (drop or merge the last small batch)")
+                             "use batches of two or more (choose a batch_size that leaves no last batch of one)")
         return F.batch_norm_forward(x, self.parameters["gamma"], self.parameters["beta"], **self.state,
                                     training=training, momentum=self.momentum, epsilon=self.epsilon)
 

@@ -167,7 +167,7 @@ class TorchEngine:
             for layer in leaves(self.model):
                 if isinstance(layer, BatchNorm) and math.prod(layer.input_shape[:-1]) == 1:
                     raise ValueError(f"{layer.label} cannot train on one example: it has no variance; use batches of "
-                                     "two or more (drop or merge the last small batch)")
+                                     "two or more (choose a batch_size that leaves no last batch of one)")
 
     def _value(self, loss, outputs, y, sample_weight):
         """The loss of the whole batch, a number."""
