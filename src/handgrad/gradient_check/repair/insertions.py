@@ -168,7 +168,7 @@ def missing_factors(node, routine):
 def terms(routine, whole):
     """A term that is missing: the way around a function, what comes back from the next step of time."""
     known = dict(routine.values) | parts_of(routine)
-    for site in openings(routine, whole):
+    for site in openings(routine, whole, in_products=True):
         for text, value in known.items():
             if kind(value) == "array" and fitting(site, value, routine.values):
                 mistake = "skip-missing" if text == routine.upstream else "term-missing"

@@ -109,7 +109,7 @@ def kind(value):
     return "array" if isinstance(value, np.ndarray) and value.ndim else "integer" if is_index(value) else "number"
 
 
-def openings(routine, whole):
+def openings(routine, whole, in_products=False):
     """Where a factor or a term may be missing: in a value assigned or returned (whole), or in a part of one."""
     for site in sites(routine.part):
         holder, node = site.holder, site.node
@@ -120,14 +120,15 @@ def openings(routine, whole):
                 isinstance(holder, (ast.Tuple, ast.List, ast.Dict)) and site.field in ("elts", "values")):
             if whole and fitting(site, None, routine.values):
                 yield site
-        elif not whole and (is_operand(holder) or (
+        elif not whole and (is_operand(holder, in_products) or (
                 isinstance(holder, ast.Call) and site.field == "args" and not is_call(
                     holder, "zeros", "zeros_like", "range", "reshape", "transpose", "len"))):
             yield site
 
 
-def is_operand(holder):
-    return isinstance(holder, ast.BinOp) and isinstance(holder.op, (ast.MatMult, ast.Add, ast.Sub, ast.Mult))
+def is_operand(holder, in_products):
+    return isinstance(holder, ast.BinOp) and isinstance(
+        holder.op, (ast.MatMult, ast.Add, ast.Sub, ast.Mult) if in_products else (ast.MatMult, ast.Add, ast.Sub))
 
 
 def fitting(site, value, values):
