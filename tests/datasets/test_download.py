@@ -104,6 +104,13 @@ def test_the_next_mirror_is_asked(mirrors, server, data_folder, fault):
     assert folder_names(data_folder) == files
 
 
+def test_a_mirror_that_sends_nothing_is_told(mirrors, server, data_folder):
+    mirrors("cifar10", "one")
+    server.misbehave["one"] = [204]
+    with pytest.raises(OSError, match=r"127\.0\.0\.1:\d+: it sent nothing\); try again later"):
+        get("cifar10")
+
+
 def test_redirects_are_followed(mirrors, server, data_folder):
     files = mirrors("mnist", "one")
     server.misbehave["one"] = ["redirect", "redirect"]

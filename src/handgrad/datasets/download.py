@@ -108,7 +108,7 @@ def fetch(name, arrival, needed, http_downloader, network_error):
             if attempt == ATTEMPTS or not (outdated or arrival.size() > resumed):
                 raise
             continue
-        problems = store(name, [arrival.path], needed)
+        problems = store(name, [arrival.path], needed) if arrival.size() else ["it sent nothing"]
         arrival.discard()
         if not needed:
             return
