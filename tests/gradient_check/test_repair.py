@@ -72,6 +72,46 @@ def test_an_accumulation_that_is_assigned_is_named():
     assert "dw += " in verdict.evidence
 
 
+class TwoMistakes:
+    """A sigmoid's derivative with the wrong sign in it, and a bias gradient that is a mean."""
+
+    def __init__(self, rng):
+        self.W, self.b = rng.normal(size=(4, 3)), rng.normal(size=3)
+
+    def forward(self, x):
+        self.x, self.s = x, 1 / (1 + np.exp(-(x @ self.W + self.b)))
+        return self.s
+
+    def backward(self, dy):
+        print("backward called")
+        dz = dy * self.s * (1 + self.s)
+        self.dW, self.db = self.x.T @ dz, dz.mean(axis=0)
+        return dz @ self.W.T
+
+
+def test_two_mistakes_in_one_backward_are_both_found(capsys):
+    report = check_gradients(TwoMistakes(RNG), RNG.normal(size=(6, 4)))
+    assert {v.array: v.mistake for v in report.verdicts} == {"x": "wrong-sign", "W": "wrong-sign", "b": "not-summed"}
+    assert capsys.readouterr().out.count("\n") < 50  # the search itself is silent
+
+
+def test_of_several_lambdas_in_a_line_the_right_one_is_read():
+    wrong = {"other": lambda dy, x: (2 * dy * np.cos(x),), "this": lambda dy, x: (dy * np.sin(2 * x),)}
+    (verdict,) = check_gradients((lambda x: (np.sin(x), x), wrong["this"]), RNG.normal(size=6)).verdicts
+    assert "2 * dy" not in verdict.evidence
+
+
+def test_a_file_that_has_changed_since_it_was_loaded_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    text = "import numpy as np\ndef forward(x):\n    return np.sin(x), x\ndef backward(dy, x):\n    return ({},)\n"
+    (tmp_path / "changing.py").write_text(text.format("dy * np.sin(2 * x)"))
+    import changing
+
+    (tmp_path / "changing.py").write_text(text.format("2 * dy * np.cos(x)"))
+    (verdict,) = check_gradients((changing.forward, changing.backward), RNG.normal(size=6)).verdicts
+    assert "2 * dy" not in verdict.evidence
+
+
 def test_a_change_may_drop_a_name_from_outside():
     outside = RNG.normal(size=4)
     report = check_gradients((np.tanh, lambda dy, x: dy / np.cosh(x)**2 + outside * dy**3), RNG.normal(size=4))

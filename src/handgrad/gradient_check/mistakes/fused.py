@@ -9,7 +9,7 @@ def fused(case):
     """The gradient that is right for dy / f' or dy · f' instead of dy, where f' is read off the bias's slopes."""
     slopes = bias_slopes(case)
     if slopes is None:
-        return None
+        return plain_product(case)
     flat = slopes.ravel()
     with np.errstate(all="ignore"):
         divided = np.where(flat != 0, case.dy / np.where(flat == 0, 1, flat), 0)
@@ -20,7 +20,7 @@ def fused(case):
         if candidate is not None and case.explains(candidate):
             return Verdict(
                 case.name, slug, f"in the gradient by {case.name} {words}", "equal to that in every entry checked")
-    return plain_product(case, slopes)
+    return plain_product(case)
 
 
 def bias_slopes(case):
@@ -36,8 +36,8 @@ def bias_slopes(case):
     return None
 
 
-def plain_product(case, slopes):
-    """xᵀ dy, dy Wᵀ or Σ dy: the bare product's gradient, where dead units hide the division by f' = 0."""
+def plain_product(case):
+    """xᵀ dy, dy Wᵀ or Σ dy: the bare product's gradient. It needs no bias, and no f' that is nowhere 0."""
     first = next(iter(case.arrays.values()))
     if case.y.ndim != 2 or first.ndim != 2:
         return None

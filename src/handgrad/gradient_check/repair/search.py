@@ -1,7 +1,9 @@
 """The search for the single change that makes wrong gradients right."""
 
 import ast
+import contextlib
 import copy
+import os
 import time
 
 import numpy as np
@@ -18,24 +20,39 @@ SECONDS = 5.0  # of one core
 def mend(subject, cases, right, y):
     """{array: Verdict} for the wrong arrays (cases by name) that one changed line makes right.
 
-    right: the names of the arrays whose gradients are right already; a change may not spoil those, nor y.
+    right: the names of the arrays whose gradients are right already; a change may not spoil those, nor y. Where a
+    change leaves some arrays wrong, a second one is looked for on top of it: two mistakes in one backward are common.
     """
-    point, bench = subject.at(np.float64), Bench(subject, cases, right, y)
+    point, upstream = subject.at(np.float64), next(iter(cases.values())).upstreams[0]
     try:
-        found = routines(point.forward, lambda: point.backward(bench.upstreams[0].copy()), subject.one_function)
+        found = routines(point.forward, lambda: point.backward(upstream.copy()), subject.one_function)
     except Exception:  # then nothing can be tried either
         return {}
+    restore = Restored(captured_arrays(f for routine in found for f in routine.functions))
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):  # what the code prints, it has
+        cures = search(found, subject, Bench(subject, cases, right, y, restore))
+        verdicts = chosen(cures, cases)
+        left = {name: case for name, case in cases.items() if name not in verdicts}
+        if verdicts and left:
+            _, routine, edit = max(cures, key=lambda cure: len(cure[0]))
+            with edit, routine.running(routine.compiled()):
+                more = search(found, subject, Bench(subject, left, right, y, restore))
+                verdicts |= chosen(more, left)
+    return verdicts
+
+
+def search(found, subject, bench):
+    """[(names mended, routine, edit)] of the edits that mend something, until one mends all or time is up."""
     deadline, cures = time.thread_time() + SECONDS, []
-    bench.restore = Restored(captured_arrays(f for routine in found for f in routine.functions))
     for routine, edit in edits_of(found, subject):
         if time.thread_time() > deadline:
             break
         mended = bench.mended(routine, edit)
         if mended:
             cures.append((mended, routine, edit))
-            if len(mended) == len(cases):
+            if len(mended) == len(bench.cases):
                 break
-    return chosen(cures, cases)
+    return cures
 
 
 def chosen(cures, cases):
@@ -90,8 +107,8 @@ def names_in(node):
 class Bench:
     """Tries changed code: forward and backward once, and compares with the numeric gradients."""
 
-    def __init__(self, subject, cases, right, y):
-        self.subject, self.cases, self.y = subject, cases, y
+    def __init__(self, subject, cases, right, y, restore):
+        self.subject, self.cases, self.y, self.restore = subject, cases, y, restore
         first = next(iter(cases.values()))
         self.upstreams = first.upstreams
         self.ready = None

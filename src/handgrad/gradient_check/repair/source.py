@@ -14,6 +14,7 @@ import numpy as np
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 OURS = os.path.dirname(HERE)
+MARK = 10**6  # a line number that no file has
 
 
 class Routine:
@@ -27,22 +28,18 @@ class Routine:
     @contextlib.contextmanager
     def running(self, code):
         """While it lasts, the function runs this code."""
+        before = self.functions[0].__code__
         try:
             for function in self.functions:
                 function.__code__ = code
             yield
         finally:
             for function in self.functions:
-                function.__code__ = self.original
+                function.__code__ = before
 
     def compiled(self):
         """The tree as it stands now, as code that can take the function's place."""
-        free = self.original.co_freevars
-        arguments = ast.arguments([], [ast.arg(name) for name in free], None, [], [], None, [])
-        outer = ast.FunctionDef("outer", arguments, [self.keeping(free)], [], None, type_params=[])
-        module = ast.fix_missing_locations(ast.Module([outer], []))
-        code = compile(module, self.original.co_filename, "exec")
-        return code_within(code_within(code, "outer"), self.original.co_name)
+        return compiled(self.keeping(self.original.co_freevars), self.original)
 
     def keeping(self, free):
         """The definition, undecorated; an idle mention of its free names keeps them, should a change drop the last."""
@@ -50,10 +47,27 @@ class Routine:
         new = copy.copy(self.node)
         if isinstance(new, ast.Lambda):
             new.body = ast.IfExp(ast.Constant(True), new.body, names)
-            return ast.Expr(new)
-        new.decorator_list = []
-        new.body = [*new.body, ast.If(ast.Constant(False), [ast.Expr(names)], [])]
+        else:
+            new.body = [*new.body, ast.If(ast.Constant(False), [ast.Expr(names)], [])]
         return new
+
+
+def compiled(node, original):
+    """The code of a definition that stands where the original does: undecorated, with the same free names."""
+    arguments = ast.arguments([], [ast.arg(name) for name in original.co_freevars], None, [], [], None, [])
+    node = copy.copy(node)
+    if isinstance(node, ast.FunctionDef):
+        node.decorator_list = []
+    body = [ast.Expr(node) if isinstance(node, ast.Lambda) else node]
+    outer = ast.FunctionDef("outer", arguments, body, [], None, type_params=[])
+    code = compile(ast.fix_missing_locations(ast.Module([outer], [])), original.co_filename, "exec")
+    return code_within(code_within(code, "outer"), original.co_name)
+
+
+def fingerprint(code):
+    """What a code object does, wherever it stands."""
+    constants = tuple(fingerprint(c) if isinstance(c, types.CodeType) else c for c in code.co_consts)
+    return code.co_code, code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars, constants
 
 
 def code_within(code, name):
@@ -123,7 +137,7 @@ def routine_of(code, values, inner):
     node = None if tree is None else find_node(tree, code)
     if node is None:
         return None
-    part = node if inner is code else find_node(node, inner) or node
+    part = node if inner is code else find_node(tree, inner, node) or node
     return Routine(functions, node, part, readable(values[-1], inner), readable(values[0], inner))
 
 
@@ -135,17 +149,49 @@ def parsed(text):
         return None
 
 
-def find_node(tree, code):
-    """The definition in the tree that this code was compiled from."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
-            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-            if code.co_firstlineno in (first, node.lineno):
+def find_node(tree, code, within=None):
+    """The definition in the tree of a file, or within a part of it, that this code was compiled from, or None.
+
+    Several lambdas may stand in one line, and a file may have changed since it was loaded: what is taken compiles to
+    this very code.
+    """
+    for node in list(ast.walk(within or tree)):
+        if name_of(node) == code.co_name and code.co_firstlineno in lines_of(node):
+            with marked(node):
+                module = compile(tree, code.co_filename, "exec", dont_inherit=True)
+            if any(fingerprint(c) == fingerprint(code) for c in codes_in(module) if c.co_firstlineno == MARK):
                 return node
-        elif isinstance(node, ast.Lambda) and code.co_name == "<lambda>" and node.lineno == code.co_firstlineno and \
-                [a.arg for a in node.args.args] == list(code.co_varnames[:code.co_argcount]):
-            return node
     return None
+
+
+@contextlib.contextmanager
+def marked(node):
+    """While it lasts, the definition seems to stand in a line of its own, by which its code is known."""
+    saved = dict(vars(node))
+    node.lineno = node.end_lineno = MARK
+    if isinstance(node, ast.FunctionDef):
+        node.decorator_list = []
+    try:
+        yield
+    finally:
+        vars(node).update(saved)
+
+
+def codes_in(code):
+    """A code object and all within it."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from codes_in(constant)
+
+
+def name_of(node):
+    return "<lambda>" if isinstance(node, ast.Lambda) else node.name if isinstance(node, ast.FunctionDef) else None
+
+
+def lines_of(node):
+    """Where Python may say that a definition begins: at its name, or at its first decorator."""
+    return [node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))]
 
 
 def readable(values, code):
