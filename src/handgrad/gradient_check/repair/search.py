@@ -5,6 +5,7 @@ import contextlib
 import copy
 import os
 import time
+import warnings
 
 import numpy as np
 
@@ -29,7 +30,7 @@ def mend(subject, cases, right, y):
     except Exception:  # then nothing can be tried either
         return {}
     restore = Restored(captured_arrays(f for routine in found for f in routine.functions))
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):  # what the code prints, it has
+    with silence():
         cures = search(found, subject, Bench(subject, cases, right, y, restore))
         verdicts = chosen(cures, cases)
         left = {name: case for name, case in cases.items() if name not in verdicts}
@@ -39,6 +40,14 @@ def mend(subject, cases, right, y):
                 more = search(found, subject, Bench(subject, left, right, y, restore))
                 verdicts |= chosen(more, left)
     return verdicts
+
+
+@contextlib.contextmanager
+def silence():
+    """No prints and warnings of changed code."""
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def search(found, subject, bench):
