@@ -170,7 +170,10 @@ def test_flatten_gives_dotted_keys_and_an_end():
 LONG = "x" * 400, "x" * 300 + "…"
 
 
-@pytest.mark.parametrize("value, text", [(0.123456, "0.1235"), (None, ""), (10000, "10000"), LONG])
+@pytest.mark.parametrize("value, text", [
+    (0.123456, "0.1235"), (None, ""), (10000, "10000"), (59000.0, "59000"), (123456.7, "1.235e+05"), (1e300, "1e+300"),
+    (float("inf"), "inf"), LONG,
+])
 def test_figures_are_short(value, text):
     from handgrad.reports.view import figure_text
 

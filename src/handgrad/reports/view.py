@@ -71,8 +71,14 @@ def flatten(table, prefix="", depth=0):
 
 
 def figure_text(value):
-    """A figure to four significant digits; '' for none, other things as they are, if they are not too long."""
+    """A figure to four significant digits; '' for none, other things as they are, if they are not too long.
+
+    A whole number of up to nine digits is shown whole: 59000 rows are not 5.9e+04.
+    """
     if value is None:
         return ""
-    text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        text = f"{value:.0f}" if value.is_integer() and abs(value) < 1e9 else f"{value:.4g}"
+    else:
+        text = str(value)
     return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "…"
