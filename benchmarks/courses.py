@@ -149,15 +149,37 @@ def run_pytorch_cnn():
     """Purdue: four convolution blocks in PyTorch, 60 steps on all rows (needs handgrad[torch])."""
     import torch
 
+    torch.set_num_threads(1)
+    cnn, test = trained_cnn(seed=42)
+    yield from pytorch_figures(cnn, test, (1, 10, 30, 60), "last 0.1178", "", "0.86, at least 0.85")
+
+
+def run_pytorch_cnn_seeds():
+    """The same on two threads with four seeds, also on all 10,000 test images: how much the seed decides."""
+    import torch
+
+    torch.set_num_threads(2)
+    _, _, X, y = utils.load_mnist_f()
+    images = torch.from_numpy((X / 255).astype(np.float32).reshape(-1, 1, 28, 28))
+    for seed in (42, 0, 1, 2):
+        cnn, test = trained_cnn(seed)
+        whole = np.concatenate([cnn.predict(some).numpy() for some in images.split(500)])
+        yield f"seed {seed}: last training loss", cnn.train_val_metrics["train_losses"][-1], "0.1178 with 42"
+        yield f"seed {seed}: test accuracy, 200 and all images", f"{cnn.accuracy(*test)} {np.mean(whole == y):.4f}", ""
+
+
+def trained_cnn(seed, epochs=60):
+    """(the course's CNN after its training, the 200 test images and their one-hot rows)."""
+    import torch
+
     from handgrad.courses.purdue.pytorch_cnn import PyTorchCNN
 
-    torch.set_num_threads(1)
     parts = [[images.reshape(-1, 1, 28, 28), labels] for images, labels in fashion_parts()]
     train, val, test = ([torch.from_numpy(array.astype(np.float32)) for array in part] for part in parts)
-    cnn = PyTorchCNN()
+    cnn = PyTorchCNN(random_seed=seed)
     with contextlib.redirect_stdout(io.StringIO()):
-        cnn.train(*train, *val, epochs=60, learning_rate=0.002)
-    yield from pytorch_figures(cnn, test, (1, 10, 30, 60), "last 0.1178", "", "0.86, at least 0.85")
+        cnn.train(*train, *val, epochs=epochs, learning_rate=0.002)
+    return cnn, test
 
 
 def pytorch_figures(network, test, epochs, losses, validation_losses, accuracy):
