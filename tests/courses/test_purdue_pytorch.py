@@ -11,13 +11,7 @@ from handgrad.courses.purdue import pytorch_ann, pytorch_cnn, utils  # noqa: E40
 from handgrad.courses.purdue.pytorch_ann import PyTorchANN  # noqa: E402
 from handgrad.courses.purdue.pytorch_cnn import PyTorchCNN  # noqa: E402
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("torch_on_one_thread")
 
 
 def blobs(num_rows=60, classes=3, shape=(5,)):
