@@ -184,7 +184,7 @@ def parts_of(routine):
     for (text, value), cut in itertools.product(routine.values.items(), sorted(cuts)):
         if kind(value) == "array" and text.isidentifier():
             try:
-                found[f"{text}[{cut}]"] = eval(f"{text}[{cut}]", {}, dict(routine.values))
+                found[f"{text}[{cut}]"] = eval(f"{text}[{cut}]", {"__builtins__": {}}, dict(routine.values))
             except Exception:  # this array cannot be cut so
                 continue
     return found
