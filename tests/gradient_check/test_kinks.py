@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from handgrad.gradient_check import check_gradients
+from handgrad.gradient_check.handed_on import is_chain
+from handgrad.gradient_check.layer_targets import LayerTarget
 from right_code import RealSequential, candidates, check_network
 
 ZEROS = np.array([[0.0, 1.0, -1.0], [2.0, 0.0, 0.0]])
@@ -97,6 +99,74 @@ def test_a_model_whose_differences_drown_is_judged_by_its_layers():
     report = check_network(6, 209, RealSequential)
     assert report.ok, report
     assert any("each layer is right" in note for note in report.notes)
+
+
+class Rectified:
+    """y = leaky(x) W."""
+
+    def __init__(self, seed, cache=None):
+        self.W = np.random.default_rng(seed).normal(size=(4, 4))
+        self.cache = {} if cache is None else cache
+
+    def forward(self, x):
+        self.cache["x"] = x
+        return np.where(x > 0, x, 0.3 * x) @ self.W
+
+    def backward(self, dy):
+        x = self.cache["x"]
+        self.dW = np.where(x > 0, x, 0.3 * x).T @ dy
+        return (dy @ self.W.T) * np.where(x > 0, 1, 0.3)
+
+
+class Tied(Rectified):
+    """y = leaky(x) Wᵀ with the weight of another layer, which gets no gradient from here."""
+
+    def __init__(self, other):
+        self.other, self.cache = other, {}
+
+    def forward(self, x):
+        self.cache["x"] = x
+        return np.where(x > 0, x, 0.3 * x) @ self.other.W.T
+
+    def backward(self, dy):
+        return (dy @ self.other.W) * np.where(self.cache["x"] > 0, 1, 0.3)
+
+
+class Row:
+    def __init__(self, *layers):
+        self.layers = list(layers)
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer.forward(x)
+        return x
+
+    def backward(self, dy):
+        for layer in reversed(self.layers):
+            dy = layer.backward(dy)
+        return dy
+
+
+def rows_of_two():
+    """Two layers in a row that have nothing in common, one cache, or one weight."""
+    first, cache = Rectified(0), {}
+    return {"nothing": Row(first, Rectified(1)), "cache": Row(Rectified(0, cache), Rectified(1, cache)),
+            "weight": Row(first, Tied(first))}
+
+
+@pytest.mark.parametrize("common", ["nothing", "cache", "weight"])
+def test_layers_that_are_right_make_a_model_right_only_if_they_have_nothing_in_common(common):
+    x = np.round(2 * np.random.default_rng(0).normal(size=(5, 4))) / 2  # with zeros, at which the model has kinks
+    report = check_gradients(rows_of_two()[common], x)
+    assert report.kinks
+    assert [v.mistake for v in report.verdicts] == ([] if common == "nothing" else ["not-passed-down"]), report
+
+
+@pytest.mark.parametrize("common", ["nothing", "cache", "weight"])
+def test_the_chain_rule_is_claimed_for_layers_with_nothing_in_common(common):
+    x = np.random.default_rng(0).normal(size=(5, 4))
+    subject = LayerTarget(rows_of_two()[common], [x], None, None, 0)
+    assert is_chain(subject, np.random.default_rng(1).normal(size=(5, 4))) == (common == "nothing")
 
 
 @pytest.mark.parametrize("name", [name for name in candidates() if not name.startswith("real")])

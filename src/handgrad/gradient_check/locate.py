@@ -38,7 +38,7 @@ def locate(subject, report, check):
         report.notes.append(CONSEQUENCE)
     elif report.ok or not all(v.array for v in report.verdicts):
         return  # verdicts without an array are on the model's own code: conduct, exceptions
-    elif report.arrays and all(i in seen for i in range(len(parts(model)))) and is_chain(subject, upstream(subject)):
+    elif report.kinks and all(i in seen for i in range(len(parts(model)))) and is_chain(subject, upstream(subject)):
         report.notes.append(CHAINED)
         for check in report.arrays.values():
             check.ok = True
@@ -48,7 +48,8 @@ def locate(subject, report, check):
         found = [Verdict(
             "", "not-passed-down",
             "each layer is right by itself, the model is not: its backward calls them in the wrong order, leaves one "
-            "out, or hands on another gradient than the layer above returned",
+            "out, or hands on another gradient than the layer above returned; or two layers use the same cache or "
+            "parameter",
             f"wrong in the model: {', '.join(v.array for v in report.verdicts if v.array)}")]
     report.verdicts[:] = found
 
