@@ -95,8 +95,10 @@ def main():
     facts = kernels.describe()
     print(f"NumPy {np.__version__} with {facts['blas']}, PyTorch {torch.__version__}, {facts['threads']} threads each")
     print(f"fast route: {facts['convolutions']}\nbatch {arguments.batch}, best of {5 * arguments.rounds} steps\n")
-    print("| one training step | NumPy alone | fast route | PyTorch NCHW | channels_last "
-          "| NumPy : NCHW | NumPy : channels_last | fast : better of the two |")
+    print(
+        "| one training step | NumPy alone | fast route | PyTorch NCHW | channels_last "
+        "| NumPy : NCHW | NumPy : channels_last | fast : better of the two |"
+    )
     print("|---|---|---|---|---|---|---|---|")
     for name in NETWORKS:
         plain, fast, nchw, last = times = race(name, arguments.batch, arguments.rounds)

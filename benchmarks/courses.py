@@ -54,8 +54,17 @@ def run_suboptimal():
     data = cifar_rows()
     after_the_toy_net()
     net = neural_net.TwoLayerNet(3072, 50, 10)
-    stats = net.train(data["X_train"], data["y_train"], data["X_val"], data["y_val"], num_iters=1000, batch_size=200,
-                      learning_rate=1e-4, learning_rate_decay=0.95, reg=0.25)
+    stats = net.train(
+        data["X_train"],
+        data["y_train"],
+        data["X_val"],
+        data["y_val"],
+        num_iters=1000,
+        batch_size=200,
+        learning_rate=1e-4,
+        learning_rate_decay=0.95,
+        reg=0.25,
+    )
     yield "loss at iterations 0, 100, ..., 900", " ".join(f"{loss:.6f}" for loss in stats["loss_history"][::100]), ""
     yield "validation accuracy", np.mean(net.predict(data["X_val"]) == data["y_val"]), "0.283"
 
@@ -78,8 +87,16 @@ def run_tuned():
         np.random.seed(0)
         net = neural_net.TwoLayerNet(3072, 50, 10)
         with np.errstate(all="ignore"):  # the largest rates diverge
-            net.train(data["X_train"], data["y_train"], data["X_val"], data["y_val"], num_iters=3000, batch_size=200,
-                      learning_rate=rate, reg=0.55)
+            net.train(
+                data["X_train"],
+                data["y_train"],
+                data["X_val"],
+                data["y_val"],
+                num_iters=3000,
+                batch_size=200,
+                learning_rate=rate,
+                reg=0.55,
+            )
             accuracy = np.mean(net.predict(data["X_val"]) == data["y_val"])
         nets[accuracy, rate] = net
         yield f"validation accuracy at {rate:g}", accuracy, "0.509" if rate == 0.001 else ""
@@ -93,8 +110,16 @@ def run_overfit():
     data = {**data, "X_train": data["X_train"][:50], "y_train": data["y_train"][:50]}
     np.random.seed(0)
     model = fc_net.FullyConnectedNet([100, 100], weight_scale=3e-2, dtype=np.float64)
-    solver = Solver(model, data, print_every=10, num_epochs=20, batch_size=25, update_rule="sgd",
-                    optim_config={"learning_rate": 1e-3}, verbose=False)
+    solver = Solver(
+        model,
+        data,
+        print_every=10,
+        num_epochs=20,
+        batch_size=25,
+        update_rule="sgd",
+        optim_config={"learning_rate": 1e-3},
+        verbose=False,
+    )
     solver.train()
     yield "training accuracy", solver.train_acc_history[-1], "1.0"
 
@@ -102,8 +127,16 @@ def run_overfit():
 def run_solver():
     """Homework 3: the modular two-layer net by the Solver, 200 hidden units, 10 epochs."""
     np.random.seed(0)
-    solver = Solver(fc_net.TwoLayerNet(hidden_dims=200), get_CIFAR10_data(), update_rule="sgd", lr_decay=0.95,
-                    optim_config={"learning_rate": 1e-3}, num_epochs=10, batch_size=100, verbose=False)
+    solver = Solver(
+        fc_net.TwoLayerNet(hidden_dims=200),
+        get_CIFAR10_data(),
+        update_rule="sgd",
+        lr_decay=0.95,
+        optim_config={"learning_rate": 1e-3},
+        num_epochs=10,
+        batch_size=100,
+        verbose=False,
+    )
     solver.train()
     yield "final validation accuracy", solver.val_acc_history[-1], "about 0.523"
     yield "best validation accuracy", solver.best_val_acc, ""
@@ -141,8 +174,14 @@ def run_pytorch_ann():
     ann = PyTorchANN(input_size=784, hidden_size=32, output_size=10)
     with contextlib.redirect_stdout(io.StringIO()):
         ann.train(*train, *val, epochs=100, batch_size=64, learning_rate=0.2)
-    yield from pytorch_figures(ann, test, (1, 2, 5, 10), "1.411090 0.956699 0.721251 0.541158",
-                               "1.426373 0.890423 0.653638 0.525550", "0.835, at least 0.80")
+    yield from pytorch_figures(
+        ann,
+        test,
+        (1, 2, 5, 10),
+        "1.411090 0.956699 0.721251 0.541158",
+        "1.426373 0.890423 0.653638 0.525550",
+        "0.835, at least 0.80",
+    )
 
 
 def run_pytorch_cnn():
@@ -186,8 +225,11 @@ def pytorch_figures(network, test, epochs, losses, validation_losses, accuracy):
     for name, expected in (("train_losses", losses), ("val_losses", validation_losses)):
         figures = " ".join(f"{network.train_val_metrics[name][epoch - 1]:.6f}" for epoch in epochs)
         yield f"{name} of epochs {', '.join(map(str, epochs))}", figures, expected
-    yield "last train and validation accuracy", " ".join(
-        f"{network.train_val_metrics[name][-1]:.4f}" for name in ("train_accs", "val_accs")), ""
+    yield (
+        "last train and validation accuracy",
+        " ".join(f"{network.train_val_metrics[name][-1]:.4f}" for name in ("train_accs", "val_accs")),
+        "",
+    )
     yield "judgement", network.report_my_judgement(), ""
     yield "test accuracy", network.accuracy(*test), accuracy
 

@@ -21,10 +21,21 @@ from handgrad.experiments import check_configuration, train
 from handgrad.experiments.recorder import Recorder
 
 NETWORK = {
-    "name": "recording", "epochs": 5, "batch_size": 64, "loss": "cross-entropy", "optimizer": "adam",
-    "model": {"layers": [{"layer": "Linear", "units": 256}, "ReLU", {"layer": "Linear", "units": 128}, "ReLU",
-                         {"layer": "Linear", "units": "classes"}]},
-}  # fmt: skip
+    "name": "recording",
+    "epochs": 5,
+    "batch_size": 64,
+    "loss": "cross-entropy",
+    "optimizer": "adam",
+    "model": {
+        "layers": [
+            {"layer": "Linear", "units": 256},
+            "ReLU",
+            {"layer": "Linear", "units": 128},
+            "ReLU",
+            {"layer": "Linear", "units": "classes"},
+        ]
+    },
+}
 HOOKS = ("on_fit_begin", "on_step_begin", "on_step_end", "on_epoch_end")
 
 

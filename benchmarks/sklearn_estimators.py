@@ -92,8 +92,10 @@ def main():
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     library = blas.find()
-    print(f"NumPy {np.__version__}, scikit-learn {sklearn.__version__}, {library and library.name}, "
-          f"{library and library.num_threads()} threads of BLAS; medians of {arguments.rounds} turns\n")
+    print(
+        f"NumPy {np.__version__}, scikit-learn {sklearn.__version__}, {library and library.name}, "
+        f"{library and library.num_threads()} threads of BLAS; medians of {arguments.rounds} turns\n"
+    )
     print_accuracies() if arguments.accuracy else print_times(arguments.rounds)
 
 

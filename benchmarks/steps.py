@@ -37,9 +37,7 @@ def handgrad_step(sizes, optimizer, x, y):
 
 
 def torch_step(sizes, optimizer, x, y):
-    layers = [
-        layer for a, b in itertools.pairwise(sizes) for layer in (torch.nn.Linear(a, b), torch.nn.ReLU())
-    ]
+    layers = [layer for a, b in itertools.pairwise(sizes) for layer in (torch.nn.Linear(a, b), torch.nn.ReLU())]
     model, loss = torch.nn.Sequential(*layers[:-1]), torch.nn.CrossEntropyLoss()
     x, y = torch.from_numpy(x), torch.from_numpy(y)
     parameters = list(model.parameters())

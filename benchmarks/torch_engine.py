@@ -27,8 +27,11 @@ def mlp():
 
 def cnn():
     """S6's network for CIFAR-10."""
-    layers = [layer for filters in (32, 64, 128)
-              for layer in (hg.Conv2D(filters, 3, padding="same"), hg.BatchNorm(), hg.ReLU(), hg.MaxPool2D(2))]
+    layers = [
+        layer
+        for filters in (32, 64, 128)
+        for layer in (hg.Conv2D(filters, 3, padding="same"), hg.BatchNorm(), hg.ReLU(), hg.MaxPool2D(2))
+    ]
     dense = [hg.Flatten(), hg.Linear(256), hg.ReLU(), hg.Dropout(0.5), hg.Linear(128), hg.ReLU(), hg.Linear(10)]
     return hg.Sequential([*layers, *dense]).build((32, 32, 3), rng=0)
 
@@ -36,9 +39,13 @@ def cnn():
 NETWORKS = {  # name: (model, batch size, steps an epoch, our rule, theirs)
     "784-256-128-10, batch 64, Adam": (mlp, 64, 100, lambda: hg.Adam(1e-3), lambda p: torch.optim.Adam(p, 1e-3)),
     "cifar-cnn, batch 64, SGD + momentum": (
-        cnn, 64, 8, lambda: hg.SGD(0.01, momentum=0.9, weight_decay=5e-4),
-        lambda p: torch.optim.SGD(p, 0.01, 0.9, weight_decay=5e-4)),
-}  # fmt: skip
+        cnn,
+        64,
+        8,
+        lambda: hg.SGD(0.01, momentum=0.9, weight_decay=5e-4),
+        lambda p: torch.optim.SGD(p, 0.01, 0.9, weight_decay=5e-4),
+    ),
+}
 
 
 def engine_epoch(make, rule, x, y, batch_size, device):

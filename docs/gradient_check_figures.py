@@ -35,10 +35,12 @@ def softmax_slopes():
     def central(h):
         return (value(h) - value(-h)) / (2 * h)
 
-    methods = {"one-sided differences": lambda h: (value(h) - value(0)) / h,
-               "central differences": central,
-               "extrapolated (Richardson)": lambda h: (4 * central(h / 2) - central(h)) / 3,
-               "complex step": lambda h: value(1j * h).imag / h}
+    methods = {
+        "one-sided differences": lambda h: (value(h) - value(0)) / h,
+        "central differences": central,
+        "extrapolated (Richardson)": lambda h: (4 * central(h / 2) - central(h)) / 3,
+        "complex step": lambda h: value(1j * h).imag / h,
+    }
     steps = 10.0 ** np.arange(-20, 0.01, 0.25)
     return steps, {name: np.array([abs(slope(h) / exact - 1) for h in steps]) for name, slope in methods.items()}
 
@@ -61,8 +63,10 @@ def draw_steps(steps, errors):
 def steps_table(steps, errors):
     lines = ["| method | best error | at h = | error at h = 1e-5 |", "|---|---|---|---|"]
     near = int(np.argmin(np.abs(np.log10(steps) + 5)))
-    lines += [f"| {name} | {values.min():.0e} | {steps[values.argmin()]:.0e} | {values[near]:.0e} |"
-              for name, values in errors.items()]
+    lines += [
+        f"| {name} | {values.min():.0e} | {steps[values.argmin()]:.0e} | {values[near]:.0e} |"
+        for name, values in errors.items()
+    ]
     return "\n".join(lines)
 
 
@@ -104,10 +108,13 @@ def kink_flips():
 def accuracy():
     """The error of the complex step against hand-written gradients."""
     rng = np.random.default_rng(1)
-    cases = {"linear": (rng.normal(size=(8, 6)), rng.normal(size=(6, 5)), rng.normal(size=5)),
-             "conv2d": (rng.normal(size=(2, 6, 6, 3)), rng.normal(size=(3, 3, 3, 4)), rng.normal(size=4)),
-             "batch_norm": (rng.normal(size=(8, 6)), rng.normal(size=6), rng.normal(size=6)),
-             "softmax": (rng.normal(size=(8, 6)),), "cross_entropy": (rng.normal(size=(8, 6)), rng.integers(0, 6, 8))}
+    cases = {
+        "linear": (rng.normal(size=(8, 6)), rng.normal(size=(6, 5)), rng.normal(size=5)),
+        "conv2d": (rng.normal(size=(2, 6, 6, 3)), rng.normal(size=(3, 3, 3, 4)), rng.normal(size=4)),
+        "batch_norm": (rng.normal(size=(8, 6)), rng.normal(size=6), rng.normal(size=6)),
+        "softmax": (rng.normal(size=(8, 6)),),
+        "cross_entropy": (rng.normal(size=(8, 6)), rng.integers(0, 6, 8)),
+    }
     lines = ["| pair | largest error of an array |", "|---|---|"]
     for name, arrays in cases.items():
         report = hg.check_gradients((getattr(F, f"{name}_forward"), getattr(F, f"{name}_backward")), *arrays)
@@ -122,10 +129,12 @@ def cost():
     images = rng.normal(size=(4, 8, 8, 3)), rng.normal(size=(3, 3, 3, 8)), rng.normal(size=8)
     real = (lambda x: (np.maximum(x.astype(np.float64, casting="same_kind"), 0), x), lambda dy, x: (dy * (x > 0),))
     dense, x = hg.Linear(100).build(1000, rng=0), rng.normal(size=(32, 1000))
-    work = {"softmax, 1,000 entries": ((F.softmax_forward, F.softmax_backward), rng.normal(size=(20, 50))),
-            "a ReLU that takes no complex numbers, 1,000 entries": (real, rng.normal(size=(20, 50))),
-            "conv2d, 984 entries": ((F.conv2d_forward, F.conv2d_backward), *images),
-            "a dense layer of 100,100 parameters on 32 x 1,000 numbers (sampled)": (dense, x)}
+    work = {
+        "softmax, 1,000 entries": ((F.softmax_forward, F.softmax_backward), rng.normal(size=(20, 50))),
+        "a ReLU that takes no complex numbers, 1,000 entries": (real, rng.normal(size=(20, 50))),
+        "conv2d, 984 entries": ((F.conv2d_forward, F.conv2d_backward), *images),
+        "a dense layer of 100,100 parameters on 32 x 1,000 numbers (sampled)": (dense, x),
+    }
     lines = ["| check | seconds of one core |", "|---|---|"]
     for name, (target, *arrays) in work.items():
         lines.append(f"| {name} | {min(timed(target, arrays) for _ in range(5)):.2g} |")

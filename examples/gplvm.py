@@ -83,8 +83,10 @@ def main(arguments=None):
     x, likelihoods = learn(y, options.alpha, options.beta, options.steps)
     best, _ = log_likelihood_forward(exact_places(y, options.alpha, options.beta), y, options.alpha, options.beta)
     print(f"log-likelihood {likelihoods[0]:.1f} -> {likelihoods[-1]:.4f} (the exact maximum: {best:.4f})")
-    print(f"the nearest wine on the map is of the same cultivar for {neighbours_agree(x, labels):.1%} "
-          f"(of all 13 measurements: {neighbours_agree(y, labels):.1%})")
+    print(
+        f"the nearest wine on the map is of the same cultivar for {neighbours_agree(x, labels):.1%} "
+        f"(of all 13 measurements: {neighbours_agree(y, labels):.1%})"
+    )
     if options.picture:
         print(f"picture: {draw(x, data, labels, options.picture)}")
 

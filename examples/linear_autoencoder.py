@@ -69,8 +69,9 @@ def main(arguments=None):
     if options.picture:
         from handgrad.reports import save_filters
 
-        path = save_filters(np.concatenate([weight, principal]).T, options.picture, (8, 8, 1),
-                            "rows of W, then principal directions")
+        path = save_filters(
+            np.concatenate([weight, principal]).T, options.picture, (8, 8, 1), "rows of W, then principal directions"
+        )
         print(f"picture: {path}")
 
 

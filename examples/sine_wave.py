@@ -53,8 +53,10 @@ def main(arguments=None):
     repeated = np.mean((after[:, 0] - past[:, -1, 0]) ** 2)
     continued = go_on(model, past, STEPS)
     print(f"next value: mean squared error {one:.6f} (repeating the last value: {repeated:.4f})")
-    print(f"{STEPS} values on its own: mean squared error {np.mean((continued - after) ** 2):.4f} "
-          f"(always 0: {np.mean(after**2):.4f})")
+    print(
+        f"{STEPS} values on its own: mean squared error {np.mean((continued - after) ** 2):.4f} "
+        f"(always 0: {np.mean(after**2):.4f})"
+    )
     if options.picture:
         print(f"picture: {draw(test, continued, options.picture)}")
 

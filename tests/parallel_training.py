@@ -1,7 +1,7 @@
 """What the tests of several processes run: some training that writes down its gradients, or a run with a victim.
 
-    torchrun --nproc-per-node 2 parallel_training.py gradients OUT.npz
-    torchrun --nproc-per-node 2 parallel_training.py victim STEP train iris --engine torch     (rank 1 is killed)
+torchrun --nproc-per-node 2 parallel_training.py gradients OUT.npz
+torchrun --nproc-per-node 2 parallel_training.py victim STEP train iris --engine torch     (rank 1 is killed)
 """
 
 import os

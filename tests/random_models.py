@@ -7,14 +7,23 @@ from hypothesis import strategies as st
 from handgrad import layers as hg
 
 ANYWHERE = [
-    lambda draw: hg.ReLU(), lambda draw: hg.LeakyReLU(draw(st.sampled_from([0.01, 0.3]))),
-    lambda draw: hg.ELU(draw(st.sampled_from([1.0, 0.5]))), lambda draw: hg.GELU(), lambda draw: hg.SiLU(),
-    lambda draw: hg.Sigmoid(), lambda draw: hg.Tanh(), lambda draw: hg.Softplus(), lambda draw: hg.Arctan(),
-    lambda draw: hg.Identity(), lambda draw: hg.Softmax(), lambda draw: hg.LogSoftmax(), lambda draw: hg.LayerNorm(),
+    lambda draw: hg.ReLU(),
+    lambda draw: hg.LeakyReLU(draw(st.sampled_from([0.01, 0.3]))),
+    lambda draw: hg.ELU(draw(st.sampled_from([1.0, 0.5]))),
+    lambda draw: hg.GELU(),
+    lambda draw: hg.SiLU(),
+    lambda draw: hg.Sigmoid(),
+    lambda draw: hg.Tanh(),
+    lambda draw: hg.Softplus(),
+    lambda draw: hg.Arctan(),
+    lambda draw: hg.Identity(),
+    lambda draw: hg.Softmax(),
+    lambda draw: hg.LogSoftmax(),
+    lambda draw: hg.LayerNorm(),
     lambda draw: hg.BatchNorm(draw(st.sampled_from([0.1, 0.3])), draw(st.sampled_from([1e-5, 1e-3]))),
     lambda draw: hg.Dropout(draw(st.sampled_from([0.0, 0.2, 0.5]))),
     lambda draw: hg.Normalize(draw(st.sampled_from([0.0, 0.5])), draw(st.sampled_from([1.0, 0.25]))),
-]  # fmt: skip
+]
 ON_ROWS = [lambda draw: hg.Linear(draw(st.integers(1, 5)), bias=draw(st.booleans()))]
 ON_SEQUENCES = [
     lambda draw: hg.RNN(draw(st.integers(1, 4)), return_sequences=True),
@@ -26,8 +35,15 @@ KERNELS = st.one_of(st.integers(1, 3), st.tuples(st.integers(1, 3), st.integers(
 
 def convolution(draw):
     groups = draw(st.sampled_from([1, 1, 2]))
-    return hg.Conv2D(groups * draw(st.integers(1, 3)), draw(KERNELS), stride=draw(st.integers(1, 2)),
-                     padding=draw(PADDINGS), dilation=draw(st.integers(1, 2)), groups=groups, bias=draw(st.booleans()))
+    return hg.Conv2D(
+        groups * draw(st.integers(1, 3)),
+        draw(KERNELS),
+        stride=draw(st.integers(1, 2)),
+        padding=draw(PADDINGS),
+        dilation=draw(st.integers(1, 2)),
+        groups=groups,
+        bias=draw(st.booleans()),
+    )
 
 
 def pooling(draw):

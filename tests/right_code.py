@@ -17,16 +17,32 @@ from pairs import PAIRS, keywords
 
 ROWS, IMAGES, SEQUENCES = (6, 5), (3, 6, 6, 2), (3, 4, 2)
 LAYERS = {
-    "Linear": (lambda: hg.Linear(3), ROWS), "ReLU": (hg.ReLU, ROWS), "LeakyReLU": (hg.LeakyReLU, ROWS),
-    "ELU": (hg.ELU, ROWS), "Sigmoid": (hg.Sigmoid, ROWS), "Tanh": (hg.Tanh, ROWS), "Arctan": (hg.Arctan, ROWS),
-    "Softplus": (hg.Softplus, ROWS), "GELU": (hg.GELU, ROWS), "SiLU": (hg.SiLU, ROWS), "Identity": (hg.Identity, ROWS),
-    "Softmax": (hg.Softmax, ROWS), "LogSoftmax": (hg.LogSoftmax, ROWS), "Flatten": (hg.Flatten, IMAGES),
-    "BatchNorm": (hg.BatchNorm, ROWS), "BatchNorm of images": (hg.BatchNorm, IMAGES), "LayerNorm": (hg.LayerNorm, ROWS),
-    "Dropout": (lambda: hg.Dropout(0.4), ROWS), "Conv2D": (lambda: hg.Conv2D(3, 3, padding=1), IMAGES),
-    "strided Conv2D": (lambda: hg.Conv2D(2, 2, stride=2), IMAGES), "MaxPool2D": (hg.MaxPool2D, IMAGES),
+    "Linear": (lambda: hg.Linear(3), ROWS),
+    "ReLU": (hg.ReLU, ROWS),
+    "LeakyReLU": (hg.LeakyReLU, ROWS),
+    "ELU": (hg.ELU, ROWS),
+    "Sigmoid": (hg.Sigmoid, ROWS),
+    "Tanh": (hg.Tanh, ROWS),
+    "Arctan": (hg.Arctan, ROWS),
+    "Softplus": (hg.Softplus, ROWS),
+    "GELU": (hg.GELU, ROWS),
+    "SiLU": (hg.SiLU, ROWS),
+    "Identity": (hg.Identity, ROWS),
+    "Softmax": (hg.Softmax, ROWS),
+    "LogSoftmax": (hg.LogSoftmax, ROWS),
+    "Flatten": (hg.Flatten, IMAGES),
+    "BatchNorm": (hg.BatchNorm, ROWS),
+    "BatchNorm of images": (hg.BatchNorm, IMAGES),
+    "LayerNorm": (hg.LayerNorm, ROWS),
+    "Dropout": (lambda: hg.Dropout(0.4), ROWS),
+    "Conv2D": (lambda: hg.Conv2D(3, 3, padding=1), IMAGES),
+    "strided Conv2D": (lambda: hg.Conv2D(2, 2, stride=2), IMAGES),
+    "MaxPool2D": (hg.MaxPool2D, IMAGES),
     "overlapping MaxPool2D": (lambda: hg.MaxPool2D(3, stride=1, padding=1), IMAGES),
-    "AvgPool2D": (hg.AvgPool2D, IMAGES), "GlobalAvgPool2D": (hg.GlobalAvgPool2D, IMAGES),
-    "RNN": (lambda: hg.RNN(3), SEQUENCES), "LSTM": (lambda: hg.LSTM(2), SEQUENCES),
+    "AvgPool2D": (hg.AvgPool2D, IMAGES),
+    "GlobalAvgPool2D": (hg.GlobalAvgPool2D, IMAGES),
+    "RNN": (lambda: hg.RNN(3), SEQUENCES),
+    "LSTM": (lambda: hg.LSTM(2), SEQUENCES),
 }
 
 
@@ -44,17 +60,47 @@ def networks(model):
     linear, relu = hg.Linear, hg.ReLU
     yield model([*(f() for _ in range(4) for f in (lambda: linear(12), relu)), linear(4)]), (5, 6)
     yield model([*(f() for _ in range(10) for f in (lambda: linear(6), relu)), linear(3)]), (4, 6)
-    yield model([hg.Conv2D(3, 3, padding=1), relu(), hg.MaxPool2D(2), hg.Conv2D(3, 3, padding=1), relu(),
-                 hg.MaxPool2D(2), hg.Flatten(), linear(3)]), (2, 8, 8, 1)
-    yield model([hg.Conv2D(3, 3, padding=1), hg.BatchNorm(), relu(), hg.MaxPool2D(2), hg.Flatten(),
-                 linear(3)]), (3, 6, 6, 1)
-    yield model([hg.MaxPool2D(2, stride=1), hg.Conv2D(3, 2), relu(), hg.MaxPool2D(2, stride=1), hg.Flatten(),
-                 linear(3)]), (2, 6, 6, 1)
+    yield (
+        model(
+            [
+                hg.Conv2D(3, 3, padding=1),
+                relu(),
+                hg.MaxPool2D(2),
+                hg.Conv2D(3, 3, padding=1),
+                relu(),
+                hg.MaxPool2D(2),
+                hg.Flatten(),
+                linear(3),
+            ]
+        ),
+        (2, 8, 8, 1),
+    )
+    yield (
+        model([hg.Conv2D(3, 3, padding=1), hg.BatchNorm(), relu(), hg.MaxPool2D(2), hg.Flatten(), linear(3)]),
+        (3, 6, 6, 1),
+    )
+    yield (
+        model([hg.MaxPool2D(2, stride=1), hg.Conv2D(3, 2), relu(), hg.MaxPool2D(2, stride=1), hg.Flatten(), linear(3)]),
+        (2, 6, 6, 1),
+    )
     yield model([linear(8), hg.LeakyReLU(), linear(8), relu(), linear(8), hg.ELU(), linear(2)]), (5, 5)
     yield model([linear(8), hg.BatchNorm(), relu(), linear(8), hg.BatchNorm(), relu(), linear(3)]), (6, 5)
     yield model([linear(10), relu(), hg.Dropout(0.5), linear(10), relu(), hg.Dropout(0.5), linear(3)]), (6, 5)
-    yield model([hg.Conv2D(2, 3, padding="same"), relu(), hg.MaxPool2D(3, stride=2, padding=1), hg.Conv2D(2, 3), relu(),
-                 hg.AvgPool2D(2), hg.Flatten(), linear(2)]), (2, 8, 8, 1)
+    yield (
+        model(
+            [
+                hg.Conv2D(2, 3, padding="same"),
+                relu(),
+                hg.MaxPool2D(3, stride=2, padding=1),
+                hg.Conv2D(2, 3),
+                relu(),
+                hg.AvgPool2D(2),
+                hg.Flatten(),
+                linear(2),
+            ]
+        ),
+        (2, 8, 8, 1),
+    )
     yield model([*(f() for _ in range(5) for f in (lambda: linear(10), relu)), linear(5)]), (6, 8)
 
 
@@ -112,8 +158,10 @@ def main(rounds, kinds):
                 print(f"{name}, seed {seed}:\n{report}", flush=True)
         alarms, checks = alarms + wrong, checks + rounds
         print(f"{name}: {wrong} false alarms in {rounds}", flush=True)
-    print(f"{alarms} false alarms in {checks:,} checks of right code, {kinks:,} entries at kinks, "
-          f"{time.time() - started:.0f} s")
+    print(
+        f"{alarms} false alarms in {checks:,} checks of right code, {kinks:,} entries at kinks, "
+        f"{time.time() - started:.0f} s"
+    )
 
 
 if __name__ == "__main__":

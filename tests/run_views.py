@@ -28,16 +28,22 @@ def view(name="fashion", seed=0, num_epochs=30, learning_rate=0.1, class_names=(
     summary = model.summary()
     sizes = {"gradient": [0.5] * num_epochs, "update": [None, *[1e-3] * (num_epochs - 1)]}
     return RunView(
-        name=name, id=f"2026-01-0{seed + 1}", results={"test accuracy": 0.9 + seed / 100, "test loss": 0.25},
+        name=name,
+        id=f"2026-01-0{seed + 1}",
+        results={"test accuracy": 0.9 + seed / 100, "test loss": 0.25},
         configuration={"seed": seed, "data": {"name": name}, "optimizer": {"learning_rate": learning_rate}},
-        history=history(num_epochs, seed), norms={"conv2d1": sizes, "linear1": sizes},
-        facts={"epochs": str(num_epochs), "trained for": "3 s"}, origin={"versions": {"numpy": "2.0"}},
-        commands=[f"handgrad train {name}"], summary=(summary.columns, summary.rows),
+        history=history(num_epochs, seed),
+        norms={"conv2d1": sizes, "linear1": sizes},
+        facts={"epochs": str(num_epochs), "trained for": "3 s"},
+        origin={"versions": {"numpy": "2.0"}},
+        commands=[f"handgrad train {name}"],
+        summary=(summary.columns, summary.rows),
         diagnosis=hg.diagnose(model, rng.random((20, size, size, 1))),
         confusion=np.array([[5, 1, 0], [0, 6, 0], [2, 0, 4]]),
-        class_names=list(class_names), filters=weight_images(model.parameters["conv2d1.weight"]),
+        class_names=list(class_names),
+        filters=weight_images(model.parameters["conv2d1.weight"]),
         wrong=[WrongExample(i, class_names[0], class_names[1], 0.9, rng.random((size, size, 1))) for i in range(3)],
-    )  # fmt: skip
+    )
 
 
 def hostile_view():

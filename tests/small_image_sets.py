@@ -43,16 +43,32 @@ def cifar_set(rows=12, side=4, seed=0):
 
 def make_set(layout, contents, num_train, shape, downloads):
     files = [Contents(name, len(data), hashlib.sha256(data).hexdigest()) for name, data in contents.items()]
-    return ImageSet(title="small", shape=shape, class_names=("a", "b", "c"), train=tuple(files[:num_train]),
-                    test=tuple(files[num_train:]), layout=layout, downloads=tuple(Download(d, ()) for d in downloads),
-                    size=1, source="a test", licence="none")
+    return ImageSet(
+        title="small",
+        shape=shape,
+        class_names=("a", "b", "c"),
+        train=tuple(files[:num_train]),
+        test=tuple(files[num_train:]),
+        layout=layout,
+        downloads=tuple(Download(d, ()) for d in downloads),
+        size=1,
+        source="a test",
+        licence="none",
+    )
 
 
 def python_batch(binary, protocol=2):
     """A binary batch as the Python version of CIFAR-10 keeps it."""
     rows = np.frombuffer(binary, np.uint8).reshape(12, -1)
-    return pickle.dumps({"batch_label": "batch", "labels": rows[:, 0].tolist(), "data": rows[:, 1:].copy(),
-                         "filenames": ["a.png"] * 12}, protocol=protocol)
+    return pickle.dumps(
+        {
+            "batch_label": "batch",
+            "labels": rows[:, 0].tolist(),
+            "data": rows[:, 1:].copy(),
+            "filenames": ["a.png"] * 12,
+        },
+        protocol=protocol,
+    )
 
 
 def archive(contents, folder="cifar-10-batches-bin"):
@@ -125,7 +141,7 @@ class Server:
             status, body = (206 if start else 200), data if fault == "wrong range" else data[start:]
         self.requests.append((request.path, asked, status))
         if fault == "corrupt":
-            body = body[:len(body) // 2] + bytes([body[len(body) // 2] ^ 1]) + body[len(body) // 2 + 1:]
+            body = body[: len(body) // 2] + bytes([body[len(body) // 2] ^ 1]) + body[len(body) // 2 + 1 :]
         request.send_response(status)
         request.send_header("Content-Length", str(len(body)))
         if status == 302:
@@ -133,7 +149,7 @@ class Server:
         if status == 206:
             request.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
         request.end_headers()
-        request.wfile.write(body[:len(body) // 2] if fault == "cut" else body)
+        request.wfile.write(body[: len(body) // 2] if fault == "cut" else body)
 
 
 def folder_names(directory):

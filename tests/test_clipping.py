@@ -57,10 +57,13 @@ def test_only_the_parameter_norm_needs_separate_arrays():
     assert not ClipGlobalNorm(1.0).per_parameter and not ClipValue(1.0).per_parameter
 
 
-@pytest.mark.parametrize(("clip", "name"), [
-    (ClipGlobalNorm(0.5), "clip_grad_norm_"),
-    (ClipValue(0.5), "clip_grad_value_"),
-])
+@pytest.mark.parametrize(
+    ("clip", "name"),
+    [
+        (ClipGlobalNorm(0.5), "clip_grad_norm_"),
+        (ClipValue(0.5), "clip_grad_value_"),
+    ],
+)
 def test_clipping_is_pytorchs(clip, name):
     torch = pytest.importorskip("torch")
     ours, theirs = gradients(), [torch.zeros(g.shape, dtype=torch.float64) for g in gradients()]

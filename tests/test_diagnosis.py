@@ -37,8 +37,9 @@ def test_dead_units_are_counted_over_every_example():
     x, _ = data()
     report = diagnose(net, x)
     assert find(report, "relu1").num_dead == 4 and find(report, "relu1").num_units == 8
-    assert report.advice == ["relu1: 4 of 8 units are dead (0 for all 300 examples): lower the learning_rate, "
-                             "or use LeakyReLU"]
+    assert report.advice == [
+        "relu1: 4 of 8 units are dead (0 for all 300 examples): lower the learning_rate, or use LeakyReLU"
+    ]
 
 
 def test_one_example_that_fires_keeps_a_unit_alive():

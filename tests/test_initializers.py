@@ -138,31 +138,37 @@ def test_gains_are_pytorchs():
     assert gain(0.7) == 0.7
 
 
-@pytest.mark.parametrize(("spec", "expected"), [
-    ("xavier_uniform", GlorotUniform()),
-    ("HeNormal", HeNormal()),
-    ({"name": "he_normal", "mode": "fan_out"}, HeNormal(mode="fan_out")),
-    (Orthogonal(), Orthogonal()),
-])
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ("xavier_uniform", GlorotUniform()),
+        ("HeNormal", HeNormal()),
+        ({"name": "he_normal", "mode": "fan_out"}, HeNormal(mode="fan_out")),
+        (Orthogonal(), Orthogonal()),
+    ],
+)
 def test_get(spec, expected):
     assert get(spec) == expected
 
 
-@pytest.mark.parametrize(("make", "error", "fragment"), [
-    (lambda: get("he_norml"), ValueError, "did you mean 'he_normal'?"),
-    (lambda: get({"name": "he_normal", "fan": 1}), ValueError, "HeNormal has no argument 'fan'"),
-    (lambda: get("constant"), ValueError, "Constant needs the argument 'value'"),
-    (lambda: get(HeNormal), TypeError, "write HeNormal(...)"),
-    (lambda: get(0.1), TypeError, "got 0.1"),
-    (lambda: gain("rely"), ValueError, "did you mean 'relu'?"),
-    (lambda: GlorotUniform(-1.0), ValueError, "got -1.0"),
-    (lambda: HeNormal(mode="fan_sum"), ValueError, "unknown mode 'fan_sum'"),
-    (lambda: Uniform(1, 0), ValueError, "high must be a finite number >= 1, got 0"),
-    (lambda: Normal(std=-1), ValueError, "std"),
-    (lambda: Constant(np.nan), ValueError, "got nan"),
-    (lambda: Sparse(1.5), ValueError, "sparsity must be a finite number >= 0 and <= 1, got 1.5"),
-    (lambda: Sparse()((3, 3, 2, 2), 0), ValueError, "Sparse fits weights (in, out) only"),
-])
+@pytest.mark.parametrize(
+    ("make", "error", "fragment"),
+    [
+        (lambda: get("he_norml"), ValueError, "did you mean 'he_normal'?"),
+        (lambda: get({"name": "he_normal", "fan": 1}), ValueError, "HeNormal has no argument 'fan'"),
+        (lambda: get("constant"), ValueError, "Constant needs the argument 'value'"),
+        (lambda: get(HeNormal), TypeError, "write HeNormal(...)"),
+        (lambda: get(0.1), TypeError, "got 0.1"),
+        (lambda: gain("rely"), ValueError, "did you mean 'relu'?"),
+        (lambda: GlorotUniform(-1.0), ValueError, "got -1.0"),
+        (lambda: HeNormal(mode="fan_sum"), ValueError, "unknown mode 'fan_sum'"),
+        (lambda: Uniform(1, 0), ValueError, "high must be a finite number >= 1, got 0"),
+        (lambda: Normal(std=-1), ValueError, "std"),
+        (lambda: Constant(np.nan), ValueError, "got nan"),
+        (lambda: Sparse(1.5), ValueError, "sparsity must be a finite number >= 0 and <= 1, got 1.5"),
+        (lambda: Sparse()((3, 3, 2, 2), 0), ValueError, "Sparse fits weights (in, out) only"),
+    ],
+)
 def test_wrong_input_is_refused(make, error, fragment):
     with pytest.raises(error) as raised:
         make()

@@ -11,8 +11,15 @@ from handgrad import models
 
 EXERCISES = json.loads((Path(__file__).parent / "functional" / "cnn_exercises.json").read_text())
 INPUTS = {
-    "fashion-mlp": (28, 28, 1), "lenet": (28, 28, 1), "cifar-cnn": (32, 32, 3), "fashion-cnn": (28, 28, 1),
-    "iris-mlp": (4,), "wine-mlp": (13,), "breast-cancer-mlp": (30,), "digits-mlp": (64,), "diabetes-mlp": (10,),
+    "fashion-mlp": (28, 28, 1),
+    "lenet": (28, 28, 1),
+    "cifar-cnn": (32, 32, 3),
+    "fashion-cnn": (28, 28, 1),
+    "iris-mlp": (4,),
+    "wine-mlp": (13,),
+    "breast-cancer-mlp": (30,),
+    "digits-mlp": (64,),
+    "diabetes-mlp": (10,),
 }
 
 
@@ -34,11 +41,14 @@ def test_each_network_learns_a_batch(name):
     assert losses[-1] < 0.7 * losses[0]
 
 
-@pytest.mark.parametrize(("name", "parameters", "multiply_adds"), [
-    # by hand: 5*5*1*6 + 6, 5*5*6*16 + 16, 400*120 + 120, 120*84 + 84, 84*10 + 10
-    ("lenet", 61706, 28 * 28 * 150 + 10 * 10 * 2400 + 48000 + 10080 + 840),
-    ("fashion-mlp", 784 * 256 + 256 + 256 * 128 + 128 + 1290, 784 * 256 + 256 * 128 + 1280),
-])
+@pytest.mark.parametrize(
+    ("name", "parameters", "multiply_adds"),
+    [
+        # by hand: 5*5*1*6 + 6, 5*5*6*16 + 16, 400*120 + 120, 120*84 + 84, 84*10 + 10
+        ("lenet", 61706, 28 * 28 * 150 + 10 * 10 * 2400 + 48000 + 10080 + 840),
+        ("fashion-mlp", 784 * 256 + 256 + 256 * 128 + 128 + 1290, 784 * 256 + 256 * 128 + 1280),
+    ],
+)
 def test_counts(name, parameters, multiply_adds):
     summary = models.create(name).build(INPUTS[name], rng=0).summary()
     assert summary.num_parameters == parameters

@@ -141,12 +141,20 @@ def test_an_optimizer_of_ones_own_is_one_method():
     np.testing.assert_array_equal(p, [-0.5, 0.5])
 
 
-@pytest.mark.parametrize(("spec", "expected"), [
-    ("sgd", "SGD(learning_rate=0.01, momentum=0.0, nesterov=False, weight_decay=0.0, clipping=None)"),
-    ("AdamW", "AdamW(learning_rate=0.001, beta1=0.9, beta2=0.999, epsilon=1e-08, weight_decay=0.01, clipping=None)"),
-    ({"name": "adagrad", "learning_rate": 1, "clipping": {"name": "clip_value", "limit": 2}},
-     "Adagrad(learning_rate=1.0, epsilon=1e-10, weight_decay=0.0, clipping=ClipValue(limit=2))"),
-])
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ("sgd", "SGD(learning_rate=0.01, momentum=0.0, nesterov=False, weight_decay=0.0, clipping=None)"),
+        (
+            "AdamW",
+            "AdamW(learning_rate=0.001, beta1=0.9, beta2=0.999, epsilon=1e-08, weight_decay=0.01, clipping=None)",
+        ),
+        (
+            {"name": "adagrad", "learning_rate": 1, "clipping": {"name": "clip_value", "limit": 2}},
+            "Adagrad(learning_rate=1.0, epsilon=1e-10, weight_decay=0.0, clipping=ClipValue(limit=2))",
+        ),
+    ],
+)
 def test_get_by_name_or_table(spec, expected):
     assert repr(optimizers.get(spec)) == expected
 
@@ -156,16 +164,19 @@ def test_get_takes_an_optimizer_as_it_is():
     assert optimizers.get(optimizer) is optimizer
 
 
-@pytest.mark.parametrize(("spec", "error", "fragment"), [
-    ("sdg", ValueError, "unknown optimizer 'sdg'; did you mean 'sgd'?"),
-    ({"name": "sgd", "momentun": 0.9}, ValueError, "did you mean 'momentum'?"),
-    ({"learning_rate": 0.1}, ValueError, "has no 'name'"),
-    (SGD, TypeError, "write SGD(...)"),
-    (None, TypeError, "got None"),
-    (3, TypeError, "got 3"),
-    ({"name": "sgd", "clipping": "clip_value"}, ValueError, "ClipValue needs the argument 'limit'"),
-    ({"name": "sgd", "clipping": "value"}, ValueError, "unknown clipping 'value'"),
-])
+@pytest.mark.parametrize(
+    ("spec", "error", "fragment"),
+    [
+        ("sdg", ValueError, "unknown optimizer 'sdg'; did you mean 'sgd'?"),
+        ({"name": "sgd", "momentun": 0.9}, ValueError, "did you mean 'momentum'?"),
+        ({"learning_rate": 0.1}, ValueError, "has no 'name'"),
+        (SGD, TypeError, "write SGD(...)"),
+        (None, TypeError, "got None"),
+        (3, TypeError, "got 3"),
+        ({"name": "sgd", "clipping": "clip_value"}, ValueError, "ClipValue needs the argument 'limit'"),
+        ({"name": "sgd", "clipping": "value"}, ValueError, "unknown clipping 'value'"),
+    ],
+)
 def test_get_refuses(spec, error, fragment):
     with pytest.raises(error) as raised:
         optimizers.get(spec)
@@ -173,35 +184,41 @@ def test_get_refuses(spec, error, fragment):
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize(("make", "fragment"), [
-    (lambda: SGD(0), "SGD: learning_rate must be a finite number > 0, got 0"),
-    (lambda: SGD(-0.1), "got -0.1"),
-    (lambda: Adam(np.nan), "Adam: learning_rate must be a finite number > 0, got nan"),
-    (lambda: Adam(np.inf), "got inf"),
-    (lambda: Adam("fast"), "got 'fast'"),
-    (lambda: SGD(True), "got True"),
-    (lambda: SGD(momentum=-0.1), "momentum must be a finite number >= 0 and < 1, got -0.1"),
-    (lambda: SGD(momentum=1), "got 1"),
-    (lambda: SGD(nesterov=True), "nesterov=True needs momentum > 0"),
-    (lambda: SGD(weight_decay=-1), "weight_decay"),
-    (lambda: Adam(beta1=1.0), "beta1"),
-    (lambda: Adam(beta2=-0.1), "beta2"),
-    (lambda: Adam(epsilon=0), "epsilon"),
-    (lambda: RMSprop(decay_rate=1), "decay_rate"),
-    (lambda: ClipGlobalNorm(0), "ClipGlobalNorm: limit must be a finite number > 0, got 0"),
-])
+@pytest.mark.parametrize(
+    ("make", "fragment"),
+    [
+        (lambda: SGD(0), "SGD: learning_rate must be a finite number > 0, got 0"),
+        (lambda: SGD(-0.1), "got -0.1"),
+        (lambda: Adam(np.nan), "Adam: learning_rate must be a finite number > 0, got nan"),
+        (lambda: Adam(np.inf), "got inf"),
+        (lambda: Adam("fast"), "got 'fast'"),
+        (lambda: SGD(True), "got True"),
+        (lambda: SGD(momentum=-0.1), "momentum must be a finite number >= 0 and < 1, got -0.1"),
+        (lambda: SGD(momentum=1), "got 1"),
+        (lambda: SGD(nesterov=True), "nesterov=True needs momentum > 0"),
+        (lambda: SGD(weight_decay=-1), "weight_decay"),
+        (lambda: Adam(beta1=1.0), "beta1"),
+        (lambda: Adam(beta2=-0.1), "beta2"),
+        (lambda: Adam(epsilon=0), "epsilon"),
+        (lambda: RMSprop(decay_rate=1), "decay_rate"),
+        (lambda: ClipGlobalNorm(0), "ClipGlobalNorm: limit must be a finite number > 0, got 0"),
+    ],
+)
 def test_arguments_out_of_range_are_refused(make, fragment):
     with pytest.raises(ValueError) as raised:
         make()
     assert fragment in str(raised.value)
 
 
-@pytest.mark.parametrize(("parameters", "gradients", "fragment"), [
-    ([np.ones(3)], [np.ones(1)], "got [(3,)] and [(1,)]"),
-    ([np.ones(3)], [], "got [(3,)] and []"),
-    ([np.ones((2, 3)).T], [np.ones((3, 2))], "C-contiguous"),
-    ([np.ones(3, int)], [np.ones(3)], "got int64"),
-])
+@pytest.mark.parametrize(
+    ("parameters", "gradients", "fragment"),
+    [
+        ([np.ones(3)], [np.ones(1)], "got [(3,)] and [(1,)]"),
+        ([np.ones(3)], [], "got [(3,)] and []"),
+        ([np.ones((2, 3)).T], [np.ones((3, 2))], "C-contiguous"),
+        ([np.ones(3, int)], [np.ones(3)], "got int64"),
+    ],
+)
 def test_arrays_that_do_not_fit_are_refused(parameters, gradients, fragment):
     before = [p.copy() for p in parameters]
     with pytest.raises(ValueError) as raised:

@@ -41,13 +41,19 @@ CASES = [
     (Polynomial(0.1, 15, power=2.0), lambda s, o: s.PolynomialLR(o, 15, 2.0)),
     (Cosine(0.1, 19, final=0.01), lambda s, o: s.CosineAnnealingLR(o, 19, 0.01)),
     (WarmUp(Constant(0.1), 4), lambda s, o: s.LinearLR(o, 1 / 5, total_iters=4)),
-    (WarmUp(Exponential(0.1, 0.9), 4), lambda s, o: s.SequentialLR(
-        o, [s.LinearLR(o, 1 / 5, total_iters=4), s.ExponentialLR(o, 0.9)], [4])),
+    (
+        WarmUp(Exponential(0.1, 0.9), 4),
+        lambda s, o: s.SequentialLR(o, [s.LinearLR(o, 1 / 5, total_iters=4), s.ExponentialLR(o, 0.9)], [4]),
+    ),
     (OneCycle(0.1, 20), lambda s, o: s.OneCycleLR(o, 0.1, total_steps=20)),
-    (OneCycle(0.1, 20, 0.45, 10, 100), lambda s, o: s.OneCycleLR(
-        o, 0.1, total_steps=20, pct_start=0.45, div_factor=10, final_div_factor=100)),
-    (Sequence([Constant(0.1), Exponential(0.1, 0.9), Step(0.1, 2)], [3, 8]), lambda s, o: s.SequentialLR(
-        o, [s.ConstantLR(o, 1.0), s.ExponentialLR(o, 0.9), s.StepLR(o, 2)], [3, 11])),
+    (
+        OneCycle(0.1, 20, 0.45, 10, 100),
+        lambda s, o: s.OneCycleLR(o, 0.1, total_steps=20, pct_start=0.45, div_factor=10, final_div_factor=100),
+    ),
+    (
+        Sequence([Constant(0.1), Exponential(0.1, 0.9), Step(0.1, 2)], [3, 8]),
+        lambda s, o: s.SequentialLR(o, [s.ConstantLR(o, 1.0), s.ExponentialLR(o, 0.9), s.StepLR(o, 2)], [3, 11]),
+    ),
 ]
 
 
@@ -62,12 +68,15 @@ def test_twenty_rates_are_pytorchs(schedule, make):
 NOISY = [5.0, 4.0, 4.0, 3.9999, 4.1, math.nan, 3.0, 3.0, 3.0, 3.0, 3.0, 2.0, 2.5, 2.5, 2.5, 2.5, 2.5, 2.5, 2.5, 2.5]
 
 
-@pytest.mark.parametrize(("options", "theirs"), [
-    ({"patience": 2}, {"patience": 2}),
-    ({"patience": 0, "factor": 0.5, "minimum": 0.01}, {"patience": 0, "factor": 0.5, "min_lr": 0.01}),
-    ({"patience": 1, "threshold": 0.1}, {"patience": 1, "threshold": 0.1}),
-    ({"patience": 1, "mode": "max"}, {"patience": 1, "mode": "max"}),
-])
+@pytest.mark.parametrize(
+    ("options", "theirs"),
+    [
+        ({"patience": 2}, {"patience": 2}),
+        ({"patience": 0, "factor": 0.5, "minimum": 0.01}, {"patience": 0, "factor": 0.5, "min_lr": 0.01}),
+        ({"patience": 1, "threshold": 0.1}, {"patience": 1, "threshold": 0.1}),
+        ({"patience": 1, "mode": "max"}, {"patience": 1, "mode": "max"}),
+    ],
+)
 def test_reduce_on_plateau_is_pytorchs(options, theirs):
     expected = pytorch_rates(lambda s, o: s.ReduceLROnPlateau(o, eps=0, **theirs), metrics=NOISY)
     schedule = ReduceOnPlateau(0.1, **options)
@@ -98,12 +107,15 @@ def test_reduce_on_plateau_goes_on_from_its_state():
     assert first.state() == second.state()
 
 
-@pytest.mark.parametrize(("schedule", "end"), [
-    (Polynomial(0.1, 5, final=0.02), 0.02),
-    (Cosine(0.1, 5, final=0.02), 0.02),
-    (OneCycle(0.1, 5), 0.1 / 25 / 1e4),
-    (WarmUp(Cosine(0.1, 5), 5), 0.0),
-])
+@pytest.mark.parametrize(
+    ("schedule", "end"),
+    [
+        (Polynomial(0.1, 5, final=0.02), 0.02),
+        (Cosine(0.1, 5, final=0.02), 0.02),
+        (OneCycle(0.1, 5), 0.1 / 25 / 1e4),
+        (WarmUp(Cosine(0.1, 5), 5), 0.0),
+    ],
+)
 def test_the_final_rate_lasts(schedule, end):
     for t in (10, 11, 1000):
         assert schedule(t) == pytest.approx(end, abs=1e-17)
@@ -127,37 +139,47 @@ def test_same_t_same_rate_in_any_order():
         assert [schedule(t) for t in (7, 3, 7)] == [schedule(7), schedule(3), schedule(7)]
 
 
-@pytest.mark.parametrize(("spec", "expected"), [
-    ({"name": "exponential", "initial": 0.1, "decay": 0.9}, Exponential(0.1, 0.9)),
-    ({"name": "OneCycle", "peak": 0.1, "num_steps": 9}, OneCycle(0.1, 9)),
-    ({"name": "warm_up", "num_steps": 2, "schedule": {"name": "step", "initial": 1, "stage_length": 5}},
-     WarmUp(Step(1, 5), 2)),
-    ({"name": "sequence", "schedules": [{"name": "constant", "initial": 1}, Step(1, 5)], "lengths": [2]},
-     Sequence((Constant(1), Step(1, 5)), (2,))),
-])
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({"name": "exponential", "initial": 0.1, "decay": 0.9}, Exponential(0.1, 0.9)),
+        ({"name": "OneCycle", "peak": 0.1, "num_steps": 9}, OneCycle(0.1, 9)),
+        (
+            {"name": "warm_up", "num_steps": 2, "schedule": {"name": "step", "initial": 1, "stage_length": 5}},
+            WarmUp(Step(1, 5), 2),
+        ),
+        (
+            {"name": "sequence", "schedules": [{"name": "constant", "initial": 1}, Step(1, 5)], "lengths": [2]},
+            Sequence((Constant(1), Step(1, 5)), (2,)),
+        ),
+    ],
+)
 def test_get(spec, expected):
     assert get(spec) == expected
     assert get(expected) is expected
 
 
-@pytest.mark.parametrize(("make", "error", "fragment"), [
-    (lambda: get("cosin"), ValueError, "did you mean 'cosine'?"),
-    (lambda: get("cosine"), ValueError, "Cosine needs the argument 'initial'"),
-    (lambda: get({"name": "step", "initial": 0.1, "stage": 3}), ValueError, "did you mean 'stage_length'?"),
-    (lambda: get(0.1), TypeError, "got 0.1"),
-    (lambda: Constant(0), ValueError, "Constant: initial must be a finite number > 0, got 0"),
-    (lambda: Exponential(0.1, -0.5), ValueError, "decay must be a finite number > 0, got -0.5"),
-    (lambda: Exponential(0.1, 0.5, 0), ValueError, "stage_length must be a whole number >= 1, got 0"),
-    (lambda: Step(0.1, 2.5), ValueError, "got 2.5"),
-    (lambda: Cosine(math.nan, 5), ValueError, "got nan"),
-    (lambda: Cosine(0.1, 5, -1), ValueError, "final must be a finite number >= 0, got -1"),
-    (lambda: OneCycle(0.1, 5, 1.0), ValueError, "warm_up must be a finite number >= 0 and < 1, got 1.0"),
-    (lambda: WarmUp(Constant(1), 0), ValueError, "num_steps"),
-    (lambda: Sequence([Constant(1)], [3]), ValueError, "a length for each but the last, got 1 lengths"),
-    (lambda: ReduceOnPlateau(0.1, factor=1.0), ValueError, "factor must be a finite number > 0 and < 1, got 1.0"),
-    (lambda: ReduceOnPlateau(0.1, patience=-1), ValueError, "patience must be a whole number >= 0, got -1"),
-    (lambda: ReduceOnPlateau(0.1, mode="down"), ValueError, "unknown mode 'down'"),
-])
+@pytest.mark.parametrize(
+    ("make", "error", "fragment"),
+    [
+        (lambda: get("cosin"), ValueError, "did you mean 'cosine'?"),
+        (lambda: get("cosine"), ValueError, "Cosine needs the argument 'initial'"),
+        (lambda: get({"name": "step", "initial": 0.1, "stage": 3}), ValueError, "did you mean 'stage_length'?"),
+        (lambda: get(0.1), TypeError, "got 0.1"),
+        (lambda: Constant(0), ValueError, "Constant: initial must be a finite number > 0, got 0"),
+        (lambda: Exponential(0.1, -0.5), ValueError, "decay must be a finite number > 0, got -0.5"),
+        (lambda: Exponential(0.1, 0.5, 0), ValueError, "stage_length must be a whole number >= 1, got 0"),
+        (lambda: Step(0.1, 2.5), ValueError, "got 2.5"),
+        (lambda: Cosine(math.nan, 5), ValueError, "got nan"),
+        (lambda: Cosine(0.1, 5, -1), ValueError, "final must be a finite number >= 0, got -1"),
+        (lambda: OneCycle(0.1, 5, 1.0), ValueError, "warm_up must be a finite number >= 0 and < 1, got 1.0"),
+        (lambda: WarmUp(Constant(1), 0), ValueError, "num_steps"),
+        (lambda: Sequence([Constant(1)], [3]), ValueError, "a length for each but the last, got 1 lengths"),
+        (lambda: ReduceOnPlateau(0.1, factor=1.0), ValueError, "factor must be a finite number > 0 and < 1, got 1.0"),
+        (lambda: ReduceOnPlateau(0.1, patience=-1), ValueError, "patience must be a whole number >= 0, got -1"),
+        (lambda: ReduceOnPlateau(0.1, mode="down"), ValueError, "unknown mode 'down'"),
+    ],
+)
 def test_wrong_input_is_refused(make, error, fragment):
     with pytest.raises(error) as raised:
         make()

@@ -1,7 +1,7 @@
 """handgrad: neural networks in plain NumPy, every gradient written by hand.
 
-    import handgrad as hg
-    from handgrad import functional as F
+import handgrad as hg
+from handgrad import functional as F
 """
 
 from . import functional, initializers, layers, metrics, models, optimizers, schedules, training

@@ -1,9 +1,9 @@
 """Clipping: what an optimizer does to gradients that are too long, in place, before an update.
 
-    >>> gradient = np.array([3.0, 4.0])
-    >>> ClipGlobalNorm(1.0)([gradient])
-    >>> gradient
-    array([0.6, 0.8])
+>>> gradient = np.array([3.0, 4.0])
+>>> ClipGlobalNorm(1.0)([gradient])
+>>> gradient
+array([0.6, 0.8])
 """
 
 import math

@@ -1,10 +1,10 @@
 """What ails a network: units that never or always fire, and layers that learn too little or too much.
 
-    >>> import handgrad as hg
-    >>> model = hg.Sequential([hg.Linear(8), hg.ReLU(), hg.Linear(3)]).build(4, rng=0)
-    >>> model.parameters["linear1.bias"][:2] = -100.0
-    >>> print(diagnose(model, np.eye(4)).advice[0])
-    relu1: 2 of 8 units are dead (0 for all 4 examples): lower the learning_rate, or use LeakyReLU
+>>> import handgrad as hg
+>>> model = hg.Sequential([hg.Linear(8), hg.ReLU(), hg.Linear(3)]).build(4, rng=0)
+>>> model.parameters["linear1.bias"][:2] = -100.0
+>>> print(diagnose(model, np.eye(4)).advice[0])
+relu1: 2 of 8 units are dead (0 for all 4 examples): lower the learning_rate, or use LeakyReLU
 """
 
 import copy
@@ -96,7 +96,7 @@ def look_at_units(model, x, batch_size=256):
     names = {id(layer): name for name, layer in walk(model)}
     fired, flat, seen = {}, {}, {}
     for start in range(0, len(x), batch_size):
-        for layer, y in model.trace(x[start:start + batch_size]):
+        for layer, y in model.trace(x[start : start + batch_size]):
             axes = tuple(range(y.ndim - 1))
             if isinstance(layer, ReLU):
                 fired[id(layer)] = fired.get(id(layer), False) | (y != 0).any(axis=axes)
@@ -117,11 +117,15 @@ def unit_advice(report):
     lines = []
     for layer in report.layers:
         if layer.num_dead:
-            lines.append(f"{layer.name}: {layer.num_dead} of {layer.num_units} units are dead (0 for all "
-                         f"{report.num_examples} examples): lower the learning_rate, or use LeakyReLU")
+            lines.append(
+                f"{layer.name}: {layer.num_dead} of {layer.num_units} units are dead (0 for all "
+                f"{report.num_examples} examples): lower the learning_rate, or use LeakyReLU"
+            )
         if layer.num_saturated and layer is not report.layers[-1]:
-            lines.append(f"{layer.name}: {layer.num_saturated} of {layer.num_units} units are saturated (no slope for "
-                         f"{OFTEN:.0%} of the examples): scale the inputs, start with smaller weights, or use ReLU")
+            lines.append(
+                f"{layer.name}: {layer.num_saturated} of {layer.num_units} units are saturated (no slope for "
+                f"{OFTEN:.0%} of the examples): scale the inputs, start with smaller weights, or use ReLU"
+            )
     return lines
 
 
@@ -164,8 +168,11 @@ def shares(before, after):
 
 def gradient_advice(gradients):
     """Advice from {'linear1': ‖gradient‖}, in the order of the layers."""
-    lines = [f"{name}: no gradient reaches its parameters: look for dead units or a zero input"
-             for name, size in gradients.items() if size == 0]
+    lines = [
+        f"{name}: no gradient reaches its parameters: look for dead units or a zero input"
+        for name, size in gradients.items()
+        if size == 0
+    ]
     sizes = {name: size for name, size in gradients.items() if size > 0}
     if len(sizes) > 1:
         first, *_, last = sizes

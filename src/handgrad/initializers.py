@@ -16,16 +16,29 @@ from .naming import build, check_number, look_up
 
 # Up to tanh as in PyTorch's calculate_gain; below it by He's argument, 1 / √E f(z)² for z of mean 0 and variance 1.
 GAINS = {
-    "identity": 1.0, "linear": 1.0, "sigmoid": 1.0, "softmax": 1.0, "log_softmax": 1.0,
-    "relu": math.sqrt(2), "leaky_relu": math.sqrt(2 / (1 + 0.01**2)), "tanh": 5 / 3,
-    "elu": 1.2452, "gelu": 1.5335, "silu": 1.6765, "softplus": 1.0419, "arctan": 1.4912,
+    "identity": 1.0,
+    "linear": 1.0,
+    "sigmoid": 1.0,
+    "softmax": 1.0,
+    "log_softmax": 1.0,
+    "relu": math.sqrt(2),
+    "leaky_relu": math.sqrt(2 / (1 + 0.01**2)),
+    "tanh": 5 / 3,
+    "elu": 1.2452,
+    "gelu": 1.5335,
+    "silu": 1.6765,
+    "softplus": 1.0419,
+    "arctan": 1.4912,
 }
 
 
 def gain(activation):
     """The factor for weights in front of this activation (name), or a number as it is: gain('relu') is √2."""
-    return check_number("gain", "value", activation, above=0) if not isinstance(activation, str) else look_up(
-        "activation", activation, GAINS)
+    return (
+        check_number("gain", "value", activation, above=0)
+        if not isinstance(activation, str)
+        else look_up("activation", activation, GAINS)
+    )
 
 
 def fans(shape):
@@ -244,12 +257,24 @@ class Sparse:
 
 
 INITIALIZERS = {
-    "zeros": Zeros, "ones": Ones, "constant": Constant, "uniform": Uniform, "normal": Normal,
-    "glorot_uniform": GlorotUniform, "glorot_normal": GlorotNormal,
-    "xavier_uniform": GlorotUniform, "xavier_normal": GlorotNormal,
-    "he_uniform": HeUniform, "he_normal": HeNormal, "kaiming_uniform": HeUniform, "kaiming_normal": HeNormal,
-    "lecun_uniform": LecunUniform, "lecun_normal": LecunNormal,
-    "orthogonal": Orthogonal, "identity": Identity, "sparse": Sparse,
+    "zeros": Zeros,
+    "ones": Ones,
+    "constant": Constant,
+    "uniform": Uniform,
+    "normal": Normal,
+    "glorot_uniform": GlorotUniform,
+    "glorot_normal": GlorotNormal,
+    "xavier_uniform": GlorotUniform,
+    "xavier_normal": GlorotNormal,
+    "he_uniform": HeUniform,
+    "he_normal": HeNormal,
+    "kaiming_uniform": HeUniform,
+    "kaiming_normal": HeNormal,
+    "lecun_uniform": LecunUniform,
+    "lecun_normal": LecunNormal,
+    "orthogonal": Orthogonal,
+    "identity": Identity,
+    "sparse": Sparse,
 }
 
 

@@ -44,8 +44,10 @@ def both_classes(outputs, targets):
 
 def check_rows(outputs, targets):
     if len(outputs) != len(targets) or not len(targets):
-        raise ValueError(f"outputs and targets must have the same number of rows, at least one; "
-                         f"got {len(outputs)} and {len(targets)}")
+        raise ValueError(
+            f"outputs and targets must have the same number of rows, at least one; "
+            f"got {len(outputs)} and {len(targets)}"
+        )
 
 
 def accuracy(outputs, targets):
@@ -123,6 +125,7 @@ def same_shape(outputs, targets):
     shapes = outputs.shape, targets.shape
     outputs, targets = (array[:, None] if array.ndim == 1 else array for array in (outputs, targets))
     if outputs.shape != targets.shape or not outputs.size:
-        raise ValueError(f"outputs and targets must have equal shapes with at least one row, got {shapes[0]} and "
-                         f"{shapes[1]}")
+        raise ValueError(
+            f"outputs and targets must have equal shapes with at least one row, got {shapes[0]} and {shapes[1]}"
+        )
     return outputs, targets

@@ -30,8 +30,10 @@ def fashion_mlp(num_outputs=10):
     """Flatten, 784-256-128-10 with ReLU: Fashion-MNIST (CS189)."""
     return [
         Flatten(),
-        Linear(256, initializer="he_normal"), ReLU(),
-        Linear(128, initializer="he_normal"), ReLU(),
+        Linear(256, initializer="he_normal"),
+        ReLU(),
+        Linear(128, initializer="he_normal"),
+        ReLU(),
         Linear(num_outputs),
     ]
 
@@ -39,11 +41,17 @@ def fashion_mlp(num_outputs=10):
 def lenet(num_outputs=10):
     """Two convolutions 5x5 with pooling, then 120-84-10: MNIST (after LeCun et al. 1998, with ReLU and max pooling)."""
     return [
-        Conv2D(6, 5, padding="same", initializer="he_normal"), ReLU(), MaxPool2D(2),
-        Conv2D(16, 5, initializer="he_normal"), ReLU(), MaxPool2D(2),
+        Conv2D(6, 5, padding="same", initializer="he_normal"),
+        ReLU(),
+        MaxPool2D(2),
+        Conv2D(16, 5, initializer="he_normal"),
+        ReLU(),
+        MaxPool2D(2),
         Flatten(),
-        Linear(120, initializer="he_normal"), ReLU(),
-        Linear(84, initializer="he_normal"), ReLU(),
+        Linear(120, initializer="he_normal"),
+        ReLU(),
+        Linear(84, initializer="he_normal"),
+        ReLU(),
         Linear(num_outputs),
     ]
 
@@ -55,11 +63,22 @@ def cifar_cnn(num_outputs=10, batch_norm=True, dropout=0.5):
     """
     return [
         Normalize(0.5, 0.5),
-        *(layer for filters in (32, 64, 128) for layer in (
-            Conv2D(filters, 3, padding=1, initializer="he_normal"), *normalized(batch_norm), ReLU(), MaxPool2D(2))),
+        *(
+            layer
+            for filters in (32, 64, 128)
+            for layer in (
+                Conv2D(filters, 3, padding=1, initializer="he_normal"),
+                *normalized(batch_norm),
+                ReLU(),
+                MaxPool2D(2),
+            )
+        ),
         Flatten(),
-        Linear(256, initializer="he_normal"), ReLU(), *dropped(dropout),
-        Linear(128, initializer="he_normal"), ReLU(),
+        Linear(256, initializer="he_normal"),
+        ReLU(),
+        *dropped(dropout),
+        Linear(128, initializer="he_normal"),
+        ReLU(),
         Linear(num_outputs),
     ]
 
@@ -70,11 +89,20 @@ def fashion_cnn(num_outputs=10, batch_norm=True, dropout=0.3):
     batch_norm=False and dropout=0 leave these out, to measure what they contribute.
     """
     return [
-        *(layer for filters in (32, 64, 128, 256) for layer in (
-            Conv2D(filters, 3, padding=1, initializer="he_normal"), ReLU(), MaxPool2D(2), *normalized(batch_norm),
-            *dropped(dropout))),
+        *(
+            layer
+            for filters in (32, 64, 128, 256)
+            for layer in (
+                Conv2D(filters, 3, padding=1, initializer="he_normal"),
+                ReLU(),
+                MaxPool2D(2),
+                *normalized(batch_norm),
+                *dropped(dropout),
+            )
+        ),
         Flatten(),
-        Linear(128, initializer="he_normal"), ReLU(),
+        Linear(128, initializer="he_normal"),
+        ReLU(),
         Linear(num_outputs),
     ]
 
@@ -105,8 +133,11 @@ def breast_cancer_mlp(num_outputs=2):
 def digits_mlp(num_outputs=10):
     """64-128-64-10 with dropout: the handwritten digits as rows."""
     return [
-        Linear(128, initializer="he_normal"), ReLU(), Dropout(0.2),
-        Linear(64, initializer="he_normal"), ReLU(),
+        Linear(128, initializer="he_normal"),
+        ReLU(),
+        Dropout(0.2),
+        Linear(64, initializer="he_normal"),
+        ReLU(),
         Linear(num_outputs),
     ]
 

@@ -161,8 +161,10 @@ class Sequence:
         object.__setattr__(self, "schedules", tuple(get(schedule) for schedule in self.schedules))
         object.__setattr__(self, "lengths", tuple(check_count("Sequence", "a length", n) for n in self.lengths))
         if len(self.lengths) != len(self.schedules) - 1:
-            raise ValueError(f"Sequence of {len(self.schedules)} schedules needs a length for each but the last, "
-                             f"got {len(self.lengths)} lengths")
+            raise ValueError(
+                f"Sequence of {len(self.schedules)} schedules needs a length for each but the last, "
+                f"got {len(self.lengths)} lengths"
+            )
 
     def __call__(self, t):
         for schedule, length in zip(self.schedules, self.lengths, strict=False):
@@ -211,8 +213,15 @@ class ReduceOnPlateau:
 
 
 SCHEDULES = {
-    "constant": Constant, "exponential": Exponential, "step": Step, "polynomial": Polynomial, "cosine": Cosine,
-    "warm_up": WarmUp, "one_cycle": OneCycle, "sequence": Sequence, "reduce_on_plateau": ReduceOnPlateau,
+    "constant": Constant,
+    "exponential": Exponential,
+    "step": Step,
+    "polynomial": Polynomial,
+    "cosine": Cosine,
+    "warm_up": WarmUp,
+    "one_cycle": OneCycle,
+    "sequence": Sequence,
+    "reduce_on_plateau": ReduceOnPlateau,
 }
 
 

@@ -94,30 +94,33 @@ def csv(text):
 ROWS = "\n".join(f"{i},{i % 3},{'ab'[i % 2]}" for i in range(12))
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    (["train", "irs"], "did you mean 'iris'"),
-    (["train", "none.csv"], "no file none.csv"),
-    (["train", "none.toml"], "cannot read none.toml"),
-    (["train", "notes.txt"], "a table in a .csv .csv.gz .tsv .tsv.gz .npz file"),
-    (["train", "iris", "--target", "x"], "has its target already"),
-    (["train", "iris", "--epochs", "-1"], "epochs = -1"),
-    (["train", "iris", "--epochs", "ten"], "'ten' is not a valid integer"),
-    (["train", "iris", "--set", "batch_size=0"], "batch_size = 0"),
-    (["train", "iris", "--set", "optimizer.learning_rate=0"], "learning_rate must be a finite number > 0"),
-    (["train", "iris", "--set", "optimzer.learning_rate=1"], "unknown key 'optimzer'; did you mean 'optimizer'"),
-    (["train", "iris", "--set", "loss=hing"], "did you mean 'hinge'"),
-    (["train", "iris", "--out", "t.csv"], "cannot write in t.csv"),
-    (["train", "t.csv", "--target", "nobody"], "no target column 'nobody'"),
-    (["train"], "Missing argument"),
-    (["trian"], "did you mean 'train'"),
-    (["resume", "nowhere"], "nowhere is no run"),
-    (["predict", "nowhere", "t.csv"], "nowhere is no run"),
-    (["replay", "nowhere", "--step", "1"], "nowhere is no run"),
-    (["evaluate", "nowhere"], "nowhere is no run"),
-    (["runs", "nowhere"], "there is no folder nowhere"),
-    (["sweep", "iris"], "something to vary"),
-    (["data", "path", "cifar11"], "cifar11"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "irs"], "did you mean 'iris'"),
+        (["train", "none.csv"], "no file none.csv"),
+        (["train", "none.toml"], "cannot read none.toml"),
+        (["train", "notes.txt"], "a table in a .csv .csv.gz .tsv .tsv.gz .npz file"),
+        (["train", "iris", "--target", "x"], "has its target already"),
+        (["train", "iris", "--epochs", "-1"], "epochs = -1"),
+        (["train", "iris", "--epochs", "ten"], "'ten' is not a valid integer"),
+        (["train", "iris", "--set", "batch_size=0"], "batch_size = 0"),
+        (["train", "iris", "--set", "optimizer.learning_rate=0"], "learning_rate must be a finite number > 0"),
+        (["train", "iris", "--set", "optimzer.learning_rate=1"], "unknown key 'optimzer'; did you mean 'optimizer'"),
+        (["train", "iris", "--set", "loss=hing"], "did you mean 'hinge'"),
+        (["train", "iris", "--out", "t.csv"], "cannot write in t.csv"),
+        (["train", "t.csv", "--target", "nobody"], "no target column 'nobody'"),
+        (["train"], "Missing argument"),
+        (["trian"], "did you mean 'train'"),
+        (["resume", "nowhere"], "nowhere is no run"),
+        (["predict", "nowhere", "t.csv"], "nowhere is no run"),
+        (["replay", "nowhere", "--step", "1"], "nowhere is no run"),
+        (["evaluate", "nowhere"], "nowhere is no run"),
+        (["runs", "nowhere"], "there is no folder nowhere"),
+        (["sweep", "iris"], "something to vary"),
+        (["data", "path", "cifar11"], "cifar11"),
+    ],
+)
 def test_bad_input_is_one_line_and_exit_code_2(call, tmp_path, arguments, message):
     (tmp_path / "t.csv").write_text(ROWS)
     code, _, err = call(*arguments)
@@ -128,11 +131,18 @@ def test_bad_input_is_one_line_and_exit_code_2(call, tmp_path, arguments, messag
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
 
 
-@pytest.mark.parametrize(("content", "message"), [
-    ("", "is empty"), ("a,b\n", "no rows"), ("1,2,a\n3,b\n", "row 2 has 2 cells"),
-    ("1,x,a\n2,3,b\n", "'x' is not a finite"),
-    ("1,,a\n2,3,b\n", "row 1, column 2"), ("1,2,a\n" * 9, "at least two classes"), ("1,nan,a\n2,3,b\n", "missing"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "is empty"),
+        ("a,b\n", "no rows"),
+        ("1,2,a\n3,b\n", "row 2 has 2 cells"),
+        ("1,x,a\n2,3,b\n", "'x' is not a finite"),
+        ("1,,a\n2,3,b\n", "row 1, column 2"),
+        ("1,2,a\n" * 9, "at least two classes"),
+        ("1,nan,a\n2,3,b\n", "missing"),
+    ],
+)
 def test_a_faulty_table_is_one_line_and_exit_code_2(call, tmp_path, content, message):
     (tmp_path / "t.csv").write_text(content)
     code, _, err = call("train", "t.csv")
@@ -165,15 +175,23 @@ def test_ctrl_c_keeps_everything_and_says_how_to_go_on(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
-@pytest.mark.parametrize("arguments", [("train", "iris", "--epochs", "30"),
-                                       ("sweep", "iris", "--epochs", "2", "--jobs", "1", "--set", "seed=1,2")])
+@pytest.mark.parametrize(
+    "arguments",
+    [("train", "iris", "--epochs", "30"), ("sweep", "iris", "--epochs", "2", "--jobs", "1", "--set", "seed=1,2")],
+)
 def test_bars_and_live_tables_work_in_a_terminal(arguments, tmp_path):
     import pty
 
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30"}
-    process = subprocess.Popen([sys.executable, "-m", "handgrad", *arguments], cwd=tmp_path, env=environment,
-                               stdin=theirs, stdout=theirs, stderr=theirs)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "handgrad", *arguments],
+        cwd=tmp_path,
+        env=environment,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
     os.close(theirs)
     shown = b""
     with contextlib.suppress(OSError):  # the terminal closes with the process
@@ -226,22 +244,36 @@ def test_a_sweep_ends_with_its_best(call, tmp_path, monkeypatch):
 
 
 def test_help_and_the_list_commands_answer(call):
-    for arguments, words in {("--help",): "sweep", ("data", "list"): "breast-cancer", ("config", "list"): "iris",
-                             ("info",): "numpy", ("train", "--help"): "--target", ("--version",): "0."}.items():
+    for arguments, words in {
+        ("--help",): "sweep",
+        ("data", "list"): "breast-cancer",
+        ("config", "list"): "iris",
+        ("info",): "numpy",
+        ("train", "--help"): "--target",
+        ("--version",): "0.",
+    }.items():
         code, out, _ = call(*arguments)
         assert code == 0
         assert words in out
 
 
 def test_python_m_handgrad_is_the_command(tmp_path):
-    done = subprocess.run([sys.executable, "-m", "handgrad", "config", "show", "iris"], capture_output=True, text=True,
-                          cwd=tmp_path, env={**os.environ}, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "handgrad", "config", "show", "iris"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ},
+        check=True,
+    )
     assert done.stdout.startswith("# ")
 
 
 def test_help_loads_neither_numpy_nor_pages():
-    code = ("import sys; from handgrad.cli.application import run; run(['--help']); "
-            "sys.exit(any(name in sys.modules for name in ('pydantic', 'matplotlib', 'rich', 'jinja2', 'joblib')))")
+    code = (
+        "import sys; from handgrad.cli.application import run; run(['--help']); "
+        "sys.exit(any(name in sys.modules for name in ('pydantic', 'matplotlib', 'rich', 'jinja2', 'joblib')))"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
 
 

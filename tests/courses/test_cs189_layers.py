@@ -15,7 +15,9 @@ def windows(X, kernel, stride, pad):
     X = np.pad(X, ((0, 0), (pad[0],) * 2, (pad[1],) * 2, (0, 0)))
     rows = range(0, X.shape[1] - kernel[0] + 1, stride)
     columns = range(0, X.shape[2] - kernel[1] + 1, stride)
-    seen = {(r, c): X[:, i:i + kernel[0], j:j + kernel[1]] for r, i in enumerate(rows) for c, j in enumerate(columns)}
+    seen = {
+        (r, c): X[:, i : i + kernel[0], j : j + kernel[1]] for r, i in enumerate(rows) for c, j in enumerate(columns)
+    }
     return seen, (len(rows), len(columns))
 
 
@@ -164,14 +166,23 @@ def test_l2_of_both_generations(factor):
 
 
 def test_the_registries():
-    made = {"fully_connected": layers.FullyConnected, "conv2d": layers.Conv2D, "pool2d": layers.Pool2D,
-            "flatten": layers.Flatten, "elman": layers.Elman, "batchnorm1d": layers.BatchNorm1D}
+    made = {
+        "fully_connected": layers.FullyConnected,
+        "conv2d": layers.Conv2D,
+        "pool2d": layers.Pool2D,
+        "flatten": layers.Flatten,
+        "elman": layers.Elman,
+        "batchnorm1d": layers.BatchNorm1D,
+    }
     for name, cls in made.items():
         layer = layers.initialize_layer(name, activation="relu", weight_init="ones", n_out=2, kernel_shape=(2, 2))
         assert type(layer) is cls
     assert layers.initialize_layer("batchnorm1d").momentum == 0.95
-    for make, name in ((layers.initialize_layer, "attention"), (activations.initialize_activation, "swish"),
-                       (losses.initialize_loss, "hinge")):
+    for make, name in (
+        (layers.initialize_layer, "attention"),
+        (activations.initialize_activation, "swish"),
+        (losses.initialize_loss, "hinge"),
+    ):
         with pytest.raises(NotImplementedError, match=name):
             make(name)
 

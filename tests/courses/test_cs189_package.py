@@ -14,7 +14,7 @@ from handgrad.courses.link import link
 from handgrad.datasets.storage import is_present
 
 # A student's script in the style of the handout's train_ffnn.py: imports after the seed, model_args without a name.
-STUDENTS_SCRIPT = '''
+STUDENTS_SCRIPT = """
 from neural_networks.utils.data_structures import AttrDict
 layer_1 = AttrDict({"name": "fully_connected", "activation": "relu", "weight_init": "xavier_uniform", "n_out": 10})
 layer_out = AttrDict({"name": "fully_connected", "activation": "softmax", "weight_init": "xavier_uniform",
@@ -37,7 +37,7 @@ dataset = initialize_dataset(name=data_args.name, batch_size=data_args.batch_siz
 model.train(dataset, epochs=60)
 model.test(dataset, save_predictions=True)
 model.save_parameters(60)
-'''
+"""
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +67,11 @@ def test_the_25_tests_pass(linked):
 
 def test_the_tests_notice_a_wrong_gradient(linked):
     """Among them one the course's own tests let pass: the gradient by W, which they never look at."""
-    broken = ("import sys, unittest\nfrom handgrad import functional as F\nright = F.linear_backward\n"
-              "F.linear_backward = lambda dy, cache: [2 * g if i == 1 else g for i, g in enumerate(right(dy, cache))]\n"
-              "unittest.main(module=None, argv=['x'])")
+    broken = (
+        "import sys, unittest\nfrom handgrad import functional as F\nright = F.linear_backward\n"
+        "F.linear_backward = lambda dy, cache: [2 * g if i == 1 else g for i, g in enumerate(right(dy, cache))]\n"
+        "unittest.main(module=None, argv=['x'])"
+    )
     done = subprocess.run([sys.executable, "-c", broken], cwd=linked, text=True, capture_output=True)
     assert "FAILED (failures=" in done.stderr
 
@@ -85,8 +87,14 @@ def test_every_gradient_is_right_in_the_script_and_the_notebook(linked):
 
 def test_iris_files_have_the_courses_shapes(linked):
     shapes = {path.stem: np.load(path).shape for path in (linked / "datasets" / "iris").iterdir()}
-    assert shapes == {"iris_train_data": (105, 4), "iris_train_labels": (105, 3), "iris_val_data": (15, 4),
-                      "iris_val_labels": (15, 3), "iris_test_data": (30, 4), "iris_test_labels": (30, 3)}
+    assert shapes == {
+        "iris_train_data": (105, 4),
+        "iris_train_labels": (105, 3),
+        "iris_val_data": (15, 4),
+        "iris_val_labels": (15, 3),
+        "iris_test_data": (30, 4),
+        "iris_test_labels": (30, 3),
+    }
     assert np.load(linked / "datasets" / "iris" / "iris_train_data.npy").max() > 7  # centimetres, not standardized
 
 
@@ -97,8 +105,19 @@ def test_a_students_script_runs_unchanged(linked):
     accuracy = float(printed.rsplit("Test Accuracy: ", 1)[1])
     assert accuracy > 0.9
     folder = linked / "experiments" / "mine"
-    names = {"model_args", "data_args", "log", "loss.png", "error.png", "W0.png", "b0.png", "W1.png", "b1.png",
-             "test_predictions.p", "parameters_epoch60"}
+    names = {
+        "model_args",
+        "data_args",
+        "log",
+        "loss.png",
+        "error.png",
+        "W0.png",
+        "b0.png",
+        "W1.png",
+        "b1.png",
+        "test_predictions.p",
+        "parameters_epoch60",
+    }
     assert {path.name for path in folder.iterdir()} == names
     log = pickle.loads((folder / "log").read_bytes())
     assert list(log) == ["loss", "error", "params"] and len(log["loss"]["validate"]) == 60
@@ -127,11 +146,18 @@ def test_the_convolutional_script_learns_digits(tmp_path):
     assert float(printed.rsplit("Val Accuracy: ", 1)[1]) > 0.8
 
 
-@pytest.mark.parametrize(("kind", "level", "begin", "inner"), [
-    ("markdown", 2, "## activations.py\n\n### Linear\n\n```python\nclass Linear(", "def conv2d_backward("),
-    ("latex", 1, "\\section{activations.py}\n\n\\subsection{Linear}\n\n\\begin{verbatim}\nclass Linear(",
-     "\\subsection{Conv2D.\\_init\\_parameters}"),
-])
+@pytest.mark.parametrize(
+    ("kind", "level", "begin", "inner"),
+    [
+        ("markdown", 2, "## activations.py\n\n### Linear\n\n```python\nclass Linear(", "def conv2d_backward("),
+        (
+            "latex",
+            1,
+            "\\section{activations.py}\n\n\\subsection{Linear}\n\n\\begin{verbatim}\nclass Linear(",
+            "\\subsection{Conv2D.\\_init\\_parameters}",
+        ),
+    ],
+)
 def test_the_write_up_shows_the_implementations(linked, kind, level, begin, inner):
     python(linked, "generate_submission.py", "-f", kind, "--heading_level", str(level), "-o", "code.txt")
     text = (linked / "code.txt").read_text(encoding="utf-8")

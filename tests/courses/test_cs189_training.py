@@ -14,13 +14,23 @@ from handgrad.courses.cs189.schedulers import Exponential, initialize_scheduler
 from handgrad.courses.cs189.utils import AttrDict, center, integers_to_one_hot, normalize, standardize
 
 EPOCHS, BATCH = 12, 25
-OPTIMIZER = {"name": "SGD", "lr": 0.05, "lr_scheduler": "exponential", "lr_decay": 0.5, "stage_length": 7,
-             "staircase": True, "clip_norm": 0.5, "momentum": 0.9}
+OPTIMIZER = {
+    "name": "SGD",
+    "lr": 0.05,
+    "lr_scheduler": "exponential",
+    "lr_decay": 0.5,
+    "stage_length": 7,
+    "staircase": True,
+    "clip_norm": 0.5,
+    "momentum": 0.9,
+}
 
 
 def layer_args():
-    return [AttrDict(name="fully_connected", activation="relu", weight_init="xavier_uniform", n_out=8),
-            AttrDict(name="fully_connected", activation="softmax", weight_init="xavier_uniform", n_out=None)]
+    return [
+        AttrDict(name="fully_connected", activation="relu", weight_init="xavier_uniform", n_out=8),
+        AttrDict(name="fully_connected", activation="softmax", weight_init="xavier_uniform", n_out=None),
+    ]
 
 
 @pytest.fixture
@@ -34,15 +44,17 @@ class Reference:
     """The training that the course describes, in plain NumPy: data, draws, gradients, update."""
 
     def __init__(self, dataset):
-        self.data = {"train": [dataset.train.data_, dataset.train.labels],
-                     "validate": [dataset.validate.data_, dataset.validate.labels]}
+        self.data = {
+            "train": [dataset.train.data_, dataset.train.labels],
+            "validate": [dataset.validate.data_, dataset.validate.labels],
+        }
         self.P, self.velocity, self.log = {}, {}, {"train": [], "validate": []}
 
     def batches(self, part):
         order = np.arange(len(self.data[part][0]))
         np.random.shuffle(order)
         self.data[part] = X, Y = [array[order] for array in self.data[part]]
-        return [(X[i:i + BATCH], Y[i:i + BATCH]) for i in range(0, len(X), BATCH)]
+        return [(X[i : i + BATCH], Y[i : i + BATCH]) for i in range(0, len(X), BATCH)]
 
     def forward(self, X):
         if not self.P:
@@ -59,8 +71,12 @@ class Reference:
         H, Y_hat = self.forward(X)
         dZ = (Y_hat - Y) / len(X)
         dH = dZ @ self.P["W1"].T * (H > 0)
-        gradients = {"W0": X.T @ dH, "b0": dH.sum(axis=0, keepdims=True),
-                     "W1": H.T @ dZ, "b1": dZ.sum(axis=0, keepdims=True)}
+        gradients = {
+            "W0": X.T @ dH,
+            "b0": dH.sum(axis=0, keepdims=True),
+            "W1": H.T @ dZ,
+            "b1": dZ.sum(axis=0, keepdims=True),
+        }
         for name, g in gradients.items():
             if np.linalg.norm(g) > 0.5:
                 g = g * 0.5 / np.linalg.norm(g)
@@ -95,8 +111,10 @@ def test_a_seeded_run_logs_the_courses_figures(iris, tmp_path, capsys):
         np.testing.assert_array_equal([log["loss"][part], log["error"][part]], expected)
     (loss, error), (val_loss, val_error) = reference.log["train"][-1], reference.log["validate"][-1]
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-1] == (f"Epoch 11 Training Loss: {loss} Training Accuracy: {round(1 - error, 4)} "
-                         f"Val Loss: {val_loss} Val Accuracy: {round(1 - val_error, 4)}")
+    assert lines[-1] == (
+        f"Epoch 11 Training Loss: {loss} Training Accuracy: {round(1 - error, 4)} "
+        f"Val Loss: {val_loss} Val Accuracy: {round(1 - val_error, 4)}"
+    )
     assert lines[-3].startswith("Example target: [") and lines[-2].startswith("Example prediction: [0.")
     assert log["params"]["W0"]["max"][-1] == pytest.approx(reference.P["W0"].max(), rel=1e-12)
     assert list(log["params"]) == ["W0", "b0", "W1", "b1"]
@@ -156,18 +174,25 @@ def test_schedules_by_epoch():
         initialize_scheduler("cosine", lr=1.0)
 
 
-@pytest.mark.parametrize(("name", "activation", "draw"), [
-    ("xavier_uniform", "relu", lambda n, m: np.random.uniform(-np.sqrt(12 / (n + m)), np.sqrt(12 / (n + m)), (n, m))),
-    ("xavier_normal", "tanh", lambda n, m: np.random.normal(0, 5 / 3 * np.sqrt(2 / (n + m)), (n, m))),
-    ("he_uniform", "relu", lambda n, m: np.random.uniform(-np.sqrt(6 / n), np.sqrt(6 / n), (n, m))),
-    ("he_normal", "arctan", lambda n, m: np.random.normal(0, 1 / np.sqrt(n), (n, m))),
-    ("uniform", None, lambda n, m: np.random.uniform(-1, 1, (n, m))),
-    ("normal", None, lambda n, m: np.random.normal(0, 1, (n, m))),
-    ("identity", None, lambda n, m: np.eye(n)),
-    ("constant", None, lambda n, m: np.full((n, m), 0.5)),
-    ("zeros", None, lambda n, m: np.zeros((n, m))),
-    ("ones", None, lambda n, m: np.ones((n, m))),
-])
+@pytest.mark.parametrize(
+    ("name", "activation", "draw"),
+    [
+        (
+            "xavier_uniform",
+            "relu",
+            lambda n, m: np.random.uniform(-np.sqrt(12 / (n + m)), np.sqrt(12 / (n + m)), (n, m)),
+        ),
+        ("xavier_normal", "tanh", lambda n, m: np.random.normal(0, 5 / 3 * np.sqrt(2 / (n + m)), (n, m))),
+        ("he_uniform", "relu", lambda n, m: np.random.uniform(-np.sqrt(6 / n), np.sqrt(6 / n), (n, m))),
+        ("he_normal", "arctan", lambda n, m: np.random.normal(0, 1 / np.sqrt(n), (n, m))),
+        ("uniform", None, lambda n, m: np.random.uniform(-1, 1, (n, m))),
+        ("normal", None, lambda n, m: np.random.normal(0, 1, (n, m))),
+        ("identity", None, lambda n, m: np.eye(n)),
+        ("constant", None, lambda n, m: np.full((n, m), 0.5)),
+        ("zeros", None, lambda n, m: np.zeros((n, m))),
+        ("ones", None, lambda n, m: np.ones((n, m))),
+    ],
+)
 def test_weights_are_the_global_generators_draws(name, activation, draw):
     shape = (4, 4) if name == "identity" else (4, 3)
     np.random.seed(5)

@@ -50,7 +50,13 @@ def test_the_homeworks_parts(cifar, monkeypatch, subtract_mean):
     X, y, X_test, y_test = data_utils.load_CIFAR10(folder)
     mean = X[:15].mean(axis=0) if subtract_mean else 0
     assert {name: part.shape[0] for name, part in data.items()} == {
-        "X_train": 15, "y_train": 15, "X_val": 3, "y_val": 3, "X_test": 2, "y_test": 2}
+        "X_train": 15,
+        "y_train": 15,
+        "X_val": 3,
+        "y_val": 3,
+        "X_test": 2,
+        "y_test": 2,
+    }
     assert np.allclose(data["X_val"], (X[15:18] - mean).transpose(0, 3, 1, 2)) and data["X_val"].flags.c_contiguous
     assert np.allclose(data["X_test"], (X_test[:2] - mean).transpose(0, 3, 1, 2))
     assert np.array_equal(data["y_val"], y[15:18]) and np.array_equal(data["y_test"], y_test[:2])

@@ -39,8 +39,10 @@ def test_gradients_of_a_step_of_the_lstm():
     _, _, cache = rnn_layers.lstm_step_forward(*arrays)
     gradients = rnn_layers.lstm_step_backward(dnext_h, dnext_c, cache)
     for array, gradient in zip(arrays, gradients, strict=True):
-        numeric = sum(eval_numerical_gradient_array(lambda _, i=i: rnn_layers.lstm_step_forward(*arrays)[i], array, d)
-                      for i, d in enumerate((dnext_h, dnext_c)))
+        numeric = sum(
+            eval_numerical_gradient_array(lambda _, i=i: rnn_layers.lstm_step_forward(*arrays)[i], array, d)
+            for i, d in enumerate((dnext_h, dnext_c))
+        )
         assert np.allclose(numeric, gradient, rtol=1e-5, atol=1e-9)
 
 
@@ -80,8 +82,9 @@ def test_the_gradient_of_the_temporal_loss():
     assert np.allclose(dx, numeric, rtol=1e-5, atol=1e-9) and isinstance(loss, float)
 
 
-@pytest.mark.parametrize("cell, low, high, expected",
-                         [("rnn", -1.5, 0.3, 9.83235591003), ("lstm", -0.5, 1.7, 9.82445935443)])
+@pytest.mark.parametrize(
+    "cell, low, high, expected", [("rnn", -1.5, 0.3, 9.83235591003), ("lstm", -0.5, 1.7, 9.82445935443)]
+)
 def test_losses_of_the_captioning_network(cell, low, high, expected):
     model = CaptioningRNN(WORDS, input_dim=20, wordvec_dim=30, hidden_dim=40, cell_type=cell, dtype=np.float64)
     for name, value in model.params.items():

@@ -59,11 +59,14 @@ def test_solver_samples_training_rows_with_replacement():
     assert accuracy == np.mean(solved.model.loss(solved.X_train[rows]).argmax(axis=1) == solved.y_train[rows])
 
 
-@pytest.mark.parametrize("option, message", [
-    ({"momentum": 1}, r'Unrecognized arguments "momentum"'),
-    ({"update_rule": "sdg"}, r'Invalid update_rule "sdg"'),
-    ({"update_rule": "np"}, r'Invalid update_rule "np"'),
-])
+@pytest.mark.parametrize(
+    "option, message",
+    [
+        ({"momentum": 1}, r'Unrecognized arguments "momentum"'),
+        ({"update_rule": "sdg"}, r'Invalid update_rule "sdg"'),
+        ({"update_rule": "np"}, r'Invalid update_rule "np"'),
+    ],
+)
 def test_solver_refuses_what_it_does_not_know(option, message):
     with pytest.raises(ValueError, match=message):
         solver(**option)
@@ -121,12 +124,18 @@ RULES = {
 }
 
 
-@pytest.mark.parametrize("module, name", [(optim, name) for name in RULES]
-                         + [(cs231n_optim, name) for name in cs231n_optim.__all__])
+@pytest.mark.parametrize(
+    "module, name", [(optim, name) for name in RULES] + [(cs231n_optim, name) for name in cs231n_optim.__all__]
+)
 def test_update_rules_agree_with_the_librarys_optimizers(module, name):
     optimizer, config = RULES[name]
-    optimizer = type(optimizer)(**{key: value for key, value in vars(optimizer).items()
-                                   if key in ("learning_rate", "momentum", "nesterov", "decay_rate")})
+    optimizer = type(optimizer)(
+        **{
+            key: value
+            for key, value in vars(optimizer).items()
+            if key in ("learning_rate", "momentum", "nesterov", "decay_rate")
+        }
+    )
     rng, config = np.random.default_rng(0), dict(config)
     w = rng.normal(size=(4, 5))
     expected, before = w.copy(), w.copy()
@@ -139,13 +148,16 @@ def test_update_rules_agree_with_the_librarys_optimizers(module, name):
     assert not np.shares_memory(w, before)
 
 
-@pytest.mark.parametrize("module, name, keys", [
-    (optim, "sgd", {"learning_rate"}),
-    (optim, "rmsprop", {"learning_rate", "decay_rate", "epsilon", "a"}),
-    (optim, "adam", {"learning_rate", "beta1", "beta2", "epsilon", "v", "a", "t"}),
-    (cs231n_optim, "rmsprop", {"learning_rate", "decay_rate", "epsilon", "cache"}),
-    (cs231n_optim, "adam", {"learning_rate", "beta1", "beta2", "epsilon", "m", "v", "t"}),
-])
+@pytest.mark.parametrize(
+    "module, name, keys",
+    [
+        (optim, "sgd", {"learning_rate"}),
+        (optim, "rmsprop", {"learning_rate", "decay_rate", "epsilon", "a"}),
+        (optim, "adam", {"learning_rate", "beta1", "beta2", "epsilon", "v", "a", "t"}),
+        (cs231n_optim, "rmsprop", {"learning_rate", "decay_rate", "epsilon", "cache"}),
+        (cs231n_optim, "adam", {"learning_rate", "beta1", "beta2", "epsilon", "m", "v", "t"}),
+    ],
+)
 def test_what_config_keeps_has_the_courses_names(module, name, keys):
     _, config = getattr(module, name)(np.ones(3), np.full(3, 2.0))
     assert set(config) == keys

@@ -25,8 +25,10 @@ def script(folder, text):
 
 def test_a_linked_folder_imports_handgrads_classes(tmp_path):
     link("cs189", tmp_path)
-    code = ("from neural_networks.layers import Conv2D\nfrom neural_networks.utils import AttrDict, convolution\n"
-            "import handgrad.courses.cs189.layers as ours\nassert Conv2D is ours.Conv2D\nprint(AttrDict(a=1).a)")
+    code = (
+        "from neural_networks.layers import Conv2D\nfrom neural_networks.utils import AttrDict, convolution\n"
+        "import handgrad.courses.cs189.layers as ours\nassert Conv2D is ours.Conv2D\nprint(AttrDict(a=1).a)"
+    )
     assert subprocess.check_output([sys.executable, "-c", code], cwd=tmp_path, text=True) == "1\n"
 
 
@@ -57,9 +59,12 @@ def test_courses_whose_modules_would_hide_each_other_are_not_put_together(tmp_pa
 def test_run_gives_a_script_its_modules_its_arguments_and_its_folder(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "helper.py").write_text("VALUE = 7\n")
-    path = script(tmp_path, "import sys\nimport numpy as np\nfrom helper import VALUE\n"
-                            "from neural_networks.activations import ReLU\n"
-                            "print(__name__, sys.argv[1:], VALUE, ReLU().forward(np.array([-1., 2.])))")
+    path = script(
+        tmp_path,
+        "import sys\nimport numpy as np\nfrom helper import VALUE\n"
+        "from neural_networks.activations import ReLU\n"
+        "print(__name__, sys.argv[1:], VALUE, ReLU().forward(np.array([-1., 2.])))",
+    )
     before = list(sys.path), list(sys.argv)
     assert run("cs189", path, ["--fast"]) == 0
     assert capsys.readouterr().out == "__main__ ['--fast'] 7 [0. 2.]\n"
@@ -80,21 +85,27 @@ def test_run_prefers_handgrads_modules_to_a_half_done_package(tmp_path):
     assert run("cs189", script(tmp_path, "from neural_networks.layers import Flatten")) == 0
 
 
-@pytest.mark.parametrize(("text", "code", "printed"), [
-    ("raise SystemExit(3)", 3, ""),
-    ("import sys; sys.exit('no data')", 1, "no data"),
-    ("1 / 0", 1, "ZeroDivisionError: division by zero"),
-])
+@pytest.mark.parametrize(
+    ("text", "code", "printed"),
+    [
+        ("raise SystemExit(3)", 3, ""),
+        ("import sys; sys.exit('no data')", 1, "no data"),
+        ("1 / 0", 1, "ZeroDivisionError: division by zero"),
+    ],
+)
 def test_run_passes_on_how_a_script_ends(tmp_path, capsys, text, code, printed):
     assert run("cs189", script(tmp_path, text)) == code
     assert printed in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    (["link", "cs198", "."], "unknown course 'cs198'; did you mean 'cs189'?"),
-    (["run", "cs189", "none.py"], "no script none.py here; expected a file, or one that comes with the course: "),
-    (["run", "cs189", "notes.ipynb"], "notes.ipynb is a notebook: link the course into its folder"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["link", "cs198", "."], "unknown course 'cs198'; did you mean 'cs189'?"),
+        (["run", "cs189", "none.py"], "no script none.py here; expected a file, or one that comes with the course: "),
+        (["run", "cs189", "notes.ipynb"], "notes.ipynb is a notebook: link the course into its folder"),
+    ],
+)
 def test_bad_input_is_one_line_and_exit_code_2(arguments, words, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "notes.ipynb").write_text("{}")

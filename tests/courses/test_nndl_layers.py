@@ -38,8 +38,11 @@ def test_losses_of_small_scores():
 def test_the_homeworks_own_checks_pass(name, capsys):
     np.random.seed(1)
     getattr(layer_tests, name)()
-    errors = [float(line.rpartition(": ")[2]) for line in capsys.readouterr().out.splitlines()
-              if "error: " in line or line.startswith("difference: ")]
+    errors = [
+        float(line.rpartition(": ")[2])
+        for line in capsys.readouterr().out.splitlines()
+        if "error: " in line or line.startswith("difference: ")
+    ]
     assert errors and max(errors) < 1e-5
 
 
@@ -49,7 +52,13 @@ def test_the_homeworks_check_of_a_network_prints_as_in_the_course(capsys):
     lines = capsys.readouterr().out.splitlines()
     names = [f"{name}{i} relative error" for name in "Wb" for i in (1, 2, 3)]
     assert [line.partition(":")[0] for line in lines] == [
-        "Running check with reg = 0", "Initial loss", *names, "Running check with reg = 3.14", "Initial loss", *names]
+        "Running check with reg = 0",
+        "Initial loss",
+        *names,
+        "Running check with reg = 3.14",
+        "Initial loss",
+        *names,
+    ]
 
 
 PAIRS = {
@@ -59,14 +68,23 @@ PAIRS = {
     "layernorm": (layers, (normal(4, 5), normal(5), normal(5)), {"ln_param": {}}),
     "dropout": (layers, (normal(4, 5),), {"dropout_param": {"mode": "train", "p": 0.3, "seed": 1}}),
     "affine_relu": (layer_utils, (normal(4, 2, 3), normal(6, 5), normal(5)), {}),
-    "affine_batchnorm_relu": (layer_utils, (normal(4, 6), normal(6, 5), normal(5), normal(5), normal(5)),
-                              {"bn_param": {"mode": "train"}}),
+    "affine_batchnorm_relu": (
+        layer_utils,
+        (normal(4, 6), normal(6, 5), normal(5), normal(5), normal(5)),
+        {"bn_param": {"mode": "train"}},
+    ),
     "spatial_batchnorm": (conv_layers, (normal(2, 3, 4, 5), normal(3), normal(3)), {"bn_param": {"mode": "train"}}),
     "conv_relu": (conv_layer_utils, (normal(2, 3, 5, 4), normal(4, 3, 3, 3), normal(4)), {"conv_param": CONV}),
-    "conv_relu_pool": (conv_layer_utils, (normal(2, 3, 6, 4), normal(4, 3, 3, 3), normal(4)),
-                       {"conv_param": CONV, "pool_param": POOL}),
-    "conv_bn_relu": (conv_layer_utils, (normal(2, 3, 5, 4), normal(4, 3, 3, 3), normal(4), normal(4), normal(4)),
-                     {"conv_param": CONV, "bn_param": {"mode": "train"}}),
+    "conv_relu_pool": (
+        conv_layer_utils,
+        (normal(2, 3, 6, 4), normal(4, 3, 3, 3), normal(4)),
+        {"conv_param": CONV, "pool_param": POOL},
+    ),
+    "conv_bn_relu": (
+        conv_layer_utils,
+        (normal(2, 3, 5, 4), normal(4, 3, 3, 3), normal(4), normal(4), normal(4)),
+        {"conv_param": CONV, "bn_param": {"mode": "train"}},
+    ),
 }
 NAMES = ("x", "w", "b", "gamma", "beta")
 
@@ -90,7 +108,7 @@ def convolved(x, w, b, stride, pad):
     height, width = ((padded.shape[i] - w.shape[i]) // stride + 1 for i in (2, 3))
     out = np.empty((len(x), len(w), height, width))
     for i, j in np.ndindex(height, width):
-        seen = padded[:, :, i * stride:i * stride + w.shape[2], j * stride:j * stride + w.shape[3]]
+        seen = padded[:, :, i * stride : i * stride + w.shape[2], j * stride : j * stride + w.shape[3]]
         out[:, :, i, j] = np.einsum("nchw,fchw->nf", seen, w) + b
     return out
 
@@ -103,8 +121,10 @@ def test_convolution_naive_and_fast(stride, pad):
     fast, fast_cache = fast_layers.conv_forward_fast(x, w, b, param)
     assert np.array_equal(out, fast)
     dout = normal(*out.shape)
-    slow_gradients, fast_gradients = (conv_layers.conv_backward_naive(dout, cache),
-                                      fast_layers.conv_backward_fast(dout, fast_cache))
+    slow_gradients, fast_gradients = (
+        conv_layers.conv_backward_naive(dout, cache),
+        fast_layers.conv_backward_fast(dout, fast_cache),
+    )
     for slow, quick, array in zip(slow_gradients, fast_gradients, (x, w, b), strict=True):
         assert np.array_equal(slow, quick) and slow.shape == array.shape
     assert cache == (x, w, b, param) or all(a is b for a, b in zip(cache, (x, w, b, param), strict=True))
@@ -112,21 +132,37 @@ def test_convolution_naive_and_fast(stride, pad):
 
 def test_the_gradient_of_the_naive_convolution():
     pair = conv_layers.conv_forward_naive, conv_layers.conv_backward_naive
-    report = check_gradients(pair, normal(2, 3, 5, 5), normal(2, 3, 3, 3), normal(2),
-                             kwargs={"conv_param": {"stride": 2, "pad": 1}})
+    report = check_gradients(
+        pair, normal(2, 3, 5, 5), normal(2, 3, 3, 3), normal(2), kwargs={"conv_param": {"stride": 2, "pad": 1}}
+    )
     assert report.ok, str(report)
 
 
-@pytest.mark.parametrize("message, function, arguments", [
-    (r"affine: x \(2, 3, 2\) has 6 numbers a row, but w \(5, 6\) takes 5", layers.affine_forward,
-     (normal(2, 3, 2), normal(5, 6), normal(5))),
-    (r"convolution: x \(2, 3, 4, 4\) has 3 channels \(N, C, H, W\), but w takes 4", conv_layers.conv_forward_naive,
-     (normal(2, 3, 4, 4), normal(2, 4, 3, 3), normal(2), CONV)),
-    (r"max_pool: x must be images \(N, C, H, W\), got \(3, 4, 4\)", conv_layers.max_pool_forward_naive,
-     (normal(3, 4, 4), POOL)),
-    (r"spatial_batchnorm: x .* has 3 channels .* but gamma takes 4", conv_layers.spatial_batchnorm_forward,
-     (normal(2, 3, 4, 4), np.ones(4), np.zeros(4), {"mode": "train"})),
-])
+@pytest.mark.parametrize(
+    "message, function, arguments",
+    [
+        (
+            r"affine: x \(2, 3, 2\) has 6 numbers a row, but w \(5, 6\) takes 5",
+            layers.affine_forward,
+            (normal(2, 3, 2), normal(5, 6), normal(5)),
+        ),
+        (
+            r"convolution: x \(2, 3, 4, 4\) has 3 channels \(N, C, H, W\), but w takes 4",
+            conv_layers.conv_forward_naive,
+            (normal(2, 3, 4, 4), normal(2, 4, 3, 3), normal(2), CONV),
+        ),
+        (
+            r"max_pool: x must be images \(N, C, H, W\), got \(3, 4, 4\)",
+            conv_layers.max_pool_forward_naive,
+            (normal(3, 4, 4), POOL),
+        ),
+        (
+            r"spatial_batchnorm: x .* has 3 channels .* but gamma takes 4",
+            conv_layers.spatial_batchnorm_forward,
+            (normal(2, 3, 4, 4), np.ones(4), np.zeros(4), {"mode": "train"}),
+        ),
+    ],
+)
 def test_shapes_that_do_not_fit_are_named_as_the_course_has_them(message, function, arguments):
     with pytest.raises(ValueError, match=message):
         function(*arguments)
@@ -137,12 +173,15 @@ def test_a_pad_that_is_no_whole_number_is_refused():
         conv_layers.conv_forward_naive(normal(1, 1, 4, 4), normal(1, 1, 4, 4), normal(1), {"stride": 1, "pad": 1.5})
 
 
-@pytest.mark.parametrize("forward, backward", [
-    (conv_layers.max_pool_forward_naive, conv_layers.max_pool_backward_naive),
-    (fast_layers.max_pool_forward_fast, fast_layers.max_pool_backward_fast),
-    (fast_layers.max_pool_forward_reshape, fast_layers.max_pool_backward_reshape),
-    (fast_layers.max_pool_forward_im2col, fast_layers.max_pool_backward_im2col),
-])
+@pytest.mark.parametrize(
+    "forward, backward",
+    [
+        (conv_layers.max_pool_forward_naive, conv_layers.max_pool_backward_naive),
+        (fast_layers.max_pool_forward_fast, fast_layers.max_pool_backward_fast),
+        (fast_layers.max_pool_forward_reshape, fast_layers.max_pool_backward_reshape),
+        (fast_layers.max_pool_forward_im2col, fast_layers.max_pool_backward_im2col),
+    ],
+)
 def test_max_pool(forward, backward):
     x = np.linspace(-0.3, 0.4, num=96).reshape(2, 3, 4, 4)
     out, cache = forward(x, POOL)

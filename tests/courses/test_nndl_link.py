@@ -49,15 +49,19 @@ def test_a_notebooks_imports(tmp_path, support):
 
 def test_cs231ns_own_modules(tmp_path, capsys):
     script = tmp_path / "captions.py"
-    script.write_text("from cs231n.rnn_layers import *\nfrom cs231n.optim import adam\n"
-                      "from cs231n.classifiers.rnn import CaptioningRNN\nprint(callable(lstm_step_forward))")
+    script.write_text(
+        "from cs231n.rnn_layers import *\nfrom cs231n.optim import adam\n"
+        "from cs231n.classifiers.rnn import CaptioningRNN\nprint(callable(lstm_step_forward))"
+    )
     assert run("nndl", script) == 0 and capsys.readouterr().out == "True\n"
 
 
 def test_purdues_modules_lie_side_by_side(tmp_path):
     link("purdue", tmp_path)
-    code = ("from numpy_ann import NumpyANN\nfrom utils import assert_greater_equal, load_mnist_f, print_green\n"
-            "assert_greater_equal(NumpyANN(2, 3, 2, 0.1).accuracy([[1., 2.]], [[1, 0]]), 0.5, 'fine')")
+    code = (
+        "from numpy_ann import NumpyANN\nfrom utils import assert_greater_equal, load_mnist_f, print_green\n"
+        "assert_greater_equal(NumpyANN(2, 3, 2, 0.1).accuracy([[1., 2.]], [[1, 0]]), 0.5, 'fine')"
+    )
     out = subprocess.check_output([sys.executable, "-c", code], cwd=tmp_path, text=True)
     assert out == "\033[92m fine\033[00m\n"
     assert {"pytorch_ann.py", "pytorch_cnn.py"} <= {path.name for path in tmp_path.iterdir()}

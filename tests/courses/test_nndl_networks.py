@@ -23,8 +23,10 @@ def toy():
 def numeric_errors(model, loss):
     _, grads = loss()
     assert set(grads) == set(model.params)
-    return {name: rel_error(eval_numerical_gradient(lambda _: loss()[0], model.params[name], verbose=False), grad)
-            for name, grad in grads.items()}
+    return {
+        name: rel_error(eval_numerical_gradient(lambda _: loss()[0], model.params[name], verbose=False), grad)
+        for name, grad in grads.items()
+    }
 
 
 def test_scores_loss_and_gradients_of_the_toy_net():
@@ -65,16 +67,26 @@ def test_the_modular_two_layer_net():
 def test_gradients_of_the_fully_connected_net(reg):
     np.random.seed(3)
     X, y = np.random.randn(2, 15), np.random.randint(10, size=2)
-    model = fc_net.FullyConnectedNet([20, 30], input_dim=15, num_classes=10, reg=reg, weight_scale=5e-2,
-                                     dtype=np.float64)
+    model = fc_net.FullyConnectedNet(
+        [20, 30], input_dim=15, num_classes=10, reg=reg, weight_scale=5e-2, dtype=np.float64
+    )
     assert max(numeric_errors(model, lambda: model.loss(X, y)).values()) < 2e-6
 
 
 def test_gradients_with_batchnorm_and_dropout():
     np.random.seed(3)
     X, y = np.random.randn(4, 15), np.random.randint(10, size=4)
-    model = fc_net.FullyConnectedNet([12, 10], input_dim=15, num_classes=10, reg=0.1, weight_scale=5e-2,
-                                     dtype=np.float64, use_batchnorm=True, dropout=0.25, seed=5)
+    model = fc_net.FullyConnectedNet(
+        [12, 10],
+        input_dim=15,
+        num_classes=10,
+        reg=0.1,
+        weight_scale=5e-2,
+        dtype=np.float64,
+        use_batchnorm=True,
+        dropout=0.25,
+        seed=5,
+    )
     errors = numeric_errors(model, lambda: model.loss(X, y))
     # batchnorm takes any shift away again: the gradients by b1 and b2 are zero but for rounding
     assert max(error for name, error in errors.items() if name not in ("b1", "b2")) < 1e-4
@@ -95,8 +107,9 @@ def test_losses_of_the_dropout_notebook():
     np.random.rand(10, 10)  # the mask of the cell before
     X, y = np.random.randn(2, 15), np.random.randint(10, size=2)
     for p, expected in ((0, 2.3051948273987857), (0.25, 2.29898614757146), (0.5, 2.302437587710995)):
-        model = fc_net.FullyConnectedNet([20, 30], input_dim=15, num_classes=10, weight_scale=5e-2, dtype=np.float64,
-                                         dropout=p, seed=123)
+        model = fc_net.FullyConnectedNet(
+            [20, 30], input_dim=15, num_classes=10, weight_scale=5e-2, dtype=np.float64, dropout=p, seed=123
+        )
         assert abs(model.loss(X, y)[0] - expected) < 1e-14
 
 
@@ -113,8 +126,16 @@ def test_scores_are_those_of_test_mode():
 def test_gradients_of_the_convolutional_net(use_batchnorm):
     np.random.seed(2)
     X, y = np.random.randn(2, 3, 8, 8), np.random.randint(10, size=2)
-    model = cnn.ThreeLayerConvNet(input_dim=(3, 8, 8), num_filters=3, filter_size=3, hidden_dim=7, dtype=np.float64,
-                                  weight_scale=0.1, reg=0.1, use_batchnorm=use_batchnorm)
+    model = cnn.ThreeLayerConvNet(
+        input_dim=(3, 8, 8),
+        num_filters=3,
+        filter_size=3,
+        hidden_dim=7,
+        dtype=np.float64,
+        weight_scale=0.1,
+        reg=0.1,
+        use_batchnorm=use_batchnorm,
+    )
     errors = numeric_errors(model, lambda: model.loss(X, y))
     if use_batchnorm:
         errors = {name: error for name, error in errors.items() if name not in ("b1", "b2")}
@@ -128,7 +149,13 @@ def test_the_convolutional_net_starts_near_log_10_and_takes_a_pad_of_3():
     assert model.conv_param["pad"] == 3.0
     assert model.loss(X, y)[0] == pytest.approx(np.log(10), abs=1e-2)
     assert {name: value.shape for name, value in model.params.items()} == {
-        "W1": (32, 3, 7, 7), "b1": (32,), "W2": (8192, 100), "b2": (100,), "W3": (100, 10), "b3": (10,)}
+        "W1": (32, 3, 7, 7),
+        "b1": (32,),
+        "W2": (8192, 100),
+        "b2": (100,),
+        "W3": (100, 10),
+        "b3": (10,),
+    }
 
 
 def test_nearest_neighbours():

@@ -16,8 +16,10 @@ LAYERS = "np affine_forward affine_backward relu_forward relu_backward batchnorm
 AFFINE_RELU, CONV = "affine_relu_forward affine_relu_backward ", "conv_forward_naive spatial_batchnorm_forward "
 FAST, CONV_RELU = "conv_forward_fast max_pool_backward_fast ", "conv_relu_forward conv_relu_pool_backward "
 STARS = {  # module: names that a script has after `from module import *`, since the course's module imports them so
-    "nndl.layers": LAYERS, "nndl.layer_utils": LAYERS + AFFINE_RELU,
-    "nndl.fc_net": LAYERS + AFFINE_RELU + "TwoLayerNet FullyConnectedNet", "nndl.conv_layers": LAYERS + CONV,
+    "nndl.layers": LAYERS,
+    "nndl.layer_utils": LAYERS + AFFINE_RELU,
+    "nndl.fc_net": LAYERS + AFFINE_RELU + "TwoLayerNet FullyConnectedNet",
+    "nndl.conv_layers": LAYERS + CONV,
     "nndl.conv_layer_utils": LAYERS + FAST + CONV_RELU,
     "nndl.cnn": LAYERS + AFFINE_RELU + CONV + FAST + CONV_RELU + "ThreeLayerConvNet",
     "nndl.layer_tests": LAYERS + AFFINE_RELU + "rel_error fc_net_test eval_numerical_gradient FullyConnectedNet",
@@ -46,11 +48,15 @@ def test_layers_give_the_figures_of_the_cells(name):
         assert np.allclose(out.ravel(), expected, rtol=0, atol=6e-9)
 
 
-@pytest.mark.parametrize("module, name, renamed", [
-    *((optim, name, {}) for name in ("sgd_momentum", "sgd_nesterov_momentum", "rmsprop", "adam")),
-    (cs231n_optim, "sgd_momentum", {}), (cs231n_optim, "rmsprop", {"a": "cache"}),
-    (cs231n_optim, "adam", {"v": "m", "a": "v"}),
-])
+@pytest.mark.parametrize(
+    "module, name, renamed",
+    [
+        *((optim, name, {}) for name in ("sgd_momentum", "sgd_nesterov_momentum", "rmsprop", "adam")),
+        (cs231n_optim, "sgd_momentum", {}),
+        (cs231n_optim, "rmsprop", {"a": "cache"}),
+        (cs231n_optim, "adam", {"v": "m", "a": "v"}),
+    ],
+)
 def test_update_rules_give_the_figures_of_the_cells(module, name, renamed):
     cell = CELLS[name]
     arrays = {key: between(*ends, 4, 5) for key, ends in cell["arrays"].items()}

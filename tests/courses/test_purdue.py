@@ -61,8 +61,8 @@ def test_training_goes_through_the_rows_in_order_and_prints_every_tenth_epoch(ca
     assert all(len(part.partition(".")[2]) == 5 for part in lines[1].split(" | ")[1:])
     for _ in range(20):
         for start in (0, 16, 32):
-            by_hand._forward(X[start:min(start + 16, 40)])
-            by_hand._backward(X[start:min(start + 16, 40)], y[start:min(start + 16, 40)])
+            by_hand._forward(X[start : min(start + 16, 40)])
+            by_hand._backward(X[start : min(start + 16, 40)], y[start : min(start + 16, 40)])
     assert np.array_equal(ann.W1, by_hand.W1) and np.array_equal(ann.b2, by_hand.b2)
     assert type(ann.accuracy(X, y)) is float and ann.accuracy(X, y) > 0.8
 

@@ -52,9 +52,14 @@ def test_training_prints_every_fifth_epoch_and_keeps_all(capsys, tmp_path, monke
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(" | ")[0] for line in lines] == ["[5 / 12]", "[10 / 12]"]
     assert [part.split(":")[0] for part in lines[0].split(" | ")[1:]] == [
-        "Train Loss", "Train Accuracy", "Val Loss", "Val Accuracy"]
+        "Train Loss",
+        "Train Accuracy",
+        "Val Loss",
+        "Val Accuracy",
+    ]
     assert {name: len(values) for name, values in network.train_val_metrics.items()} == dict.fromkeys(
-        ("train_losses", "train_accs", "val_losses", "val_accs"), 12)
+        ("train_losses", "train_accs", "val_losses", "val_accs"), 12
+    )
     assert network.train_val_metrics["train_losses"][-1] < network.train_val_metrics["train_losses"][0]
     _, axes = network.plot_train_val_metrics()
     assert axes.shape == (2,) and (tmp_path / "pytorch_ann_train_val_metrics.png").stat().st_size > 5000

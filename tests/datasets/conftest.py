@@ -17,11 +17,13 @@ def data_folder(tmp_path, monkeypatch):
 @pytest.fixture
 def small(data_folder, monkeypatch):
     """small('mnist') puts a small set in the place of the real one: (its files' contents, (x, y) of training)."""
+
     def small(name):
         make = small_image_sets.cifar_set if name == "cifar10" else small_image_sets.idx_set
         images, contents, train = make(seed=len(name))
         monkeypatch.setitem(image_sets.IMAGE_SETS, name, images)
         return contents, train
+
     return small
 
 

@@ -42,7 +42,7 @@ def test_a_crop_is_a_window_of_the_padded_image(x):
     places = set()
     for image, cropped in zip(x, RandomCrop(2)(x, rng()), strict=True):
         padded = np.pad(image, ((2, 2), (2, 2), (0, 0)))
-        fits = [(i, j) for i in range(5) for j in range(5) if np.array_equal(padded[i:i + 7, j:j + 5], cropped)]
+        fits = [(i, j) for i in range(5) for j in range(5) if np.array_equal(padded[i : i + 7, j : j + 5], cropped)]
         assert len(fits) == 1
         places.update(fits)
     assert {i for i, _ in places} == {j for _, j in places} == set(range(5))
@@ -55,14 +55,17 @@ def test_from_a_configuration():
     assert augment.get(None) is None and augment.get([]) is None and augment.get(chain) is chain
 
 
-@pytest.mark.parametrize("given, message", [
-    ("random_flop", "unknown augmentation 'random_flop'; did you mean 'random_flip'"),
-    ({"name": "random_crop", "pading": 2}, "no argument 'pading'; did you mean 'padding'"),
-    ({"padding": 2}, "has no 'name'"),
-    ({"name": "random_crop", "padding": -1}, "whole number >= 0, got -1"),
-    ({"name": "random_crop", "padding": 1.5}, "whole number >= 0, got 1.5"),
-    ({"name": "random_flip", "rate": 2}, "rate must be a finite number .*got 2"),
-])
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ("random_flop", "unknown augmentation 'random_flop'; did you mean 'random_flip'"),
+        ({"name": "random_crop", "pading": 2}, "no argument 'pading'; did you mean 'padding'"),
+        ({"padding": 2}, "has no 'name'"),
+        ({"name": "random_crop", "padding": -1}, "whole number >= 0, got -1"),
+        ({"name": "random_crop", "padding": 1.5}, "whole number >= 0, got 1.5"),
+        ({"name": "random_flip", "rate": 2}, "rate must be a finite number .*got 2"),
+    ],
+)
 def test_bad_configurations(given, message):
     with pytest.raises(ValueError, match=message):
         augment.get(given)

@@ -24,14 +24,18 @@ def small_pieces(monkeypatch):
 @pytest.fixture
 def mirrors(small, server, monkeypatch):
     """mirrors('mnist', 'one', 'two') serves a small set under these folders, the first asked first."""
+
     def mirrors(name, *folders):
         contents, _ = small(name)
         server.files = gzipped(contents) if name != "cifar10" else {"cifar-10.tar.gz": archive(contents)}
         about = image_sets.IMAGE_SETS[name]
-        downloads = tuple(Download(item.name, tuple(f"{server.address}/{folder}/{item.name}" for folder in folders))
-                          for item in about.downloads)
+        downloads = tuple(
+            Download(item.name, tuple(f"{server.address}/{folder}/{item.name}" for folder in folders))
+            for item in about.downloads
+        )
         monkeypatch.setitem(image_sets.IMAGE_SETS, name, about._replace(downloads=downloads))
         return sorted(f"{name}/{file}" for file in contents)
+
     return mirrors
 
 
@@ -128,8 +132,11 @@ def test_a_cut_download_resumes_behind_a_redirect(mirrors, server, data_folder):
 def test_nothing_is_kept_when_no_mirror_is_right(mirrors, server, data_folder):
     files = mirrors("cifar10", "one", "two")
     server.misbehave.update(one=["corrupt"], two=["corrupt"])
-    with pytest.raises(OSError, match=r"could not download cifar-10\.tar\.gz of cifar10 \(127\.0\.0\.1.*"
-                                      r"put data_batch_1\.bin.*'handgrad data get cifar10 --from FOLDER'") as caught:
+    with pytest.raises(
+        OSError,
+        match=r"could not download cifar-10\.tar\.gz of cifar10 \(127\.0\.0\.1.*"
+        r"put data_batch_1\.bin.*'handgrad data get cifar10 --from FOLDER'",
+    ) as caught:
         get("cifar10")
     assert "\n" not in str(caught.value)
     kept = folder_names(data_folder)
@@ -148,7 +155,8 @@ def test_the_python_archive_does_as_well(mirrors, server, small, data_folder):
     files = mirrors("cifar10", "one")
     contents, _ = small("cifar10")
     image_sets.IMAGE_SETS["cifar10"] = image_sets.IMAGE_SETS["cifar10"]._replace(
-        downloads=(Download("cifar-10.tar.gz", (f"{server.address}/one/cifar-10.tar.gz",)),))
+        downloads=(Download("cifar-10.tar.gz", (f"{server.address}/one/cifar-10.tar.gz",)),)
+    )
     server.files["cifar-10.tar.gz"] = archive({n.removesuffix(".bin"): python_batch(d) for n, d in contents.items()})
     get("cifar10")
     assert folder_names(data_folder) == files
@@ -157,8 +165,11 @@ def test_the_python_archive_does_as_well(mirrors, server, small, data_folder):
 def test_no_network_says_how_to_place_the_files(mirrors, server, data_folder):
     mirrors("mnist", "one")
     server.close()
-    with pytest.raises(OSError, match=r"no connection.*put train-images-idx3-ubyte, .* into a folder and run "
-                                      "'handgrad data get mnist --from FOLDER'") as caught:
+    with pytest.raises(
+        OSError,
+        match=r"no connection.*put train-images-idx3-ubyte, .* into a folder and run "
+        "'handgrad data get mnist --from FOLDER'",
+    ) as caught:
         get("mnist")
     assert "\n" not in str(caught.value) and not folder_names(data_folder)
 
@@ -197,7 +208,8 @@ def test_progress_is_told(mirrors, server, capsys, monkeypatch):
     get("cifar10", progress=lambda *said: told.append(said))
     whole = len(server.files["cifar-10.tar.gz"])
     assert told[-1] == ("cifar-10.tar.gz", whole, whole) and [done for _, done, _ in told] == sorted(
-        done for _, done, _ in told)
+        done for _, done, _ in told
+    )
     print_progress("file", 1_000_000, 2_000_000)
     assert capsys.readouterr().err == ""  # a log gets one line per file
     print_progress("file", 2_000_000, 2_000_000)

@@ -16,6 +16,7 @@ def write(tmp_path):
         path = tmp_path / name
         path.write_bytes(text.encode() if isinstance(text, str) else text)
         return path
+
     return write
 
 
@@ -34,8 +35,10 @@ def test_header_and_text_labels(write):
     assert data.target_name == "kind" and data.name == "data" and data.source.endswith("data.csv")
 
 
-@pytest.mark.parametrize("target, features", [("kind", ("length", "width")), (3, ("length", "width")),
-                                              ("3", ("length", "width")), (None, ("length", "width"))])
+@pytest.mark.parametrize(
+    "target, features",
+    [("kind", ("length", "width")), (3, ("length", "width")), ("3", ("length", "width")), (None, ("length", "width"))],
+)
 def test_the_target_by_name_and_number(write, target, features):
     assert load_dataset(str(write(FLOWERS)), target=target).feature_names == features
 
@@ -54,15 +57,23 @@ def test_without_a_header_columns_have_numbers(write):
 
 
 def test_quotes_blank_lines_marks_and_tabs(write):
-    text = "\ufeff\"a, b\"\tlabel\r\n" + "".join(f" {i}\t \"yes, it {i % 2}\"\r\n\r\n" for i in range(10))
+    text = '\ufeff"a, b"\tlabel\r\n' + "".join(f' {i}\t "yes, it {i % 2}"\r\n\r\n' for i in range(10))
     data = load_dataset(write(text, "data.tsv"), standardize=False)
     assert data.feature_names == ("a, b",) and data.class_names == ("yes, it 0", "yes, it 1")
     assert load_dataset(write(gzip.compress(text.encode()), "z.csv.gz")).fingerprint == data.fingerprint
 
 
-@pytest.mark.parametrize("targets, task", [
-    (range(10), "regression"), ([1, 2] * 5, "classification"), ([1.5, 2] * 5, "regression"),
-    (["1", "x"] * 5, "classification"), ([-1, 1] * 5, "classification"), ([*range(25)] * 2, "regression")])
+@pytest.mark.parametrize(
+    "targets, task",
+    [
+        (range(10), "regression"),
+        ([1, 2] * 5, "classification"),
+        ([1.5, 2] * 5, "regression"),
+        (["1", "x"] * 5, "classification"),
+        ([-1, 1] * 5, "classification"),
+        ([*range(25)] * 2, "regression"),
+    ],
+)
 def test_what_the_targets_are(write, targets, task):
     path = write("a,b\n" + "".join(f"{i},{target}\n" for i, target in enumerate(targets)))
     assert load_dataset(path).task == task
@@ -96,8 +107,8 @@ BAD = {
     "b\nx\ny\n": "needs at least one feature",
     "a,b\n1,x\n2,x\n3,x\n": "every one of the 3 targets is 'x'",
     "a,b\n1,x\n2,y\n": "has 2 rows",
-    "a,b\n1,\"x\n": "row 2 is not CSV",
-    "a,b\n1,x\n2,\"y\n3,x\n4,y\n": "row 3 is not CSV",
+    'a,b\n1,"x\n': "row 2 is not CSV",
+    'a,b\n1,x\n2,"y\n3,x\n4,y\n': "row 3 is not CSV",
     "a,b\n1,x\n1_0,y\n": r"row 3, column 1 \('a'\): '1_0' is not a finite number",
     b"a,b\n1,\xff\n": "not UTF-8",
     "a,b\n1e300,x\n2,y\n3,x\n4,y\n": "feature 1 holds a number too large for float32",
@@ -149,17 +160,20 @@ def test_images_in_an_npz_stay_uint8(tmp_path):
         load_dataset(tmp_path / "d.npz", standardize=True)
 
 
-@pytest.mark.parametrize("arrays, message", [
-    ({"x": np.ones((4, 2))}, "no array 'y'"),
-    ({"x": np.ones((4, 2)), "y": np.ones(3)}, "one target for each row"),
-    ({"x": np.ones((4, 2)), "y": np.ones((4, 3))}, "one target for each row"),
-    ({"x": np.ones((0, 2)), "y": np.ones(0)}, "expected numbers"),
-    ({"x": np.array([[1.0], [np.nan]]), "y": np.ones(2)}, r"x\[1, 0\] is nan"),
-    ({"x": np.ones((2, 1)), "y": np.array([1, np.inf])}, "NaN or inf"),
-    ({"x": np.ones((4, 1)), "y": np.ones(4, np.int64)}, "every one of the 4 targets is '1'"),
-    ({"x": np.array([[{}]], object), "y": np.ones(1)}, "cannot read"),
-    ({"x": np.full((4, 1), "a"), "y": np.ones(4)}, "expected numbers"),
-])
+@pytest.mark.parametrize(
+    "arrays, message",
+    [
+        ({"x": np.ones((4, 2))}, "no array 'y'"),
+        ({"x": np.ones((4, 2)), "y": np.ones(3)}, "one target for each row"),
+        ({"x": np.ones((4, 2)), "y": np.ones((4, 3))}, "one target for each row"),
+        ({"x": np.ones((0, 2)), "y": np.ones(0)}, "expected numbers"),
+        ({"x": np.array([[1.0], [np.nan]]), "y": np.ones(2)}, r"x\[1, 0\] is nan"),
+        ({"x": np.ones((2, 1)), "y": np.array([1, np.inf])}, "NaN or inf"),
+        ({"x": np.ones((4, 1)), "y": np.ones(4, np.int64)}, "every one of the 4 targets is '1'"),
+        ({"x": np.array([[{}]], object), "y": np.ones(1)}, "cannot read"),
+        ({"x": np.full((4, 1), "a"), "y": np.ones(4)}, "expected numbers"),
+    ],
+)
 def test_bad_npz(tmp_path, arrays, message):
     np.savez(tmp_path / "d.npz", **arrays)
     with pytest.raises(ValueError, match=message) as caught:
@@ -178,9 +192,17 @@ def test_what_is_no_npz(write):
 FEATURES = ("length", "width")
 
 
-@pytest.mark.parametrize("text", [
-    "length,width\n1,2\n3,4\n", "width,length\n2,1\n4,3\n", "length,width,kind\n1,2,\n3,4,?\n", "1,2\n3,4\n",
-    "1,2,x\n3,4,x\n", "id,length,width\na,1,2\nb,3,4\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "length,width\n1,2\n3,4\n",
+        "width,length\n2,1\n4,3\n",
+        "length,width,kind\n1,2,\n3,4,?\n",
+        "1,2\n3,4\n",
+        "1,2,x\n3,4,x\n",
+        "id,length,width\na,1,2\nb,3,4\n",
+    ],
+)
 def test_features_of_new_rows(write, text):
     np.testing.assert_array_equal(load_features(write(text), FEATURES, "kind"), [[1, 2], [3, 4]])
 
@@ -191,10 +213,16 @@ def test_a_headerless_label_column_keeps_its_place(write):
     np.testing.assert_array_equal(load_features(write("1,2\n"), names, "column 2"), [[1, 2]])
 
 
-@pytest.mark.parametrize("text, message", [
-    ("length,kind\n1,x\n", "no column 'width'"), ("1\n", "has 1 columns; expected the 2 features"),
-    ("length,width\n1,\n", r"row 2, column 2 \('width'\): the value is missing"),
-    ("length,width\n", "no rows"), ("", "is empty")])
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("length,kind\n1,x\n", "no column 'width'"),
+        ("1\n", "has 1 columns; expected the 2 features"),
+        ("length,width\n1,\n", r"row 2, column 2 \('width'\): the value is missing"),
+        ("length,width\n", "no rows"),
+        ("", "is empty"),
+    ],
+)
 def test_features_that_do_not_fit(write, text, message):
     with pytest.raises(ValueError, match=message):
         load_features(write(text), FEATURES, "kind")
@@ -217,10 +245,13 @@ def test_new_rows_pass_through_the_kept_statistics(write):
     assert np.abs(everything - x).max(axis=1).min() < 1e-6
 
 
-@pytest.mark.parametrize(("text", "target", "message"), [
-    ("1,2,kind\n1,2,a\n3,4,b\n5,6,a\n", "kind", "first row holds a number and so is no header"),
-    ("a;b\n0,5;x\n1,5;y\n2,5;x\n", "b", "'0,5' is not a finite number.*decimal point"),
-])
+@pytest.mark.parametrize(
+    ("text", "target", "message"),
+    [
+        ("1,2,kind\n1,2,a\n3,4,b\n5,6,a\n", "kind", "first row holds a number and so is no header"),
+        ("a;b\n0,5;x\n1,5;y\n2,5;x\n", "b", "'0,5' is not a finite number.*decimal point"),
+    ],
+)
 def test_faults_of_tables_with_a_hint(write, text, target, message):
     with pytest.raises(ValueError, match=message):
         load_dataset(write(text), target=target)

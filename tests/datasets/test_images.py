@@ -79,9 +79,16 @@ def test_system_folders_are_read(small):
 
 
 def damage(data):
-    return {"cut": data[:-1], "empty": b"", "longer": data + b"x", "altered": data[:-1] + bytes([data[-1] ^ 1]),
-            "cut gzip": gzip.compress(data)[:-9], "altered gzip": gzip.compress(b"x" + data[1:]),
-            "pickle": pickle.dumps(print), "no data": pickle.dumps({"labels": [1]})}
+    return {
+        "cut": data[:-1],
+        "empty": b"",
+        "longer": data + b"x",
+        "altered": data[:-1] + bytes([data[-1] ^ 1]),
+        "cut gzip": gzip.compress(data)[:-9],
+        "altered gzip": gzip.compress(b"x" + data[1:]),
+        "pickle": pickle.dumps(print),
+        "no data": pickle.dumps({"labels": [1]}),
+    }
 
 
 @pytest.mark.parametrize("kind", damage(b"data"))

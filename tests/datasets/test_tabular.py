@@ -7,8 +7,13 @@ from handgrad.datasets import Standardization, load_dataset
 from handgrad.datasets.splits import draw_rows, num_rows, three_way
 from handgrad.datasets.tabular import FOLDER, TABLES
 
-SHAPES = {"iris": (150, 4, 3), "wine": (178, 13, 3), "breast-cancer": (569, 30, 2), "digits": (1797, 64, 10),
-          "diabetes": (442, 10, 0)}
+SHAPES = {
+    "iris": (150, 4, 3),
+    "wine": (178, 13, 3),
+    "breast-cancer": (569, 30, 2),
+    "digits": (1797, 64, 10),
+    "diabetes": (442, 10, 0),
+}
 
 
 @pytest.fixture(params=SHAPES)
@@ -34,8 +39,10 @@ def test_sizes_types_and_provenance(name):
     assert name in repr(data)
 
 
-@pytest.mark.parametrize("table, loader", [("iris", "load_iris"), ("wine", "load_wine"),
-                                           ("breast-cancer", "load_breast_cancer"), ("digits", "load_digits")])
+@pytest.mark.parametrize(
+    "table, loader",
+    [("iris", "load_iris"), ("wine", "load_wine"), ("breast-cancer", "load_breast_cancer"), ("digits", "load_digits")],
+)
 def test_values_are_those_of_scikit_learn(table, loader):
     reference = getattr(pytest.importorskip("sklearn.datasets"), loader)()
     x, y = all_rows(load_dataset(table, standardize=False, dtype="float64"))
@@ -52,7 +59,10 @@ def test_diabetes_is_that_of_scikit_learn():
 def test_every_split_has_each_class_in_its_share():
     data = load_dataset("iris")
     assert [np.bincount(split.y).tolist() for split in (data.train, data.validation, data.test)] == [
-        [32] * 3, [8] * 3, [10] * 3]
+        [32] * 3,
+        [8] * 3,
+        [10] * 3,
+    ]
 
 
 def test_the_seed_decides_the_splits():
@@ -102,13 +112,21 @@ def test_a_split_may_be_left_out_or_counted():
     assert "validation" not in repr(data)
 
 
-@pytest.mark.parametrize("arguments, message", [
-    ({"test": 1.5}, "test=1.5 of 150 rows"), ({"test": -0.1}, "test is -0.1"), ({"test": "half"}, "test is 'half'"),
-    ({"validation": 150}, "validation is 150"), ({"validation": True}, "validation is True"),
-    ({"test": 0.999}, "leaves no rows"), ({"seed": -1}, "seed is -1"),
-    ({"seed": 0.5}, "seed is 0.5"), ({"dtype": "int8"}, "dtype is int8"),
-    ({"target": "x"}, "target already"),
-])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"test": 1.5}, "test=1.5 of 150 rows"),
+        ({"test": -0.1}, "test is -0.1"),
+        ({"test": "half"}, "test is 'half'"),
+        ({"validation": 150}, "validation is 150"),
+        ({"validation": True}, "validation is True"),
+        ({"test": 0.999}, "leaves no rows"),
+        ({"seed": -1}, "seed is -1"),
+        ({"seed": 0.5}, "seed is 0.5"),
+        ({"dtype": "int8"}, "dtype is int8"),
+        ({"target": "x"}, "target already"),
+    ],
+)
 def test_wrong_arguments_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         load_dataset("iris", **arguments)

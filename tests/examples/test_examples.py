@@ -16,10 +16,18 @@ def numbers_in(text):
     return [float(number) for number in re.findall(r"-?\d+\.\d+(?:e-?\d+)?", text)]
 
 
-@pytest.mark.parametrize(("forward", "backward", "shapes", "num_gradients"), [
-    (linear_autoencoder.tied_autoencoder_forward, linear_autoencoder.tied_autoencoder_backward, [(6, 5), (2, 5)], 2),
-    (gplvm.log_likelihood_forward, gplvm.log_likelihood_backward, [(6, 2), (6, 4)], 1),
-])
+@pytest.mark.parametrize(
+    ("forward", "backward", "shapes", "num_gradients"),
+    [
+        (
+            linear_autoencoder.tied_autoencoder_forward,
+            linear_autoencoder.tied_autoencoder_backward,
+            [(6, 5), (2, 5)],
+            2,
+        ),
+        (gplvm.log_likelihood_forward, gplvm.log_likelihood_backward, [(6, 2), (6, 4)], 1),
+    ],
+)
 def test_the_pairs_of_the_examples_are_exact(forward, backward, shapes, num_gradients):
     rng = np.random.default_rng(0)
     arrays = [rng.normal(size=shape) for shape in shapes]
@@ -27,7 +35,7 @@ def test_the_pairs_of_the_examples_are_exact(forward, backward, shapes, num_grad
     gradients = backward(1.7, cache)
     assert len(gradients) == num_gradients
     for i, gradient in enumerate(gradients):
-        exact = complex_step_gradient(lambda a, i=i: 1.7 * forward(*arrays[:i], a, *arrays[i + 1:])[0], arrays[i])
+        exact = complex_step_gradient(lambda a, i=i: 1.7 * forward(*arrays[:i], a, *arrays[i + 1 :])[0], arrays[i])
         assert relative_error(gradient, exact) <= 1e-12
     names = [["x", "weight"], ["x"]][num_gradients == 1]
     assert hg.check_gradients((forward, backward), *arrays, wrt=names).ok
@@ -40,8 +48,9 @@ def test_a_gradient_by_one_of_the_two_ways_is_found_out():
         return dx, dweight - code.T @ difference * (dloss / len(x))
 
     x, weight = np.random.default_rng(0).normal(size=(6, 4)), np.random.default_rng(1).normal(size=(2, 4))
-    assert not hg.check_gradients((linear_autoencoder.tied_autoencoder_forward, one_way), x, weight,
-                                  wrt=["x", "weight"]).ok
+    assert not hg.check_gradients(
+        (linear_autoencoder.tied_autoencoder_forward, one_way), x, weight, wrt=["x", "weight"]
+    ).ok
 
 
 def test_the_linear_autoencoder_ends_on_the_principal_subspace(capsys, tmp_path):

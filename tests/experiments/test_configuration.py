@@ -28,70 +28,85 @@ def test_a_configuration_survives_being_written_as_toml(name, tmp_path):
     assert again == configuration
 
 
-@pytest.mark.parametrize(("override", "value"), [
-    ("seed=3", lambda c: c.seed == 3),
-    ("optimizer.learning_rate=0.5", lambda c: c.optimizer["learning_rate"] == 0.5),
-    ("optimizer=adam", lambda c: c.optimizer == {"name": "adam"}),
-    ("loss.label_smoothing=0.1", lambda c: c.loss["label_smoothing"] == 0.1),
-    ("model.layers.0.units=7", lambda c: c.model["layers"][0]["units"] == 7),
-    ("model.layers.1=Tanh", lambda c: c.model["layers"][1] == {"layer": "Tanh"}),
-    ("model.layers.1.name=first", lambda c: c.model["layers"][1] == {"layer": "ReLU", "name": "first"}),
-    ("penalty.name=l2", lambda c: c.penalty == {"name": "l2"}),
-    ('callbacks=[{name="early-stopping"}]', lambda c: len(c.callbacks) == 1),
-    ("data.test=30", lambda c: c.data.test == 30),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("override", "value"),
+    [
+        ("seed=3", lambda c: c.seed == 3),
+        ("optimizer.learning_rate=0.5", lambda c: c.optimizer["learning_rate"] == 0.5),
+        ("optimizer=adam", lambda c: c.optimizer == {"name": "adam"}),
+        ("loss.label_smoothing=0.1", lambda c: c.loss["label_smoothing"] == 0.1),
+        ("model.layers.0.units=7", lambda c: c.model["layers"][0]["units"] == 7),
+        ("model.layers.1=Tanh", lambda c: c.model["layers"][1] == {"layer": "Tanh"}),
+        ("model.layers.1.name=first", lambda c: c.model["layers"][1] == {"layer": "ReLU", "name": "first"}),
+        ("penalty.name=l2", lambda c: c.penalty == {"name": "l2"}),
+        ('callbacks=[{name="early-stopping"}]', lambda c: len(c.callbacks) == 1),
+        ("data.test=30", lambda c: c.data.test == 30),
+    ],
+)
 def test_overrides_change_one_key(override, value):
     assert value(load_configuration("iris", [override]))
 
 
-@pytest.mark.parametrize(("override", "message"), [
-    ("epoch=3", r"unknown key 'epoch'; did you mean 'epochs'\?"),
-    ("data.tset=0.2", r"unknown key 'data.tset'; did you mean 'test'\?"),
-    ("recording.checkpoint_step=1", r"unknown key 'recording.checkpoint_step'; did you mean 'checkpoint_steps'"),
-    ("epochs=many", r"epochs = 'many': expected .*integer"),
-    ("epochs=2.5", r"epochs = 2.5: expected .*integer"),
-    ("epochs=-1", r"epochs = -1: expected greater than or equal to 0"),
-    ("batch_size=0", r"batch_size = 0: expected greater than or equal to 1"),
-    ("seed=true", r"seed = True: expected .*integer"),
-    ("data.validation=half", r"data.validation = 'half': expected .*number"),
-    ("data.target=2.5", r"data.target = 2.5: expected the name of a column"),
-    ("dtype=float16", r"dtype = 'float16': expected 'float32' or 'float64'"),
-    ("optimizer=3", r"optimizer = 3: expected a name"),
-    ("model.layers=[]", r"layers must be a list of layers, not empty"),
-    ("model.layers=[3]", r"layers.0 must be a name"),
-    ("model.depth=3", r"'depth' does not go with layers"),
-    ("model.layers.9.units=3", r"'9' must be a number from 0 to 2"),
-    ("seed", r"--set takes key=value"),
-    ("epochs.x=3", r"'epochs' is 50, no table"),
-    ("name=../up", r"name = '../up'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("epoch=3", r"unknown key 'epoch'; did you mean 'epochs'\?"),
+        ("data.tset=0.2", r"unknown key 'data.tset'; did you mean 'test'\?"),
+        ("recording.checkpoint_step=1", r"unknown key 'recording.checkpoint_step'; did you mean 'checkpoint_steps'"),
+        ("epochs=many", r"epochs = 'many': expected .*integer"),
+        ("epochs=2.5", r"epochs = 2.5: expected .*integer"),
+        ("epochs=-1", r"epochs = -1: expected greater than or equal to 0"),
+        ("batch_size=0", r"batch_size = 0: expected greater than or equal to 1"),
+        ("seed=true", r"seed = True: expected .*integer"),
+        ("data.validation=half", r"data.validation = 'half': expected .*number"),
+        ("data.target=2.5", r"data.target = 2.5: expected the name of a column"),
+        ("dtype=float16", r"dtype = 'float16': expected 'float32' or 'float64'"),
+        ("optimizer=3", r"optimizer = 3: expected a name"),
+        ("model.layers=[]", r"layers must be a list of layers, not empty"),
+        ("model.layers=[3]", r"layers.0 must be a name"),
+        ("model.depth=3", r"'depth' does not go with layers"),
+        ("model.layers.9.units=3", r"'9' must be a number from 0 to 2"),
+        ("seed", r"--set takes key=value"),
+        ("epochs.x=3", r"'epochs' is 50, no table"),
+        ("name=../up", r"name = '../up'"),
+    ],
+)
 def test_a_wrong_key_or_type_is_named_with_its_path(override, message):
     with pytest.raises(ValueError, match=message):
         load_configuration("iris", [override])
 
 
-@pytest.mark.parametrize(("override", "message"), [
-    ("optimizer=admm", r"^optimizer: unknown optimizer 'admm'; did you mean 'adam'"),
-    ("optimizer.learning_rat=1", r"^optimizer: .*'learning_rat'; did you mean 'learning_rate'"),
-    ("optimizer.learning_rate=0", r"^optimizer: SGD: learning_rate must be a finite number > 0, got 0"),
-    ("optimizer.learning_rate=fast", r"^optimizer: SGD: learning_rate must be a finite number > 0, got 'fast'"),
-    ("loss=cross-entrpy", r"^loss: unknown loss 'cross-entrpy'; did you mean 'cross-entropy'"),
-    ("model.layers.0.layer=Liner", r"^model: .*'Liner'; did you mean 'Linear'"),
-    ("model.layers.0.unit=3", r"^model: .*'unit'; did you mean 'units'"),
-    ("model.layers.2.units=2", r"target|label"),
-    ("engine=jax", r"^engine: unknown engine 'jax'"),
-    ("schedule=cosin", r"^schedule: unknown schedule 'cosin'; did you mean 'cosine'"),
-    ('callbacks=[{name="early-stoping"}]', r"^callbacks.0: unknown callback 'early-stoping'; did you mean"),
-    ('callbacks=[{name="early-stopping", patience=0}]', r"^callbacks.0: EarlyStopping needs patience"),
-    ('augmentation=["random_flop"]', r"^augmentation: unknown augmentation 'random_flop'; did you mean 'random_flip'"),
-    ("data.name=irs", r"^data: unknown data set 'irs'; did you mean 'iris'"),
-    ("penalty=l3", r"^penalty: unknown penalty 'l3'"),
-    ('model.layers.1={layer="Dropout", rate="x"}', r"^model: dropout: rate .* not 'x'"),
-    ("model.layers.2.units=4", r"^model: it ends with 4 outputs, but iris has 3 classes"),
-    ('augmentation=["random_flip"]', r"^augmentation: .*takes images"),
-    ('callbacks=[{name="early-stopping", monitor="val_loss"}]', r"watches 'val_loss'.*did you mean 'validation_loss'"),
-    ('schedule={name="reduce_on_plateau", monitor="losss"}', r"watches 'losss'.*did you mean 'loss'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("optimizer=admm", r"^optimizer: unknown optimizer 'admm'; did you mean 'adam'"),
+        ("optimizer.learning_rat=1", r"^optimizer: .*'learning_rat'; did you mean 'learning_rate'"),
+        ("optimizer.learning_rate=0", r"^optimizer: SGD: learning_rate must be a finite number > 0, got 0"),
+        ("optimizer.learning_rate=fast", r"^optimizer: SGD: learning_rate must be a finite number > 0, got 'fast'"),
+        ("loss=cross-entrpy", r"^loss: unknown loss 'cross-entrpy'; did you mean 'cross-entropy'"),
+        ("model.layers.0.layer=Liner", r"^model: .*'Liner'; did you mean 'Linear'"),
+        ("model.layers.0.unit=3", r"^model: .*'unit'; did you mean 'units'"),
+        ("model.layers.2.units=2", r"target|label"),
+        ("engine=jax", r"^engine: unknown engine 'jax'"),
+        ("schedule=cosin", r"^schedule: unknown schedule 'cosin'; did you mean 'cosine'"),
+        ('callbacks=[{name="early-stoping"}]', r"^callbacks.0: unknown callback 'early-stoping'; did you mean"),
+        ('callbacks=[{name="early-stopping", patience=0}]', r"^callbacks.0: EarlyStopping needs patience"),
+        (
+            'augmentation=["random_flop"]',
+            r"^augmentation: unknown augmentation 'random_flop'; did you mean 'random_flip'",
+        ),
+        ("data.name=irs", r"^data: unknown data set 'irs'; did you mean 'iris'"),
+        ("penalty=l3", r"^penalty: unknown penalty 'l3'"),
+        ('model.layers.1={layer="Dropout", rate="x"}', r"^model: dropout: rate .* not 'x'"),
+        ("model.layers.2.units=4", r"^model: it ends with 4 outputs, but iris has 3 classes"),
+        ('augmentation=["random_flip"]', r"^augmentation: .*takes images"),
+        (
+            'callbacks=[{name="early-stopping", monitor="val_loss"}]',
+            r"watches 'val_loss'.*did you mean 'validation_loss'",
+        ),
+        ('schedule={name="reduce_on_plateau", monitor="losss"}', r"watches 'losss'.*did you mean 'loss'"),
+    ],
+)
 def test_a_wrong_part_is_named_before_anything_is_trained(override, message):
     with pytest.raises(ValueError, match=message):
         prepare(load_configuration("iris", [override]))
@@ -111,7 +126,7 @@ def test_a_last_batch_of_one_row_under_batch_norm_is_refused_at_once():
 
 def test_the_rehearsal_leaves_no_trace():
     """A trainer that has rehearsed is the trainer that has not, in every number of its state."""
-    settings = ["model.layers.1={layer=\"Dropout\", rate=0.5}", "optimizer.name=adam", "optimizer.learning_rate=0.01"]
+    settings = ['model.layers.1={layer="Dropout", rate=0.5}', "optimizer.name=adam", "optimizer.learning_rate=0.01"]
     configuration = check_configuration({**read_table("iris"), "optimizer": "adam"})
     configuration = check_configuration(apply_overrides(configuration.as_table(), settings))
     rehearsed = prepare(configuration).trainer
@@ -142,7 +157,7 @@ def test_units_classes_becomes_the_number_of_classes():
 
 
 def test_a_named_model_gets_as_many_outputs_as_there_are_classes():
-    named = ["model={name=\"digits-mlp\"}", "data.name=wine"]
+    named = ['model={name="digits-mlp"}', "data.name=wine"]
     assert prepare(load_configuration("iris", named)).trainer.model.output_shape == (3,)
     wrong = {"model.name=digts-mlp": "did you mean 'digits-mlp'", "model.outputs=3": "no argument"}
     for override, message in wrong.items():

@@ -23,8 +23,8 @@ def read_events(path):
     data, events = path.read_bytes(), []
     while data:
         (length,) = struct.unpack("<Q", data[:8])
-        events.append(Event.FromString(data[12:12 + length]))
-        data = data[16 + length:]
+        events.append(Event.FromString(data[12 : 12 + length]))
+        data = data[16 + length :]
     return events
 
 
@@ -32,8 +32,9 @@ def test_tensorboard_files_hold_the_figures_of_each_epoch(run, tmp_path):
     pytest.importorskip("tensorboardX")
     count = exports.export_tensorboard(run, tmp_path / "board")
     (path,) = (tmp_path / "board").iterdir()
-    found = {(value.tag, event.step): value.simple_value
-             for event in read_events(path) for value in event.summary.value}
+    found = {
+        (value.tag, event.step): value.simple_value for event in read_events(path) for value in event.summary.value
+    }
     assert len(found) == count
     history = run.history()
     assert found["loss/validation", 6] == pytest.approx(history["validation_loss"][-1])
@@ -59,8 +60,10 @@ def mlflow(monkeypatch):
     """The four functions of MLflow that are called, noting what they are called with."""
     fake, calls = types.ModuleType("mlflow"), []
     fake.set_experiment = lambda name: calls.append(("experiment", name))
-    fake.start_run = lambda run_id: (calls.append(("start", run_id)), types.SimpleNamespace(
-        info=types.SimpleNamespace(run_id=run_id or "abc")))[1]
+    fake.start_run = lambda run_id: (
+        calls.append(("start", run_id)),
+        types.SimpleNamespace(info=types.SimpleNamespace(run_id=run_id or "abc")),
+    )[1]
     fake.log_params = lambda params: calls.append(("params", params))
     fake.log_metrics = lambda metrics, step: calls.append(("metrics", step, metrics))
     fake.end_run = lambda status: calls.append(("end", status))

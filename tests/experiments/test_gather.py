@@ -53,7 +53,8 @@ def test_sizes_are_joined_by_layer(run):
     weight, bias = line["linear1.weight"], line["linear1.bias"]
     assert norms["linear1"]["gradient"][2] == pytest.approx(np.hypot(weight["gradient"], bias["gradient"]))
     assert norms["linear1"]["update"][2] == pytest.approx(
-        np.hypot(weight["update"], bias["update"]) / np.hypot(weight["norm"], bias["norm"]))  # fmt: skip
+        np.hypot(weight["update"], bias["update"]) / np.hypot(weight["norm"], bias["norm"])
+    )
 
 
 def test_digits_are_drawn_and_regression_has_no_classes(tmp_path):
@@ -84,10 +85,17 @@ def copy_of(run, tmp_path):
 
 
 WRONG = {
-    "name": ["<img src=x>"], "seed": {"a": 1}, "seconds": "soon", "started": ["<b>"], "command": {"<b>": 1},
-    "git": "<b>", "results": {"test": {"accuracy": "<script>", "loss": [1]}}, "model": {"num_parameters": "<b>"},
-    "versions": {"<b>": ["<script>"]}, "stop_reason": {"a": "<script>"},
-}  # fmt: skip
+    "name": ["<img src=x>"],
+    "seed": {"a": 1},
+    "seconds": "soon",
+    "started": ["<b>"],
+    "command": {"<b>": 1},
+    "git": "<b>",
+    "results": {"test": {"accuracy": "<script>", "loss": [1]}},
+    "model": {"num_parameters": "<b>"},
+    "versions": {"<b>": ["<script>"]},
+    "stop_reason": {"a": "<script>"},
+}
 
 
 @pytest.mark.parametrize("key", WRONG)
@@ -105,8 +113,17 @@ def test_a_record_of_wrong_types_is_a_page_or_one_line(run, tmp_path, key):
         assert "<b>" not in page.replace("<figcaption><b>", "")
 
 
-@pytest.mark.parametrize("line", ['{"epoch": 7, "layers": 3}', '{"epoch": 7, "layers": {"a.b": 1}}', "[1]", "{",
-                                  '{"epoch": 7, "loss": {"a": 1}}', '{"epoch": 7, "<b>": "x"}'])  # fmt: skip
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"epoch": 7, "layers": 3}',
+        '{"epoch": 7, "layers": {"a.b": 1}}',
+        "[1]",
+        "{",
+        '{"epoch": 7, "loss": {"a": 1}}',
+        '{"epoch": 7, "<b>": "x"}',
+    ],
+)
 def test_damaged_metrics_are_a_page_or_one_line(run, tmp_path, line):
     folder = copy_of(run, tmp_path)
     with open(folder / "metrics.jsonl", "a") as file:
@@ -152,7 +169,9 @@ def test_live_runs_are_those_below_the_folder_and_none_beside_it(run, tmp_path):
         LiveRuns(tmp_path / "nothing")
 
 
-@pytest.mark.parametrize("seconds, text", [(2.47, "2.5 s"), (432, "7 min 12 s"), (3780, "1 h 3 min"), ("x", None),
-                                           (None, None), (float("nan"), None)])  # fmt: skip
+@pytest.mark.parametrize(
+    "seconds, text",
+    [(2.47, "2.5 s"), (432, "7 min 12 s"), (3780, "1 h 3 min"), ("x", None), (None, None), (float("nan"), None)],
+)
 def test_durations(seconds, text):
     assert duration(seconds) == text

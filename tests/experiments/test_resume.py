@@ -84,8 +84,10 @@ def test_the_torch_engine_goes_on_to_the_same_bits(name, tmp_path, monkeypatch):
 def test_a_killed_run_goes_on_to_the_same_bits(whole, tmp_path):
     configuration, expected = whole("adamw")
     script = tmp_path / "one.py"
-    script.write_text("import json, sys\nfrom handgrad.experiments import check_configuration, train\n"
-                      "train(check_configuration(json.loads(sys.argv[1])), sys.argv[2], progress=False)\n")
+    script.write_text(
+        "import json, sys\nfrom handgrad.experiments import check_configuration, train\n"
+        "train(check_configuration(json.loads(sys.argv[1])), sys.argv[2], progress=False)\n"
+    )
     for i in range(4):
         out = tmp_path / str(i)
         process = subprocess.Popen([sys.executable, script, json.dumps(configuration.as_table()), out])

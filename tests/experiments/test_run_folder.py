@@ -79,24 +79,27 @@ def test_a_line_that_was_being_written_is_left_out(copy):
 HEADER = struct.pack("<Q", 2**40)
 
 
-@pytest.mark.parametrize(("name", "content", "message"), [
-    ("run.json", b"", "damaged"),
-    ("run.json", b"{", "damaged"),
-    ("run.json", b"[1, 2]", "expected a JSON object"),
-    ("run.json", b"\xff\xfe", "damaged"),
-    ("run.json", b"[" * 100_000, "damaged"),
-    ("run.json", b'{"status": "running"}', "'configuration' is missing"),
-    ("run.json", b'{"status": "great", "configuration": {}, "data": {}}', "status is 'great'"),
-    ("run.json", b'{"status": "running", "configuration": {}, "data": {}, "results": 3}', "'results' is no table"),
-    ("run.json", b" " * (2**24 + 1), "more than any run writes"),
-    ("metrics.jsonl", b"[]\n", "metrics.jsonl line 1 is damaged"),
-    ("metrics.jsonl", b'{"epoch": 1}\nnonsense\n', "metrics.jsonl line 2 is damaged"),
-    ("model.safetensors", b"", "damaged"),
-    ("model.safetensors", HEADER + b"{}", "damaged"),
-    ("model.safetensors", pickle.dumps({"a": 1}), "damaged"),
-    ("checkpoint.safetensors", HEADER, "damaged"),
-    ("checkpoint.safetensors", pickle.dumps(print), "damaged"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("run.json", b"", "damaged"),
+        ("run.json", b"{", "damaged"),
+        ("run.json", b"[1, 2]", "expected a JSON object"),
+        ("run.json", b"\xff\xfe", "damaged"),
+        ("run.json", b"[" * 100_000, "damaged"),
+        ("run.json", b'{"status": "running"}', "'configuration' is missing"),
+        ("run.json", b'{"status": "great", "configuration": {}, "data": {}}', "status is 'great'"),
+        ("run.json", b'{"status": "running", "configuration": {}, "data": {}, "results": 3}', "'results' is no table"),
+        ("run.json", b" " * (2**24 + 1), "more than any run writes"),
+        ("metrics.jsonl", b"[]\n", "metrics.jsonl line 1 is damaged"),
+        ("metrics.jsonl", b'{"epoch": 1}\nnonsense\n', "metrics.jsonl line 2 is damaged"),
+        ("model.safetensors", b"", "damaged"),
+        ("model.safetensors", HEADER + b"{}", "damaged"),
+        ("model.safetensors", pickle.dumps({"a": 1}), "damaged"),
+        ("checkpoint.safetensors", HEADER, "damaged"),
+        ("checkpoint.safetensors", pickle.dumps(print), "damaged"),
+    ],
+)
 def test_damaged_files_are_refused_in_a_sentence(copy, name, content, message):
     (copy / name).write_bytes(content)
     with pytest.raises(ValueError, match=message):
@@ -105,8 +108,12 @@ def test_damaged_files_are_refused_in_a_sentence(copy, name, content, message):
 
 def use(folder, name):
     run = Run(folder)
-    {"run.json": lambda: run, "metrics.jsonl": run.history, "model.safetensors": run.model,
-     "checkpoint.safetensors": run.checkpoint}[name]()  # fmt: skip
+    {
+        "run.json": lambda: run,
+        "metrics.jsonl": run.history,
+        "model.safetensors": run.model,
+        "checkpoint.safetensors": run.checkpoint,
+    }[name]()
 
 
 class Bomb:
@@ -137,21 +144,24 @@ def change(folder, path, value):
     (folder / "run.json").write_text(json.dumps({**record, "status": "interrupted"}))
 
 
-@pytest.mark.parametrize(("path", "value"), [
-    (["configuration", "model", "layers", 0, "units"], 10**15),
-    (["configuration", "model", "layers", 0, "units"], 13),
-    (["configuration", "model", "layers", 0, "units"], "many"),
-    (["configuration", "model", "layers"], {"a": 1}),
-    (["configuration", "model", "layers"], [{"layer": "os.system"}]),
-    (["configuration", "callbacks"], [{"name": "os.system", "command": "true"}]),
-    (["configuration", "engine"], {"name": "os:system"}),
-    (["configuration", "optimizer"], {"name": "sgd", "learning_rate": 1}),
-    (["configuration", "name"], "../../outside"),
-    (["configuration", "epochs"], None),
-    (["configuration", "data"], []),
-    (["configuration", "data", "name"], "../../secret.txt"),
-    (["data", "fingerprint"], 3),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (["configuration", "model", "layers", 0, "units"], 10**15),
+        (["configuration", "model", "layers", 0, "units"], 13),
+        (["configuration", "model", "layers", 0, "units"], "many"),
+        (["configuration", "model", "layers"], {"a": 1}),
+        (["configuration", "model", "layers"], [{"layer": "os.system"}]),
+        (["configuration", "callbacks"], [{"name": "os.system", "command": "true"}]),
+        (["configuration", "engine"], {"name": "os:system"}),
+        (["configuration", "optimizer"], {"name": "sgd", "learning_rate": 1}),
+        (["configuration", "name"], "../../outside"),
+        (["configuration", "epochs"], None),
+        (["configuration", "data"], []),
+        (["configuration", "data", "name"], "../../secret.txt"),
+        (["data", "fingerprint"], 3),
+    ],
+)
 def test_a_record_that_lies_is_not_resumed(copy, path, value):
     change(copy, path, value)
     with pytest.raises(ValueError, match=r".{10}"):

@@ -38,12 +38,20 @@ def test_a_grid_has_every_combination_and_draws_repeat_with_their_seed():
     assert all(0.1 <= draw["b"] <= 10 for draw in first)
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("a", "key=values"), ("=1", "key=values"), ("a=", "key=values"),
-    ("a=lgo(1,2,3)", "unknown range 'lgo'; did you mean 'log'"),
-    ("a=log(0,1,3)", "0 < low < high"), ("a=log(2,1,3)", "low < high"), ("a=log(1)", r"a range is log\(low, high\)"),
-    ("a=log(1,2,0)", "whole number >= 1"), ("a=linear(x,2,3)", "a range is"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a", "key=values"),
+        ("=1", "key=values"),
+        ("a=", "key=values"),
+        ("a=lgo(1,2,3)", "unknown range 'lgo'; did you mean 'log'"),
+        ("a=log(0,1,3)", "0 < low < high"),
+        ("a=log(2,1,3)", "low < high"),
+        ("a=log(1)", r"a range is log\(low, high\)"),
+        ("a=log(1,2,0)", "whole number >= 1"),
+        ("a=linear(x,2,3)", "a range is"),
+    ],
+)
 def test_faulty_settings_are_refused(text, message):
     with pytest.raises(ValueError, match=message):
         parse_axis(text)

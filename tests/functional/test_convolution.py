@@ -49,8 +49,14 @@ def test_conv2d_equals_pytorch(size, kernel, stride, padding, dilation, groups):
     y, cache = conv2d_forward(x, weight, bias, stride, padding, dilation, groups)
     tensors = [torch.tensor(a, requires_grad=True) for a in (x, weight, bias)]
     expected = torch.nn.functional.conv2d(
-        tensors[0].permute(0, 3, 1, 2), tensors[1].permute(3, 2, 0, 1), tensors[2],
-        stride=stride, padding=padding, dilation=dilation, groups=groups).permute(0, 2, 3, 1)
+        tensors[0].permute(0, 3, 1, 2),
+        tensors[1].permute(3, 2, 0, 1),
+        tensors[2],
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+    ).permute(0, 2, 3, 1)
     np.testing.assert_allclose(y, expected.detach().numpy(), atol=1e-11)
     dy = np.random.default_rng(1).normal(size=y.shape)
     expected.backward(torch.tensor(dy))
@@ -93,31 +99,38 @@ def test_the_worked_exercise():
 
 @pytest.mark.parametrize("exercise", EXERCISES["output_size"])
 def test_output_sizes_of_the_exercises(exercise):
-    geometry = window_geometry("conv2d", (1, *exercise["input"], 1), tuple(exercise["kernel"]),
-                               exercise.get("stride", 1), exercise["padding"])
+    geometry = window_geometry(
+        "conv2d", (1, *exercise["input"], 1), tuple(exercise["kernel"]), exercise.get("stride", 1), exercise["padding"]
+    )
     assert list(geometry.output) == exercise["output"]
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"x": (3, 8, 8)}, r"images are \(N, H, W, C\), but x has shape \(3, 8, 8\)"),
-    ({"x": (2, 3, 8, 8)}, r"looks like \(N, C, H, W\): transpose with x.transpose\(0, 2, 3, 1\)"),
-    ({"x": (2, 8, 8, 5)}, r"with 3 channels, but x has shape \(2, 8, 8, 5\)"),
-    ({"x": (2, 2, 8, 3)}, r"the kernel spans 3x3 pixels but the padded image has only 2x8"),
-    ({"dilation": 4}, "spans 9x9 pixels"),
-    ({"stride": 0}, "stride must be an int >= 1 or a pair of them, not 0"),
-    ({"stride": (1, 2, 3)}, r"stride must be .* not \(1, 2, 3\)"),
-    ({"padding": -1}, "padding must be an int >= 0"),
-    ({"padding": "full"}, "'same' or 'valid', not 'full'"),
-    ({"groups": 2}, "groups=2 must divide the 3 input channels and the 4 filters"),
-    ({"padding": True}, "padding must be an int >= 0 or a pair of them, not True"),
-    ({"padding": np.array([1, 1])}, r"padding must be an int >= 0 or a pair of them, not array"),
-    ({"x": (2, 0, 8, 3), "padding": 2}, r"x has shape \(2, 0, 8, 3\); .* H, W and C at least 1"),
-    ({"weight": (3, 3, 3)}, r"weight must be \(kh, kw, C / groups, out\)"),
-    ({"weight": (3, 3, 3, 0)}, r"each 1 or more, but has shape \(3, 3, 3, 0\)"),
-    ({"weight": (4, 3, 3, 3)}, r"bias must be \(3,\), one number per filter .* \(4, 3, 3, 3\), but has shape \(4,\)"),
-    ({"bias": (1,)}, r"bias must be \(4,\)"),
-    ({"bias": ()}, r"bias must be \(4,\)"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"x": (3, 8, 8)}, r"images are \(N, H, W, C\), but x has shape \(3, 8, 8\)"),
+        ({"x": (2, 3, 8, 8)}, r"looks like \(N, C, H, W\): transpose with x.transpose\(0, 2, 3, 1\)"),
+        ({"x": (2, 8, 8, 5)}, r"with 3 channels, but x has shape \(2, 8, 8, 5\)"),
+        ({"x": (2, 2, 8, 3)}, r"the kernel spans 3x3 pixels but the padded image has only 2x8"),
+        ({"dilation": 4}, "spans 9x9 pixels"),
+        ({"stride": 0}, "stride must be an int >= 1 or a pair of them, not 0"),
+        ({"stride": (1, 2, 3)}, r"stride must be .* not \(1, 2, 3\)"),
+        ({"padding": -1}, "padding must be an int >= 0"),
+        ({"padding": "full"}, "'same' or 'valid', not 'full'"),
+        ({"groups": 2}, "groups=2 must divide the 3 input channels and the 4 filters"),
+        ({"padding": True}, "padding must be an int >= 0 or a pair of them, not True"),
+        ({"padding": np.array([1, 1])}, r"padding must be an int >= 0 or a pair of them, not array"),
+        ({"x": (2, 0, 8, 3), "padding": 2}, r"x has shape \(2, 0, 8, 3\); .* H, W and C at least 1"),
+        ({"weight": (3, 3, 3)}, r"weight must be \(kh, kw, C / groups, out\)"),
+        ({"weight": (3, 3, 3, 0)}, r"each 1 or more, but has shape \(3, 3, 3, 0\)"),
+        (
+            {"weight": (4, 3, 3, 3)},
+            r"bias must be \(3,\), one number per filter .* \(4, 3, 3, 3\), but has shape \(4,\)",
+        ),
+        ({"bias": (1,)}, r"bias must be \(4,\)"),
+        ({"bias": ()}, r"bias must be \(4,\)"),
+    ],
+)
 def test_conv2d_refuses(change, message):
     change = {"x": (2, 8, 8, 3), "weight": (3, 3, 3, 4), "bias": (4,), **change}
     x, weight, bias = (np.zeros(change.pop(name)) for name in ("x", "weight", "bias"))

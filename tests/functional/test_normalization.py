@@ -28,8 +28,9 @@ def test_batch_norm_equals_pytorch(shape, training):
     running = {"running_mean": np.array([0.1, 0.2, 0.3]), "running_var": np.array([1.0, 2.0, 3.0])}
     expected_running = [torch.tensor(a) for a in running.values()]
     tensors = [torch.tensor(a, requires_grad=True) for a in (x, gamma, beta)]
-    expected = torch.nn.functional.batch_norm(torch.movedim(tensors[0], -1, 1), *expected_running, *tensors[1:],
-                                              training=training, momentum=0.2, eps=1e-4)
+    expected = torch.nn.functional.batch_norm(
+        torch.movedim(tensors[0], -1, 1), *expected_running, *tensors[1:], training=training, momentum=0.2, eps=1e-4
+    )
     y, cache = batch_norm_forward(x, gamma, beta, **running, training=training, momentum=0.2, epsilon=1e-4)
     expected = torch.movedim(expected, 1, -1)
     np.testing.assert_allclose(y, expected.detach().numpy(), atol=1e-11)
@@ -69,11 +70,14 @@ def test_layer_norm_equals_pytorch(shape, features):
     assert_backward_is_exact(layer_norm_forward, layer_norm_backward, *arrays(shape, features))
 
 
-@pytest.mark.parametrize(("shape", "message"), [
-    ((1, 3), r"x \(1, 3\) has fewer than two numbers per feature"),
-    ((5, 4), r"gamma and beta must have the shape of the last axes of x \(5, 4\), but came as \(3,\) and \(3,\)"),
-    ((2, 3, 8, 8), r"looks like \(N, C, H, W\): transpose"),
-])
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((1, 3), r"x \(1, 3\) has fewer than two numbers per feature"),
+        ((5, 4), r"gamma and beta must have the shape of the last axes of x \(5, 4\), but came as \(3,\) and \(3,\)"),
+        ((2, 3, 8, 8), r"looks like \(N, C, H, W\): transpose"),
+    ],
+)
 def test_batch_norm_refuses(shape, message):
     with pytest.raises(ValueError, match=f"batch_norm: .*{message}"):
         batch_norm_forward(np.zeros(shape), np.ones(3), np.zeros(3))
@@ -90,13 +94,16 @@ def test_layer_norm_refuses_what_would_broadcast(features):
         layer_norm_forward(np.zeros((5, 3)), np.ones(features), np.zeros(features))
 
 
-@pytest.mark.parametrize(("keywords", "message"), [
-    ({"running_mean": np.zeros(1)}, r"running_mean must be .* of gamma's shape \(3,\), .* shape \(1,\)"),
-    ({"running_var": np.ones(3, int)}, "running_var must be an array of floats .* came as int64"),
-    ({"momentum": 2}, "momentum must be a finite number >= 0 and <= 1, got 2"),
-    ({"momentum": None}, "momentum must be a finite number .* got None"),
-    ({"epsilon": -1}, "epsilon must be a finite number >= 0, got -1"),
-])
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"running_mean": np.zeros(1)}, r"running_mean must be .* of gamma's shape \(3,\), .* shape \(1,\)"),
+        ({"running_var": np.ones(3, int)}, "running_var must be an array of floats .* came as int64"),
+        ({"momentum": 2}, "momentum must be a finite number >= 0 and <= 1, got 2"),
+        ({"momentum": None}, "momentum must be a finite number .* got None"),
+        ({"epsilon": -1}, "epsilon must be a finite number >= 0, got -1"),
+    ],
+)
 def test_batch_norm_refuses_settings(keywords, message):
     with pytest.raises(ValueError, match=f"batch_norm: {message}"):
         batch_norm_forward(*arrays((4, 3)), **keywords)

@@ -47,8 +47,9 @@ def test_pooling_equals_pytorch(kind, size, kernel, stride, padding):
 
 
 @pytest.mark.parametrize("kind", POOLS)
-@pytest.mark.parametrize(("size", "kernel", "stride", "padding"),
-                         [*CASES, ((7, 8), 3, 2, "same"), ((7, 8), 2, 1, "same")])
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "padding"), [*CASES, ((7, 8), 3, 2, "same"), ((7, 8), 2, 1, "same")]
+)
 def test_pooling_backward_is_exact(kind, size, kernel, stride, padding):
     x = np.random.default_rng(0).normal(size=(2, *size, 3))
     assert_backward_is_exact(*POOLS[kind], x, kernel_size=kernel, stride=stride, padding=padding)
@@ -83,12 +84,15 @@ def test_bytes_are_pooled_as_bytes():
     np.testing.assert_array_equal(y[0, 0, :, 0], [12, 13, 14, 14, 14])
 
 
-@pytest.mark.parametrize(("keywords", "message"), [
-    ({"kernel_size": 9}, "the kernel spans 9x9 pixels but the padded image has only 4x4"),
-    ({"kernel_size": 0}, "kernel_size must be an int >= 1"),
-    ({"stride": 0}, "stride must be an int >= 1"),
-    ({"padding": 2}, "padding 2 must be smaller than the kernel 2"),
-])
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"kernel_size": 9}, "the kernel spans 9x9 pixels but the padded image has only 4x4"),
+        ({"kernel_size": 0}, "kernel_size must be an int >= 1"),
+        ({"stride": 0}, "stride must be an int >= 1"),
+        ({"padding": 2}, "padding 2 must be smaller than the kernel 2"),
+    ],
+)
 @pytest.mark.parametrize("kind", POOLS)
 def test_pooling_refuses(kind, keywords, message):
     with pytest.raises(ValueError, match=f"{kind}_pool2d: {message}"):

@@ -84,13 +84,16 @@ def test_one_lstm_step_backwards_is_the_pair_at_one_step():
     np.testing.assert_allclose(dcell_of_step, dcell, rtol=1e-12)
 
 
-@pytest.mark.parametrize(("position", "shape", "words"), [
-    (0, (2, 3), "x must be (N, T, features)"),
-    (0, (2, 0, 2), "at least one step"),
-    (1, (3, 3), "hidden must be (2, 3)"),
-    (-3, (3, 3), "weight must be (2, "),
-    (-1, (1, 3), "bias must be ("),
-])
+@pytest.mark.parametrize(
+    ("position", "shape", "words"),
+    [
+        (0, (2, 3), "x must be (N, T, features)"),
+        (0, (2, 0, 2), "at least one step"),
+        (1, (3, 3), "hidden must be (2, 3)"),
+        (-3, (3, 3), "weight must be (2, "),
+        (-1, (1, 3), "bias must be ("),
+    ],
+)
 @each_pair
 def test_shapes_that_do_not_fit_are_refused(pair, position, shape, words):
     arrays = list(pair.make(np.random.default_rng(6)))

@@ -136,12 +136,18 @@ def closure(weight):
 TARGETS = {
     "pair": ((F.linear_forward, F.linear_backward), (X, W, B), ["x", "weight", "bias"]),
     "loss pair": ((F.cross_entropy_forward, F.cross_entropy_backward), (X, LABELS), ["logits"]),
-    "loss pair with float targets": ((F.mean_squared_error_forward, F.mean_squared_error_backward), (X, X + 1),
-                                     ["outputs"]),
+    "loss pair with float targets": (
+        (F.mean_squared_error_forward, F.mean_squared_error_backward),
+        (X, X + 1),
+        ["outputs"],
+    ),
     "layer": (hg.Linear(3), (X,), ["x", "weight", "bias"]),
     "layer in float32": (hg.Linear(3).build(4, rng=0), (X.astype(np.float32),), ["x", "weight", "bias"]),
-    "model": (hg.Sequential([hg.Linear(3), hg.Tanh(), hg.Linear(2)]), (X,),
-              ["x", "linear1.weight", "linear1.bias", "linear2.weight", "linear2.bias"]),
+    "model": (
+        hg.Sequential([hg.Linear(3), hg.Tanh(), hg.Linear(2)]),
+        (X,),
+        ["x", "linear1.weight", "linear1.bias", "linear2.weight", "linear2.bias"],
+    ),
     "loss object": (hg.CrossEntropy(), (X, LABELS), ["outputs"]),
     "foreign layer": (Foreign(), (X,), ["x", "W", "b"]),
     "foreign layer in float32": (Foreign(np.float32), (X,), ["x", "W", "b"]),
@@ -246,15 +252,18 @@ def test_wrt_names_the_arrays():
     assert list(check_gradients(Foreign(), X, wrt="W").arrays) == ["W"]
 
 
-@pytest.mark.parametrize("target, arrays, options, problem", [
-    ((F.relu_forward, F.relu_backward), (), {}, "example arrays"),
-    ((F.relu_forward, F.relu_backward), (np.arange(3),), {}, "array of floats"),
-    ((F.relu_forward,), (X,), {}, "a pair is"),
-    ((F.linear_forward, F.linear_backward), (X, W, B), {"wrt": "wieght"}, "wrt names 'wieght'"),
-    (Foreign, (X,), {}, "check an object of it"),
-    (3, (X,), {}, "takes a pair"),
-    (hg.Linear(3), (X, LABELS), {"loss": "cross-entropy"}, "loss must be"),
-])
+@pytest.mark.parametrize(
+    "target, arrays, options, problem",
+    [
+        ((F.relu_forward, F.relu_backward), (), {}, "example arrays"),
+        ((F.relu_forward, F.relu_backward), (np.arange(3),), {}, "array of floats"),
+        ((F.relu_forward,), (X,), {}, "a pair is"),
+        ((F.linear_forward, F.linear_backward), (X, W, B), {"wrt": "wieght"}, "wrt names 'wieght'"),
+        (Foreign, (X,), {}, "check an object of it"),
+        (3, (X,), {}, "takes a pair"),
+        (hg.Linear(3), (X, LABELS), {"loss": "cross-entropy"}, "loss must be"),
+    ],
+)
 def test_misuse_raises_one_line(target, arrays, options, problem):
     with pytest.raises((TypeError, ValueError), match=problem) as raised:
         check_gradients(target, *arrays, **options)

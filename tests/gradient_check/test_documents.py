@@ -25,8 +25,9 @@ def test_the_first_example_prints_what_the_page_shows(capsys):
     code, shown = re.search(r"```python\n(.*?)```\n```\n(.*?)```", PAGE.read_text(), re.DOTALL).groups()
     exec(compile(code, str(PAGE), "exec"), {"__name__": "__main__"})
     printed = capsys.readouterr().out
-    assert [line for line in shown.splitlines() if "→" in line or "times" in line] == \
-        [line for line in printed.splitlines() if "→" in line or "times" in line]
+    assert [line for line in shown.splitlines() if "→" in line or "times" in line] == [
+        line for line in printed.splitlines() if "→" in line or "times" in line
+    ]
 
 
 def test_every_mistake_of_the_zoo_is_explained_on_the_page():

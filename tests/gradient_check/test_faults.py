@@ -87,17 +87,20 @@ def test_changing_x_in_place_is_named_and_the_gradient_is_checked_all_the_same()
     assert [(v.array, v.mistake) for v in report.verdicts] == [("x", "input-modified")]
 
 
-@pytest.mark.parametrize("backward, mistake", [
-    (lambda dy, cache: dy[:, :2], "wrong-shape"),
-    (lambda dy, cache: None, "gradient-missing"),
-    (lambda dy, cache: (), "missing-gradient"),
-    (lambda dy, cache: (dy, dy), "extra-gradient"),
-    (lambda dy, cache: dy @ dy, "backward-raises"),
-    (lambda dy, cache: dy * np.nan, "not-finite"),
-    (lambda dy, cache: 0 * dy, "gradient-missing"),
-    (lambda dy, cache: dy.astype(np.float32), "float32-precision"),
-    (lambda dy, cache: dy * np.random.default_rng().uniform(0.5, 1), "nondeterministic-backward"),
-])
+@pytest.mark.parametrize(
+    "backward, mistake",
+    [
+        (lambda dy, cache: dy[:, :2], "wrong-shape"),
+        (lambda dy, cache: None, "gradient-missing"),
+        (lambda dy, cache: (), "missing-gradient"),
+        (lambda dy, cache: (dy, dy), "extra-gradient"),
+        (lambda dy, cache: dy @ dy, "backward-raises"),
+        (lambda dy, cache: dy * np.nan, "not-finite"),
+        (lambda dy, cache: 0 * dy, "gradient-missing"),
+        (lambda dy, cache: dy.astype(np.float32), "float32-precision"),
+        (lambda dy, cache: dy * np.random.default_rng().uniform(0.5, 1), "nondeterministic-backward"),
+    ],
+)
 def test_a_faulty_backward_is_a_verdict(backward, mistake):
     report = check_gradients((lambda x: (x.copy(), None), backward), X)
     assert [v.mistake for v in report.verdicts] == [mistake], report
@@ -162,11 +165,14 @@ def test_a_loss_that_ignores_dloss_and_is_wrong_for_one_besides_gets_both_names(
     assert [v.mistake for v in report.verdicts] == ["upstream-ignored", "brier-gradient"]
 
 
-@pytest.mark.parametrize(("gradient", "mistake"), [
-    (lambda dy, x: dy * x, "not-summed"),
-    (lambda dy, x: (dy * x).sum(axis=0, keepdims=True), "wrong-shape"),
-    (lambda dy, x: (dy * x).sum(), "wrong-axis"),
-])
+@pytest.mark.parametrize(
+    ("gradient", "mistake"),
+    [
+        (lambda dy, x: dy * x, "not-summed"),
+        (lambda dy, x: (dy * x).sum(axis=0, keepdims=True), "wrong-shape"),
+        (lambda dy, x: (dy * x).sum(), "wrong-axis"),
+    ],
+)
 def test_a_layer_of_ones_own_with_a_gradient_of_the_wrong_shape(gradient, mistake):
     class Scale(hg.Layer):
         def create_parameters(self, input_shape, rng):

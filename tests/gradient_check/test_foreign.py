@@ -33,7 +33,7 @@ def conv(x, w, b, settings):
     out = np.zeros((len(x), len(w), height, width))
     for i in range(height):
         for j in range(width):
-            window = padded[:, None, :, i * s:i * s + 3, j * s:j * s + 3]
+            window = padded[:, None, :, i * s : i * s + 3, j * s : j * s + 3]
             out[:, :, i, j] = (window * w[None]).sum(axis=(2, 3, 4)) + b
     return out, (x, w, b, settings)
 
@@ -48,7 +48,7 @@ def conv_back(add=True, flip=False, crop=True, bias_axes=(0, 2, 3), last_window=
         for i in range(dout.shape[2]):
             for j in range(dout.shape[3]):
                 up = dout[:, :, i, j]
-                place = np.s_[:, :, i * s:i * s + 3, j * s:j * s + 3]
+                place = np.s_[:, :, i * s : i * s + 3, j * s : j * s + 3]
                 part = np.tensordot(up, padded[place], axes=(0, 0))
                 dw = part if last_window else dw + part
                 share = np.tensordot(up, kernel, axes=(1, 0))
@@ -67,9 +67,9 @@ def pool_back_to_all_ties(dout, x):
     dx = np.zeros_like(x)
     for i in range(2):
         for j in range(2):
-            window = x[:, :, 2 * i:2 * i + 2, 2 * j:2 * j + 2]
+            window = x[:, :, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2]
             mask = window == window.max(axis=(2, 3), keepdims=True)
-            dx[:, :, 2 * i:2 * i + 2, 2 * j:2 * j + 2] = mask * dout[:, :, i:i + 1, j:j + 1]
+            dx[:, :, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2] = mask * dout[:, :, i : i + 1, j : j + 1]
     return dx
 
 
@@ -199,17 +199,29 @@ def wrong_loss(change):
 
 
 WRONG = {
-    "affine: mean of dw": (wrong_affine(lambda dx, dw, db, dy, x, w: (dx, dw / len(x), db)), AFFINE,
-                           "batch-size-factor"),
+    "affine: mean of dw": (
+        wrong_affine(lambda dx, dw, db, dy, x, w: (dx, dw / len(x), db)),
+        AFFINE,
+        "batch-size-factor",
+    ),
     "affine: dw transposed": (wrong_affine(lambda dx, dw, db, dy, x, w: (dx, dw.T, db)), AFFINE, "transposed"),
     "affine: db per row": (wrong_affine(lambda dx, dw, db, dy, x, w: (dx, dw, dy)), AFFINE, "not-summed"),
-    "affine: db one number": (wrong_affine(lambda dx, dw, db, dy, x, w: (dx, dw, np.full(3, dy.sum()))), AFFINE,
-                              "wrong-axis"),
+    "affine: db one number": (
+        wrong_affine(lambda dx, dw, db, dy, x, w: (dx, dw, np.full(3, dy.sum()))),
+        AFFINE,
+        "wrong-axis",
+    ),
     "affine: db column": (wrong_affine(lambda dx, dw, db, dy, x, w: (dx, dw, db[:, None])), AFFINE, "wrong-shape"),
-    "affine: dx without dy": (wrong_affine(lambda dx, dw, db, dy, x, w: (np.ones_like(dy) @ w, dw, db)), AFFINE,
-                              "upstream-ignored"),
-    "affine: learning rate": (wrong_affine(lambda dx, dw, db, dy, x, w: (dx, 0.001 * dw, db)), AFFINE,
-                              "learning-rate-factor"),
+    "affine: dx without dy": (
+        wrong_affine(lambda dx, dw, db, dy, x, w: (np.ones_like(dy) @ w, dw, db)),
+        AFFINE,
+        "upstream-ignored",
+    ),
+    "affine: learning rate": (
+        wrong_affine(lambda dx, dw, db, dy, x, w: (dx, 0.001 * dw, db)),
+        AFFINE,
+        "learning-rate-factor",
+    ),
     "affine: dx negative": (wrong_affine(lambda dx, dw, db, dy, x, w: (-dx, dw, db)), AFFINE, "wrong-sign"),
     "affine: order": (wrong_affine(lambda dx, dw, db, dy, x, w: (dw, dx, db)), AFFINE, "swapped-gradients"),
     "conv: assigned": ((conv, conv_back(add=False)), CONV, "overlap-overwritten"),
@@ -220,17 +232,26 @@ WRONG = {
     "pool: all ties": ((pool, pool_back_to_all_ties), (np.round(IMAGES),), "ties-all-paid"),
     "norm: constants": (wrong_norm(lambda g, s, d, h, dg, db, m: g * s * d), NORM, "statistics-constant"),
     "norm: sums": (wrong_norm(lambda g, s, d, h, dg, db, m: g * s * (d - db - h * dg)), NORM, "not-averaged"),
-    "norm: no gamma": (wrong_norm(lambda g, s, d, h, dg, db, m: s * (d - db / m - h * dg / m)), NORM,
-                       "parameter-ignored"),
+    "norm: no gamma": (
+        wrong_norm(lambda g, s, d, h, dg, db, m: s * (d - db / m - h * dg / m)),
+        NORM,
+        "parameter-ignored",
+    ),
     "softmax loss: no mean": (wrong_loss(lambda d, p, y: d), SCORES, "batch-size-factor"),
     "softmax loss: classes": (wrong_loss(lambda d, p, y: d / 4), SCORES, "class-count-factor"),
     "softmax loss: no target": (wrong_loss(lambda d, p, y: p / 7), SCORES, "target-ignored"),
-    "softmax loss: twice": (wrong_loss(lambda d, p, y: p * (d - (d * p).sum(1, keepdims=True)) / 7), SCORES,
-                            "brier-gradient"),
+    "softmax loss: twice": (
+        wrong_loss(lambda d, p, y: p * (d - (d * p).sum(1, keepdims=True)) / 7),
+        SCORES,
+        "brier-gradient",
+    ),
     "svm: no count": ((svm_loss, svm_back_without_count), SCORES, "target-ignored"),
     "two layers: no relu": ((two_layers, two_layers_back), (X, W.T, B, RNG.normal(size=(3, 2))), "derivative-missing"),
-    "dropout: keep probability": ((dropout, lambda dy, cache: (dy * cache[0] * cache[1], None, None)), DROPOUT,
-                                  "keyword-factor"),
+    "dropout: keep probability": (
+        (dropout, lambda dy, cache: (dy * cache[0] * cache[1], None, None)),
+        DROPOUT,
+        "keyword-factor",
+    ),
     "dropout: no mask": ((dropout, lambda dy, cache: (dy, None, None)), DROPOUT, "derivative-missing"),
     "sigmoid prime of x": ((lambda z: 1 / (1 + np.exp(-z)), lambda z: z * (1 - z)), (X,), "derivative-at-input"),
     "tanh prime": ((np.tanh, lambda z: 1 - np.tanh(np.tanh(z)) ** 2), (X,), "derivative-at-output"),
@@ -249,11 +270,16 @@ def test_foreign_mistakes_get_their_name(name):
     assert mistake in {v.mistake for v in report.verdicts}, report
 
 
-@pytest.mark.parametrize("target, arrays", [
-    ((affine, affine_back()), (X, W, B)), ((conv, conv_back()), CONV),
-    ((norm, norm_back(lambda g, s, d, h, dg, db, m: g * s * (d - db / m - h * dg / m))), NORM),
-    ((softmax_loss, softmax_loss_back(lambda d, p, y: d / len(y))), (X, LABELS)), (Dense(), (X,)),
-])
+@pytest.mark.parametrize(
+    "target, arrays",
+    [
+        ((affine, affine_back()), (X, W, B)),
+        ((conv, conv_back()), CONV),
+        ((norm, norm_back(lambda g, s, d, h, dg, db, m: g * s * (d - db / m - h * dg / m))), NORM),
+        ((softmax_loss, softmax_loss_back(lambda d, p, y: d / len(y))), (X, LABELS)),
+        (Dense(), (X,)),
+    ],
+)
 def test_the_same_code_without_the_mistake_is_right(target, arrays):
     report = check_gradients(target, *arrays)
     assert report.ok, report

@@ -150,8 +150,11 @@ class Row:
 def rows_of_two():
     """Two layers in a row that have nothing in common, one cache, or one weight."""
     first, cache = Rectified(0), {}
-    return {"nothing": Row(first, Rectified(1)), "cache": Row(Rectified(0, cache), Rectified(1, cache)),
-            "weight": Row(first, Tied(first))}
+    return {
+        "nothing": Row(first, Rectified(1)),
+        "cache": Row(Rectified(0, cache), Rectified(1, cache)),
+        "weight": Row(first, Tied(first)),
+    }
 
 
 @pytest.mark.parametrize("common", ["nothing", "cache", "weight"])

@@ -53,15 +53,15 @@ def test_a_mistake_deep_in_a_helper_is_found_once_for_all_arrays():
 
 def conv(x, w):
     n = len(x) - len(w) + 1
-    return np.array([x[i:i + len(w)] @ w for i in range(n)]), (x, w)
+    return np.array([x[i : i + len(w)] @ w for i in range(n)]), (x, w)
 
 
 def conv_back(dy, cache):
     x, w = cache
     dx, dw = np.zeros_like(x), np.zeros_like(w)
     for i in range(len(dy)):
-        dx[i:i + len(w)] += w * dy[i]
-        dw = x[i:i + len(w)] * dy[i]
+        dx[i : i + len(w)] += w * dy[i]
+        dw = x[i : i + len(w)] * dy[i]
     return dx, dw
 
 
@@ -114,7 +114,7 @@ def test_a_file_that_has_changed_since_it_was_loaded_is_not_read(tmp_path, monke
 
 def test_a_change_may_drop_a_name_from_outside():
     outside = RNG.normal(size=4)
-    report = check_gradients((np.tanh, lambda dy, x: dy / np.cosh(x)**2 + outside * dy**3), RNG.normal(size=4))
+    report = check_gradients((np.tanh, lambda dy, x: dy / np.cosh(x) ** 2 + outside * dy**3), RNG.normal(size=4))
     (verdict,) = report.verdicts
     assert verdict.mistake == "term-too-many"
 
@@ -161,8 +161,8 @@ def lstm_like(x, c):
 
 def lstm_like_back(dnew, dh, cache):
     x, c, new = cache
-    d = dnew + dh * (1 - np.tanh(new)**2)
-    return d * c * (1 - np.tanh(x)**2), d * np.tanh(x)
+    d = dnew + dh * (1 - np.tanh(new) ** 2)
+    return d * c * (1 - np.tanh(x) ** 2), d * np.tanh(x)
 
 
 def test_a_forward_may_give_several_outputs_where_the_backward_takes_as_many():
@@ -173,7 +173,7 @@ def test_a_forward_may_give_several_outputs_where_the_backward_takes_as_many():
 
 
 def test_a_backward_may_take_the_arrays_in_the_place_of_a_cache():
-    assert check_gradients((np.tanh, lambda dy, x: dy / np.cosh(x)**2), RNG.normal(size=4)).ok
+    assert check_gradients((np.tanh, lambda dy, x: dy / np.cosh(x) ** 2), RNG.normal(size=4)).ok
 
 
 class Stale:
@@ -224,11 +224,14 @@ def test_layers_that_are_only_called_are_located_too():
     assert [(v.array, v.mistake) for v in report.verdicts] == [("layers[1].W", "batch-size-factor")]
 
 
-@pytest.mark.parametrize("options, arrays, words", [
-    ({}, (np.zeros((0, 3)),), "without any numbers"),
-    ({"seed": -1}, (np.ones(3),), "seed must be an integer of at least 0, got -1"),
-    ({"max_entries": 0}, (np.ones(3),), "max_entries must be an integer of at least 1, got 0"),
-])
+@pytest.mark.parametrize(
+    "options, arrays, words",
+    [
+        ({}, (np.zeros((0, 3)),), "without any numbers"),
+        ({"seed": -1}, (np.ones(3),), "seed must be an integer of at least 0, got -1"),
+        ({"max_entries": 0}, (np.ones(3),), "max_entries must be an integer of at least 1, got 0"),
+    ],
+)
 def test_misuse_is_said_in_one_line(options, arrays, words):
     with pytest.raises(ValueError, match=words):
         check_gradients((lambda x: (x * 2, None), lambda dy, cache: dy * 2), *arrays, **options)

@@ -5,7 +5,7 @@ import pytest
 from handgrad import cli
 from handgrad.gradient_check.user_files import check_file
 
-GOOD = '''
+GOOD = """
 import numpy as np
 
 class Dense:
@@ -49,8 +49,8 @@ class Exp:
     def backward(ctx, dy):
         (y,) = ctx.saved_tensors
         return dy * y
-'''
-CONV = '''
+"""
+CONV = """
 import numpy as np
 import handgrad as hg
 
@@ -69,8 +69,8 @@ def pool_forward(x, pool_param):
 def pool_backward(dy, cache):
     shape, s = cache
     return dy.repeat(s, axis=2).repeat(s, axis=3)
-'''
-NEEDS_INPUT = '''
+"""
+NEEDS_INPUT = """
 import numpy as np
 
 def odd_forward(table, key):
@@ -81,7 +81,7 @@ def odd_backward(dy, cache):
     d = np.zeros_like(table)
     d[key] = 2 * table[key] * dy
     return (d,)
-'''
+"""
 
 
 @pytest.fixture
@@ -135,12 +135,15 @@ def test_check_inputs_may_bring_the_object(write):
     assert dict(check_file(write(text)))["Dense"]["W"].shape == (2, 7)
 
 
-@pytest.mark.parametrize("text, problem", [
-    ("import nowhere_to_be_found", "ModuleNotFoundError: No module named 'nowhere_to_be_found' (line 1)"),
-    ("def f(:\n    pass", "does not import: SyntaxError"),
-    ("raise SystemExit(3)", "does not import: SystemExit"),
-    ("x = 1", "nothing to check"),
-])
+@pytest.mark.parametrize(
+    "text, problem",
+    [
+        ("import nowhere_to_be_found", "ModuleNotFoundError: No module named 'nowhere_to_be_found' (line 1)"),
+        ("def f(:\n    pass", "does not import: SyntaxError"),
+        ("raise SystemExit(3)", "does not import: SystemExit"),
+        ("x = 1", "nothing to check"),
+    ],
+)
 def test_a_file_that_cannot_be_used_says_why_in_one_line(write, call, text, problem):
     code, out, err = call(write(text))
     assert (code, out) == (2, "")

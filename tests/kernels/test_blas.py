@@ -49,11 +49,14 @@ def test_work_is_shared_even_if_nobody_can_set_the_library(found_again, monkeypa
 
 
 @has_openblas
-@pytest.mark.parametrize(("flags", "core", "advised"), [
-    ("fpu avx2 avx512f avx512bw", "Zen", True),
-    ("fpu avx2 avx512f avx512bw", "SkylakeX", False),
-    ("fpu avx2", "Haswell", False),
-])
+@pytest.mark.parametrize(
+    ("flags", "core", "advised"),
+    [
+        ("fpu avx2 avx512f avx512bw", "Zen", True),
+        ("fpu avx2 avx512f avx512bw", "SkylakeX", False),
+        ("fpu avx2", "Haswell", False),
+    ],
+)
 def test_avx512_left_unused_is_pointed_out(flags, core, advised, tmp_path, monkeypatch):
     monkeypatch.setattr(blas, "CPU_INFO", tmp_path / "cpuinfo")
     monkeypatch.setattr(blas.OpenBlas, "name", f"OpenBLAS ({core} kernels)")

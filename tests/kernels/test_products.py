@@ -9,11 +9,18 @@ from handgrad.functional.windows import window_geometry, windows
 from handgrad.kernels import products, set_threads
 from handgrad.kernels.threads import num_threads
 
-shapes = st.fixed_dictionaries({
-    "n": st.integers(0, 9), "size": st.integers(3, 7), "channels": st.integers(1, 4), "out": st.integers(1, 5),
-    "kernel": st.integers(1, 3), "stride": st.integers(1, 3), "padding": st.integers(0, 2),
-    "dtype": st.sampled_from([np.float32, np.float64, np.complex128]),
-})
+shapes = st.fixed_dictionaries(
+    {
+        "n": st.integers(0, 9),
+        "size": st.integers(3, 7),
+        "channels": st.integers(1, 4),
+        "out": st.integers(1, 5),
+        "kernel": st.integers(1, 3),
+        "stride": st.integers(1, 3),
+        "padding": st.integers(0, 2),
+        "dtype": st.sampled_from([np.float32, np.float64, np.complex128]),
+    }
+)
 
 
 @pytest.fixture(params=[1, 2, 3], autouse=True)

@@ -36,12 +36,15 @@ def test_layer_of_ones_own_is_right_and_trains():
     assert list(model.parameters) == ["scale1.factor", "linear1.weight", "linear1.bias"]
 
 
-@pytest.mark.parametrize("gradients, message", [
-    ({}, r"scale: differentiate must return a gradient for each parameter \(factor\), got none"),
-    ({"factr": np.ones(4)}, r"\(factor\), got factr"),
-    ({"factor": np.ones((5, 4))}, r"scale: the gradient of 'factor' .* \(4,\), got \(5, 4\)"),
-    ({"factor": 1.0}, r"'factor' .* \(4,\), got \(\)"),
-])
+@pytest.mark.parametrize(
+    "gradients, message",
+    [
+        ({}, r"scale: differentiate must return a gradient for each parameter \(factor\), got none"),
+        ({"factr": np.ones(4)}, r"\(factor\), got factr"),
+        ({"factor": np.ones((5, 4))}, r"scale: the gradient of 'factor' .* \(4,\), got \(5, 4\)"),
+        ({"factor": 1.0}, r"'factor' .* \(4,\), got \(\)"),
+    ],
+)
 def test_gradients_that_do_not_fit_the_parameters_are_refused(gradients, message):
     layer = Scale(name="scale").build((4,), rng=0)
     layer.differentiate = lambda dy, cache: (dy, gradients)

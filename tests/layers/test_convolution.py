@@ -10,12 +10,15 @@ def images(*shape):
     return np.random.default_rng(0).standard_normal(shape)
 
 
-@pytest.mark.parametrize(("layer", "output_shape"), [
-    (hg.Conv2D(4, 3), (5, 4, 4)),
-    (hg.Conv2D(4, 3, padding="same", bias=False), (7, 6, 4)),
-    (hg.Conv2D(4, (2, 3), stride=(2, 1), padding=1), (4, 6, 4)),
-    (hg.Conv2D(2, 2, dilation=2, groups=2), (5, 4, 2)),
-])
+@pytest.mark.parametrize(
+    ("layer", "output_shape"),
+    [
+        (hg.Conv2D(4, 3), (5, 4, 4)),
+        (hg.Conv2D(4, 3, padding="same", bias=False), (7, 6, 4)),
+        (hg.Conv2D(4, (2, 3), stride=(2, 1), padding=1), (4, 6, 4)),
+        (hg.Conv2D(2, 2, dilation=2, groups=2), (5, 4, 2)),
+    ],
+)
 def test_shapes_and_gradients(layer, output_shape):
     layer.build((7, 6, 2), rng=0, dtype=np.float64)
     assert layer.output_shape == output_shape
@@ -43,13 +46,16 @@ def test_the_input_gradient_can_be_skipped():
     assert layer.gradients["weight"].any()
 
 
-@pytest.mark.parametrize(("layer", "shape", "message"), [
-    (hg.Conv2D(2, 3), (784,), r"works on images \(N, H, W, C\), got examples of shape \(784,\)"),
-    (hg.Conv2D(2, 9), (5, 5, 1), "the kernel spans 9x9 pixels but the padded image has only 5x5"),
-    (hg.Conv2D(2, 3, stride=0), (5, 5, 1), "stride must be an int >= 1"),
-    (hg.Conv2D(2, 3, groups=3), (5, 5, 2), "groups=3 must divide the 2 input channels and the 2 filters"),
-    (hg.Conv2D(2, 3, padding="full"), (5, 5, 1), "'same' or 'valid', not 'full'"),
-])
+@pytest.mark.parametrize(
+    ("layer", "shape", "message"),
+    [
+        (hg.Conv2D(2, 3), (784,), r"works on images \(N, H, W, C\), got examples of shape \(784,\)"),
+        (hg.Conv2D(2, 9), (5, 5, 1), "the kernel spans 9x9 pixels but the padded image has only 5x5"),
+        (hg.Conv2D(2, 3, stride=0), (5, 5, 1), "stride must be an int >= 1"),
+        (hg.Conv2D(2, 3, groups=3), (5, 5, 2), "groups=3 must divide the 2 input channels and the 2 filters"),
+        (hg.Conv2D(2, 3, padding="full"), (5, 5, 1), "'same' or 'valid', not 'full'"),
+    ],
+)
 def test_build_refuses_naming_the_layer(layer, shape, message):
     layer.name = "edges"
     with pytest.raises(ValueError, match=f"edges:? .*{message}"):
@@ -64,8 +70,11 @@ def test_filters_are_counted_in_whole_numbers(filters):
 
 def test_channels_first_is_recognised():
     model = hg.Sequential([hg.Conv2D(2, 3), hg.ReLU()]).build((8, 9, 3), rng=0)
-    with pytest.raises(ValueError, match=r"expected x of shape \(N, 8, 9, 3\), got \(5, 3, 8, 9\); this looks like "
-                                         r"\(N, C, H, W\): transpose with x.transpose\(0, 2, 3, 1\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"expected x of shape \(N, 8, 9, 3\), got \(5, 3, 8, 9\); this looks like "
+        r"\(N, C, H, W\): transpose with x.transpose\(0, 2, 3, 1\)",
+    ):
         model.forward(np.zeros((5, 3, 8, 9)))
 
 

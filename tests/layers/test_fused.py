@@ -13,12 +13,20 @@ from handgrad.kernels import route, set_threads
 from handgrad.kernels.threads import num_threads
 from handgrad.layers.fused import ConvolutionBlock
 
-runs = st.fixed_dictionaries({
-    "size": st.tuples(st.integers(3, 9), st.integers(3, 9)), "channels": st.integers(1, 3),
-    "filters": st.integers(1, 4), "kernel": st.tuples(st.integers(1, 3), st.integers(1, 3)),
-    "padding": st.sampled_from([0, "same", "valid"]), "bias": st.booleans(), "norm": st.booleans(),
-    "relu": st.booleans(), "pool": st.sampled_from([None, 2, (1, 2), (3, 1)]), "n": st.integers(2, 6),
-})
+runs = st.fixed_dictionaries(
+    {
+        "size": st.tuples(st.integers(3, 9), st.integers(3, 9)),
+        "channels": st.integers(1, 3),
+        "filters": st.integers(1, 4),
+        "kernel": st.tuples(st.integers(1, 3), st.integers(1, 3)),
+        "padding": st.sampled_from([0, "same", "valid"]),
+        "bias": st.booleans(),
+        "norm": st.booleans(),
+        "relu": st.booleans(),
+        "pool": st.sampled_from([None, 2, (1, 2), (3, 1)]),
+        "n": st.integers(2, 6),
+    }
+)
 
 
 @pytest.fixture(params=[1, 2], autouse=True)
@@ -94,9 +102,20 @@ def test_fused_runs_equal_their_layers(run):
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 2e-3), (np.float64, 1e-10)])
 def test_a_whole_network(dtype, tolerance):
     layers = [
-        hg.Conv2D(6, 5, padding="same"), hg.ReLU(), hg.MaxPool2D(), hg.BatchNorm(), hg.Conv2D(4, 3),
-        hg.BatchNorm(), hg.ReLU(), hg.Conv2D(8, 1), hg.MaxPool2D(3, 2), hg.Flatten(),
-        hg.Linear(7), hg.ReLU(), hg.Linear(4, bias=False), hg.Linear(3),
+        hg.Conv2D(6, 5, padding="same"),
+        hg.ReLU(),
+        hg.MaxPool2D(),
+        hg.BatchNorm(),
+        hg.Conv2D(4, 3),
+        hg.BatchNorm(),
+        hg.ReLU(),
+        hg.Conv2D(8, 1),
+        hg.MaxPool2D(3, 2),
+        hg.Flatten(),
+        hg.Linear(7),
+        hg.ReLU(),
+        hg.Linear(4, bias=False),
+        hg.Linear(3),
     ]
     fused, plain = two_of(layers, (13, 12, 2), dtype)
     assert_same(fused, plain, np.random.default_rng(0).normal(size=(5, 13, 12, 2)).astype(dtype), tolerance)
@@ -122,9 +141,15 @@ def test_a_complex_input_passes_analytically():
     np.testing.assert_allclose(fused.forward(x).imag * 1e200, plain.forward(x).imag * 1e200, rtol=1e-11)
 
 
-@pytest.mark.parametrize("conv", [
-    hg.Conv2D(2, 3, stride=2), hg.Conv2D(2, 3, dilation=2), hg.Conv2D(2, 2, groups=2), hg.Conv2D(2, 3, padding=4),
-])
+@pytest.mark.parametrize(
+    "conv",
+    [
+        hg.Conv2D(2, 3, stride=2),
+        hg.Conv2D(2, 3, dilation=2),
+        hg.Conv2D(2, 2, groups=2),
+        hg.Conv2D(2, 3, padding=4),
+    ],
+)
 def test_other_convolutions_run_as_layers(conv):
     fused, plain = two_of([conv, hg.ReLU()], (9, 9, 2))
     assert fused._route == fused.layers
@@ -173,9 +198,14 @@ def test_backward_without_its_forward_is_refused():
         model.backward(y)
 
 
-@pytest.mark.parametrize("duplicate", [
-    copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model)), lambda model: model.astype(np.float64),
-])
+@pytest.mark.parametrize(
+    "duplicate",
+    [
+        copy.deepcopy,
+        lambda model: pickle.loads(pickle.dumps(model)),
+        lambda model: model.astype(np.float64),
+    ],
+)
 def test_copies_run_fused_on_their_own_parameters(duplicate):
     model = hg.Sequential([hg.Conv2D(2, 3), hg.ReLU()]).build((5, 5, 1), rng=0)
     other = duplicate(model)

@@ -6,13 +6,16 @@ import pytest
 import handgrad as hg
 
 
-@pytest.mark.parametrize(("layer", "output_shape"), [
-    (hg.MaxPool2D(), (3, 3, 2)),
-    (hg.MaxPool2D(3, stride=2, padding=1), (4, 3, 2)),
-    (hg.AvgPool2D((2, 1)), (3, 6, 2)),
-    (hg.AvgPool2D(3, 1, padding="same"), (7, 6, 2)),
-    (hg.GlobalAvgPool2D(), (2,)),
-])
+@pytest.mark.parametrize(
+    ("layer", "output_shape"),
+    [
+        (hg.MaxPool2D(), (3, 3, 2)),
+        (hg.MaxPool2D(3, stride=2, padding=1), (4, 3, 2)),
+        (hg.AvgPool2D((2, 1)), (3, 6, 2)),
+        (hg.AvgPool2D(3, 1, padding="same"), (7, 6, 2)),
+        (hg.GlobalAvgPool2D(), (2,)),
+    ],
+)
 def test_shapes_and_gradients(layer, output_shape):
     layer.build((7, 6, 2), dtype=np.float64)
     assert layer.output_shape == output_shape

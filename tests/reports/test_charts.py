@@ -11,10 +11,15 @@ def chart(*lines, **options):
     return charts.line_chart("key", "title", list(lines), **options)
 
 
-@pytest.mark.parametrize("low, high, count, ticks", [
-    (0, 1, 5, [0, 0.2, 0.4, 0.6, 0.8, 1]), (0.5, 1.5, 5, [0.6, 0.8, 1.0, 1.2, 1.4]),
-    (1, 30, 6, [5, 10, 15, 20, 25, 30]), (-0.1, 0.1, 5, [-0.1, -0.05, 0, 0.05, 0.1]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "low, high, count, ticks",
+    [
+        (0, 1, 5, [0, 0.2, 0.4, 0.6, 0.8, 1]),
+        (0.5, 1.5, 5, [0.6, 0.8, 1.0, 1.2, 1.4]),
+        (1, 30, 6, [5, 10, 15, 20, 25, 30]),
+        (-0.1, 0.1, 5, [-0.1, -0.05, 0, 0.05, 0.1]),
+    ],
+)
 def test_ticks_are_round(low, high, count, ticks):
     assert charts.nice_ticks(low, high, count) == pytest.approx(ticks)
 

@@ -61,7 +61,11 @@ def test_charts_show_every_figure_validation_first():
     text = comparison.render_comparison(several())
     charts = re.findall(r'id="(chart-\w+)" data-chart="([^"]*)"', text)
     assert [name for name, _ in charts] == [
-        "chart-validationloss", "chart-loss", "chart-validationaccuracy", "chart-accuracy"]  # fmt: skip
+        "chart-validationloss",
+        "chart-loss",
+        "chart-validationaccuracy",
+        "chart-accuracy",
+    ]
     data = json.loads(html.unescape(charts[0][1]))
     assert [line["label"] for line in data["lines"]] == ["0.1", "0.01"]
 

@@ -6,10 +6,12 @@ import pytest
 from handgrad.reports import curves, style
 
 CLASSIFICATION = {
-    "loss": [1.2, 0.6, 0.3, 0.2], "accuracy": [0.4, 0.6, 0.8, 0.9],
-    "validation_loss": [1.3, 0.7, 0.6, 0.8], "validation_accuracy": [0.4, 0.5, 0.7, 0.7],
+    "loss": [1.2, 0.6, 0.3, 0.2],
+    "accuracy": [0.4, 0.6, 0.8, 0.9],
+    "validation_loss": [1.3, 0.7, 0.6, 0.8],
+    "validation_accuracy": [0.4, 0.5, 0.7, 0.7],
     "learning_rate": [0.1, 0.1, 0.01, 0.001],
-}  # fmt: skip
+}
 
 
 def size(path):
@@ -84,7 +86,9 @@ def test_pictures_leave_pyplot_alone(tmp_path):
     import subprocess
     import sys
 
-    code = ("import sys; from handgrad.reports import save_curves; assert 'matplotlib' not in sys.modules; "
-            f"save_curves({{'loss': [2.0, 1.0]}}, {str(tmp_path / 'c.png')!r}); "
-            "assert 'matplotlib.pyplot' not in sys.modules")
+    code = (
+        "import sys; from handgrad.reports import save_curves; assert 'matplotlib' not in sys.modules; "
+        f"save_curves({{'loss': [2.0, 1.0]}}, {str(tmp_path / 'c.png')!r}); "
+        "assert 'matplotlib.pyplot' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)

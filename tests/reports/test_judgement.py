@@ -9,15 +9,21 @@ from handgrad.reports.judgement import judge
 
 
 def history(loss, accuracy, validation_loss, validation_accuracy):
-    return {"loss": loss, "accuracy": accuracy, "validation_loss": validation_loss,
-            "validation_accuracy": validation_accuracy}
+    return {
+        "loss": loss,
+        "accuracy": accuracy,
+        "validation_loss": validation_loss,
+        "validation_accuracy": validation_accuracy,
+    }
 
 
 # The figures that Purdue's three reference runs end with, and clear cases.
 CASES = {
     "NumpyANN": (history([2.3, 0.33738], [0.1, 0.8905], [2.3, 0.37030], [0.1, 0.88]), "generalizing"),
-    "PyTorchANN": (history([1.41, 0.54, 0.0571], [0.5, 0.8, 0.9845], [1.43, 0.526, 0.6506], [0.5, 0.82, 0.835]),
-                   "overfitting"),
+    "PyTorchANN": (
+        history([1.41, 0.54, 0.0571], [0.5, 0.8, 0.9845], [1.43, 0.526, 0.6506], [0.5, 0.82, 0.835]),
+        "overfitting",
+    ),
     "hardly better than guessing": (history([2.3, 2.1], [0.1, 0.28], [2.3, 2.1], [0.1, 0.283]), "underfitting"),
     "all right": (history([1, 0.1], [0.5, 0.97], [1, 0.12], [0.5, 0.96]), "generalizing"),
     "by heart": (history([1, 0.01], [0.5, 1.0], [1, 0.9], [0.5, 0.7]), "overfitting"),

@@ -49,11 +49,26 @@ def page_of(view):
 def test_the_page_says_what_the_record_says():
     page = page_of(view())
     assert page.shown.startswith("fashion 2026-01-01")
-    for expected in ("0.9 test accuracy", "3 s", "learning_rate 0.1", "handgrad train fashion", "versions.numpy 2.0",
-                     "relu1: 1 of 4 units are dead", "best: ", "coat 5 1 0 83.3%", "90% shirt", "is coat"):
+    for expected in (
+        "0.9 test accuracy",
+        "3 s",
+        "learning_rate 0.1",
+        "handgrad train fashion",
+        "versions.numpy 2.0",
+        "relu1: 1 of 4 units are dead",
+        "best: ",
+        "coat 5 1 0 83.3%",
+        "90% shirt",
+        "is coat",
+    ):
         assert all(word in page.shown for word in expected.split()), expected
     assert [c["id"] for c in page.all("figure") if "id" in c] == [
-        "chart-loss", "chart-accuracy", "chart-rate", "chart-gradient", "chart-update"]  # fmt: skip
+        "chart-loss",
+        "chart-accuracy",
+        "chart-rate",
+        "chart-gradient",
+        "chart-update",
+    ]
 
 
 def test_charts_hold_the_figures_of_every_epoch():
@@ -119,10 +134,20 @@ def swapped(text):
 
 
 def test_a_diverged_run_is_a_page():
-    figures = {"loss": [1.0, 1e30, float("nan"), float("inf")], "validation_loss": [None, float("nan"), None, None],
-               "learning_rate": [0.0, 0.0, 0.0, 0.0]}
-    page = page_of(RunView("bad", "1", status="failed", history=figures, norms={"a": {"gradient": [0, None],
-                                                                                    "update": [float("nan"), 0]}}))
+    figures = {
+        "loss": [1.0, 1e30, float("nan"), float("inf")],
+        "validation_loss": [None, float("nan"), None, None],
+        "learning_rate": [0.0, 0.0, 0.0, 0.0],
+    }
+    page = page_of(
+        RunView(
+            "bad",
+            "1",
+            status="failed",
+            history=figures,
+            norms={"a": {"gradient": [0, None], "update": [float("nan"), 0]}},
+        )
+    )
     assert "chart-loss" in {figure["id"] for figure in page.all("figure")}
 
 
@@ -170,10 +195,19 @@ def test_flatten_gives_dotted_keys_and_an_end():
 LONG = "x" * 400, "x" * 300 + "…"
 
 
-@pytest.mark.parametrize("value, text", [
-    (0.123456, "0.1235"), (None, ""), (10000, "10000"), (59000.0, "59000"), (123456.7, "1.235e+05"), (1e300, "1e+300"),
-    (float("inf"), "inf"), LONG,
-])
+@pytest.mark.parametrize(
+    "value, text",
+    [
+        (0.123456, "0.1235"),
+        (None, ""),
+        (10000, "10000"),
+        (59000.0, "59000"),
+        (123456.7, "1.235e+05"),
+        (1e300, "1e+300"),
+        (float("inf"), "inf"),
+        LONG,
+    ],
+)
 def test_figures_are_short(value, text):
     from handgrad.reports.view import figure_text
 
@@ -182,7 +216,7 @@ def test_figures_are_short(value, text):
 
 def luminance(colour):
     """Relative luminance (WCAG 2.1) of '#rrggbb'."""
-    parts = np.array([int(colour[i:i + 2], 16) / 255 for i in (1, 3, 5)])
+    parts = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
     return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
 
 

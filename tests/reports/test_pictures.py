@@ -62,8 +62,18 @@ def test_data_uri_is_the_picture():
         assert image.size == (3, 2) and image.convert("RGB").getpixel((1, 0)) == (255, 0, 0)
 
 
-@pytest.mark.parametrize("shape, drawable", [((8, 8), True), ((28, 28, 1), True), ((32, 32, 3), True), ((30, 2), False),
-                                             ((13,), False), ((1, 1, 3), False), ((8, 8, 5), False)])  # fmt: skip
+@pytest.mark.parametrize(
+    "shape, drawable",
+    [
+        ((8, 8), True),
+        ((28, 28, 1), True),
+        ((32, 32, 3), True),
+        ((30, 2), False),
+        ((13,), False),
+        ((1, 1, 3), False),
+        ((8, 8, 5), False),
+    ],
+)
 def test_which_examples_can_be_drawn(shape, drawable):
     assert images.is_image(shape) == drawable
 
@@ -104,8 +114,10 @@ def test_no_wrong_examples_are_refused(tmp_path):
 def results():
     return [
         {"learning_rate": rate, "hidden": hidden, "seed": seed, "validation_accuracy": 0.5 + seed / 10}
-        for rate in (1e-3, 1e-1) for hidden in (10, 50) for seed in (0, 1)
-    ]  # fmt: skip
+        for rate in (1e-3, 1e-1)
+        for hidden in (10, 50)
+        for seed in (0, 1)
+    ]
 
 
 def test_sweep_groups_seeds_and_separates_settings(tmp_path):

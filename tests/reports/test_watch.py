@@ -71,10 +71,22 @@ def test_the_stamp_changes_with_the_run(server):
     assert ask(server, "/stamp/run/iris/1")[1] == "iri-1" and "iri-1" in ask(server, "/stamp/")[1]
 
 
-@pytest.mark.parametrize("path", [
-    "/etc/passwd", "/run/../../etc/passwd", "/run/%2e%2e/%2e%2e/etc/passwd", "/run//etc/passwd", "/run/iris/1/../1",
-    "/run/iris%00/1", "/run/", "/stamp/run/nothing", "/run/iris", "/run/iris/1/", "/run/..%5c..%5cetc",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/passwd",
+        "/run/../../etc/passwd",
+        "/run/%2e%2e/%2e%2e/etc/passwd",
+        "/run//etc/passwd",
+        "/run/iris/1/../1",
+        "/run/iris%00/1",
+        "/run/",
+        "/stamp/run/nothing",
+        "/run/iris",
+        "/run/iris/1/",
+        "/run/..%5c..%5cetc",
+    ],
+)
 def test_what_is_no_run_is_not_found(server, path):
     answer, text = ask(server, path)
     assert answer.status == 404 and text == "there is no such run\n"

@@ -49,8 +49,9 @@ def names_of(net):
 
 
 def test_activation_dropout_and_batch_norm_by_layer():
-    net = classifier(hidden_layer_sizes=(30, 20), activation=["gelu", hg.LeakyReLU(0.2)], dropout=[0.2, 0.0],
-                     batch_norm=True).fit(X, Y)
+    net = classifier(
+        hidden_layer_sizes=(30, 20), activation=["gelu", hg.LeakyReLU(0.2)], dropout=[0.2, 0.0], batch_norm=True
+    ).fit(X, Y)
     assert names_of(net) == ["Linear", "BatchNorm", "GELU", "Dropout", "Linear", "BatchNorm", "LeakyReLU", "Linear"]
     assert net.model_.layers[6].alpha == 0.2 and net.score(X, Y) > 0.9
 
@@ -71,10 +72,18 @@ def test_batch_norm_never_meets_a_batch_of_one_row(rows):
     assert np.isfinite(net.loss_)
 
 
-@pytest.mark.parametrize(("loss", "probabilities"), [
-    ("hinge", False), ("cross-entropy", True), ({"name": "cross-entropy", "label_smoothing": 0.1}, True),
-    ("probability-cross-entropy", True), ("mean-squared-error", False), (hg.Huber(0.5), False),
-], ids=str)
+@pytest.mark.parametrize(
+    ("loss", "probabilities"),
+    [
+        ("hinge", False),
+        ("cross-entropy", True),
+        ({"name": "cross-entropy", "label_smoothing": 0.1}, True),
+        ("probability-cross-entropy", True),
+        ("mean-squared-error", False),
+        (hg.Huber(0.5), False),
+    ],
+    ids=str,
+)
 def test_losses_of_classes(loss, probabilities):
     net = classifier(loss=loss).fit(X, Y)
     assert net.score(X, Y) > 0.9
@@ -98,9 +107,15 @@ def test_losses_of_numbers(loss):
     assert net.score(X_NUMBERS, scale(NUMBERS)) > 0.4
 
 
-@pytest.mark.parametrize("optimizer", [
-    "rmsprop", {"name": "adamw", "learning_rate": 0.01}, hg.SGD(0.1, momentum=0.9, clipping=hg.ClipGlobalNorm(1.0)),
-], ids=str)
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        "rmsprop",
+        {"name": "adamw", "learning_rate": 0.01},
+        hg.SGD(0.1, momentum=0.9, clipping=hg.ClipGlobalNorm(1.0)),
+    ],
+    ids=str,
+)
 def test_optimizers(optimizer):
     net = classifier(optimizer=optimizer, solver="lbfgs").fit(X, Y)  # the solver is passed over
     assert net.score(X, Y) > 0.9 and hasattr(net, "partial_fit")
@@ -213,11 +228,15 @@ def test_models_in_models_read_sparse_input():
     np.testing.assert_allclose(thin.coefs_[1], dense.coefs_[1], rtol=1e-6)
 
 
-@pytest.mark.parametrize("layers", [
-    lambda shape, count: [hg.Linear(shape[0] // 2), hg.Tanh(), hg.Linear(count)],
-    hg.Sequential([hg.Linear(32), hg.Tanh(), hg.Linear(10)]),
-    [hg.Linear(32), hg.Tanh()],
-], ids=["function", "Sequential", "list"])
+@pytest.mark.parametrize(
+    "layers",
+    [
+        lambda shape, count: [hg.Linear(shape[0] // 2), hg.Tanh(), hg.Linear(count)],
+        hg.Sequential([hg.Linear(32), hg.Tanh(), hg.Linear(10)]),
+        [hg.Linear(32), hg.Tanh()],
+    ],
+    ids=["function", "Sequential", "list"],
+)
 def test_layers_of_ones_own(layers):
     net = classifier(layers=layers).fit(X, Y)
     assert names_of(net) == ["Linear", "Tanh", "Linear"] and net.score(X, Y) > 0.9
@@ -263,8 +282,13 @@ def test_labels_of_sparse_targets_come_back_sparse():
 
 def test_summary_says_what_was_done():
     text = classifier(early_stopping=True, n_iter_no_change=20).fit(X, Y).summary()
-    for words in ("64 features -> 10 classes, read by softmax", "linear1", "adam with learning rate 0.01",
-                  "trained: 20 iterations; ended because max_iter=20 was reached", "validation accuracy: "):
+    for words in (
+        "64 features -> 10 classes, read by softmax",
+        "linear1",
+        "adam with learning rate 0.01",
+        "trained: 20 iterations; ended because max_iter=20 was reached",
+        "validation accuracy: ",
+    ):
         assert words in text
     numbers = NetRegressor(solver="lbfgs", max_iter=5, random_state=0).fit(X_NUMBERS, NUMBERS).summary()
     assert "10 features -> 1 number, read by identity" in numbers and "L-BFGS" in numbers

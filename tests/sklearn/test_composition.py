@@ -39,10 +39,16 @@ class Spy(hg.Callback):
         self.threads = blas.find().num_threads()
 
 
-@pytest.mark.parametrize("net", [
-    classifier(dropout=0.2, batch_norm=True), classifier(solver="sgd"), classifier(solver="lbfgs"),
-    classifier(layers=[hg.Linear(9), hg.GELU()], optimizer=hg.AdamW(), callbacks=[hg.EarlyStopping("loss")]),
-], ids=str)
+@pytest.mark.parametrize(
+    "net",
+    [
+        classifier(dropout=0.2, batch_norm=True),
+        classifier(solver="sgd"),
+        classifier(solver="lbfgs"),
+        classifier(layers=[hg.Linear(9), hg.GELU()], optimizer=hg.AdamW(), callbacks=[hg.EarlyStopping("loss")]),
+    ],
+    ids=str,
+)
 def test_a_pickle_predicts_and_goes_on_alike(net):
     net = clone(net).fit(X, Y)
     other = pickle.loads(pickle.dumps(net))

@@ -54,21 +54,31 @@ def test_parameters(parameters, words):
     assert "\n" not in str(problem.value)
 
 
-@pytest.mark.parametrize("parameters", [
-    {"callbacks": [print]}, {"callbacks": hg.EarlyStopping()}, {"optimizer": hg.Adam}, {"loss": 3},
-], ids=str)
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"callbacks": [print]},
+        {"callbacks": hg.EarlyStopping()},
+        {"optimizer": hg.Adam},
+        {"loss": 3},
+    ],
+    ids=str,
+)
 def test_objects_of_the_wrong_kind(parameters):
     with pytest.raises(TypeError, match=r"callbacks takes a list|class Adam|loss must be"):
         NetClassifier(**parameters).fit(X, Y)
 
 
-@pytest.mark.parametrize(("validation_data", "words"), [
-    ((X[:, :3], Y), "validation_data: X has 3 features, but NetClassifier is expecting 4"),
-    ((X, Y + 1), r"validation_data: `y` has classes not in `self.classes_`: \[3\]"),
-    ((X, Y[:5]), "validation_data: Found input variables with inconsistent numbers of samples"),
-    (X, r"validation_data must be a pair \(X, y\)"),
-    ((X, Y, Y), r"validation_data must be a pair \(X, y\)"),
-])
+@pytest.mark.parametrize(
+    ("validation_data", "words"),
+    [
+        ((X[:, :3], Y), "validation_data: X has 3 features, but NetClassifier is expecting 4"),
+        ((X, Y + 1), r"validation_data: `y` has classes not in `self.classes_`: \[3\]"),
+        ((X, Y[:5]), "validation_data: Found input variables with inconsistent numbers of samples"),
+        (X, r"validation_data must be a pair \(X, y\)"),
+        ((X, Y, Y), r"validation_data must be a pair \(X, y\)"),
+    ],
+)
 def test_validation_data(validation_data, words):
     with pytest.raises(ValueError, match=words):
         NetClassifier().fit(X, Y, validation_data=validation_data)
@@ -79,11 +89,14 @@ def test_validation_data_and_lbfgs():
         NetClassifier(solver="lbfgs").fit(X, Y, validation_data=(X, Y))
 
 
-@pytest.mark.parametrize(("loss", "y", "words"), [
-    ("squared_eror", NUMBERS, "did you mean 'squared_error'"),
-    ("hinge", NUMBERS, "Hinge is a loss of classes"),
-    ("poisson", NUMBERS - 5, "loss='poisson' is for counts, y >= 0; got -0.7"),
-])
+@pytest.mark.parametrize(
+    ("loss", "y", "words"),
+    [
+        ("squared_eror", NUMBERS, "did you mean 'squared_error'"),
+        ("hinge", NUMBERS, "Hinge is a loss of classes"),
+        ("poisson", NUMBERS - 5, "loss='poisson' is for counts, y >= 0; got -0.7"),
+    ],
+)
 def test_losses_of_numbers(loss, y, words):
     with pytest.raises(ValueError, match=words):
         NetRegressor(loss=loss).fit(X, y)

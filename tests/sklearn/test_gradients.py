@@ -99,11 +99,15 @@ def test_batches_of_other_sizes_do_not_disturb_each_other():
 
 
 @pytest.mark.parametrize("weight", [None, RNG.uniform(0.5, 2, 6)], ids=["alike", "weighted"])
-@pytest.mark.parametrize(("loss", "targets"), [
-    (PoissonDeviance(), np.array([[0, 2], [1, 0], [3, 3], [0, 0], [5, 1], [1, 1]])),
-    (Scaled(hg.MeanSquaredError(), 1.5), RNG.normal(size=(6, 2))),
-    (LogLoss(), np.array([0, 1, 1, 0, 1, 0])),
-], ids=["poisson", "scaled", "log loss"])
+@pytest.mark.parametrize(
+    ("loss", "targets"),
+    [
+        (PoissonDeviance(), np.array([[0, 2], [1, 0], [3, 3], [0, 0], [5, 1], [1, 1]])),
+        (Scaled(hg.MeanSquaredError(), 1.5), RNG.normal(size=(6, 2))),
+        (LogLoss(), np.array([0, 1, 1, 0, 1, 0])),
+    ],
+    ids=["poisson", "scaled", "log loss"],
+)
 def test_the_losses(loss, targets, weight):
     def forward(outputs):
         return loss.compute(outputs, targets, weight)

@@ -114,8 +114,17 @@ def test_partial_fit(solver):
 
 def test_stops_at_the_same_iteration():
     """Two ways to stop: the training loss no longer falls by tol, and an adaptive rate has become too small."""
-    for settings in ({"tol": 1e-2, "max_iter": 200}, {"solver": "sgd", "learning_rate": "adaptive", "max_iter": 500,
-                                                     "learning_rate_init": 0.2, "tol": 1e-2, "n_iter_no_change": 2}):
+    for settings in (
+        {"tol": 1e-2, "max_iter": 200},
+        {
+            "solver": "sgd",
+            "learning_rate": "adaptive",
+            "max_iter": 500,
+            "learning_rate_init": 0.2,
+            "tol": 1e-2,
+            "n_iter_no_change": 2,
+        },
+    ):
         theirs, ours = both(MLPClassifier, NetClassifier, *CANCER, settings)
         assert theirs.n_iter_ < settings["max_iter"] and ours.n_iter_ == theirs.n_iter_
 

@@ -41,8 +41,9 @@ def exchanged():
 
 
 THEIRS = exchanged()
-globals().update({name: getattr(THEIRS, name) for name in dir(THEIRS)
-                  if name.startswith("test_") and name not in LEFT_OUT})
+globals().update(
+    {name: getattr(THEIRS, name) for name in dir(THEIRS) if name.startswith("test_") and name not in LEFT_OUT}
+)
 pytestmark = pytest.mark.filterwarnings("default")
 
 

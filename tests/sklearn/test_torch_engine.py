@@ -31,8 +31,14 @@ CASES = {  # batches of equal size: the last of unequal ones counts alpha a litt
 @pytest.mark.parametrize("name", CASES)
 def test_both_engines_train_alike(name):
     kind, (x, y), parameters = CASES[name]
-    parameters = {"solver": "sgd", "learning_rate_init": 0.05, "max_iter": 4, "random_state": 0, "batch_size": 100,
-                  **parameters}
+    parameters = {
+        "solver": "sgd",
+        "learning_rate_init": 0.05,
+        "max_iter": 4,
+        "random_state": 0,
+        "batch_size": 100,
+        **parameters,
+    }
     ours, theirs = (kind(**parameters, engine=engine).fit(x, y) for engine in ("numpy", "torch"))
     np.testing.assert_allclose(theirs.coefs_[0], ours.coefs_[0], rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(theirs.loss_curve_, ours.loss_curve_, rtol=1e-5)
@@ -41,8 +47,15 @@ def test_both_engines_train_alike(name):
 
 def test_options_and_images():
     layers = [hg.Conv2D(4, 3), hg.ReLU(), hg.Flatten(), hg.Dropout(0.1)]
-    net = NetClassifier(layers=layers, input_shape=(8, 8, 1), engine={"name": "torch", "device": "cpu"}, max_iter=15,
-                        dtype="float32", learning_rate_init=0.02, random_state=0).fit(X, Y)
+    net = NetClassifier(
+        layers=layers,
+        input_shape=(8, 8, 1),
+        engine={"name": "torch", "device": "cpu"},
+        max_iter=15,
+        dtype="float32",
+        learning_rate_init=0.02,
+        random_state=0,
+    ).fit(X, Y)
     assert net.score(X, Y) > 0.8
     with pytest.raises(ValueError, match="did you mean 'device'"):
         NetClassifier(engine={"name": "torch", "devise": "cpu"}).fit(X, Y)

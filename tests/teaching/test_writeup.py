@@ -25,11 +25,21 @@ def runs(tmp_path_factory):
     """Three runs on iris that differ in learning rate and units."""
     folder = tmp_path_factory.mktemp("runs")
     for i, (rate, units) in enumerate(((0.001, 4), (0.1, 4), (0.1, 25))):
-        table = {"name": "iris", "epochs": 8, "batch_size": 16, "data": {"name": "iris"}, "loss": "cross-entropy",
-                 "model": {"layers": [{"layer": "Linear", "units": units}, "ReLU", {"layer": "Linear", "units": 3}]},
-                 "optimizer": {"name": "sgd", "learning_rate": rate}}
-        train(check_configuration(table), folder=folder / f"run_{i}", progress=False,
-              command=["handgrad", "train", "iris", "--set", f"x={'long' * 10}", "--set", "y=2"])
+        table = {
+            "name": "iris",
+            "epochs": 8,
+            "batch_size": 16,
+            "data": {"name": "iris"},
+            "loss": "cross-entropy",
+            "model": {"layers": [{"layer": "Linear", "units": units}, "ReLU", {"layer": "Linear", "units": 3}]},
+            "optimizer": {"name": "sgd", "learning_rate": rate},
+        }
+        train(
+            check_configuration(table),
+            folder=folder / f"run_{i}",
+            progress=False,
+            command=["handgrad", "train", "iris", "--set", f"x={'long' * 10}", "--set", "y=2"],
+        )
     return folder
 
 
@@ -158,10 +168,12 @@ def test_a_students_code_with_what_is_wrong_with_it(runs, tmp_path, student):
 def test_chosen_names(runs, tmp_path, student):
     text = text_of(runs / "run_0", tmp_path, code=[f"{student}:square", "handgrad.layers:Sequential.forward"])
     assert "class Dense" not in text and "def square_forward" in text and "def forward(self, x" in text
-    for code, message in (("handgrad.functional.linear:linaer", "did you mean 'linear'"),
-                          ("no.such.module", "does not import: ModuleNotFoundError"),
-                          ("nofile.py", "there is no file"),
-                          ("handgrad.functional", "defines no functions or classes")):
+    for code, message in (
+        ("handgrad.functional.linear:linaer", "did you mean 'linear'"),
+        ("no.such.module", "does not import: ModuleNotFoundError"),
+        ("nofile.py", "there is no file"),
+        ("handgrad.functional", "defines no functions or classes"),
+    ):
         with pytest.raises(ValueError, match=message):
             text_of(runs, tmp_path, code=[code])
 
@@ -179,7 +191,7 @@ def test_a_file_of_a_package_imports_from_its_package(runs, tmp_path):
     package.mkdir()
     (package / "__init__.py").write_text("")
     (package / "activations.py").write_text("import numpy as np\n\n\nACTIVATIONS = {'tanh': np.tanh}\n")
-    (package / "layers.py").write_text('''
+    (package / "layers.py").write_text("""
 from their_networks.activations import ACTIVATIONS
 import numpy as np
 
@@ -199,7 +211,7 @@ class FullyConnected:
         dZ = dY * (1 - self.Y**2)
         self.gradients["W"] = 2 * self.X.T @ dZ
         return dZ @ self.parameters["W"].T
-''')
+""")
     text = text_of(runs / "run_0", tmp_path, code=[str(package / "layers.py")])
     assert "not every gradient is right" in text and "W is 2 times what it should be" in text
 
@@ -234,12 +246,18 @@ def test_markdown_escapes(runs, tmp_path, student):
 
 @pytest.mark.skipif(TEX is None, reason="pdflatex is not here")
 def test_latex_compiles_whatever_is_in_it(runs, tmp_path, student):
-    path = write_up([hostile_run(runs, tmp_path), runs], tmp_path / "my write_up.tex", "latex", 3,
-                    code=[str(student), "handgrad.functional.activations", "handgrad.functional.losses:hinge"])
+    path = write_up(
+        [hostile_run(runs, tmp_path), runs],
+        tmp_path / "my write_up.tex",
+        "latex",
+        3,
+        code=[str(student), "handgrad.functional.activations", "handgrad.functional.losses:hinge"],
+    )
     pictures = sorted(picture.name for picture in tmp_path.glob("*.pdf"))
     assert pictures == ["my-write-up-curves.pdf", "my-write-up-sweep-1.pdf"]
-    done = subprocess.run([TEX, "-interaction=nonstopmode", "-halt-on-error", path.name], cwd=tmp_path,
-                          capture_output=True, check=False)
+    done = subprocess.run(
+        [TEX, "-interaction=nonstopmode", "-halt-on-error", path.name], cwd=tmp_path, capture_output=True, check=False
+    )
     assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]
     assert (tmp_path / "my write_up.pdf").is_file()
     log = (tmp_path / "my write_up.log").read_text(errors="replace")
@@ -259,11 +277,24 @@ def ablation(tmp_path_factory):
     images = write_images(folder / "images.npz")
     for number in range(8):
         norm, dropout, augmentation = (bool(number & bit) for bit in (1, 2, 4))
-        layers = [{"layer": "Conv2D", "filters": 3, "kernel_size": 3}, *["BatchNorm"] * norm, "ReLU", "Flatten",
-                  {"layer": "Dropout", "rate": 0.3 * dropout}, {"layer": "Linear", "units": "classes"}]
-        table = {"name": "images", "epochs": 2, "batch_size": 16, "data": {"name": str(images)},
-                 "model": {"layers": layers}, "loss": "cross-entropy", "optimizer": {"name": "adam"},
-                 "augmentation": ["random_flip"] * augmentation}
+        layers = [
+            {"layer": "Conv2D", "filters": 3, "kernel_size": 3},
+            *["BatchNorm"] * norm,
+            "ReLU",
+            "Flatten",
+            {"layer": "Dropout", "rate": 0.3 * dropout},
+            {"layer": "Linear", "units": "classes"},
+        ]
+        table = {
+            "name": "images",
+            "epochs": 2,
+            "batch_size": 16,
+            "data": {"name": str(images)},
+            "model": {"layers": layers},
+            "loss": "cross-entropy",
+            "optimizer": {"name": "adam"},
+            "augmentation": ["random_flip"] * augmentation,
+        }
         train(check_configuration(table), folder=folder / f"run_{number}", progress=False)
     return folder
 

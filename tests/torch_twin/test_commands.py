@@ -51,13 +51,16 @@ def test_compare_engines_prints_and_saves_the_receipt(capsys):
     assert "The same network twice" in (made.path / "engines.html").read_text()
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    (["--engine", "jax"], "unknown engine 'jax' (known: numpy, torch)"),
-    (["--engine", "numpy", "--device", "cpu"], "--device cpu is for the torch engine, not for --engine numpy"),
-    (["--device", ""], "device is ''; expected cpu"),
-    (["--device", "tpu"], "device is 'tpu'; expected cpu, cuda, cuda:1 or mps"),
-    (["--device", "cpu", "--set", "engine.devise=cpu"], "has no argument 'devise'; did you mean 'device'?"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--engine", "jax"], "unknown engine 'jax' (known: numpy, torch)"),
+        (["--engine", "numpy", "--device", "cpu"], "--device cpu is for the torch engine, not for --engine numpy"),
+        (["--device", ""], "device is ''; expected cpu"),
+        (["--device", "tpu"], "device is 'tpu'; expected cpu, cuda, cuda:1 or mps"),
+        (["--device", "cpu", "--set", "engine.devise=cpu"], "has no argument 'devise'; did you mean 'device'?"),
+    ],
+)
 def test_bad_options_are_one_line(arguments, message, capsys):
     assert run(["train", "iris", *arguments]) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
@@ -80,14 +83,18 @@ def test_a_receipt_needs_a_row(capsys):
 
 def test_without_pytorch_one_line_names_the_extra(folder):
     code = "import sys; sys.modules['torch'] = None; from handgrad.cli import main; main(sys.argv[1:])"
-    done = subprocess.run([sys.executable, "-c", code, "train", "iris", "--engine", "torch"], cwd=folder,
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, "train", "iris", "--engine", "torch"], cwd=folder, capture_output=True, text=True
+    )
     assert done.returncode == 2
     assert done.stderr.strip() == "handgrad: handgrad.torch_twin needs PyTorch: pip install 'handgrad[torch]'"
 
 
 def test_the_benchmark_runs():
-    done = subprocess.run([sys.executable, ROOT / "benchmarks" / "torch_engine.py", "--quick", "--threads", "1"],
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / "torch_engine.py", "--quick", "--threads", "1"],
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("plain PyTorch loop") == 2

@@ -1,6 +1,5 @@
 """Models and modules both ways: every layer of the table, layouts, names, files, and refusals by name."""
 
-
 import numpy as np
 import pytest
 import torch
@@ -22,10 +21,15 @@ from handgrad.torch_twin import (
 
 IMAGE = (6, 5, 2)
 EXAMPLES = {
-    hl.Linear: (hl.Linear(3), (4,)), hl.Conv2D: (hl.Conv2D(3, 3), IMAGE), hl.MaxPool2D: (hl.MaxPool2D(), IMAGE),
-    hl.AvgPool2D: (hl.AvgPool2D(), IMAGE), hl.GlobalAvgPool2D: (hl.GlobalAvgPool2D(), IMAGE),
-    hl.RNN: (hl.RNN(3), (4, 2)), hl.LSTM: (hl.LSTM(3), (4, 2)), hl.Normalize: (hl.Normalize([0.5, 0.1], 0.5), IMAGE),
-}  # fmt: skip
+    hl.Linear: (hl.Linear(3), (4,)),
+    hl.Conv2D: (hl.Conv2D(3, 3), IMAGE),
+    hl.MaxPool2D: (hl.MaxPool2D(), IMAGE),
+    hl.AvgPool2D: (hl.AvgPool2D(), IMAGE),
+    hl.GlobalAvgPool2D: (hl.GlobalAvgPool2D(), IMAGE),
+    hl.RNN: (hl.RNN(3), (4, 2)),
+    hl.LSTM: (hl.LSTM(3), (4, 2)),
+    hl.Normalize: (hl.Normalize([0.5, 0.1], 0.5), IMAGE),
+}
 
 
 def network(*layers, shape=(4,), dtype=np.float64):
@@ -86,8 +90,9 @@ def test_the_module_is_what_a_pytorch_user_writes():
     layers = hl.Conv2D(4, 3, padding="same"), hl.ReLU(), hl.MaxPool2D(2), hl.Flatten(), hl.Linear(5)
     model = network(*layers, shape=IMAGE)
     ours = to_torch(model, layout="NCHW")
-    theirs = nn.Sequential(nn.Conv2d(2, 4, 3, padding="same"), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
-                           nn.Linear(24, 5))
+    theirs = nn.Sequential(
+        nn.Conv2d(2, 4, 3, padding="same"), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(24, 5)
+    )
     assert [repr(a) for a in ours] == [repr(b) for b in theirs]
     assert list(ours.state_dict()) == list(model.parameters)
 

@@ -20,8 +20,17 @@ ROWS, TARGETS = rng.standard_normal((60, 5)), rng.standard_normal(60)
 
 
 def image_trainer(engine, dropout=0.0, dtype=np.float64, optimizer=None, **options):
-    layers = [hl.Conv2D(6, 3, padding="same"), hl.BatchNorm(), hl.ReLU(), hl.MaxPool2D(2), hl.Dropout(dropout),
-              hl.Flatten(), hl.Linear(16), hl.ReLU(), hl.Linear(4)]
+    layers = [
+        hl.Conv2D(6, 3, padding="same"),
+        hl.BatchNorm(),
+        hl.ReLU(),
+        hl.MaxPool2D(2),
+        hl.Dropout(dropout),
+        hl.Flatten(),
+        hl.Linear(16),
+        hl.ReLU(),
+        hl.Linear(4),
+    ]
     model = hg.Sequential(layers).build((8, 8, 3), rng=1, dtype=dtype)
     return hg.Trainer(model, "cross-entropy", optimizer or hg.Adam(1e-3), seed=3, engine=engine, **options)
 
@@ -40,10 +49,17 @@ def assert_same_history(ours, theirs, tolerance):
         np.testing.assert_allclose(theirs.history[name], ours.history[name], rtol=0, atol=tolerance, err_msg=name)
 
 
-@pytest.mark.parametrize("optimizer", [
-    hg.SGD(0.05, momentum=0.9, nesterov=True, weight_decay=1e-3), hg.Adam(1e-3, clipping=hg.ClipGlobalNorm(0.5)),
-    hg.AdamW(1e-3), hg.RMSprop(1e-3, clipping=hg.ClipParameterNorm(0.2)), hg.Adagrad(clipping=hg.ClipValue(0.01)),
-], ids=repr)  # fmt: skip
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        hg.SGD(0.05, momentum=0.9, nesterov=True, weight_decay=1e-3),
+        hg.Adam(1e-3, clipping=hg.ClipGlobalNorm(0.5)),
+        hg.AdamW(1e-3),
+        hg.RMSprop(1e-3, clipping=hg.ClipParameterNorm(0.2)),
+        hg.Adagrad(clipping=hg.ClipValue(0.01)),
+    ],
+    ids=repr,
+)
 def test_curves_coincide_for_100_steps(optimizer):
     """Same weights, order, augmentation, penalty and schedule; 13 epochs of 8 steps."""
     steps = augment.Chain([augment.RandomFlip(), augment.RandomCrop(2)])
@@ -51,8 +67,9 @@ def test_curves_coincide_for_100_steps(optimizer):
 
     def make(engine):
         schedule = hg.Schedule(hg.schedules.Cosine(optimizer.learning_rate, 104), per="step")
-        return image_trainer(engine, optimizer=hg.optimizers.get(spec), augment=steps, penalty=hg.L2(1e-3),
-                             callbacks=[schedule])
+        return image_trainer(
+            engine, optimizer=hg.optimizers.get(spec), augment=steps, penalty=hg.L2(1e-3), callbacks=[schedule]
+        )
 
     ours, theirs = both(make, lambda t: t.fit(IMAGES, LABELS, (IMAGES[:9], LABELS[:9]), epochs=13, batch_size=5))
     assert theirs.num_steps == 104
@@ -60,11 +77,17 @@ def test_curves_coincide_for_100_steps(optimizer):
     np.testing.assert_allclose(theirs.model.parameter_vector, ours.model.parameter_vector, atol=1e-5)
 
 
-@pytest.mark.parametrize(("loss", "y"), [
-    ("mean-squared-error", TARGETS), ("huber", TARGETS), ("mean-absolute-error", TARGETS),
-    ("binary-cross-entropy", (TARGETS > 0).astype(int)),
-    ("hinge", (TARGETS > 0).astype(np.uint8)), (hg.CrossEntropy([1.0, 3.0], 0.1), (TARGETS > 0).astype(np.uint8)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("loss", "y"),
+    [
+        ("mean-squared-error", TARGETS),
+        ("huber", TARGETS),
+        ("mean-absolute-error", TARGETS),
+        ("binary-cross-entropy", (TARGETS > 0).astype(int)),
+        ("hinge", (TARGETS > 0).astype(np.uint8)),
+        (hg.CrossEntropy([1.0, 3.0], 0.1), (TARGETS > 0).astype(np.uint8)),
+    ],
+)
 def test_losses_with_sample_weights_train_alike(loss, y):
     units = 2 if loss == "hinge" or isinstance(loss, hg.CrossEntropy) else 1
 
@@ -96,15 +119,22 @@ class SaveAt(hg.Callback):
             trainer.save(self.path)
 
 
-@pytest.mark.parametrize("optimizer", [hg.SGD(0.1), hg.SGD(0.1, momentum=0.9), hg.Adam(), hg.RMSprop(), hg.Adagrad()],
-                         ids=repr)
+@pytest.mark.parametrize(
+    "optimizer", [hg.SGD(0.1), hg.SGD(0.1, momentum=0.9), hg.Adam(), hg.RMSprop(), hg.Adagrad()], ids=repr
+)
 def test_resume_reaches_the_same_bits(tmp_path, optimizer):
     """Saved in the middle of an epoch, with dropout and augmentation."""
     spec = {"name": type(optimizer).__name__, **hg.optimizers.constructor_arguments(optimizer)}
 
     def make():
-        return image_trainer(TorchEngine, 0.3, np.float32, hg.optimizers.get(spec), augment=augment.RandomFlip(),
-                             callbacks=[SaveAt(11, tmp_path / "state.npz")])
+        return image_trainer(
+            TorchEngine,
+            0.3,
+            np.float32,
+            hg.optimizers.get(spec),
+            augment=augment.RandomFlip(),
+            callbacks=[SaveAt(11, tmp_path / "state.npz")],
+        )
 
     whole = make()
     whole.fit(IMAGES, LABELS, (IMAGES, LABELS), epochs=3, batch_size=6)
@@ -236,11 +266,17 @@ def test_divergence_names_its_place_before_the_update():
         trainer.fit(IMAGES, LABELS, epochs=3)
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"device": "gpu"}, "device is 'gpu'; expected cpu, cuda"), ({"device": 7}, "device is 7"),
-    ({"compile": "no"}, "compile is 'no'; expected true or false"), ({"channels_last": 1}, "channels_last is 1"),
-    ({"precision": "fp8"}, "unknown precision 'fp8'"), ({"device": "meta"}, "device is 'meta'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"device": "gpu"}, "device is 'gpu'; expected cpu, cuda"),
+        ({"device": 7}, "device is 7"),
+        ({"compile": "no"}, "compile is 'no'; expected true or false"),
+        ({"channels_last": 1}, "channels_last is 1"),
+        ({"precision": "fp8"}, "unknown precision 'fp8'"),
+        ({"device": "meta"}, "device is 'meta'"),
+    ],
+)
 def test_bad_options_are_one_line(options, message):
     with pytest.raises(ValueError, match=message):
         image_trainer(functools.partial(TorchEngine, **options)).prepare()
@@ -270,5 +306,6 @@ def test_rules_without_a_twin_are_named():
             return 0.0, None
 
     with pytest.raises(ValueError, match="the loss Mine has no PyTorch twin"):
-        image_trainer(TorchEngine).__class__(hg.Sequential([hl.Linear(1)]).build(5, rng=0), Mine(),
-                                             engine=TorchEngine).prepare()
+        image_trainer(TorchEngine).__class__(
+            hg.Sequential([hl.Linear(1)]).build(5, rng=0), Mine(), engine=TorchEngine
+        ).prepare()

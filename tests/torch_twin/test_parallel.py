@@ -17,8 +17,9 @@ pytestmark = pytest.mark.skipif(not (distributed.is_available() and distributed.
 
 def start(command, folder, *arguments):
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    return subprocess.run([*command, *map(str, arguments)], cwd=folder, env=environment, capture_output=True,
-                          text=True, timeout=300)
+    return subprocess.run(
+        [*command, *map(str, arguments)], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+    )
 
 
 def the_run(folder):

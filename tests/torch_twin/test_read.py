@@ -63,33 +63,40 @@ class Residual(nn.Module):
         return x + self.inner(x)
 
 
-@pytest.mark.parametrize(("module", "message"), [
-    (nn.Sequential(nn.Linear(4, 4), nn.Bilinear(4, 4, 4)), r"1 is Bilinear\(.*\), for which handgrad has no layer"),
-    (nn.Sequential(nn.LayerNorm(4, bias=False)), "has bias=False, where handgrad's LayerNorm is like bias=True"),
-    (nn.Sequential(nn.Linear(4, 4), nn.GELU()), "has approximate='none'"),
-    (nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4, affine=False)), "has affine=False"),
-    (nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4, momentum=None)), "has momentum=None"),
-    (nn.Sequential(nn.Linear(4, 4), nn.Linear(5, 4)), r"1 \(Linear.* has in_features=5, and here come .* should be 4"),
-    (nn.Sequential(nn.LayerNorm(4, bias=False)), "use that with a bias of 0, which gives the same outputs, but"),
-    (nn.Sequential(nn.Linear(4, 4), nn.Dropout(1.0)), r"1 \(Dropout.* cannot be read: .*must be in \[0, 1\)"),
-    (nn.Sequential(nn.ZeroPad2d(1), nn.ReLU(), nn.Conv2d(2, 3, 3)), r"0 \(ZeroPad2d.*here follows ReLU"),
-    (nn.Sequential(nn.Conv2d(2, 3, 3), nn.ZeroPad2d(1)), r"1 \(ZeroPad2d.*here follows None"),
-    (nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReflectionPad2d(1)), "1 is ReflectionPad2d"),
-    (nn.Sequential(nn.Conv2d(3, 3, 3)), "has in_channels=3, and here come .* it should be 2"),
-    (nn.Sequential(nn.Conv2d(2, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(0)), r"1 \(Flatten.* has start_dim=0"),
-    (nn.Sequential(nn.Conv2d(2, 3, 3), nn.Flatten(), nn.ReLU()), r"ends with features flattened from \(C, H, W\)"),
-    (nn.PReLU(), r"0 is PReLU\(num_parameters=1\)"), (nn.ModuleList([nn.Linear(4, 4)]), "0 is ModuleList"),
-    (nn.LSTM(4, 3), r"which gives its states as well: handgrad reads torch_twin\.modules\.LSTM"),
-    (nn.Sequential(nn.Linear(4, 4, device="meta")), "the 'meta' device, where there are no numbers"),
-    (nn.Sequential(nn.utils.spectral_norm(nn.Linear(4, 4))), r"Linear\(.*\) has forward hooks"),
-    (nn.Sequential(nn.Conv2d(2, 3, 3, padding_mode="reflect")), "has padding_mode='reflect'"),
-    (nn.Sequential(nn.MaxPool2d(2, ceil_mode=True)), "has ceil_mode=True"),
-    (nn.Sequential(nn.AdaptiveAvgPool2d(1)), r"is read together with the Flatten\(\) after it"),
-    (nn.Sequential(nn.Linear(4, 4), nn.Softmax(dim=0)), "has dim=0, where handgrad's Softmax is like dim=1"),
-    (nn.Sequential(nn.LayerNorm(5)), r"has normalized_shape=\(5,\), and here come examples of shape \(4,\)"),
-    (Residual(), "Residual cannot be read: 'add' in its forward does not work on the output of the step before"),
-    (nn.Transformer(4, 2, 1, 1, batch_first=True), "Transformer"),
-])
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        (nn.Sequential(nn.Linear(4, 4), nn.Bilinear(4, 4, 4)), r"1 is Bilinear\(.*\), for which handgrad has no layer"),
+        (nn.Sequential(nn.LayerNorm(4, bias=False)), "has bias=False, where handgrad's LayerNorm is like bias=True"),
+        (nn.Sequential(nn.Linear(4, 4), nn.GELU()), "has approximate='none'"),
+        (nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4, affine=False)), "has affine=False"),
+        (nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4, momentum=None)), "has momentum=None"),
+        (
+            nn.Sequential(nn.Linear(4, 4), nn.Linear(5, 4)),
+            r"1 \(Linear.* has in_features=5, and here come .* should be 4",
+        ),
+        (nn.Sequential(nn.LayerNorm(4, bias=False)), "use that with a bias of 0, which gives the same outputs, but"),
+        (nn.Sequential(nn.Linear(4, 4), nn.Dropout(1.0)), r"1 \(Dropout.* cannot be read: .*must be in \[0, 1\)"),
+        (nn.Sequential(nn.ZeroPad2d(1), nn.ReLU(), nn.Conv2d(2, 3, 3)), r"0 \(ZeroPad2d.*here follows ReLU"),
+        (nn.Sequential(nn.Conv2d(2, 3, 3), nn.ZeroPad2d(1)), r"1 \(ZeroPad2d.*here follows None"),
+        (nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReflectionPad2d(1)), "1 is ReflectionPad2d"),
+        (nn.Sequential(nn.Conv2d(3, 3, 3)), "has in_channels=3, and here come .* it should be 2"),
+        (nn.Sequential(nn.Conv2d(2, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(0)), r"1 \(Flatten.* has start_dim=0"),
+        (nn.Sequential(nn.Conv2d(2, 3, 3), nn.Flatten(), nn.ReLU()), r"ends with features flattened from \(C, H, W\)"),
+        (nn.PReLU(), r"0 is PReLU\(num_parameters=1\)"),
+        (nn.ModuleList([nn.Linear(4, 4)]), "0 is ModuleList"),
+        (nn.LSTM(4, 3), r"which gives its states as well: handgrad reads torch_twin\.modules\.LSTM"),
+        (nn.Sequential(nn.Linear(4, 4, device="meta")), "the 'meta' device, where there are no numbers"),
+        (nn.Sequential(nn.utils.spectral_norm(nn.Linear(4, 4))), r"Linear\(.*\) has forward hooks"),
+        (nn.Sequential(nn.Conv2d(2, 3, 3, padding_mode="reflect")), "has padding_mode='reflect'"),
+        (nn.Sequential(nn.MaxPool2d(2, ceil_mode=True)), "has ceil_mode=True"),
+        (nn.Sequential(nn.AdaptiveAvgPool2d(1)), r"is read together with the Flatten\(\) after it"),
+        (nn.Sequential(nn.Linear(4, 4), nn.Softmax(dim=0)), "has dim=0, where handgrad's Softmax is like dim=1"),
+        (nn.Sequential(nn.LayerNorm(5)), r"has normalized_shape=\(5,\), and here come examples of shape \(4,\)"),
+        (Residual(), "Residual cannot be read: 'add' in its forward does not work on the output of the step before"),
+        (nn.Transformer(4, 2, 1, 1, batch_first=True), "Transformer"),
+    ],
+)
 def test_what_cannot_be_read_is_refused_by_name(module, message):
     image = any(isinstance(child, (nn.Conv2d, nn.MaxPool2d, nn.AdaptiveAvgPool2d)) for child in module.modules())
     with pytest.raises(ValueError, match=message) as problem:
@@ -121,25 +128,39 @@ class Chain(nn.Module):
         return self.function(self, x)
 
 
-@pytest.mark.parametrize("flatten", [
-    lambda x: x.reshape(x.size(0), -1), lambda x: torch.reshape(x, (x.shape[0], -1)), lambda x: x.reshape(-1, 48),
-    lambda x: x.flatten(start_dim=1),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "flatten",
+    [
+        lambda x: x.reshape(x.size(0), -1),
+        lambda x: torch.reshape(x, (x.shape[0], -1)),
+        lambda x: x.reshape(-1, 48),
+        lambda x: x.flatten(start_dim=1),
+    ],
+)
 def test_every_way_to_flatten_is_read(flatten):
-    module = Chain(lambda net, x: net.linear(flatten(net.conv(torch.permute(x, (0, 3, 1, 2))))),
-                   conv=nn.Conv2d(2, 4, 3), linear=nn.Linear(48, 3)).double()
+    module = Chain(
+        lambda net, x: net.linear(flatten(net.conv(torch.permute(x, (0, 3, 1, 2))))),
+        conv=nn.Conv2d(2, 4, 3),
+        linear=nn.Linear(48, 3),
+    ).double()
     model = from_torch(module, IMAGE)
     np.testing.assert_allclose(model.forward(draw(model)), run(module, draw(model)), atol=1e-12)
 
 
-@pytest.mark.parametrize(("function", "message"), [
-    (lambda net, x: tf.dropout(net.linear(x), 0.5), "works as in training at inference too; pass training="),
-    (lambda net, x: net.linear(x).view(-1, 2), "has num_features=2, and here come .* it should be 4"),
-    (lambda net, x: net.linear(x).view(2, -1), "'view' in its forward is no flattening"),
-    (lambda net, x: tf.softmax(net.linear(x), 1, dtype=torch.float64), "has an option that handgrad's layer has not"),
-    (lambda net, x: net.linear(torch.relu(net.linear(x))), "linear_again .* shares parameters with linear"),
-    (lambda net, x: net.linear(net.lstm(x)[0]), r"lstm is LSTM\(4, 4\), which gives its states as well"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda net, x: tf.dropout(net.linear(x), 0.5), "works as in training at inference too; pass training="),
+        (lambda net, x: net.linear(x).view(-1, 2), "has num_features=2, and here come .* it should be 4"),
+        (lambda net, x: net.linear(x).view(2, -1), "'view' in its forward is no flattening"),
+        (
+            lambda net, x: tf.softmax(net.linear(x), 1, dtype=torch.float64),
+            "has an option that handgrad's layer has not",
+        ),
+        (lambda net, x: net.linear(torch.relu(net.linear(x))), "linear_again .* shares parameters with linear"),
+        (lambda net, x: net.linear(net.lstm(x)[0]), r"lstm is LSTM\(4, 4\), which gives its states as well"),
+    ],
+)
 def test_forwards_that_do_something_else_are_refused(function, message):
     module = Chain(function, linear=nn.Linear(4, 4))
     if "lstm" in message:
@@ -167,9 +188,14 @@ def test_pytorchs_own_module_samples():
         pytest.importorskip("expecttest", reason="PyTorch's samples need expecttest: pip install expecttest")
         internal = pytest.importorskip("torch.testing._internal.common_modules")
         known = {cls for row in ROWS for cls in row.classes}
-        samples = [(info.module_cls, sample) for info in internal.module_db if info.module_cls in known
-                   for sample in info.module_inputs_func(info, device="cpu", dtype=torch.float64,
-                                                         requires_grad=False, training=False)]
+        samples = [
+            (info.module_cls, sample)
+            for info in internal.module_db
+            if info.module_cls in known
+            for sample in info.module_inputs_func(
+                info, device="cpu", dtype=torch.float64, requires_grad=False, training=False
+            )
+        ]
     num_read = 0
     for cls, sample in samples:
         made, given = sample.constructor_input, sample.forward_input

@@ -36,10 +36,20 @@ def test_random_models_agree_to_1e_10(model, layout, seed):
     assert receipt.worst("float64")[0] <= 1e-10, str(receipt)
 
 
-@pytest.mark.parametrize("loss", [
-    hg.CrossEntropy(), hg.CrossEntropy([1.0, 2.0], label_smoothing=0.1), hg.Hinge(), hg.MeanSquaredError(),
-    hg.MeanAbsoluteError(), hg.Huber(0.3), hg.BinaryCrossEntropy(), hg.ProbabilityCrossEntropy(),
-], ids=repr)  # fmt: skip
+@pytest.mark.parametrize(
+    "loss",
+    [
+        hg.CrossEntropy(),
+        hg.CrossEntropy([1.0, 2.0], label_smoothing=0.1),
+        hg.Hinge(),
+        hg.MeanSquaredError(),
+        hg.MeanAbsoluteError(),
+        hg.Huber(0.3),
+        hg.BinaryCrossEntropy(),
+        hg.ProbabilityCrossEntropy(),
+    ],
+    ids=repr,
+)
 def test_every_loss_agrees(loss):
     layers = [hg.Linear(2), hg.Softmax()] if isinstance(loss, hg.ProbabilityCrossEntropy) else [hg.Linear(2)]
     model = small_model(*layers)

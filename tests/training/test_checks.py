@@ -13,14 +13,17 @@ def model():
     return hg.Sequential([hg.Linear(5), hg.ReLU(), hg.Linear(3)])
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    ({"callbacks": [hg.EarlyStopping]}, "callbacks are objects"),
-    ({"callbacks": hg.EarlyStopping()}, r"write callbacks=\[EarlyStopping"),
-    ({"metrics": ["accuracy"]}, "metrics is a dict"),
-    ({"penalty": 0.1}, "penalty must be a name.* got 0.1"),
-    ({"loss": hg.CrossEntropy(class_weight="balanced")}, "class_weight must be 3 numbers, one for each class"),
-    ({"loss": hg.CrossEntropy(class_weight={0: 1, 1: 2, 2: 1})}, "class_weight must be 3 numbers"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"callbacks": [hg.EarlyStopping]}, "callbacks are objects"),
+        ({"callbacks": hg.EarlyStopping()}, r"write callbacks=\[EarlyStopping"),
+        ({"metrics": ["accuracy"]}, "metrics is a dict"),
+        ({"penalty": 0.1}, "penalty must be a name.* got 0.1"),
+        ({"loss": hg.CrossEntropy(class_weight="balanced")}, "class_weight must be 3 numbers, one for each class"),
+        ({"loss": hg.CrossEntropy(class_weight={0: 1, 1: 2, 2: 1})}, "class_weight must be 3 numbers"),
+    ],
+)
 def test_parts_of_the_wrong_kind(arguments, message):
     with pytest.raises(TypeError, match=message):
         hg.Trainer(model(), **arguments).fit(X, Y, epochs=1)
@@ -58,14 +61,17 @@ def test_shapes_in_messages_are_those_that_were_passed():
         built.predict(X[0])
 
 
-@pytest.mark.parametrize(("make", "message"), [
-    (lambda: hg.BatchNorm(momentum=3), "BatchNorm: momentum"),
-    (lambda: hg.BatchNorm(epsilon=-1), "BatchNorm: epsilon"),
-    (lambda: hg.LayerNorm(epsilon=-1), "LayerNorm: epsilon"),
-    (lambda: hg.LeakyReLU("a"), "LeakyReLU: alpha"),
-    (lambda: hg.ELU("a"), "ELU: alpha"),
-    (lambda: hg.Dropout("a"), "not 'a'"),
-])
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: hg.BatchNorm(momentum=3), "BatchNorm: momentum"),
+        (lambda: hg.BatchNorm(epsilon=-1), "BatchNorm: epsilon"),
+        (lambda: hg.LayerNorm(epsilon=-1), "LayerNorm: epsilon"),
+        (lambda: hg.LeakyReLU("a"), "LeakyReLU: alpha"),
+        (lambda: hg.ELU("a"), "ELU: alpha"),
+        (lambda: hg.Dropout("a"), "not 'a'"),
+    ],
+)
 def test_arguments_of_layers(make, message):
     with pytest.raises(ValueError, match=message):
         make()

@@ -14,8 +14,11 @@ def list_courses():
     from ..courses import COURSES
     from .show import table
 
-    table(None, ["name", "course", "modules"],
-          [(name, course.title, ", ".join(course.modules)) for name, course in COURSES.items()])
+    table(
+        None,
+        ["name", "course", "modules"],
+        [(name, course.title, ", ".join(course.modules)) for name, course in COURSES.items()],
+    )
 
 
 @courses.command()

@@ -14,9 +14,20 @@ def list_sets():
     from ..datasets.download import available
     from .show import table
 
-    table(None, ["name", "kind", "what", ">size", "where"],
-          [(row.name, row.kind, row.title, megabytes(row.size),
-            "here" if row.present else f"handgrad data get {row.name}") for row in available()])
+    table(
+        None,
+        ["name", "kind", "what", ">size", "where"],
+        [
+            (
+                row.name,
+                row.kind,
+                row.title,
+                megabytes(row.size),
+                "here" if row.present else f"handgrad data get {row.name}",
+            )
+            for row in available()
+        ],
+    )
     print("or any .csv, .tsv or .npz file of yours")
 
 

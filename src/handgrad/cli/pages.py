@@ -7,8 +7,9 @@ import click
 
 @click.command()
 @click.argument("run", metavar="RUN")
-@click.option("-o", "--output", type=click.Path(path_type=Path),
-              help="Where to write it; RUN/report.html unless given.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Where to write it; RUN/report.html unless given."
+)
 def report(run, output):
     """Write one HTML page that shows a run and opens anywhere."""
     from ..experiments import Run
@@ -25,8 +26,14 @@ def report(run, output):
 
 @click.command()
 @click.argument("runs", metavar="RUN|SWEEP|FOLDER...", nargs=-1, required=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path), default="comparison.html", show_default=True,
-              help="Where to write the page.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default="comparison.html",
+    show_default=True,
+    help="Where to write the page.",
+)
 def compare(runs, output):
     """Write one HTML page that compares runs: settings that differ, results, curves, seeds together."""
     from ..experiments.gather import gather_several
@@ -70,13 +77,30 @@ def judge(runs):
 
 @click.command()
 @click.argument("runs", metavar="RUN|SWEEP|FOLDER...", nargs=-1, required=True)
-@click.option("-f", "--format", "kind", type=click.Choice(["latex", "markdown", "html"]), default="markdown",
-              show_default=True, help="LaTeX has its pictures beside it; the others are one file.")
-@click.option("--heading-level", "--heading_level", type=click.IntRange(1, 3), default=1, show_default=True,
-              help="Of its sections.")
+@click.option(
+    "-f",
+    "--format",
+    "kind",
+    type=click.Choice(["latex", "markdown", "html"]),
+    default="markdown",
+    show_default=True,
+    help="LaTeX has its pictures beside it; the others are one file.",
+)
+@click.option(
+    "--heading-level",
+    "--heading_level",
+    type=click.IntRange(1, 3),
+    default=1,
+    show_default=True,
+    help="Of its sections.",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to write it; writeup.tex, .md or .html.")
-@click.option("--code", multiple=True, metavar="MODULE|FILE.py[:NAME,NAME]",
-              help="Code to show with the checks of its gradients: handgrad.functional.linear, my_layers.py:Dense.")
+@click.option(
+    "--code",
+    multiple=True,
+    metavar="MODULE|FILE.py[:NAME,NAME]",
+    help="Code to show with the checks of its gradients: handgrad.functional.linear, my_layers.py:Dense.",
+)
 @click.option("--seed", default=0, show_default=True, help="Of the gradient checks.")
 def writeup(runs, kind, heading_level, output, code, seed):
     """Write up runs: code and its gradient checks, the settings tried, the best run, what each part contributes."""

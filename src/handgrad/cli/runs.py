@@ -7,12 +7,14 @@ RUN = click.argument("run", metavar="RUN")
 
 @click.command()
 @click.argument("folder", default="experiments")
-@click.option("--where", "conditions", multiple=True, metavar="KEY=VALUE",
-              help="Only such runs: name=iris, test.accuracy>0.9.")
+@click.option(
+    "--where", "conditions", multiple=True, metavar="KEY=VALUE", help="Only such runs: name=iris, test.accuracy>0.9."
+)
 @click.option("--sort", metavar="KEY", help="The best first: test.accuracy, validation.loss, optimizer.learning_rate.")
 @click.option("--best", metavar="KEY", help="Only the best run by this key.")
-@click.option("--show", "columns", multiple=True, metavar="KEY",
-              help="One more column, such as optimizer.learning_rate.")
+@click.option(
+    "--show", "columns", multiple=True, metavar="KEY", help="One more column, such as optimizer.learning_rate."
+)
 def runs(folder, conditions, sort, best, columns):
     """List the runs below a folder."""
     from ..experiments import listing

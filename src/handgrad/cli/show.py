@@ -38,8 +38,10 @@ def plain_lines(columns, rows):
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     to_right = [column.startswith(">") for column in columns]
     for row in cells:
-        yield "  ".join(cell.rjust(width) if right else cell.ljust(width)
-                        for cell, width, right in zip(row, widths, to_right, strict=True)).rstrip()
+        yield "  ".join(
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(row, widths, to_right, strict=True)
+        ).rstrip()
 
 
 def grid_of(title, columns, rows):
@@ -60,28 +62,43 @@ def text(value):
 def results_table(title, results, rows):
     """Loss and other figures of each split."""
     figures = list(dict.fromkeys(name for values in results.values() for name in values))
-    table(title, ["split", ">rows", *(f">{figure}" for figure in figures)],
-          [(split, f"{rows.get(split, 0):,}", *(f"{values[f]:.4f}" if f in values else "" for f in figures))
-           for split, values in results.items()])
+    table(
+        title,
+        ["split", ">rows", *(f">{figure}" for figure in figures)],
+        [
+            (split, f"{rows.get(split, 0):,}", *(f"{values[f]:.4f}" if f in values else "" for f in figures))
+            for split, values in results.items()
+        ],
+    )
 
 
 def runs_table(rows, columns):
     """One line per run: where, how it stands, its test and validation figures, and the columns asked for."""
     usual = [key for key in ("test.accuracy", "test.r2", "validation.loss") if any(key in row for _, row in rows)]
     keys = list(dict.fromkeys([*usual, *columns]))
-    table(None, ["run", "status", ">epochs", ">seconds", *(f">{key}" for key in keys)],
-          [(run.path, row["status"], row["epochs"], row["seconds"], *(row.get(key) for key in keys))
-           for run, row in rows])
+    table(
+        None,
+        ["run", "status", ">epochs", ">seconds", *(f">{key}" for key in keys)],
+        [
+            (run.path, row["status"], row["epochs"], row["seconds"], *(row.get(key) for key in keys))
+            for run, row in rows
+        ],
+    )
 
 
 def replay_tables(replay):
     """One training step: its layers, then its parameters."""
     figures = "  ".join(f"{name} {value:.6g}" for name, value in replay.figures.items())
-    print(f"step {replay.step} (epoch {replay.epoch}), learning rate {replay.learning_rate:.4g}, "
-          f"{len(replay.rows)} rows: {', '.join(map(str, replay.rows[:8]))}{' ...' if len(replay.rows) > 8 else ''}")
+    print(
+        f"step {replay.step} (epoch {replay.epoch}), learning rate {replay.learning_rate:.4g}, "
+        f"{len(replay.rows)} rows: {', '.join(map(str, replay.rows[:8]))}{' ...' if len(replay.rows) > 8 else ''}"
+    )
     print(f"before its update: {figures}")
-    table("layers", ["layer", "output", ">mean", ">std", ">zeros", ">|dy|", ">|dx|"],
-          [(r.name, r.output_shape, r.mean, r.std, f"{r.zeros:.0%}", r.dy_norm, r.dx_norm) for r in replay.layers])
+    table(
+        "layers",
+        ["layer", "output", ">mean", ">std", ">zeros", ">|dy|", ">|dx|"],
+        [(r.name, r.output_shape, r.mean, r.std, f"{r.zeros:.0%}", r.dy_norm, r.dx_norm) for r in replay.layers],
+    )
     table("parameters", ["parameter", ">norm", ">gradient", ">update", ">update/norm"], replay.parameters)
 
 
@@ -90,8 +107,15 @@ def sweep_rows(sweep):
     keys = list(sweep.axes)
     ranked = sweep.ranked()
     rest = [trial for trial in sweep.trials if trial.get("value") is None]
-    rows = [(f"{trial['number']:03d}", *(trial["settings"].get(key) for key in keys), trial.get("status", "waiting"),
-             trial.get("value")) for trial in [*ranked, *rest]]
+    rows = [
+        (
+            f"{trial['number']:03d}",
+            *(trial["settings"].get(key) for key in keys),
+            trial.get("status", "waiting"),
+            trial.get("value"),
+        )
+        for trial in [*ranked, *rest]
+    ]
     return ["trial", *(f">{key}" for key in keys), "status", f">{sweep.record['metric']}"], rows
 
 
@@ -118,7 +142,7 @@ class LiveSweep:
 
     def picture(self):
         columns, rows = sweep_rows(self.sweep)
-        return grid_of(None, columns, rows[:max(5, console().height - 6)])
+        return grid_of(None, columns, rows[: max(5, console().height - 6)])
 
     def report(self, sweep, trial):
         if self.live is not None:

@@ -7,8 +7,13 @@ import click
 
 @click.command()
 @click.argument("source", metavar="NAME|FILE.csv|CONFIG.toml")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUES",
-              help="What varies: optimizer.learning_rate=0.01,0.1 or optimizer.learning_rate=log(1e-4,1e-1,5).")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUES",
+    help="What varies: optimizer.learning_rate=0.01,0.1 or optimizer.learning_rate=log(1e-4,1e-1,5).",
+)
 @click.option("--random", type=click.IntRange(min=1), metavar="N", help="N random combinations instead of all.")
 @click.option("--optuna", type=click.IntRange(min=1), metavar="N", help="N trials chosen by Optuna.")
 @click.option("--metric", default="validation.loss", show_default=True, help="What to compare by.")
@@ -23,8 +28,9 @@ def sweep(source, settings, random, optuna, metric, jobs, seed, target, epochs, 
     from ..experiments.sweep import start_sweep
 
     base = configure(source, target, [] if epochs is None else [f"epochs={epochs}"]).as_table()
-    begun = start_sweep(base, settings, out, random=random, optuna=optuna, metric=metric, seed=seed,
-                        command=["handgrad", *sys.argv[1:]])
+    begun = start_sweep(
+        base, settings, out, random=random, optuna=optuna, metric=metric, seed=seed, command=["handgrad", *sys.argv[1:]]
+    )
     return go_on(begun, jobs)
 
 

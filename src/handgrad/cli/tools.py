@@ -7,10 +7,12 @@ import click
 
 @click.command()
 @click.argument("file", metavar="FILE.py[:NAME]")
-@click.option("--html", "output", type=click.Path(path_type=Path), metavar="OUT",
-              help="Also write a page with heat maps.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0),
-              help="Of the arrays and upstream gradients.")
+@click.option(
+    "--html", "output", type=click.Path(path_type=Path), metavar="OUT", help="Also write a page with heat maps."
+)
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the arrays and upstream gradients."
+)
 @click.pass_context
 def check(context, file, output, seed):
     """Check the gradients of the layers and pairs in a file of yours, and name the mistakes."""
@@ -46,8 +48,12 @@ def info():
     from ..experiments import provenance
     from ..kernels import describe
 
-    for title, facts in (("versions", provenance.versions()), ("machine", provenance.machine()),
-                         ("threads", provenance.threads()), ("products", describe())):
+    for title, facts in (
+        ("versions", provenance.versions()),
+        ("machine", provenance.machine()),
+        ("threads", provenance.threads()),
+        ("products", describe()),
+    ):
         print(title)
         for name, value in facts.items():
             print(f"  {name:22} {value or ('nothing to improve' if name == 'advice' else 'empty')}")

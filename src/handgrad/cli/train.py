@@ -15,8 +15,9 @@ from .show import results_table
 @click.option("--epochs", type=int, help="How many times to go through the training rows.")
 @click.option("--seed", type=int, help="The seed of weights, shuffling, dropout and augmentation.")
 @click.option("--out", default="experiments", show_default=True, help="The folder that gets NAME/RUN.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
-              help="Change a key, such as optimizer.learning_rate=0.01.")
+@click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key, such as optimizer.learning_rate=0.01."
+)
 @click.option("--engine", help="What does the work: numpy, or torch.")
 @click.option("--device", help="Where the torch engine works: cpu, cuda or mps.")
 def train(source, target, epochs, seed, out, overrides, engine, device):
@@ -31,8 +32,9 @@ def train(source, target, epochs, seed, out, overrides, engine, device):
     configuration = experiments.configure(source, target, [*extra, *overrides])
     name = configuration.engine["name"]
     if "TORCHELASTIC_RUN_ID" in os.environ and name != "torch":
-        raise click.UsageError(f"torchrun is for the torch engine; by '{name}' each process would train anew: "
-                               "add --engine torch")
+        raise click.UsageError(
+            f"torchrun is for the torch engine; by '{name}' each process would train anew: add --engine torch"
+        )
     command = ["handgrad", *sys.argv[1:]]
     return conclude(experiments.train(configuration, out, progress=True, command=command))
 

@@ -27,12 +27,16 @@ COURSES = {
     ),
     "nndl": Course(
         title="UCLA ECE C147/C247: nndl, with Stanford CS231n's support package",
-        modules={"nndl": "handgrad.courses.nndl", "utils": "handgrad.courses.cs231n",
-                 "cs231n": "handgrad.courses.cs231n"},
+        modules={
+            "nndl": "handgrad.courses.nndl",
+            "utils": "handgrad.courses.cs231n",
+            "cs231n": "handgrad.courses.cs231n",
+        },
     ),
     "purdue": Course(
         title="Purdue CS373, homework 4: NumpyANN, PyTorchANN, PyTorchCNN",
-        modules={name: f"handgrad.courses.purdue.{name}"
-                 for name in ("numpy_ann", "pytorch_ann", "pytorch_cnn", "utils")},
+        modules={
+            name: f"handgrad.courses.purdue.{name}" for name in ("numpy_ann", "pytorch_ann", "pytorch_cnn", "utils")
+        },
     ),
 }

@@ -26,8 +26,9 @@ def link(course, folder):
     modules = {folder / path: text for path, text in module_files(course).items()}
     for path in modules:
         if path.exists() and OURS not in path.read_text(encoding="utf-8", errors="replace"):
-            raise ValueError(f"{path} is a module of your own, which would be lost: link into another folder, "
-                             "or move it away first")
+            raise ValueError(
+                f"{path} is a module of your own, which would be lost: link into another folder, or move it away first"
+            )
         if rival(path).exists():
             raise ValueError(f"{rival(path)} and {path} would be one module to Python: link into another folder")
     for path, text in modules.items():
@@ -86,8 +87,11 @@ def starter_files(course):
     if course.starter is None:
         return {}
     root = Path(importlib.import_module(course.starter).__file__).parent
-    return {path.relative_to(root): path for path in sorted(root.rglob("*"))
-            if path.is_file() and "__pycache__" not in path.parts and path != root / "__init__.py"}
+    return {
+        path.relative_to(root): path
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts and path != root / "__init__.py"
+    }
 
 
 def write_starter(course, folder):
@@ -133,8 +137,12 @@ def as_main(folders, arguments):
 
 def take_modules(folders):
     """Take the modules out of sys.modules whose top-level names are found in these folders; returns them by name."""
-    names = {path.stem for folder in folders for path in Path(folder).iterdir()
-             if path.suffix == ".py" or (path.is_dir() and "." not in path.name)} - {"handgrad"}
+    names = {
+        path.stem
+        for folder in folders
+        for path in Path(folder).iterdir()
+        if path.suffix == ".py" or (path.is_dir() and "." not in path.name)
+    } - {"handgrad"}
     return {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in names}
 
 

@@ -12,8 +12,9 @@ from .tabular import SUFFIXES, TABLES, load_features, load_file, load_shipped
 __all__ = ["SUFFIXES", "Dataset", "Split", "Standardization", "load_dataset", "load_features"]
 
 
-def load_dataset(name, *, target=None, task=None, validation=None, test=None, seed=0, standardize=None,
-                 dtype=np.float32):
+def load_dataset(
+    name, *, target=None, task=None, validation=None, test=None, seed=0, standardize=None, dtype=np.float32
+):
     """The data set of that name, or in that .csv, .tsv (or .gz of them) or .npz file, in seeded stratified splits.
 
     test and validation are fractions or numbers of rows: 0.2 of all rows, then 0.2 of the rest (0: no such split).
@@ -35,8 +36,10 @@ def load_dataset(name, *, target=None, task=None, validation=None, test=None, se
         raise ValueError(f"{known} has its target already; target and task are for files")
     if known in IMAGE_SETS:
         if test is not None or standardize:
-            raise ValueError(f"{known} has its own test part and stays uint8; leave out test and standardize "
-                             "(a Normalize layer may follow the scaling to [0, 1])")
+            raise ValueError(
+                f"{known} has its own test part and stays uint8; leave out test and standardize "
+                "(a Normalize layer may follow the scaling to [0, 1])"
+            )
         from .images import load_images  # archives and checksums take their time to import
 
         return load_images(known, validation, seed)

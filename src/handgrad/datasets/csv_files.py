@@ -50,12 +50,16 @@ def read_features(path, feature_names, target_name=None):
         elif len(names) == len(feature_names) + 1:
             names = with_target(feature_names, target_name)
         else:
-            raise ValueError(f"{path} has {len(names)} columns; expected the {len(feature_names)} features "
-                             f"({shortened(feature_names)}), with or without the target")
+            raise ValueError(
+                f"{path} has {len(names)} columns; expected the {len(feature_names)} features "
+                f"({shortened(feature_names)}), with or without the target"
+            )
     missing = [name for name in feature_names if name not in names]
     if missing:
-        raise ValueError(f"{path} has no column '{missing[0]}' (its columns: {shortened(names)}); "
-                         f"the model was trained on {shortened(feature_names)}")
+        raise ValueError(
+            f"{path} has no column '{missing[0]}' (its columns: {shortened(names)}); "
+            f"the model was trained on {shortened(feature_names)}"
+        )
     return read_cells(path, rows, names, [names.index(name) for name in feature_names])[0]
 
 
@@ -95,8 +99,10 @@ def numbered_rows(path):
         with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
             first = file.readline()
             separator = max(",;\t", key=re.sub(r'"[^"]*"', "", first).count)
-            reader, end = csv.reader(itertools.chain([first], file), delimiter=separator, skipinitialspace=True,
-                                     strict=True), 0
+            reader, end = (
+                csv.reader(itertools.chain([first], file), delimiter=separator, skipinitialspace=True, strict=True),
+                0,
+            )
             for cells in reader:
                 end = reader.line_num
                 if any(cell.strip() for cell in cells):
@@ -114,8 +120,10 @@ def read_cells(path, rows, names, features, target=None):
     values, labels, numbers = array("d"), [], array("q")
     for number, cells in rows:
         if len(cells) != len(names):
-            raise ValueError(f"{path} row {number} has {len(cells)} cells where the first row has {len(names)}; "
-                             "every row needs as many")
+            raise ValueError(
+                f"{path} row {number} has {len(cells)} cells where the first row has {len(names)}; "
+                "every row needs as many"
+            )
         try:
             values.extend([as_number(cells[i]) for i in features])
         except ValueError:
@@ -150,8 +158,10 @@ def refuse(path, number, names, column, cell):
 
 def checked_label(path, number, names, column, cell):
     if cell.lower() in MISSING:
-        raise ValueError(f"{path} row {number}, column {column + 1} ('{names[column]}'): the target is missing "
-                         f"('{cell}'); fill it in or leave the row out")
+        raise ValueError(
+            f"{path} row {number}, column {column + 1} ('{names[column]}'): the target is missing "
+            f"('{cell}'); fill it in or leave the row out"
+        )
     return cell
 
 
@@ -170,8 +180,10 @@ def find_column(path, names, target):
     hint = ""
     if names == numbered(len(names)):
         hint = " (its first row holds a number and so is no header: name every column of a header by a text)"
-    raise ValueError(f"{path} has no target column {target!r}; name one of {shortened(names)}, "
-                     f"or give its number from 1 to {len(names)}{hint}")
+    raise ValueError(
+        f"{path} has no target column {target!r}; name one of {shortened(names)}, "
+        f"or give its number from 1 to {len(names)}{hint}"
+    )
 
 
 def as_number(cell):

@@ -65,8 +65,11 @@ class Dataset:
     fingerprint: str
 
     def __repr__(self):
-        rows = ", ".join(f"{part} {len(split.y)}" for part in ("train", "validation", "test")
-                         if (split := getattr(self, part)) is not None)
+        rows = ", ".join(
+            f"{part} {len(split.y)}"
+            for part in ("train", "validation", "test")
+            if (split := getattr(self, part)) is not None
+        )
         kind = f"{len(self.class_names)} classes" if self.class_names else "regression"
         shape = "x".join(map(str, self.train.x.shape[1:]))
         return f"<data set {self.name}: {kind}, x {shape} {self.train.x.dtype}, rows: {rows}>"

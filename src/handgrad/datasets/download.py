@@ -31,10 +31,14 @@ class Row(NamedTuple):
 
 def available():
     """A Row for every data set known by name."""
-    tables = [Row(name, "table", table.title, (FOLDER / table.file).stat().st_size, table.source, table.licence, True)
-              for name, table in TABLES.items()]
-    images = [Row(name, "images", about.title, about.size, about.source, about.licence, is_present(name))
-              for name, about in IMAGE_SETS.items()]
+    tables = [
+        Row(name, "table", table.title, (FOLDER / table.file).stat().st_size, table.source, table.licence, True)
+        for name, table in TABLES.items()
+    ]
+    images = [
+        Row(name, "images", about.title, about.size, about.source, about.licence, is_present(name))
+        for name, about in IMAGE_SETS.items()
+    ]
     return tables + images
 
 
@@ -66,15 +70,23 @@ def place(name, source, missing):
     problems = store(name, [p for p in paths if key(p.name) in names or is_archive(p)], missing)
     if missing:
         reason = f" ({problems[0]})" if problems else ""
-        raise ValueError(f"{source} has no usable {', '.join(wanted.name for wanted in missing)} of {name}{reason}; "
-                         f"expected {wanted_names(name)}")
+        raise ValueError(
+            f"{source} has no usable {', '.join(wanted.name for wanted in missing)} of {name}{reason}; "
+            f"expected {wanted_names(name)}"
+        )
 
 
 def wanted_names(name):
     """The files of a data set in words, as a user may have them."""
     files = ", ".join(wanted.name for wanted in all_files(name))
-    archives = ", ".join(dict.fromkeys(Path(urlsplit(url).path).name for item in IMAGE_SETS[name].downloads
-                                       for url in item.addresses if is_archive(url)))
+    archives = ", ".join(
+        dict.fromkeys(
+            Path(urlsplit(url).path).name
+            for item in IMAGE_SETS[name].downloads
+            for url in item.addresses
+            if is_archive(url)
+        )
+    )
     return f"{files} (plain or .gz)" + (f", or one of {archives}" if archives else "")
 
 
@@ -91,8 +103,10 @@ def download(name, missing, progress):
                 except (network_error, ValueError) as error:
                     problems.append(f"{urlsplit(address).netloc}: {reason(error)}")
         if needed:
-            raise OSError(f"could not download {item.name} of {name} ({'; '.join(problems)}); try again later, or put "
-                          f"{wanted_names(name)} into a folder and run 'handgrad data get {name} --from FOLDER'")
+            raise OSError(
+                f"could not download {item.name} of {name} ({'; '.join(problems)}); try again later, or put "
+                f"{wanted_names(name)} into a folder and run 'handgrad data get {name} --from FOLDER'"
+            )
 
 
 def fetch(name, arrival, needed, http_downloader, network_error):
@@ -143,13 +157,16 @@ class Arrival:
             make_folder(self.path.parent)
             with open(self.path, "ab") as self.file:
                 http_downloader(headers=headers, hooks={"response": self.begin}, chunk_size=CHUNK)(
-                    self.address, self, None)
+                    self.address, self, None
+                )
         except OSError as error:
             if error.errno is None:  # of the network, not of the disk
                 raise
             self.discard()
-            raise OSError(f"cannot write {self.path}: {error.strerror}; free some space, "
-                          "or name another folder in the variable HANDGRAD_DATA") from None
+            raise OSError(
+                f"cannot write {self.path}: {error.strerror}; free some space, "
+                "or name another folder in the variable HANDGRAD_DATA"
+            ) from None
         finally:
             if self.response is not None:
                 self.response.close()  # a cut connection would stay open until it is collected
@@ -180,8 +197,10 @@ def network():
         from pooch import HTTPDownloader
         from requests import RequestException
     except ImportError:
-        raise ImportError("downloading needs pooch; install it by: pip install 'handgrad[app]' "
-                          "(or bring the files yourself: handgrad data get NAME --from FOLDER)") from None
+        raise ImportError(
+            "downloading needs pooch; install it by: pip install 'handgrad[app]' "
+            "(or bring the files yourself: handgrad data get NAME --from FOLDER)"
+        ) from None
     return RequestException, HTTPDownloader
 
 

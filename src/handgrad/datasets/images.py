@@ -22,11 +22,20 @@ def load_images(name, validation, seed):
     chosen, _ = draw_rows(y, rows, np.random.default_rng(seed))
     move_to_end(x, y, chosen)
     cut = len(y) - rows
-    return Dataset(name=name, task="classification", train=Split(x[:cut], y[:cut]),
-                   validation=Split(x[cut:], y[cut:]) if rows else None, test=Split(*read_part(name, about.test)),
-                   class_names=about.class_names, feature_names=(), target_name="label", standardization=None,
-                   source=about.source, licence=about.licence,
-                   fingerprint=fingerprint(*(file.sha256 for file in (*about.train, *about.test))))
+    return Dataset(
+        name=name,
+        task="classification",
+        train=Split(x[:cut], y[:cut]),
+        validation=Split(x[cut:], y[cut:]) if rows else None,
+        test=Split(*read_part(name, about.test)),
+        class_names=about.class_names,
+        feature_names=(),
+        target_name="label",
+        standardization=None,
+        source=about.source,
+        licence=about.licence,
+        fingerprint=fingerprint(*(file.sha256 for file in (*about.train, *about.test))),
+    )
 
 
 def read_part(name, files):

@@ -33,8 +33,10 @@ def open_npz(path, keys):
         with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             missing = [key for key in keys if key not in file.files]
             if missing:
-                raise ValueError(f"it has no array '{missing[0]}' (its arrays: {', '.join(file.files) or 'none'}); "
-                                 "save it by np.savez(path, x=x, y=y)")
+                raise ValueError(
+                    f"it has no array '{missing[0]}' (its arrays: {', '.join(file.files) or 'none'}); "
+                    "save it by np.savez(path, x=x, y=y)"
+                )
             arrays = [file[key] for key in keys]
     except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
         raise ValueError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
@@ -43,8 +45,9 @@ def open_npz(path, keys):
 
 def checked_x(path, x):
     if x.ndim < 2 or not x.size or x.dtype.kind not in "biuf":
-        raise ValueError(f"{path}: x is {x.shape} {x.dtype}; expected numbers (N, features) or images "
-                         "(N, height, width, channels)")
+        raise ValueError(
+            f"{path}: x is {x.shape} {x.dtype}; expected numbers (N, features) or images (N, height, width, channels)"
+        )
     if not np.isfinite(x).all():
         row = np.argwhere(~np.isfinite(x))[0]
         raise ValueError(f"{path}: x[{', '.join(map(str, row))}] is {x[tuple(row)]}; expected finite numbers")

@@ -51,8 +51,11 @@ def read_contents(name, wanted):
                         return verified(file, wanted)
                 except (OSError, ValueError) as error:
                     problem = problem or f"{path} cannot be used: {error}; 'handgrad data get {name}' puts it right"
-    raise ValueError(problem or f"{name} is not on this machine (no {wanted.name} in "
-                     f"{' or '.join(map(str, folders(name)))}); get it by 'handgrad data get {name}'")
+    raise ValueError(
+        problem
+        or f"{name} is not on this machine (no {wanted.name} in "
+        f"{' or '.join(map(str, folders(name)))}); get it by 'handgrad data get {name}'"
+    )
 
 
 def is_present(name):
@@ -115,6 +118,8 @@ def make_folder(folder):
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OSError(f"cannot make the folder {folder}: {error.strerror}; "
-                      "name one you can write to in the variable HANDGRAD_DATA") from None
+        raise OSError(
+            f"cannot make the folder {folder}: {error.strerror}; "
+            "name one you can write to in the variable HANDGRAD_DATA"
+        ) from None
     return folder

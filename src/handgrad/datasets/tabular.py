@@ -27,20 +27,36 @@ class Shipped(NamedTuple):
 
 
 TABLES = {
-    "iris": Shipped("iris.csv", "flowers of three species by four lengths",
-                    f"R. A. Fisher, 1936; {UCI}53/iris", "CC BY 4.0"),
-    "wine": Shipped("wine.csv", "wines of three cultivars by thirteen measurements",
-                    f"S. Aeberhard and M. Forina, 1991; {UCI}109/wine", "CC BY 4.0"),
-    "breast-cancer": Shipped("breast-cancer.csv", "tumours, benign or malignant, by thirty measurements of cell nuclei",
-                             "W. Wolberg, O. Mangasarian, N. Street and W. Street, 1993; "
-                             f"{UCI}17/breast+cancer+wisconsin+diagnostic", "CC BY 4.0"),
-    "digits": Shipped("digits.csv.gz", "handwritten digits as 8x8 images, one row each",
-                      "E. Alpaydin and C. Kaynak, 1998 (its test part); UCI Machine Learning Repository, "
-                      f"{UCI}80/optical+recognition+of+handwritten+digits", "CC BY 4.0", scale=16.0),
-    "diabetes": Shipped("diabetes.csv.gz", "progression of diabetes after a year by ten measurements",
-                        "B. Efron, T. Hastie, I. Johnstone and R. Tibshirani, Least Angle Regression, 2004, "
-                        "https://www4.stat.ncsu.edu/~boos/var.select/diabetes.html",
-                        "none stated; published by its authors and distributed with scikit-learn (BSD-3-Clause)"),
+    "iris": Shipped(
+        "iris.csv", "flowers of three species by four lengths", f"R. A. Fisher, 1936; {UCI}53/iris", "CC BY 4.0"
+    ),
+    "wine": Shipped(
+        "wine.csv",
+        "wines of three cultivars by thirteen measurements",
+        f"S. Aeberhard and M. Forina, 1991; {UCI}109/wine",
+        "CC BY 4.0",
+    ),
+    "breast-cancer": Shipped(
+        "breast-cancer.csv",
+        "tumours, benign or malignant, by thirty measurements of cell nuclei",
+        f"W. Wolberg, O. Mangasarian, N. Street and W. Street, 1993; {UCI}17/breast+cancer+wisconsin+diagnostic",
+        "CC BY 4.0",
+    ),
+    "digits": Shipped(
+        "digits.csv.gz",
+        "handwritten digits as 8x8 images, one row each",
+        "E. Alpaydin and C. Kaynak, 1998 (its test part); UCI Machine Learning Repository, "
+        f"{UCI}80/optical+recognition+of+handwritten+digits",
+        "CC BY 4.0",
+        scale=16.0,
+    ),
+    "diabetes": Shipped(
+        "diabetes.csv.gz",
+        "progression of diabetes after a year by ten measurements",
+        "B. Efron, T. Hastie, I. Johnstone and R. Tibshirani, Least Angle Regression, 2004, "
+        "https://www4.stat.ncsu.edu/~boos/var.select/diabetes.html",
+        "none stated; published by its authors and distributed with scikit-learn (BSD-3-Clause)",
+    ),
 }
 
 
@@ -53,9 +69,23 @@ def load_shipped(name, validation, test, seed, standardize, dtype):
         width = table.x.shape[1]
         fixed = Standardization(np.zeros(width), np.full(width, shipped.scale))
     y, class_names, task = encode_targets(table.target, None, name)
-    return build(table.x, y, name=name, task=task, class_names=class_names, feature_names=table.feature_names,
-                 target_name=table.target_name, source=shipped.source, licence=shipped.licence, validation=validation,
-                 test=test, seed=seed, standardize=standardize is not False, fixed=fixed, dtype=dtype)
+    return build(
+        table.x,
+        y,
+        name=name,
+        task=task,
+        class_names=class_names,
+        feature_names=table.feature_names,
+        target_name=table.target_name,
+        source=shipped.source,
+        licence=shipped.licence,
+        validation=validation,
+        test=test,
+        seed=seed,
+        standardize=standardize is not False,
+        fixed=fixed,
+        dtype=dtype,
+    )
 
 
 def load_file(path, target, task, validation, test, seed, standardize, dtype):
@@ -71,9 +101,22 @@ def load_file(path, target, task, validation, test, seed, standardize, dtype):
     y, class_names, task = encode_targets(raw, task, where)
     if standardize and x.ndim != 2:
         raise ValueError(f"standardize=True needs a table (N, features); x of {where} is {x.shape}")
-    return build(x, y, name=name, task=task, class_names=class_names, feature_names=feature_names,
-                 target_name=target_name, source=where, licence="not stated", validation=validation, test=test,
-                 seed=seed, standardize=x.ndim == 2 and standardize is not False, dtype=dtype)
+    return build(
+        x,
+        y,
+        name=name,
+        task=task,
+        class_names=class_names,
+        feature_names=feature_names,
+        target_name=target_name,
+        source=where,
+        licence="not stated",
+        validation=validation,
+        test=test,
+        seed=seed,
+        standardize=x.ndim == 2 and standardize is not False,
+        dtype=dtype,
+    )
 
 
 def build(x, y, *, task, validation, test, seed, standardize, dtype, fixed=None, **about):
@@ -89,8 +132,15 @@ def build(x, y, *, task, validation, test, seed, standardize, dtype, fixed=None,
         part = x[rows] if standardization is None else standardization.apply(x[rows])
         targets = y[rows] if task == "classification" else y[rows].astype(dtype)
         splits.append(Split(part if is_images(x) else cast(part, dtype), targets) if len(rows) else None)
-    return Dataset(task=task, train=splits[0], validation=splits[1], test=splits[2], standardization=standardization,
-                   fingerprint=mark, **about)
+    return Dataset(
+        task=task,
+        train=splits[0],
+        validation=splits[1],
+        test=splits[2],
+        standardization=standardization,
+        fingerprint=mark,
+        **about,
+    )
 
 
 def cast(x, dtype):
@@ -99,8 +149,10 @@ def cast(x, dtype):
         fitted = x.astype(dtype)
     if not np.isfinite(fitted).all():
         row, column = np.argwhere(~np.isfinite(fitted.reshape(len(x), -1)))[0]
-        raise ValueError(f"feature {column + 1} holds a number too large for {np.dtype(dtype)} "
-                         f"({x.reshape(len(x), -1)[row, column]:g}); scale the column, or pass dtype=float64")
+        raise ValueError(
+            f"feature {column + 1} holds a number too large for {np.dtype(dtype)} "
+            f"({x.reshape(len(x), -1)[row, column]:g}); scale the column, or pass dtype=float64"
+        )
     return fitted
 
 
@@ -114,6 +166,8 @@ def load_features(path, feature_names=(), target_name=None):
     if where.lower().endswith(".npz"):
         return read_npz_features(where, len(feature_names))
     if not feature_names:
-        raise ValueError(f"{where}: the data trained on has no named columns; expected an .npz file with its x "
-                         "('handgrad predict' also takes IDX files, named such as t10k-images-idx3-ubyte)")
+        raise ValueError(
+            f"{where}: the data trained on has no named columns; expected an .npz file with its x "
+            "('handgrad predict' also takes IDX files, named such as t10k-images-idx3-ubyte)"
+        )
     return read_features(where, tuple(feature_names), target_name)

@@ -20,14 +20,17 @@ def encode_targets(raw, task, where):
         task = "classification" if numbers is None or are_classes(numbers) else "regression"
     if task == "regression":
         if numbers is None:
-            raise ValueError(f"{where}: the target {first_text(raw)} is not a number; "
-                             "regression needs numbers (or task='classification')")
+            raise ValueError(
+                f"{where}: the target {first_text(raw)} is not a number; "
+                "regression needs numbers (or task='classification')"
+            )
         return numbers, (), task
     values, labels = np.unique(raw if numbers is None else numbers, return_inverse=True)
     names = tuple(map(str, values) if numbers is None else (f"{value:.17g}" for value in values))
     if len(names) < 2:
-        raise ValueError(f"{where}: every one of the {len(raw)} targets is '{names[0]}'; "
-                         "classification needs at least two classes")
+        raise ValueError(
+            f"{where}: every one of the {len(raw)} targets is '{names[0]}'; classification needs at least two classes"
+        )
     return labels.reshape(-1).astype(np.int64), names, task
 
 

@@ -23,8 +23,16 @@ def load_data(configuration):
     """The data set of a configuration, split and prepared."""
     data = configuration.data
     with key("data"):
-        return load_dataset(data.name, target=data.target, task=data.task, validation=data.validation, test=data.test,
-                            seed=data.seed, standardize=data.standardize, dtype=np.dtype(configuration.dtype))
+        return load_dataset(
+            data.name,
+            target=data.target,
+            task=data.task,
+            validation=data.validation,
+            test=data.test,
+            seed=data.seed,
+            standardize=data.standardize,
+            dtype=np.dtype(configuration.dtype),
+        )
 
 
 def build_model(configuration, data):
@@ -52,8 +60,9 @@ def fill_classes(layer, index, data):
     if layer.get("units") != "classes":
         return layer
     if not data.class_names:
-        raise ValueError(f"model.layers.{index}: units = \"classes\", but the targets of {data.name} are numbers; "
-                         "write units = 1")
+        raise ValueError(
+            f'model.layers.{index}: units = "classes", but the targets of {data.name} are numbers; write units = 1'
+        )
     return {**layer, "units": len(data.class_names)}
 
 
@@ -70,8 +79,16 @@ def build_trainer(configuration, data, observers=()):
     with key("augmentation"):
         augmentation = augment.get(configuration.augmentation)
     callbacks = [*build_callbacks(configuration, data, optimizer), *observers]
-    trainer = Trainer(build_model(configuration, data), loss, optimizer, seed=configuration.seed, callbacks=callbacks,
-                      penalty=penalty, augment=augmentation, engine=engine)
+    trainer = Trainer(
+        build_model(configuration, data),
+        loss,
+        optimizer,
+        seed=configuration.seed,
+        callbacks=callbacks,
+        penalty=penalty,
+        augment=augmentation,
+        engine=engine,
+    )
     with key("model"):
         trainer.model.build(data.train.x.shape[1:], trainer.streams["init"], np.dtype(configuration.dtype))
     trainer.prepare()
@@ -94,8 +111,11 @@ def build_schedule(configuration, num_rows, optimizer):
     options = {name: configuration.schedule[name] for name in ("per", "monitor") if name in configuration.schedule}
     spec = {name: value for name, value in configuration.schedule.items() if name not in options}
     steps = math.ceil(num_rows / configuration.batch_size) if options.get("per") == "step" else 1
-    usual = {"initial": float(optimizer.learning_rate), "peak": float(optimizer.learning_rate),
-             "num_steps": max(1, configuration.epochs * steps)}
+    usual = {
+        "initial": float(optimizer.learning_rate),
+        "peak": float(optimizer.learning_rate),
+        "num_steps": max(1, configuration.epochs * steps),
+    }
     return Schedule(schedules.get(complete(spec, usual)), **options)
 
 

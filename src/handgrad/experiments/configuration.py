@@ -39,8 +39,10 @@ def read_table(source):
 def path_of(source):
     """The TOML file that is meant: itself, or the ready one of that name."""
     if not str(source).endswith(".toml") and (Path(source).is_file() or Path(source).suffix):
-        raise ValueError(f"{source}: expected a ready configuration ({', '.join(READY)}), a configuration in a .toml "
-                         f"file, or a table in a {' '.join(SUFFIXES)} file")
+        raise ValueError(
+            f"{source}: expected a ready configuration ({', '.join(READY)}), a configuration in a .toml "
+            f"file, or a table in a {' '.join(SUFFIXES)} file"
+        )
     return Path(source) if str(source).endswith(".toml") else look_up("configuration", str(source), READY)
 
 
@@ -96,7 +98,7 @@ def set_key(table, path, value):
         if isinstance(inner, str):
             inner = {"layer" if isinstance(place, list) and "layers" in parents[:i] else "name": inner}
         elif not isinstance(inner, (dict, list)):
-            raise ValueError(f"--set {path}: '{'.'.join(parents[:i + 1])}' is {inner!r}, no table")
+            raise ValueError(f"--set {path}: '{'.'.join(parents[: i + 1])}' is {inner!r}, no table")
         put(place, key, inner, path)
         place = inner
     put(place, last, value, path)

@@ -40,9 +40,16 @@ def for_file(path, target, overrides):
     task = CLASSIFICATION if found.task == "classification" else REGRESSION
     flatten = ["Flatten"] if found.train.x.ndim > 2 else []
     layers = [*flatten, {"layer": "Linear", "units": 64}, "ReLU", {"layer": "Linear", "units": task["units"]}]
-    return {"name": safe_name(found.name), "epochs": 100, "batch_size": 32, "data": data, "model": {"layers": layers},
-            "loss": task["loss"], "optimizer": {"name": "adam", "learning_rate": 0.003},
-            "callbacks": [{"name": "early-stopping", "patience": 20}]}
+    return {
+        "name": safe_name(found.name),
+        "epochs": 100,
+        "batch_size": 32,
+        "data": data,
+        "model": {"layers": layers},
+        "loss": task["loss"],
+        "optimizer": {"name": "adam", "learning_rate": 0.003},
+        "callbacks": [{"name": "early-stopping", "patience": 20}],
+    }
 
 
 def safe_name(text):

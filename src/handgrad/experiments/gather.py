@@ -49,10 +49,18 @@ def gather_record(run):
         history, norms = dict(run.history()), layer_norms(run.epochs())
     with harmless(run.path / RECORD):
         return RunView(
-            name=str(run.name), id=str(run.id), status=status, results=results_of(run.results), history=history,
-            norms=norms, configuration=record["configuration"], facts=facts_of(record, history),
-            origin=origin_of(record), commands=commands_of(record), notes=notes_of(record, status),
-        )  # fmt: skip
+            name=str(run.name),
+            id=str(run.id),
+            status=status,
+            results=results_of(run.results),
+            history=history,
+            norms=norms,
+            configuration=record["configuration"],
+            facts=facts_of(record, history),
+            origin=origin_of(record),
+            commands=commands_of(record),
+            notes=notes_of(record, status),
+        )
 
 
 def gather_several(paths):
@@ -84,8 +92,9 @@ def runs_at(path):
 
 def results_of(results):
     """{'test accuracy': 0.97, 'validation accuracy': ..., 'test loss': ...}: what counts first, losses last."""
-    flat = {f"{split} {name}": as_number(value) for split in SPLITS
-            for name, value in (results.get(split) or {}).items()}
+    flat = {
+        f"{split} {name}": as_number(value) for split in SPLITS for name, value in (results.get(split) or {}).items()
+    }
     return dict(sorted(flat.items(), key=lambda pair: pair[0].endswith("loss")))
 
 
@@ -97,7 +106,7 @@ def facts_of(record, history):
         "trained for": duration(record.get("seconds")),
         "parameters": f"{size:,}" if isinstance(size, int) else None,
         "seed": record.get("seed"),
-    }  # fmt: skip
+    }
 
 
 def duration(seconds):
@@ -138,14 +147,22 @@ def notes_of(record, status):
 def layer_norms(epochs):
     """{'linear1': {'gradient': [‖g‖ per epoch], 'update': [‖Δp‖ / ‖p‖]}} of the lines' sizes per parameter."""
     names = dict.fromkeys(name.rpartition(".")[0] for line in epochs for name in line.get("layers") or {})
-    return {layer: {"gradient": [size_of(line, layer, "gradient") for line in epochs],
-                    "update": [update_share(line, layer) for line in epochs]} for layer in names}
+    return {
+        layer: {
+            "gradient": [size_of(line, layer, "gradient") for line in epochs],
+            "update": [update_share(line, layer) for line in epochs],
+        }
+        for layer in names
+    }
 
 
 def size_of(line, layer, kind):
     """The norm over a layer's parameters of one epoch's line, or None where it was not measured."""
-    sizes = [as_number(sizes.get(kind)) for name, sizes in (line.get("layers") or {}).items()
-             if name.rpartition(".")[0] == layer]
+    sizes = [
+        as_number(sizes.get(kind))
+        for name, sizes in (line.get("layers") or {}).items()
+        if name.rpartition(".")[0] == layer
+    ]
     return math.hypot(*sizes) if sizes else None
 
 
@@ -196,7 +213,7 @@ def add_measurements(view, model, data, image_shape):
 def some_rows(x, model):
     """Rows of x spread evenly: as many as can be looked into in a second or so."""
     most = min(NUM_DIAGNOSED, max(100, int(DIAGNOSIS_COST / max(1, model.multiply_adds))))
-    return x[::-(-len(x) // most)]
+    return x[:: -(-len(x) // most)]
 
 
 def judged(probabilities):

@@ -9,8 +9,14 @@ from ..reports.view import flatten
 from ..training.history import lower_is_better
 from .run_folder import RECORD, Run
 
-OPERATORS = {">=": operator.ge, "<=": operator.le, "!=": operator.ne,
-             "=": operator.eq, ">": operator.gt, "<": operator.lt}
+OPERATORS = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    "!=": operator.ne,
+    "=": operator.eq,
+    ">": operator.gt,
+    "<": operator.lt,
+}
 
 
 def find_runs(folder="experiments"):

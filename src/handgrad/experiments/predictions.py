@@ -38,8 +38,10 @@ def read_examples(source, about, where):
         with harmless(where):
             x = load_features(source, about.get("feature_names") or (), about.get("target_name"))
     if about.get("dtype") == "uint8" and x.dtype != np.uint8 and (x.min() < 0 or x.max() > 1):
-        raise ValueError(f"{source}: x is {x.min():g} to {x.max():g}, but the run was trained on pixels: save them as "
-                         "x.astype(np.uint8), 0 to 255, or as floats from 0 to 1")
+        raise ValueError(
+            f"{source}: x is {x.min():g} to {x.max():g}, but the run was trained on pixels: save them as "
+            "x.astype(np.uint8), 0 to 255, or as floats from 0 to 1"
+        )
     if about.get("standardization"):
         with harmless(where):
             return Standardization(**about["standardization"]).apply(x)

@@ -24,8 +24,12 @@ def versions():
 
 def machine():
     """{'system': ..., 'processor': ..., 'cores': ...}."""
-    return {"system": f"{platform.system()} {platform.release()}", "machine": platform.machine(),
-            "processor": processor(), "cores": os.cpu_count()}
+    return {
+        "system": f"{platform.system()} {platform.release()}",
+        "machine": platform.machine(),
+        "processor": processor(),
+        "cores": os.cpu_count(),
+    }
 
 
 def processor():
@@ -46,8 +50,11 @@ def git_state():
     commit = git("rev-parse", "HEAD")
     if not commit:
         return None
-    return {"commit": commit, "branch": git("rev-parse", "--abbrev-ref", "HEAD"),
-            "changed": bool(git("status", "--porcelain", "--untracked-files=no"))}
+    return {
+        "commit": commit,
+        "branch": git("rev-parse", "--abbrev-ref", "HEAD"),
+        "changed": bool(git("status", "--porcelain", "--untracked-files=no")),
+    }
 
 
 def git(*arguments):

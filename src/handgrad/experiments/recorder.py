@@ -65,16 +65,24 @@ class Recorder(Callback):
             self._norms = self._unwatch(trainer)
         every = self.recording.metrics_steps
         if every and trainer.num_steps % every == 0:
-            self._write({"step": trainer.num_steps, **trainer.figures,
-                         "learning_rate": float(trainer.optimizer.learning_rate)})
+            self._write(
+                {"step": trainer.num_steps, **trainer.figures, "learning_rate": float(trainer.optimizer.learning_rate)}
+            )
         every = self.recording.checkpoint_steps
         if every and trainer.num_steps % every == 0:
             self.checkpoint(trainer)
 
     def on_epoch_end(self, trainer):
         now = time.perf_counter()
-        self._write({"epoch": trainer.epoch, "step": trainer.num_steps, "seconds": round(now - self._epoch_start, 6),
-                     **trainer.history.epoch(-1), **({"layers": self._norms} if self._norms else {})})
+        self._write(
+            {
+                "epoch": trainer.epoch,
+                "step": trainer.num_steps,
+                "seconds": round(now - self._epoch_start, 6),
+                **trainer.history.epoch(-1),
+                **({"layers": self._norms} if self._norms else {}),
+            }
+        )
         self._norms = None
         if self._is_due(trainer, now):
             self.checkpoint(trainer)
@@ -98,7 +106,7 @@ class Recorder(Callback):
         try:
             rest = memoryview((json.dumps(finite(line)) + "\n").encode())
             while rest:
-                rest = rest[os.write(self._metrics, rest):]
+                rest = rest[os.write(self._metrics, rest) :]
         except OSError as problem:
             raise OSError(f"cannot write {self.folder / METRICS}: {problem.strerror}") from None
 
@@ -117,8 +125,10 @@ class Recorder(Callback):
         before, self._before = self._before, None
         trainer.engine.on_gradients = None
         gradients = self._gradient_norms
-        return {name: {"norm": norm(array), "gradient": gradients[name], "update": norm(array - before[name])}
-                for name, array in trainer.model_state()["parameters"].items()}
+        return {
+            name: {"norm": norm(array), "gradient": gradients[name], "update": norm(array - before[name])}
+            for name, array in trainer.model_state()["parameters"].items()
+        }
 
 
 def norm(array):

@@ -22,8 +22,10 @@ def check_outputs(trainer, data):
     """A classifier has one output per class, or one in all for two classes."""
     classes, outputs = len(data.class_names), trainer.model.output_shape[-1]
     if trainer.loss.classification and classes and outputs != classes and (outputs, classes) != (1, 2):
-        raise ValueError(f"model: it ends with {outputs} outputs, but {data.name} has {classes} classes; let its last "
-                         "layer be {layer = \"Linear\", units = \"classes\"}")
+        raise ValueError(
+            f"model: it ends with {outputs} outputs, but {data.name} has {classes} classes; let its last "
+            'layer be {layer = "Linear", units = "classes"}'
+        )
 
 
 def check_monitors(trainer, data):
@@ -38,8 +40,10 @@ def check_monitors(trainer, data):
         hint = ""
         if str(monitor).startswith("validation") and data.validation is None:
             hint = " (data.validation is 0: give it rows, or --set callbacks=[])"
-        raise ValueError(f"{type(callback).__name__} watches '{monitor}', which this training does not measure{hint}"
-                         f"{nearest(monitor, known)} (it measures: {', '.join(known)})")
+        raise ValueError(
+            f"{type(callback).__name__} watches '{monitor}', which this training does not measure{hint}"
+            f"{nearest(monitor, known)} (it measures: {', '.join(known)})"
+        )
 
 
 def try_step(trainer, configuration, data):

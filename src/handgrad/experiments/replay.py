@@ -110,10 +110,19 @@ def look(trainer, x, y, rows):
     gradients = {}
     trainer.engine.on_gradients = lambda arrays: gradients.update({k: norm(v) for k, v in arrays.items()})
     figures = trainer.engine.step(x, y, metrics=True)
-    parameters = [parameter_row(name, before["engine"]["parameters"][name], array, gradients[name])
-                  for name, array in trainer.model.parameters.items()]
-    return Replay(trainer.num_steps + 1, trainer.epoch + 1, rows, float(trainer.optimizer.learning_rate), figures,
-                  layers, parameters)
+    parameters = [
+        parameter_row(name, before["engine"]["parameters"][name], array, gradients[name])
+        for name, array in trainer.model.parameters.items()
+    ]
+    return Replay(
+        trainer.num_steps + 1,
+        trainer.epoch + 1,
+        rows,
+        float(trainer.optimizer.learning_rate),
+        figures,
+        layers,
+        parameters,
+    )
 
 
 def layer_rows(trainer, x, y):
@@ -126,8 +135,10 @@ def layer_rows(trainer, x, y):
     for layer in reversed(layers):
         gradients.append(layer.backward(gradients[-1]))
     dys = gradients[::-1]  # dys[i] is the gradient by the input of layer i, dys[i + 1] by its output
-    return [LayerRow(layer.label, y.shape, float(y.mean()), float(y.std()), float((y == 0).mean()), norm(dy), norm(dx))
-            for layer, y, dx, dy in zip(layers, outputs[1:], dys[:-1], dys[1:], strict=True)]
+    return [
+        LayerRow(layer.label, y.shape, float(y.mean()), float(y.std()), float((y == 0).mean()), norm(dy), norm(dx))
+        for layer, y, dx, dy in zip(layers, outputs[1:], dys[:-1], dys[1:], strict=True)
+    ]
 
 
 def parameter_row(name, before, after, gradient):

@@ -1,10 +1,10 @@
 """A run's folder: made once, read by anybody, trusted by nobody.
 
-    run.json                 configuration, data, versions, machine, status, results
-    metrics.jsonl            a line per epoch: {"epoch": 1, "step": 6, "loss": ..., "validation_loss": ...}
-    checkpoint.safetensors   the trainer's full state: `handgrad resume` goes on from it
-    model.safetensors        the trained model: `hg.load_model` reads it
-    curves.png               loss and accuracy by epoch
+run.json                 configuration, data, versions, machine, status, results
+metrics.jsonl            a line per epoch: {"epoch": 1, "step": 6, "loss": ..., "validation_loss": ...}
+checkpoint.safetensors   the trainer's full state: `handgrad resume` goes on from it
+model.safetensors        the trained model: `hg.load_model` reads it
+curves.png               loss and accuracy by epoch
 """
 
 import contextlib
@@ -123,8 +123,9 @@ def read_record(path):
         if not isinstance(record.get(name), kind):
             raise ValueError(f"{file} is damaged: '{name}' is missing or no {kind.__name__}")
     if record["status"] not in STATUSES:
-        raise ValueError(f"{file} is damaged: status is '{record['status']:.50}', expected one of "
-                         f"{', '.join(STATUSES)}")
+        raise ValueError(
+            f"{file} is damaged: status is '{record['status']:.50}', expected one of {', '.join(STATUSES)}"
+        )
     for name in ("results", "versions", "machine", "threads"):
         if not isinstance(record.get(name) or {}, dict):
             raise ValueError(f"{file} is damaged: '{name}' is no table")

@@ -71,8 +71,12 @@ def resume(path, progress=None):
     with contextlib.closing(job.recorder):
         load_checkpoint(job, run)
         job.recorder.rewind(job.trainer.epoch, job.trainer.num_steps)
-        record = {**run.record, "status": "running", "error": None,
-                  "resumed": [*(run.record.get("resumed") or []), {"time": now(), "epoch": job.trainer.epoch}]}
+        record = {
+            **run.record,
+            "status": "running",
+            "error": None,
+            "resumed": [*(run.record.get("resumed") or []), {"time": now(), "epoch": job.trainer.epoch}],
+        }
         remove_leftovers(run.path)
         files.write_json(run.path / RECORD, record)
         return conduct(job, record, progress)
@@ -95,7 +99,8 @@ def prepare(configuration, make_recorder=Recorder):
     if Path(configuration.data.name).suffix and Path(configuration.data.name).is_file():
         absolute = str(Path(configuration.data.name).resolve())
         configuration = configuration.model_copy(
-            update={"data": configuration.data.model_copy(update={"name": absolute})})
+            update={"data": configuration.data.model_copy(update={"name": absolute})}
+        )
     data = load_data(configuration)
     recorder = make_recorder(configuration.recording)
     trainer = build_trainer(configuration, data, [recorder])
@@ -155,8 +160,14 @@ def fit(job, progress):
     # A training that diverges ends with a message of its own; NumPy's warnings on the way there say less.
     with np.errstate(over="ignore", invalid="ignore"):
         if trainer.plan is None:
-            trainer.fit(*data.train, epochs=configuration.epochs, batch_size=configuration.batch_size,
-                        shuffle=configuration.shuffle, exact=configuration.exact, **options)
+            trainer.fit(
+                *data.train,
+                epochs=configuration.epochs,
+                batch_size=configuration.batch_size,
+                shuffle=configuration.shuffle,
+                exact=configuration.exact,
+                **options,
+            )
         else:
             trainer.resume(*data.train, **options)
 
@@ -190,22 +201,38 @@ def first_record(job, command):
     """What run.json says before training."""
     data, trainer = job.data, job.trainer
     return {
-        "format": FORMAT, "status": "running", "started": now(), "command": list(command or []),
-        "configuration": job.configuration.as_table(), "seed": job.configuration.seed,
+        "format": FORMAT,
+        "status": "running",
+        "started": now(),
+        "command": list(command or []),
+        "configuration": job.configuration.as_table(),
+        "seed": job.configuration.seed,
         "model": {**describe(trainer.model), "num_parameters": trainer.model.num_parameters},
-        "data": describe_data(data), "versions": provenance.versions(), "machine": provenance.machine(),
-        "threads": provenance.threads(), "git": provenance.git_state(), "folder": str(Path.cwd()),
+        "data": describe_data(data),
+        "versions": provenance.versions(),
+        "machine": provenance.machine(),
+        "threads": provenance.threads(),
+        "git": provenance.git_state(),
+        "folder": str(Path.cwd()),
     }
 
 
 def describe_data(data):
     """What a prediction or a report has to know of the data, without the data."""
-    return {"name": data.name, "fingerprint": data.fingerprint, "task": data.task, "rows": rows_of(data),
-            "input_shape": list(data.train.x.shape[1:]), "dtype": data.train.x.dtype.name,
-            "class_names": list(data.class_names), "feature_names": list(data.feature_names),
-            "target_name": data.target_name,
-            "standardization": data.standardization.as_dict() if data.standardization is not None else None,
-            "source": data.source, "licence": data.licence}
+    return {
+        "name": data.name,
+        "fingerprint": data.fingerprint,
+        "task": data.task,
+        "rows": rows_of(data),
+        "input_shape": list(data.train.x.shape[1:]),
+        "dtype": data.train.x.dtype.name,
+        "class_names": list(data.class_names),
+        "feature_names": list(data.feature_names),
+        "target_name": data.target_name,
+        "standardization": data.standardization.as_dict() if data.standardization is not None else None,
+        "source": data.source,
+        "licence": data.licence,
+    }
 
 
 def rows_of(data):
@@ -216,9 +243,11 @@ def rows_of(data):
 def check_same_data(run, data):
     trained_on = run.record["data"].get("fingerprint")
     if trained_on != data.fingerprint:
-        raise ValueError(f"the data of {data.source} have changed since {run.path} was started "
-                         f"(fingerprint {data.fingerprint[:12]}, was {str(trained_on)[:12]}): put the old data back, "
-                         "or train anew")
+        raise ValueError(
+            f"the data of {data.source} have changed since {run.path} was started "
+            f"(fingerprint {data.fingerprint[:12]}, was {str(trained_on)[:12]}): put the old data back, "
+            "or train anew"
+        )
 
 
 def remove_leftovers(folder):

@@ -34,8 +34,9 @@ def layer(value, index):
         return {"layer": value}
     if isinstance(value, dict) and isinstance(value.get("layer"), str):
         return dict(value)
-    raise ValueError(f"layers.{index} must be a name such as \"ReLU\", or a table such as "
-                     "{layer = \"Linear\", units = 25}")
+    raise ValueError(
+        f'layers.{index} must be a name such as "ReLU", or a table such as {{layer = "Linear", units = 25}}'
+    )
 
 
 def column(value):

@@ -20,15 +20,18 @@ def search(sweep, jobs, run):
         study.add_trial(told(optuna, sweep, trial))
     while len(sweep.trials) < sweep.record["count"]:
         asked = [study.ask() for _ in range(min(jobs, sweep.record["count"] - len(sweep.trials)))]
-        trials = [{"number": number, "settings": suggest(sweep.axes, trial)}
-                  for number, trial in enumerate(asked, start=len(sweep.trials))]
+        trials = [
+            {"number": number, "settings": suggest(sweep.axes, trial)}
+            for number, trial in enumerate(asked, start=len(sweep.trials))
+        ]
         sweep.trials += trials
         sweep.write()
         run(trials)
         for trial, done in zip(asked, trials, strict=True):
             state = optuna.trial.TrialState
-            study.tell(trial, done.get("value") if usable(done) else None,
-                       state=state.COMPLETE if usable(done) else state.FAIL)
+            study.tell(
+                trial, done.get("value") if usable(done) else None, state=state.COMPLETE if usable(done) else state.FAIL
+            )
 
 
 def load_optuna():
@@ -45,8 +48,12 @@ def usable(trial):
 
 def suggest(axes, trial):
     """Optuna's proposal for each axis; a choice is among the positions of its values, which may be tables."""
-    return {key: axis.values[trial.suggest_int(key, 0, len(axis.values) - 1)] if isinstance(axis, Choice)
-            else trial.suggest_float(key, axis.low, axis.high, log=axis.logarithmic) for key, axis in axes.items()}
+    return {
+        key: axis.values[trial.suggest_int(key, 0, len(axis.values) - 1)]
+        if isinstance(axis, Choice)
+        else trial.suggest_float(key, axis.low, axis.high, log=axis.logarithmic)
+        for key, axis in axes.items()
+    }
 
 
 def told(optuna, sweep, trial):
@@ -61,5 +68,9 @@ def told(optuna, sweep, trial):
             distributions[key] = optuna.distributions.FloatDistribution(axis.low, axis.high, log=axis.logarithmic)
             parameters[key] = value
     state = optuna.trial.TrialState
-    return optuna.trial.create_trial(params=parameters, distributions=distributions, value=trial.get("value"),
-                                     state=state.COMPLETE if usable(trial) else state.FAIL)
+    return optuna.trial.create_trial(
+        params=parameters,
+        distributions=distributions,
+        value=trial.get("value"),
+        state=state.COMPLETE if usable(trial) else state.FAIL,
+    )

@@ -1,7 +1,7 @@
 """Sweeps: one configuration with many settings, a process each, all in one folder that can be gone on with.
 
-    sweep.json     the configuration, what varies, and what became of each trial
-    000/, 001/     a run folder for each trial
+sweep.json     the configuration, what varies, and what became of each trial
+000/, 001/     a run folder for each trial
 """
 
 import datetime
@@ -57,8 +57,9 @@ class Sweep:
         return self.path / f"{trial['number']:03d}"
 
 
-def start_sweep(base, settings, out="experiments", *, random=None, optuna=None, metric="validation.loss", seed=0,
-                command=None):
+def start_sweep(
+    base, settings, out="experiments", *, random=None, optuna=None, metric="validation.loss", seed=0, command=None
+):
     """Make the folder of a sweep over a configuration table; `run_sweep` does the work.
 
     settings: 'key=1,2' or 'key=log(1e-4,1e-1,5)' each; all combinations, or `random` of them, or `optuna` chosen
@@ -78,8 +79,16 @@ def start_sweep(base, settings, out="experiments", *, random=None, optuna=None, 
         combinations = grid(axes) if random is None else draws(axes, random, rng)
     job = prepare(configured(base, (combinations or draws(axes, 1, rng))[0]))
     check_metric(metric, job)
-    record = {"format": FORMAT, "command": list(command or []), "base": base, "axes": list(settings), "mode": mode,
-              "seed": seed, "count": optuna or len(combinations), "metric": metric}
+    record = {
+        "format": FORMAT,
+        "command": list(command or []),
+        "base": base,
+        "axes": list(settings),
+        "mode": mode,
+        "seed": seed,
+        "count": optuna or len(combinations),
+        "metric": metric,
+    }
     trials = [{"number": i, "settings": combination} for i, combination in enumerate(combinations)]
     path = new_sweep_folder(Path(out) / job.configuration.name)
     files.write_json(path / SWEEP, {**record, "trials": trials})
@@ -91,8 +100,9 @@ def check_metric(metric, job):
     figures = ["loss", *job.trainer.metrics, *(["r2"] if job.data.task == "regression" else [])]
     known = [f"{split}.{figure}" for split in rows_of(job.data) for figure in figures]
     if metric not in known:
-        raise ValueError(f"the runs have no '{metric}' to compare by{nearest(metric, known)} "
-                         f"(they have: {', '.join(known)})")
+        raise ValueError(
+            f"the runs have no '{metric}' to compare by{nearest(metric, known)} (they have: {', '.join(known)})"
+        )
 
 
 def new_sweep_folder(parent):

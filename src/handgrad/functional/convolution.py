@@ -17,8 +17,10 @@ def conv2d_forward(x, weight, bias=None, stride=1, padding=0, dilation=1, groups
     check_weight(x.shape, weight.shape, None if bias is None else np.shape(bias), groups)
     geometry = window_geometry("conv2d", x.shape, weight.shape[:2], stride, padding, dilation)
     seen = windows(x, geometry)
-    parts = [windows_times(seen[..., inputs], weight[..., outputs])
-             for inputs, outputs in channel_groups(weight.shape, groups)]
+    parts = [
+        windows_times(seen[..., inputs], weight[..., outputs])
+        for inputs, outputs in channel_groups(weight.shape, groups)
+    ]
     y = parts[0] if groups == 1 else np.concatenate(parts, axis=3)
     if bias is not None:
         y = y + bias
@@ -52,16 +54,20 @@ def channel_groups(weight_shape, groups):
 def check_weight(x_shape, weight_shape, bias_shape, groups):
     check_images("conv2d", x_shape)
     if len(weight_shape) != 4 or 0 in weight_shape:
-        raise ValueError(f"conv2d: weight must be (kh, kw, C / groups, out), each 1 or more, "
-                         f"but has shape {tuple(weight_shape)}")
+        raise ValueError(
+            f"conv2d: weight must be (kh, kw, C / groups, out), each 1 or more, but has shape {tuple(weight_shape)}"
+        )
     if bias_shape not in (None, weight_shape[3:]):
-        raise ValueError(f"conv2d: bias must be {weight_shape[3:]}, one number per filter of weight "
-                         f"(kh, kw, C / groups, out) {tuple(weight_shape)}, but has shape {bias_shape}")
+        raise ValueError(
+            f"conv2d: bias must be {weight_shape[3:]}, one number per filter of weight "
+            f"(kh, kw, C / groups, out) {tuple(weight_shape)}, but has shape {bias_shape}"
+        )
     check_groups("conv2d", x_shape[3], weight_shape[3], groups)
     check_channels("conv2d", x_shape, weight_shape[2] * groups)
 
 
 def check_groups(name, channels, filters, groups):
     if not isinstance(groups, (int, np.integer)) or groups < 1 or channels % groups or filters % groups:
-        raise ValueError(f"{name}: groups={groups!r} must divide the {channels} input channels "
-                         f"and the {filters} filters")
+        raise ValueError(
+            f"{name}: groups={groups!r} must divide the {channels} input channels and the {filters} filters"
+        )

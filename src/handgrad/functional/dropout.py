@@ -29,5 +29,7 @@ def dropout_backward(dy, cache):
 def check_rate(rate):
     a_number = isinstance(rate, (int, float, np.number)) and not isinstance(rate, bool)
     if not a_number or not 0 <= rate < 1:
-        raise ValueError(f"dropout: rate is the probability of dropping a number and must be in [0, 1), not {rate!r}; "
-                         "0.5 drops half of them")
+        raise ValueError(
+            f"dropout: rate is the probability of dropping a number and must be in [0, 1), not {rate!r}; "
+            "0.5 drops half of them"
+        )

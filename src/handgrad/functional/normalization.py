@@ -22,8 +22,9 @@ def batch_norm_forward(x, gamma, beta, running_mean=None, running_var=None, trai
         update_running(running_mean, mean, momentum)
         update_running(running_var, var * (count / (count - 1)), momentum)
     elif running_mean is None or running_var is None:
-        raise ValueError("batch_norm: training=False needs running_mean= and running_var=, "
-                         "the averages collected in training")
+        raise ValueError(
+            "batch_norm: training=False needs running_mean= and running_var=, the averages collected in training"
+        )
     else:
         mean, var = running_mean, running_var
     scale = 1 / np.sqrt(var + epsilon)
@@ -75,8 +76,10 @@ def batch_statistics(x, axes):
     """Mean, biased variance and count of each feature over the batch, analytic in x (no abs, so complex steps pass)."""
     count = x.size // x.shape[-1]
     if count < 2:
-        raise ValueError(f"batch_norm: x {tuple(x.shape)} has fewer than two numbers per feature and so no variance "
-                         "to divide by in training; use a batch of two or more, or training=False")
+        raise ValueError(
+            f"batch_norm: x {tuple(x.shape)} has fewer than two numbers per feature and so no variance "
+            "to divide by in training; use a batch of two or more, or training=False"
+        )
     mean = x.mean(axis=axes)
     centered = x - mean
     return mean, (centered * centered).mean(axis=axes), count
@@ -92,10 +95,14 @@ def check_batch_norm(shape, running_mean, running_var, momentum, epsilon):
     """epsilon and momentum as floats; running averages that are not one float per feature are refused."""
     for name, running in (("running_mean", running_mean), ("running_var", running_var)):
         if running is not None and (running.shape != shape or running.dtype.kind not in "fc"):
-            raise ValueError(f"batch_norm: {name} must be an array of floats of gamma's shape {shape}, "
-                             f"but came as {running.dtype} of shape {running.shape}")
-    return (check_number("batch_norm", "epsilon", epsilon, minimum=0),
-            check_number("batch_norm", "momentum", momentum, minimum=0, maximum=1))
+            raise ValueError(
+                f"batch_norm: {name} must be an array of floats of gamma's shape {shape}, "
+                f"but came as {running.dtype} of shape {running.shape}"
+            )
+    return (
+        check_number("batch_norm", "epsilon", epsilon, minimum=0),
+        check_number("batch_norm", "momentum", momentum, minimum=0, maximum=1),
+    )
 
 
 def check_features(name, x_shape, *shapes):
@@ -104,6 +111,8 @@ def check_features(name, x_shape, *shapes):
         check_channels(name, x_shape, shapes[0][0])
     for shape in shapes:
         fits = len(shape) == 1 if name == "batch_norm" else 1 <= len(shape) < len(x_shape)
-        if len(x_shape) < 2 or not fits or x_shape[-len(shape):] != shape or shape != shapes[0]:
-            raise ValueError(f"{name}: gamma and beta must have the shape of the last axes of x {tuple(x_shape)}, "
-                             f"but came as {' and '.join(str(tuple(s)) for s in shapes)}")
+        if len(x_shape) < 2 or not fits or x_shape[-len(shape) :] != shape or shape != shapes[0]:
+            raise ValueError(
+                f"{name}: gamma and beta must have the shape of the last axes of x {tuple(x_shape)}, "
+                f"but came as {' and '.join(str(tuple(s)) for s in shapes)}"
+            )

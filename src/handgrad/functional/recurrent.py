@@ -12,8 +12,10 @@ from .activations import sigmoid_backward, sigmoid_forward, tanh_backward, tanh_
 from .linear import linear_backward, linear_forward
 
 # What may stand between a step's sum and its state: activation -> (forward, backward).
-ACTIVATIONS = {name: (getattr(activations, f"{name}_forward"), getattr(activations, f"{name}_backward"))
-               for name in ("tanh", "relu", "sigmoid", "arctan", "softmax", "identity")}
+ACTIVATIONS = {
+    name: (getattr(activations, f"{name}_forward"), getattr(activations, f"{name}_backward"))
+    for name in ("tanh", "relu", "sigmoid", "arctan", "softmax", "identity")
+}
 
 
 def rnn_forward(x, hidden, weight, recurrent_weight, bias, activation="tanh"):
@@ -131,8 +133,12 @@ def check_shapes(name, x, hidden, weight, recurrent_weight, bias, blocks):
         raise ValueError(f"{name}: x must be (N, T, features) with at least one step, got {x.shape}")
     units = recurrent_weight.shape[0]
     columns = blocks * units
-    expected = {"hidden": (len(x), units), "weight": (x.shape[2], columns), "recurrent_weight": (units, columns),
-                "bias": (columns,)}
+    expected = {
+        "hidden": (len(x), units),
+        "weight": (x.shape[2], columns),
+        "recurrent_weight": (units, columns),
+        "bias": (columns,),
+    }
     for (key, shape), array in zip(expected.items(), (hidden, weight, recurrent_weight, bias), strict=True):
         if array.shape != shape:
             raise ValueError(f"{name}: {key} must be {shape} for x {x.shape} and {units} units, got {array.shape}")

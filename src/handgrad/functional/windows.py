@@ -30,16 +30,20 @@ def window_geometry(name, shape, kernel_size, stride=1, padding=0, dilation=1):
     pads = paddings(name, shape[1:3], spans, stride, padding)
     padded = [size + sum(pad) for size, pad in zip(shape[1:3], pads, strict=True)]
     if spans[0] > padded[0] or spans[1] > padded[1]:
-        raise ValueError(f"{name}: the kernel spans {spans[0]}x{spans[1]} pixels but the padded image has only "
-                         f"{padded[0]}x{padded[1]}; use a smaller kernel, less dilation or more padding")
+        raise ValueError(
+            f"{name}: the kernel spans {spans[0]}x{spans[1]} pixels but the padded image has only "
+            f"{padded[0]}x{padded[1]}; use a smaller kernel, less dilation or more padding"
+        )
     output = tuple((size - span) // step + 1 for size, span, step in zip(padded, spans, stride, strict=True))
     return Geometry(kernel, stride, dilation, pads, output)
 
 
 def check_images(name, shape):
     if len(shape) != 4 or 0 in shape[1:]:
-        raise ValueError(f"{name}: images are (N, H, W, C), but x has shape {tuple(shape)}; "
-                         "add the missing axes with x.reshape(N, H, W, C), with H, W and C at least 1")
+        raise ValueError(
+            f"{name}: images are (N, H, W, C), but x has shape {tuple(shape)}; "
+            "add the missing axes with x.reshape(N, H, W, C), with H, W and C at least 1"
+        )
 
 
 def check_channels(name, x_shape, channels):
@@ -49,8 +53,9 @@ def check_channels(name, x_shape, channels):
     hint = "check the last axis of x"
     if x_shape[1] == channels:
         hint = "this looks like (N, C, H, W): transpose with x.transpose(0, 2, 3, 1)"
-    raise ValueError(f"{name}: expected images (N, H, W, C) with {channels} channels, "
-                     f"but x has shape {tuple(x_shape)}; {hint}")
+    raise ValueError(
+        f"{name}: expected images (N, H, W, C) with {channels} channels, but x has shape {tuple(x_shape)}; {hint}"
+    )
 
 
 def check_upstream(name, dy, shape):
@@ -71,8 +76,10 @@ def pair(name, argument, value, least):
 def paddings(name, sizes, spans, stride, padding):
     """((top, bottom), (left, right)) for padding given as an int, a pair, 'same' or 'valid'."""
     if isinstance(padding, str) and padding == "same":
-        totals = [max((-(-size // step) - 1) * step + span - size, 0)
-                  for size, span, step in zip(sizes, spans, stride, strict=True)]
+        totals = [
+            max((-(-size // step) - 1) * step + span - size, 0)
+            for size, span, step in zip(sizes, spans, stride, strict=True)
+        ]
         return tuple((total // 2, total - total // 2) for total in totals)
     if isinstance(padding, str) and padding != "valid":
         raise ValueError(f"{name}: padding must be an int >= 0, a pair of them, 'same' or 'valid', not {padding!r}")
@@ -101,11 +108,13 @@ def add_windows(dwindows, geometry, shape):
         for j in range(geometry.kernel[1]):
             rows, columns = offset_slices(geometry, i, j)
             dx[:, rows, columns] += dwindows[:, :, :, i, j]
-    return dx[:, top:top + shape[1], left:left + shape[2]]
+    return dx[:, top : top + shape[1], left : left + shape[2]]
 
 
 def offset_slices(geometry, i, j):
     """The padded rows and columns that the kernel's entry (i, j) meets as the window slides."""
     starts = i * geometry.dilation[0], j * geometry.dilation[1]
-    return tuple(slice(start, start + step * (count - 1) + 1, step)
-                 for start, step, count in zip(starts, geometry.stride, geometry.output, strict=True))
+    return tuple(
+        slice(start, start + step * (count - 1) + 1, step)
+        for start, step, count in zip(starts, geometry.stride, geometry.output, strict=True)
+    )

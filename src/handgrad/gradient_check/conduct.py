@@ -45,8 +45,11 @@ def check_forward(subject, report, rng):
         point = subject.at(np.float64)
         y = point.forward().copy()
     if not np.isfinite(y).all():
-        raise CodeFault("not-finite", "the forward gives NaN or infinity at these arrays: no gradient exists there",
-                        evidence=f"{int((~np.isfinite(y)).sum())} of {y.size} numbers of y")
+        raise CodeFault(
+            "not-finite",
+            "the forward gives NaN or infinity at these arrays: no gradient exists there",
+            evidence=f"{int((~np.isfinite(y)).sum())} of {y.size} numbers of y",
+        )
     check_repeatable(subject, point, y)
     check_precision(subject, rng)
     return y
@@ -60,8 +63,14 @@ def note_changes(subject, report, point, part):
         if not kept.all():
             changed = True
             count = int((~kept).sum())
-            report.add(Verdict(name, "input-modified", f"the {part} changes {name} in place; work on a copy",
-                               f"{count} of {array.size} numbers differ after the call"))
+            report.add(
+                Verdict(
+                    name,
+                    "input-modified",
+                    f"the {part} changes {name} in place; work on a copy",
+                    f"{count} of {array.size} numbers differ after the call",
+                )
+            )
     return changed
 
 
@@ -69,20 +78,31 @@ def check_repeatable(subject, point, y):
     """The same arrays must give the same y: from the same object, and from a fresh copy of it."""
     again = point.forward()
     if again.shape != y.shape:
-        raise CodeFault("shape-changes", "for the same arrays the forward returned y of shape "
-                        f"{y.shape}, then {again.shape}")
+        raise CodeFault(
+            "shape-changes", f"for the same arrays the forward returned y of shape {y.shape}, then {again.shape}"
+        )
     if np.array_equal(y, again):
         return
     evidence = f"y differs by up to {np.abs(y - again).max():.3g} between two calls"
     if np.array_equal(y, subject.at(np.float64).forward()):
         raise CodeFault(
-            "state-mutated", "the forward changes something that its next call depends on: the first call of a fresh "
-            "copy is repeatable, the second gives another y", evidence=evidence)
+            "state-mutated",
+            "the forward changes something that its next call depends on: the first call of a fresh "
+            "copy is repeatable, the second gives another y",
+            evidence=evidence,
+        )
     if global_generator_explains(point):
-        raise CodeFault("nondeterministic-forward", "the forward draws from NumPy's global generator: take a "
-                        "Generator as rng and pass it in kwargs (it is replayed)", evidence=evidence)
-    raise CodeFault("nondeterministic-forward", "the forward gives another y for the same arrays: pass rng in kwargs "
-                    "(it is replayed), or seed it", evidence=evidence)
+        raise CodeFault(
+            "nondeterministic-forward",
+            "the forward draws from NumPy's global generator: take a "
+            "Generator as rng and pass it in kwargs (it is replayed)",
+            evidence=evidence,
+        )
+    raise CodeFault(
+        "nondeterministic-forward",
+        "the forward gives another y for the same arrays: pass rng in kwargs (it is replayed), or seed it",
+        evidence=evidence,
+    )
 
 
 def global_generator_explains(point):
@@ -103,9 +123,12 @@ def check_precision(subject, rng):
     y = point.forward()
     rounded = np.array_equal(y, y.astype(np.float32)) and (y * 1024 != np.round(y * 1024)).any()
     if rounded and np.isfinite(y).all():
-        raise CodeFault("float32-precision", "the forward computes in float32 although its arrays are float64: "
-                        "keep the dtype of the input (look for astype, zeros or a constant of dtype float32)",
-                        evidence=f"all {y.size} numbers of y are float32 numbers; y.dtype is {y.dtype}")
+        raise CodeFault(
+            "float32-precision",
+            "the forward computes in float32 although its arrays are float64: "
+            "keep the dtype of the input (look for astype, zeros or a constant of dtype float32)",
+            evidence=f"all {y.size} numbers of y are float32 numbers; y.dtype is {y.dtype}",
+        )
 
 
 # The backward ---------------------------------------------------------------------------------------------------
@@ -118,8 +141,14 @@ def check_backward_inputs(subject, report, dy):
     given = dy.copy()
     point.backward(given)
     if not np.array_equal(given, dy):
-        report.add(Verdict("dy", "input-modified", "the backward changes dy in place; work on a copy",
-                           f"{int((given != dy).sum())} of {dy.size} numbers of dy differ after the call"))
+        report.add(
+            Verdict(
+                "dy",
+                "input-modified",
+                "the backward changes dy in place; work on a copy",
+                f"{int((given != dy).sum())} of {dy.size} numbers of dy differ after the call",
+            )
+        )
     return not note_changes(subject, report, point, "backward")
 
 
@@ -145,20 +174,35 @@ def check_second_backward(subject, report, dy, first):
 
 def second_verdict(subject, name, a, b, dy):
     if np.allclose(b, 2 * a, **CLOSE):
-        return Verdict(name, "gradient-accumulated", f"the gradient by {name} is added to what was there: "
-                       "assign it, or clear it before each backward", "the second backward gave exactly twice the "
-                                                                      "first")
+        return Verdict(
+            name,
+            "gradient-accumulated",
+            f"the gradient by {name} is added to what was there: assign it, or clear it before each backward",
+            "the second backward gave exactly twice the first",
+        )
     ratio = np.where(dy != 0, a / dy, 0) if a.shape == dy.shape else np.arange(9)
     levels = np.unique(np.round(ratio, 9))
     if len(levels) == 2 and 0 in levels:
-        return Verdict(name, "mask-redrawn", "the backward draws its mask anew: keep the forward's mask in the cache",
-                       "two backwards drop different entries")
+        return Verdict(
+            name,
+            "mask-redrawn",
+            "the backward draws its mask anew: keep the forward's mask in the cache",
+            "two backwards drop different entries",
+        )
     fresh = fresh_gradients(subject, dy)[name]
     if same(fresh, fresh_gradients(subject, dy)[name]):
-        return Verdict(name, "cache-modified", "a second backward with the same cache gives another gradient: "
-                       "the first changed what the forward had kept", f"they differ by {np.abs(a - b).max():.3g}")
-    return Verdict(name, "nondeterministic-backward", "the backward gives another gradient for the same dy and cache",
-                   f"they differ by {np.abs(a - b).max():.3g}")
+        return Verdict(
+            name,
+            "cache-modified",
+            "a second backward with the same cache gives another gradient: the first changed what the forward had kept",
+            f"they differ by {np.abs(a - b).max():.3g}",
+        )
+    return Verdict(
+        name,
+        "nondeterministic-backward",
+        "the backward gives another gradient for the same dy and cache",
+        f"they differ by {np.abs(a - b).max():.3g}",
+    )
 
 
 def same(a, b):
@@ -186,10 +230,16 @@ def check_other_forward(subject, report, dy, first, rng):
     for name in subject.names:
         a, b = first[name], found[name]
         if a is not None and b is not None and np.shape(a) == np.shape(b) and not same(a, b):
-            report.add(Verdict(name, "stale-cache", f"the gradient by {name} depends on a forward made for other "
-                                                    f"arrays: "
-                               "the backward reads what another call left behind",
-                               f"with such a forward in between it differs by {np.abs(a - b).max():.3g}"))
+            report.add(
+                Verdict(
+                    name,
+                    "stale-cache",
+                    f"the gradient by {name} depends on a forward made for other "
+                    f"arrays: "
+                    "the backward reads what another call left behind",
+                    f"with such a forward in between it differs by {np.abs(a - b).max():.3g}",
+                )
+            )
 
 
 def disturb(point, rng):

@@ -79,7 +79,7 @@ def all_paid(check, numbers, upstreams, subject):
 def tied_entries(check, numbers, most=12):
     """Some entries with a kink: the complex step and the code agreed on them, so that they were not looked at yet."""
     found = []
-    for entry in numbers.rng.permutation(int(np.prod(check.shape)))[:40 * most]:
+    for entry in numbers.rng.permutation(int(np.prod(check.shape)))[: 40 * most]:
         slope = numbers.slope(check.name, int(entry))
         if slope.kinked.any() and len(found) < most:
             found.append(describe(check, int(entry), slope, numbers, at_point=True))

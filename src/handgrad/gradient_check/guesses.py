@@ -6,24 +6,70 @@ import numpy as np
 
 TARGETS = {"t", "target", "targets", "label", "labels", "y_true", "y"}
 SIZES_IN = {
-    "n_in", "num_in", "num_inputs", "in_features", "input_size", "input_dim", "in_dim", "d_in", "fan_in", "inputs",
-    "in_channels", "channels", "num_features", "features", "input_features",
+    "n_in",
+    "num_in",
+    "num_inputs",
+    "in_features",
+    "input_size",
+    "input_dim",
+    "in_dim",
+    "d_in",
+    "fan_in",
+    "inputs",
+    "in_channels",
+    "channels",
+    "num_features",
+    "features",
+    "input_features",
 }
 OPTIONS = {
-    "rate": 0.3, "p": 0.3, "drop": 0.3, "alpha": 0.1, "slope": 0.1, "epsilon": 1e-5, "eps": 1e-5, "momentum": 0.9,
-    "kernel_size": 3, "pool_size": 2, "stride": 1, "padding": 1, "pad": 1, "delta": 1.0, "strength": 0.1, "reg": 0.1,
-    "learning_rate": 0.1, "lr": 0.1, "training": True, "train": True, "mode": "train", "seed": 0,
-    "activation": "tanh", "kernel_shape": (3, 3),
+    "rate": 0.3,
+    "p": 0.3,
+    "drop": 0.3,
+    "alpha": 0.1,
+    "slope": 0.1,
+    "epsilon": 1e-5,
+    "eps": 1e-5,
+    "momentum": 0.9,
+    "kernel_size": 3,
+    "pool_size": 2,
+    "stride": 1,
+    "padding": 1,
+    "pad": 1,
+    "delta": 1.0,
+    "strength": 0.1,
+    "reg": 0.1,
+    "learning_rate": 0.1,
+    "lr": 0.1,
+    "training": True,
+    "train": True,
+    "mode": "train",
+    "seed": 0,
+    "activation": "tanh",
+    "kernel_shape": (3, 3),
 }
 DICTIONARY = {  # what a dict of settings (conv_param, bn_param) may hold
-    "stride": 1, "pad": 1, "pool_height": 2, "pool_width": 2, "mode": "train", "p": 0.7, "seed": 1, "eps": 1e-5,
+    "stride": 1,
+    "pad": 1,
+    "pool_height": 2,
+    "pool_width": 2,
+    "mode": "train",
+    "p": 0.7,
+    "seed": 1,
+    "eps": 1e-5,
     "momentum": 0.9,
 }
 
 # input, matrix or kernel, vector, size of the input's last axis
-SHAPES = (((6, 4), (4, 5), (5,), 4), ((6, 4), (4, 4), (4,), 4), ((4, 6, 6, 3), (3, 3, 3, 5), (5,), 3),
-          ((4, 6, 6, 3), (3, 3, 3, 3), (3,), 3), ((4, 3, 6, 6), (5, 3, 3, 3), (5,), 3), ((6,), (6, 4), (4,), 6),
-          ((6, 4), (5, 4), (5,), 4))
+SHAPES = (
+    ((6, 4), (4, 5), (5,), 4),
+    ((6, 4), (4, 4), (4,), 4),
+    ((4, 6, 6, 3), (3, 3, 3, 5), (5,), 3),
+    ((4, 6, 6, 3), (3, 3, 3, 3), (3,), 3),
+    ((4, 3, 6, 6), (5, 3, 3, 3), (5,), 3),
+    ((6,), (6, 4), (4,), 6),
+    ((6, 4), (5, 4), (5,), 4),
+)
 
 
 def guesses(forward, seed=0):

@@ -21,8 +21,11 @@ def is_chain(subject, dy):
     if not seen.is_in_a_row():
         return False
     rng = np.random.default_rng(0)
-    fed = Fed({i: came for i, came, _ in seen.forwards},
-              {i: rng.normal(size=came.shape) for i, came, _ in seen.backwards}, find_slots(seen.model))
+    fed = Fed(
+        {i: came for i, came, _ in seen.forwards},
+        {i: rng.normal(size=came.shape) for i, came, _ in seen.backwards},
+        find_slots(seen.model),
+    )
     usual = Passes(subject, dy, fed)
     return all(usual.are_alike_but(i, Passes(subject, dy, fed, i)) for i in seen.order)
 
@@ -76,27 +79,39 @@ class Passes:
             went = function(*arguments, **keywords)
             calls.append((position, came, None if went is None else np.array(went)))
             if calls is self.backwards:
-                self.gradients |= {name: np.array(read_gradient(self.model, slot))
-                                   for name, slot in find_slots(self.model).items() if slot.path[:1] == (position,)}
+                self.gradients |= {
+                    name: np.array(read_gradient(self.model, slot))
+                    for name, slot in find_slots(self.model).items()
+                    if slot.path[:1] == (position,)
+                }
             return went
 
         return listening
 
     def is_in_a_row(self):
         """Whether each layer was called once, got what the one before gave, and its gradients are the model's."""
-        return (in_a_row(self.forwards, self.order) and in_a_row(self.backwards, self.order[::-1])
-                and self.gradients.keys() <= self.found.keys()
-                and all(np.array_equal(self.found[name], gradient) for name, gradient in self.gradients.items())
-                and (isinstance(self.point.layer, WithLoss) or equal(self.backwards[-1][1], self.dy)))
+        return (
+            in_a_row(self.forwards, self.order)
+            and in_a_row(self.backwards, self.order[::-1])
+            and self.gradients.keys() <= self.found.keys()
+            and all(np.array_equal(self.found[name], gradient) for name, gradient in self.gradients.items())
+            and (isinstance(self.point.layer, WithLoss) or equal(self.backwards[-1][1], self.dy))
+        )
 
     def are_alike_but(self, moved, other):
         """Whether all layers but one give the same in other passes, in which that one was moved."""
         own = {name for name, slot in find_slots(self.model).items() if slot.path[:1] == (moved,)}
-        return (len(self.forwards) == len(other.forwards) and len(self.backwards) == len(other.backwards)
-                and all(a[0] in (moved, "model") or equal(a[2], b[2])
-                        for a, b in zip(self.forwards + self.backwards, other.forwards + other.backwards, strict=True))
-                and all(np.array_equal(self.gradients[name], other.gradients.get(name))
-                        for name in self.gradients.keys() - own))
+        return (
+            len(self.forwards) == len(other.forwards)
+            and len(self.backwards) == len(other.backwards)
+            and all(
+                a[0] in (moved, "model") or equal(a[2], b[2])
+                for a, b in zip(self.forwards + self.backwards, other.forwards + other.backwards, strict=True)
+            )
+            and all(
+                np.array_equal(self.gradients[name], other.gradients.get(name)) for name in self.gradients.keys() - own
+            )
+        )
 
 
 def elsewhere(array):

@@ -16,8 +16,10 @@ def heat_map(values, shown, limit, caption):
     size = max(3, min(CELL, 420 // max(grid.shape)))
     cells = [cell(x, y, grid[y, x], size, limit, shown(indices[y, x])) for y, x in np.ndindex(grid.shape)]
     height, width = (n * (size + GAP) for n in grid.shape)
-    return (f'<figure><svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
-            f'aria-label="{html.escape(caption)}">{"".join(cells)}</svg><figcaption>{html.escape(caption)}</figcaption></figure>')
+    return (
+        f'<figure><svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
+        f'aria-label="{html.escape(caption)}">{"".join(cells)}</svg><figcaption>{html.escape(caption)}</figcaption></figure>'
+    )
 
 
 def as_grid(values):
@@ -36,10 +38,10 @@ def in_blocks(grid, indices):
     small, kept = np.full((len(rows), len(columns)), np.nan), np.zeros((len(rows), len(columns)), int)
     for i, row in enumerate(rows):
         for j, column in enumerate(columns):
-            block = grid[row:row + steps[0], column:column + steps[1]]
+            block = grid[row : row + steps[0], column : column + steps[1]]
             place = np.argmax(np.where(np.isnan(block), -1, np.abs(block)))
             small[i, j] = block.flat[place]
-            kept[i, j] = indices[row:row + steps[0], column:column + steps[1]].flat[place]
+            kept[i, j] = indices[row : row + steps[0], column : column + steps[1]].flat[place]
     return small, kept
 
 

@@ -31,7 +31,8 @@ def accept_kinks(subject, check, numbers, upstreams, numeric, found):
         if not valid and (slope.kinked.any() or subject.has_parts):
             nearby, index = nearby or Nearby(subject, numbers, upstreams), np.unravel_index(entry, check.shape)
             valid = nearby.right(check.name, index) and (
-                subject.has_parts or nearby.spans(check.name, index, found[:, i]))
+                subject.has_parts or nearby.spans(check.name, index, found[:, i])
+            )
         if valid:
             accepted[i] = True
             check.kinks.append(describe(check, entry, slope, numbers, at_point=True))
@@ -81,8 +82,10 @@ class Nearby:
     def spans(self, name, index, values):
         """Whether values lie among the slopes at places around: the convex hull of nearby gradients (Clarke 1975)."""
         slopes = [self.slope(len(NEARBY) + i, name, index) for i in range(AROUND)]
-        found = np.stack([self.numbers.upstreams @ slope.value.ravel() for slope in slopes if slope.smooth] or
-                         [np.full(len(values), np.nan)])
+        found = np.stack(
+            [self.numbers.upstreams @ slope.value.ravel() for slope in slopes if slope.smooth]
+            or [np.full(len(values), np.nan)]
+        )
         slack = 0.02 * np.abs(found).max()
         return bool(np.all((values >= found.min(axis=0) - slack) & (values <= found.max(axis=0) + slack)))
 

@@ -67,7 +67,8 @@ class LayerTarget:
         self.names = [*self.input_names, *self.slots]
         if not self.names:
             raise TypeError(
-                f"{self.label} has no array of floats to differentiate by: neither an input nor a parameter")
+                f"{self.label} has no array of floats to differentiate by: neither an input nor a parameter"
+            )
 
     def choose(self, wrt, floats, slots):
         known = [*floats, *slots]
@@ -94,8 +95,10 @@ class LayerPoint:
     def __init__(self, target, dtype):
         self.target = target
         self.layer = in_dtype(target.original, dtype, target.slots)
-        self.arguments = [copy_argument(a, dtype if n in target.input_names else np.float64)
-                          for n, a in zip(target.all_names, target.arguments, strict=True)]
+        self.arguments = [
+            copy_argument(a, dtype if n in target.input_names else np.float64)
+            for n, a in zip(target.all_names, target.arguments, strict=True)
+        ]
         self.kwargs = copy.deepcopy(target.kwargs)
         self.replay = Replay(self.layer, self.arguments, self.kwargs)
         inputs = dict(zip(target.all_names, self.arguments, strict=True))
@@ -111,8 +114,14 @@ class LayerPoint:
         return as_output(y)
 
     def call_backward(self, dy):
-        arguments = {"dy": (dy,), "": (), "same": self.arguments, "dy, x": (dy, *self.arguments),
-                     "x, dy": (*self.arguments, dy), "dy, rate": (dy, 1.0)}[self.target.style]
+        arguments = {
+            "dy": (dy,),
+            "": (),
+            "same": self.arguments,
+            "dy, x": (dy, *self.arguments),
+            "x, dy": (*self.arguments, dy),
+            "dy, rate": (dy, 1.0),
+        }[self.target.style]
         with blame("backward"):
             return self.layer.backward(*arguments)
 
@@ -155,8 +164,12 @@ def overheard(layer):
 
     def listen(*arguments, **keywords):
         returned = differentiate(*arguments, **keywords)
-        if not (isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], dict)
-                and set(returned[1]) <= set(shapes)):
+        if not (
+            isinstance(returned, tuple)
+            and len(returned) == 2
+            and isinstance(returned[1], dict)
+            and set(returned[1]) <= set(shapes)
+        ):
             return returned
         fitting = {k: g for k, g in returned[1].items() if np.shape(g) == shapes[k]}
         refused.update((k, g) for k, g in returned[1].items() if k not in fitting)
@@ -190,8 +203,11 @@ def training_mode(forward):
 def backward_style(backward, forward):
     """How to call this backward: with dy, with nothing (losses), with the forward's arguments, or with both."""
     try:
-        required = [p.name for p in inspect.signature(backward).parameters.values()
-                    if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        required = [
+            p.name
+            for p in inspect.signature(backward).parameters.values()
+            if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        ]
         taken = [p.name for p in inspect.signature(forward).parameters.values() if p.default is p.empty]
     except (TypeError, ValueError):
         return "dy"
@@ -201,7 +217,7 @@ def backward_style(backward, forward):
         return "dy, rate"
     if len(required) == 1:
         return "dy"
-    if required == taken[:len(required)]:
+    if required == taken[: len(required)]:
         return "same"
     return "dy, x" if required[0].lower().startswith(("d", "grad", "up")) else "x, dy"
 
@@ -256,7 +272,8 @@ def with_loss(model, loss):
     if not (isinstance(loss, tuple) and len(loss) == 2) and not hasattr(loss, "backward"):
         raise TypeError(
             "loss must be a loss object such as CrossEntropy() or a pair (forward, backward), got "
-            f"{type(loss).__name__}")
+            f"{type(loss).__name__}"
+        )
     if not (hasattr(model, "forward") and hasattr(model, "backward")) or isinstance(model, type):
         raise TypeError(f"loss= goes with a model that has a forward and a backward, got {type(model).__name__}")
     return WithLoss(model, loss)

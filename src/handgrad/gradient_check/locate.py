@@ -12,7 +12,8 @@ from .verdict import Verdict
 
 CHAINED = (
     "kinks meet in this model, so that no difference along its entries is reliable: right because each layer is right "
-    "by itself and gets just what the one above returned (chain rule)")
+    "by itself and gets just what the one above returned (chain rule)"
+)
 CONSEQUENCE = "the layers below a wrong one get a wrong gradient: mend it first, then check again"
 
 
@@ -45,12 +46,16 @@ def locate(subject, report, check):
     elif len(seen) < len(parts(model)):
         return  # not every layer could be watched: what was found in the model stands
     else:
-        found = [Verdict(
-            "", "not-passed-down",
-            "each layer is right by itself, the model is not: its backward calls them in the wrong order, leaves one "
-            "out, or hands on another gradient than the layer above returned; or two layers use the same cache or "
-            "parameter",
-            f"wrong in the model: {', '.join(v.array for v in report.verdicts if v.array)}")]
+        found = [
+            Verdict(
+                "",
+                "not-passed-down",
+                "each layer is right by itself, the model is not: its backward calls them in the wrong order, leaves "
+                "one out, or hands on another gradient than the layer above returned; or two layers use the same "
+                "cache or parameter",
+                f"wrong in the model: {', '.join(v.array for v in report.verdicts if v.array)}",
+            )
+        ]
     report.verdicts[:] = found
 
 

@@ -35,15 +35,25 @@ def render(*reports):
     title = html.escape(", ".join(f"{report.target}: {outcome(report)}" for report in reports))
     body = "".join(section(report) for report in reports)
     meta = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-    return (f'<!doctype html>\n<html lang="en"><head>{meta}<title>{title}</title><style>{STYLE}</style></head>'
-            f"<body>{body}</body></html>\n")
+    return (
+        f'<!doctype html>\n<html lang="en"><head>{meta}<title>{title}</title><style>{STYLE}</style></head>'
+        f"<body>{body}</body></html>\n"
+    )
 
 
 def section(report):
     mark, kind = ("✓", "good") if report.ok else ("✗", "bad")
     head = f'<h1><span class="{kind}">{mark}</span> {html.escape(f"{report.target}: {outcome(report)}")}</h1>'
-    return "".join([head, *map(verdict, distinct(report)), table(report),
-                    *(pictures(check) for check in report.arrays.values()), remarks(report), footer(report)])
+    return "".join(
+        [
+            head,
+            *map(verdict, distinct(report)),
+            table(report),
+            *(pictures(check) for check in report.arrays.values()),
+            remarks(report),
+            footer(report),
+        ]
+    )
 
 
 def verdict(found):
@@ -83,8 +93,10 @@ def pictures(check):
         figures.append(heat_map(check.deviation, teller(check, check.deviation), limit, "deviation a - n"))
     state = "" if check.ok else " open"
     scale = f"full colour at ±{limit:.3g}; orange is positive, blue negative, grey unchecked"
-    return (f"<details{state}><summary><strong>{html.escape(check.name)}</strong> as a map: {scale}</summary>"
-            f'{"".join(figures)}<p class="evidence">{html.escape(layout(check))}</p></details>')
+    return (
+        f"<details{state}><summary><strong>{html.escape(check.name)}</strong> as a map: {scale}</summary>"
+        f'{"".join(figures)}<p class="evidence">{html.escape(layout(check))}</p></details>'
+    )
 
 
 def layout(check):
@@ -116,7 +128,9 @@ def remarks(report):
 
 
 def footer(report):
-    return (f"<footer>{count(report.num_forwards, 'forward')}, {report.seconds:.2f} s, seed {report.seed}. "
-            "The gradient is checked for random upstream gradients; by complex step where the forward allows it, else "
-            "by "
-            "extrapolated central differences. Made by handgrad.</footer>")
+    return (
+        f"<footer>{count(report.num_forwards, 'forward')}, {report.seconds:.2f} s, seed {report.seed}. "
+        "The gradient is checked for random upstream gradients; by complex step where the forward allows it, else "
+        "by "
+        "extrapolated central differences. Made by handgrad.</footer>"
+    )

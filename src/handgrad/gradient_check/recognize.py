@@ -17,8 +17,10 @@ def recognize(target, arrays, kwargs, wrt, loss, seed):
         raise TypeError("check_gradients needs example arrays: check_gradients((forward, backward), x, ...)")
     for position, array in enumerate(arrays):
         if isinstance(array, np.ndarray) and array.size == 0:
-            raise ValueError(f"array {position} has shape {array.shape}, without any numbers: nothing can be checked "
-                             "on it; give at least one example (two for batch norm)")
+            raise ValueError(
+                f"array {position} has shape {array.shape}, without any numbers: nothing can be checked "
+                "on it; give at least one example (two for batch norm)"
+            )
     if isinstance(target, type):
         return PairTarget(*function_class(target), arrays, kwargs, wrt, label=target.__name__)
     if isinstance(target, (tuple, list)):
@@ -35,7 +37,8 @@ def recognize(target, arrays, kwargs, wrt, loss, seed):
         closure.one_function = True
         return closure.settle()
     raise TypeError(
-        f"check_gradients takes a pair (forward, backward), a layer, a model or a closure, got {type(target).__name__}")
+        f"check_gradients takes a pair (forward, backward), a layer, a model or a closure, got {type(target).__name__}"
+    )
 
 
 def pair_or_function(forward, backward, arrays, kwargs, wrt):
@@ -136,8 +139,11 @@ def closure_pair(closure):
     def forward(*arrays, **keywords):
         returned = closure(*arrays, **keywords)
         if not isinstance(returned, tuple) or len(returned) < 2:
-            raise CodeFault("wrong-output", "a single function must return (loss, gradients), but returned "
-                            f"{type(returned).__name__}; check a function and its gradient as (f, gradient)")
+            raise CodeFault(
+                "wrong-output",
+                "a single function must return (loss, gradients), but returned "
+                f"{type(returned).__name__}; check a function and its gradient as (f, gradient)",
+            )
         return (returned[0], returned[1:]) if len(returned) > 2 else returned
 
     def backward(dloss, gradients):
@@ -191,8 +197,10 @@ def translations(cls):
     if not any(base.__module__.startswith("torch.autograd") for base in cls.__mro__):
         return (lambda array: array), (lambda array: array)
     torch = sys.modules["torch"]  # loaded, or there were no such class
-    return ((lambda array: torch.from_numpy(array.copy()) if isinstance(array, np.ndarray) else array),
-            (lambda tensor: tensor.detach().numpy() if isinstance(tensor, torch.Tensor) else tensor))
+    return (
+        (lambda array: torch.from_numpy(array.copy()) if isinstance(array, np.ndarray) else array),
+        (lambda tensor: tensor.detach().numpy() if isinstance(tensor, torch.Tensor) else tensor),
+    )
 
 
 def named_like(forward, function):

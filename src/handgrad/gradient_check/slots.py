@@ -30,11 +30,17 @@ def find_slots(layer, path=(), prefix=""):
     for group, gradients in GROUPS:
         held, kept = getattr(layer, group, None), getattr(layer, gradients, None)
         if held and kept is not None and isinstance(held, (list, tuple)) == isinstance(kept, (list, tuple)):
-            found |= {name_of(prefix, group, k): Slot(path, group, k, gradients)
-                      for k, value in items(held) if is_trainable(value)}
+            found |= {
+                name_of(prefix, group, k): Slot(path, group, k, gradients)
+                for k, value in items(held)
+                if is_trainable(value)
+            }
     if not found:
-        found = {prefix + name: Slot(path, None, name, None) for name, value in attributes(layer).items()
-                 if is_trainable(value) and gradient_key(attributes(layer), name, own=False) is not None}
+        found = {
+            prefix + name: Slot(path, None, name, None)
+            for name, value in attributes(layer).items()
+            if is_trainable(value) and gradient_key(attributes(layer), name, own=False) is not None
+        }
     if not found:
         for i, inner in enumerate(parts(layer)):
             found |= find_slots(inner, (*path, i), f"{prefix}{label(inner, i)}.")
@@ -43,9 +49,13 @@ def find_slots(layer, path=(), prefix=""):
 
 def updated_slots(before, after):
     """The slots of a layer whose backward takes a learning rate and updates: the attributes that it changed."""
-    return {name: Slot((), None, name, UPDATED) for name, value in attributes(before).items()
-            if is_trainable(value) and np.shape(attributes(after).get(name)) == value.shape
-            and not np.array_equal(value, attributes(after)[name])}
+    return {
+        name: Slot((), None, name, UPDATED)
+        for name, value in attributes(before).items()
+        if is_trainable(value)
+        and np.shape(attributes(after).get(name)) == value.shape
+        and not np.array_equal(value, attributes(after)[name])
+    }
 
 
 def parts(layer):
@@ -80,7 +90,7 @@ def gradient_key(held, key, own=True):
     """The key under which the gradient of `key` stands, or None."""
     if not isinstance(held, dict) and not hasattr(held, "keys"):
         return key
-    names = [pattern.format(key) for pattern in GRADIENT_NAMES[0 if own else 1:]]
+    names = [pattern.format(key) for pattern in GRADIENT_NAMES[0 if own else 1 :]]
     return next((name for name in names if name in held), None)
 
 

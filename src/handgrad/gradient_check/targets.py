@@ -56,8 +56,10 @@ class PairTarget:
 class PairPoint:
     def __init__(self, target, dtype):
         self.target = target
-        self.arguments = [copy_argument(a, dtype if n in target.names else np.float64)
-                          for n, a in zip(target.all_names, target.arguments, strict=True)]
+        self.arguments = [
+            copy_argument(a, dtype if n in target.names else np.float64)
+            for n, a in zip(target.all_names, target.arguments, strict=True)
+        ]
         self.kwargs = copy.deepcopy(target.kwargs)
         self.replay = Replay(self.arguments, self.kwargs)
         self.arrays = {n: a for n, a in zip(target.all_names, self.arguments, strict=True) if n in target.names}
@@ -101,7 +103,8 @@ class blame:
             raise CodeFault(
                 "transposed" if mirrored(said) else f"{self.part}-raises",
                 f"the {self.part} raised {kind.__name__}: {said} (line {trace.tb_lineno} of "
-                f"{trace.tb_frame.f_code.co_name})") from problem
+                f"{trace.tb_frame.f_code.co_name})",
+            ) from problem
 
 
 def mirrored(said):
@@ -135,8 +138,10 @@ def choose(wrt, names, arguments):
         chosen = [n for n, a in zip(names, arguments, strict=True) if is_float_array(a)]
         if not chosen and arguments:
             kinds = ", ".join(f"{n}: {describe(a)}" for n, a in zip(names, arguments, strict=True))
-            raise TypeError(f"check_gradients needs at least one array of floats to differentiate by, got {kinds}"
-                            " (integers are taken for labels: make inputs floats)")
+            raise TypeError(
+                f"check_gradients needs at least one array of floats to differentiate by, got {kinds}"
+                " (integers are taken for labels: make inputs floats)"
+            )
         return chosen
     wanted = [wrt] if isinstance(wrt, (str, int)) else list(wrt)
     wanted = [names[w] if isinstance(w, int) and w < len(names) else w for w in wanted]
@@ -177,7 +182,8 @@ def as_output(y):
         raise CodeFault(
             "integer-output",
             f"the forward returned {y.dtype} numbers for float input; return floats (is there a // or an integer "
-            "array in it?)")
+            "array in it?)",
+        )
     if y.dtype.kind not in "fc":
         raise CodeFault("wrong-output", f"the forward's y must be an array of floats, but is {y.dtype}")
     return y
@@ -194,11 +200,13 @@ def by_name(returned, names, allow_extra=False):
         keys = {n: [k for k in (n, "d" + n, "d_" + n, "grad_" + n) if k in returned] for n in names}
         return {n: returned[found[0]] if found else None for n, found in keys.items()}
     answers = returned if isinstance(returned, (tuple, list)) else (returned,)
-    if len(answers) < len(names) or (len(answers) > len(names) and not allow_extra and
-                                     any(a is not None for a in answers[len(names):])):
+    if len(answers) < len(names) or (
+        len(answers) > len(names) and not allow_extra and any(a is not None for a in answers[len(names) :])
+    ):
         kind = "missing-gradient" if len(answers) < len(names) else "extra-gradient"
         raise CodeFault(
             kind,
             f"the backward returned {len(answers)} gradient{'s' * (len(answers) != 1)}, but there are {len(names)} "
-            f"arrays: {', '.join(names)} (one gradient each, in this order)")
+            f"arrays: {', '.join(names)} (one gradient each, in this order)",
+        )
     return dict(zip(names, answers, strict=False))

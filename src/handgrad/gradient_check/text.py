@@ -34,8 +34,11 @@ def table(report):
     """One aligned line per array; in a large model the right ones share a line."""
     right = [check for check in report.arrays.values() if check.ok]
     folded = len(report.arrays) > MANY_ARRAYS
-    rows = [(("✓" if check.ok else "✗") + " " + name, shape(check), error(check), check.method, entries(check))
-            for name, check in report.arrays.items() if not (folded and check.ok)]
+    rows = [
+        (("✓" if check.ok else "✗") + " " + name, shape(check), error(check), check.method, entries(check))
+        for name, check in report.arrays.items()
+        if not (folded and check.ok)
+    ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  " + "  ".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
     if folded and right:

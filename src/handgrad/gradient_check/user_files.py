@@ -14,8 +14,10 @@ from .recognize import recognize
 from .verdict import CodeFault
 
 DERIVATIVES = ("{}_backward", "{}_gradient", "{}_grad", "{}_derivative", "{}_prime", "grad_{}", "d{}", "d_{}")
-ADVICE = ("give it arrays: a dict check_inputs = {{'{name}': (x, ...)}} in the file, or for a class "
-          "{{'{name}': ({name}(...), x, ...)}}")
+ADVICE = (
+    "give it arrays: a dict check_inputs = {{'{name}': (x, ...)}} in the file, or for a class "
+    "{{'{name}': ({name}(...), x, ...)}}"
+)
 
 
 def check_file(path, name=None, seed=0):
@@ -31,7 +33,8 @@ def check_file(path, name=None, seed=0):
     if not found:
         raise ValueError(
             f"{path} has nothing to check: no x_forward with x_backward, no class with forward and backward, no f "
-            "with f_grad")
+            "with f_grad"
+        )
     if name is not None and name not in found:
         raise ValueError(f"{path} has no '{name}' to check{nearest(name, found)} (there are: {', '.join(found)})")
     given = getattr(module, "check_inputs", {})
@@ -57,7 +60,8 @@ def load(path):
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as problem:
         raise ValueError(
-            f"{path} does not import: {type(problem).__name__}: {problem}{line_of(problem, path)}") from None
+            f"{path} does not import: {type(problem).__name__}: {problem}{line_of(problem, path)}"
+        ) from None
     finally:
         for folder in folders:
             sys.path.remove(folder)

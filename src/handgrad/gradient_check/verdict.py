@@ -91,9 +91,11 @@ class ArrayCheck:
         if self.num_checked >= self.size:
             return ""
         missed = 0.99**self.num_checked
-        return (f"{self.num_checked:,} of {self.size:,} entries one by one, all of them along 2 random directions; a "
-                f"mistake in "
-                f"1% of the entries stays among the unseen with probability {missed:.2g}")
+        return (
+            f"{self.num_checked:,} of {self.size:,} entries one by one, all of them along 2 random directions; a "
+            f"mistake in "
+            f"1% of the entries stays among the unseen with probability {missed:.2g}"
+        )
 
 
 @dataclass

@@ -10,7 +10,8 @@ def describe():
     """For `handgrad info`: how convolutions are computed, by how many threads and which BLAS, and what would help."""
     found = blas.find()
     return {
-        "convolutions": "fused in blocks, compiled by Numba" if route.compiled()
+        "convolutions": "fused in blocks, compiled by Numba"
+        if route.compiled()
         else "fused in blocks, in NumPy (pip install 'handgrad[fast]' compiles them)",
         "threads": num_threads(),
         "blas": found.name if found else "unknown to handgrad, which leaves its threads alone and uses none of its own",

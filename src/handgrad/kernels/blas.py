@@ -98,5 +98,7 @@ def advice():
         return ""
     if any(core in blas.name for core in ("SkylakeX", "Cooperlake", "Sapphire")):
         return ""
-    return (f"this processor has AVX-512 but {blas.name} do not use it: start Python with the environment variable "
-            "OPENBLAS_CORETYPE=SKYLAKEX, which can double the speed of products")
+    return (
+        f"this processor has AVX-512 but {blas.name} do not use it: start Python with the environment variable "
+        "OPENBLAS_CORETYPE=SKYLAKEX, which can double the speed of products"
+    )

@@ -26,24 +26,53 @@ class Gemm(types.WrapperAddressProtocol):
 
     def signature(self):
         choice, size, matrix = types.int32, self.integer, types.voidptr
-        return types.void(choice, choice, choice, size, size, size, self.real, matrix, size, matrix, size,
-                          self.real, matrix, size)
+        return types.void(
+            choice, choice, choice, size, size, size, self.real, matrix, size, matrix, size, self.real, matrix, size
+        )
 
 
 @compiled
 def multiply(gemm, a, b, out, beta):
     """out = a b + beta out."""
     one = a.dtype.type(1)
-    gemm(ROW_MAJOR, AS_IT_IS, AS_IT_IS, len(a), b.shape[1], len(b), one,
-         a.ctypes, len(b), b.ctypes, b.shape[1], a.dtype.type(beta), out.ctypes, b.shape[1])
+    gemm(
+        ROW_MAJOR,
+        AS_IT_IS,
+        AS_IT_IS,
+        len(a),
+        b.shape[1],
+        len(b),
+        one,
+        a.ctypes,
+        len(b),
+        b.ctypes,
+        b.shape[1],
+        a.dtype.type(beta),
+        out.ctypes,
+        b.shape[1],
+    )
 
 
 @compiled
 def multiply_transposed(gemm, a, b, out, beta):
     """out = aᵀ b + beta out."""
     one = a.dtype.type(1)
-    gemm(ROW_MAJOR, TRANSPOSED, AS_IT_IS, a.shape[1], b.shape[1], len(a), one,
-         a.ctypes, a.shape[1], b.ctypes, b.shape[1], a.dtype.type(beta), out.ctypes, b.shape[1])
+    gemm(
+        ROW_MAJOR,
+        TRANSPOSED,
+        AS_IT_IS,
+        a.shape[1],
+        b.shape[1],
+        len(a),
+        one,
+        a.ctypes,
+        a.shape[1],
+        b.ctypes,
+        b.shape[1],
+        a.dtype.type(beta),
+        out.ctypes,
+        b.shape[1],
+    )
 
 
 @compiled
@@ -53,7 +82,7 @@ def place(x, bordered, top, left):
     flat, into = x.reshape(n, height, width * channels), bordered.reshape(n, bordered.shape[1], -1)
     for b in range(n):
         for p in range(height):
-            source, target = flat[b, p], into[b, p + top, left * channels:]
+            source, target = flat[b, p], into[b, p + top, left * channels :]
             for k in range(len(source)):
                 target[k] = source[k]
 
@@ -182,8 +211,30 @@ def spread_rows(dy, choice, step, scale, z, slope, constant, dz):
 
 
 @compiled
-def forward_part(gemm, start, stop, step, x, padded, top, left, kh, kw, columns, matrix, z,
-                 mean, squares, pooled, best, choice, relu, scale, shift, y):
+def forward_part(
+    gemm,
+    start,
+    stop,
+    step,
+    x,
+    padded,
+    top,
+    left,
+    kh,
+    kw,
+    columns,
+    matrix,
+    z,
+    mean,
+    squares,
+    pooled,
+    best,
+    choice,
+    relu,
+    scale,
+    shift,
+    y,
+):
     """What `Sweep.forward_part` does. padded, z and best hold all examples, or those of one block."""
     for first in range(start, stop, step):
         last = min(first + step, stop)
@@ -203,13 +254,44 @@ def forward_part(gemm, start, stop, step, x, padded, top, left, kh, kw, columns,
             largest_of(z[first:last] if len(z) == len(x) else z[:n], result, chosen)
         if len(y):
             rows = n * y.shape[1]
-            activate_rows(result.reshape(rows, -1), scale, shift, relu, y[first:last].reshape(rows, -1),
-                          chosen.reshape(rows, -1), pooled)
+            activate_rows(
+                result.reshape(rows, -1),
+                scale,
+                shift,
+                relu,
+                y[first:last].reshape(rows, -1),
+                chosen.reshape(rows, -1),
+                pooled,
+            )
 
 
 @compiled
-def backward_part(gemm, start, stop, step, dy, choice, side, scale, z, slope, constant, dz, passed,
-                  padded, kh, kw, columns, dweight, bordered, top, left, dz_columns, flipped, dx):
+def backward_part(
+    gemm,
+    start,
+    stop,
+    step,
+    dy,
+    choice,
+    side,
+    scale,
+    z,
+    slope,
+    constant,
+    dz,
+    passed,
+    padded,
+    kh,
+    kw,
+    columns,
+    dweight,
+    bordered,
+    top,
+    left,
+    dz_columns,
+    flipped,
+    dx,
+):
     """What `Sweep.backward_part` does."""
     nothing = np.empty((0, dy.shape[2] * dy.shape[3]), dy.dtype)
     for first in range(start, stop, step):

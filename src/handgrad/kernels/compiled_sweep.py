@@ -39,8 +39,27 @@ class CompiledSweep(Sweep):
             y = np.empty((0, *output_shape), self.dtype)
         mean, squares = np.empty((2, len(starts), self.out), self.dtype)
         compiled.forward_part(
-            self.gemm, start, stop, step, job.x, padded, *self.corner, *self.kernel, columns, job.matrix, z,
-            mean, squares, self.pools, job.best, choice, self.relu, scale, shift, y)
+            self.gemm,
+            start,
+            stop,
+            step,
+            job.x,
+            padded,
+            *self.corner,
+            *self.kernel,
+            columns,
+            job.matrix,
+            z,
+            mean,
+            squares,
+            self.pools,
+            job.best,
+            choice,
+            self.relu,
+            scale,
+            shift,
+            y,
+        )
         for i, first in enumerate(starts):
             count = min(step, stop - first) * self.sizes[0] * self.sizes[1]
             job.moments[first] = count, mean[i], squares[i]
@@ -59,8 +78,26 @@ class CompiledSweep(Sweep):
             passed = job.passed[start] = np.zeros(job.dy.shape[2] * self.out, self.dtype)
             affine = np.ones_like(passed), self.no_z, self.no_numbers, self.no_numbers
         compiled.backward_part(
-            self.gemm, start, stop, step, job.dy, job.choice, self.pool[0], *affine, dz, passed, job.padded,
-            *self.kernel, columns, dweight, bordered, *self.dz_corner, dz_columns, job.flipped, dx)
+            self.gemm,
+            start,
+            stop,
+            step,
+            job.dy,
+            job.choice,
+            self.pool[0],
+            *affine,
+            dz,
+            passed,
+            job.padded,
+            *self.kernel,
+            columns,
+            dweight,
+            bordered,
+            *self.dz_corner,
+            dz_columns,
+            job.flipped,
+            dx,
+        )
         if job.affine is None:
             job.passed[start] = passed.reshape(-1, self.out).sum(axis=0)
 

@@ -56,14 +56,16 @@ class SharedBatchNorm:
         wide_slope, wide_constant = np.tile(slope, width), np.tile(constant, width)
 
         def second(scratch, block):
-            self.use.spread_affine(scratch, dy[block], None, (1, 1), wide_scale,
-                                   x[block], wide_slope, wide_constant, out[block])
+            self.use.spread_affine(
+                scratch, dy[block], None, (1, 1), wide_scale, x[block], wide_slope, wide_constant, out[block]
+            )
 
         self.sweep(x, second)
         return dx
 
     def sweep(self, images, function):
         """Call function(scratch, block) for all blocks, the threads taking a part of the batch each."""
+
         def part(worker, start, stop):
             scratch = self.scratch.setdefault(worker, Buffers(self.dtype))
             for block in blocks(start, stop, images[0].nbytes):

@@ -21,8 +21,8 @@ def largest(scratch, z, pool, best, choice=None):
     n, (height, width), channels = len(z), best.shape[1:3], best.shape[3]
     # first down the columns of a window: there whole image rows are compared, the longest runs in memory
     down = scratch.take("down", (n, height, width * pool[1], channels))
-    maximum([z[:, i:height * pool[0]:pool[0], :width * pool[1]] for i in range(pool[0])], down)
-    maximum([down[:, :, j::pool[1]] for j in range(pool[1])], best)
+    maximum([z[:, i : height * pool[0] : pool[0], : width * pool[1]] for i in range(pool[0])], down)
+    maximum([down[:, :, j :: pool[1]] for j in range(pool[1])], best)
     if choice is None:
         return
     first, *others, last = choice.swapaxes(0, 1)[:-1]
@@ -90,7 +90,7 @@ def spread_affine(scratch, dy, choice, pool, scale, z, slope, constant, dz):
 def places(z, pool, shape):
     """One view per place (i, j) of the window: entry (i, j) of every window of z, each of this shape."""
     (ph, pw), (height, width) = pool, shape[1:3]
-    return [z[:, i:height * ph:ph, j:width * pw:pw] for i in range(ph) for j in range(pw)]
+    return [z[:, i : height * ph : ph, j : width * pw : pw] for i in range(ph) for j in range(pw)]
 
 
 def maximum(arrays, out):

@@ -82,8 +82,11 @@ class Sweep:
         matrix = np.ascontiguousarray(weight).reshape(-1, self.out)
         padded = self.kept.take("padded", (len(x), *self.padded)) if keep else None
         job = Forward(np.ascontiguousarray(x), matrix, padded=padded, **job)
-        share(len(x), lambda worker, start, stop: self.forward_part(self.scratch_of(worker), job, start, stop),
-              len(x) * self.multiply_adds)
+        share(
+            len(x),
+            lambda worker, start, stop: self.forward_part(self.scratch_of(worker), job, start, stop),
+            len(x) * self.multiply_adds,
+        )
 
     def backward(self, dy, choice, weight, dweight, input_gradient, affine=None):
         """dx or None, and Σ of what passes of dy where affine is None; dweight is written."""
@@ -91,8 +94,11 @@ class Sweep:
         flipped = np.ascontiguousarray(weight[::-1, ::-1].transpose(0, 1, 3, 2)).reshape(-1, self.input_shape[2])
         dx = np.empty((n, *self.input_shape), self.dtype) if input_gradient else None
         job = Backward(dy, choice, self.kept.take("padded", (n, *self.padded)), flipped, affine, {}, {}, dx)
-        share(n, lambda worker, start, stop: self.backward_part(self.scratch_of(worker), job, start, stop),
-              2 * n * self.multiply_adds)
+        share(
+            n,
+            lambda worker, start, stop: self.backward_part(self.scratch_of(worker), job, start, stop),
+            2 * n * self.multiply_adds,
+        )
         dweight[...] = total(job.dweight).reshape(self.weight_shape)
         return dx, total(job.passed)
 
@@ -155,7 +161,7 @@ def total(parts):
 def lay(images, bordered, corner):
     """Write images into larger ones, whose borders stay."""
     (top, left), (_, height, width, _) = corner, images.shape
-    bordered[:, top:top + height, left:left + width] = images
+    bordered[:, top : top + height, left : left + width] = images
 
 
 def copy_windows(scratch, padded, kernel, sizes, key="columns"):
@@ -169,7 +175,7 @@ def copy_windows(scratch, padded, kernel, sizes, key="columns"):
     if channels == 1:
         by_entry = columns.reshape(n, height, width, kh, kw)
         for i, j in np.ndindex(kh, kw):
-            by_entry[..., i, j] = padded[:, i:i + height, j:j + width, 0]
+            by_entry[..., i, j] = padded[:, i : i + height, j : j + width, 0]
         return columns
     to_image, to_row, to_pixel, to_channel = padded.strides
     shape, strides = (n, height, width, kh, kw * channels), (to_image, to_row, to_pixel, to_row, to_channel)

@@ -69,7 +69,7 @@ def run(task, bounds):
         inbox = SimpleQueue()
         threading.Thread(target=work, args=(inbox, _finished), daemon=True, name="handgrad").start()
         _workers.append(inbox)
-    others = _workers[:len(bounds) - 2]
+    others = _workers[: len(bounds) - 2]
     for worker, inbox in enumerate(others, start=1):
         inbox.put((task, worker, bounds[worker], bounds[worker + 1]))
     try:

@@ -112,8 +112,10 @@ class Layer:
         else:
             returned = self.differentiate(dy, cache, input_gradient=False)
         if type(returned) is not tuple or len(returned) != 2 or not isinstance(returned[1], dict):
-            raise TypeError(f"{self.label}: differentiate must return dx, gradients with gradients a dict by name "
-                            "({} where the layer has no parameters)")
+            raise TypeError(
+                f"{self.label}: differentiate must return dx, gradients with gradients a dict by name "
+                "({} where the layer has no parameters)"
+            )
         dx, gradients = returned
         if len(gradients) != len(self.gradients):
             self._refuse(gradients)
@@ -227,9 +229,7 @@ def shape_of_one(input_shape):
     """(4,) for 4 or (4,): the shape of one example, each size at least 1."""
     shape = (input_shape,) if np.isscalar(input_shape) else tuple(input_shape)
     if not shape or not all(isinstance(n, (int, np.integer)) and n > 0 for n in shape):
-        raise ValueError(
-            f"input_shape is the shape of one example, such as (4,) or (28, 28, 1); got {input_shape!r}"
-        )
+        raise ValueError(f"input_shape is the shape of one example, such as (4,) or (28, 28, 1); got {input_shape!r}")
     return tuple(int(n) for n in shape)
 
 

@@ -21,8 +21,18 @@ class Conv2D(Layer):
 
     can_skip_input_gradient = True
 
-    def __init__(self, filters, kernel_size, stride=1, padding=0, dilation=1, groups=1,
-                 initializer="glorot_uniform", bias=True, name=None):
+    def __init__(
+        self,
+        filters,
+        kernel_size,
+        stride=1,
+        padding=0,
+        dilation=1,
+        groups=1,
+        initializer="glorot_uniform",
+        bias=True,
+        name=None,
+    ):
         super().__init__(name)
         if not isinstance(filters, (int, np.integer)) or filters < 1:
             raise ValueError(f"Conv2D needs a whole number of filters, 1 or more; got {filters!r}")
@@ -37,8 +47,9 @@ class Conv2D(Layer):
         return {"weight": weight, "bias": np.zeros(self.filters)} if self.bias else {"weight": weight}
 
     def infer_output_shape(self, input_shape):
-        geometry = window_geometry(self.label, (1, *input_shape), self.kernel_size,
-                                   self.stride, self.padding, self.dilation)
+        geometry = window_geometry(
+            self.label, (1, *input_shape), self.kernel_size, self.stride, self.padding, self.dilation
+        )
         return (*geometry.output, self.filters)
 
     @property
@@ -46,8 +57,15 @@ class Conv2D(Layer):
         return prod(self.output_shape[:2]) * self.parameters["weight"].size
 
     def compute(self, x, training):
-        return F.conv2d_forward(x, self.parameters["weight"], self.parameters.get("bias"),
-                                self.stride, self.padding, self.dilation, self.groups)
+        return F.conv2d_forward(
+            x,
+            self.parameters["weight"],
+            self.parameters.get("bias"),
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.groups,
+        )
 
     def differentiate(self, dy, cache, input_gradient=True):
         dx, dweight, dbias = F.conv2d_backward(dy, cache, input_gradient)
@@ -56,5 +74,7 @@ class Conv2D(Layer):
 
 def check_image(label, input_shape):
     if len(input_shape) != 3:
-        raise ValueError(f"{label} works on images (N, H, W, C), got examples of shape {input_shape}: "
-                         "give the images three axes, such as input_shape=(28, 28, 1)")
+        raise ValueError(
+            f"{label} works on images (N, H, W, C), got examples of shape {input_shape}: "
+            "give the images three axes, such as input_shape=(28, 28, 1)"
+        )

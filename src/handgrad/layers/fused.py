@@ -25,7 +25,7 @@ def fuse(layers):
     while rest:
         run = fusible_run(rest)
         steps.append(ConvolutionBlock(run) if run else rest[0])
-        rest = rest[len(run) or 1:]
+        rest = rest[len(run) or 1 :]
     if any(isinstance(step, ConvolutionBlock) for step in steps):
         # next to worker threads, BLAS must not use threads of its own: share its products out, too
         steps = [SHARED[type(step)](step) if type(step) in SHARED else step for step in steps]
@@ -53,8 +53,9 @@ def is_plain(conv):
 
 
 def conv_geometry(conv):
-    return window_geometry(conv.label, (1, *conv.input_shape), conv.kernel_size,
-                           conv.stride, conv.padding, conv.dilation)
+    return window_geometry(
+        conv.label, (1, *conv.input_shape), conv.kernel_size, conv.stride, conv.padding, conv.dilation
+    )
 
 
 def pool_geometry(pool):
@@ -125,8 +126,14 @@ class ConvolutionBlock(Step):
         found = {type(layer): layer for layer in layers}
         self.conv, self.norm, pool = found[Conv2D], found.get(BatchNorm), found.get(MaxPool2D)
         self.kernel = FusedConvolution(
-            self.conv.input_shape, self.conv.parameters["weight"].shape, conv_geometry(self.conv).padding,
-            pool_geometry(pool).kernel if pool else (1, 1), ReLU in found, self.norm is not None, self.conv.dtype)
+            self.conv.input_shape,
+            self.conv.parameters["weight"].shape,
+            conv_geometry(self.conv).padding,
+            pool_geometry(pool).kernel if pool else (1, 1),
+            ReLU in found,
+            self.norm is not None,
+            self.conv.dtype,
+        )
 
     def serves(self, x, training):
         """Batch norm in training: not for one number per channel, which is an error, nor where a gamma is 0 and
@@ -177,8 +184,14 @@ class SharedLinear(Step):
 
     def differentiate(self, dy, cache, input_gradient):
         layer = self.layers[0]
-        return linear_gradients(cache, layer.parameters["weight"], dy,
-                                layer.gradients["weight"], bias_of(layer, "gradients"), input_gradient)
+        return linear_gradients(
+            cache,
+            layer.parameters["weight"],
+            dy,
+            layer.gradients["weight"],
+            bias_of(layer, "gradients"),
+            input_gradient,
+        )
 
 
 class SharedNorm(Step):

@@ -30,10 +30,19 @@ class BatchNorm(Layer):
 
     def compute(self, x, training):
         if training and x.size < 2 * x.shape[-1]:
-            raise ValueError(f"{self.label} cannot train on one example, x {x.shape}: it has no variance; "
-                             "use batches of two or more (choose a batch_size that leaves no last batch of one)")
-        return F.batch_norm_forward(x, self.parameters["gamma"], self.parameters["beta"], **self.state,
-                                    training=training, momentum=self.momentum, epsilon=self.epsilon)
+            raise ValueError(
+                f"{self.label} cannot train on one example, x {x.shape}: it has no variance; "
+                "use batches of two or more (choose a batch_size that leaves no last batch of one)"
+            )
+        return F.batch_norm_forward(
+            x,
+            self.parameters["gamma"],
+            self.parameters["beta"],
+            **self.state,
+            training=training,
+            momentum=self.momentum,
+            epsilon=self.epsilon,
+        )
 
     def differentiate(self, dy, cache):
         dx, dgamma, dbeta = F.batch_norm_backward(dy, cache)
@@ -73,8 +82,10 @@ class Normalize(Layer):
 
     def infer_output_shape(self, input_shape):
         if not {np.shape(self.mean), np.shape(self.std)} <= {(), input_shape[-1:]}:
-            raise ValueError(f"{self.label}: mean and std must be numbers or have {input_shape[-1]} entries, "
-                             f"one per feature; got {np.shape(self.mean)} and {np.shape(self.std)}")
+            raise ValueError(
+                f"{self.label}: mean and std must be numbers or have {input_shape[-1]} entries, "
+                f"one per feature; got {np.shape(self.mean)} and {np.shape(self.std)}"
+            )
         return input_shape
 
     def compute(self, x, training):

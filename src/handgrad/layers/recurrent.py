@@ -16,8 +16,9 @@ class Recurrent(Layer):
     states = 1  # arrays of state before the first step
     pair: tuple
 
-    def __init__(self, units, return_sequences=False, initializer="glorot_uniform",
-                 recurrent_initializer="orthogonal", name=None):
+    def __init__(
+        self, units, return_sequences=False, initializer="glorot_uniform", recurrent_initializer="orthogonal", name=None
+    ):
         super().__init__(name)
         self.units, self.return_sequences = check_count(type(self).__name__, "units", units), bool(return_sequences)
         self.initializer, self.recurrent_initializer = initializer, recurrent_initializer
@@ -32,9 +33,11 @@ class Recurrent(Layer):
             draw = initializers.get(initializer)
             return np.concatenate([draw((inputs, self.units), rng) for _ in self.gates], axis=1)
 
-        return {"weight": blocks(self.initializer, input_shape[1]),
-                "recurrent_weight": blocks(self.recurrent_initializer, self.units),
-                "bias": np.concatenate([self.create_bias(gate) for gate in self.gates])}
+        return {
+            "weight": blocks(self.initializer, input_shape[1]),
+            "recurrent_weight": blocks(self.recurrent_initializer, self.units),
+            "bias": np.concatenate([self.create_bias(gate) for gate in self.gates]),
+        }
 
     def create_bias(self, gate):
         return np.zeros(self.units)

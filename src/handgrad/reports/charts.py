@@ -59,14 +59,22 @@ def line_chart(key, title, lines, best=None, steps=False, log=None):
         return None
     scale = scale_for(lines, log)
     return {
-        "key": key, "title": title + (" (log scale)" if scale.log else ""), "text": summary_text(title, lines, best),
-        "width": WIDTH, "height": HEIGHT, "left": LEFT, "top": TOP,
-        "plot_width": PLOT_WIDTH, "plot_height": PLOT_HEIGHT,
-        "x_ticks": x_ticks(scale), "y_ticks": y_ticks(scale),
-        "lines": [drawn(line, scale, steps) for line in lines], "labels": end_labels(lines, scale),
+        "key": key,
+        "title": title + (" (log scale)" if scale.log else ""),
+        "text": summary_text(title, lines, best),
+        "width": WIDTH,
+        "height": HEIGHT,
+        "left": LEFT,
+        "top": TOP,
+        "plot_width": PLOT_WIDTH,
+        "plot_height": PLOT_HEIGHT,
+        "x_ticks": x_ticks(scale),
+        "y_ticks": y_ticks(scale),
+        "lines": [drawn(line, scale, steps) for line in lines],
+        "labels": end_labels(lines, scale),
         "best": None if best is None else {"epoch": best, "x": rounded(scale.x(best))},
         "data": json.dumps(chart_data(lines, scale)),
-    }  # fmt: skip
+    }
 
 
 def scale_for(lines, log=None):
@@ -87,9 +95,12 @@ def scale_for(lines, log=None):
 def drawn(line, scale, steps):
     """The line's path, and its band's, in the plot's pixels."""
     return {
-        "d": path(line.values, scale, steps), "band": band_path(line, scale) if line.low else "",
-        "colour": line.colour, "dash": line.dash, "weight": weight(line),
-    }  # fmt: skip
+        "d": path(line.values, scale, steps),
+        "band": band_path(line, scale) if line.low else "",
+        "colour": line.colour,
+        "dash": line.dash,
+        "weight": weight(line),
+    }
 
 
 def weight(line):
@@ -183,8 +194,15 @@ def end_labels(lines, scale):
     every = -(-len(ends) // 16)
     ends = ends[::every]
     heights = spread([float(scale.y(v)) for _, v in ends], 14, 2, PLOT_HEIGHT - 2) if ends else []
-    return [{"name": clipped(line.label, 14), "value": f"{value:.{3 if abs(value) > 0.01 else 2}g}",
-             "y": rounded(TOP + y), "colour": line.colour} for (line, value), y in zip(ends, heights, strict=True)]
+    return [
+        {
+            "name": clipped(line.label, 14),
+            "value": f"{value:.{3 if abs(value) > 0.01 else 2}g}",
+            "y": rounded(TOP + y),
+            "colour": line.colour,
+        }
+        for (line, value), y in zip(ends, heights, strict=True)
+    ]
 
 
 def summary_text(title, lines, best):
@@ -193,8 +211,10 @@ def summary_text(title, lines, best):
     for line in lines:
         known = numbers(line.values)
         known = known[np.isfinite(known)]
-        said.append(f"{line.label} from {known[0]:.3g} to {known[-1]:.3g}, "
-                    f"between {known.min():.3g} and {known.max():.3g}".strip())
+        said.append(
+            f"{line.label} from {known[0]:.3g} to {known[-1]:.3g}, "
+            f"between {known.min():.3g} and {known.max():.3g}".strip()
+        )
     count = max(len(line.values) for line in lines)
     marked = f"; best epoch {best}" if best is not None else ""
     return f"{title} over {count} epoch{'s' * (count != 1)}: {'; '.join(said)}{marked}."
@@ -204,9 +224,12 @@ def chart_data(lines, scale):
     """What charts.js needs to zoom and to read out values; values[i] is that of epoch 1 + i every."""
     every = -(-max(len(line.values) for line in lines) // MAX_VALUES)
     return {
-        "x": [scale.x0, scale.x1], "y": [scale.y0, scale.y1], "log": scale.log, "every": every,
+        "x": [scale.x0, scale.x1],
+        "y": [scale.y0, scale.y1],
+        "log": scale.log,
+        "every": every,
         "lines": [{"label": line.label, "values": [short(v) for v in numbers(line.values)[::every]]} for line in lines],
-    }  # fmt: skip
+    }
 
 
 def short(value):

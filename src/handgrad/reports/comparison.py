@@ -49,10 +49,17 @@ def render_comparison(views):
     differing, same = settings_rows(groups)
     drawn = groups[:MAX_LINES]
     return render(
-        "comparison.html", f"{len(views)} runs compared", groups=groups, num_runs=len(views),
-        results=result_table(groups, differing), charts=comparison_charts(drawn), differing=differing, same=same,
-        left_out=len(groups) - len(drawn), seeds_vary=any(len(g.views) > 1 for g in groups),
-    )  # fmt: skip
+        "comparison.html",
+        f"{len(views)} runs compared",
+        groups=groups,
+        num_runs=len(views),
+        results=result_table(groups, differing),
+        charts=comparison_charts(drawn),
+        differing=differing,
+        same=same,
+        left_out=len(groups) - len(drawn),
+        seeds_vary=any(len(g.views) > 1 for g in groups),
+    )
 
 
 def group(views):
@@ -64,8 +71,10 @@ def group(views):
         found.setdefault(key, (settings, []))[1].append(view)
     tables = [settings for settings, _ in found.values()]
     labels = labels_for(tables)
-    return [Group(label, members, settings, f"var(--series-{i % NUM_COLOURS + 1})", dash(i // NUM_COLOURS))
-            for i, (label, (settings, members)) in enumerate(zip(labels, found.values(), strict=True))]
+    return [
+        Group(label, members, settings, f"var(--series-{i % NUM_COLOURS + 1})", dash(i // NUM_COLOURS))
+        for i, (label, (settings, members)) in enumerate(zip(labels, found.values(), strict=True))
+    ]
 
 
 def dash(turn):
@@ -111,11 +120,16 @@ def result_table(groups, differing):
     best = {name: best_mean(name, values) for name, values in means.items()}
     labelled = [key for key, values in differing if [figure_text(v) for v in values] == [g.label for g in groups]]
     shown = [(key, values) for key, values in differing if key not in labelled]
-    rows = [{"group": g, "settings": [values[i] for _, values in shown],
-             "seeds": ", ".join(str(view.configuration.get("seed", "")) for view in g.views),
-             "status": ", ".join(dict.fromkeys(view.status for view in g.views)),
-             "figures": [{"text": spread_text(g, name), "best": means[name][i] == best[name]} for name in names]}
-            for i, g in enumerate(groups)]
+    rows = [
+        {
+            "group": g,
+            "settings": [values[i] for _, values in shown],
+            "seeds": ", ".join(str(view.configuration.get("seed", "")) for view in g.views),
+            "status": ", ".join(dict.fromkeys(view.status for view in g.views)),
+            "figures": [{"text": spread_text(g, name), "best": means[name][i] == best[name]} for name in names],
+        }
+        for i, g in enumerate(groups)
+    ]
     return {"names": names, "label": "".join(labelled), "keys": [key for key, _ in shown], "rows": rows}
 
 
@@ -167,12 +181,16 @@ def group_line(group, key):
         return None
     table = np.full((len(curves), max(map(len, curves))), np.nan)
     for row, curve in zip(table, curves, strict=True):
-        row[:len(curve)] = curve
+        row[: len(curve)] = curve
     known = np.isfinite(table)
     counts = known.sum(axis=0)
     mean = np.where(counts > 0, np.where(known, table, 0).sum(axis=0) / np.maximum(counts, 1), np.nan)
-    band = {} if len(curves) == 1 else {
-        "low": np.where(counts > 0, np.where(known, table, np.inf).min(axis=0), np.nan).tolist(),
-        "high": np.where(counts > 0, np.where(known, table, -np.inf).max(axis=0), np.nan).tolist(),
-    }
+    band = (
+        {}
+        if len(curves) == 1
+        else {
+            "low": np.where(counts > 0, np.where(known, table, np.inf).min(axis=0), np.nan).tolist(),
+            "high": np.where(counts > 0, np.where(known, table, -np.inf).max(axis=0), np.nan).tolist(),
+        }
+    )
     return Line(group.label, mean.tolist(), group.colour, group.dash, **band)

@@ -63,8 +63,15 @@ def draw_panel(axes, history, name, best):
     if log:
         axes.set_yscale("log")
     for _, colour, values in lines:
-        axes.plot(epochs(values), values, color=colour, linewidth=2, solid_capstyle="round",
-                  marker="o" if len(values) < 8 else None, markersize=4)
+        axes.plot(
+            epochs(values),
+            values,
+            color=colour,
+            linewidth=2,
+            solid_capstyle="round",
+            marker="o" if len(values) < 8 else None,
+            markersize=4,
+        )
     epoch_axis(axes, max(len(values) for *_, values in lines))
     if best is not None and len(lines) == 2:
         mark_best(axes, best, lines[1][2], at_top=lower_is_better(name))
@@ -95,10 +102,18 @@ def mark_best(axes, best, values, at_top):
     axes.axvline(best, color=QUIET, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
     axes.plot([best], [values[best - 1]], "o", color=VALIDATION, markersize=7, markeredgecolor="white", zorder=4)
     right = best > sum(axes.get_xlim()) / 2
-    axes.annotate(f"best epoch {best}: {values[best - 1]:.3g}", (best, int(at_top)), xycoords=("data", "axes fraction"),
-                  xytext=(-5 if right else 5, -2 if at_top else 2), textcoords="offset points", fontsize=8.5,
-                  ha="right" if right else "left", va="top" if at_top else "bottom", color=QUIET,
-                  bbox={"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.8})
+    axes.annotate(
+        f"best epoch {best}: {values[best - 1]:.3g}",
+        (best, int(at_top)),
+        xycoords=("data", "axes fraction"),
+        xytext=(-5 if right else 5, -2 if at_top else 2),
+        textcoords="offset points",
+        fontsize=8.5,
+        ha="right" if right else "left",
+        va="top" if at_top else "bottom",
+        color=QUIET,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.8},
+    )
 
 
 def label_ends(axes, lines):
@@ -108,5 +123,13 @@ def label_ends(axes, lines):
     to_pixels, to_fraction = axes.transData.transform, axes.transAxes.inverted().transform
     heights = [to_fraction(to_pixels((1, values[-1])))[1] for *_, values in lines]
     for (name, colour, values), height in zip(lines, spread(heights, 0.075, 0.0, 1.0), strict=True):
-        axes.annotate(f"{name} {values[-1]:.3g}", (1.015, height), xycoords="axes fraction", va="center", fontsize=9,
-                      color=colour, fontweight="bold", annotation_clip=False)
+        axes.annotate(
+            f"{name} {values[-1]:.3g}",
+            (1.015, height),
+            xycoords="axes fraction",
+            va="center",
+            fontsize=9,
+            color=colour,
+            fontweight="bold",
+            annotation_clip=False,
+        )

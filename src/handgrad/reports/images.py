@@ -19,8 +19,10 @@ def weight_images(weight, image_shape=None):
     if weight.ndim == 2 and image_shape is not None and weight.shape[0] == np.prod(image_shape):
         weight = weight.reshape(*image_shape, -1)
     if weight.ndim != 4:
-        raise ValueError(f"weights of shape {weight.shape} are no pictures: expected (kh, kw, C, units), or "
-                         f"(H·W·C, units) with image_shape=(H, W, C); got image_shape={image_shape}")
+        raise ValueError(
+            f"weights of shape {weight.shape} are no pictures: expected (kh, kw, C, units), or "
+            f"(H·W·C, units) with image_shape=(H, W, C); got image_shape={image_shape}"
+        )
     images = np.moveaxis(np.nan_to_num(weight.astype(np.float64)), -1, 0)
     if images.shape[-1] != 3:
         images = images.mean(axis=-1, keepdims=True)
@@ -60,7 +62,7 @@ def grid(images, num_columns=None, gap=2):
     out = np.full((num_rows * (height + gap) - gap, num_columns * (width + gap) - gap, 3), 0.87)
     for i, image in enumerate(images):
         top, left = i // num_columns * (height + gap), i % num_columns * (width + gap)
-        out[top:top + height, left:left + width] = image
+        out[top : top + height, left : left + width] = image
     return out
 
 

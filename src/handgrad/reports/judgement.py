@@ -1,9 +1,9 @@
 """Underfitting, overfitting or generalizing: a run judged from its figures on training and validation rows.
 
-    >>> print(judge({"loss": [1.0, 0.2, 0.05], "accuracy": [0.5, 0.9, 1.0],
-    ...              "validation_loss": [1.1, 0.5, 0.9], "validation_accuracy": [0.5, 0.8, 0.8]}, num_classes=3))
-    overfitting: accuracy is 1 on training rows and 0.8 on validation rows, 0.2 apart (more than 0.05); the loss on
-    validation rows rose from 0.5 (epoch 2) to 0.9 while that on training rows fell from 0.2 to 0.05
+>>> print(judge({"loss": [1.0, 0.2, 0.05], "accuracy": [0.5, 0.9, 1.0],
+...              "validation_loss": [1.1, 0.5, 0.9], "validation_accuracy": [0.5, 0.8, 0.8]}, num_classes=3))
+overfitting: accuracy is 1 on training rows and 0.8 on validation rows, 0.2 apart (more than 0.05); the loss on
+validation rows rose from 0.5 (epoch 2) to 0.9 while that on training rows fell from 0.2 to 0.05
 """
 
 import math
@@ -55,10 +55,14 @@ def final_figures(history, results):
     """{'train': {...}, 'validation': {...}}: the results where there are any, else the last epoch's figures."""
     last = {name: numbers(values)[-1] for name, values in history.items() if len(values)}
     if not math.isfinite(last.get("validation_loss", math.nan)) or not math.isfinite(last.get("loss", math.nan)):
-        raise ValueError("a judgement needs the loss on training and on validation rows, finite to the last epoch; "
-                         f"the history has {', '.join(history) or 'nothing'} (train with validation data)")
-    last = {"train": {k: v for k, v in last.items() if not k.startswith("validation_")},
-            "validation": {k.removeprefix("validation_"): v for k, v in last.items() if k.startswith("validation_")}}
+        raise ValueError(
+            "a judgement needs the loss on training and on validation rows, finite to the last epoch; "
+            f"the history has {', '.join(history) or 'nothing'} (train with validation data)"
+        )
+    last = {
+        "train": {k: v for k, v in last.items() if not k.startswith("validation_")},
+        "validation": {k.removeprefix("validation_"): v for k, v in last.items() if k.startswith("validation_")},
+    }
     return {split: {**figures, **(results.get(split) or {})} for split, figures in last.items()}
 
 
@@ -74,8 +78,10 @@ def gap(score, end, num_rows):
             allowed, why = doubt, f"more than chance explains in {num_rows} rows, {doubt:.2g}"
     if train - validation <= allowed:
         return []
-    return [f"{score} is {train:.4g} on training rows and {validation:.4g} on validation rows, "
-            f"{train - validation:.2g} apart ({why})"]
+    return [
+        f"{score} is {train:.4g} on training rows and {validation:.4g} on validation rows, "
+        f"{train - validation:.2g} apart ({why})"
+    ]
 
 
 def rise(history, end):
@@ -85,8 +91,10 @@ def rise(history, end):
     now, train_now = end["validation"]["loss"], end["train"]["loss"]
     if not (now > RISE * lowest and train_now < train_then):
         return []
-    return [f"the loss on validation rows rose from {lowest:.4g} (epoch {best}) to {now:.4g} while that on training "
-            f"rows fell from {train_then:.4g} to {train_now:.4g}"]
+    return [
+        f"the loss on validation rows rose from {lowest:.4g} (epoch {best}) to {now:.4g} while that on training "
+        f"rows fell from {train_then:.4g} to {train_now:.4g}"
+    ]
 
 
 def share_learned(score, train, history, num_classes):

@@ -31,12 +31,19 @@ def save_report(view, path):
 def render_report(view, **options):
     """The page of a RunView, as text; the options are those of `render`."""
     parts = {
-        "headline": headline(view), "status_class": css_word(view.status), "curves": curve_charts(view.history),
-        "epoch_table": epoch_table(view.history), "inside": inside_charts(view), "has_norms": bool(view.norms),
-        "unit_rows": unit_rows(view.diagnosis), "filters": filter_picture(view.filters),
-        "configuration": flatten(view.configuration), "origin": flatten(view.origin),
-        **confusion_parts(view), **example_parts(view.wrong),
-    }  # fmt: skip
+        "headline": headline(view),
+        "status_class": css_word(view.status),
+        "curves": curve_charts(view.history),
+        "epoch_table": epoch_table(view.history),
+        "inside": inside_charts(view),
+        "has_norms": bool(view.norms),
+        "unit_rows": unit_rows(view.diagnosis),
+        "filters": filter_picture(view.filters),
+        "configuration": flatten(view.configuration),
+        "origin": flatten(view.origin),
+        **confusion_parts(view),
+        **example_parts(view.wrong),
+    }
     return render("report.html", view.title, view=view, sections=sections(view, parts), **parts, **options)
 
 
@@ -47,8 +54,10 @@ def render(template, title, scripts=("charts.js",), connect="'none'", **parts):
     """
     texts = [page_file(name) for name in scripts]
     hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in texts)
-    policy = (f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
-              f"connect-src {connect}; base-uri 'none'; form-action 'none'")
+    policy = (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
+        f"connect-src {connect}; base-uri 'none'; form-action 'none'"
+    )
     own = {"css": markup(page_file("page.css")), "scripts": [markup(text) for text in texts]}
     return environment().get_template(template).render(title=title, policy=policy, **own, **parts)
 
@@ -59,8 +68,13 @@ def environment():
         import jinja2
     except ImportError:
         raise ImportError('pages need jinja2: pip install "handgrad[app]"') from None
-    made = jinja2.Environment(loader=jinja2.FileSystemLoader(FILES), autoescape=True, undefined=jinja2.StrictUndefined,
-                              trim_blocks=True, lstrip_blocks=True)
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FILES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     made.filters["figure"] = figure_text
     return made
 
@@ -105,7 +119,8 @@ def headline(view):
     """(name, figure) pairs, the result that counts first and one loss; of a running run the last epoch's."""
     losses = [name for name in view.results if name.endswith("loss")]
     results = {name: value for name, value in view.results.items() if name not in losses[1:]} or {
-        f"{name.replace('_', ' ')} now": values[-1] for name, values in reversed(view.history.items())
+        f"{name.replace('_', ' ')} now": values[-1]
+        for name, values in reversed(view.history.items())
         if values and name.startswith("validation")
     }
     return [(name, value) for name, value in {**results, **view.facts}.items() if value is not None]
@@ -127,8 +142,10 @@ def inside_charts(view):
     rate = [Line("", view.history.get("learning_rate") or [], "var(--ink)")]
     charts = [line_chart("rate", "learning rate", rate, steps=True)]
     for kind, title in (("gradient", "gradient norm per layer"), ("update", "update, as a share of the layer's size")):
-        lines = [Line(layer, sizes[kind], depth_colour(i, len(view.norms)))
-                 for i, (layer, sizes) in enumerate(list(view.norms.items())[:MAX_LAYERS])]
+        lines = [
+            Line(layer, sizes[kind], depth_colour(i, len(view.norms)))
+            for i, (layer, sizes) in enumerate(list(view.norms.items())[:MAX_LAYERS])
+        ]
         charts.append(line_chart(kind, title, lines, log=any_positive(lines)))
     return [chart for chart in charts if chart]
 
@@ -145,7 +162,7 @@ def any_positive(lines):
 
 def epoch_table(history):
     """Every epoch's figures; of a long history evenly spaced ones, and the last."""
-    columns = [name for name, values in history.items() if values][:2 * MAX_PANELS]
+    columns = [name for name, values in history.items() if values][: 2 * MAX_PANELS]
     count = max((len(history[name]) for name in columns), default=0)
     every = -(-count // MAX_ROWS) or 1
     shown = [i for i in range(count) if i % every == 0 or i == count - 1]
@@ -157,8 +174,11 @@ def epoch_table(history):
 def unit_rows(diagnosis):
     if diagnosis is None:
         return []
-    return [(layer.name, layer.kind, layer.num_units, layer.num_dead, layer.num_saturated) for layer in diagnosis.layers
-            if layer.num_dead is not None or layer.num_saturated is not None]
+    return [
+        (layer.name, layer.kind, layer.num_units, layer.num_dead, layer.num_saturated)
+        for layer in diagnosis.layers
+        if layer.num_dead is not None or layer.num_saturated is not None
+    ]
 
 
 def confusion_parts(view):
@@ -173,9 +193,14 @@ def confusion_parts(view):
         worst = [divmod(int(k), len(matrix)) for k in np.argsort(-wrong, axis=None, kind="stable")[:MAX_COUNTS]]
         rows = [(names[i], names[j], int(matrix[i, j]), f"{share[i, j]:.1%}") for i, j in worst if wrong[i, j]]
         return {"confusion": None, "confused": rows}
-    rows = [{"name": names[i], "recall": f"{share[i, i]:.1%}" if matrix[i].sum() else "–",
-             "cells": [confusion_cell(matrix[i, j], share[i, j], i == j) for j in range(len(matrix))]}
-            for i in range(len(matrix))]
+    rows = [
+        {
+            "name": names[i],
+            "recall": f"{share[i, i]:.1%}" if matrix[i].sum() else "–",
+            "cells": [confusion_cell(matrix[i, j], share[i, j], i == j) for j in range(len(matrix))],
+        }
+        for i in range(len(matrix))
+    ]
     return {"confusion": {"names": names, "rows": rows}, "confused": None}
 
 
@@ -198,8 +223,13 @@ def example_parts(wrong):
 
 
 def example_picture(example):
-    shown = {"row": example.row, "true": example.true, "predicted": example.predicted,
-             "share": f"{example.confidence:.0%}", "image": ""}
+    shown = {
+        "row": example.row,
+        "true": example.true,
+        "predicted": example.predicted,
+        "share": f"{example.confidence:.0%}",
+        "image": "",
+    }
     if example.image is not None:
         picture = shrunk(colours(example.image), EXAMPLE_PIXELS)
         shown.update(image=data_uri(picture), width=4 * picture.shape[1], height=4 * picture.shape[0])
@@ -211,11 +241,19 @@ def filter_picture(filters):
         return None
     count = len(filters)
     picture = shrunk(grid(filters[:MAX_FILTERS]), FILTER_PIXELS)
-    text = "Each picture is one unit's weights, scaled by its own largest: blue is negative, orange positive." \
-        if not is_coloured(filters) else "Each picture is one unit's weights by colour channel, grey being zero."
+    text = (
+        "Each picture is one unit's weights, scaled by its own largest: blue is negative, orange positive."
+        if not is_coloured(filters)
+        else "Each picture is one unit's weights by colour channel, grey being zero."
+    )
     more = f" The first {MAX_FILTERS} of {count} units." if count > MAX_FILTERS else ""
-    return {"uri": data_uri(picture), "width": picture.shape[1], "height": picture.shape[0], "count": count,
-            "text": text + more}
+    return {
+        "uri": data_uri(picture),
+        "width": picture.shape[1],
+        "height": picture.shape[0],
+        "count": count,
+        "text": text + more,
+    }
 
 
 def is_coloured(filters):

@@ -52,7 +52,7 @@ def save_wrong_examples(images, true_names, predicted_names, confidences, path, 
     num_rows = -(-len(images) // num_columns)
     figure, all_axes = new_figure(1.6 * num_columns, 2.1 * num_rows, num_columns, num_rows)
     head_line(figure, title)
-    for axes in all_axes[len(images):]:
+    for axes in all_axes[len(images) :]:
         axes.axis("off")
     captions = zip(true_names, predicted_names, confidences, strict=True)
     for axes, image, (true, predicted, share) in zip(all_axes, images, captions, strict=False):
@@ -116,8 +116,19 @@ def draw_sweep_line(axes, label, line, places, colour, marker, linestyle):
     x = np.array([p[0] for p in points], float)
     means = numbers([np.mean(figures) for _, figures in points])
     ranges = [[m - min(f), max(f) - m] for m, (_, f) in zip(means, points, strict=True)]
-    axes.errorbar(x, means, np.maximum(np.transpose(ranges), 0), color=colour, marker=marker, markersize=6,
-                  linestyle=linestyle, linewidth=1.8, elinewidth=1.2, capsize=3, label=label or None)
+    axes.errorbar(
+        x,
+        means,
+        np.maximum(np.transpose(ranges), 0),
+        color=colour,
+        marker=marker,
+        markersize=6,
+        linestyle=linestyle,
+        linewidth=1.8,
+        elinewidth=1.2,
+        capsize=3,
+        label=label or None,
+    )
 
 
 def square(matrix):
@@ -157,5 +168,12 @@ def write_counts(axes, matrix):
     share = row_shares(matrix)
     for (i, j), count in np.ndenumerate(matrix):
         dark = share[i, j] > (0.6 if i == j else 0.4)
-        axes.text(j, i, f"{count:g}" if count else "·", ha="center", va="center", fontsize=8,
-                  color="white" if dark else INK if count else "#bbbbbb")
+        axes.text(
+            j,
+            i,
+            f"{count:g}" if count else "·",
+            ha="center",
+            va="center",
+            fontsize=8,
+            color="white" if dark else INK if count else "#bbbbbb",
+        )

@@ -76,4 +76,4 @@ def spread(wanted, gap, low, high):
 def clipped(name, length=16):
     """A name that fits under a small picture or beside a line."""
     name = str(name)
-    return name if len(name) <= length else name[:length - 1] + "…"
+    return name if len(name) <= length else name[: length - 1] + "…"

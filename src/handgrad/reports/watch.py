@@ -80,10 +80,15 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self, status, text, kind):
         body = text.encode()
         self.send_response(status)
-        for name, value in (("Content-Type", f"{kind}; charset=utf-8"), ("Content-Length", str(len(body))),
-                            ("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"),
-                            ("X-Frame-Options", "DENY"), ("Referrer-Policy", "no-referrer"),
-                            ("Cross-Origin-Resource-Policy", "same-origin")):
+        for name, value in (
+            ("Content-Type", f"{kind}; charset=utf-8"),
+            ("Content-Length", str(len(body))),
+            ("Cache-Control", "no-store"),
+            ("X-Content-Type-Options", "nosniff"),
+            ("X-Frame-Options", "DENY"),
+            ("Referrer-Policy", "no-referrer"),
+            ("Cross-Origin-Resource-Policy", "same-origin"),
+        ):
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
@@ -108,5 +113,10 @@ def run_row(key, view):
     latest = {name.replace("_", " "): values[-1] for name, values in view.history.items() if values}
     figures = view.results or {name: value for name, value in latest.items() if name.startswith("validation")} or latest
     said = [f"{name} {figure_text(value)}" for name, value in list(figures.items())[:2]]
-    return {"key": key, "status": view.status, "status_class": css_word(view.status),
-            "epochs": figure_text(view.facts.get("epochs")), "figures": ", ".join(said)}
+    return {
+        "key": key,
+        "status": view.status,
+        "status_class": css_word(view.status),
+        "epochs": figure_text(view.facts.get("epochs")),
+        "figures": ", ".join(said),
+    }

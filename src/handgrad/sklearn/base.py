@@ -67,8 +67,9 @@ class NetEstimator(BaseEstimator):
         if validation_data is None:
             return None
         if not self._is_stochastic:
-            raise ValueError("validation_data is measured after each epoch, and solver='lbfgs' has none: "
-                             "use solver='adam' or 'sgd'")
+            raise ValueError(
+                "validation_data is measured after each epoch, and solver='lbfgs' has none: use solver='adam' or 'sgd'"
+            )
         if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
             raise ValueError("validation_data must be a pair (X, y)")
         try:

@@ -95,8 +95,10 @@ class NetClassifier(ClassifierMixin, NetEstimator):
         classes: all that y may ever hold, needed by the first call.
         """
         if isinstance(self.class_weight, str):
-            raise ValueError(f"class_weight={self.class_weight!r} counts all of y, and partial_fit sees a part of it: "
-                             "give the weights as a dict")
+            raise ValueError(
+                f"class_weight={self.class_weight!r} counts all of y, and partial_fit sees a part of it: "
+                "give the weights as a dict"
+            )
         self._note_all_classes(y, classes)
         return self._learn(X, y, sample_weight, None, is_partial=True)
 
@@ -116,8 +118,10 @@ class NetClassifier(ClassifierMixin, NetEstimator):
         if not (is_partial or goes_on):
             self._classes = Classes.of(y)
         elif not is_partial and not np.array_equal(Classes.of(y).names, self.classes_):
-            raise ValueError("warm_start can only be used where `y` has the same classes as in the previous call to "
-                             f"fit. Previously got {self.classes_}, `y` has {Classes.of(y).names}")
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the previous call to "
+                f"fit. Previously got {self.classes_}, `y` has {Classes.of(y).names}"
+            )
         if not goes_on:
             self.classes_, self._objective = self._classes.names, for_classes(self.loss, self._classes)
 

@@ -19,8 +19,9 @@ from .networks import make_network, weight_arrays
 from .rules import engine_options, engine_spec, make_optimizer, make_schedule
 from .training import Convergence, NetTrainer
 
-BROKEN = ("Solver produced non-finite parameter weights. The input data may contain large values and need to be "
-          "preprocessed.")
+BROKEN = (
+    "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
+)
 
 
 @dataclass
@@ -72,9 +73,16 @@ def fit_by_batches(net, data, validation, random_state, is_partial):
     convergence = Convergence(net, len(data))
     trainer = make_trainer(net, convergence, batch_size, validation, random_state)
     try:
-        trainer.fit(data.x, data.targets, validation_data=None if validation is None else validation.arrays(),
-                    epochs=1 if is_partial else net.max_iter, batch_size=batch_size, sample_weight=data.weight,
-                    shuffle=net.shuffle, progress=net.progress)
+        trainer.fit(
+            data.x,
+            data.targets,
+            validation_data=None if validation is None else validation.arrays(),
+            epochs=1 if is_partial else net.max_iter,
+            batch_size=batch_size,
+            sample_weight=data.weight,
+            shuffle=net.shuffle,
+            progress=net.progress,
+        )
     except FloatingPointError as problem:
         note_divergence(net, problem)
     finish(net, trainer, convergence, is_partial)
@@ -83,8 +91,15 @@ def fit_by_batches(net, data, validation, random_state, is_partial):
 def make_trainer(net, convergence, batch_size, validation, random_state):
     """The trainer, with what earlier calls have counted and measured."""
     metrics = {} if validation is None else {"score": net._scorer(validation.weight)}
-    trainer = NetTrainer(net.model_, net._objective.loss, net.optimizer_, random_state, metrics=metrics,
-                         callbacks=[convergence, *net.callbacks_], **engine_options(net, batch_size))
+    trainer = NetTrainer(
+        net.model_,
+        net._objective.loss,
+        net.optimizer_,
+        random_state,
+        metrics=metrics,
+        callbacks=[convergence, *net.callbacks_],
+        **engine_options(net, batch_size),
+    )
     trainer.history, trainer.epoch, trainer.num_steps = net.history_, net.history_.num_epochs, net.optimizer_.num_steps
     if net._engine_state is not None:
         rate = net.optimizer_.learning_rate
@@ -102,8 +117,12 @@ def finish(net, trainer, convergence, is_partial):
     if trainer.was_interrupted:
         warnings.warn("Training interrupted by user.", stacklevel=5)
     elif not is_partial and trainer.stop_reason is None and net.n_iter_ == net.max_iter:
-        warnings.warn(f"max_iter={net.max_iter} iterations reached and the optimization hasn't converged yet: raise "
-                      "max_iter, or tol to be content with less", ConvergenceWarning, stacklevel=5)
+        warnings.warn(
+            f"max_iter={net.max_iter} iterations reached and the optimization hasn't converged yet: raise "
+            "max_iter, or tol to be content with less",
+            ConvergenceWarning,
+            stacklevel=5,
+        )
 
 
 def note_divergence(net, problem):
@@ -111,32 +130,54 @@ def note_divergence(net, problem):
     if not net.early_stopping:
         raise ValueError(f"{BROKEN} ({problem})") from None
     net.validation_scores_.append(math.nan)
-    warnings.warn(f"training stopped in iteration {net.n_iter_ + 1}, the best weights before it are kept: {problem}",
-                  ConvergenceWarning, stacklevel=6)
+    warnings.warn(
+        f"training stopped in iteration {net.n_iter_ + 1}, the best weights before it are kept: {problem}",
+        ConvergenceWarning,
+        stacklevel=6,
+    )
 
 
 def fit_by_lbfgs(net, data):
     """Train on all rows at once until the gradient is below tol."""
+
     def report(loss):
         net.loss_curve_.append(loss)
         if net.verbose:
             print(f"Iteration {len(net.loss_curve_)}, loss = {loss:.8f}")
 
-    result = minimize(net.model_, net._objective.loss, data.x, data.targets, data.weight, net.alpha,
-                      net.max_iter, net.max_fun, net.tol, report)
+    result = minimize(
+        net.model_,
+        net._objective.loss,
+        data.x,
+        data.targets,
+        data.weight,
+        net.alpha,
+        net.max_iter,
+        net.max_fun,
+        net.tol,
+        report,
+    )
     if not np.isfinite(result.x).all():
         raise ValueError(BROKEN)
     net.n_iter_, net.loss_ = min(result.nit, net.max_iter), float(result.fun)
     net.best_loss_, net.stop_reason_ = min(net.loss_, net.best_loss_), str(result.message)
     if not result.success:
-        warnings.warn(f"lbfgs ended before it converged ({result.message}): raise max_iter={net.max_iter} or "
-                      f"max_fun={net.max_fun}, or scale the data", ConvergenceWarning, stacklevel=5)
+        warnings.warn(
+            f"lbfgs ended before it converged ({result.message}): raise max_iter={net.max_iter} or "
+            f"max_fun={net.max_fun}, or scale the data",
+            ConvergenceWarning,
+            stacklevel=5,
+        )
 
 
 def split(net, data, random_state):
     """(training data, validation data): validation_fraction of the rows, each class its share where there are two."""
-    rows, held_out = train_test_split(np.arange(len(data)), random_state=random_state,
-                                      test_size=net.validation_fraction, stratify=net._stratify(data.targets))
+    rows, held_out = train_test_split(
+        np.arange(len(data)),
+        random_state=random_state,
+        test_size=net.validation_fraction,
+        stratify=net._stratify(data.targets),
+    )
     if len(held_out) < 2:
         raise ValueError("The validation set is too small. Increase 'validation_fraction' or the size of your dataset.")
     return data.rows(rows), data.rows(held_out)

@@ -26,7 +26,10 @@ def minimize(model, loss, x, y, sample_weight, alpha, max_iter, max_fun, tol, re
         return latest["loss"], double.gradient_vector.copy()
 
     result = optimize.minimize(
-        loss_and_gradient, double.parameter_vector.copy(), jac=True, method="L-BFGS-B",
+        loss_and_gradient,
+        double.parameter_vector.copy(),
+        jac=True,
+        method="L-BFGS-B",
         callback=lambda vector: report(latest["loss"]),
         options={"maxfun": max_fun, "maxiter": max_iter, "gtol": tol},
     )
@@ -38,5 +41,7 @@ def minimize(model, loss, x, y, sample_weight, alpha, max_iter, max_fun, tol, re
 def check_deterministic(model):
     for layer in leaves(model):
         if isinstance(layer, Dropout):
-            raise ValueError(f"solver='lbfgs' needs the same loss for the same weights, which {layer.label} does not "
-                             "give: use solver='adam' or 'sgd' with dropout")
+            raise ValueError(
+                f"solver='lbfgs' needs the same loss for the same weights, which {layer.label} does not "
+                "give: use solver='adam' or 'sgd' with dropout"
+            )

@@ -9,8 +9,16 @@ from ..layers.containers import leaves
 from ..naming import check_number, look_up
 
 ACTIVATIONS = {
-    "identity": hg.Identity, "logistic": hg.Sigmoid, "tanh": hg.Tanh, "relu": hg.ReLU, "sigmoid": hg.Sigmoid,
-    "leaky_relu": hg.LeakyReLU, "elu": hg.ELU, "gelu": hg.GELU, "silu": hg.SiLU, "softplus": hg.Softplus,
+    "identity": hg.Identity,
+    "logistic": hg.Sigmoid,
+    "tanh": hg.Tanh,
+    "relu": hg.ReLU,
+    "sigmoid": hg.Sigmoid,
+    "leaky_relu": hg.LeakyReLU,
+    "elu": hg.ELU,
+    "gelu": hg.GELU,
+    "silu": hg.SiLU,
+    "softplus": hg.Softplus,
     "arctan": hg.Arctan,
 }
 SEEDS = 2**31 - 1  # what a RandomState draws seeds below
@@ -70,8 +78,10 @@ def make_activation(value):
 
 def hidden_layers(estimator, activations):
     """Linear, BatchNorm where asked for, activation, Dropout where its rate is above 0; for each size."""
-    rates = [check_number(type(estimator).__name__, "dropout", rate, minimum=0, below=1)
-             for rate in one_each(estimator, "dropout")]
+    rates = [
+        check_number(type(estimator).__name__, "dropout", rate, minimum=0, below=1)
+        for rate in one_each(estimator, "dropout")
+    ]
     layers = []
     for size, activation, rate in zip(hidden_sizes(estimator), activations, rates, strict=True):
         layers += [hg.Linear(size), *([hg.BatchNorm()] if estimator.batch_norm else []), activation]
@@ -110,12 +120,14 @@ def users_model(layers, input_shape, objective):
 
 def check_output(model, num_outputs):
     if model.output_shape != (num_outputs,):
-        raise ValueError(f"the network ends in {model.layers[-1].label} with outputs of shape (N, "
-                         f"{', '.join(map(str, model.output_shape))}), but these targets need (N, {num_outputs})")
+        raise ValueError(
+            f"the network ends in {model.layers[-1].label} with outputs of shape (N, "
+            f"{', '.join(map(str, model.output_shape))}), but these targets need (N, {num_outputs})"
+        )
 
 
 def weight_arrays(model, name):
     """The parameters 'weight' or 'bias' of all layers that have a weight, in order."""
-    return [layer.parameters[name] for layer in leaves(model) if "weight" in layer.parameters
-            and name in layer.parameters]
-
+    return [
+        layer.parameters[name] for layer in leaves(model) if "weight" in layer.parameters and name in layer.parameters
+    ]

@@ -74,8 +74,10 @@ def for_numbers(spec, num_outputs):
         return Objective(PoissonDeviance(), num_outputs, "exp")
     loss = find_loss(spec, ["squared_error", "poisson"])
     if loss.classification:
-        raise ValueError(f"{type(loss).__name__} is a loss of classes: a regressor takes 'squared_error', 'poisson', "
-                         "'mean-absolute-error', 'huber' or a loss of your own")
+        raise ValueError(
+            f"{type(loss).__name__} is a loss of classes: a regressor takes 'squared_error', 'poisson', "
+            "'mean-absolute-error', 'huber' or a loss of your own"
+        )
     return Objective(loss, num_outputs, "identity")
 
 

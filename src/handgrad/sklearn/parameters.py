@@ -52,5 +52,7 @@ def check_together(net):
     if net.solver == "lbfgs" and net.optimizer is None:
         for parameter, default in (("callbacks", ()), ("engine", "numpy"), ("progress", False)):
             if getattr(net, parameter) != default:
-                raise ValueError(f"{parameter}={getattr(net, parameter)!r} is for training by batches, and "
-                                 "solver='lbfgs' takes all rows at once: use solver='adam' or 'sgd'")
+                raise ValueError(
+                    f"{parameter}={getattr(net, parameter)!r} is for training by batches, and "
+                    "solver='lbfgs' takes all rows at once: use solver='adam' or 'sgd'"
+                )

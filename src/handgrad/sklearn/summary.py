@@ -35,5 +35,7 @@ def results(net):
     if net.validation_scores_:
         score = "accuracy" if hasattr(net, "classes_") else "R²"
         best = net.validation_scores_.index(net.best_validation_score_)
-        yield (f"validation {score}: {net.best_validation_score_:.4g} at best, in iteration {best + 1}, "
-               f"{net.validation_scores_[-1]:.4g} at last")
+        yield (
+            f"validation {score}: {net.best_validation_score_:.4g} at best, in iteration {best + 1}, "
+            f"{net.validation_scores_[-1]:.4g} at last"
+        )

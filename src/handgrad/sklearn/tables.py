@@ -44,8 +44,9 @@ def as_images(x, shape):
     if sparse.issparse(x):
         raise ValueError(f"examples of shape {tuple(shape)} cannot be sparse: pass X.toarray()")
     if x.shape[1] != math.prod(shape):
-        raise ValueError(f"input_shape {tuple(shape)} takes {math.prod(shape)} numbers an example, "
-                         f"X has {x.shape[1]} features")
+        raise ValueError(
+            f"input_shape {tuple(shape)} takes {math.prod(shape)} numbers an example, X has {x.shape[1]} features"
+        )
     return x.reshape(-1, *shape)
 
 
@@ -68,5 +69,3 @@ def check_weights(sample_weight, x):
     if (weight < 0).any() or not (weight > 0).any():
         raise ValueError("sample_weight must be 0 or more, and not all 0")
     return weight
-
-

@@ -21,8 +21,10 @@ class Classes:
         if kind == "multilabel-indicator":
             return cls(np.arange(y.shape[1]), is_multilabel=True, is_sparse=sparse.issparse(y))
         if kind not in ("binary", "multiclass"):
-            raise ValueError(f"Unknown label type: {kind}. y must be one class a row, or labels 0 and 1; for numbers "
-                             "take a regressor")
+            raise ValueError(
+                f"Unknown label type: {kind}. y must be one class a row, or labels 0 and 1; for numbers "
+                "take a regressor"
+            )
         return cls(np.unique(y))
 
     def codes(self, y):
@@ -77,8 +79,10 @@ def row_weights(class_weight, classes, y):
         known = set(classes.names.tolist())
         for name in class_weight:
             if name not in known:
-                raise ValueError(f"class_weight names the class {name!r}, which y has not; its classes are "
-                                 f"{', '.join(map(repr, classes.names.tolist()))}")
+                raise ValueError(
+                    f"class_weight names the class {name!r}, which y has not; its classes are "
+                    f"{', '.join(map(repr, classes.names.tolist()))}"
+                )
     return compute_class_weight(class_weight, classes=classes.names, y=y)[classes.codes(y)]
 
 

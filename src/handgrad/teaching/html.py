@@ -65,15 +65,22 @@ def code(block, level):
 
 def table(block, level):
     classes = [' class="number"' if is_right(column) else "" for column in block.columns]
-    head = "".join(f'<th scope="col"{kind}>{escape(column_title(column))}</th>'
-                   for column, kind in zip(block.columns, classes, strict=True))
+    head = "".join(
+        f'<th scope="col"{kind}>{escape(column_title(column))}</th>'
+        for column, kind in zip(block.columns, classes, strict=True)
+    )
     rows = []
     for number, row in enumerate(block.rows):
         cells = "".join(f"<td{kind}>{escape(text)}</td>" for text, kind in zip(row, classes, strict=True))
         rows.append(f"<tr{' class=marked' if number == block.marked else ''}>{cells}</tr>")
     caption = f"<caption>{escape(block.caption)}</caption>" if block.caption else ""
-    return ('<div class="wide"><table>' + caption + f"<thead><tr>{head}</tr></thead>\n<tbody>" + "\n".join(rows)
-            + "</tbody></table></div>")
+    return (
+        '<div class="wide"><table>'
+        + caption
+        + f"<thead><tr>{head}</tr></thead>\n<tbody>"
+        + "\n".join(rows)
+        + "</tbody></table></div>"
+    )
 
 
 def picture(block, level):

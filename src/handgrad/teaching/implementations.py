@@ -46,8 +46,10 @@ def find(spec):
         with working_folder_importable():
             return importlib.import_module(where), list(filter(None, names.split(","))), where
     except Exception as problem:  # whatever the module itself raises
-        raise ValueError(f"the module {where} does not import: {type(problem).__name__}: {problem} "
-                         "(give --code a module such as handgrad.functional.linear, or a FILE.py)") from None
+        raise ValueError(
+            f"the module {where} does not import: {type(problem).__name__}: {problem} "
+            "(give --code a module such as handgrad.functional.linear, or a FILE.py)"
+        ) from None
 
 
 @contextmanager
@@ -61,8 +63,13 @@ def working_folder_importable():
 
 def shown_parts(module, names, where):
     """{title: functions or classes to show}: a pair's two functions go together. ValueError for an unknown name."""
-    own = {name: thing for name, thing in vars(module).items() if not name.startswith("_")
-           and (inspect.isfunction(thing) or inspect.isclass(thing)) and thing.__module__ == module.__name__}
+    own = {
+        name: thing
+        for name, thing in vars(module).items()
+        if not name.startswith("_")
+        and (inspect.isfunction(thing) or inspect.isclass(thing))
+        and thing.__module__ == module.__name__
+    }
     pairs = {name: target for name, target in discover(module).items() if isinstance(target, tuple)}
     paired = {function for pair in pairs.values() for function in pair}
     parts = {}
@@ -71,8 +78,10 @@ def shown_parts(module, names, where):
         parts.setdefault(pair or name, pairs[pair] if thing in paired else (thing,))
     if not names:
         if not parts:
-            raise ValueError(f"{where} defines no functions or classes to show; name a module that does, or what "
-                             f"to show of this one ({where}:NAME)")
+            raise ValueError(
+                f"{where} defines no functions or classes to show; name a module that does, or what "
+                f"to show of this one ({where}:NAME)"
+            )
         return parts
     return {name: parts.get(name) or (attribute(module, name, [*parts, *vars(module)], where),) for name in names}
 
@@ -89,17 +98,23 @@ def attribute(module, name, known, where):
 def source_of(thing, module):
     """The source of a function or class; ValueError where there is none to be had."""
     try:
-        if not (inspect.isclass(thing) and sys.modules.get(thing.__module__) is not module
-                and thing.__module__ == module.__name__):
+        if not (
+            inspect.isclass(thing)
+            and sys.modules.get(thing.__module__) is not module
+            and thing.__module__ == module.__name__
+        ):
             return textwrap.dedent(inspect.getsource(thing)).rstrip("\n")
         text = inspect.getsource(module)  # a class of a file that is not in sys.modules: inspect would not find it
-        node = next(node for node in ast.walk(ast.parse(text))
-                    if isinstance(node, ast.ClassDef) and node.name == thing.__name__)
+        node = next(
+            node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ClassDef) and node.name == thing.__name__
+        )
         first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-        return "\n".join(text.splitlines()[first - 1:node.end_lineno])
+        return "\n".join(text.splitlines()[first - 1 : node.end_lineno])
     except (OSError, TypeError, StopIteration):
-        raise ValueError(f"the source of {getattr(thing, '__qualname__', thing)} is not to be had; "
-                         "write-ups show functions and classes that stand in a Python file") from None
+        raise ValueError(
+            f"the source of {getattr(thing, '__qualname__', thing)} is not to be had; "
+            "write-ups show functions and classes that stand in a Python file"
+        ) from None
 
 
 def gradient_blocks(title, target, given, where, seed):
@@ -110,10 +125,17 @@ def gradient_blocks(title, target, given, where, seed):
         yield Paragraph(f"Its gradients were not checked: {problem}.")
         return
     yield Paragraph(summary(report))
-    rows = [[name, "x".join(map(str, check.shape)) or "one number",
-             f"{check.error:.1e}" if check.error == check.error else "", check.method,
-             f"{check.num_checked:,} of {check.size:,}", "right" if check.ok else "wrong"]
-            for name, check in report.arrays.items()]
+    rows = [
+        [
+            name,
+            "x".join(map(str, check.shape)) or "one number",
+            f"{check.error:.1e}" if check.error == check.error else "",
+            check.method,
+            f"{check.num_checked:,} of {check.size:,}",
+            "right" if check.ok else "wrong",
+        ]
+        for name, check in report.arrays.items()
+    ]
     if rows:
         yield Table(["gradient by", "shape", ">error", "compared with", ">entries", "verdict"], rows)
     for verdict in report.verdicts:
@@ -122,6 +144,8 @@ def gradient_blocks(title, target, given, where, seed):
 
 def summary(report):
     if report.ok:
-        return (f"Gradient check: every gradient is right, the largest relative error being {report.max_error:.1e} "
-                f"(a random upstream gradient, seed {report.seed}).")
+        return (
+            f"Gradient check: every gradient is right, the largest relative error being {report.max_error:.1e} "
+            f"(a random upstream gradient, seed {report.seed})."
+        )
     return f"Gradient check: not every gradient is right (a random upstream gradient, seed {report.seed})."

@@ -21,26 +21,105 @@ PREAMBLE = r"""\documentclass{article}
 """
 
 ESCAPED = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
-    "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", "-": "{-}", "'": "{'}", "`": "{`}",
-}  # fmt: skip
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "-": "{-}",
+    "'": "{'}",
+    "`": "{`}",
+}
 
 MATHS = {
-    "«": r"\ll", "»": r"\gg", "×": r"\times", "·": r"\cdot", "÷": r"\div", "±": r"\pm", "√": r"\surd", "∞": r"\infty",
-    "∂": r"\partial", "∇": r"\nabla", "∈": r"\in", "∑": r"\sum", "∏": r"\prod", "∫": r"\int", "≤": r"\leq",
-    "≥": r"\geq", "≠": r"\neq", "≈": r"\approx", "→": r"\rightarrow", "←": r"\leftarrow", "⊗": r"\otimes",
-    "⊙": r"\odot", "‖": r"\|", "−": "-", "⁻": "^{-}", "ᵀ": "^{T}", "½": r"\frac{1}{2}", "¼": r"\frac{1}{4}",
-    "°": r"^{\circ}", "′": "'", "✓": r"\surd", "✗": r"\times", "Σ": r"\Sigma", "Δ": r"\Delta", "Γ": r"\Gamma",
-    "Θ": r"\Theta", "Λ": r"\Lambda", "Ξ": r"\Xi", "Π": r"\Pi", "Φ": r"\Phi", "Ψ": r"\Psi", "Ω": r"\Omega",
-    "α": r"\alpha", "β": r"\beta", "γ": r"\gamma", "δ": r"\delta", "ε": r"\varepsilon", "ζ": r"\zeta", "η": r"\eta",
-    "θ": r"\theta", "ι": r"\iota", "κ": r"\kappa", "λ": r"\lambda", "μ": r"\mu", "µ": r"\mu", "ν": r"\nu",
-    "ξ": r"\xi", "π": r"\pi", "ρ": r"\rho", "σ": r"\sigma", "τ": r"\tau", "υ": r"\upsilon", "φ": r"\varphi",
-    "χ": r"\chi", "ψ": r"\psi", "ω": r"\omega",
-}  # fmt: skip
+    "«": r"\ll",
+    "»": r"\gg",
+    "×": r"\times",
+    "·": r"\cdot",
+    "÷": r"\div",
+    "±": r"\pm",
+    "√": r"\surd",
+    "∞": r"\infty",
+    "∂": r"\partial",
+    "∇": r"\nabla",
+    "∈": r"\in",
+    "∑": r"\sum",
+    "∏": r"\prod",
+    "∫": r"\int",
+    "≤": r"\leq",
+    "≥": r"\geq",
+    "≠": r"\neq",
+    "≈": r"\approx",
+    "→": r"\rightarrow",
+    "←": r"\leftarrow",
+    "⊗": r"\otimes",
+    "⊙": r"\odot",
+    "‖": r"\|",
+    "−": "-",
+    "⁻": "^{-}",
+    "ᵀ": "^{T}",
+    "½": r"\frac{1}{2}",
+    "¼": r"\frac{1}{4}",
+    "°": r"^{\circ}",
+    "′": "'",
+    "✓": r"\surd",
+    "✗": r"\times",
+    "Σ": r"\Sigma",
+    "Δ": r"\Delta",
+    "Γ": r"\Gamma",
+    "Θ": r"\Theta",
+    "Λ": r"\Lambda",
+    "Ξ": r"\Xi",
+    "Π": r"\Pi",
+    "Φ": r"\Phi",
+    "Ψ": r"\Psi",
+    "Ω": r"\Omega",
+    "α": r"\alpha",
+    "β": r"\beta",
+    "γ": r"\gamma",
+    "δ": r"\delta",
+    "ε": r"\varepsilon",
+    "ζ": r"\zeta",
+    "η": r"\eta",
+    "θ": r"\theta",
+    "ι": r"\iota",
+    "κ": r"\kappa",
+    "λ": r"\lambda",
+    "μ": r"\mu",
+    "µ": r"\mu",
+    "ν": r"\nu",
+    "ξ": r"\xi",
+    "π": r"\pi",
+    "ρ": r"\rho",
+    "σ": r"\sigma",
+    "τ": r"\tau",
+    "υ": r"\upsilon",
+    "φ": r"\varphi",
+    "χ": r"\chi",
+    "ψ": r"\psi",
+    "ω": r"\omega",
+}
 TEXTS = {"…": r"\ldots{}", "–": "--", "—": "---", "‘": "`", "’": "'", "“": "``", "”": "''", "\u00a0": "~"}
-ACCENTS = {"\u0300": r"\`", "\u0301": r"\'", "\u0302": r"\^", "\u0303": r"\~", "\u0304": r"\=", "\u0307": r"\.",
-           "\u0308": r'\"', "\u030a": r"\r", "\u030c": r"\v", "\u0327": r"\c"}
+ACCENTS = {
+    "\u0300": r"\`",
+    "\u0301": r"\'",
+    "\u0302": r"\^",
+    "\u0303": r"\~",
+    "\u0304": r"\=",
+    "\u0307": r"\.",
+    "\u0308": r"\"",
+    "\u030a": r"\r",
+    "\u030c": r"\v",
+    "\u0327": r"\c",
+}
 
 
 def render(blocks, level, output):
@@ -104,7 +183,7 @@ def table(block, level, output):
 def table_part(block, start):
     places = "".join("r" if is_right(column) else "l" for column in block.columns)
     lines = [" & ".join(cell(column_title(column)) for column in block.columns) + r" \\ \hline"]
-    for number, row in enumerate(block.rows[start:start + TABLE_ROWS], start):
+    for number, row in enumerate(block.rows[start : start + TABLE_ROWS], start):
         bold = number == block.marked
         lines.append(" & ".join(f"\\textbf{{{cell(text)}}}" if bold else cell(text) for text in row) + r" \\")
     body = "\n".join([f"\\begin{{tabular}}{{{places}}}", *lines, "\\end{tabular}"])
@@ -116,8 +195,10 @@ def cell(text):
 
 
 def picture(block, level, output):
-    return (f"\\begin{{center}}\n\\includegraphics[width=\\textwidth,height=0.4\\textheight,keepaspectratio]"
-            f"{{{file_name(output, block)}}}\n\n{{\\small {escape(block.caption)}}}\n\\end{{center}}")
+    return (
+        f"\\begin{{center}}\n\\includegraphics[width=\\textwidth,height=0.4\\textheight,keepaspectratio]"
+        f"{{{file_name(output, block)}}}\n\n{{\\small {escape(block.caption)}}}\n\\end{{center}}"
+    )
 
 
 def write_pictures(blocks, output):

@@ -67,10 +67,13 @@ def settings_of(run):
 def layers_text(run):
     """'Linear 25, BatchNorm, ReLU, Linear 3': each layer with its first argument that is a number and says a size."""
     layers = ((run.record.get("model") or {}).get("config") or {}).get("layers") or []
-    numbers = [[value for key, value in layer.items() if isinstance(value, (int, float)) and key not in NOT_SIZES]
-               for layer in layers]
-    return ", ".join(" ".join(map(str, [layer.get("layer"), *found[:1]]))
-                     for layer, found in zip(layers, numbers, strict=True))
+    numbers = [
+        [value for key, value in layer.items() if isinstance(value, (int, float)) and key not in NOT_SIZES]
+        for layer in layers
+    ]
+    return ", ".join(
+        " ".join(map(str, [layer.get("layer"), *found[:1]])) for layer, found in zip(layers, numbers, strict=True)
+    )
 
 
 def augmentation_text(run):
@@ -82,8 +85,9 @@ def varied(found):
     """The settings that differ: {key: a short name}; of a list whose parts differ in kind, the whole."""
     tables = [entry.settings for entry in found]
     keys = [key for key in differing_keys(tables) if key not in NOT_SETTINGS]
-    kinds = {tuple((k, v) for k, v in table.items() if k.startswith(WHOLE[0]) and k.endswith(".layer"))
-             for table in tables}
+    kinds = {
+        tuple((k, v) for k, v in table.items() if k.startswith(WHOLE[0]) and k.endswith(".layer")) for table in tables
+    }
     if len(kinds) > 1:
         keys = [key for key in keys if not key.startswith(WHOLE[0])]
     if len(kinds) == 1 or all("model.name" in table for table in tables):  # other settings say it in fewer words

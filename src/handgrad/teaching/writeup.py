@@ -72,16 +72,27 @@ def experiments(found):
     best = found[0]
     names = ", ".join(keys.values()) or "nothing: they repeat one another"
     data = " and ".join(dict.fromkeys(str(entry.run.record["data"].get("name")) for entry in found))
-    yield Paragraph(f"{len(found)} runs on {data} differ in {names}. The best by {figure} is {best.name}: "
-                    f"{figure_text(best.figures.get(figure))}{equals(found, figure)}.")
+    yield Paragraph(
+        f"{len(found)} runs on {data} differ in {names}. The best by {figure} is {best.name}: "
+        f"{figure_text(best.figures.get(figure))}{equals(found, figure)}."
+    )
     columns = [f for f in best.figures if all(f in entry.figures for entry in found) and not f.startswith("train")]
     columns = sorted(columns, key=lambda name: name != figure)[:4]
     titles = [f"{'>' * is_number(found, key)}{name}" for key, name in keys.items()]
     are_unique = len({entry.run.id for entry in found}) == len(found)
-    yield Table(["run", *titles, *(f">{name}" for name in columns)],
-                [[entry.run.id if are_unique else entry.name, *(value_text(entry.settings.get(key)) for key in keys),
-                  *(figure_text(entry.figures[name]) for name in columns)] for entry in found],
-                f"All runs, the best first by {figure}.", marked=0)
+    yield Table(
+        ["run", *titles, *(f">{name}" for name in columns)],
+        [
+            [
+                entry.run.id if are_unique else entry.name,
+                *(value_text(entry.settings.get(key)) for key in keys),
+                *(figure_text(entry.figures[name]) for name in columns),
+            ]
+            for entry in found
+        ],
+        f"All runs, the best first by {figure}.",
+        marked=0,
+    )
     yield from sweep_pictures(found, keys, figure)
 
 
@@ -98,9 +109,12 @@ def sweep_pictures(found, keys, figure):
     numeric = [key for key in keys if key != "seed" and is_number(found, key)]
     for number, key in enumerate(numeric[:2], 1):
         others = {k: "seed" if k == "seed" else shorten(keys[k], MAX_LABEL) for k in keys if k != key}
-        results = [{keys[key]: entry.settings[key], figure: entry.figures[figure]}
-                   | {name: shorten(value_text(entry.settings.get(k)), MAX_LABEL) for k, name in others.items()}
-                   for entry in found if figure in entry.figures]
+        results = [
+            {keys[key]: entry.settings[key], figure: entry.figures[figure]}
+            | {name: shorten(value_text(entry.settings.get(k)), MAX_LABEL) for k, name in others.items()}
+            for entry in found
+            if figure in entry.figures
+        ]
         if len({tuple(result[name] for name in others.values() if name != "seed") for result in results}) > MAX_LINES:
             continue
 
@@ -111,7 +125,7 @@ def sweep_pictures(found, keys, figure):
 
 
 def shorten(text, length):
-    return text if len(text) <= length else text[:length - 1] + "…"
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def is_number(found, key):
@@ -126,13 +140,21 @@ def one_run(entry):
     splits = [split for split in ("train", "validation", "test") if run.results.get(split)]
     names = list(dict.fromkeys(name for split in splits for name in run.results[split]))
     rows = record["data"].get("rows") or {}
-    yield Table(["split", ">rows", *(f">{name.replace('_', ' ')}" for name in names)],
-                [[split, value_text(rows.get(split)), *(figure_text(run.results[split].get(name)) for name in names)]
-                 for split in splits], "Results of the model as it was kept.")
+    yield Table(
+        ["split", ">rows", *(f">{name.replace('_', ' ')}" for name in names)],
+        [
+            [split, value_text(rows.get(split)), *(figure_text(run.results[split].get(name)) for name in names)]
+            for split in splits
+        ],
+        "Results of the model as it was kept.",
+    )
     history = dict(run.history())
     if history:
-        yield Picture("curves", lambda path: save_curves(history, path),
-                      f"Loss and other figures of {entry.name} by epoch, on training and validation rows.")
+        yield Picture(
+            "curves",
+            lambda path: save_curves(history, path),
+            f"Loss and other figures of {entry.name} by epoch, on training and validation rows.",
+        )
         yield Paragraph(judgement_text(run))
 
 
@@ -140,8 +162,9 @@ def training_sentence(run):
     """The record in words."""
     record, settings = run.record, run.record["configuration"]
     optimizer = settings.get("optimizer") or {}
-    options = ", ".join(f"{key.replace('_', ' ')} {value_text(value)}" for key, value in optimizer.items()
-                        if key != "name")
+    options = ", ".join(
+        f"{key.replace('_', ' ')} {value_text(value)}" for key, value in optimizer.items() if key != "name"
+    )
     schedule = (settings.get("schedule") or {}).get("name")
     augmentation = ", ".join(str(part.get("name")).replace("_", " ") for part in settings.get("augmentation") or [])
     size = (record.get("model") or {}).get("num_parameters")
@@ -175,6 +198,8 @@ def again(run):
     changed = " with changes" if git.get("changed") else ""
     commit = f" Git commit {git['commit']}{changed}." if git.get("commit") else ""
     data = record["data"]
-    yield Paragraph(f"Run with {versions or 'versions that were not recorded'}.{commit} The data: "
-                    f"{data.get('source') or data.get('name')}; licence: {data.get('licence') or 'not stated'}; "
-                    f"fingerprint {str(data.get('fingerprint'))[:16]}.")
+    yield Paragraph(
+        f"Run with {versions or 'versions that were not recorded'}.{commit} The data: "
+        f"{data.get('source') or data.get('name')}; licence: {data.get('licence') or 'not stated'}; "
+        f"fingerprint {str(data.get('fingerprint'))[:16]}."
+    )

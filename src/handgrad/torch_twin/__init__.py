@@ -12,6 +12,15 @@ from .receipt_text import Receipt
 from .table import ROWS, Row
 
 __all__ = [
-    "ROWS", "Receipt", "Row", "TorchEngine", "compare", "from_torch", "load_state_dict", "load_weights",
-    "save_weights", "state_dict", "to_torch",
+    "ROWS",
+    "Receipt",
+    "Row",
+    "TorchEngine",
+    "compare",
+    "from_torch",
+    "load_state_dict",
+    "load_weights",
+    "save_weights",
+    "state_dict",
+    "to_torch",
 ]

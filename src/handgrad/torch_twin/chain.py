@@ -12,11 +12,23 @@ def permute(*axes):
 
 # what a forward may call -> the module that does the same with the call's further arguments
 FUNCTIONS = {
-    "relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "softmax": nn.Softmax, "log_softmax": nn.LogSoftmax,
-    "leaky_relu": nn.LeakyReLU, "elu": nn.ELU, "gelu": nn.GELU, "silu": nn.SiLU, "softplus": nn.Softplus,
-    "dropout": nn.Dropout, "max_pool2d": nn.MaxPool2d, "avg_pool2d": nn.AvgPool2d, "flatten": nn.Flatten,
-    "adaptive_avg_pool2d": nn.AdaptiveAvgPool2d, "permute": permute,
-}  # fmt: skip
+    "relu": nn.ReLU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "softmax": nn.Softmax,
+    "log_softmax": nn.LogSoftmax,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "softplus": nn.Softplus,
+    "dropout": nn.Dropout,
+    "max_pool2d": nn.MaxPool2d,
+    "avg_pool2d": nn.AvgPool2d,
+    "flatten": nn.Flatten,
+    "adaptive_avg_pool2d": nn.AdaptiveAvgPool2d,
+    "permute": permute,
+}
 RESHAPES = ("view", "reshape")
 IRRELEVANT = ("input", "training", "inplace", "_stacklevel")
 SIZES = ("size", "getattr", "getitem")
@@ -47,8 +59,10 @@ def is_leaf(module):
 
 def check_hooks(module):
     if module._forward_hooks or module._forward_pre_hooks:
-        raise ValueError(f"{table.brief(module)} has forward hooks, which handgrad cannot see into: remove them "
-                         "(torch.nn.utils.remove_weight_norm, remove_spectral_norm or the hook's own remove)")
+        raise ValueError(
+            f"{table.brief(module)} has forward hooks, which handgrad cannot see into: remove them "
+            "(torch.nn.utils.remove_weight_norm, remove_spectral_norm or the hook's own remove)"
+        )
 
 
 class Tracer(fx.Tracer):
@@ -65,8 +79,9 @@ def trace(module):
     try:
         graph = Tracer().trace(module.eval())
     except Exception as problem:  # tracing runs the caller's code: anything can come out of it
-        raise ValueError(f"{name} cannot be read: its forward is no plain chain of modules "
-                         f"({str(problem).splitlines()[0]})") from None
+        raise ValueError(
+            f"{name} cannot be read: its forward is no plain chain of modules ({str(problem).splitlines()[0]})"
+        ) from None
     finally:
         for child, mode in modes.items():
             child.training = mode
@@ -96,8 +111,10 @@ def check_link(name, node, value):
     """Refuse a step that works on anything but the last one's output."""
     inputs = [n for n in node.all_input_nodes if not is_size(n)]
     if inputs != [value] or node.op not in ("call_module", "call_function", "call_method"):
-        raise ValueError(f"{name} cannot be read: '{node.name}' in its forward does not work on the output of the step "
-                         "before it alone, and handgrad has chains only")
+        raise ValueError(
+            f"{name} cannot be read: '{node.name}' in its forward does not work on the output of the step "
+            "before it alone, and handgrad has chains only"
+        )
 
 
 def step(name, module, node):
@@ -111,25 +128,33 @@ def step(name, module, node):
     if function in RESHAPES:
         return reshape(name, node)
     if function not in FUNCTIONS:
-        raise ValueError(f"{name} cannot be read: handgrad has no layer for '{function}' in its forward "
-                         f"(known: {', '.join((*FUNCTIONS, *RESHAPES))})")
+        raise ValueError(
+            f"{name} cannot be read: handgrad has no layer for '{function}' in its forward "
+            f"(known: {', '.join((*FUNCTIONS, *RESHAPES))})"
+        )
     if node.kwargs.get("training"):
-        raise ValueError(f"{name} cannot be read: '{function}' in its forward works as in training at inference too; "
-                         "pass training=self.training")
+        raise ValueError(
+            f"{name} cannot be read: '{function}' in its forward works as in training at inference too; "
+            "pass training=self.training"
+        )
     options = {key: value for key, value in node.kwargs.items() if key not in IRRELEVANT and value is not None}
     try:
         return FUNCTIONS[function](*node.args[1:], **options)
     except TypeError as problem:
-        raise ValueError(f"{name} cannot be read: '{function}' in its forward has an option that "
-                         f"handgrad's layer has not ({problem})") from None
+        raise ValueError(
+            f"{name} cannot be read: '{function}' in its forward has an option that "
+            f"handgrad's layer has not ({problem})"
+        ) from None
 
 
 def reshape(name, node):
     """nn.Flatten for x.view(len, -1) and x.view(-1, 64), which knows the number of features where it is said."""
     sizes = node.args[1] if isinstance(node.args[1], (tuple, list)) else node.args[1:]
     if len(sizes) != 2 or (isinstance(sizes[0], int) and sizes[0] != -1) or not isinstance(sizes[1], int):
-        raise ValueError(f"{name} cannot be read: '{node.name}' in its forward is no flattening of each example to "
-                         "a row, .view(-1, 64) say")
+        raise ValueError(
+            f"{name} cannot be read: '{node.name}' in its forward is no flattening of each example to "
+            "a row, .view(-1, 64) say"
+        )
     flatten = nn.Flatten()
     if sizes[1] != -1:
         flatten.num_features = sizes[1]

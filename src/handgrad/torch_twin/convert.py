@@ -66,12 +66,16 @@ def load_state_dict(model, tensors):
 
 def check_tensors(tensors):
     if not isinstance(tensors, Mapping):
-        raise TypeError(f"a state_dict is {{name: tensor}}, got {type(tensors).__name__}; "
-                        "a module's is module.state_dict(), a file's weights come by load_weights(model, path)")
+        raise TypeError(
+            f"a state_dict is {{name: tensor}}, got {type(tensors).__name__}; "
+            "a module's is module.state_dict(), a file's weights come by load_weights(model, path)"
+        )
     for name, tensor in tensors.items():
         if not isinstance(tensor, torch.Tensor):
-            raise TypeError(f"a state_dict is {{name: tensor}}, and here '{name}' is {type(tensor).__name__}; "
-                            "in a checkpoint, pick the part that is the state_dict")
+            raise TypeError(
+                f"a state_dict is {{name: tensor}}, and here '{name}' is {type(tensor).__name__}; "
+                "in a checkpoint, pick the part that is the state_dict"
+            )
 
 
 def renamed(tensors, wanted):
@@ -84,15 +88,21 @@ def renamed(tensors, wanted):
     names = [name for name in wanted if name not in counts]
     for name, (other, tensor) in zip(names, given, strict=False):
         if wanted[name].shape != tensor.shape:
-            raise ValueError(f"this state_dict does not fit the model: '{other}' has shape {tuple(tensor.shape)} where "
-                             f"the model has '{name}' {tuple(wanted[name].shape)}")
+            raise ValueError(
+                f"this state_dict does not fit the model: '{other}' has shape {tuple(tensor.shape)} where "
+                f"the model has '{name}' {tuple(wanted[name].shape)}"
+            )
         if other in wanted and other != name:
-            raise ValueError(f"this state_dict has '{other}' where the model has '{name}', and not all of its names: "
-                             "rename its arrays as state_dict(model) has them")
+            raise ValueError(
+                f"this state_dict has '{other}' where the model has '{name}', and not all of its names: "
+                "rename its arrays as state_dict(model) has them"
+            )
     if len(names) != len(given):
         lacking, unknown = ([k for k in a if k not in b][:3] for a, b in ((names, tensors), (dict(given), wanted)))
-        raise ValueError(f"this state_dict holds {len(given)} arrays, the model {len(names)}: it lacks "
-                         f"{', '.join(lacking) or 'none'}, and the model knows no {', '.join(unknown) or 'other'}")
+        raise ValueError(
+            f"this state_dict holds {len(given)} arrays, the model {len(names)}: it lacks "
+            f"{', '.join(lacking) or 'none'}, and the model knows no {', '.join(unknown) or 'other'}"
+        )
     return {**{name: wanted[name] for name in counts}, **{n: t for n, (_, t) in zip(names, given, strict=True)}}
 
 

@@ -39,16 +39,18 @@ def find_device(name, dtype):
         raise ValueError(f"device is {name!r}; expected cpu, cuda, cuda:1 or mps") from None
     if device.type == "cuda":
         if not torch.cuda.is_available():
-            raise ValueError(f"device is {name!r}, but PyTorch {torch.__version__} finds no CUDA GPU: "
-                             "use device = 'cpu'")
+            raise ValueError(
+                f"device is {name!r}, but PyTorch {torch.__version__} finds no CUDA GPU: use device = 'cpu'"
+            )
         device = torch.device("cuda", device.index or int(os.environ.get("LOCAL_RANK", 0)))
         if device.index >= torch.cuda.device_count():
             raise ValueError(f"device is {name!r}, but there are only {torch.cuda.device_count()} GPUs, counted from 0")
         torch.cuda.set_device(device)
     elif device.type == "mps":
         if not torch.backends.mps.is_available():
-            raise ValueError(f"device is {name!r}, but PyTorch {torch.__version__} finds no Apple GPU; "
-                             "use device = 'cpu'")
+            raise ValueError(
+                f"device is {name!r}, but PyTorch {torch.__version__} finds no Apple GPU; use device = 'cpu'"
+            )
         if dtype == "float64":
             raise ValueError("Apple GPUs have no float64: use dtype = 'float32'")
     elif device.type != "cpu":

@@ -29,8 +29,18 @@ class TorchEngine:
     The model object gets the trained numbers at the end of every epoch, and from `state`.
     """
 
-    def __init__(self, model, loss, optimizer, penalty=None, metrics=None,
-                 device="cpu", compile=False, precision="float32", channels_last=True):
+    def __init__(
+        self,
+        model,
+        loss,
+        optimizer,
+        penalty=None,
+        metrics=None,
+        device="cpu",
+        compile=False,
+        precision="float32",
+        channels_last=True,
+    ):
         self.autocast = look_up("precision", precision, PRECISIONS)
         for name, flag in (("compile", compile), ("channels_last", channels_last)):
             if not isinstance(flag, bool):
@@ -107,18 +117,27 @@ class TorchEngine:
         return {
             "parameters": {k: v.copy() for k, v in self.model.parameters.items()},
             "state": {k: v.copy() for k, v in self.model.state.items()},
-            "optimizer": {"learning_rate": float(self.optimizer.learning_rate), "num_steps": self.num_steps,
-                          "seed": self.seed, "torch": {str(i): to_plain(slots) for i, slots in rule.items()}},
+            "optimizer": {
+                "learning_rate": float(self.optimizer.learning_rate),
+                "num_steps": self.num_steps,
+                "seed": self.seed,
+                "torch": {str(i): to_plain(slots) for i, slots in rule.items()},
+            },
         }
 
     def load_state(self, state):
         """Go back to what `state` returned, to the bit."""
         saved = state["optimizer"]
         if "torch" not in saved:
-            raise ValueError("this training state is the NumPy engine's: go on with that engine, or start a new "
-                             "training from its parameters")
-        load_arrays(self.model, {**state["parameters"], **{f"state.{k}": v for k, v in state["state"].items()}},
-                    "this training state")
+            raise ValueError(
+                "this training state is the NumPy engine's: go on with that engine, or start a new "
+                "training from its parameters"
+            )
+        load_arrays(
+            self.model,
+            {**state["parameters"], **{f"state.{k}": v for k, v in state["state"].items()}},
+            "this training state",
+        )
         copy_to_modules(leaves(self.model), self.pairings)
         self.optimizer.learning_rate, self.num_steps = saved["learning_rate"], saved["num_steps"]
         self.seed = saved["seed"]
@@ -166,8 +185,10 @@ class TorchEngine:
         if num_rows == 1:
             for layer in leaves(self.model):
                 if isinstance(layer, BatchNorm) and math.prod(layer.input_shape[:-1]) == 1:
-                    raise ValueError(f"{layer.label} cannot train on one example: it has no variance; use batches of "
-                                     "two or more (choose a batch_size that leaves no last batch of one)")
+                    raise ValueError(
+                        f"{layer.label} cannot train on one example: it has no variance; use batches of "
+                        "two or more (choose a batch_size that leaves no last batch of one)"
+                    )
 
     def _value(self, loss, outputs, y, sample_weight):
         """The loss of the whole batch, a number."""
@@ -186,8 +207,10 @@ class TorchEngine:
 
     def _gradients(self):
         """{'linear1.weight': gradient} as handgrad has them."""
-        return {name: np.ascontiguousarray(lay.back(tensor.grad.cpu().numpy(), order))
-                for name, tensor, lay, order in self._tensors()}
+        return {
+            name: np.ascontiguousarray(lay.back(tensor.grad.cpu().numpy(), order))
+            for name, tensor, lay, order in self._tensors()
+        }
 
     def _tensors(self):
         """Yield (our name, their tensor, how it lies, order of the features) for every parameter."""
@@ -206,8 +229,10 @@ class TorchEngine:
     def _cast(self, x):
         """x in the model's dtype; pixels 0..255 become 0..1."""
         if tuple(x.shape[1:]) != self.model.input_shape:
-            raise ValueError(f"{self.model.label} expected x of shape (N, "
-                             f"{', '.join(map(str, self.model.input_shape))}), got {tuple(x.shape)}")
+            raise ValueError(
+                f"{self.model.label} expected x of shape (N, "
+                f"{', '.join(map(str, self.model.input_shape))}), got {tuple(x.shape)}"
+            )
         return x.to(self._dtype) * (1 / 255) if x.dtype == torch.uint8 else x.to(self._dtype)
 
     def _precision(self):
@@ -243,8 +268,9 @@ def compiling():
     except Exception as problem:
         if not type(problem).__module__.startswith(("torch._dynamo", "torch._inductor")):
             raise
-        raise ValueError(f"compile: torch.compile failed ({str(problem).splitlines()[0]}): "
-                         "leave out engine.compile") from None
+        raise ValueError(
+            f"compile: torch.compile failed ({str(problem).splitlines()[0]}): leave out engine.compile"
+        ) from None
 
 
 def lay_out_images(module, channels_last):
@@ -260,11 +286,18 @@ def lay_out_images(module, channels_last):
 
 def to_plain(slots):
     """An optimizer's tensors of one parameter as arrays; single numbers (the count of steps) as numbers."""
-    return {name: value.cpu().numpy().copy() if value.ndim else value.item()
-            for name, value in slots.items() if isinstance(value, torch.Tensor)}
+    return {
+        name: value.cpu().numpy().copy() if value.ndim else value.item()
+        for name, value in slots.items()
+        if isinstance(value, torch.Tensor)
+    }
 
 
 def from_plain(slots, parameter):
     """Tensors again, arrays lying in memory as their parameter does: fused optimizers rely on that."""
-    return {name: torch.empty_like(parameter).copy_(torch.from_numpy(value)) if isinstance(value, np.ndarray)
-            else torch.tensor(value) for name, value in slots.items()}
+    return {
+        name: torch.empty_like(parameter).copy_(torch.from_numpy(value))
+        if isinstance(value, np.ndarray)
+        else torch.tensor(value)
+        for name, value in slots.items()
+    }

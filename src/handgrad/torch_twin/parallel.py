@@ -112,8 +112,7 @@ def total(x, group):
 def batch_norm_of_all(module, group, x):
     """What nn.BatchNorm does, with mean and variance over the batches of all workers (also on CPUs)."""
     if not module.training:
-        return tf.batch_norm(x, module.running_mean, module.running_var, module.weight, module.bias,
-                             eps=module.eps)
+        return tf.batch_norm(x, module.running_mean, module.running_var, module.weight, module.bias, eps=module.eps)
     axes = [axis for axis in range(x.ndim) if axis != 1]
     shape = (1, -1, *[1] * (x.ndim - 2))
     count = total(x.new_tensor([x.numel() / x.shape[1]]), group)

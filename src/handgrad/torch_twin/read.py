@@ -52,8 +52,10 @@ class Reader:
         self.layers = self.sequence(self.module, "")
         self.end = self.view
         if self.end.order is not None:
-            raise ValueError("the module ends with features flattened from (C, H, W), which handgrad has in the order "
-                             "(H, W, C): put a torch_twin.modules.Permute(0, 2, 3, 1) before the Flatten")
+            raise ValueError(
+                "the module ends with features flattened from (C, H, W), which handgrad has in the order "
+                "(H, W, C): put a torch_twin.modules.Permute(0, 2, 3, 1) before the Flatten"
+            )
 
     def sequence(self, module, prefix):
         """The layers of an nn.Sequential, nested ones as models of their own."""
@@ -79,8 +81,10 @@ class Reader:
         check_axes(path, module, row, self.view, self.shape)
         check_size(path, module, self.shape)
         if row.ordered and self.view.order is not None:
-            raise ValueError(f"{path} ({brief(module)}) has constants for features flattened from (C, H, W): "
-                             "handgrad has those in the order (H, W, C)")
+            raise ValueError(
+                f"{path} ({brief(module)}) has constants for features flattened from (C, H, W): "
+                "handgrad has those in the order (H, W, C)"
+            )
         layer = row.read(path, module, self.shape, padding)
         layer.name, last = given_name(name), module
         if row.then is not None:
@@ -99,8 +103,9 @@ class Reader:
         """The module that must follow this one, and does."""
         _, last = following.pop(0) if following else (None, None)
         if not isinstance(last, row.then):
-            raise ValueError(f"{path} ({module}) is read together with the {row.then.__name__}() after it; "
-                             f"here follows {last}")
+            raise ValueError(
+                f"{path} ({module}) is read together with the {row.then.__name__}() after it; here follows {last}"
+            )
         table.row_for(path, last).read(path, last, self.shape)
         return last
 
@@ -109,14 +114,17 @@ class Reader:
         for parameter in module.parameters():
             owner = self.owners.setdefault(id(parameter), path)
             if owner != path:
-                raise ValueError(f"{path} ({brief(module)}) shares parameters with {owner}: each of handgrad's layers "
-                                 "has its own")
+                raise ValueError(
+                    f"{path} ({brief(module)}) shares parameters with {owner}: each of handgrad's layers has its own"
+                )
 
     def turn(self, path, permute):
         to_first = not self.view.first
         if permute.axes != turned(len(self.shape), to_first):
-            raise ValueError(f"{path} ({permute}) is neither channels last to first nor first to last for examples "
-                             f"of shape {self.shape}")
+            raise ValueError(
+                f"{path} ({permute}) is neither channels last to first nor first to last for examples "
+                f"of shape {self.shape}"
+            )
         self.view = View(first=to_first)
 
     def model(self):
@@ -132,8 +140,10 @@ def pair(model, module):
     for layer, pairing in zip(ours, reader.pairings, strict=False):
         theirs, mine = pairing.layer.config, layer.config
         if type(layer) is not type(pairing.layer) or not same_arithmetic(mine, theirs):
-            raise ValueError(f"{layer.label} is {layer!r} in the model, and {pairing.layer!r} in the module "
-                             f"({pairing.module}): they are not the same network")
+            raise ValueError(
+                f"{layer.label} is {layer!r} in the model, and {pairing.layer!r} in the module "
+                f"({pairing.module}): they are not the same network"
+            )
     if len(ours) != len(reader.pairings):
         raise ValueError(f"the model has {len(ours)} layers, the module {len(reader.pairings)}: not the same network")
     return reader
@@ -175,8 +185,10 @@ def copy_to_layers(layers, pairings):
 
 def check_shape(layer, name, found, expected):
     if tuple(found) != tuple(expected):
-        raise ValueError(f"{layer.label}: '{name}' would have shape {tuple(found)}, expected {tuple(expected)}; "
-                         "does the module fit this input_shape (H, W, C)?")
+        raise ValueError(
+            f"{layer.label}: '{name}' would have shape {tuple(found)}, expected {tuple(expected)}; "
+            "does the module fit this input_shape (H, W, C)?"
+        )
 
 
 def output_shape(path, module, layer, shape):
@@ -184,8 +196,9 @@ def output_shape(path, module, layer, shape):
     try:
         return type(layer)(**layer.config).build(shape, rng=0).output_shape
     except ValueError as problem:
-        raise ValueError(f"{path} ({module}) does not fit examples (channels last) of shape {shape}: "
-                         f"{problem}") from None
+        raise ValueError(
+            f"{path} ({module}) does not fit examples (channels last) of shape {shape}: {problem}"
+        ) from None
 
 
 def given_name(name):
@@ -223,8 +236,10 @@ def infer_shape(module):
         row = table.row_for(path, child) if not isinstance(child, (Permute, *PADDINGS)) else None
         if row is None or row.channels:
             break
-    raise ValueError("the module does not tell the shape of its examples: pass input_shape=(28, 28, 1), say "
-                     "(height, width, channels, also where the module takes channels first)")
+    raise ValueError(
+        "the module does not tell the shape of its examples: pass input_shape=(28, 28, 1), say "
+        "(height, width, channels, also where the module takes channels first)"
+    )
 
 
 def starts_first(module, rank):
@@ -250,8 +265,10 @@ def starts_first(module, rank):
 def check_padded(path, padding, module):
     """Refuse padding that no convolution or pooling takes up."""
     if not any(type(module) in row.classes and row.pads is not None for row in table.ROWS):
-        raise ValueError(f"{path} ({padding}) pads images for what comes next, and handgrad pads within Conv2D, "
-                         f"MaxPool2D and AvgPool2D only; here follows {module and brief(module)}")
+        raise ValueError(
+            f"{path} ({padding}) pads images for what comes next, and handgrad pads within Conv2D, "
+            f"MaxPool2D and AvgPool2D only; here follows {module and brief(module)}"
+        )
 
 
 def check_size(path, module, shape):
@@ -260,13 +277,17 @@ def check_size(path, module, shape):
     for name in SIZES:
         size = getattr(module, name, found)
         if size not in (found, (found,)):
-            raise ValueError(f"{path} ({brief(module)}) has {name}={size}, and here come examples of shape {shape}, "
-                             f"channels last: it should be {found}")
+            raise ValueError(
+                f"{path} ({brief(module)}) has {name}={size}, and here come examples of shape {shape}, "
+                f"channels last: it should be {found}"
+            )
 
 
 def check_axes(path, module, row, view, shape):
     """Refuse a module whose axes are not where the batch has them."""
     told = row.channels or row.axes(module)
     if len(shape) > 1 and told and (told == "first") != view.first:
-        raise ValueError(f"{path} ({module}) works on channels {told}, and here they are "
-                         f"{'first' if view.first else 'last'}: put a Permute before it")
+        raise ValueError(
+            f"{path} ({module}) works on channels {told}, and here they are "
+            f"{'first' if view.first else 'last'}: put a Permute before it"
+        )

@@ -28,10 +28,14 @@ STEPS = 2  # of each optimizer: the second one shows its state
 def default_optimizers():
     """One of each rule, with the options that have arithmetic of their own."""
     return [
-        optimizers.SGD(0.1), optimizers.SGD(0.1, momentum=0.9, nesterov=True, weight_decay=0.01),
-        optimizers.Adam(weight_decay=0.01), optimizers.AdamW(), optimizers.RMSprop(), optimizers.Adagrad(),
+        optimizers.SGD(0.1),
+        optimizers.SGD(0.1, momentum=0.9, nesterov=True, weight_decay=0.01),
+        optimizers.Adam(weight_decay=0.01),
+        optimizers.AdamW(),
+        optimizers.RMSprop(),
+        optimizers.Adagrad(),
         optimizers.SGD(0.1, clipping=optimizers.ClipGlobalNorm(0.1)),
-    ]  # fmt: skip
+    ]
 
 
 def compare(model, module=None, x=None, y=None, loss=None, optimizers=None):
@@ -49,8 +53,11 @@ def compare(model, module=None, x=None, y=None, loss=None, optimizers=None):
     x, y, loss = np.asarray(x), np.asarray(y), choose_loss(loss, np.asarray(y), model)
     rules = default_optimizers() if optimizers is None else list(optimizers)
     runs = {dtype: Comparison(model, module, x, y, loss, rules, dtype) for dtype in DTYPES}
-    return Receipt([path for path, _ in named_leaves(model)], {dtype: run.result() for dtype, run in runs.items()},
-                   conventions(model))
+    return Receipt(
+        [path for path, _ in named_leaves(model)],
+        {dtype: run.result() for dtype, run in runs.items()},
+        conventions(model),
+    )
 
 
 def choose_loss(loss, y, model):
@@ -134,8 +141,13 @@ class Comparison:
         outputs = [view.back(end.detach().numpy()) for view, end in zip(views, ends, strict=True)]
         dx = [view.back(end.grad.numpy()) for view, end in zip(views, ends, strict=True)][:-1]
         gradients, statistics = self.arrays()
-        return {"output": outputs, "dx": [self.start.back(start.grad.numpy()), *dx], "loss": loss.item(),
-                "gradients": gradients, "statistics": statistics}
+        return {
+            "output": outputs,
+            "dx": [self.start.back(start.grad.numpy()), *dx],
+            "loss": loss.item(),
+            "gradients": gradients,
+            "statistics": statistics,
+        }
 
     def drop(self, h, index):
         """Dropout with the mask that our layer drew."""
@@ -176,8 +188,11 @@ class Comparison:
 def brief(rule):
     """SGD(learning_rate=0.1, momentum=0.9): the arguments that are not the rule's defaults, but the learning rate."""
     usual = inspect.signature(type(rule)).parameters
-    said = {name: value for name, value in optimizers.constructor_arguments(rule).items()
-            if name == "learning_rate" or value != usual[name].default}
+    said = {
+        name: value
+        for name, value in optimizers.constructor_arguments(rule).items()
+        if name == "learning_rate" or value != usual[name].default
+    }
     return f"{type(rule).__name__}({', '.join(f'{name}={value!r}' for name, value in said.items())})"
 
 

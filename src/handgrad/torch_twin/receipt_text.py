@@ -82,8 +82,9 @@ class Receipt:
     def to_html(self):
         """A page that stands alone."""
         tables = "".join(html_table(rows) for rows in self.tables())
-        verdict = "".join(f"<p class='{'good' if ' agree ' in line else 'bad'}'>{html.escape(line)}</p>"
-                          for line in self.verdict())
+        verdict = "".join(
+            f"<p class='{'good' if ' agree ' in line else 'bad'}'>{html.escape(line)}</p>" for line in self.verdict()
+        )
         notes = "".join(f"<li>{html.escape(line)}</li>" for line in self.conventions)
         return PAGE.format(verdict=verdict, tables=tables, notes=notes)
 
@@ -111,8 +112,10 @@ th:first-child, td:first-child {{ text-align: left; }}
 
 def aligned(rows):
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    padded = [[cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
-              for row in rows]
+    padded = [
+        [cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
+        for row in rows
+    ]
     return "\n".join("  ".join(row) for row in padded)
 
 

@@ -92,8 +92,10 @@ CLIPPINGS = {
 def find(thing, kind, table):
     """The row for an object's class, or a ValueError that names it."""
     if type(thing) not in table:
-        raise ValueError(f"the {kind} {type(thing).__name__} has no PyTorch twin "
-                         f"(there are: {', '.join(cls.__name__ for cls in table)})")
+        raise ValueError(
+            f"the {kind} {type(thing).__name__} has no PyTorch twin "
+            f"(there are: {', '.join(cls.__name__ for cls in table)})"
+        )
     return table[type(thing)]
 
 
@@ -134,8 +136,12 @@ class TwinLoss:
 def make_optimizer(optimizer, parameters):
     """The torch.optim object that follows the same rule, in its fused form (one pass over the arrays) where it can."""
     cls, names = find(optimizer, "optimizer", OPTIMIZERS)
-    options = {theirs: tuple(getattr(optimizer, name) for name in ours) if isinstance(ours, tuple)
-               else getattr(optimizer, ours) for theirs, ours in names.items()}
+    options = {
+        theirs: tuple(getattr(optimizer, name) for name in ours)
+        if isinstance(ours, tuple)
+        else getattr(optimizer, ours)
+        for theirs, ours in names.items()
+    }
     options.update(lr=optimizer.learning_rate, weight_decay=optimizer.weight_decay)
     try:
         return cls(parameters, **options, fused=True)

@@ -24,8 +24,10 @@ def check_rows(x, y, weight=None):
 def check_parts(model, callbacks, metrics):
     """The callbacks as a list; a class for an object, an object for a list and names for a dict are refused."""
     if not hasattr(model, "parameter_vector") and not hasattr(type(model), "predict_classes"):
-        raise TypeError(f"model must be a Sequential, got {type(model).__name__}: "
-                        "Trainer(Sequential([Linear(25), ReLU(), Linear(3)]))")
+        raise TypeError(
+            f"model must be a Sequential, got {type(model).__name__}: "
+            "Trainer(Sequential([Linear(25), ReLU(), Linear(3)]))"
+        )
     if hasattr(type(callbacks), "on_fit_begin"):
         raise TypeError(f"callbacks is a list: write callbacks=[{type(callbacks).__name__}(...)]")
     callbacks = list(callbacks)
@@ -33,16 +35,19 @@ def check_parts(model, callbacks, metrics):
         if isinstance(callback, type) or not hasattr(type(callback), "on_fit_begin"):
             raise TypeError(f"callbacks are objects of classes like Callback, got {callback!r}")
     if metrics is not None and not hasattr(metrics, "items"):
-        raise TypeError("metrics is a dict {name: function(outputs, targets)}, such as "
-                        f"{{'accuracy': handgrad.metrics.accuracy}}; got {metrics!r}")
+        raise TypeError(
+            "metrics is a dict {name: function(outputs, targets)}, such as "
+            f"{{'accuracy': handgrad.metrics.accuracy}}; got {metrics!r}"
+        )
     return callbacks
 
 
 def check_validation(model, validation_data):
     """validation_data as a tuple of arrays: (x, y), or (x, y, sample_weight)."""
     if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
-        raise TypeError(f"validation_data must be (x, y), or (x, y, sample_weight); "
-                        f"got {type(validation_data).__name__}")
+        raise TypeError(
+            f"validation_data must be (x, y), or (x, y, sample_weight); got {type(validation_data).__name__}"
+        )
     parts = tuple(np.asarray(part) for part in validation_data)
     try:
         check_rows(*parts)

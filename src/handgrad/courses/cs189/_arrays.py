@@ -38,5 +38,9 @@ def make_sinewave(length=50):
 def make_mnist():
     """60,000 images to train and 10,000 to validate, uint8 (n, 28, 28, 1), and their labels."""
     data = load_dataset("mnist", validation=0)
-    return {"train_data": data.train.x, "train_labels": data.train.y,
-            "val_data": data.test.x, "val_labels": data.test.y}
+    return {
+        "train_data": data.train.x,
+        "train_labels": data.train.y,
+        "val_data": data.test.x,
+        "val_labels": data.test.y,
+    }

@@ -71,8 +71,10 @@ class Pool2D(Layer):
     has the maximum 0, where handgrad's own MaxPool2D (and PyTorch's) would never let padding win.
     """
 
-    pairs = {"max": (F.max_pool2d_forward, F.max_pool2d_backward),
-             "average": (F.avg_pool2d_forward, F.avg_pool2d_backward)}
+    pairs = {
+        "max": (F.max_pool2d_forward, F.max_pool2d_backward),
+        "average": (F.avg_pool2d_forward, F.avg_pool2d_backward),
+    }
 
     def __init__(self, kernel_shape, mode="max", stride=1, pad=0):
         super().__init__()
@@ -87,8 +89,7 @@ class Pool2D(Layer):
         X_pad, p = pad2d(floats(X), self.pad, self.kernel_shape, self.stride)
         pool, _ = self.pairs[self.mode]
         X_pool, self._pair_cache = pool(X_pad, kernel_size=self.kernel_shape, stride=self.stride)
-        self.cache.update(out_rows=X_pool.shape[1], out_cols=X_pool.shape[2], X_pad=X_pad, p=p,
-                          pool_shape=X_pool.shape)
+        self.cache.update(out_rows=X_pool.shape[1], out_cols=X_pool.shape[2], X_pad=X_pad, p=p, pool_shape=X_pool.shape)
         return X_pool
 
     def backward(self, dLdY):
@@ -96,4 +97,4 @@ class Pool2D(Layer):
         _, pool_backward = self.pairs[self.mode]
         (dX_pad,) = pool_backward(dLdY, self._pair_cache)
         top, bottom, left, right = self.cache["p"]
-        return dX_pad[:, top: dX_pad.shape[1] - bottom, left: dX_pad.shape[2] - right]
+        return dX_pad[:, top : dX_pad.shape[1] - bottom, left : dX_pad.shape[2] - right]

@@ -103,10 +103,13 @@ class BatchNorm1D(Layer):
             update_running(self.cache["running_mu"], mu, 1 - self.momentum)
             update_running(self.cache["running_var"], var, 1 - self.momentum)
             self.cache["mu"], self.cache["var"] = mu[None], var[None]
-        running = {f"running_{ours}": np.ravel(self.cache[f"running_{theirs}"])
-                   for ours, theirs in (("mean", "mu"), ("var", "var"))}
-        Y, self._pair_cache = F.batch_norm_forward(X, gamma, beta, training=training, epsilon=self.eps,
-                                                   **({} if training else running))
+        running = {
+            f"running_{ours}": np.ravel(self.cache[f"running_{theirs}"])
+            for ours, theirs in (("mean", "mu"), ("var", "var"))
+        }
+        Y, self._pair_cache = F.batch_norm_forward(
+            X, gamma, beta, training=training, epsilon=self.eps, **({} if training else running)
+        )
         self.cache["X"], self.cache["X_hat"] = X, self._pair_cache[0]
         return Y
 

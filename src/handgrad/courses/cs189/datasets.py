@@ -83,14 +83,25 @@ class Data:
 class Dataset:
     """train, validate and test as Data; validate and test only where they are given."""
 
-    def __init__(self, training_set, training_labels, batch_size, validation_set=None, validation_labels=None,
-                 test_set=None, test_labels=None):
+    def __init__(
+        self,
+        training_set,
+        training_labels,
+        batch_size,
+        validation_set=None,
+        validation_labels=None,
+        test_set=None,
+        test_labels=None,
+    ):
         self.batch_size = batch_size
         self.n_training = training_set.shape[0]
         self.n_validation = 0 if validation_set is None else validation_set.shape[0]
         self.out_dim = training_labels.shape[1]
-        parts = {"train": (training_set, training_labels), "validate": (validation_set, validation_labels),
-                 "test": (test_set, test_labels)}
+        parts = {
+            "train": (training_set, training_labels),
+            "validate": (validation_set, validation_labels),
+            "test": (test_set, test_labels),
+        }
         for name, (data, labels) in parts.items():
             if data is not None:
                 setattr(self, name, Data(data, batch_size=batch_size, labels=labels, out_dim=self.out_dim))

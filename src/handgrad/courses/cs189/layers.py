@@ -9,8 +9,19 @@ from ._sequences import BatchNorm1D, Elman
 from .activations import floats
 
 
-def initialize_layer(name, activation=None, weight_init=None, n_out=None, kernel_shape=None, stride=None, pad=None,
-                     mode=None, eps=1e-8, momentum=0.95, keep_dim="first"):
+def initialize_layer(
+    name,
+    activation=None,
+    weight_init=None,
+    n_out=None,
+    kernel_shape=None,
+    stride=None,
+    pad=None,
+    mode=None,
+    eps=1e-8,
+    momentum=0.95,
+    keep_dim="first",
+):
     """The layer of that name, with those of the arguments that it takes; None stands for the layer's default."""
     weighted = {"n_out": n_out, "activation": activation, **given(weight_init=weight_init)}
     window = {"kernel_shape": kernel_shape, **given(stride=stride, pad=pad)}

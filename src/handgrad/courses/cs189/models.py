@@ -132,8 +132,10 @@ class NeuralNetwork:
         print(f"Example target: {target}")
         print(f"Example prediction: {[round(float(x), 4) for x in prediction]}")
         (loss, error), (val_loss, val_error) = training, validation
-        print(f"Epoch {epoch} Training Loss: {round(loss, 4)} Training Accuracy: {round(1 - error, 4)} "
-              f"Val Loss: {round(val_loss, 4)} Val Accuracy: {round(1 - val_error, 4)}")
+        print(
+            f"Epoch {epoch} Training Loss: {round(loss, 4)} Training Accuracy: {round(1 - error, 4)} "
+            f"Val Loss: {round(val_loss, 4)} Val Accuracy: {round(1 - val_error, 4)}"
+        )
 
     def test(self, dataset, save_predictions=False):
         """{"loss": [...], "error": [...]} per batch of the test set, with "prediction" if those are to be saved."""

@@ -6,13 +6,21 @@ from ...clipping import ClipParameterNorm
 from .schedulers import initialize_scheduler
 
 
-def initialize_optimizer(name, lr, lr_scheduler=None, momentum=None, clip_norm=None, lr_decay=None, staircase=None,
-                         stage_length=None):
+def initialize_optimizer(
+    name, lr, lr_scheduler=None, momentum=None, clip_norm=None, lr_decay=None, staircase=None, stage_length=None
+):
     """'SGD' is the one there is; NotImplementedError for another."""
     if name != "SGD":
         raise NotImplementedError(f"{name} optimizer is not implemented")
-    return SGD(lr=lr, lr_scheduler=lr_scheduler, momentum=momentum, clip_norm=clip_norm, lr_decay=lr_decay,
-               staircase=staircase, stage_length=stage_length)
+    return SGD(
+        lr=lr,
+        lr_scheduler=lr_scheduler,
+        momentum=momentum,
+        clip_norm=clip_norm,
+        lr_decay=lr_decay,
+        staircase=staircase,
+        stage_length=stage_length,
+    )
 
 
 class Optimizer:
@@ -30,11 +38,13 @@ class SGD(Optimizer):
     outside). clip_norm shortens each parameter's gradient, biases included, by itself. lr_scheduler None: constant.
     """
 
-    def __init__(self, lr, lr_scheduler=None, momentum=0.0, clip_norm=None, lr_decay=0.9, stage_length=None,
-                 staircase=None):
+    def __init__(
+        self, lr, lr_scheduler=None, momentum=0.0, clip_norm=None, lr_decay=0.9, stage_length=None, staircase=None
+    ):
         self.lr = lr
-        self.lr_scheduler = initialize_scheduler(lr_scheduler or "constant", lr=lr, decay=lr_decay,
-                                                 stage_length=stage_length, staircase=staircase)
+        self.lr_scheduler = initialize_scheduler(
+            lr_scheduler or "constant", lr=lr, decay=lr_decay, stage_length=stage_length, staircase=staircase
+        )
         self.momentum = 0.0 if momentum is None else momentum
         self.clip_norm = clip_norm
         self.cache = {}

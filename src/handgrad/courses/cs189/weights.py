@@ -174,7 +174,15 @@ def uniform(shape, std):
 
 
 WEIGHTS = {
-    "zeros": Zeros, "ones": Ones, "identity": Identity, "uniform": Uniform, "normal": Normal, "constant": Constant,
-    "sparse": Sparse, "he_uniform": HeUniform, "he_normal": HeNormal, "xavier_uniform": XavierUniform,
+    "zeros": Zeros,
+    "ones": Ones,
+    "identity": Identity,
+    "uniform": Uniform,
+    "normal": Normal,
+    "constant": Constant,
+    "sparse": Sparse,
+    "he_uniform": HeUniform,
+    "he_normal": HeNormal,
+    "xavier_uniform": XavierUniform,
     "xavier_normal": XavierNormal,
 }

@@ -60,14 +60,16 @@ def read_cifar10(root):
         return *read_part("cifar10", about.train), *read_part("cifar10", about.test)
     batches = [read_batch(batch_file(root, f"data_batch_{i}")) for i in range(1, 6)]
     return tuple(np.concatenate(arrays) for arrays in zip(*batches, strict=True)) + read_batch(
-        batch_file(root, "test_batch"))
+        batch_file(root, "test_batch")
+    )
 
 
 def batch_file(root, name):
     found = [path for path in (root / name, root / f"{name}.bin") if path.is_file()]
     if not found:
-        raise FileNotFoundError(f"{root} has no {name}, nor {name}.bin: unpack the Python or the binary version of "
-                                "CIFAR-10 there")
+        raise FileNotFoundError(
+            f"{root} has no {name}, nor {name}.bin: unpack the Python or the binary version of CIFAR-10 there"
+        )
     return found[0]
 
 
@@ -80,8 +82,11 @@ def get_CIFAR10_data(num_training=49000, num_validation=1000, num_test=1000, sub
     root = next((folder for folder in ROOTS if Path(folder).is_dir()), FOLDER)
     X_train, y_train, X_test, y_test = read_cifar10(Path(root))
     validation = slice(num_training, num_training + num_validation)
-    parts = {"train": (X_train[:num_training], y_train[:num_training]),
-             "val": (X_train[validation], y_train[validation]), "test": (X_test[:num_test], y_test[:num_test])}
+    parts = {
+        "train": (X_train[:num_training], y_train[:num_training]),
+        "val": (X_train[validation], y_train[validation]),
+        "test": (X_test[:num_test], y_test[:num_test]),
+    }
     parts = {name: (np.array(X.transpose(0, 3, 1, 2), np.float64, order="C"), y) for name, (X, y) in parts.items()}
     if subtract_mean:
         mean_image = parts["train"][0].mean(axis=0)
@@ -98,8 +103,7 @@ def load_tiny_imagenet(path, dtype=np.float32, subtract_mean=True):
     wnids = (path / "wnids.txt").read_text(encoding="utf-8").split()
     labels = {wnid: label for label, wnid in enumerate(wnids)}
     words = dict(line.split("\t", 1) for line in (path / "words.txt").read_text(encoding="utf-8").splitlines())
-    found = [(file, labels[wnid]) for wnid in wnids
-             for file in sorted((path / "train" / wnid / "images").iterdir())]
+    found = [(file, labels[wnid]) for wnid in wnids for file in sorted((path / "train" / wnid / "images").iterdir())]
     out = {"class_names": [words[wnid].split(", ") for wnid in wnids]}
     out["X_train"], out["y_train"] = read_images(found, dtype)
     out["X_val"], out["y_val"] = read_images(annotated(path / "val", labels), dtype)

@@ -6,9 +6,20 @@ not square. Here the library's product over windows does all; caches begin as th
 
 from ..nndl import conv_layers
 
-__all__ = ["conv_backward_fast", "conv_backward_im2col", "conv_backward_strides", "conv_forward_fast",
-           "conv_forward_im2col", "conv_forward_strides", "max_pool_backward_fast", "max_pool_backward_im2col",
-           "max_pool_backward_reshape", "max_pool_forward_fast", "max_pool_forward_im2col", "max_pool_forward_reshape"]
+__all__ = [
+    "conv_backward_fast",
+    "conv_backward_im2col",
+    "conv_backward_strides",
+    "conv_forward_fast",
+    "conv_forward_im2col",
+    "conv_forward_strides",
+    "max_pool_backward_fast",
+    "max_pool_backward_im2col",
+    "max_pool_backward_reshape",
+    "max_pool_forward_fast",
+    "max_pool_forward_im2col",
+    "max_pool_forward_reshape",
+]
 
 
 def conv_forward_strides(x, w, b, conv_param):
@@ -37,8 +48,10 @@ def max_pool_forward_reshape(x, pool_param):
     """max_pool_forward_fast where square windows tile the image; ValueError elsewhere."""
     height, width, stride = (pool_param[name] for name in ("pool_height", "pool_width", "stride"))
     if not height == width == stride or x.shape[2] % height or x.shape[3] % width:
-        raise ValueError(f"Invalid pool params: windows {height}x{width} with stride {stride} do not tile images of "
-                         f"{x.shape[2]}x{x.shape[3]} as squares; max_pool_forward_fast takes any")
+        raise ValueError(
+            f"Invalid pool params: windows {height}x{width} with stride {stride} do not tile images of "
+            f"{x.shape[2]}x{x.shape[3]} as squares; max_pool_forward_fast takes any"
+        )
     return max_pool_forward_fast(x, pool_param)
 
 

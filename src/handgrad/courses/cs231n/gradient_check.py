@@ -7,15 +7,22 @@ from random import randrange
 
 import numpy as np
 
-__all__ = ["eval_numerical_gradient", "eval_numerical_gradient_array", "eval_numerical_gradient_blobs",
-           "eval_numerical_gradient_net", "grad_check_sparse"]
+__all__ = [
+    "eval_numerical_gradient",
+    "eval_numerical_gradient_array",
+    "eval_numerical_gradient_blobs",
+    "eval_numerical_gradient_net",
+    "grad_check_sparse",
+]
 
 
 def difference(f, x, index, h):
     """f(x + h) - f(x - h) in one entry of x; TypeError where x has whole numbers, which no such h would move."""
     if x.dtype.kind in "iub":
-        raise TypeError(f"x must have floating-point numbers, got {x.dtype}, which a step of {h:g} leaves as they are: "
-                        "pass x.astype(float)")
+        raise TypeError(
+            f"x must have floating-point numbers, got {x.dtype}, which a step of {h:g} leaves as they are: "
+            "pass x.astype(float)"
+        )
     value = x[index]
     x[index] = value + h
     above = np.copy(f(x))

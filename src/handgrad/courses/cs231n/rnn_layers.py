@@ -8,9 +8,21 @@ import numpy as np
 from ... import functional as F
 from ...functional.recurrent import lstm_gate_gradients, lstm_gates
 
-__all__ = ["lstm_backward", "lstm_forward", "lstm_step_backward", "lstm_step_forward", "rnn_backward", "rnn_forward",
-           "rnn_step_backward", "rnn_step_forward", "temporal_affine_backward", "temporal_affine_forward",
-           "temporal_softmax_loss", "word_embedding_backward", "word_embedding_forward"]
+__all__ = [
+    "lstm_backward",
+    "lstm_forward",
+    "lstm_step_backward",
+    "lstm_step_forward",
+    "rnn_backward",
+    "rnn_forward",
+    "rnn_step_backward",
+    "rnn_step_forward",
+    "temporal_affine_backward",
+    "temporal_affine_forward",
+    "temporal_softmax_loss",
+    "word_embedding_backward",
+    "word_embedding_forward",
+]
 
 
 def rnn_forward(x, h0, Wx, Wh, b):

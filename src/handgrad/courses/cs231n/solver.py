@@ -9,9 +9,18 @@ from ..nndl import optim
 
 __all__ = ["Solver"]
 
-OPTIONS = {"update_rule": "sgd", "optim_config": {}, "lr_decay": 1.0, "batch_size": 100, "num_epochs": 10,
-           "num_train_samples": 1000, "num_val_samples": None, "checkpoint_name": None, "print_every": 10,
-           "verbose": True}
+OPTIONS = {
+    "update_rule": "sgd",
+    "optim_config": {},
+    "lr_decay": 1.0,
+    "batch_size": 100,
+    "num_epochs": 10,
+    "num_train_samples": 1000,
+    "num_val_samples": None,
+    "checkpoint_name": None,
+    "print_every": 10,
+    "verbose": True,
+}
 
 
 class Solver:
@@ -61,8 +70,9 @@ class Solver:
         if num_samples is not None and len(X) > num_samples:
             chosen = np.random.choice(len(X), num_samples)
             X, y = X[chosen], y[chosen]
-        predicted = [np.argmax(self.model.loss(X[start:start + batch_size]), axis=1)
-                     for start in range(0, len(X), batch_size)]
+        predicted = [
+            np.argmax(self.model.loss(X[start : start + batch_size]), axis=1) for start in range(0, len(X), batch_size)
+        ]
         return float(np.mean(np.concatenate(predicted) == y))
 
     def train(self):
@@ -101,8 +111,18 @@ class Solver:
         """Pickle the model and the histories as NAME_epoch_E.pkl, which data_utils.load_models reads."""
         if self.checkpoint_name is None:
             return
-        kept = ("model", "lr_decay", "optim_config", "batch_size", "num_train_samples", "num_val_samples", "epoch",
-                "loss_history", "train_acc_history", "val_acc_history")
+        kept = (
+            "model",
+            "lr_decay",
+            "optim_config",
+            "batch_size",
+            "num_train_samples",
+            "num_val_samples",
+            "epoch",
+            "loss_history",
+            "train_acc_history",
+            "val_acc_history",
+        )
         checkpoint = {name: getattr(self, name) for name in kept} | {"update_rule": self.update_rule.__name__}
         filename = f"{self.checkpoint_name}_epoch_{self.epoch}.pkl"
         if self.verbose:

@@ -34,7 +34,7 @@ def vis_nn(rows):
     size = max(map(len, rows))
     grid = np.ones((len(rows) * (height + 1), size * (width + 1), channels), rows[0][0].dtype)
     for number, row in enumerate(rows):
-        place(grid[number * (height + 1):], row, size, 1)
+        place(grid[number * (height + 1) :], row, size, 1)
     return stretched(grid)
 
 
@@ -43,7 +43,7 @@ def place(grid, images, num_columns, gap):
     for i, image in enumerate(images):
         height, width = image.shape[:2]
         top, left = i // num_columns * (height + gap), i % num_columns * (width + gap)
-        grid[top:top + height, left:left + width] = image
+        grid[top : top + height, left : left + width] = image
 
 
 def stretched(grid):

@@ -26,8 +26,18 @@ class ThreeLayerConvNet:
     use_batchnorm gamma1, beta1, gamma2, beta2; all of dtype. The convolution keeps the size of the image.
     """
 
-    def __init__(self, input_dim=(3, 32, 32), num_filters=32, filter_size=7, hidden_dim=100, num_classes=10,
-                 weight_scale=1e-3, reg=0.0, dtype=np.float32, use_batchnorm=False):
+    def __init__(
+        self,
+        input_dim=(3, 32, 32),
+        num_filters=32,
+        filter_size=7,
+        hidden_dim=100,
+        num_classes=10,
+        weight_scale=1e-3,
+        reg=0.0,
+        dtype=np.float32,
+        use_batchnorm=False,
+    ):
         self.use_batchnorm, self.reg, self.dtype = use_batchnorm, reg, dtype
         self.conv_param = {"stride": 1, "pad": (filter_size - 1) / 2}
         self.pool_param = {"pool_height": 2, "pool_width": 2, "stride": 2}
@@ -57,8 +67,9 @@ class ThreeLayerConvNet:
         if y is None:
             return scores
         loss, dscores = softmax_loss(scores, y)
-        return add_l2(loss, self.gradients(dscores, conv_cache, pool_cache, affine_cache, scores_cache),
-                      self.params, self.reg)
+        return add_l2(
+            loss, self.gradients(dscores, conv_cache, pool_cache, affine_cache, scores_cache), self.params, self.reg
+        )
 
     def layer(self, i):
         names = ("W", "b", "gamma", "beta") if self.use_batchnorm else ("W", "b")

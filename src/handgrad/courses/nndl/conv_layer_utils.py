@@ -8,8 +8,16 @@ from .conv_layers import *  # noqa: F403 (for the scripts, see nndl/__init__.py)
 from .conv_layers import spatial_batchnorm_backward, spatial_batchnorm_forward
 from .layers import relu_backward, relu_forward
 
-__all__ = ["conv_bn_relu_backward", "conv_bn_relu_forward", "conv_relu_backward", "conv_relu_forward",
-           "conv_relu_pool_backward", "conv_relu_pool_forward", *conv_layers.__all__, *fast_layers.__all__]
+__all__ = [
+    "conv_bn_relu_backward",
+    "conv_bn_relu_forward",
+    "conv_relu_backward",
+    "conv_relu_forward",
+    "conv_relu_pool_backward",
+    "conv_relu_pool_forward",
+    *conv_layers.__all__,
+    *fast_layers.__all__,
+]
 
 
 def conv_relu_forward(x, w, b, conv_param):

@@ -32,9 +32,11 @@ class TwoLayerNet:
     def __init__(self, input_dim=3 * 32 * 32, hidden_dims=100, num_classes=10, dropout=0, weight_scale=1e-3, reg=0.0):
         self.reg = reg
         self.params = {
-            "W1": weight_scale * np.random.randn(input_dim, hidden_dims), "b1": np.zeros(hidden_dims),
-            "W2": weight_scale * np.random.randn(hidden_dims, num_classes), "b2": np.zeros(num_classes),
-        }  # fmt: skip
+            "W1": weight_scale * np.random.randn(input_dim, hidden_dims),
+            "b1": np.zeros(hidden_dims),
+            "W2": weight_scale * np.random.randn(hidden_dims, num_classes),
+            "b2": np.zeros(num_classes),
+        }
 
     def loss(self, X, y=None):
         """Scores (N, C) without labels; with them (loss, gradients): the mean cross-entropy + ½ reg ΣW²."""
@@ -57,8 +59,18 @@ class FullyConnectedNet:
     bn_param[mode] for bn_param['mode'], and so never left training).
     """
 
-    def __init__(self, hidden_dims, input_dim=3 * 32 * 32, num_classes=10, dropout=0, use_batchnorm=False, reg=0.0,
-                 weight_scale=1e-2, dtype=np.float32, seed=None):
+    def __init__(
+        self,
+        hidden_dims,
+        input_dim=3 * 32 * 32,
+        num_classes=10,
+        dropout=0,
+        use_batchnorm=False,
+        reg=0.0,
+        weight_scale=1e-2,
+        dtype=np.float32,
+        seed=None,
+    ):
         self.use_batchnorm, self.use_dropout = use_batchnorm, dropout > 0
         self.reg, self.dtype, self.num_layers = reg, dtype, 1 + len(hidden_dims)
         self.params = {}

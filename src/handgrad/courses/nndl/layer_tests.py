@@ -10,9 +10,19 @@ from . import layer_utils, layers
 from .fc_net import FullyConnectedNet
 from .layer_utils import *  # noqa: F403 (for the scripts, see nndl/__init__.py)
 
-__all__ = ["FullyConnectedNet", "affine_backward_test", "affine_forward_test", "affine_relu_test",
-           "eval_numerical_gradient", "eval_numerical_gradient_array", "fc_net_test", "rel_error",
-           "relu_backward_test", "relu_forward_test", *layer_utils.__all__]
+__all__ = [
+    "FullyConnectedNet",
+    "affine_backward_test",
+    "affine_forward_test",
+    "affine_relu_test",
+    "eval_numerical_gradient",
+    "eval_numerical_gradient_array",
+    "fc_net_test",
+    "rel_error",
+    "relu_backward_test",
+    "relu_forward_test",
+    *layer_utils.__all__,
+]
 
 
 def rel_error(x, y):
@@ -80,8 +90,10 @@ def check_net(model, X, y):
 
 def gradient_errors(forward, arrays, dout, analytic):
     """rel_error of each array's gradient."""
-    return [rel_error(eval_numerical_gradient_array(lambda _: forward(*arrays)[0], array, dout), gradient)
-            for array, gradient in zip(arrays, analytic, strict=True)]
+    return [
+        rel_error(eval_numerical_gradient_array(lambda _: forward(*arrays)[0], array, dout), gradient)
+        for array, gradient in zip(arrays, analytic, strict=True)
+    ]
 
 
 def report(name, bound, **errors):

@@ -11,8 +11,13 @@ from .layers import (
     relu_forward,
 )
 
-__all__ = ["affine_batchnorm_relu_backward", "affine_batchnorm_relu_forward", "affine_relu_backward",
-           "affine_relu_forward", *layers.__all__]
+__all__ = [
+    "affine_batchnorm_relu_backward",
+    "affine_batchnorm_relu_forward",
+    "affine_relu_backward",
+    "affine_relu_forward",
+    *layers.__all__,
+]
 
 
 def affine_relu_forward(x, w, b):

@@ -6,9 +6,22 @@ from ... import functional as F
 from ...functional.dropout import check_rate
 from ...functional.normalization import batch_statistics, update_running
 
-__all__ = ["affine_backward", "affine_forward", "batchnorm_backward", "batchnorm_backward_alt", "batchnorm_forward",
-           "dropout_backward", "dropout_forward", "layernorm_backward", "layernorm_forward", "np", "relu_backward",
-           "relu_forward", "softmax_loss", "svm_loss"]
+__all__ = [
+    "affine_backward",
+    "affine_forward",
+    "batchnorm_backward",
+    "batchnorm_backward_alt",
+    "batchnorm_forward",
+    "dropout_backward",
+    "dropout_forward",
+    "layernorm_backward",
+    "layernorm_forward",
+    "np",
+    "relu_backward",
+    "relu_forward",
+    "softmax_loss",
+    "svm_loss",
+]
 
 
 def affine_forward(x, w, b):
@@ -62,14 +75,16 @@ def batchnorm_forward(x, gamma, beta, bn_param):
     ValueError for another mode.
     """
     mode, eps, momentum = mode_of("batchnorm", bn_param), bn_param.get("eps", 1e-5), bn_param.get("momentum", 0.9)
-    running = {name: np.array(bn_param.get(name, np.zeros(x.shape[1])), x.dtype)
-               for name in ("running_mean", "running_var")}
+    running = {
+        name: np.array(bn_param.get(name, np.zeros(x.shape[1])), x.dtype) for name in ("running_mean", "running_var")
+    }
     if mode == "train":
         for array, batch in zip(running.values(), batch_statistics(x, (0,)), strict=False):
             update_running(array, batch, 1 - momentum)
     bn_param.update(running)
-    return F.batch_norm_forward(x, gamma, beta, training=mode == "train", epsilon=eps,
-                                **(running if mode == "test" else {}))
+    return F.batch_norm_forward(
+        x, gamma, beta, training=mode == "train", epsilon=eps, **(running if mode == "test" else {})
+    )
 
 
 def batchnorm_backward(dout, cache):

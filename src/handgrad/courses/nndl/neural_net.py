@@ -15,9 +15,11 @@ class TwoLayerNet:
 
     def __init__(self, input_size, hidden_size, output_size, std=1e-4):
         self.params = {
-            "W1": std * np.random.randn(hidden_size, input_size), "b1": np.zeros(hidden_size),
-            "W2": std * np.random.randn(output_size, hidden_size), "b2": np.zeros(output_size),
-        }  # fmt: skip
+            "W1": std * np.random.randn(hidden_size, input_size),
+            "b1": np.zeros(hidden_size),
+            "W2": std * np.random.randn(output_size, hidden_size),
+            "b2": np.zeros(output_size),
+        }
 
     def loss(self, X, y=None, reg=0.0):
         """Scores (N, C) without labels; with them (loss, gradients): the mean cross-entropy + ½ reg (ΣW1² + ΣW2²)."""
@@ -39,8 +41,19 @@ class TwoLayerNet:
             grads[name] = grads[name] + F.l2_penalty_backward(1.0, cache)[0]
         return loss, grads
 
-    def train(self, X, y, X_val, y_val, learning_rate=1e-3, learning_rate_decay=0.95, reg=1e-5, num_iters=100,
-              batch_size=200, verbose=False):
+    def train(
+        self,
+        X,
+        y,
+        X_val,
+        y_val,
+        learning_rate=1e-3,
+        learning_rate_decay=0.95,
+        reg=1e-5,
+        num_iters=100,
+        batch_size=200,
+        verbose=False,
+    ):
         """SGD on batches drawn with replacement; {'loss_history', 'train_acc_history', 'val_acc_history'}.
 
         Accuracies are taken and the rate decays at every iteration that N / batch_size divides, the first included:

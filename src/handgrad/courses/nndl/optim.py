@@ -42,8 +42,9 @@ def adam(w, dw, config=None):
 
     CS231n calls these m and v: see handgrad.courses.cs231n.optim.
     """
-    config = with_defaults(config, learning_rate=1e-3, beta1=0.9, beta2=0.999, epsilon=1e-8, v=np.zeros_like(w),
-                           a=np.zeros_like(w), t=0)
+    config = with_defaults(
+        config, learning_rate=1e-3, beta1=0.9, beta2=0.999, epsilon=1e-8, v=np.zeros_like(w), a=np.zeros_like(w), t=0
+    )
     beta1, beta2 = config["beta1"], config["beta2"]
     config["t"] += 1
     config["v"] = beta1 * config["v"] + (1 - beta1) * dw

@@ -8,8 +8,12 @@ from ...reports.curves import best_epoch, draw_panel
 from ...reports.judgement import judge
 from ...reports.style import new_figure, save
 
-METRICS = {"loss": "train_losses", "accuracy": "train_accs", "validation_loss": "val_losses",
-           "validation_accuracy": "val_accs"}  # ours -> the course's, in the order of the printed line
+METRICS = {
+    "loss": "train_losses",
+    "accuracy": "train_accs",
+    "validation_loss": "val_losses",
+    "validation_accuracy": "val_accs",
+}  # ours -> the course's, in the order of the printed line
 
 
 class Network(nn.Module):

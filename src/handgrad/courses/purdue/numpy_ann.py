@@ -1,15 +1,15 @@
 """numpy_ann: a network with one hidden layer, its training loop included.
 
-    >>> ann = NumpyANN(input_size=5, hidden_size=3, output_size=2, lr=0.01)
-    >>> ann._forward(np.array([[1, 2, 3, 4, 5]]))
-    array([[0.50013134, 0.49986866]])
-    >>> ann._backward(np.array([[1, 2, 3, 4, 5]]), np.array([[1, 0]]))
-    >>> ann.W2
-    array([[-0.00504001, -0.01071118],
-           [ 0.00314247, -0.00908024],
-           [-0.01412304,  0.01465649]])
-    >>> ann.accuracy(np.array([[1, 2, 3, 4, 5]]), np.array([[1, 0]]))
-    1.0
+>>> ann = NumpyANN(input_size=5, hidden_size=3, output_size=2, lr=0.01)
+>>> ann._forward(np.array([[1, 2, 3, 4, 5]]))
+array([[0.50013134, 0.49986866]])
+>>> ann._backward(np.array([[1, 2, 3, 4, 5]]), np.array([[1, 0]]))
+>>> ann.W2
+array([[-0.00504001, -0.01071118],
+       [ 0.00314247, -0.00908024],
+       [-0.01412304,  0.01465649]])
+>>> ann.accuracy(np.array([[1, 2, 3, 4, 5]]), np.array([[1, 0]]))
+1.0
 """
 
 import numpy as np
@@ -70,8 +70,9 @@ class NumpyANN:
     def _backward(self, X, y_true):
         """One step of SGD on the mean cross-entropy, whose gradient by z2 is (a2 - y) / N; y_true is one-hot."""
         if np.shape(y_true) != self.a2.shape:
-            raise ValueError(f"y_true must be one-hot {self.a2.shape}, got {np.shape(y_true)}: "
-                             "np.eye(classes)[labels] makes it so")
+            raise ValueError(
+                f"y_true must be one-hot {self.a2.shape}, got {np.shape(y_true)}: np.eye(classes)[labels] makes it so"
+            )
         dz2 = (self.a2 - y_true) / len(X)
         da1, dW2, db2 = F.linear_backward(dz2, (self.a1, self.W2))
         (dz1,) = F.relu_backward(da1, self.z1)
@@ -89,8 +90,11 @@ class NumpyANN:
             if epoch % 10 == 0:
                 figures = [*self._measure(X_train, y_train), *self._measure(X_val, y_val)]
                 names = ("Train Loss", "Train Accuracy", "Val Loss", "Val Accuracy")
-                print(f"[{epoch} / {epochs}]", *(f"{name}: {figure:.5f}" for name, figure in
-                                                 zip(names, figures, strict=True)), sep=" | ")
+                print(
+                    f"[{epoch} / {epochs}]",
+                    *(f"{name}: {figure:.5f}" for name, figure in zip(names, figures, strict=True)),
+                    sep=" | ",
+                )
 
     def _measure(self, X, y_true):
         return self._cross_entropy(self._forward(X, training=False), y_true), self.accuracy(X, y_true)

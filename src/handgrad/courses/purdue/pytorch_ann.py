@@ -1,19 +1,19 @@
 """pytorch_ann: the network of numpy_ann in PyTorch, its training loop included.
 
-    >>> ann = PyTorchANN(input_size=5, hidden_size=10, output_size=3)
-    >>> ann
-    PyTorchANN(
-      (model): Sequential(
-        (0): Linear(in_features=5, out_features=10, bias=True)
-        (1): ReLU()
-        (2): Linear(in_features=10, out_features=3, bias=True)
-      )
-    )
-    >>> ann(torch.rand(5))
-    tensor([-0.0675,  0.0238, -0.0057], grad_fn=<...>)
-    >>> ann = PyTorchANN(input_size=5, hidden_size=10, output_size=3)
-    >>> ann.predict(torch.rand((5, 5)))
-    tensor([1, 2, 2, 2, 2])
+>>> ann = PyTorchANN(input_size=5, hidden_size=10, output_size=3)
+>>> ann
+PyTorchANN(
+  (model): Sequential(
+    (0): Linear(in_features=5, out_features=10, bias=True)
+    (1): ReLU()
+    (2): Linear(in_features=10, out_features=3, bias=True)
+  )
+)
+>>> ann(torch.rand(5))
+tensor([-0.0675,  0.0238, -0.0057], grad_fn=<...>)
+>>> ann = PyTorchANN(input_size=5, hidden_size=10, output_size=3)
+>>> ann.predict(torch.rand((5, 5)))
+tensor([1, 2, 2, 2, 2])
 """
 
 import torch

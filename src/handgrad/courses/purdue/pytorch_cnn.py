@@ -1,8 +1,8 @@
 """pytorch_cnn: a convolutional network of four blocks for images (N, 1, 28, 28), its training loop included.
 
-    >>> cnn = PyTorchCNN()
-    >>> cnn.predict(torch.randn(10, 1, 28, 28))
-    tensor([5, 5, 5, 5, 5, 5, 5, 5, 5, 5])
+>>> cnn = PyTorchCNN()
+>>> cnn.predict(torch.randn(10, 1, 28, 28))
+tensor([5, 5, 5, 5, 5, 5, 5, 5, 5, 5])
 """
 
 import random
@@ -46,5 +46,10 @@ class PyTorchCNN(Network):
 
 
 def block(num_inputs, num_outputs):
-    return (nn.Conv2d(num_inputs, num_outputs, kernel_size=3, padding=1), nn.ReLU(), nn.MaxPool2d(kernel_size=2),
-            nn.BatchNorm2d(num_outputs), nn.Dropout(0.3))
+    return (
+        nn.Conv2d(num_inputs, num_outputs, kernel_size=3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(kernel_size=2),
+        nn.BatchNorm2d(num_outputs),
+        nn.Dropout(0.3),
+    )

@@ -5,8 +5,15 @@ import numpy as np
 from ...datasets.image_sets import IMAGE_SETS
 from ...datasets.images import read_part
 
-__all__ = ["assert_greater_equal", "assert_less_equal", "load_mnist_f", "print_blue", "print_green", "print_red",
-           "print_yellow"]
+__all__ = [
+    "assert_greater_equal",
+    "assert_less_equal",
+    "load_mnist_f",
+    "print_blue",
+    "print_green",
+    "print_red",
+    "print_yellow",
+]
 
 
 def print_red(msg):

@@ -30,10 +30,43 @@ from .windows import counted, overwritten, ties, winners
 __all__ = ["HYPOTHESES", "Case", "diagnose"]
 
 HYPOTHESES = (
-    ties, zero, single_precision, constant, ignored, keyword_default, transposed, elementwise, losses, softmax_terms,
-    log_softmax_terms, statistics, scale_terms, jacobian, fused, extra_product, hidden, swapped, flipped,
-    index_repeated, overwritten, counted, winners, averaged, changed, penalty, penalised, behind_product,
-    skip_missing, partly_missing, shifted, reshaped, other_array, own_array, keyword, other_terms, other_mask,
+    ties,
+    zero,
+    single_precision,
+    constant,
+    ignored,
+    keyword_default,
+    transposed,
+    elementwise,
+    losses,
+    softmax_terms,
+    log_softmax_terms,
+    statistics,
+    scale_terms,
+    jacobian,
+    fused,
+    extra_product,
+    hidden,
+    swapped,
+    flipped,
+    index_repeated,
+    overwritten,
+    counted,
+    winners,
+    averaged,
+    changed,
+    penalty,
+    penalised,
+    behind_product,
+    skip_missing,
+    partly_missing,
+    shifted,
+    reshaped,
+    other_array,
+    own_array,
+    keyword,
+    other_terms,
+    other_mask,
     other_formula,
 )
 
@@ -61,9 +94,11 @@ def explanation(case):
 
 def unexplained(case):
     return Verdict(
-        case.name, "unexplained",
+        case.name,
+        "unexplained",
         f"the gradient by {case.name} is wrong (error {worst(case.check):.2g}), and no mistake we know explains it",
-        "most deviating: " + case.deviates_most())
+        "most deviating: " + case.deviates_most(),
+    )
 
 
 def weigh(hypothesis, case):

@@ -12,8 +12,11 @@ def transposed(case):
     for axes in itertools.permutations(range(case.array.ndim)):
         if axes != tuple(range(case.array.ndim)) and moved_fits(case, lambda a, axes=axes: a.transpose(axes)):
             return Verdict(
-                case.name, "transposed", f"the gradient by {case.name} is transposed",
-                f"with its axes in the order {axes} it is right in all {len(case.entries)} entries")
+                case.name,
+                "transposed",
+                f"the gradient by {case.name} is transposed",
+                f"with its axes in the order {axes} it is right in all {len(case.entries)} entries",
+            )
     return None
 
 
@@ -32,11 +35,17 @@ def flipped(case):
     for axes in candidates:
         if all(shape[a] > 1 for a in axes) and moved_fits(case, lambda a, axes=axes: np.flip(a, axes)):
             slug = "flipped-kernel" if case.array.ndim > 2 else "reversed"
-            what = "the kernel is flipped: convolution here means cross-correlation, without a flip" \
-                if slug == "flipped-kernel" else "its entries are in reverse order"
+            what = (
+                "the kernel is flipped: convolution here means cross-correlation, without a flip"
+                if slug == "flipped-kernel"
+                else "its entries are in reverse order"
+            )
             return Verdict(
-                case.name, slug, f"in the gradient by {case.name} {what}",
-                f"flipped along axes {axes} it is right in all {len(case.entries)} entries")
+                case.name,
+                slug,
+                f"in the gradient by {case.name} {what}",
+                f"flipped along axes {axes} it is right in all {len(case.entries)} entries",
+            )
     return None
 
 
@@ -49,9 +58,12 @@ def shifted(case):
         if shift_fits(case, axes, steps):
             by, along = (", ".join(map(str, group)) for group in (steps, axes))
             return Verdict(
-                case.name, "shifted",
+                case.name,
+                "shifted",
                 f"the gradient by {case.name} is shifted by {by} along axis {along}: an offset (padding, stride, an "
-                "index) is wrong", f"moved back by {by} it is right where it overlaps")
+                "index) is wrong",
+                f"moved back by {by} it is right where it overlaps",
+            )
     return None
 
 
@@ -71,13 +83,15 @@ def reshaped(case):
     for axes in itertools.permutations(range(len(shape))):
         back = np.argsort(axes)
         sizes = tuple(shape[a] for a in axes)
-        moves = (lambda a, s=sizes, b=back: a.reshape(s).transpose(b),
-                 lambda a, x=axes: a.transpose(x).reshape(shape))
+        moves = (lambda a, s=sizes, b=back: a.reshape(s).transpose(b), lambda a, x=axes: a.transpose(x).reshape(shape))
         if axes != tuple(range(len(shape))) and any(moved_fits(case, move) for move in moves):
             return Verdict(
-                case.name, "reshaped",
+                case.name,
+                "reshaped",
                 f"the numbers of the gradient by {case.name} are laid out in another order: a reshape does not move "
-                "axes, transpose does", f"right in all {len(case.entries)} entries once the axes {axes} are moved")
+                "axes, transpose does",
+                f"right in all {len(case.entries)} entries once the axes {axes} are moved",
+            )
     return None
 
 
@@ -89,9 +103,12 @@ def swapped(case):
         numeric = case.numbers.entries(other, case.entries)
         if case.same(case.found, numeric.values):
             return Verdict(
-                case.name, "swapped-gradients",
+                case.name,
+                "swapped-gradients",
                 f"this is the gradient by {other}, returned in {case.name}'s place: gradients come in the order of "
-                "the forward's arrays", "equal to it in every entry checked")
+                "the forward's arrays",
+                "equal to it in every entry checked",
+            )
     return None
 
 
@@ -110,13 +127,18 @@ def partly_missing(case):
         if not missing & present:
             places = ", ".join(map(str, sorted(missing)[:6])) + (", ..." if len(missing) > 6 else "")
             return Verdict(
-                case.name, "partly-missing",
+                case.name,
+                "partly-missing",
                 f"the gradient by {case.name} is zero at positions {places} of axis {axis}: a loop or a slice stops "
-                "short", "right in every other entry")
+                "short",
+                "right in every other entry",
+            )
     return Verdict(
-        case.name, "partly-missing",
+        case.name,
+        "partly-missing",
         f"the gradient by {case.name} is zero in {int(wrong.sum())} entries where it is due, and right in the others",
-        case.deviates_most())
+        case.deviates_most(),
+    )
 
 
 def averaged(case):
@@ -130,9 +152,12 @@ def averaged(case):
                 spread = [np.broadcast_to(how(g, axis=axes, keepdims=True), g.shape) for g in full]
                 if case.explains(case.pick(spread)):
                     return Verdict(
-                        case.name, "wrong-axis",
+                        case.name,
+                        "wrong-axis",
                         f"the gradient by {case.name} is {words} over axis {', '.join(map(str, axes))} and spread "
-                        f"again: {case.name} keeps that axis", "equal to that in every entry")
+                        f"again: {case.name} keeps that axis",
+                        "equal to that in every entry",
+                    )
     return None
 
 
@@ -145,9 +170,11 @@ def index_repeated(case):
         wrong = [np.broadcast_to(g[index, index], g.shape) for g in case.expected_full]
         if case.explains(case.pick(wrong)):
             return Verdict(
-                case.name, "index-repeated",
+                case.name,
+                "index-repeated",
                 f"an index is used twice in the gradient by {case.name}: {slip} stands where [i, j] is due",
-                f"equal to that in all {len(case.entries)} entries")
+                f"equal to that in all {len(case.entries)} entries",
+            )
     return None
 
 
@@ -162,9 +189,12 @@ def extra_product(case):
             for side in ("right", "left"):
                 if product_fits(case, factor, side):
                     return Verdict(
-                        case.name, "extra-product",
+                        case.name,
+                        "extra-product",
                         f"the gradient by {case.name} is multiplied by {word} from the {side}, which does not belong "
-                        "there", "right without it, for every upstream gradient")
+                        "there",
+                        "right without it, for every upstream gradient",
+                    )
     return None
 
 
@@ -181,10 +211,12 @@ def skip_missing(case):
     if case.y.shape != case.array.shape:
         return None
     dy = case.dy[:, case.entries]
-    for words, candidate in (("dy is missing from dx: the way around, y = x + f(x), has a gradient "
-                              "too", case.expected - dy),
-                             ("dy is in dx once too often: the way around is counted twice", case.expected + dy)):
+    for words, candidate in (
+        ("dy is missing from dx: the way around, y = x + f(x), has a gradient too", case.expected - dy),
+        ("dy is in dx once too often: the way around is counted twice", case.expected + dy),
+    ):
         if case.explains(candidate):
             return Verdict(
-                case.name, "skip-missing", words, f"found - expected = ∓dy in all {len(case.entries)} entries")
+                case.name, "skip-missing", words, f"found - expected = ∓dy in all {len(case.entries)} entries"
+            )
     return None

@@ -79,8 +79,11 @@ class Case:
         """Whether a and b agree by norm."""
         a, b = np.asarray(a), np.asarray(b)
         size = np.linalg.norm(a) + np.linalg.norm(b)
-        return a.shape == b.shape and 0 < size < np.inf and bool(
-            np.linalg.norm(a - b) <= (tolerance or self.tolerance) * size)
+        return (
+            a.shape == b.shape
+            and 0 < size < np.inf
+            and bool(np.linalg.norm(a - b) <= (tolerance or self.tolerance) * size)
+        )
 
     def explains(self, candidate):
         """Whether candidate (rows like found) is what the code computed, and not what is right anyway."""
@@ -136,8 +139,11 @@ class Case:
         order = np.argsort(-np.abs(self.found - self.expected).max(axis=0), kind="stable")
         some = order[:SUBSET]
         candidate = self.elsewhere(change, self.entries[some])
-        if candidate is None or not self.same(self.found[:, some], candidate) or \
-                self.same(candidate, self.expected[:, some]):
+        if (
+            candidate is None
+            or not self.same(self.found[:, some], candidate)
+            or self.same(candidate, self.expected[:, some])
+        ):
             return False
         return len(some) == len(order) or self.same(self.found, self.elsewhere(change))
 

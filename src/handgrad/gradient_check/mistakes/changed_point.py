@@ -13,8 +13,11 @@ def other_array(case):
         for slug, words, value in array_variants(other, array):
             if case.explained_at(lambda point, o=other, v=value: point.arrays[o].__setitem__(..., v)):
                 return Verdict(
-                    case.name, slug, f"the gradient by {case.name} {words}",
-                    f"equal to the right one for such a {other}, in all {len(case.entries)} entries")
+                    case.name,
+                    slug,
+                    f"the gradient by {case.name} {words}",
+                    f"equal to the right one for such a {other}, in all {len(case.entries)} entries",
+                )
     return None
 
 
@@ -36,11 +39,15 @@ def array_variants(name, array):
 def own_array(case):
     """The gradient of the same function taken at the output."""
     if case.y.shape != case.array.shape or not case.explained_at(
-            lambda point: point.arrays[case.name].__setitem__(..., case.y)):
+        lambda point: point.arrays[case.name].__setitem__(..., case.y)
+    ):
         return None
     return Verdict(
-        case.name, "derivative-at-output", "the derivative is taken at the output y instead of the input x",
-        f"right for x = y in all {len(case.entries)} entries")
+        case.name,
+        "derivative-at-output",
+        "the derivative is taken at the output y instead of the input x",
+        f"right for x = y in all {len(case.entries)} entries",
+    )
 
 
 def keyword_default(case):
@@ -64,9 +71,12 @@ def by_keyword(case, variants):
             if case.explained_at(lambda point, n=name, v=other: point.kwargs.__setitem__(n, v)):
                 given = f"{name}={value!r}" if np.ndim(value) == 0 else f"{name} given"
                 return Verdict(
-                    case.name, "keyword-ignored",
+                    case.name,
+                    "keyword-ignored",
                     f"the gradient by {case.name} is right for {name}={other!r}, but the forward ran with {given}: "
-                    "keep it in the cache", "equal in every entry checked")
+                    "keep it in the cache",
+                    "equal in every entry checked",
+                )
     return None
 
 

@@ -57,15 +57,19 @@ def deterministic(case, written, slopes):
         for name, formula in OF_OUTPUT.items():
             if case.same(slopes, formula(y)):
                 yield verdict(
-                    "derivative-at-input", f"the formula {name} is meant for the output y, but got the input x",
-                    formula(x))
+                    "derivative-at-input",
+                    f"the formula {name} is meant for the output y, but got the input x",
+                    formula(x),
+                )
         for name, formula in NEARLY.items():
             yield verdict("formula-slip", f"dx / dy is {name}, which is not this function's derivative", formula(x, y))
     at_output = slopes_at_output(case)
     if at_output is not None:
         yield verdict(
-            "derivative-at-output", "the derivative is taken at the output y instead of the input x: dx = dy f'(y)",
-            at_output)
+            "derivative-at-output",
+            "the derivative is taken at the output y instead of the input x: dx = dy f'(y)",
+            at_output,
+        )
     yield one_branch(case, written, slopes, x)
 
 
@@ -93,9 +97,12 @@ def other_formula(case):
     if not np.isfinite(written).all() or not np.allclose(written, written[0], rtol=1e-6, atol=1e-9):
         return None
     return Verdict(
-        case.name, "wrong-derivative",
+        case.name,
+        "wrong-derivative",
         f"dx / dy depends on {case.name} alone, as it must, but it is not the derivative: is a factor missing, of a "
-        "function within the function above all?", case.deviates_most())
+        "function within the function above all?",
+        case.deviates_most(),
+    )
 
 
 def slopes_at_output(case):
@@ -121,21 +128,30 @@ def one_branch(case, written, slopes, x):
         value = np.unique(np.round(written[other], 9))
         now = f"{value[0]:g}" if len(value) == 1 else "another formula"
         return Verdict(
-            case.name, "one-branch",
+            case.name,
+            "one-branch",
             f"right for {sign} x, wrong for {side} x, where dx / dy is {now}: the other branch has a derivative of "
-            "its own", case.deviates_most(2))
+            "its own",
+            case.deviates_most(2),
+        )
     wrong = np.abs(written - slopes) > 1e-6 * np.abs(slopes).max()
     bounds = np.abs(x[wrong]).min(initial=np.inf), np.abs(x[~wrong]).max(initial=0)
     if 0 < wrong.sum() < len(x) and bounds[0] > bounds[1]:
         return Verdict(
-            case.name, "one-branch", f"right up to |x| = {bounds[1]:.3g}, wrong beyond: the outer branch is missing",
-            case.deviates_most(2))
+            case.name,
+            "one-branch",
+            f"right up to |x| = {bounds[1]:.3g}, wrong beyond: the outer branch is missing",
+            case.deviates_most(2),
+        )
     run = np.flatnonzero(wrong[np.argsort(x)])
     if 0 < len(run) < len(x) - 1 and np.ptp(run) + 1 == len(run) and len(x) > 5:
         return Verdict(
-            case.name, "wrong-mask",
+            case.name,
+            "wrong-mask",
             f"wrong for {case.name} from {x[wrong].min():.3g} to {x[wrong].max():.3g}, right everywhere else: the "
-            "condition between the branches is off", case.deviates_most(2))
+            "condition between the branches is off",
+            case.deviates_most(2),
+        )
     return None
 
 
@@ -148,11 +164,17 @@ def by_branch(case, written, slopes):
         positive = case.dy[:, case.entries] > 0
         if np.array_equal(case.found != 0, positive & (slopes != 0)) or np.array_equal(case.found != 0, positive):
             yield Verdict(
-                case.name, "mask-from-upstream", "the mask is taken from dy > 0; it belongs to the input, x > 0",
-                "dx is zero exactly where dy is negative")
+                case.name,
+                "mask-from-upstream",
+                "the mask is taken from dy > 0; it belongs to the input, x > 0",
+                "dx is zero exactly where dy is negative",
+            )
         yield Verdict(
-            case.name, "mask-redrawn", "the mask is not the forward's: keep it in the cache and use it again",
-            f"dx / dy is {' or '.join(f'{v:g}' for v in levels)} as it should be, but in other places")
+            case.name,
+            "mask-redrawn",
+            "the mask is not the forward's: keep it in the cache and use it again",
+            f"dx / dy is {' or '.join(f'{v:g}' for v in levels)} as it should be, but in other places",
+        )
 
 
 def other_mask(case):
@@ -166,8 +188,14 @@ def other_mask(case):
         return None
     if case.subject.uses_random:
         return Verdict(
-            case.name, "mask-redrawn", "the backward's mask is not the forward's: keep the mask in the cache",
-            f"dx / dy is 0 or {right[1]:g} as it should be, but in other places")
+            case.name,
+            "mask-redrawn",
+            "the backward's mask is not the forward's: keep the mask in the cache",
+            f"dx / dy is 0 or {right[1]:g} as it should be, but in other places",
+        )
     return Verdict(
-        case.name, "wrong-mask", "the mask lets other entries through than the forward does: compare the conditions",
-        f"dx / dy is 0 or {right[1]:g} as it should be, but in other places")
+        case.name,
+        "wrong-mask",
+        "the mask lets other entries through than the forward does: compare the conditions",
+        f"dx / dy is 0 or {right[1]:g} as it should be, but in other places",
+    )

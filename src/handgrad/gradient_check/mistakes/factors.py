@@ -10,9 +10,11 @@ def zero(case):
     if np.any(case.found) or not np.any(case.expected):
         return None
     return Verdict(
-        case.name, "gradient-missing",
+        case.name,
+        "gradient-missing",
         f"the gradient by {case.name} is zero everywhere: it is never computed, or overwritten",
-        f"expected norm {np.linalg.norm(case.expected[0]):.3g}")
+        f"expected norm {np.linalg.norm(case.expected[0]):.3g}",
+    )
 
 
 def single_precision(case):
@@ -26,9 +28,11 @@ def single_precision(case):
         return None
     kind = "its numbers are float32 numbers" if rounded else "the error is of the size of float32's rounding, 6e-8"
     return Verdict(
-        case.name, "float32-precision",
+        case.name,
+        "float32-precision",
         f"the gradient by {case.name} is right to single precision only: something in the backward computes in float32",
-        f"relative error {error:.2g}; {kind}")
+        f"relative error {error:.2g}; {kind}",
+    )
 
 
 def constant(case):
@@ -42,13 +46,16 @@ def constant(case):
     origins = [(slug, words) for slug, value, words in known_factors(case) if value and abs(c / value - 1) < 1e-6]
     if not origins:
         return Verdict(
-            case.name, "constant-factor", f"the gradient by {case.name} is {c:.6g} times what it should be", evidence)
+            case.name, "constant-factor", f"the gradient by {case.name} is {c:.6g} times what it should be", evidence
+        )
     slug = origins[0][0]
     words = list(dict.fromkeys(words for kind, words in origins if kind == slug or kind != "element-count-factor"))
     return Verdict(
-        case.name, slug,
+        case.name,
+        slug,
         f"the gradient by {case.name} is {c:.6g} times what it should be: {' or '.join(words[:2])}{advice(slug, c)}",
-        evidence)
+        evidence,
+    )
 
 
 ADVICE = {
@@ -79,16 +86,24 @@ def known_factors(case):
     for area in kernel_areas(case):
         sizes.append(("kernel-area-factor", area, f"the kernel's area {area}"))
     for name, value in keywords(case).items():
-        for v, words in ((value, name), (1 - value, f"1 - {name}"), (1 + value, f"1 + {name}"),
-                         (value / (1 - value) if value != 1 else 0, f"{name} / (1 - {name})")):
+        for v, words in (
+            (value, name),
+            (1 - value, f"1 - {name}"),
+            (1 + value, f"1 + {name}"),
+            (value / (1 - value) if value != 1 else 0, f"{name} / (1 - {name})"),
+        ):
             sizes.append(("keyword-factor", v, f"{words} = {v:.6g}"))
     sizes += [("factor-two", 2, TWO)]
     sizes += [("element-count-factor", n, f"the number of elements {n}") for n in element_counts(case)]
     sizes += [("learning-rate-factor", v, f"{v:g}, a learning rate?") for v in (0.1, 0.01, 0.001, 1e-4)]
     for slug, value, words in sizes:
         if isinstance(value, (int, float)) and value not in (0, 1, -1):
-            for v, text in ((value, words), (1 / value, f"1 / {words}"), (-value, f"minus {words}"),
-                            (-1 / value, f"minus 1 / {words}")):
+            for v, text in (
+                (value, words),
+                (1 / value, f"1 / {words}"),
+                (-value, f"minus {words}"),
+                (-1 / value, f"minus 1 / {words}"),
+            ):
                 yield slug, v, text
     yield from combinations(m, last)
 

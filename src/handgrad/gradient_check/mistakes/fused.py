@@ -13,13 +13,16 @@ def fused(case):
     flat = slopes.ravel()
     with np.errstate(all="ignore"):
         divided = np.where(flat != 0, case.dy / np.where(flat == 0, 1, flat), 0)
-    trials = (("derivative-missing", "the activation's derivative is missing: multiply dy by it first", divided),
-              ("derivative-twice", "the activation's derivative is applied twice", case.dy * flat))
+    trials = (
+        ("derivative-missing", "the activation's derivative is missing: multiply dy by it first", divided),
+        ("derivative-twice", "the activation's derivative is applied twice", case.dy * flat),
+    )
     for slug, words, dy in trials:
         candidate = case.through(dy)
         if candidate is not None and case.explains(candidate):
             return Verdict(
-                case.name, slug, f"in the gradient by {case.name} {words}", "equal to that in every entry checked")
+                case.name, slug, f"in the gradient by {case.name} {words}", "equal to that in every entry checked"
+            )
     return plain_product(case)
 
 
@@ -48,9 +51,11 @@ def plain_product(case):
     for product in products:
         if product[0].size == case.array.size and case.explains(case.pick(product)):
             return Verdict(
-                case.name, "derivative-missing",
+                case.name,
+                "derivative-missing",
                 f"in the gradient by {case.name} the activation's derivative is missing: multiply dy by it first",
-                "equal to the bare product's gradient in every entry")
+                "equal to the bare product's gradient in every entry",
+            )
     return None
 
 
@@ -67,9 +72,11 @@ def hidden(case):
             for candidate in products_below([dy @ top.T for dy in full], matrices, case.y.shape[0]):
                 if candidate[0].shape == case.array.shape and case.explains(case.pick(candidate)):
                     return Verdict(
-                        case.name, "derivative-missing",
+                        case.name,
+                        "derivative-missing",
                         f"in the gradient by {case.name} the derivative of the activation in between is missing",
-                        "equal to the gradient of the products alone in every entry")
+                        "equal to the gradient of the products alone in every entry",
+                    )
     return None
 
 

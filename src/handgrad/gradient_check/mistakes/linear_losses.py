@@ -15,18 +15,23 @@ def penalised(case):
     for kind, shape in (("L2", values), ("L1", np.sign(values))):
         basis = np.stack([case.expected.ravel(), (scale * shape).ravel()])
         if kind == "L1" and squared_for_absolute(case, values, scale * shape):
-            return Verdict(case.name, "formula-slip",
-                           f"the derivative of the penalty |{case.name}| is the sign of {case.name}, not {case.name}",
-                           f"found - expected = a · {case.name} + b · sign of {case.name} in every entry")
+            return Verdict(
+                case.name,
+                "formula-slip",
+                f"the derivative of the penalty |{case.name}| is the sign of {case.name}, not {case.name}",
+                f"found - expected = a · {case.name} + b · sign of {case.name} in every entry",
+            )
         (a, b), *_ = np.linalg.lstsq(basis.T, case.found.ravel(), rcond=None)
         if abs(a) < 1e-9 or abs(a - 1) < 1e-6 or len(values) < 3 or not case.same((a, b) @ basis, case.found.ravel()):
             continue
         part = PartOfCase(case, a)
         verdict = constant(part)
         return Verdict(
-            case.name, verdict.mistake,
+            case.name,
+            verdict.mistake,
             f"{verdict.message}, but for its {kind} penalty's term: only the data's part is off",
-            f"found = {a:.6g} · expected + {b:.6g} · {'sign of ' * (kind == 'L1')}{case.name} in every entry")
+            f"found = {a:.6g} · expected + {b:.6g} · {'sign of ' * (kind == 'L1')}{case.name} in every entry",
+        )
     return None
 
 
@@ -61,10 +66,18 @@ def behind_product(case):
             product = (x.T @ candidate).ravel()[case.entries]
             basis = np.stack([(scale * product).ravel(), (scale * values).ravel()])
             fit, *_ = np.linalg.lstsq(basis.T, case.found.ravel(), rcond=None)
-            if fit[0] > 0 and len(values) > 2 and case.same(fit @ basis, case.found.ravel()) and not case.same(
-                    fit @ basis, case.expected.ravel()):
-                return Verdict(case.name, slug, f"in the gradient by {case.name}: {words}",
-                               f"proportional to xᵀ times it in every entry (factor {fit[0]:.6g})")
+            if (
+                fit[0] > 0
+                and len(values) > 2
+                and case.same(fit @ basis, case.found.ravel())
+                and not case.same(fit @ basis, case.expected.ravel())
+            ):
+                return Verdict(
+                    case.name,
+                    slug,
+                    f"in the gradient by {case.name}: {words}",
+                    f"proportional to xᵀ times it in every entry (factor {fit[0]:.6g})",
+                )
     return None
 
 
@@ -78,8 +91,12 @@ def linear_outputs(case):
         for t in given:
             if t.shape == outputs.shape and t.dtype.kind in "fiub":
                 yield x, outputs, t.astype(float)
-            elif outputs.ndim == 2 and t.shape == outputs.shape[:1] and t.dtype.kind in "iu" and (
-                    0 <= t.min() <= t.max() < outputs.shape[1]):
+            elif (
+                outputs.ndim == 2
+                and t.shape == outputs.shape[:1]
+                and t.dtype.kind in "iu"
+                and (0 <= t.min() <= t.max() < outputs.shape[1])
+            ):
                 yield x, outputs, np.eye(outputs.shape[1])[t]
 
 
@@ -91,8 +108,11 @@ def written(case, outputs, targets):
     yield "target-ignored", "the target is not subtracted", outputs
     if outputs.ndim == 2 and outputs.shape[1] > 1:
         yield from candidates(case, outputs, targets)
-        yield ("wrong-sign", "hinge: the correct class gets plus the number of margins violated, it gets minus that",
-               np.abs(margins(outputs, targets)))
+        yield (
+            "wrong-sign",
+            "hinge: the correct class gets plus the number of margins violated, it gets minus that",
+            np.abs(margins(outputs, targets)),
+        )
 
 
 def margins(outputs, targets):

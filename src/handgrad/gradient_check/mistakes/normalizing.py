@@ -12,20 +12,25 @@ def jacobian(case):
     diagonal = case.columns[np.arange(len(case.entries)), case.entries] * case.dy[:, case.entries]
     if case.explains(diagonal):
         return Verdict(
-            case.name, "cross-terms-missing",
+            case.name,
+            "cross-terms-missing",
             "only the diagonal of the Jacobian is used: each y also depends on the other entries of x",
-            "dx equals dy ∂y_i/∂x_i in every entry")
+            "dx equals dy ∂y_i/∂x_i in every entry",
+        )
     if case.explains(case.expected - diagonal):
         return Verdict(
-            case.name, "diagonal-missing", "the diagonal of the Jacobian is missing", "right once it is added")
+            case.name, "diagonal-missing", "the diagonal of the Jacobian is missing", "right once it is added"
+        )
     if case.complete and case.explains(case.through(case.expected)):
         return Verdict(
-            case.name, "derivative-twice", "the Jacobian is applied twice", "dx equals Jᵀ Jᵀ dy in every entry")
+            case.name, "derivative-twice", "the Jacobian is applied twice", "dx equals Jᵀ Jᵀ dy in every entry"
+        )
     if case.complete:
         forwards = case.dy @ case.columns
         if case.explains(forwards):
             return Verdict(
-                case.name, "transposed", "the Jacobian is applied untransposed: dx = Jᵀ dy", "dx equals J dy")
+                case.name, "transposed", "the Jacobian is applied untransposed: dx = Jᵀ dy", "dx equals J dy"
+            )
     return None
 
 
@@ -39,18 +44,21 @@ def softmax_terms(case):
     inner = (y * dy).sum(axis=-1, keepdims=True)
     if case.explains(case.dy[:, case.entries]):
         return Verdict(
-            case.name, "derivative-missing", "softmax: dx is dy itself; dx = y (dy - Σ y dy)",
-            "equal to dy in every entry")
-    named = {"softmax: the term -y Σ y dy is missing": y * dy,
-             "softmax: the term y dy is missing": -y * inner,
-             "softmax: Σ y dy is added, not subtracted": y * (dy + inner),
-             "softmax: the factor y is missing before (dy - Σ y dy)": dy - inner,
-             "softmax: Σ dy stands for Σ y dy": y * (dy - dy.sum(axis=-1, keepdims=True)),
-             "softmax: y (1 - y) alone, as for a sigmoid": y * (1 - y) * dy,
-             "softmax: σ_i (1 - σ_j) on every place, the δ_ij is forgotten":
-                 y * ((1 - y) * dy).sum(axis=-1, keepdims=True),
-             "softmax: the sum runs over the batch, not over the classes":
-                 y * (dy - (y * dy).sum(axis=1, keepdims=True))}
+            case.name,
+            "derivative-missing",
+            "softmax: dx is dy itself; dx = y (dy - Σ y dy)",
+            "equal to dy in every entry",
+        )
+    named = {
+        "softmax: the term -y Σ y dy is missing": y * dy,
+        "softmax: the term y dy is missing": -y * inner,
+        "softmax: Σ y dy is added, not subtracted": y * (dy + inner),
+        "softmax: the factor y is missing before (dy - Σ y dy)": dy - inner,
+        "softmax: Σ dy stands for Σ y dy": y * (dy - dy.sum(axis=-1, keepdims=True)),
+        "softmax: y (1 - y) alone, as for a sigmoid": y * (1 - y) * dy,
+        "softmax: σ_i (1 - σ_j) on every place, the δ_ij is forgotten": y * ((1 - y) * dy).sum(axis=-1, keepdims=True),
+        "softmax: the sum runs over the batch, not over the classes": y * (dy - (y * dy).sum(axis=1, keepdims=True)),
+    }
     for words, candidate in named.items():
         if case.explains(case.pick(candidate)):
             slug = "wrong-axis" if "batch" in words else "cross-terms-missing"
@@ -64,15 +72,18 @@ def log_softmax_terms(case):
         return None
     y, dy = case.y, case.dy.reshape(-1, *case.y.shape)
     total = dy.sum(axis=-1, keepdims=True)
-    named = {("value-for-derivative", "the logarithms y stand where the probabilities exp(y) are due"): dy - y * total,
-             ("derivative-missing", "dx is dy itself: the term -exp(y) Σ dy is missing"): dy,
-             ("wrong-sign", "exp(y) Σ dy is added, not subtracted"): dy + np.exp(y) * total,
-             ("wrong-axis", "Σ dy runs over the batch, not over the classes"):
-                 dy - np.exp(y) * dy.sum(axis=1, keepdims=True)}
+    named = {
+        ("value-for-derivative", "the logarithms y stand where the probabilities exp(y) are due"): dy - y * total,
+        ("derivative-missing", "dx is dy itself: the term -exp(y) Σ dy is missing"): dy,
+        ("wrong-sign", "exp(y) Σ dy is added, not subtracted"): dy + np.exp(y) * total,
+        ("wrong-axis", "Σ dy runs over the batch, not over the classes"): dy
+        - np.exp(y) * dy.sum(axis=1, keepdims=True),
+    }
     for (slug, words), candidate in named.items():
         if case.explains(case.pick(candidate)):
             return Verdict(
-                case.name, slug, f"log-softmax: {words}; dx = dy - exp(y) Σ dy", "equal to that in every entry")
+                case.name, slug, f"log-softmax: {words}; dx = dy - exp(y) Σ dy", "equal to that in every entry"
+            )
     return None
 
 
@@ -83,14 +94,19 @@ def scale_terms(case):
     axes = tuple(range(1, case.y.ndim))
     dy = case.dy.reshape(-1, *case.y.shape)
     inputs = [(n, a) for n, a in case.arrays.items() if a.shape == case.y.shape]
-    centered = [(f"{n} - its mean", a - a.mean(axis=axis, keepdims=True)) for n, a in inputs
-                for axis in (tuple(range(a.ndim - 1)), -1)]
+    centered = [
+        (f"{n} - its mean", a - a.mean(axis=axis, keepdims=True))
+        for n, a in inputs
+        for axis in (tuple(range(a.ndim - 1)), -1)
+    ]
     for name, value in [("y", case.y), *inputs, *centered]:
         if value.shape == case.y.shape and case.explains(case.pick((dy * value).sum(axis=axes))):
             return Verdict(
-                case.name, "unnormalized-input",
+                case.name,
+                "unnormalized-input",
                 f"{name} stands where the normalised input is due: the gradient by {case.name} is Σ dy x̂",
-                f"equal to Σ dy {name} in every entry")
+                f"equal to Σ dy {name} in every entry",
+            )
     return None
 
 
@@ -101,9 +117,11 @@ def statistics(case):
             return Verdict(case.name, *named_terms(case, axes, fit), evidence_of(fit))
         if means != axes and np.allclose(fit, 1, atol=1e-4):
             return Verdict(
-                case.name, "wrong-axis",
+                case.name,
+                "wrong-axis",
                 f"the means of the normalisation's gradient run over axis {means}, the statistics over axis {axes}",
-                "dx equals that in every entry")
+                "dx equals that in every entry",
+            )
     found = next((v for v in (unbiased(case, axes) for axes in normalized_axes(case)) if v is not None), None)
     return found or scaled(case)
 
@@ -115,14 +133,18 @@ def scaled(case):
     scale = (case.y / case.array).ravel()[case.entries]
     if case.explains(case.dy[:, case.entries] * scale):
         return Verdict(
-            case.name, "statistics-constant",
+            case.name,
+            "statistics-constant",
             f"what {case.name} is scaled by is treated as a constant, but it moves with every entry it is taken over",
-            "dx equals dy y / x in every entry")
+            "dx equals dy y / x in every entry",
+        )
     if np.ptp(scale) > 1e-9 and case.explains(case.expected / scale):
         return Verdict(
-            case.name, "normalisation-terms",
+            case.name,
+            "normalisation-terms",
             f"the scale itself is missing from the gradient by {case.name}: what x was multiplied by, dx is too",
-            "found · y / x is right in every entry")
+            "found · y / x is right in every entry",
+        )
     return None
 
 
@@ -130,8 +152,12 @@ def other_terms(case):
     """The same with factors that have no name."""
     for axes, means, fit in fitted_terms(case):
         if means == axes:
-            return Verdict(case.name, "normalisation-terms",
-                           "the terms of the normalisation's gradient have wrong factors", evidence_of(fit))
+            return Verdict(
+                case.name,
+                "normalisation-terms",
+                "the terms of the normalisation's gradient have wrong factors",
+                evidence_of(fit),
+            )
     return None
 
 
@@ -151,8 +177,14 @@ def normalized_axes(case):
     if x.shape != y.shape or x.ndim < 2 or not case.complete:
         return
     images = [(0, 2, 3), (2, 3)] if x.ndim == 4 else []  # with channels second
-    for axes in (tuple(range(x.ndim - 1)), (x.ndim - 1,), tuple(range(1, x.ndim)), (0,), tuple(range(1, x.ndim - 1)),
-                 *images):
+    for axes in (
+        tuple(range(x.ndim - 1)),
+        (x.ndim - 1,),
+        tuple(range(1, x.ndim)),
+        (0,),
+        tuple(range(1, x.ndim - 1)),
+        *images,
+    ):
         if axes and np.prod([x.shape[a] for a in axes]) > 2:
             yield axes
 
@@ -181,8 +213,11 @@ def build_terms(case, dy, axes, means, ddof=0):
         count = x.size // squares.size
         s = 1 / np.sqrt(1 / s**2 + squares / (count - 1) - squares / count)
     normalized, g = centered * s, dy * gamma
-    return (s * g, -s * g.mean(axis=means, keepdims=True) * np.ones_like(x),
-            -s * normalized * (g * normalized).mean(axis=means, keepdims=True))
+    return (
+        s * g,
+        -s * g.mean(axis=means, keepdims=True) * np.ones_like(x),
+        -s * normalized * (g * normalized).mean(axis=means, keepdims=True),
+    )
 
 
 SCALES, SHIFTS = ("gamma", "weight", "scale", "gain", "g"), ("beta", "bias", "shift", "offset", "b")
@@ -208,8 +243,11 @@ def unbiased(case, axes):
     if not case.explains(case.pick(wrong)):
         return None
     return Verdict(
-        case.name, "unbiased-variance", "the backward divides the variance by m - 1, the forward by m",
-        "dx is right for the unbiased variance in every entry")
+        case.name,
+        "unbiased-variance",
+        "the backward divides the variance by m - 1, the forward by m",
+        "dx is right for the unbiased variance in every entry",
+    )
 
 
 def evidence_of(fit):
@@ -221,9 +259,11 @@ def named_terms(case, axes, fit):
     """(slug, message) of factors that are somebody's usual mistake, or None."""
     a, b, c = (float(v) for v in np.round(fit, 6))
     count = int(np.prod([case.array.shape[i] for i in axes]))
-    constants = {(1, 0, 0): "mean and variance are treated as constants, but they move",
-                 (1, 1, 0): "the variance is treated as a constant, but it moves",
-                 (1, 0, 1): "the mean is treated as a constant, but it moves"}
+    constants = {
+        (1, 0, 0): "mean and variance are treated as constants, but they move",
+        (1, 1, 0): "the variance is treated as a constant, but it moves",
+        (1, 0, 1): "the mean is treated as a constant, but it moves",
+    }
     if (a, b, c) in constants:
         return "statistics-constant", f"{constants[a, b, c]} with every x they are taken over"
     if count > 1 and np.isclose(c, count / (count - 1), rtol=1e-5):

@@ -13,7 +13,8 @@ def ignored(case):
     if case.columns is not None and not case.wrong_at_one:
         evidence += "; equal to the right one for dy = 1, so a check with dy = 1 misses it"
     return Verdict(
-        case.name, "upstream-ignored", f"the gradient by {case.name} ignores dy: multiply by it (chain rule)", evidence)
+        case.name, "upstream-ignored", f"the gradient by {case.name} ignores dy: multiply by it (chain rule)", evidence
+    )
 
 
 def changed(case):
@@ -24,8 +25,11 @@ def changed(case):
         candidate = case.through(dy)
         if candidate is not None and case.explains(candidate):
             return Verdict(
-                case.name, slug, said(case.name, slug, words),
-                f"equal to it in all {len(case.entries)} entries, for {len(case.dy)} upstream gradients")
+                case.name,
+                slug,
+                said(case.name, slug, words),
+                f"equal to it in all {len(case.entries)} entries, for {len(case.dy)} upstream gradients",
+            )
     return None
 
 
@@ -47,8 +51,12 @@ def variants(case):
     if case.y.ndim < 2:
         return
     full = dy.reshape(-1, *shape)
-    for words, kept in (("only the last example", slice(-1, None)), ("only the first example", slice(0, 1)),
-                        ("all examples but the last", slice(0, -1)), ("all examples but the first", slice(1, None))):
+    for words, kept in (
+        ("only the last example", slice(-1, None)),
+        ("only the first example", slice(0, 1)),
+        ("all examples but the last", slice(0, -1)),
+        ("all examples but the first", slice(1, None)),
+    ):
         part = np.zeros_like(full)
         part[:, kept] = full[:, kept]
         yield "examples-missing", words, part

@@ -13,9 +13,11 @@ def ties(case):
     if not case.check.ties_error:
         return None
     return Verdict(
-        case.name, "ties-all-paid",
+        case.name,
+        "ties-all-paid",
         "every tie of a maximum is paid the whole gradient: choose one of them (the first), or share it out",
-        f"moving equal entries together changes y by less than the gradient says (error {case.check.ties_error:.2g})")
+        f"moving equal entries together changes y by less than the gradient says (error {case.check.ties_error:.2g})",
+    )
 
 
 def overwritten(case):
@@ -31,9 +33,11 @@ def overwritten(case):
             candidate = np.take_along_axis(parts, window[None, :, None], axis=2)[..., 0]
             if reached.sum(axis=1).max() > 1 and case.explains(candidate):
                 return Verdict(
-                    case.name, "overlap-overwritten",
+                    case.name,
+                    "overlap-overwritten",
                     f"of overlapping windows only one reaches {case.name}: add their gradients with +=, do not assign",
-                    f"each entry has the share of its {which} window alone")
+                    f"each entry has the share of its {which} window alone",
+                )
     return None
 
 
@@ -51,9 +55,11 @@ def counted(case):
         reached = (by_window(case, case.columns[None], channel)[0] != 0).any(axis=-1).sum(axis=1)
         if reached.max(initial=0) > 1 and case.explains(case.expected / np.maximum(reached, 1)):
             return Verdict(
-                case.name, "overlap-averaged",
+                case.name,
+                "overlap-averaged",
                 f"the gradient by {case.name} is averaged over overlapping windows: add them up",
-                "found · (windows an entry is in) is right everywhere")
+                "found · (windows an entry is in) is right everywhere",
+            )
     return None
 
 
@@ -81,24 +87,33 @@ def geometries(case):
 
 def unpaid(case, layout, geometry):
     """The verdict if the gradient is wrong within windows of this geometry."""
+
     def pooled(array):
         return avg_pool2d_forward(array.transpose(layout), **geometry)
 
     back = np.argsort(layout)
     _, cache = pooled(case.array)
-    shared = np.stack([
-        avg_pool2d_backward(dy.reshape(case.y.shape).transpose(layout), cache)[0].transpose(back).ravel()
-        for dy in case.dy])
+    shared = np.stack(
+        [
+            avg_pool2d_backward(dy.reshape(case.y.shape).transpose(layout), cache)[0].transpose(back).ravel()
+            for dy in case.dy
+        ]
+    )
     c = case.factor(shared[:, case.entries])
     if c is not None and case.factor(case.expected) is None:
         return Verdict(
-            case.name, "winner-ignored", "every entry of a window is paid; only the largest one moves y",
-            f"dx equals {c:.6g} times average pooling's gradient in every entry")
-    sums = [[pooled(g)[0] for g in gradients] for gradients in
-            (case.analytic, case.expected_full)]
+            case.name,
+            "winner-ignored",
+            "every entry of a window is paid; only the largest one moves y",
+            f"dx equals {c:.6g} times average pooling's gradient in every entry",
+        )
+    sums = [[pooled(g)[0] for g in gradients] for gradients in (case.analytic, case.expected_full)]
     if case.same(*map(np.stack, sums)):
         return Verdict(
-            case.name, "winner-misplaced",
+            case.name,
+            "winner-misplaced",
             "each window pays the right amount, but to another entry than the largest: compare how argmax counts "
-            "with how rows and columns are read", "right once summed over each window")
+            "with how rows and columns are read",
+            "right once summed over each window",
+        )
     return None

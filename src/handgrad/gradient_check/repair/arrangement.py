@@ -15,9 +15,12 @@ def transposes(site, values):
         yield site.edit(node.value, "transposed", message)
         return
     holder = site.holder
-    product = (isinstance(holder, ast.BinOp) and isinstance(holder.op, ast.MatMult)) or is_call(
-        holder, "dot", "matmul") or (is_call(holder, "outer") and site.field == "args") or (
-            isinstance(holder, ast.Attribute) and holder.attr == "dot")
+    product = (
+        (isinstance(holder, ast.BinOp) and isinstance(holder.op, ast.MatMult))
+        or is_call(holder, "dot", "matmul")
+        or (is_call(holder, "outer") and site.field == "args")
+        or (isinstance(holder, ast.Attribute) and holder.attr == "dot")
+    )
     whole = isinstance(holder, (ast.Assign, ast.Return, ast.Tuple)) and isinstance(node, (ast.BinOp, ast.Call))
     if (product or whole) and isinstance(node, ast.expr):
         yield site.edit(ast.Attribute(node, "T", ast.Load()), "transposed", message)
@@ -33,8 +36,11 @@ def other_orders(site):
     if len(order) == len(node.args) and sorted(order) == list(range(len(order))) and len(order) <= 4:
         for axes in itertools.permutations(order):
             if list(axes) != order:
-                yield site.edit(ast.Call(node.func, [ast.Constant(a) for a in axes], []), "transposed",
-                                "the axes are in the wrong order here")
+                yield site.edit(
+                    ast.Call(node.func, [ast.Constant(a) for a in axes], []),
+                    "transposed",
+                    "the axes are in the wrong order here",
+                )
 
 
 def other_outputs(site):
@@ -55,8 +61,11 @@ def reversals(site, values):
     node = site.node
     if is_call(node, *TURNS) and node.args:
         yield site.edit(node.args[0], "flipped-kernel", "the flip does not belong here")
-    ends = [] if not isinstance(node, ast.Subscript) else (
-        node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice])
+    ends = (
+        []
+        if not isinstance(node, ast.Subscript)
+        else (node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice])
+    )
     if any(isinstance(end, ast.Slice) and isinstance(end.step, ast.UnaryOp) for end in ends):
         kept = [end for end in ends if not (isinstance(end, ast.Slice) and isinstance(end.step, ast.UnaryOp))]
         if all(isinstance(end, ast.Slice) and end.lower is end.upper for end in kept):
@@ -77,8 +86,11 @@ def orders(site, values):
                 elements = list(node.elts)
                 elements[i], elements[j] = elements[j], elements[i]
                 mistake = "index-repeated" if within_index(site) else "swapped-gradients" if returned else "swapped"
-                yield site.edit(type(node)(elements, ast.Load()), mistake,
-                                f"{ast.unparse(node.elts[j])} and {ast.unparse(node.elts[i])} are exchanged here")
+                yield site.edit(
+                    type(node)(elements, ast.Load()),
+                    mistake,
+                    f"{ast.unparse(node.elts[j])} and {ast.unparse(node.elts[i])} are exchanged here",
+                )
     if is_call(node, "reversed") and isinstance(site.holder, ast.For):
         yield site.edit(node.args[0], "reversed", "the loop must run from the first step to the last")
 
@@ -95,8 +107,10 @@ def slices(site, values):
         yield site.edit(ast.Subscript(node.value, index, node.ctx), "flipped-kernel", "the index must not run back")
     steps = [name for name, value in values.items() if isinstance(value, (int, np.integer)) and name.isidentifier()]
     for name in steps:
-        for change, mistake, message in ((moved, "shifted", f"the slice starts at {name}: cut off the padding there"),
-                                         (scaled, "shifted", f"the position is the index times {name}, the stride")):
+        for change, mistake, message in (
+            (moved, "shifted", f"the slice starts at {name}: cut off the padding there"),
+            (scaled, "shifted", f"the position is the index times {name}, the stride"),
+        ):
             elements = [change(end, name) for end in ends]
             if any(a is not b for a, b in zip(elements, ends, strict=True)):
                 index = ast.Tuple(elements, ast.Load()) if isinstance(node.slice, ast.Tuple) else elements[0]

@@ -14,21 +14,43 @@ def small_edits(tree, values):
         stored = isinstance(getattr(site.node, "ctx", None), (ast.Store, ast.Del))
         if stored and not isinstance(site.node, ast.Subscript):
             continue
-        for edits in (assignments, signs, transposes, axes, means, comparisons, removals, powers, numbers, functions,
-                      reversals, orders, slices):
+        for edits in (
+            assignments,
+            signs,
+            transposes,
+            axes,
+            means,
+            comparisons,
+            removals,
+            powers,
+            numbers,
+            functions,
+            reversals,
+            orders,
+            slices,
+        ):
             yield from edits(site, values)
 
 
 def assignments(site, values):
     """= for +=, and the other way round."""
     node = site.node
-    if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], (ast.Subscript, ast.Name,
-                                                                                                ast.Attribute)):
-        yield site.edit(ast.AugAssign(node.targets[0], ast.Add(), node.value), "overlap-overwritten",
-                        "what was there is overwritten: add to it with +=, every window, step or example has its share")
+    if (
+        isinstance(node, ast.Assign)
+        and len(node.targets) == 1
+        and isinstance(node.targets[0], (ast.Subscript, ast.Name, ast.Attribute))
+    ):
+        yield site.edit(
+            ast.AugAssign(node.targets[0], ast.Add(), node.value),
+            "overlap-overwritten",
+            "what was there is overwritten: add to it with +=, every window, step or example has its share",
+        )
     if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add):
-        yield site.edit(ast.Assign([node.target], node.value), "added-twice",
-                        "this is added to what was there, but should replace it: = instead of +=")
+        yield site.edit(
+            ast.Assign([node.target], node.value),
+            "added-twice",
+            "this is added to what was there, but should replace it: = instead of +=",
+        )
     if isinstance(node, ast.AugAssign) and isinstance(node.op, (ast.Add, ast.Sub)):
         other = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
         yield site.edit(ast.AugAssign(node.target, other, node.value), "wrong-sign", "the sign is wrong here")
@@ -52,8 +74,11 @@ REDUCTIONS = ("sum", "mean", "max", "flip", "concatenate", "argmax", "repeat")
 def axes(site, values):
     """Another axis of a sum or mean."""
     named = isinstance(site.holder, ast.keyword) and site.holder.arg == "axis"
-    if named or (is_call(site.holder, *REDUCTIONS) and site.field == "args" and isinstance(
-            site.node, (ast.Constant, ast.Tuple, ast.UnaryOp))):
+    if named or (
+        is_call(site.holder, *REDUCTIONS)
+        and site.field == "args"
+        and isinstance(site.node, (ast.Constant, ast.Tuple, ast.UnaryOp))
+    ):
         yield from (site.edit(new, "wrong-axis", "this runs over the wrong axis") for new in other_axes(site.node))
 
 
@@ -67,8 +92,9 @@ def other_axes(node):
 def means(site, values):
     """sum for mean, and the other way round."""
     for wrong, right, mistake, message in (
-            ("sum", "mean", "not-averaged", "a sum stands where a mean is due"),
-            ("mean", "sum", "not-summed", "a mean stands where a sum is due")):
+        ("sum", "mean", "not-averaged", "a sum stands where a mean is due"),
+        ("mean", "sum", "not-summed", "a mean stands where a sum is due"),
+    ):
         if is_call(site.node, wrong) and isinstance(site.node.func, ast.Attribute):
             function = ast.Attribute(site.node.func.value, right, ast.Load())
             yield site.edit(ast.Call(function, site.node.args, site.node.keywords), mistake, message)
@@ -76,11 +102,15 @@ def means(site, values):
 
 def comparisons(site, values):
     node = site.node
-    if isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(
-            node.ops[0], (ast.Gt, ast.Lt, ast.GtE, ast.LtE)):
+    if (
+        isinstance(node, ast.Compare)
+        and len(node.ops) == 1
+        and isinstance(node.ops[0], (ast.Gt, ast.Lt, ast.GtE, ast.LtE))
+    ):
         other = ast.Lt() if isinstance(node.ops[0], (ast.Gt, ast.GtE)) else ast.Gt()
-        yield site.edit(ast.Compare(node.left, [other], node.comparators), "wrong-mask",
-                        "the condition is the wrong way round")
+        yield site.edit(
+            ast.Compare(node.left, [other], node.comparators), "wrong-mask", "the condition is the wrong way round"
+        )
 
 
 def removals(site, values):
@@ -96,11 +126,18 @@ def removals(site, values):
             yield site.edit(node.left.left, *too_many(node.op, removed, values))
     if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div)):
         other = ast.Div() if isinstance(node.op, ast.Mult) else ast.Mult()
-        yield site.edit(ast.BinOp(node.left, other, node.right), "derivative-inverted",
-                        f"multiply by {ast.unparse(node.right)}, do not divide" if isinstance(node.op, ast.Div) else
-                        f"divide by {ast.unparse(node.right)}, do not multiply")
-    if isinstance(node, (ast.AugAssign, ast.Assign)) and isinstance(getattr(site.holder, site.field), list) and \
-            not isinstance(getattr(node, "targets", [None])[0], (ast.Name, ast.Tuple)):
+        yield site.edit(
+            ast.BinOp(node.left, other, node.right),
+            "derivative-inverted",
+            f"multiply by {ast.unparse(node.right)}, do not divide"
+            if isinstance(node.op, ast.Div)
+            else f"divide by {ast.unparse(node.right)}, do not multiply",
+        )
+    if (
+        isinstance(node, (ast.AugAssign, ast.Assign))
+        and isinstance(getattr(site.holder, site.field), list)
+        and not isinstance(getattr(node, "targets", [None])[0], (ast.Name, ast.Tuple))
+    ):
         yield site.edit(ast.Pass(), "statement-too-many", "this statement does not belong here")
 
 
@@ -114,7 +151,8 @@ def too_many(op, removed, values):
     if isinstance(op, ast.Pow):
         return "formula-slip", f"the power {text} does not belong here"
     return factor_kind(removed, text, values), f"the factor {text} does not belong here" if isinstance(
-        op, ast.Mult) else f"the division by {text} does not belong here"
+        op, ast.Mult
+    ) else f"the division by {text} does not belong here"
 
 
 def factor_kind(node, text, values):
@@ -132,18 +170,32 @@ def factor_kind(node, text, values):
 def numbers(site, values):
     """Another number: an index or offset one off, an exponent, a coefficient."""
     node = site.node
-    if not isinstance(node, ast.Constant) or isinstance(node.value, (bool, str)) or node.value is None or \
-            not isinstance(node.value, (int, float)):
+    if (
+        not isinstance(node, ast.Constant)
+        or isinstance(node.value, (bool, str))
+        or node.value is None
+        or not isinstance(node.value, (int, float))
+    ):
         return
     if is_call(site.holder, "transpose", "reshape", *REDUCTIONS) or isinstance(site.holder, (ast.keyword, ast.UnaryOp)):
         return
     index = within_index(site)
-    for value in dict.fromkeys((node.value + 1, node.value - 1, 2 * node.value, node.value / 2,
-                                3 * node.value, node.value / 3, -node.value, 0, 1)):
+    for value in dict.fromkeys(
+        (
+            node.value + 1,
+            node.value - 1,
+            2 * node.value,
+            node.value / 2,
+            3 * node.value,
+            node.value / 3,
+            -node.value,
+            0,
+            1,
+        )
+    ):
         if value != node.value and not (index and value != int(value)):
             new = int(value) if value == int(value) and isinstance(node.value, int) else value
-            yield site.edit(ast.Constant(new), "shifted" if index else "formula-slip",
-                            f"{node.value} should be {new}")
+            yield site.edit(ast.Constant(new), "shifted" if index else "formula-slip", f"{node.value} should be {new}")
 
 
 def powers(site, values):
@@ -160,8 +212,16 @@ def powers(site, values):
         yield site.edit(new, "formula-slip", f"{ast.unparse(new)} is due, not {ast.unparse(node)}")
 
 
-OPPOSITE = {"argmax": "argmin", "argmin": "argmax", "maximum": "minimum", "minimum": "maximum", "sin": "cos",
-            "cos": "sin", "max": "min", "min": "max"}
+OPPOSITE = {
+    "argmax": "argmin",
+    "argmin": "argmax",
+    "maximum": "minimum",
+    "minimum": "maximum",
+    "sin": "cos",
+    "cos": "sin",
+    "max": "min",
+    "min": "max",
+}
 
 
 def functions(site, values):
@@ -173,11 +233,16 @@ def functions(site, values):
     if name in TURNS:
         return
     if name in OPPOSITE and isinstance(node.func, ast.Attribute):
-        yield site.edit(ast.Call(ast.Attribute(node.func.value, OPPOSITE[name], ast.Load()), node.args, node.keywords),
-                        "winner-misplaced" if name.startswith("arg") else "formula-slip",
-                        f"{OPPOSITE[name]} is due, not {name}")
+        yield site.edit(
+            ast.Call(ast.Attribute(node.func.value, OPPOSITE[name], ast.Load()), node.args, node.keywords),
+            "winner-misplaced" if name.startswith("arg") else "formula-slip",
+            f"{OPPOSITE[name]} is due, not {name}",
+        )
     if len(node.args) == 1 and not node.keywords and name not in ("range", "len", "list", "tuple", "zeros"):
         yield site.edit(node.args[0], "derivative-at-output", f"{name} does not belong here: it was applied already")
     if name == "range" and isinstance(site.holder, (ast.For, ast.Call)):
-        yield site.edit(ast.Call(ast.Name("reversed", ast.Load()), [node], []), "reversed",
-                        "the loop must run from the last step to the first")
+        yield site.edit(
+            ast.Call(ast.Name("reversed", ast.Load()), [node], []),
+            "reversed",
+            "the loop must run from the last step to the first",
+        )

@@ -17,8 +17,11 @@ def other_names(routine):
     values = routine.values
     for site in sites(routine.part):
         text = expression(site.node, values)
-        if text is None or isinstance(site.node.ctx, ast.Store) or (
-                isinstance(site.holder, ast.Attribute) and site.holder.attr == "shape"):
+        if (
+            text is None
+            or isinstance(site.node.ctx, ast.Store)
+            or (isinstance(site.holder, ast.Attribute) and site.holder.attr == "shape")
+        ):
             continue
         for other, value in values.items():
             if other != text and alike(value, values[text]):
@@ -32,12 +35,19 @@ def renamed(routine):
         whole = isinstance(node, (ast.Assign, ast.AugAssign, ast.Return))
         if not whole and not isinstance(node, (ast.Slice, ast.Tuple, ast.Subscript)):
             continue
-        used = sorted({n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-                      & set(routine.values))
+        used = sorted(
+            {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+            & set(routine.values)
+        )
         for a, b in itertools.permutations(used, 2) if whole or isinstance(node, ast.Tuple) else ():
             if a < b and alike(routine.values[a], routine.values[b]):
-                mistake = "index-repeated" if is_index(routine.values[a]) else \
-                    "swapped-gradients" if isinstance(node, ast.Return) else "swapped"
+                mistake = (
+                    "index-repeated"
+                    if is_index(routine.values[a])
+                    else "swapped-gradients"
+                    if isinstance(node, ast.Return)
+                    else "swapped"
+                )
                 yield site.edit(substituted(node, {a: b, b: a}), mistake, f"{a} and {b} are exchanged here")
         for a, b in itertools.product(used, routine.values):
             if a != b and b.isidentifier() and alike(routine.values[a], routine.values[b]):
@@ -52,8 +62,11 @@ def unapplied(site):
     for text, call in dict(zip(texts, calls, strict=True)).items():
         if texts.count(text) > 1:
             new = Unapply(text).visit(copy.deepcopy(site.node))
-            yield site.edit(new, "derivative-at-output",
-                            f"{ast.unparse(call.func)} was applied to {ast.unparse(call.args[0])} already")
+            yield site.edit(
+                new,
+                "derivative-at-output",
+                f"{ast.unparse(call.func)} was applied to {ast.unparse(call.args[0])} already",
+            )
 
 
 class Unapply(ast.NodeTransformer):
@@ -95,20 +108,28 @@ def operands(routine):
         if kind(routine.values.get(text)) != "array" or not isinstance(site.holder, (ast.BinOp, ast.Return)):
             continue
         for derivative, words in derivatives(text):
-            yield site.edit(named(derivative), "value-for-derivative",
-                            f"{text} stands where {words}, {derivative}, is due")
+            yield site.edit(
+                named(derivative), "value-for-derivative", f"{text} stands where {words}, {derivative}, is due"
+            )
 
 
 def derivatives(text):
-    return ((f"({text} > 0)", "ReLU's derivative"), (f"(1 - {text}**2)", "tanh's derivative"),
-            (f"{text} * (1 - {text})", "the sigmoid's derivative"), (f"np.sign({text})", "its sign"))
+    return (
+        (f"({text} > 0)", "ReLU's derivative"),
+        (f"(1 - {text}**2)", "tanh's derivative"),
+        (f"{text} * (1 - {text})", "the sigmoid's derivative"),
+        (f"np.sign({text})", "its sign"),
+    )
 
 
 def variables(routine):
     """A number where a variable is due: 1 for dy above all."""
     for site in sites(routine.part):
-        if isinstance(site.node, ast.Constant) and isinstance(site.node.value, (int, float)) and isinstance(
-                site.holder, (ast.BinOp, ast.Assign, ast.AugAssign, ast.Call, ast.Return)):
+        if (
+            isinstance(site.node, ast.Constant)
+            and isinstance(site.node.value, (int, float))
+            and isinstance(site.holder, (ast.BinOp, ast.Assign, ast.AugAssign, ast.Call, ast.Return))
+        ):
             for text in routine.values:
                 mistake = "upstream-ignored" if text == routine.upstream else "wrong-variable"
                 yield site.edit(named(text), mistake, f"{text} is due here, not {site.node.value}")
@@ -129,11 +150,15 @@ def activations(routine):
             for text, value in routine.values.items():
                 if kind(value) != "array" or text == routine.upstream or not fitting(site, value, routine.values):
                     continue
-                for derivative, words in (*derivatives(text), (f"(1 - {text})", "its last factor"),
-                                          (f"(1 - np.tanh({text})**2)", "tanh's derivative")):
+                for derivative, words in (
+                    *derivatives(text),
+                    (f"(1 - {text})", "its last factor"),
+                    (f"(1 - np.tanh({text})**2)", "tanh's derivative"),
+                ):
                     mistake = "factor-missing" if "sign" in derivative else "derivative-missing"
-                    yield site.edit(times(site.node, derivative), mistake,
-                                    f"{words} is missing: multiply by {derivative}")
+                    yield site.edit(
+                        times(site.node, derivative), mistake, f"{words} is missing: multiply by {derivative}"
+                    )
 
 
 def entries(routine):
@@ -145,14 +170,24 @@ def entries(routine):
         for text in {n.id for n in ast.walk(site.node.targets[0]) if isinstance(n, ast.Name)} & set(values):
             for derivative, words in derivatives(text) if np.shape(values[text]) == np.shape(values[dy]) else ():
                 given = ast.Assign([ast.Name(dy, ast.Store())], times(ast.Name(dy, ast.Load()), derivative))
-                yield site.edit(ast.If(ast.Constant(True), [site.node, given], []), "derivative-missing",
-                                f"{words} is missing: multiply {dy} by {derivative} first")
+                yield site.edit(
+                    ast.If(ast.Constant(True), [site.node, given], []),
+                    "derivative-missing",
+                    f"{words} is missing: multiply {dy} by {derivative} first",
+                )
 
 
 def missing_factors(node, routine):
     for text, value in routine.values.items():
-        mistake = "upstream-ignored" if text == routine.upstream else "parameter-ignored" if \
-            text in routine.parameters else "batch-size-factor" if is_index(value) else "factor-missing"
+        mistake = (
+            "upstream-ignored"
+            if text == routine.upstream
+            else "parameter-ignored"
+            if text in routine.parameters
+            else "batch-size-factor"
+            if is_index(value)
+            else "factor-missing"
+        )
         yield times(node, text), value, mistake, f"the factor {text} is missing"
         if text == routine.upstream:
             continue
@@ -178,8 +213,11 @@ def terms(routine, whole):
 
 def parts_of(routine):
     """{expression: value} of the arrays cut as the code cuts them: a[:, :D] where b[:, :D] is written."""
-    cuts = {ast.unparse(n).removeprefix(ast.unparse(n.value))[1:-1] for n in ast.walk(routine.part)
-            if isinstance(n, ast.Subscript) and isinstance(n.slice, (ast.Tuple, ast.Slice))}
+    cuts = {
+        ast.unparse(n).removeprefix(ast.unparse(n.value))[1:-1]
+        for n in ast.walk(routine.part)
+        if isinstance(n, ast.Subscript) and isinstance(n.slice, (ast.Tuple, ast.Slice))
+    }
     found = {}
     for (text, value), cut in itertools.product(routine.values.items(), sorted(cuts)):
         if kind(value) == "array" and text.isidentifier():
@@ -197,24 +235,37 @@ def jacobians(routine):
         if p.dtype.kind == "f" and p.shape == u.shape and (p >= 0).all() and np.allclose(p.sum(axis=-1), 1):
             whole = f"{text} * ({other} - ({other} * {text}).sum(axis=-1, keepdims=True))"
             for site in openings(routine, True):
-                yield site.edit(named(whole), "cross-terms-missing",
-                                f"through the softmax {text} each number moves all the others: {whole}")
+                yield site.edit(
+                    named(whole),
+                    "cross-terms-missing",
+                    f"through the softmax {text} each number moves all the others: {whole}",
+                )
 
 
 def statistics(routine):
     """The terms of a normalisation's mean and variance, which move with every x they are taken over."""
     arrays = {text: value for text, value in routine.values.items() if kind(value) == "array" and value.ndim > 1}
-    normal = [(text, axis) for text, value in arrays.items() for axis in (-1, 0, (0, 1, 2), (0, 2, 3))
-              if np.max(axis) < value.ndim and is_normal(value, axis)]
+    normal = [
+        (text, axis)
+        for text, value in arrays.items()
+        for axis in (-1, 0, (0, 1, 2), (0, 2, 3))
+        if np.max(axis) < value.ndim and is_normal(value, axis)
+    ]
     for site in sites(routine.part):
         text = expression(site.node, routine.values)
         for h, axis in normal if text in arrays and not isinstance(site.node.ctx, ast.Store) else ():
             if h != text and arrays[h].shape == arrays[text].shape:
                 mean, spread = (f"{a}.mean({axis}, keepdims=True)" for a in (text, f"({text} * {h})"))
-                for terms_, words in ((f" - {mean} - {h} * {spread}", "mean and variance"),
-                                      (f" - {h} * {spread}", "the variance"), (f" - {mean}", "the mean")):
-                    yield site.edit(named(f"({text}{terms_})"), "statistics-constant",
-                                    f"{words} moves with every x it is taken over: the term{terms_} is missing")
+                for terms_, words in (
+                    (f" - {mean} - {h} * {spread}", "mean and variance"),
+                    (f" - {h} * {spread}", "the variance"),
+                    (f" - {mean}", "the mean"),
+                ):
+                    yield site.edit(
+                        named(f"({text}{terms_})"),
+                        "statistics-constant",
+                        f"{words} moves with every x it is taken over: the term{terms_} is missing",
+                    )
 
 
 def is_normal(h, axis):
@@ -238,8 +289,11 @@ def wrapped(routine):
 def moved_first(site, text):
     """Axes to move before a reshape."""
     for axes in ((0, 2, 3, 1), (0, 3, 1, 2), (1, 2, 3, 0), (3, 0, 1, 2), (1, 0, 2, 3), (2, 3, 1, 0)):
-        yield site.edit(named(f"{text}.transpose{axes}"), "reshaped",
-                        f"the axes of {text} must be moved first: a reshape does not move them")
+        yield site.edit(
+            named(f"{text}.transpose{axes}"),
+            "reshaped",
+            f"the axes of {text} must be moved first: a reshape does not move them",
+        )
 
 
 def times(left, right):
@@ -266,5 +320,17 @@ def part_terms(routine):
     return terms(routine, False)
 
 
-INSERTIONS = (variables, operands, entries, activations, other_names, jacobians, statistics, whole_factors,
-              whole_terms, wrapped, part_factors, part_terms)
+INSERTIONS = (
+    variables,
+    operands,
+    entries,
+    activations,
+    other_names,
+    jacobians,
+    statistics,
+    whole_factors,
+    whole_terms,
+    wrapped,
+    part_factors,
+    part_terms,
+)

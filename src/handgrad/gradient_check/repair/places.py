@@ -67,7 +67,8 @@ def sites(tree):
         below = []
         for field, value in ast.iter_fields(holder):
             if isinstance(holder, ast.While) or (
-                    field in ("decorator_list", "args") and isinstance(holder, (ast.FunctionDef, ast.Lambda))):
+                field in ("decorator_list", "args") and isinstance(holder, (ast.FunctionDef, ast.Lambda))
+            ):
                 continue
             for index, node in enumerate(value) if isinstance(value, list) else [(None, value)]:
                 within = node if isinstance(node, ast.stmt) else statement
@@ -113,22 +114,33 @@ def openings(routine, whole, in_products=False):
     """Where a factor or a term may be missing: in a value assigned or returned (whole), or in a part of one."""
     for site in sites(routine.part):
         holder, node = site.holder, site.node
-        if not isinstance(node, ast.expr) or isinstance(getattr(node, "ctx", None), ast.Store) or isinstance(
-                node, (ast.Tuple, ast.List, ast.Dict, ast.Constant, ast.Slice)) or isinstance(site.statement, ast.For):
+        if (
+            not isinstance(node, ast.expr)
+            or isinstance(getattr(node, "ctx", None), ast.Store)
+            or isinstance(node, (ast.Tuple, ast.List, ast.Dict, ast.Constant, ast.Slice))
+            or isinstance(site.statement, ast.For)
+        ):
             continue
         if (isinstance(holder, (ast.Assign, ast.AugAssign, ast.Return)) and site.field == "value") or (
-                isinstance(holder, (ast.Tuple, ast.List, ast.Dict)) and site.field in ("elts", "values")):
+            isinstance(holder, (ast.Tuple, ast.List, ast.Dict)) and site.field in ("elts", "values")
+        ):
             if whole and fitting(site, None, routine.values):
                 yield site
-        elif not whole and (is_operand(holder, in_products) or (
-                isinstance(holder, ast.Call) and site.field == "args" and not is_call(
-                    holder, "zeros", "zeros_like", "range", "reshape", "transpose", "len"))):
+        elif not whole and (
+            is_operand(holder, in_products)
+            or (
+                isinstance(holder, ast.Call)
+                and site.field == "args"
+                and not is_call(holder, "zeros", "zeros_like", "range", "reshape", "transpose", "len")
+            )
+        ):
             yield site
 
 
 def is_operand(holder, in_products):
     return isinstance(holder, ast.BinOp) and isinstance(
-        holder.op, (ast.MatMult, ast.Add, ast.Sub, ast.Mult) if in_products else (ast.MatMult, ast.Add, ast.Sub))
+        holder.op, (ast.MatMult, ast.Add, ast.Sub, ast.Mult) if in_products else (ast.MatMult, ast.Add, ast.Sub)
+    )
 
 
 def fitting(site, value, values):

@@ -92,8 +92,12 @@ def edits_of(found, subject):
 def statements_of_loss(part, values):
     """The assignments that the loss depends on, in a function that returns (loss, gradients)."""
     returned = [n.value.elts for n in ast.walk(part) if isinstance(n, ast.Return) and isinstance(n.value, ast.Tuple)]
-    losses = [e for elements in returned for e in elements if isinstance(e, ast.Name) and kind(
-        values.get(e.id, np.zeros(1))) == "number"]
+    losses = [
+        e
+        for elements in returned
+        for e in elements
+        if isinstance(e, ast.Name) and kind(values.get(e.id, np.zeros(1))) == "number"
+    ]
     if not losses:
         return set()
     wanted, fixed, grown = names_in(losses[0]), set(), True
@@ -175,7 +179,9 @@ def explained(routine, edit, names):
     """{name: Verdict} of one edit."""
     line, before, after = edit.described()
     many = len(names) > 1
-    message = (f"the gradient{'s' * many} by {', '.join(names)} {'are' if many else 'is'} wrong in {line} of "
-               f"{routine.name}: {edit.message}")
+    message = (
+        f"the gradient{'s' * many} by {', '.join(names)} {'are' if many else 'is'} wrong in {line} of "
+        f"{routine.name}: {edit.message}"
+    )
     evidence = f"right with  {after}  in the place of  {before}"
     return {name: Verdict(name, edit.mistake, message, evidence) for name in names}

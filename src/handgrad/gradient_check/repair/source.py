@@ -207,7 +207,8 @@ def readable(values, code):
 
 def is_number(value):
     return (isinstance(value, (int, float, np.floating, np.integer)) and not isinstance(value, bool)) or (
-        isinstance(value, np.ndarray) and value.dtype.kind in "fiub")
+        isinstance(value, np.ndarray) and value.dtype.kind in "fiub"
+    )
 
 
 def captured_arrays(functions):

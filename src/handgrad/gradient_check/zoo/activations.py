@@ -139,7 +139,8 @@ def tanh_negative(dy, c):
 
 
 @wrong(
-    "tanh", "derivative-inverted", "Multiply by f'(x) on the way back; dividing by it is the inverse function's rule.")
+    "tanh", "derivative-inverted", "Multiply by f'(x) on the way back; dividing by it is the inverse function's rule."
+)
 def tanh_divided(dy, c):
     return (dy / (1 - c.y**2),)
 
@@ -211,8 +212,10 @@ def softmax_over_batch(dy, c):
 
 
 @wrong(
-    "softmax", "derivative-twice",
-    "A fused loss (p - t) contains the softmax Jacobian; applying it again descends another loss.")
+    "softmax",
+    "derivative-twice",
+    "A fused loss (p - t) contains the softmax Jacobian; applying it again descends another loss.",
+)
 def softmax_twice(dy, c):
     def product(d):
         return c.y * (d - (c.y * d).sum(axis=-1, keepdims=True))

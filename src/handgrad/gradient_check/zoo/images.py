@@ -93,13 +93,15 @@ def conv_dx_assigned(dy, c):
     dx = np.zeros_like(padded(c.x))
     for i in range(dy.shape[1]):
         for j in range(dy.shape[2]):
-            dx[:, i:i + 3, j:j + 3] = np.einsum("no,abco->nabc", dy[:, i, j], c.weight)
+            dx[:, i : i + 3, j : j + 3] = np.einsum("no,abco->nabc", dy[:, i, j], c.weight)
     return dx[:, 1:-1, 1:-1], *c.right[1:]
 
 
 @wrong(
-    "strided conv2d", "transposed",
-    "dx sums over the outputs: with as many channels in as out, the wrong axis fits too.")
+    "strided conv2d",
+    "transposed",
+    "dx sums over the outputs: with as many channels in as out, the wrong axis fits too.",
+)
 def conv_channels_exchanged(dy, c):
     _, cache = F.conv2d_forward(c.x, c.weight.transpose(0, 1, 3, 2), c.bias, stride=c.stride)
     return F.conv2d_backward(dy, cache)[0], *c.right[1:]
@@ -118,13 +120,15 @@ def conv_dweight_of_last_example(dy, c):
 
 
 @wrong(
-    "max pool of few greys", "ties-all-paid",
-    "x == max(x) is true for every tie; the gradient is one, so one of them gets it.")
+    "max pool of few greys",
+    "ties-all-paid",
+    "x == max(x) is true for every tie; the gradient is one, so one of them gets it.",
+)
 def max_pool_pays_ties(dy, c):
     dx = np.zeros_like(c.x)
     for i, j, window in windows_of(c):
         seen = c.x[window]
-        dx[window] += (seen == seen.max(axis=(1, 2), keepdims=True)) * dy[:, i:i + 1, j:j + 1]
+        dx[window] += (seen == seen.max(axis=(1, 2), keepdims=True)) * dy[:, i : i + 1, j : j + 1]
     return (dx,)
 
 
@@ -133,7 +137,7 @@ def max_pool_assigned(dy, c):
     dx = np.zeros_like(c.x)
     for i, j, window in windows_of(c):
         won = c.x[window] == c.x[window].max(axis=(1, 2), keepdims=True)
-        dx[window] = np.where(won, dy[:, i:i + 1, j:j + 1], dx[window])
+        dx[window] = np.where(won, dy[:, i : i + 1, j : j + 1], dx[window])
     return (dx,)
 
 
@@ -141,7 +145,7 @@ def max_pool_assigned(dy, c):
 def max_pool_pays_everybody(dy, c):
     dx = np.zeros_like(c.x)
     for i, j, window in windows_of(c):
-        dx[window] += dy[:, i:i + 1, j:j + 1]
+        dx[window] += dy[:, i : i + 1, j : j + 1]
     return (dx,)
 
 
@@ -149,7 +153,7 @@ def max_pool_pays_everybody(dy, c):
 def max_pool_shares(dy, c):
     dx = np.zeros_like(c.x)
     for i, j, window in windows_of(c):
-        dx[window] += dy[:, i:i + 1, j:j + 1] / c.kernel_size**2
+        dx[window] += dy[:, i : i + 1, j : j + 1] / c.kernel_size**2
     return (dx,)
 
 
@@ -172,7 +176,8 @@ def max_pool_winner_transposed(dy, c):
 
 
 @wrong(
-    "avg pool", "kernel-area-factor", "The mean of kh kw numbers gives each of them 1 / (kh kw) (a printed erratum).")
+    "avg pool", "kernel-area-factor", "The mean of kh kw numbers gives each of them 1 / (kh kw) (a printed erratum)."
+)
 def avg_pool_not_divided(dy, c):
     return (c.right[0] * c.kernel_size**2,)
 
@@ -192,7 +197,7 @@ def avg_pool_divided_by_side(dy, c):
 def avg_pool_assigned(dy, c):
     dx = np.zeros_like(c.x)
     for i, j, window in windows_of(c):
-        dx[window] = dy[:, i:i + 1, j:j + 1] / c.kernel_size**2
+        dx[window] = dy[:, i : i + 1, j : j + 1] / c.kernel_size**2
     return (dx,)
 
 

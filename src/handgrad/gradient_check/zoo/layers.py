@@ -106,7 +106,8 @@ class ReturnsNothing(Dense):
 
 
 @layer(
-    "dense layer", "gradient-missing", "The gradient is computed, but kept under another name than the update reads.")
+    "dense layer", "gradient-missing", "The gradient is computed, but kept under another name than the update reads."
+)
 class GradientInLocalVariable(Dense):
     def backward(self, dy):
         dz = self.through_activation(dy)
@@ -116,8 +117,10 @@ class GradientInLocalVariable(Dense):
 
 
 @layer(
-    "dense layer", "nondeterministic-forward",
-    "Noise comes from a generator that is passed in, or the run cannot be repeated.")
+    "dense layer",
+    "nondeterministic-forward",
+    "Noise comes from a generator that is passed in, or the run cannot be repeated.",
+)
 class NoisyForward(Dense):
     def forward(self, x):
         return super().forward(x) + 0.01 * np.random.normal(size=(len(x), 5))  # noqa: NPY002 (the mistake itself)
@@ -132,8 +135,8 @@ class Float32Forward(Dense):
 
 
 @layer(
-    "dense layer", "input-modified",
-    "x belongs to the caller; x - mean is a new array, x -= mean changes the data set.")
+    "dense layer", "input-modified", "x belongs to the caller; x - mean is a new array, x -= mean changes the data set."
+)
 class CentersInPlace(Dense):
     def forward(self, x):
         x -= x.mean(axis=0)
@@ -167,8 +170,10 @@ class LearningRateInside(Dense):
 
 
 @layer(
-    "dense layer", "integer-output",
-    "An integer division or an int array cuts the decimals off: there is no slope left.")
+    "dense layer",
+    "integer-output",
+    "An integer division or an int array cuts the decimals off: there is no slope left.",
+)
 class IntegerOutput(Dense):
     def forward(self, x):
         return np.round(super().forward(x) * 255).astype(np.int64)

@@ -8,29 +8,34 @@ SUM = "Every example uses the same weight, so its gradient is a sum over the exa
 
 
 @wrong(
-    "linear", "batch-size-factor",
-    "The loss is a mean and has divided by m already; dividing again makes it m times too small.")
+    "linear",
+    "batch-size-factor",
+    "The loss is a mean and has divided by m already; dividing again makes it m times too small.",
+)
 def dweight_divided_by_batch(dy, c):
     dx, dweight, dbias = c.right
     return dx, dweight / len(c.x), dbias
 
 
 @wrong(
-    "linear", "batch-size-factor", "The bias is summed, like the weight: a mean beside a sum moves them at two speeds.")
+    "linear", "batch-size-factor", "The bias is summed, like the weight: a mean beside a sum moves them at two speeds."
+)
 def dbias_averaged(dy, c):
     return dy @ c.weight.T, c.x.T @ dy, dy.mean(axis=0)
 
 
 @wrong(
-    "linear", "not-summed",
-    "y = x W + b adds the same b to every row, so db is Σ dy over the rows (a printed erratum).")
+    "linear", "not-summed", "y = x W + b adds the same b to every row, so db is Σ dy over the rows (a printed erratum)."
+)
 def dbias_not_summed(dy, c):
     return dy @ c.weight.T, c.x.T @ dy, dy
 
 
 @wrong(
-    "linear", "gradient-missing",
-    "A bias that gets no gradient never moves: the network still trains, and only looks limited.")
+    "linear",
+    "gradient-missing",
+    "A bias that gets no gradient never moves: the network still trains, and only looks limited.",
+)
 def dbias_forgotten(dy, c):
     return dy @ c.weight.T, c.x.T @ dy, np.zeros_like(c.bias)
 
@@ -41,14 +46,17 @@ def dbias_over_features(dy, c):
 
 
 @wrong(
-    "linear", "wrong-shape",
-    "keepdims leaves (1, out) for a bias (out,): the update broadcasts, and sooner or later spreads.")
+    "linear",
+    "wrong-shape",
+    "keepdims leaves (1, out) for a bias (out,): the update broadcasts, and sooner or later spreads.",
+)
 def dbias_keeps_dimensions(dy, c):
     return dy @ c.weight.T, c.x.T @ dy, dy.sum(axis=0, keepdims=True)
 
 
 @wrong(
-    "linear", "wrong-axis", "A gradient has the shape of its array; one number for the whole bias is summed too far.")
+    "linear", "wrong-axis", "A gradient has the shape of its array; one number for the whole bias is summed too far."
+)
 def dbias_one_number(dy, c):
     return dy @ c.weight.T, c.x.T @ dy, dy.sum()
 
@@ -69,8 +77,10 @@ def dx_through_weight(dy, c):
 
 
 @wrong(
-    "square linear", "extra-product",
-    "Printed as Xᵀ dZ Wᵀ in one course text; the weight has no place in its own gradient.")
+    "square linear",
+    "extra-product",
+    "Printed as Xᵀ dZ Wᵀ in one course text; the weight has no place in its own gradient.",
+)
 def dweight_times_weight(dy, c):
     return dy @ c.weight.T, c.x.T @ dy @ c.weight.T, dy.sum(axis=0)
 
@@ -81,8 +91,10 @@ def dweight_times_weight_misshapen(dy, c):
 
 
 @wrong(
-    "linear", "upstream-ignored",
-    "The chain rule multiplies by dy; a check with dy = 1 never notices that it is missing.")
+    "linear",
+    "upstream-ignored",
+    "The chain rule multiplies by dy; a check with dy = 1 never notices that it is missing.",
+)
 def dweight_ignores_upstream(dy, c):
     return dy @ c.weight.T, c.x.T @ np.ones_like(dy), dy.sum(axis=0)
 

@@ -22,16 +22,20 @@ def not_divided_by_batch(dy, c):
 
 
 @wrong(
-    "cross-entropy", "class-count-factor",
-    "Divided by the number of classes, not of examples: every step is scaled by m / C.")
+    "cross-entropy",
+    "class-count-factor",
+    "Divided by the number of classes, not of examples: every step is scaled by m / C.",
+)
 def divided_by_classes(dy, c):
     return (dy * (softmax(c.logits) - one_hot(c)) / c.logits.shape[1],)
 
 
 @wrong(
-    "cross-entropy", "brier-gradient",
+    "cross-entropy",
+    "brier-gradient",
     "p - t already contains the softmax Jacobian; with it twice, the network descends the Brier score and still "
-    "trains.")
+    "trains.",
+)
 def softmax_jacobian_twice(dy, c):
     p = softmax(c.logits)
     off = p - one_hot(c)
@@ -79,9 +83,11 @@ def smoothing_forgotten(dy, c):
 
 
 @wrong(
-    "probability cross-entropy", "brier-gradient",
+    "probability cross-entropy",
+    "brier-gradient",
     "By a probability, -log p has -1 / p; p - t belongs to softmax and loss together. The softmax behind it then "
-    "applies its Jacobian a second time.")
+    "applies its Jacobian a second time.",
+)
 def fused_gradient_on_probabilities(dy, c):
     return (dy * (c.probabilities - one_hot(c)) / len(c.probabilities),)
 
@@ -97,8 +103,10 @@ def probability_not_divided(dy, c):
 
 
 @wrong(
-    "probability cross-entropy", "class-count-factor",
-    "Divided by the classes, as one course text defines it, not by m.")
+    "probability cross-entropy",
+    "class-count-factor",
+    "Divided by the classes, as one course text defines it, not by m.",
+)
 def probability_divided_by_classes(dy, c):
     return (c.right[0] * len(c.probabilities) / c.probabilities.shape[1],)
 

@@ -52,8 +52,10 @@ def render(rows):
     width = max(len(r.specimen.name) for r in rows)
     lines = [f"{'wrong version':<{width}}  trains  dy=1  dy random  handgrad  verdict"]
     for r in rows:
-        marks = "  ".join(f"{'caught' if caught else '·':^{size}}" for caught, size in
-                          ((r.trains, 6), (r.ones, 6), (r.random, 9), (r.detected, 8)))
+        marks = "  ".join(
+            f"{'caught' if caught else '·':^{size}}"
+            for caught, size in ((r.trains, 6), (r.ones, 6), (r.random, 9), (r.detected, 8))
+        )
         said = ", ".join(dict.fromkeys(v.mistake for v in r.verdicts)) or "nothing"
         lines.append(f"{r.specimen.name:<{width}}  {marks}  {said}{'' if r.named else f'  (is: {r.specimen.mistake})'}")
     return "\n".join([*lines, "", totals(rows)])
@@ -61,9 +63,11 @@ def render(rows):
 
 def totals(rows):
     count = len(rows)
-    figures = [("caught by looking whether it trains", sum(r.trains for r in rows)),
-               ("caught by the usual check, dy = 1, threshold 1e-4", sum(r.ones for r in rows)),
-               ("caught by the usual check, dy random", sum(r.random for r in rows)),
-               ("caught by check_gradients", sum(r.detected for r in rows)),
-               ("called by the right name", sum(r.named for r in rows))]
+    figures = [
+        ("caught by looking whether it trains", sum(r.trains for r in rows)),
+        ("caught by the usual check, dy = 1, threshold 1e-4", sum(r.ones for r in rows)),
+        ("caught by the usual check, dy random", sum(r.random for r in rows)),
+        ("caught by check_gradients", sum(r.detected for r in rows)),
+        ("called by the right name", sum(r.named for r in rows)),
+    ]
     return "\n".join(f"{words:<52} {n:3d} of {count} ({n / count:.0%})" for words, n in figures)

@@ -38,7 +38,8 @@ class OneLayerSkipped(Chain):
 
 
 @specimen(
-    "model", "derivative-missing", "In a model every layer below a wrong one is wrong too: look at the last one first.")
+    "model", "derivative-missing", "In a model every layer below a wrong one is wrong too: look at the last one first."
+)
 def second_layer_wrong(rng):
     model = Chain(rng)
     model.layers[1].__class__ = ActivationForgotten
@@ -51,7 +52,8 @@ def same_gradient_for_all(rng):
 
 
 @specimen(
-    "model", "not-passed-down", "What a layer returns from its backward is what the layer below gets, nothing else.")
+    "model", "not-passed-down", "What a layer returns from its backward is what the layer below gets, nothing else."
+)
 def one_layer_passed_by(rng):
     return OneLayerSkipped(rng), (rng.normal(size=(6, 4)),), {}
 
@@ -78,8 +80,10 @@ def square_at_output(rng):
 
 
 @specimen(
-    "softmax and loss", "brier-gradient",
-    "p - t contains the softmax Jacobian: the softmax behind it must not apply its own.")
+    "softmax and loss",
+    "brier-gradient",
+    "p - t contains the softmax Jacobian: the softmax behind it must not apply its own.",
+)
 def softmax_with_fused_loss(rng):
     labels = rng.integers(0, 5, 6)
 

@@ -81,8 +81,10 @@ def dgamma_not_summed(dy, c):
 
 
 @wrong(
-    "batch norm of images", "not-summed",
-    "In images the statistics and the sums run over the batch and both image axes.")
+    "batch norm of images",
+    "not-summed",
+    "In images the statistics and the sums run over the batch and both image axes.",
+)
 def dgamma_summed_over_batch_only(dy, c):
     return c.right[0], (dy * parts(c)[0]).sum(axis=0), c.right[2]
 
@@ -98,15 +100,17 @@ def epsilon_forgotten(dy, c):
 
 
 @wrong(
-    "batch norm", "unbiased-variance",
-    "The forward's variance divides by m; the backward's must not divide by m - 1.")
+    "batch norm", "unbiased-variance", "The forward's variance divides by m; the backward's must not divide by m - 1."
+)
 def unbiased_variance(dy, c):
     return batch_norm_dx(dy, c.gamma, *parts(c, ddof=1)), *c.right[1:]
 
 
 @wrong(
-    "batch norm with averages", "keyword-ignored",
-    "In training the batch's own statistics count, not the running averages.")
+    "batch norm with averages",
+    "keyword-ignored",
+    "In training the batch's own statistics count, not the running averages.",
+)
 def running_averages_in_training(dy, c):
     return dy * c.gamma / np.sqrt(c.running_var + c.epsilon), *c.right[1:]
 
@@ -117,8 +121,8 @@ def layer_statistics_constant(dy, c):
 
 
 @wrong(
-    "layer norm", "wrong-axis",
-    "Layer norm averages over the features of one example; over the batch it is batch norm.")
+    "layer norm", "wrong-axis", "Layer norm averages over the features of one example; over the batch it is batch norm."
+)
 def layer_norm_over_batch(dy, c):
     scale = 1 / np.sqrt(c.x.var(axis=1, keepdims=True) + c.epsilon)
     normalized = (c.x - c.x.mean(axis=1, keepdims=True)) * scale

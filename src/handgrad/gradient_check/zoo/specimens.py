@@ -143,8 +143,11 @@ family("cross-entropy", "cross_entropy", labelled(6, 5))
 family("weighted cross-entropy", "cross_entropy", labelled(6, 5), class_weight=lambda: np.array([1.0, 2, 3, 0.5, 4]))
 family("smoothed cross-entropy", "cross_entropy", labelled(6, 5), label_smoothing=0.2)
 family("probability cross-entropy", "probability_cross_entropy", probabilities(6, 5))
-family("binary cross-entropy", "binary_cross_entropy",
-       lambda rng: (rng.normal(size=(6, 3)), rng.integers(0, 2, (6, 3)).astype(np.float64)))
+family(
+    "binary cross-entropy",
+    "binary_cross_entropy",
+    lambda rng: (rng.normal(size=(6, 3)), rng.integers(0, 2, (6, 3)).astype(np.float64)),
+)
 family("mean squared error", "mean_squared_error", normal((6, 3), (6, 3)))
 family("mean absolute error", "mean_absolute_error", normal((6, 3), (6, 3)))
 family("huber", "huber", lambda rng: (3 * rng.normal(size=(6, 3)), rng.normal(size=(6, 3))), delta=0.8)
@@ -160,7 +163,12 @@ family("avg pool", "avg_pool2d", normal((4, 6, 6, 2)), kernel_size=3, padding=1)
 family("overlapping avg pool", "avg_pool2d", normal((4, 6, 6, 2)), kernel_size=3, stride=1)
 family("batch norm", "batch_norm", normal((6, 5), (5,), (5,)))
 family("batch norm of images", "batch_norm", normal((4, 3, 3, 5), (5,), (5,)))
-family("batch norm with averages", "batch_norm", normal((6, 5), (5,), (5,)),
-       running_mean=lambda: np.full(5, 0.3), running_var=lambda: np.linspace(1, 2, 5))
+family(
+    "batch norm with averages",
+    "batch_norm",
+    normal((6, 5), (5,), (5,)),
+    running_mean=lambda: np.full(5, 0.3),
+    running_var=lambda: np.linspace(1, 2, 5),
+)
 family("layer norm", "layer_norm", normal((6, 5), (5,), (5,)))
 family("dropout", "dropout", normal((6, 5)), rate=0.3, rng=lambda: np.random.default_rng(5))

@@ -43,8 +43,12 @@ def to_notebook(script):
         lines = body.strip().splitlines()
         if is_text:
             lines = [line.removeprefix("#").removeprefix(" ") for line in lines]
-        cell = {"cell_type": "markdown" if is_text else "code", "id": f"cell-{number}", "metadata": {},
-                "source": [line + "\n" for line in lines[:-1]] + lines[-1:]}
+        cell = {
+            "cell_type": "markdown" if is_text else "code",
+            "id": f"cell-{number}",
+            "metadata": {},
+            "source": [line + "\n" for line in lines[:-1]] + lines[-1:],
+        }
         cells.append(cell if is_text else {**cell, "execution_count": None, "outputs": []})
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     return {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}

@@ -54,7 +54,8 @@ for title, (arguments, shape) in layers.items():
     gradients = dict(layer.gradients)
     for name, parameter in layer.parameters.items():
         errors[f"{title} {name}"] = check_gradients(
-            fn=layer.forward_with_param(name, X), grad=gradients[name], x=parameter, dLdf=dLdY)
+            fn=layer.forward_with_param(name, X), grad=gradients[name], x=parameter, dLdf=dLdY
+        )
 
 # %% [markdown]
 # ## The loss behind a softmax

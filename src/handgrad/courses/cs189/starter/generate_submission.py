@@ -37,8 +37,24 @@ PARTS = {
     },
 }
 # LaTeX's verbatim knows ASCII only; what is not in this table becomes a question mark.
-ASCII = {"Σ": "sum", "ᵀ": "^T", "²": "^2", "√": "sqrt", "·": "*", "≤": "<=", "≥": ">=", "δ": "delta", "σ": "sigma",
-         "½": "1/2", "‖": "|", "⊗": "x", "∂": "d", "–": "-", "ε": "epsilon", "∞": "inf"}
+ASCII = {
+    "Σ": "sum",
+    "ᵀ": "^T",
+    "²": "^2",
+    "√": "sqrt",
+    "·": "*",
+    "≤": "<=",
+    "≥": ">=",
+    "δ": "delta",
+    "σ": "sigma",
+    "½": "1/2",
+    "‖": "|",
+    "⊗": "x",
+    "∂": "d",
+    "–": "-",
+    "ε": "epsilon",
+    "∞": "inf",
+}
 LATEX_HEADINGS = ("section", "subsection", "subsubsection", "paragraph")
 
 

@@ -26,8 +26,10 @@ def compute_pad(X, kernel_shape, stride):
     The course's version takes X as (examples, channels, rows, columns) although it is given the other order, which
     shows where stride > 1; here rows and columns are those of X.
     """
-    vertical, horizontal = (int(((stride - 1) * size - stride + kernel) / 2)
-                            for size, kernel in zip(X.shape[1:3], kernel_shape, strict=True))
+    vertical, horizontal = (
+        int(((stride - 1) * size - stride + kernel) / 2)
+        for size, kernel in zip(X.shape[1:3], kernel_shape, strict=True)
+    )
     return vertical, vertical, horizontal, horizontal
 
 

@@ -37,7 +37,7 @@ def col2im(X_col, X_shape, split_shape, kernel_shape, p):
     """The rows of windows of stride 1 added up at their places in X_shape, the padded one; then the padding is cut."""
     geometry = padded_geometry(X_shape, kernel_shape, 1, UNPADDED)
     X = add_windows(X_col.reshape(split_shape), geometry, X_shape)
-    return X[:, p[0]: X_shape[1] - p[1], p[2]: X_shape[2] - p[3]]
+    return X[:, p[0] : X_shape[1] - p[1], p[2] : X_shape[2] - p[3]]
 
 
 def conv2d(X, W, stride, pad):
@@ -62,7 +62,9 @@ def calc_pad_dims_2D(X_shape, out_dim, kernel_shape, stride):
     for size, out, kernel in zip(X_shape[1:3], out_dim, kernel_shape, strict=True):
         total = stride * (out - 1) + kernel - size
         if total < 0:
-            raise ValueError(f"{size} pixels under a kernel of {kernel} and stride {stride} give no padding on both "
-                             f"sides that makes {out}: they make more")
+            raise ValueError(
+                f"{size} pixels under a kernel of {kernel} and stride {stride} give no padding on both "
+                f"sides that makes {out}: they make more"
+            )
         padding += [total // 2, total - total // 2]
     return tuple(padding)

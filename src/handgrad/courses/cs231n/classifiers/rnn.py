@@ -38,8 +38,12 @@ class CaptioningRNN:
         self._start, self._end = word_to_idx.get("<START>"), word_to_idx.get("<END>")
         vocabulary, gates = len(word_to_idx), hidden_dim * (4 if cell_type == "lstm" else 1)
         params = {"W_embed": np.random.randn(vocabulary, wordvec_dim) / 100}
-        shapes = (("W_proj", "b_proj", input_dim, hidden_dim), ("Wx", None, wordvec_dim, gates),
-                  ("Wh", "b", hidden_dim, gates), ("W_vocab", "b_vocab", hidden_dim, vocabulary))
+        shapes = (
+            ("W_proj", "b_proj", input_dim, hidden_dim),
+            ("Wx", None, wordvec_dim, gates),
+            ("Wh", "b", hidden_dim, gates),
+            ("W_vocab", "b_vocab", hidden_dim, vocabulary),
+        )
         for weight, bias, rows, columns in shapes:
             params[weight] = np.random.randn(rows, columns) / np.sqrt(rows)
             if bias:

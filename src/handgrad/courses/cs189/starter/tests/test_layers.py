@@ -19,8 +19,11 @@ class LayerTest:
         with np.load(DATA / f"{self.layer_class.__name__}.npz") as values:
             for i, case in enumerate(self.cases):
                 with self.subTest(case=i):
-                    arrays = {key.removeprefix(str(i)): values[key] for key in values.files
-                              if key.startswith(str(i)) and not key[len(str(i))].isdigit()}
+                    arrays = {
+                        key.removeprefix(str(i)): values[key]
+                        for key in values.files
+                        if key.startswith(str(i)) and not key[len(str(i))].isdigit()
+                    }
                     layer = self.layer_class(**case.get("layer", {}))
                     layer.forward(arrays["input"])
                     for name in ("W", "b"):
@@ -50,8 +53,9 @@ class TestFullyConnected(LayerTest, unittest.TestCase):
             layer._init_parameters((-1, n_in))
             self.assertEqual(layer.n_in, n_in)
             for arrays in (layer.parameters, layer.gradients):
-                self.assertEqual({name: array.shape for name, array in arrays.items()},
-                                 {"W": (n_in, n_out), "b": (1, n_out)})
+                self.assertEqual(
+                    {name: array.shape for name, array in arrays.items()}, {"W": (n_in, n_out), "b": (1, n_out)}
+                )
             self.assertFalse(any(gradient.any() for gradient in layer.gradients.values()))
 
 
