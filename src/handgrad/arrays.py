@@ -1,0 +1,17 @@
+"""The types of arrays and of what surrounds them, as signatures name them."""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike as ArrayLike
+from numpy.typing import DTypeLike as DTypeLike
+from numpy.typing import NDArray
+
+# of any number type: a pair returns the type it was given, complex included
+Array: TypeAlias = NDArray[Any]
+# what a forward hands to its own backward; nobody else looks inside
+Cache: TypeAlias = Any
+# of one example, the batch axis left out, unless a docstring says otherwise
+Shape: TypeAlias = tuple[int, ...]
+# what np.random.default_rng takes: None draws anew each time
+Seed: TypeAlias = int | np.random.Generator | None
