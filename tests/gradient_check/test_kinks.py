@@ -95,10 +95,13 @@ def test_deep_networks_with_kinks_raise_no_alarm(position):
 
 
 def test_a_model_whose_differences_drown_is_judged_by_its_layers():
-    """A bias before batch norm has no gradient, and near a kink its differences are nothing but noise."""
-    report = check_network(6, 209, RealSequential)
-    assert report.ok, report
-    assert any("each layer is right" in note for note in report.notes)
+    """A bias before batch norm has no gradient, and near a kink its differences are nothing but noise.
+
+    How near is a matter of rounding, which differs between processors: one of these seeds is near enough on each.
+    """
+    reports = [check_network(6, seed, RealSequential) for seed in (209, 217, 219, 221, 225)]
+    assert all(report.ok for report in reports)
+    assert any("each layer is right" in note for report in reports for note in report.notes)
 
 
 class Rectified:
