@@ -1,11 +1,16 @@
-"""Names a user may type: look one up, or say which was nearest."""
+"""What a user may type: names looked up, objects built from them, arguments checked, and the extra that is missing."""
 
+import contextlib
 import difflib
 import inspect
 import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
-def nearest(name, known):
+def nearest(name: object, known: Iterable[object]) -> str:
     """'; did you mean 'adam'?' when a known name resembles this one, else ''."""
     original = {str(k).lower(): k for k in known}
     begun = [k for k in original if str(name) and k.startswith(str(name).lower())]
@@ -13,7 +18,7 @@ def nearest(name, known):
     return f"; did you mean '{original[close[0]]}'?" if close else ""
 
 
-def look_up(kind, name, table):
+def look_up(kind: str, name: object, table: Mapping[str, T]) -> T:
     """table[name], or a ValueError that says what kind of thing was unknown and which names exist.
 
     Upper and lower case, '-' and '_' count as the same, so 'breast_cancer' finds 'breast-cancer'.
@@ -21,14 +26,14 @@ def look_up(kind, name, table):
     folded = {fold(key): value for key, value in table.items()}
     if isinstance(name, str) and fold(name) in folded:
         return folded[fold(name)]
-    raise ValueError(f"unknown {kind} '{name}'{nearest(name, table) or ''} (known: {', '.join(map(str, table))})")
+    raise ValueError(f"unknown {kind} '{name}'{nearest(name, table)} (known: {', '.join(map(str, table))})")
 
 
-def fold(name):
+def fold(name: str) -> str:
     return name.lower().replace("-", "").replace("_", "").replace(" ", "")
 
 
-def constructor_arguments(thing):
+def constructor_arguments(thing: object) -> dict[str, Any]:
     """The constructor's arguments of an object that keeps each under its own name: {'units': 25, ...}.
 
     The convention is scikit-learn's: `__init__(self, units)` sets `self.units`. It makes any such object
@@ -37,24 +42,22 @@ def constructor_arguments(thing):
     return {name: getattr(thing, name) for name in constructor_names(type(thing))}
 
 
-def constructor_names(cls):
+def constructor_names(cls: type[Any]) -> list[str]:
     parameters = inspect.signature(cls.__init__).parameters.values()
     variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return [p.name for p in parameters if p.name != "self" and p.kind not in variable]
 
 
-def check_arguments(kind, cls, arguments):
+def check_arguments(kind: str, cls: type[Any], arguments: Iterable[str]) -> None:
     """Raise a ValueError naming the first argument that cls's constructor does not take."""
     known = constructor_names(cls)
     for name in arguments:
         if name not in known:
-            raise ValueError(
-                f"{kind} {cls.__name__} has no argument '{name}'{nearest(name, known)} "
-                f"(it takes: {', '.join(known) or 'none'})"
-            )
+            takes = f"(it takes: {', '.join(known) or 'none'})"
+            raise ValueError(f"{kind} {cls.__name__} has no argument '{name}'{nearest(name, known)} {takes}")
 
 
-def build(kind, spec, table):
+def build(kind: str, spec: str | dict[str, Any] | T, table: Mapping[str, type[T]]) -> T:
     """The object a user meant: by name ('adam'), by table ({'name': 'adam', 'learning_rate': 0.1}), or itself.
 
     kind is the word for messages, table maps names to classes. ValueError for an unknown name, an unknown or a
@@ -62,11 +65,9 @@ def build(kind, spec, table):
     """
     if isinstance(spec, str):
         spec = {"name": spec}
-    if isinstance(spec, type) or spec is None:
-        got = f"the class {spec.__name__}; write {spec.__name__}(...)" if isinstance(spec, type) else "None"
+    if isinstance(spec, (type, bool, int, float, list, tuple)) or spec is None:
+        got = f"the class {spec.__name__}; write {spec.__name__}(...)" if isinstance(spec, type) else repr(spec)
         raise TypeError(f"{kind} must be a name, a table with a 'name', or an object, got {got}")
-    if isinstance(spec, (bool, int, float, list, tuple)):
-        raise TypeError(f"{kind} must be a name, a table with a 'name', or an object, got {spec!r}")
     if not isinstance(spec, dict):
         return spec
     if "name" not in spec:
@@ -78,7 +79,7 @@ def build(kind, spec, table):
     return cls(**arguments)
 
 
-def check_complete(kind, cls, arguments):
+def check_complete(kind: str, cls: type[Any], arguments: Iterable[str]) -> None:
     """Raise a ValueError naming the first argument without a default that is not given."""
     for parameter in inspect.signature(cls).parameters.values():
         variable = parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -86,7 +87,15 @@ def check_complete(kind, cls, arguments):
             raise ValueError(f"{kind} {cls.__name__} needs the argument '{parameter.name}'")
 
 
-def check_number(owner, name, value, minimum=-math.inf, above=-math.inf, maximum=math.inf, below=math.inf):
+def check_number(
+    owner: str,
+    name: str,
+    value: Any,
+    minimum: float = -math.inf,
+    above: float = -math.inf,
+    maximum: float = math.inf,
+    below: float = math.inf,
+) -> float:
     """value as a float, or a ValueError that names its owner when it is no finite number in the range."""
     limits = {">=": minimum, ">": above, "<=": maximum, "<": below}
     wanted = " and ".join(f"{sign} {limit:g}" for sign, limit in limits.items() if math.isfinite(limit))
@@ -99,8 +108,24 @@ def check_number(owner, name, value, minimum=-math.inf, above=-math.inf, maximum
     return number
 
 
-def check_count(owner, name, value, minimum=1):
+def check_count(owner: str, name: str, value: Any, minimum: int = 1) -> int:
     """value as an int, or a ValueError that names its owner when it is no whole number >= minimum."""
     if isinstance(value, bool) or not hasattr(value, "__index__") or value < minimum:
         raise ValueError(f"{owner}: {name} must be a whole number >= {minimum}, got {value!r}")
     return int(value)
+
+
+@contextlib.contextmanager
+def require_extra(extra: str, user: str, package: str = "", instead: str = "") -> Iterator[None]:
+    """Within the block a missing package raises one line that says who needs it and which extra brings it.
+
+    package: its name in the package index, where that is not the name it is imported by. instead: another way out.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as problem:
+        missing = problem.name or ""
+        if missing.partition(".")[0] == "handgrad":
+            raise
+        way_out = f"pip install 'handgrad[{extra}]'{instead and f' ({instead})'}"
+        raise ImportError(f"{user} needs {package or missing}: {way_out}", name=missing) from None

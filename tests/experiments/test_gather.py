@@ -8,7 +8,7 @@ import pytest
 import handgrad as hg
 from example_runs import BASE, DENSE, IRIS
 from handgrad.experiments import Run, check_configuration, train
-from handgrad.experiments.gather import duration, gather, gather_record, gather_several
+from handgrad.experiments.gather import gather, gather_record, gather_several
 from handgrad.experiments.live import LiveRuns
 from handgrad.reports.page import render_report
 
@@ -167,11 +167,3 @@ def test_live_runs_are_those_below_the_folder_and_none_beside_it(run, tmp_path):
     assert alone.is_run and alone.runs() == [run.path.name] and alone.view(run.path.name).id == run.path.name
     with pytest.raises(ValueError, match="there is no folder"):
         LiveRuns(tmp_path / "nothing")
-
-
-@pytest.mark.parametrize(
-    "seconds, text",
-    [(2.47, "2.5 s"), (432, "7 min 12 s"), (3780, "1 h 3 min"), ("x", None), (None, None), (float("nan"), None)],
-)
-def test_durations(seconds, text):
-    assert duration(seconds) == text

@@ -228,8 +228,8 @@ def test_layers_that_are_only_called_are_located_too():
     "options, arrays, words",
     [
         ({}, (np.zeros((0, 3)),), "without any numbers"),
-        ({"seed": -1}, (np.ones(3),), "seed must be an integer of at least 0, got -1"),
-        ({"max_entries": 0}, (np.ones(3),), "max_entries must be an integer of at least 1, got 0"),
+        ({"seed": -1}, (np.ones(3),), "seed must be a whole number >= 0, got -1"),
+        ({"max_entries": 0}, (np.ones(3),), "max_entries must be a whole number >= 1, got 0"),
     ],
 )
 def test_misuse_is_said_in_one_line(options, arrays, words):

@@ -73,7 +73,7 @@ def test_blas_has_one_thread_inside_and_its_own_number_outside():
 
 @pytest.mark.parametrize("n", [0, -1, 1.5, True, "2"])
 def test_set_threads_refuses(n):
-    with pytest.raises(ValueError, match=f"must be a whole number, 1 or more, not {n!r}"):
+    with pytest.raises(ValueError, match=f"set_threads: n must be a whole number >= 1, got {n!r}"):
         set_threads(n)
 
 
@@ -84,7 +84,8 @@ def test_the_environment_decides_at_first():
 
 def test_a_wrong_environment_is_named():
     show = "from handgrad import kernels\ntry: kernels.num_threads()\nexcept ValueError as problem: print(problem)"
-    assert "HANDGRAD_THREADS must be a whole number, 1 or more, not 'two'" in run_python(show, HANDGRAD_THREADS="two")
+    message = "HANDGRAD_THREADS: its value must be a whole number >= 1, got 'two'"
+    assert message in run_python(show, HANDGRAD_THREADS="two")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

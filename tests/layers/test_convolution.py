@@ -64,7 +64,7 @@ def test_build_refuses_naming_the_layer(layer, shape, message):
 
 @pytest.mark.parametrize("filters", [0, 2.5, "3"])
 def test_filters_are_counted_in_whole_numbers(filters):
-    with pytest.raises(ValueError, match=f"whole number of filters, 1 or more; got {filters!r}"):
+    with pytest.raises(ValueError, match=f"filters must be a whole number >= 1, got {filters!r}"):
         hg.Conv2D(filters, 3)
 
 

@@ -201,8 +201,8 @@ class Log(hg.Layer):
         ({"x": np.where(X > 2, np.inf, X)}, "inf at row"),
         ({"sample_weight": np.ones(3)}, "sample_weight has 3"),
         ({"sample_weight": -np.ones(50)}, "sample_weight must be 0 or more"),
-        ({"epochs": -1}, "epochs must be a whole number, 0 or more; got -1"),
-        ({"batch_size": 0}, "batch_size must be a whole number, 1 or more; got 0"),
+        ({"epochs": -1}, "fit: epochs must be a whole number >= 0, got -1"),
+        ({"batch_size": 0}, "fit: batch_size must be a whole number >= 1, got 0"),
         ({"batch_size": 2.5}, "batch_size"),
     ],
 )

@@ -2,14 +2,15 @@
 
 import sys
 
+from ..naming import require_extra
+
 
 def main(arguments=None):
     """Run a command; returns never, but exits: 0 done, 1 the work failed, 2 bad input, 130 Ctrl-C."""
     try:
-        from .application import run
-    except ModuleNotFoundError as problem:
-        if (problem.name or "").startswith("handgrad"):
-            raise
-        print(f"handgrad: {problem.name} is missing: pip install 'handgrad[app]'", file=sys.stderr)
+        with require_extra("app", "the command line"):
+            from .application import run
+    except ImportError as problem:
+        print(f"handgrad: {problem}", file=sys.stderr)
         sys.exit(2)
     sys.exit(run(arguments))

@@ -5,6 +5,8 @@ import sys
 
 import click
 
+from ..text import one_line
+
 # command -> (module beside this one, one line of help): a command is imported when it is called.
 COMMANDS = {
     "train": ("train", "Train a ready example, a table of yours, or a configuration."),
@@ -83,10 +85,5 @@ def run(arguments=None):
 
 
 def complain(problem, code):
-    print(f"handgrad: {printable(str(problem))}", file=sys.stderr)
+    print(f"handgrad: {one_line(problem)}", file=sys.stderr)
     return code
-
-
-def printable(text):
-    """The text in one line, with '?' for what could steer a terminal."""
-    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))

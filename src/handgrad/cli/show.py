@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from .application import printable
+from ..text import one_line
 
 
 def console():
@@ -18,7 +18,7 @@ def console():
 
 
 def warn(line):
-    print(f"handgrad: {printable(line)}", file=sys.stderr)
+    print(f"handgrad: {one_line(line)}", file=sys.stderr)
 
 
 MANY_ROWS = 100  # for longer tables rich takes seconds
@@ -56,7 +56,7 @@ def grid_of(title, columns, rows):
 def text(value):
     if isinstance(value, float):
         return f"{value:.4g}"
-    return "" if value is None else printable(str(value))
+    return "" if value is None else one_line(value)
 
 
 def results_table(title, results, rows):

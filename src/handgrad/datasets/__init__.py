@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..naming import look_up
+from ..naming import check_count, look_up
 from .dataset import Dataset, Split, Standardization
 from .image_sets import IMAGE_SETS
 from .tabular import SUFFIXES, TABLES, load_features, load_file, load_shipped
@@ -25,8 +25,7 @@ def load_dataset(
     unknown name and for a file that is unreadable, empty or faulty, naming row and column.
     """
     dtype = float_dtype(dtype)
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ValueError(f"seed is {seed!r}; expected a whole number from 0")
+    check_count("load_dataset", "seed", seed, minimum=0)
     if isinstance(name, Path) or str(name).lower().endswith(SUFFIXES):
         if not str(name).lower().endswith(SUFFIXES):
             raise ValueError(f"{name} is no kind of data file known here; expected {', '.join(SUFFIXES)}")

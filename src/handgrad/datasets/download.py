@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from ..naming import look_up
+from ..naming import look_up, require_extra
 from .image_sets import IMAGE_SETS
 from .layouts import is_archive, key
 from .storage import all_files, data_directory, files_below, is_present, lacking, make_folder, store
@@ -193,14 +193,10 @@ class Arrival:
 
 def network():
     """The error class of network faults and pooch's downloader, or an ImportError that says how to get them."""
-    try:
+    by_hand = "or bring the files yourself: handgrad data get NAME --from FOLDER"
+    with require_extra("app", "downloading", "pooch", by_hand):
         from pooch import HTTPDownloader
         from requests import RequestException
-    except ImportError:
-        raise ImportError(
-            "downloading needs pooch; install it by: pip install 'handgrad[app]' "
-            "(or bring the files yourself: handgrad data get NAME --from FOLDER)"
-        ) from None
     return RequestException, HTTPDownloader
 
 

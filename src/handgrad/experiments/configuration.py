@@ -4,10 +4,9 @@ import contextlib
 from pathlib import Path
 
 from ..datasets import SUFFIXES
-from ..naming import look_up, nearest
-from .extras import needed
+from ..naming import look_up, nearest, require_extra
 
-with needed("app"):
+with require_extra("app", "handgrad.experiments"):
     from pydantic import ValidationError
 
     from .schema import Configuration

@@ -4,9 +4,9 @@ import datetime
 import math
 from pathlib import Path
 
+from ..naming import require_extra
 from ..reports.view import flatten
 from ..training import Callback
-from .extras import needed
 from .run_folder import NOT_FIGURES, as_number
 
 
@@ -17,7 +17,7 @@ def export_tensorboard(run, folder):
     """
     if Path(folder).is_file():
         raise ValueError(f"{folder} is a file; event files go into a folder: name another one")
-    with needed("tensorboard"):
+    with require_extra("tensorboard", "export-tensorboard"):
         from tensorboardX import SummaryWriter
     time, count = started(run), 0
     with SummaryWriter(str(folder)) as writer:
@@ -87,6 +87,6 @@ class MLflow(Callback):
 
 
 def load_mlflow():
-    with needed("mlflow"):
+    with require_extra("mlflow", "logging to MLflow"):
         import mlflow
     return mlflow

@@ -13,6 +13,7 @@ from ..layers.summary import texts
 from ..metrics import confusion_matrix
 from ..reports.images import is_image, weight_images
 from ..reports.view import RunView, WrongExample
+from ..text import duration
 from .assembly import load_data
 from .listing import find_runs
 from .run_folder import METRICS, RECORD, Run, as_number, harmless
@@ -107,16 +108,6 @@ def facts_of(record, history):
         "parameters": f"{size:,}" if isinstance(size, int) else None,
         "seed": record.get("seed"),
     }
-
-
-def duration(seconds):
-    """'2.5 s', '7 min 12 s', '1 h 3 min'."""
-    if not isinstance(seconds, (int, float)) or not math.isfinite(seconds):
-        return None
-    minutes = int(seconds // 60)
-    if minutes < 1:
-        return f"{seconds:.1f} s"
-    return f"{minutes} min {seconds % 60:.0f} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def origin_of(record):

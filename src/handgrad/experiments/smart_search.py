@@ -2,8 +2,8 @@
 
 import math
 
+from ..naming import require_extra
 from ..training.history import lower_is_better
-from .extras import needed
 from .spaces import Choice
 
 
@@ -36,7 +36,7 @@ def search(sweep, jobs, run):
 
 def load_optuna():
     """Optuna, quiet; an ImportError names the extra where it is missing."""
-    with needed("optuna"):
+    with require_extra("optuna", "smart search"):
         import optuna
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna

@@ -12,16 +12,15 @@ import numpy as np
 
 from .. import files
 from ..kernels import num_threads, set_threads
-from ..naming import nearest
+from ..naming import nearest, require_extra
 from ..training.history import lower_is_better
 from .configuration import check_configuration, set_key
-from .extras import needed
 from .run_folder import LARGEST_RECORD, RECORD, harmless, parse, read_text
 from .runner import prepare, resume, rows_of, train
 from .smart_search import load_optuna, search
 from .spaces import draws, grid, parse_axis
 
-with needed("app"):
+with require_extra("app", "a sweep"):
     import joblib
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 

@@ -3,7 +3,7 @@
 import json
 import sys
 
-from .extras import needed
+from ..naming import require_extra
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -30,7 +30,7 @@ def parse_value(text):
 
 def dump_toml(table):
     """Plain data as TOML text."""
-    with needed("app"):
+    with require_extra("app", "a configuration"):
         import tomli_w
 
     return tomli_w.dumps(json.loads(json.dumps(table)))

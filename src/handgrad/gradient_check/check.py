@@ -1,6 +1,6 @@
 """check_gradients and assert_gradients: what a user calls."""
 
-import numpy as np
+from ..naming import check_count
 
 
 def check_gradients(target, *arrays, wrt=None, kwargs=None, loss=None, seed=0, max_entries=400, seconds=5.0):
@@ -14,9 +14,8 @@ def check_gradients(target, *arrays, wrt=None, kwargs=None, loss=None, seed=0, m
 
     Faults of the code under test become verdicts of the report; misuse of this function raises ValueError or TypeError.
     """
-    for name, value, least in (("seed", seed, 0), ("max_entries", max_entries, 1)):
-        if not isinstance(value, (int, np.integer)) or value < least:
-            raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+    check_count("check_gradients", "seed", seed, minimum=0)
+    check_count("check_gradients", "max_entries", max_entries)
     from .run import run_check  # loads the hypotheses: not worth anybody's time who only trains
 
     return run_check(target, arrays, wrt, kwargs, loss, seed, max_entries, seconds)

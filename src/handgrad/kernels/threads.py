@@ -4,6 +4,7 @@ import os
 import threading
 from queue import SimpleQueue
 
+from ..naming import check_count
 from . import blas
 
 WORTH_A_THREAD = 1_000_000  # multiply-adds: some 20 microseconds of work, what it takes to wake a thread
@@ -19,7 +20,7 @@ def num_threads():
     if not _num_threads:
         wish = os.environ.get("HANDGRAD_THREADS")
         if wish:
-            set_threads(check_count("HANDGRAD_THREADS", int(wish) if wish.isdecimal() else wish))
+            set_threads(check_count("HANDGRAD_THREADS", "its value", int(wish) if wish.isdecimal() else wish))
         else:
             set_threads(min(blas.find().num_threads(), len_affinity()) if blas.find() else 1)
     return _num_threads
@@ -28,15 +29,9 @@ def num_threads():
 def set_threads(n):
     """Use n threads for convolutions, and for the matrix products of BLAS; 1 keeps everything in the calling thread."""
     global _num_threads
-    _num_threads = check_count("the number of threads", n)
+    _num_threads = check_count("set_threads", "n", n)
     if blas.find():
         blas.find().set_threads(n)
-
-
-def check_count(what, n):
-    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
-        raise ValueError(f"{what} must be a whole number, 1 or more, not {n!r}")
-    return n
 
 
 def len_affinity():

@@ -8,6 +8,7 @@ from .. import functional as F
 from .. import initializers
 from ..functional.convolution import check_groups
 from ..functional.windows import pair, window_geometry
+from ..naming import check_count
 from .base import Layer
 
 
@@ -34,9 +35,8 @@ class Conv2D(Layer):
         name=None,
     ):
         super().__init__(name)
-        if not isinstance(filters, (int, np.integer)) or filters < 1:
-            raise ValueError(f"Conv2D needs a whole number of filters, 1 or more; got {filters!r}")
-        self.filters, self.kernel_size, self.stride, self.padding = int(filters), kernel_size, stride, padding
+        self.filters = check_count("Conv2D", "filters", filters)
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
         self.dilation, self.groups, self.initializer, self.bias = dilation, groups, initializer, bias
 
     def create_parameters(self, input_shape, rng):

@@ -6,6 +6,7 @@ import numpy as np
 
 from .. import functional as F
 from .. import initializers
+from ..naming import check_count
 from .base import Layer
 
 
@@ -19,9 +20,7 @@ class Linear(Layer):
 
     def __init__(self, units, initializer="glorot_uniform", bias=True, name=None):
         super().__init__(name)
-        if not isinstance(units, (int, np.integer)) or units < 1:
-            raise ValueError(f"Linear needs a whole number of units, 1 or more; got {units!r}")
-        self.units, self.initializer, self.bias = int(units), initializer, bias
+        self.units, self.initializer, self.bias = check_count("Linear", "units", units), initializer, bias
         initializers.get(initializer)  # an unknown name is refused here rather than at build
 
     def create_parameters(self, input_shape, rng):

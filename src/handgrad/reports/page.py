@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..files import write_text
+from ..naming import require_extra
 from .charts import Line, line_chart
 from .curves import best_epoch, panel_names
 from .images import colours, data_uri, grid
@@ -64,10 +65,8 @@ def render(template, title, scripts=("charts.js",), connect="'none'", **parts):
 
 @functools.cache
 def environment():
-    try:
+    with require_extra("app", "a page"):
         import jinja2
-    except ImportError:
-        raise ImportError('pages need jinja2: pip install "handgrad[app]"') from None
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FILES),
         autoescape=True,

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..files import atomic_path
+from ..naming import require_extra
 
 # Okabe & Ito's colours, "Color universal design", 2008: blue is always training, vermilion always validation.
 TRAIN, VALIDATION = "#0072B2", "#D55E00"
@@ -15,10 +16,8 @@ INK, QUIET, GRID = "#222222", "#6b6b6b", "#e6e6e6"
 
 def new_figure(width, height, num_columns=1, num_rows=1):
     """(figure, [axes]) in inches, drawn by Agg and known to no global state: safe in threads and servers."""
-    try:
+    with require_extra("app", "a picture"):
         from matplotlib.figure import Figure
-    except ImportError:
-        raise ImportError('pictures need matplotlib: pip install "handgrad[app]"') from None
     figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
     return figure, list(np.ravel(figure.subplots(num_rows, num_columns)))
 

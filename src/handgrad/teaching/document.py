@@ -52,8 +52,3 @@ def is_right(column):
 
 def column_title(column):
     return column.lstrip(">")
-
-
-def printable(text):
-    """The text without control characters that no document may hold; tabs become spaces."""
-    return "".join(c for c in str(text).expandtabs(4) if c == "\n" or (c.isprintable() or c == "\u00a0"))

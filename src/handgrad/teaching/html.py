@@ -2,7 +2,8 @@
 
 from html import escape as escape_html
 
-from .document import Code, Heading, Paragraph, Picture, Table, column_title, is_right, printable
+from ..text import printable
+from .document import Code, Heading, Paragraph, Picture, Table, column_title, is_right
 from .pictures import data_uri
 
 PAGE = """<!DOCTYPE html>

@@ -2,7 +2,8 @@
 
 import unicodedata
 
-from .document import Code, Heading, Paragraph, Picture, Table, column_title, is_right, printable
+from ..text import printable
+from .document import Code, Heading, Paragraph, Picture, Table, column_title, is_right
 from .pictures import file_name
 
 HEADINGS = ("section", "subsection", "subsubsection", "paragraph")

@@ -2,7 +2,8 @@
 
 import re
 
-from .document import Code, Heading, Paragraph, Picture, Table, column_title, is_right, printable
+from ..text import printable
+from .document import Code, Heading, Paragraph, Picture, Table, column_title, is_right
 from .pictures import data_uri
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$!])")

@@ -9,6 +9,7 @@ from ..files import write_text
 from ..naming import check_count, look_up
 from ..reports import save_curves, save_sweep
 from ..reports.view import figure_text
+from ..text import duration
 from . import html, latex, markdown
 from .components import component_sentences
 from .document import Code, Heading, Paragraph, Picture, Table
@@ -179,11 +180,8 @@ def training_sentence(run):
     text = " ".join(filter(None, parts)) + f", minimizing the {(settings.get('loss') or {}).get('name')} loss"
     penalty = (settings.get("penalty") or {}).get("name")
     text += f" with the penalty {penalty}" if penalty else ""
-    return f"{text}. Its seed was {record.get('seed')}{duration(record.get('seconds'))}."
-
-
-def duration(seconds):
-    return f"; training took {seconds:.1f} seconds" if isinstance(seconds, (int, float)) else ""
+    took = duration(record.get("seconds"))
+    return f"{text}. Its seed was {record.get('seed')}{f'; training took {took}' if took else ''}."
 
 
 def again(run):

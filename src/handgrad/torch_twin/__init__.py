@@ -1,9 +1,9 @@
 """The same model in PyTorch: modules both ways, a receipt that the two agree, and an engine for GPUs and machines."""
 
-try:
+from ..naming import require_extra
+
+with require_extra("torch", "handgrad.torch_twin", "PyTorch"):
     import torch  # noqa: F401 (only to say which extra is missing)
-except ImportError:
-    raise ImportError("handgrad.torch_twin needs PyTorch: pip install 'handgrad[torch]'") from None
 
 from .convert import from_torch, load_state_dict, load_weights, save_weights, state_dict, to_torch
 from .engine import TorchEngine

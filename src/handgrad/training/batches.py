@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ..naming import check_count
+
 
 def epoch_order(num_rows, generator=None):
     """The rows in the order of one epoch: shuffled by the generator, or as they come without one."""
@@ -16,8 +18,8 @@ def batches(order, batch_size, skip=0):
 
 def streams(seed):
     """One seed as four generators that never meet: {'init', 'shuffle', 'dropout', 'augment'}."""
-    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0):
-        raise ValueError(f"seed must be a whole number, 0 or more; got {seed!r}")
+    if seed is not None:
+        check_count("Trainer", "seed", seed, minimum=0)
     children = np.random.SeedSequence(seed).spawn(4)
     names = ("init", "shuffle", "dropout", "augment")
     return {name: np.random.default_rng(child) for name, child in zip(names, children, strict=True)}

@@ -5,6 +5,7 @@ import json
 import numpy as np
 
 from .. import files
+from ..naming import require_extra
 
 KIND = "training state"
 
@@ -70,12 +71,8 @@ def read_safetensors(path):
 
 
 def library():
-    try:
+    with require_extra("app", "a .safetensors file", "safetensors", "or use a path that ends in .npz"):
         import safetensors.numpy
-    except ImportError:
-        raise ImportError(
-            ".safetensors files need an extra: pip install 'handgrad[app]' (or use a path that ends in .npz)"
-        ) from None
     return safetensors
 
 

@@ -5,13 +5,6 @@ import numpy as np
 from ..layers.containers import check_finite
 
 
-def check_whole(**values):
-    """Raise a ValueError unless each value is a whole number of at least its minimum."""
-    for name, (value, minimum) in values.items():
-        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < minimum:
-            raise ValueError(f"{name} must be a whole number, {minimum} or more; got {value!r}")
-
-
 def check_rows(x, y, weight=None):
     """Refuse empty data, and targets or weights of another length than x."""
     if x.ndim == 0 or len(x) == 0:

@@ -7,9 +7,10 @@ from ..layers.base import plain
 from ..layers.containers import describe, from_description
 from ..layers.losses import get_loss
 from ..layers.penalties import get_penalty
+from ..naming import check_count
 from . import checkpoint
 from .batches import batches, epoch_order, streams
-from .checks import check_parts, check_rows, check_training_data, check_validation, check_whole
+from .checks import check_parts, check_rows, check_training_data, check_validation
 from .engine import NumpyEngine
 from .history import History, RunningMean
 from .interrupt import Interruptible
@@ -73,7 +74,8 @@ class Trainer:
         progress: True or False; by default a bar where somebody watches a terminal or a notebook.
         Ctrl-C ends training after the running step, keeping everything: `resume` goes on.
         """
-        check_whole(epochs=(epochs, 0), batch_size=(batch_size, 1))
+        check_count("fit", "epochs", epochs, minimum=0)
+        check_count("fit", "batch_size", batch_size)
         self.plan = {"epochs": self.epoch + epochs, "batch_size": batch_size, "shuffle": shuffle, "exact": exact}
         self.stop_reason = None
         return self._run(x, y, validation_data, sample_weight, progress)
