@@ -15,7 +15,7 @@ import pytest
 from example_runs import table, write_images
 from handgrad import cli
 from handgrad.experiments import Run
-from handgrad.experiments.toml import dump_toml
+from handgrad.experiments.configuration import dump_toml
 
 
 @pytest.fixture

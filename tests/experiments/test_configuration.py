@@ -8,10 +8,8 @@ import pytest
 from example_runs import TABLES, table
 from handgrad.experiments import READY, check_configuration, configuration_text, configure, load_configuration
 from handgrad.experiments.assembly import build_trainer, load_data
-from handgrad.experiments.configuration import apply_overrides, read_table
+from handgrad.experiments.configuration import Configuration, apply_overrides, dump_toml, parse_toml, read_table
 from handgrad.experiments.runner import prepare
-from handgrad.experiments.schema import Configuration
-from handgrad.experiments.toml import dump_toml, parse_toml
 from handgrad.training.checkpoint import strip_arrays
 
 

@@ -7,7 +7,7 @@ import types
 import pytest
 
 from example_runs import table
-from handgrad.experiments import check_configuration, exports, train
+from handgrad.experiments import check_configuration, recorder, train
 from handgrad.experiments.runner import prepare
 
 
@@ -30,7 +30,7 @@ def read_events(path):
 
 def test_tensorboard_files_hold_the_figures_of_each_epoch(run, tmp_path):
     pytest.importorskip("tensorboardX")
-    count = exports.export_tensorboard(run, tmp_path / "board")
+    count = recorder.export_tensorboard(run, tmp_path / "board")
     (path,) = (tmp_path / "board").iterdir()
     found = {
         (value.tag, event.step): value.simple_value for event in read_events(path) for value in event.summary.value
@@ -46,13 +46,13 @@ def test_tensorboard_files_hold_the_figures_of_each_epoch(run, tmp_path):
 def test_a_file_in_the_place_of_the_folder_is_refused(run, tmp_path):
     (tmp_path / "board").write_text("")
     with pytest.raises(ValueError, match="board is a file; event files go into a folder"):
-        exports.export_tensorboard(run, tmp_path / "board")
+        recorder.export_tensorboard(run, tmp_path / "board")
 
 
 def test_a_missing_package_is_named_with_its_extra(run, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     with pytest.raises(ImportError, match=r"pip install 'handgrad\[tensorboard\]'"):
-        exports.export_tensorboard(run, tmp_path)
+        recorder.export_tensorboard(run, tmp_path)
 
 
 @pytest.fixture

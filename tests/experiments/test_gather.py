@@ -8,8 +8,7 @@ import pytest
 import handgrad as hg
 from example_runs import BASE, DENSE, IRIS
 from handgrad.experiments import Run, check_configuration, train
-from handgrad.experiments.gather import gather, gather_record, gather_several
-from handgrad.experiments.live import LiveRuns
+from handgrad.experiments.gather import LiveRuns, gather, gather_record, gather_several
 from handgrad.reports.page import render_report
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from example_runs import TABLES, prints, table
 from handgrad.experiments import Run, check_configuration, resume, runner, train
-from handgrad.experiments.lock import open_locked
+from handgrad.experiments.run_folder import open_locked
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -9,8 +9,7 @@ import pytest
 
 from example_runs import table
 from handgrad.experiments import Run
-from handgrad.experiments.spaces import draws, grid, parse_axis
-from handgrad.experiments.sweep import Sweep, run_sweep, start_sweep
+from handgrad.experiments.sweep import Sweep, draws, grid, parse_axis, run_sweep, start_sweep
 
 
 def axes(*texts):

@@ -48,7 +48,7 @@ def compare(runs, output):
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; any free one unless given.")
 def watch(folder, port):
     """Show runs in the browser while they train. For this machine only, and read only."""
-    from ..experiments.live import LiveRuns
+    from ..experiments.gather import LiveRuns
     from ..reports.watch import WatchServer
 
     source = LiveRuns(folder)
@@ -65,8 +65,7 @@ def watch(folder, port):
 @click.argument("runs", metavar="RUN|SWEEP|FOLDER...", nargs=-1, required=True)
 def judge(runs):
     """Say of each run whether it underfits, overfits or generalizes, and from which figures."""
-    from ..experiments.gather import runs_at
-    from ..experiments.judging import judge_run
+    from ..experiments.gather import judge_run, runs_at
 
     found = [run for path in runs for run in runs_at(path)]
     for run in found:

@@ -70,8 +70,8 @@ def export_tensorboard(run, out):
     """Write a run's figures as event files: tensorboard --logdir DIR shows them."""
     from pathlib import Path
 
-    from ..experiments import Run, exports
+    from ..experiments import Run, recorder
 
     folder = out or Path(run) / "tensorboard"
-    count = exports.export_tensorboard(Run(run), folder)
+    count = recorder.export_tensorboard(Run(run), folder)
     print(f"{count} numbers in {folder}; see them by: tensorboard --logdir {folder}")

@@ -45,13 +45,13 @@ def compare_engines(context, run, rows):
 @click.command()
 def info():
     """Versions, machine, threads and how products are computed here."""
-    from ..experiments import provenance
+    from ..experiments import runner
     from ..kernels import describe
 
     for title, facts in (
-        ("versions", provenance.versions()),
-        ("machine", provenance.machine()),
-        ("threads", provenance.threads()),
+        ("versions", runner.versions()),
+        ("machine", runner.machine()),
+        ("threads", runner.threads()),
         ("products", describe()),
     ):
         print(title)

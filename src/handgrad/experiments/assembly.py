@@ -1,6 +1,8 @@
-"""From a configuration to the objects it describes: data, model, trainer."""
+"""From a configuration to the objects it describes: data, model, trainer, each tried before a run is begun."""
 
 import contextlib
+import functools
+import importlib
 import inspect
 import math
 
@@ -11,10 +13,18 @@ from ..datasets import augment, load_dataset
 from ..layers.containers import Sequential
 from ..layers.losses import get_loss
 from ..layers.penalties import get_penalty
-from ..naming import build, look_up, nearest
+from ..naming import build, check_arguments, look_up, nearest
 from ..training import EarlyStopping, Schedule, Trainer
-from .engines import get_engine
-from .exports import MLflow
+from ..training.checks import check_training_data
+from .recorder import MLflow
+
+# name -> where its class stands: loaded when asked for, so that nobody pays for PyTorch who does not use it.
+# A class takes (model, loss, optimizer, penalty, metrics, **options) and has the five methods of NumpyEngine.
+ENGINES = {
+    "numpy": "handgrad.training.engine:NumpyEngine",
+    "torch": "handgrad.torch_twin.engine:TorchEngine",
+}
+
 
 CALLBACKS = {"early-stopping": EarlyStopping, "mlflow": MLflow}
 
@@ -64,6 +74,15 @@ def fill_classes(layer, index, data):
             f'model.layers.{index}: units = "classes", but the targets of {data.name} are numbers; write units = 1'
         )
     return {**layer, "units": len(data.class_names)}
+
+
+def get_engine(spec):
+    """What a Trainer takes as engine, from {'name': 'numpy', options}."""
+    module, _, attribute = look_up("engine", spec["name"], ENGINES).partition(":")
+    cls = getattr(importlib.import_module(module), attribute)
+    options = {key: value for key, value in spec.items() if key != "name"}
+    check_arguments("engine", cls, options)
+    return functools.partial(cls, **options)
 
 
 def build_trainer(configuration, data, observers=()):
@@ -124,6 +143,60 @@ def complete(spec, usual):
     cls = schedules.SCHEDULES.get(spec.get("name", "").replace("-", "_"))
     takes = inspect.signature(cls).parameters if cls else ()
     return {**{name: value for name, value in usual.items() if name in takes}, **spec}
+
+
+# Tried before anything is written: what cannot work is refused at once, not half-way through -----------------------
+
+
+def rehearse(trainer, configuration, data):
+    """Refuse what the data, the model, the loss, the callbacks or the augmentation cannot do; change nothing."""
+    check_training_data(trainer, *data.train, None)
+    check_outputs(trainer, data)
+    check_monitors(trainer, data)
+    try_step(trainer, configuration, data)
+
+
+def check_outputs(trainer, data):
+    """A classifier has one output per class, or one in all for two classes."""
+    classes, outputs = len(data.class_names), trainer.model.output_shape[-1]
+    if trainer.loss.classification and classes and outputs != classes and (outputs, classes) != (1, 2):
+        raise ValueError(
+            f"model: it ends with {outputs} outputs, but {data.name} has {classes} classes; let its last "
+            'layer be {layer = "Linear", units = "classes"}'
+        )
+
+
+def check_monitors(trainer, data):
+    """The figures that callbacks watch are among those that this training measures."""
+    figures = ["loss", *trainer.metrics]
+    known = [*figures, *(f"validation_{name}" for name in figures if data.validation is not None), "learning_rate"]
+    for callback in trainer.callbacks:
+        monitor = getattr(callback, "monitor", None)
+        watches = not isinstance(callback, Schedule) or hasattr(callback.schedule, "observe")
+        if monitor is None or monitor in known or not watches:
+            continue
+        hint = ""
+        if str(monitor).startswith("validation") and data.validation is None:
+            hint = " (data.validation is 0: give it rows, or --set callbacks=[])"
+        raise ValueError(
+            f"{type(callback).__name__} watches '{monitor}', which this training does not measure{hint}"
+            f"{nearest(monitor, known)} (it measures: {', '.join(known)})"
+        )
+
+
+def try_step(trainer, configuration, data):
+    """Do one step on as few rows as the last batch of an epoch has, and go back to the state before it."""
+    before = trainer.state()
+    x, y = data.train
+    rows = np.arange(len(x) % configuration.batch_size or min(configuration.batch_size, len(x)))
+    x = x[rows]
+    if trainer.augment is not None:
+        with key("augmentation"):
+            x = trainer.augment(x, trainer.streams["augment"])
+    # that the first loss is no number, training itself says better
+    with contextlib.suppress(FloatingPointError), np.errstate(over="ignore", invalid="ignore"), key("model"):
+        trainer.engine.step(x, y[rows], metrics=True)
+    trainer.load_state(before)
 
 
 @contextlib.contextmanager

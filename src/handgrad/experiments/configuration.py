@@ -1,18 +1,153 @@
-"""Configurations: TOML read, changed by --set, and checked, with errors that name the key."""
+"""Configurations: their keys, TOML in and out, --set, and a check whose errors name the key."""
 
 import contextlib
+import json
+import sys
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from ..datasets import SUFFIXES
 from ..naming import look_up, nearest, require_extra
 
-with require_extra("app", "handgrad.experiments"):
-    from pydantic import ValidationError
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
-    from .schema import Configuration
-    from .toml import parse_toml, parse_value
+with require_extra("app", "handgrad.experiments"):
+    from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 READY = {path.stem: path for path in sorted((Path(__file__).parent / "configs").glob("*.toml"))}
+
+
+def part(value):
+    """A name, or a table with a 'name' and its arguments: what `handgrad.naming.build` makes an object of."""
+    if isinstance(value, str):
+        return {"name": value}
+    if isinstance(value, dict) and isinstance(value.get("name"), str):
+        return dict(value)
+    raise ValueError("expected a name such as \"adam\", or a table with a 'name'")
+
+
+def network(value):
+    """A table with 'layers', or with the 'name' of a model of `handgrad.models` and its arguments."""
+    if isinstance(value, str):
+        value = {"name": value}
+    if not isinstance(value, dict) or ("name" in value) == ("layers" in value):
+        raise ValueError("expected either layers = [...] or the name of a model")
+    if "name" in value:
+        return part(value)
+    if unknown := set(value) - {"layers"}:
+        raise ValueError(f"'{min(unknown)}' does not go with layers = [...]")
+    if not isinstance(value["layers"], list) or not value["layers"]:
+        raise ValueError("layers must be a list of layers, not empty")
+    return {"layers": [layer(item, i) for i, item in enumerate(value["layers"])]}
+
+
+def layer(value, index):
+    if isinstance(value, str):
+        return {"layer": value}
+    if isinstance(value, dict) and isinstance(value.get("layer"), str):
+        return dict(value)
+    raise ValueError(
+        f'layers.{index} must be a name such as "ReLU", or a table such as {{layer = "Linear", units = 25}}'
+    )
+
+
+def column(value):
+    if value is None or isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    raise ValueError("expected the name of a column, or its number from 1")
+
+
+Column = Annotated[Any, BeforeValidator(column)]
+Part = Annotated[dict[str, Any], BeforeValidator(part)]
+Network = Annotated[dict[str, Any], BeforeValidator(network)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A table of the configuration: no unknown keys, no silent conversions."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Data(Section):
+    """Which data, how it is split and prepared: the arguments of `handgrad.datasets.load_dataset`.
+
+    seed is the split's own, so that runs of several seeds are measured on the same rows.
+    """
+
+    name: str
+    target: Column = None
+    task: Literal["classification", "regression"] | None = None
+    validation: Annotated[float, Field(ge=0)] | None = None
+    test: Annotated[float, Field(ge=0)] | None = None
+    standardize: bool | None = None
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class Recording(Section):
+    """How often to write: a metrics line every so many steps, a checkpoint every so many epochs or steps.
+
+    Without checkpoint keys one is written after an epoch, unless that would cost more than 1% of the time since the
+    last.
+    """
+
+    metrics_steps: Count | None = None
+    checkpoint_epochs: Count | None = None
+    checkpoint_steps: Count | None = None
+
+
+class Configuration(Section):
+    """A whole run, as data. exact: measure training figures after the epoch, over all rows, not while they change."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+    seed: Annotated[int, Field(ge=0)] = 0
+    epochs: Annotated[int, Field(ge=0)]
+    batch_size: Count
+    shuffle: bool = True
+    exact: bool = False
+    dtype: Literal["float32", "float64"] = "float32"
+    data: Data
+    augmentation: list[Part] = []
+    model: Network
+    loss: Part
+    penalty: Part | None = None
+    optimizer: Part
+    schedule: Part | None = None
+    callbacks: list[Part] = []
+    engine: Part = {"name": "numpy"}
+    recording: Recording = Recording()
+
+    def as_table(self):
+        """Plain data again, without the keys that are not set."""
+        return self.model_dump(exclude_none=True)
+
+
+def parse_toml(text, source):
+    """The table that TOML text holds, or a ValueError with its line."""
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as problem:
+        raise ValueError(f"{source} is no TOML: {problem}") from None
+
+
+def parse_value(text):
+    """One TOML value; what is none counts as text, so that quotes may be left out: adam, 1e-3, [1, 2], true."""
+    try:
+        table = tomllib.loads(f"value = {text}")
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return text
+    return table["value"] if list(table) == ["value"] else text
+
+
+def dump_toml(table):
+    """Plain data as TOML text."""
+    with require_extra("app", "a configuration"):
+        import tomli_w
+
+    return tomli_w.dumps(json.loads(json.dumps(table)))
 
 
 def load_configuration(source, overrides=()):
@@ -66,7 +201,7 @@ def explain(error):
         return f"unknown key '{where}'{nearest(path[-1], known)} (known here: {', '.join(known)})"
     if error["type"] == "missing":
         return f"the key '{where}' is missing"
-    if error["type"] == "value_error":  # one of schema.py's own
+    if error["type"] == "value_error":  # raised by a validator of ours, above
         return f"{where} = {error['input']!r:.200}: {error['ctx']['error']}"
     return f"{where} = {error['input']!r:.200}: expected {error['msg'].removeprefix('Input should be ')}"
 

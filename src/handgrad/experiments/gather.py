@@ -12,10 +12,11 @@ from ..layers.containers import leaves
 from ..layers.summary import texts
 from ..metrics import confusion_matrix
 from ..reports.images import is_image, weight_images
+from ..reports.judgement import judge
 from ..reports.view import RunView, WrongExample
 from ..text import duration
 from .assembly import load_data
-from .listing import find_runs
+from .listing import find_runs, run_folders
 from .run_folder import METRICS, RECORD, Run, as_number, harmless
 from .runner import check_same_data
 
@@ -232,3 +233,53 @@ def in_own_units(x, standardization):
     if not isinstance(standardization, Standardization):
         return x
     return x * np.asarray(standardization.scale) + np.asarray(standardization.mean)
+
+
+def judge_run(run):
+    """The Judgement of a Run, from its epochs and, where it is finished, the results of the model that it kept."""
+    with harmless(run.path / RECORD):
+        results = {
+            split: {name: as_number(value) for name, value in figures.items()} for split, figures in run.results.items()
+        }
+        data = run.record["data"]
+        num_classes, num_rows = len(data.get("class_names") or ()), (data.get("rows") or {}).get("validation")
+    return judge(run.history(), results, num_classes or None, num_rows)
+
+
+class LiveRuns:
+    """The source of a `reports.watch.WatchServer`: a run, or every run below a folder, found anew at each request."""
+
+    def __init__(self, path):
+        self.root = Path(path).resolve()
+        if not self.root.is_dir():
+            raise ValueError(f"there is no folder {path} (runs are put into experiments/ by handgrad train)")
+
+    @property
+    def is_run(self):
+        return (self.root / RECORD).is_file()
+
+    def runs(self):
+        """The runs' folders relative to the root, the newest first; links that lead out of it are left out."""
+        inside = [folder for folder in run_folders(self.root) if self.is_inside(folder)]
+        newest = sorted(inside, key=lambda folder: folder.name, reverse=True)
+        return [folder.relative_to(self.root).as_posix() if folder != self.root else folder.name for folder in newest]
+
+    def is_inside(self, folder):
+        return all((folder / name).resolve().is_relative_to(self.root) for name in (RECORD, METRICS))
+
+    def stamp(self, key):
+        """Sizes and times of what a running run writes."""
+        parts = []
+        for name in (RECORD, METRICS):
+            try:
+                state = (self.folder(key) / name).stat()
+                parts.append(f"{state.st_size}-{state.st_mtime_ns}")
+            except OSError:
+                parts.append("none")
+        return "/".join(parts)
+
+    def view(self, key):
+        return gather_record(Run(self.folder(key)))
+
+    def folder(self, key):
+        return self.root if self.is_run and key == self.root.name else self.root / key

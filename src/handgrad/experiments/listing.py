@@ -25,15 +25,18 @@ def find_runs(folder="experiments"):
     if not folder.is_dir():
         raise ValueError(f"there is no folder {folder} (runs are put there by handgrad train)")
     runs, damaged = [], []
-    for depth in ("", "*/", "*/*/", "*/*/*/"):
-        for file in folder.glob(depth + RECORD):
-            if file.parent.name.startswith("."):  # not yet renamed: see create_folder
-                continue
-            try:
-                runs.append(Run(file.parent))
-            except ValueError as problem:
-                damaged.append(str(problem))
+    for path in run_folders(folder):
+        try:
+            runs.append(Run(path))
+        except ValueError as problem:
+            damaged.append(str(problem))
     return sorted(runs, key=lambda run: (str(run.record.get("started")), str(run.path))), damaged
+
+
+def run_folders(folder):
+    """The folders of runs, itself or up to three below; those that create_folder still makes begin with a dot."""
+    records = [record for depth in ("", "*/", "*/*/", "*/*/*/") for record in folder.glob(depth + RECORD)]
+    return [record.parent for record in records if not record.parent.name.startswith(".")]
 
 
 def fields(run):

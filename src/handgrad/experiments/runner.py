@@ -1,8 +1,11 @@
-"""Runs from start to end: train, resume, and what is written when a run ends, however it ends."""
+"""Runs from start to end: configure, train, resume, and what is written when a run ends, however it ends."""
 
 import contextlib
 import datetime
+import importlib.metadata
 import os
+import platform
+import subprocess
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -10,18 +13,21 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import files
-from ..datasets import Dataset
+from ..datasets import SUFFIXES, Dataset, load_dataset
+from ..kernels import num_threads
 from ..layers.containers import describe
 from ..metrics import r2_score
 from ..reports import save_curves
 from ..training import Callback, Trainer
-from . import provenance
-from .assembly import build_trainer, load_data
+from .assembly import build_trainer, load_data, rehearse
+from .configuration import Configuration, apply_overrides, check_configuration, dump_toml, load_configuration, path_of
 from .recorder import Recorder
-from .rehearsal import rehearse
 from .run_folder import CHECKPOINT, FORMAT, MODEL, RECORD, Run, create_folder, harmless
-from .schema import Configuration
 
+CLASSIFICATION = {"loss": {"name": "cross-entropy"}, "units": "classes"}
+REGRESSION = {"loss": {"name": "mean-squared-error"}, "units": 1}
+PACKAGES = ("handgrad", "numpy", "safetensors", "torch")
+THREADS = ("HANDGRAD_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_CORETYPE")
 SPLITS = ("train", "validation", "test")
 
 
@@ -36,6 +42,53 @@ class Job(NamedTuple):
     data: Dataset
     trainer: Trainer
     recorder: Recorder
+
+
+def configure(source, target=None, overrides=()):
+    """The configuration for 'iris', 'mine.toml' or 'table.csv' (with its target column), overrides applied."""
+    if not str(source).lower().endswith(SUFFIXES):
+        if target is not None:
+            overrides = [*overrides, f"data.target={target}"]
+        return load_configuration(source, overrides)
+    return check_configuration(apply_overrides(for_file(source, target, overrides), overrides), source)
+
+
+def configuration_text(source, target=None, overrides=()):
+    """The configuration of a name, a TOML file, a table or a run, as TOML: as written where nothing changes it."""
+    if (Path(source) / RECORD).is_file():
+        return dump_toml(Run(source).configuration.as_table())
+    configuration = configure(source, target, overrides)
+    if not overrides and not str(source).lower().endswith(SUFFIXES):
+        return path_of(source).read_text(encoding="utf-8")
+    return dump_toml(configuration.as_table())
+
+
+def for_file(path, target, overrides):
+    """A network of one hidden layer for the table or arrays in a file, its loss by what the target is."""
+    if not Path(path).is_file():
+        raise ValueError(f"no file {path}")
+    data = {"name": str(path)} if target is None else {"name": str(path), "target": target}
+    wanted = apply_overrides({"data": dict(data)}, [o for o in overrides if o.startswith("data.")])["data"]
+    found = load_dataset(wanted["name"], target=wanted.get("target"), task=wanted.get("task"))
+    task = CLASSIFICATION if found.task == "classification" else REGRESSION
+    flatten = ["Flatten"] if found.train.x.ndim > 2 else []
+    layers = [*flatten, {"layer": "Linear", "units": 64}, "ReLU", {"layer": "Linear", "units": task["units"]}]
+    return {
+        "name": safe_name(found.name),
+        "epochs": 100,
+        "batch_size": 32,
+        "data": data,
+        "model": {"layers": layers},
+        "loss": task["loss"],
+        "optimizer": {"name": "adam", "learning_rate": 0.003},
+        "callbacks": [{"name": "early-stopping", "patience": 20}],
+    }
+
+
+def safe_name(text):
+    """The text with only the characters that a run's name may have."""
+    name = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in text).lstrip("._-")
+    return name[:100] or "table"
 
 
 def train(configuration, out="experiments", progress=None, command=None, folder=None):
@@ -209,10 +262,10 @@ def first_record(job, command):
         "seed": job.configuration.seed,
         "model": {**describe(trainer.model), "num_parameters": trainer.model.num_parameters},
         "data": describe_data(data),
-        "versions": provenance.versions(),
-        "machine": provenance.machine(),
-        "threads": provenance.threads(),
-        "git": provenance.git_state(),
+        "versions": versions(),
+        "machine": machine(),
+        "threads": threads(),
+        "git": git_state(),
         "folder": str(Path.cwd()),
     }
 
@@ -264,3 +317,60 @@ def advice(folder):
 
 def now():
     return datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+
+
+# Where a run comes from -------------------------------------------------------------------------------------------
+
+
+def versions():
+    """{'python': '3.13.1', 'numpy': '2.1.0', ...} of what is installed, imported or not."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def machine():
+    """{'system': ..., 'processor': ..., 'cores': ...}."""
+    return {
+        "system": f"{platform.system()} {platform.release()}",
+        "machine": platform.machine(),
+        "processor": processor(),
+        "cores": os.cpu_count(),
+    }
+
+
+def processor():
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            return next(line.partition(":")[2].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def threads():
+    """{'num_threads': 2, 'OPENBLAS_NUM_THREADS': '1'}: what decides how sums are split, and so their last bits."""
+    return {"num_threads": num_threads(), **{name: os.environ[name] for name in THREADS if name in os.environ}}
+
+
+def git_state():
+    """{'commit': ..., 'branch': ..., 'changed': whether tracked files differ from it}, or None outside a repository."""
+    commit = git("rev-parse", "HEAD")
+    if not commit:
+        return None
+    return {
+        "commit": commit,
+        "branch": git("rev-parse", "--abbrev-ref", "HEAD"),
+        "changed": bool(git("status", "--porcelain", "--untracked-files=no")),
+    }
+
+
+def git(*arguments):
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -5,26 +5,29 @@ sweep.json     the configuration, what varies, and what became of each trial
 """
 
 import datetime
+import itertools
 import json
+import math
+import re
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from .. import files
 from ..kernels import num_threads, set_threads
-from ..naming import nearest, require_extra
+from ..naming import check_count, look_up, nearest, require_extra
 from ..training.history import lower_is_better
-from .configuration import check_configuration, set_key
+from .configuration import check_configuration, parse_value, set_key
 from .run_folder import LARGEST_RECORD, RECORD, harmless, parse, read_text
 from .runner import prepare, resume, rows_of, train
-from .smart_search import load_optuna, search
-from .spaces import draws, grid, parse_axis
 
 with require_extra("app", "a sweep"):
     import joblib
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 SWEEP, FORMAT = "sweep.json", 1
+RANGE = re.compile(r"(\w+)\((.*)\)\s*")
 
 
 class Sweep:
@@ -192,3 +195,167 @@ def train_or_resume(configuration, folder):
     if (folder / RECORD).is_file():
         return resume(folder, progress=False)
     return train(configuration, folder=folder, progress=False)
+
+
+# What a sweep varies: lists of values and ranges ------------------------------------------------------------------
+
+
+class Choice(NamedTuple):
+    """One of these values."""
+
+    values: list
+
+    def grid(self):
+        return self.values
+
+    def draw(self, rng):
+        return self.values[rng.integers(len(self.values))]
+
+
+class Range(NamedTuple):
+    """A number from low to high, evenly or by its logarithm; on a grid, num_values of them with both ends."""
+
+    logarithmic: bool
+    low: float
+    high: float
+    num_values: int | None
+
+    def grid(self):
+        if self.num_values is None:
+            raise ValueError(f"a grid needs to know how many: write {self.name}({self.low:g}, {self.high:g}, 5)")
+        return [self.at(i / max(1, self.num_values - 1)) for i in range(self.num_values)]
+
+    def draw(self, rng):
+        return self.at(rng.random())
+
+    def at(self, fraction):
+        """The number at a fraction of the way, rounded to ten digits so that it can be read."""
+        if not self.logarithmic:
+            return float(f"{self.low + fraction * (self.high - self.low):.10g}")
+        return float(f"{math.exp(math.log(self.low) + fraction * math.log(self.high / self.low)):.10g}")
+
+    @property
+    def name(self):
+        return "log" if self.logarithmic else "linear"
+
+
+def parse_axis(text):
+    """(key, Choice or Range) for 'key=1,2,3', 'key=log(low,high,count)' or 'key=linear(low,high,count)'."""
+    key, equals, values = text.partition("=")
+    if not equals or not key.strip() or not values.strip():
+        raise ValueError(f"--set takes key=values, such as optimizer.learning_rate=0.01,0.1; got '{text}'")
+    ranged = RANGE.fullmatch(values.strip())
+    if ranged:
+        return key.strip(), parse_range(text, *ranged.groups())
+    return key.strip(), Choice([parse_value(part.strip()) for part in split(values)])
+
+
+def parse_range(text, kind, numbers):
+    logarithmic = look_up("range", kind, {"log": True, "linear": False})
+    parts = [parse_value(part.strip()) for part in numbers.split(",")]
+    if len(parts) not in (2, 3) or not all(isinstance(p, (int, float)) and not isinstance(p, bool) for p in parts):
+        raise ValueError(f"a range is {kind}(low, high) or {kind}(low, high, count); got '{text}'")
+    low, high = parts[:2]
+    if not low < high or (logarithmic and low <= 0):
+        raise ValueError(f"{kind}(low, high) needs {'0 < ' if logarithmic else ''}low < high; got '{text}'")
+    count = check_count(text, "the count", parts[2]) if len(parts) == 3 else None
+    return Range(logarithmic, float(low), float(high), count)
+
+
+def split(text):
+    """The parts between commas that stand in no brackets and no quotes."""
+    parts, depth, quote = [""], 0, None
+    for character in text:
+        if quote:
+            quote = None if character == quote else quote
+        elif character in "\"'":
+            quote = character
+        depth += (character in "[{") - (character in "]}") if not quote else 0
+        if character == "," and not depth and not quote:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return parts
+
+
+def grid(axes):
+    """Every combination, as tables {key: value}; the last axis changes fastest."""
+    combinations = itertools.product(*(axis.grid() for axis in axes.values()))
+    return [dict(zip(axes, values, strict=True)) for values in combinations]
+
+
+def draws(axes, count, rng):
+    """`count` random combinations."""
+    return [{key: axis.draw(rng) for key, axis in axes.items()} for _ in range(count)]
+
+
+# Sweeps led by Optuna: each trial's settings follow from the results of those before it -----------------------------
+
+
+def search(sweep, jobs, run):
+    """Ask Optuna for settings, `jobs` trials at a time, and tell it the results, until the sweep has its count.
+
+    A sweep that was stopped is gone on with: what is finished is told again, what is not is run first.
+    """
+    optuna = load_optuna()
+    direction = "minimize" if lower_is_better(sweep.record["metric"]) else "maximize"
+    study = optuna.create_study(direction=direction, sampler=optuna.samplers.TPESampler(seed=sweep.record["seed"]))
+    run([trial for trial in sweep.trials if trial.get("status") != "finished"])
+    for trial in sweep.trials:
+        study.add_trial(told(optuna, sweep, trial))
+    while len(sweep.trials) < sweep.record["count"]:
+        asked = [study.ask() for _ in range(min(jobs, sweep.record["count"] - len(sweep.trials)))]
+        trials = [
+            {"number": number, "settings": suggest(sweep.axes, trial)}
+            for number, trial in enumerate(asked, start=len(sweep.trials))
+        ]
+        sweep.trials += trials
+        sweep.write()
+        run(trials)
+        for trial, done in zip(asked, trials, strict=True):
+            state = optuna.trial.TrialState
+            study.tell(
+                trial, done.get("value") if usable(done) else None, state=state.COMPLETE if usable(done) else state.FAIL
+            )
+
+
+def load_optuna():
+    """Optuna, quiet; an ImportError names the extra where it is missing."""
+    with require_extra("optuna", "smart search"):
+        import optuna
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
+
+
+def usable(trial):
+    return trial.get("value") is not None and math.isfinite(trial["value"])
+
+
+def suggest(axes, trial):
+    """Optuna's proposal for each axis; a choice is among the positions of its values, which may be tables."""
+    return {
+        key: axis.values[trial.suggest_int(key, 0, len(axis.values) - 1)]
+        if isinstance(axis, Choice)
+        else trial.suggest_float(key, axis.low, axis.high, log=axis.logarithmic)
+        for key, axis in axes.items()
+    }
+
+
+def told(optuna, sweep, trial):
+    """A trial of an earlier session as Optuna keeps it."""
+    parameters, distributions = {}, {}
+    for key, axis in sweep.axes.items():
+        value = trial["settings"][key]
+        if isinstance(axis, Choice):
+            distributions[key] = optuna.distributions.IntDistribution(0, len(axis.values) - 1)
+            parameters[key] = axis.values.index(value)
+        else:
+            distributions[key] = optuna.distributions.FloatDistribution(axis.low, axis.high, log=axis.logarithmic)
+            parameters[key] = value
+    state = optuna.trial.TrialState
+    return optuna.trial.create_trial(
+        params=parameters,
+        distributions=distributions,
+        value=trial.get("value"),
+        state=state.COMPLETE if usable(trial) else state.FAIL,
+    )

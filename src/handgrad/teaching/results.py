@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from ..experiments.judging import judge_run
+from ..experiments.gather import judge_run
 from ..experiments.run_folder import as_number
 from ..reports.comparison import differing_keys
 from ..reports.view import figure_text, flatten
