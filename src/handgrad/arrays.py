@@ -13,5 +13,7 @@ Array: TypeAlias = NDArray[Any]
 Cache: TypeAlias = Any
 # of one example, the batch axis left out, unless a docstring says otherwise
 Shape: TypeAlias = tuple[int, ...]
+# in quotes, because naming np.random loads it, which a program that only imports handgrad need not wait for
+Generator: TypeAlias = "np.random.Generator"
 # what np.random.default_rng takes: None draws anew each time
-Seed: TypeAlias = int | np.random.Generator | None
+Seed: TypeAlias = "int | np.random.Generator | None"

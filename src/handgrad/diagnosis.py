@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from . import functional as F
 from . import optimizers
-from .layers.activations import ELU, Arctan, ReLU, Sigmoid, Softplus, Tanh
+from .layers.activations import ACTIVATIONS, ReLU
 from .layers.losses import get_loss
 from .layers.summary import walk
 from .naming import check_count
@@ -23,15 +24,7 @@ from .training.engine import NumpyEngine
 FLAT = 0.01  # a slope below this share of the activation's steepest
 OFTEN = 0.95  # a unit is saturated when it is flat for this share of what it sees
 STEP_ROWS = 256  # gradients are those of one batch of this many examples
-
-# activation -> its slope at output y, as a share of the steepest slope it has
-SLOPES = {
-    Sigmoid: lambda y, layer: 4 * y * (1 - y),
-    Tanh: lambda y, layer: 1 - y * y,
-    Arctan: lambda y, layer: np.cos(y) ** 2,
-    Softplus: lambda y, layer: 1 - np.exp(-y),
-    ELU: lambda y, layer: np.where(y > 0, 1, 1 + y / layer.alpha),
-}
+SLOPES = {cls: slope for name, cls in ACTIVATIONS.items() if (slope := F.ACTIVATIONS[name].slope)}
 
 
 @dataclass
@@ -101,7 +94,8 @@ def look_at_units(model, x, batch_size=256):
             if isinstance(layer, ReLU):
                 fired[id(layer)] = fired.get(id(layer), False) | (y != 0).any(axis=axes)
             elif type(layer) in SLOPES:
-                slope = SLOPES[type(layer)](y, layer)
+                options = {key: value for key, value in layer.config.items() if key != "name"}
+                slope = SLOPES[type(layer)](y, **options)
                 flat[id(layer)] = flat.get(id(layer), 0) + (slope < FLAT).sum(axis=axes)
                 seen[id(layer)] = seen.get(id(layer), 0) + slope[..., 0].size
     findings = []

@@ -12,24 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .functional.activations import ACTIVATIONS
 from .naming import build, check_number, look_up
-
-# Up to tanh as in PyTorch's calculate_gain; below it by He's argument, 1 / √E f(z)² for z of mean 0 and variance 1.
-GAINS = {
-    "identity": 1.0,
-    "linear": 1.0,
-    "sigmoid": 1.0,
-    "softmax": 1.0,
-    "log_softmax": 1.0,
-    "relu": math.sqrt(2),
-    "leaky_relu": math.sqrt(2 / (1 + 0.01**2)),
-    "tanh": 5 / 3,
-    "elu": 1.2452,
-    "gelu": 1.5335,
-    "silu": 1.6765,
-    "softplus": 1.0419,
-    "arctan": 1.4912,
-}
 
 
 def gain(activation):
@@ -37,7 +21,7 @@ def gain(activation):
     return (
         check_number("gain", "value", activation, above=0)
         if not isinstance(activation, str)
-        else look_up("activation", activation, GAINS)
+        else look_up("activation", activation, ACTIVATIONS).gain
     )
 
 

@@ -3,6 +3,7 @@
 # ruff: noqa: F401 - importing the names is what this file is for
 
 from .activations import (
+    ACTIVATIONS,
     arctan_backward,
     arctan_forward,
     elu_backward,

@@ -4,44 +4,47 @@ Derivations: docs/derivations/activations.md.
 """
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
+from ..arrays import Array, Cache
 from .analytic import logistic, magnitude, positive_part
 
 # The tanh form of gelu: Hendrycks & Gimpel 2016, section 2.
 GELU_SCALE, GELU_CUBIC = math.sqrt(2 / math.pi), 0.044715
 
 
-def identity_forward(x):
+def identity_forward(x: Array) -> tuple[Array, Cache]:
     """y = x."""
     return x, None
 
 
-def identity_backward(dy, cache):
+def identity_backward(dy: Array, cache: Cache) -> tuple[Array]:
     """dx = dy."""
     return (dy,)
 
 
-def relu_forward(x):
+def relu_forward(x: Array) -> tuple[Array, Cache]:
     """y = max(x, 0)."""
     y = positive_part(x)
     return y, y
 
 
-def relu_backward(dy, cache):
+def relu_backward(dy: Array, cache: Cache) -> tuple[Array]:
     """dx = dy where y > 0, else 0: the derivative at x = 0 is 0."""
     return (dy * (cache.real > 0),)
 
 
-def leaky_relu_forward(x, alpha=0.01):
+def leaky_relu_forward(x: Array, alpha: float = 0.01) -> tuple[Array, Cache]:
     """y = x where x > 0, else alpha x (Maas et al. 2013)."""
     alpha = float(alpha)
     positive = positive_part(x)
     return positive + alpha * (x - positive), (x.real > 0, alpha)
 
 
-def leaky_relu_backward(dy, cache):
+def leaky_relu_backward(dy: Array, cache: Cache) -> tuple[Array]:
     """dx = dy where x > 0, else alpha dy: the derivative at x = 0 is alpha."""
     is_positive, alpha = cache
     # sums of products, where np.where would cost several times as much
@@ -49,7 +52,7 @@ def leaky_relu_backward(dy, cache):
     return (positive + alpha * (dy - positive),)
 
 
-def elu_forward(x, alpha=1.0):
+def elu_forward(x: Array, alpha: float = 1.0) -> tuple[Array, Cache]:
     """y = x where x > 0, else alpha (exp(x) - 1) (Clevert et al. 2015)."""
     alpha = float(alpha)
     positive = positive_part(x)
@@ -58,107 +61,137 @@ def elu_forward(x, alpha=1.0):
     return positive + negative, (x.real > 0, negative, alpha)
 
 
-def elu_backward(dy, cache):
+def elu_backward(dy: Array, cache: Cache) -> tuple[Array]:
     """dx = dy where x > 0, else alpha exp(x) dy."""
     is_positive, negative, alpha = cache
     return (dy * np.where(is_positive, 1, negative + alpha),)
 
 
-def sigmoid_forward(x):
+def sigmoid_forward(x: Array) -> tuple[Array, Cache]:
     """y = 1 / (1 + exp(-x))."""
     y = logistic(x)
     return y, y
 
 
-def sigmoid_backward(dy, cache):
+def sigmoid_backward(dy: Array, cache: Cache) -> tuple[Array]:
     """dx = dy y (1 - y)."""
     y = cache
     return (dy * (y * (1 - y)),)
 
 
-def tanh_forward(x):
+def tanh_forward(x: Array) -> tuple[Array, Cache]:
     """y = tanh(x)."""
     y = np.tanh(x)
     return y, y
 
 
-def tanh_backward(dy, cache):
+def tanh_backward(dy: Array, cache: Cache) -> tuple[Array]:
     """dx = dy (1 - y²)."""
     y = cache
     return (dy * (1 - y * y),)
 
 
-def arctan_forward(x):
+def arctan_forward(x: Array) -> tuple[Array, Cache]:
     """y = arctan(x)."""
     return np.arctan(x), x
 
 
-def arctan_backward(dy, cache):
+def arctan_backward(dy: Array, cache: Cache) -> tuple[Array]:
     """dx = dy / (1 + x²)."""
     x = cache
     return (dy / (1 + x * x),)
 
 
-def softplus_forward(x):
+def softplus_forward(x: Array) -> tuple[Array, Cache]:
     """y = log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|))."""
     return positive_part(x) + np.log1p(np.exp(-magnitude(x))), x
 
 
-def softplus_backward(dy, cache):
+def softplus_backward(dy: Array, cache: Cache) -> tuple[Array]:
     """dx = dy sigmoid(x)."""
     return (dy * logistic(cache),)
 
 
-def silu_forward(x):
+def silu_forward(x: Array) -> tuple[Array, Cache]:
     """y = x sigmoid(x), also called swish (Elfwing et al. 2017)."""
     gate = logistic(x)
     return x * gate, (x, gate)
 
 
-def silu_backward(dy, cache):
+def silu_backward(dy: Array, cache: Cache) -> tuple[Array]:
     """dx = dy σ (1 + x (1 - σ)) with σ = sigmoid(x)."""
     x, gate = cache
     return (dy * (gate * (1 + x * (1 - gate))),)
 
 
-def gelu_forward(x):
+def gelu_forward(x: Array) -> tuple[Array, Cache]:
     """y = x (1 + tanh u) / 2 with u = sqrt(2/π) (x + 0.044715 x³)."""
     tanh = np.tanh(GELU_SCALE * (x + GELU_CUBIC * (x * x * x)))
     return 0.5 * x * (1 + tanh), (x, tanh)
 
 
-def gelu_backward(dy, cache):
+def gelu_backward(dy: Array, cache: Cache) -> tuple[Array]:
     """dx = dy [(1 + tanh u) / 2 + x (1 - tanh² u) u' / 2] with u' = sqrt(2/π) (1 + 3 · 0.044715 x²)."""
     x, tanh = cache
     inner = GELU_SCALE * (1 + 3 * GELU_CUBIC * (x * x))
     return (dy * (0.5 * (1 + tanh) + 0.5 * x * (1 - tanh * tanh) * inner),)
 
 
-def _shifted(x):
+def _shifted(x: Array) -> Array:
     """x minus its largest entry along the last axis: the same softmax, and exp can't overflow."""
     return x - x.real.max(axis=-1, keepdims=True)
 
 
-def softmax_forward(x):
+def softmax_forward(x: Array) -> tuple[Array, Cache]:
     """y_i = exp(x_i) / Σ_j exp(x_j) along the last axis."""
     exponentials = np.exp(_shifted(x))
     y = exponentials / exponentials.sum(axis=-1, keepdims=True)
     return y, y
 
 
-def softmax_backward(dy, cache):
+def softmax_backward(dy: Array, cache: Cache) -> tuple[Array]:
     """dx_i = y_i (dy_i - Σ_j dy_j y_j): the Jacobian y_i (δ_ij - y_j) applied without being built."""
     y = cache
     return (y * (dy - (dy * y).sum(axis=-1, keepdims=True)),)
 
 
-def log_softmax_forward(x):
+def log_softmax_forward(x: Array) -> tuple[Array, Cache]:
     """y_i = x_i - log Σ_j exp(x_j) along the last axis."""
     shifted = _shifted(x)
     y = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return y, y
 
 
-def log_softmax_backward(dy, cache):
+def log_softmax_backward(dy: Array, cache: Cache) -> tuple[Array]:
     """dx_i = dy_i - softmax(x)_i Σ_j dy_j."""
     return (dy - np.exp(cache) * dy.sum(axis=-1, keepdims=True),)
+
+
+class Facts(NamedTuple):
+    """All that the library knows of an activation besides its derivation."""
+
+    forward: Callable[..., tuple[Array, Cache]]
+    backward: Callable[[Array, Cache], tuple[Array]]
+    gain: float  # of the weights in front of it: see handgrad.initializers.gain
+    slope: Callable[..., Array] | None = None  # of y (and alpha): the derivative as a share of the steepest there is
+    elementwise: bool = True
+
+
+# Initializers, recurrent layers, the diagnosis, estimators and the PyTorch twin look here. Gains up to tanh are
+# PyTorch's calculate_gain; below it they follow He's argument: 1 / √E f(z)² for z of mean 0 and variance 1.
+ACTIVATIONS = {
+    "identity": Facts(identity_forward, identity_backward, 1.0),
+    "sigmoid": Facts(sigmoid_forward, sigmoid_backward, 1.0, lambda y: 4 * y * (1 - y)),
+    "softmax": Facts(softmax_forward, softmax_backward, 1.0, elementwise=False),
+    "log_softmax": Facts(log_softmax_forward, log_softmax_backward, 1.0, elementwise=False),
+    "relu": Facts(relu_forward, relu_backward, math.sqrt(2)),
+    "leaky_relu": Facts(leaky_relu_forward, leaky_relu_backward, math.sqrt(2 / (1 + 0.01**2))),
+    "tanh": Facts(tanh_forward, tanh_backward, 5 / 3, lambda y: 1 - y * y),
+    "elu": Facts(elu_forward, elu_backward, 1.2452, lambda y, alpha: np.where(y > 0, 1, 1 + y / alpha)),
+    "gelu": Facts(gelu_forward, gelu_backward, 1.5335),
+    "silu": Facts(silu_forward, silu_backward, 1.6765),
+    "softplus": Facts(softplus_forward, softplus_backward, 1.0419, lambda y: 1 - np.exp(-y)),
+    "arctan": Facts(arctan_forward, arctan_backward, 1.4912, lambda y: np.cos(y) ** 2),
+}
+for other_name, name in {"linear": "identity", "logistic": "sigmoid", "swish": "silu"}.items():
+    ACTIVATIONS[other_name] = ACTIVATIONS[name]

@@ -7,15 +7,8 @@ after it sends back. Derivations: docs/derivations/recurrent.md.
 import numpy as np
 
 from ..naming import look_up
-from . import activations
-from .activations import sigmoid_backward, sigmoid_forward, tanh_backward, tanh_forward
+from .activations import ACTIVATIONS, sigmoid_backward, sigmoid_forward, tanh_backward, tanh_forward
 from .linear import linear_backward, linear_forward
-
-# What may stand between a step's sum and its state: activation -> (forward, backward).
-ACTIVATIONS = {
-    name: (getattr(activations, f"{name}_forward"), getattr(activations, f"{name}_backward"))
-    for name in ("tanh", "relu", "sigmoid", "arctan", "softmax", "identity")
-}
 
 
 def rnn_forward(x, hidden, weight, recurrent_weight, bias, activation="tanh"):
@@ -25,7 +18,7 @@ def rnn_forward(x, hidden, weight, recurrent_weight, bias, activation="tanh"):
     """
     check_shapes("rnn", x, hidden, weight, recurrent_weight, bias, blocks=1)
     inputs, input_cache = input_product(x, weight, bias)
-    activate, differentiate = look_up("activation", activation, ACTIVATIONS)
+    activate, differentiate, *_ = look_up("activation", activation, ACTIVATIONS)
     states, caches = [hidden], []
     for t in range(x.shape[1]):
         state, cache = activate(inputs[:, t] + states[-1] @ recurrent_weight)

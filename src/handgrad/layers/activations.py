@@ -107,3 +107,12 @@ class SiLU(Activation):
     """y = x σ(x), also called swish."""
 
     pair = F.silu_forward, F.silu_backward
+
+
+# each name of functional's table -> its class
+ACTIVATIONS = {
+    name: cls
+    for name, facts in F.ACTIVATIONS.items()
+    for cls in Activation.__subclasses__()
+    if cls.pair[0] is facts.forward
+}

@@ -4,23 +4,12 @@ import copy
 
 import numpy as np
 
+from .. import functional as F
 from .. import layers as hg
 from ..layers.containers import leaves
 from ..naming import check_number, look_up
 
-ACTIVATIONS = {
-    "identity": hg.Identity,
-    "logistic": hg.Sigmoid,
-    "tanh": hg.Tanh,
-    "relu": hg.ReLU,
-    "sigmoid": hg.Sigmoid,
-    "leaky_relu": hg.LeakyReLU,
-    "elu": hg.ELU,
-    "gelu": hg.GELU,
-    "silu": hg.SiLU,
-    "softplus": hg.Softplus,
-    "arctan": hg.Arctan,
-}
+ACTIVATIONS = {name: cls for name, cls in hg.activations.ACTIVATIONS.items() if F.ACTIVATIONS[name].elementwise}
 SEEDS = 2**31 - 1  # what a RandomState draws seeds below
 
 

@@ -11,14 +11,6 @@ from ..layers.losses import LOSSES
 from ..naming import build, fold
 from .losses import LogLoss, PoissonDeviance, Scaled
 
-# scikit-learn's name of what turns the network's outputs into its answer -> that function
-ACTIVATIONS = {
-    "identity": lambda outputs: outputs,
-    "exp": np.exp,
-    "logistic": lambda outputs: F.sigmoid_forward(outputs)[0],
-    "softmax": lambda outputs: F.softmax_forward(outputs)[0],
-}
-
 
 @dataclass
 class Objective:
@@ -36,7 +28,9 @@ class Objective:
 
     def answer(self, outputs):
         """Probabilities, rates or values from the network's outputs."""
-        return outputs if self.has_softmax else ACTIVATIONS[self.activation](outputs)
+        if self.activation == "exp":
+            return np.exp(outputs)
+        return outputs if self.has_softmax else F.ACTIVATIONS[self.activation].forward(outputs)[0]
 
     @property
     def is_probabilistic(self):

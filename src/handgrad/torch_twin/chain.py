@@ -2,6 +2,7 @@
 
 from torch import fx, nn
 
+from ..layers import Activation
 from . import table
 from .modules import Permute
 
@@ -10,18 +11,15 @@ def permute(*axes):
     return Permute(*(axes[0] if isinstance(axes[0], (tuple, list)) else axes))
 
 
+# 'relu' -> nn.ReLU: PyTorch's functions of activations have the names of our pairs
+ACTIVATIONS = {
+    row.layer.pair[0].__name__.removesuffix("_forward"): row.classes[0]
+    for row in table.ROWS
+    if issubclass(row.layer, Activation)
+}
 # what a forward may call -> the module that does the same with the call's further arguments
 FUNCTIONS = {
-    "relu": nn.ReLU,
-    "tanh": nn.Tanh,
-    "sigmoid": nn.Sigmoid,
-    "softmax": nn.Softmax,
-    "log_softmax": nn.LogSoftmax,
-    "leaky_relu": nn.LeakyReLU,
-    "elu": nn.ELU,
-    "gelu": nn.GELU,
-    "silu": nn.SiLU,
-    "softplus": nn.Softplus,
+    **ACTIVATIONS,
     "dropout": nn.Dropout,
     "max_pool2d": nn.MaxPool2d,
     "avg_pool2d": nn.AvgPool2d,
