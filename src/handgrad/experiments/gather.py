@@ -48,7 +48,7 @@ def gather_record(run):
     """The RunView of what stands in run.json and metrics.jsonl: quick, also while the run trains."""
     record, status = run.record, run.status
     with harmless(run.path / METRICS):
-        history, norms = dict(run.history()), layer_norms(run.epochs())
+        history, norms = dict(run.history()), norms_by_layer(run.epochs())
     with harmless(run.path / RECORD):
         return RunView(
             name=str(run.name),
@@ -136,7 +136,7 @@ def notes_of(record, status):
     return said
 
 
-def layer_norms(epochs):
+def norms_by_layer(epochs):
     """{'linear1': {'gradient': [‖g‖ per epoch], 'update': [‖Δp‖ / ‖p‖]}} of the lines' sizes per parameter."""
     names = dict.fromkeys(name.rpartition(".")[0] for line in epochs for name in line.get("layers") or {})
     return {
