@@ -238,3 +238,26 @@ def test_progress_prints_a_line_an_epoch_in_a_pipe(capsys):
     assert len(out) == 2 and out[1].startswith("epoch 2/2  loss ") and "validation accuracy" in out[1]
     fit(trainer(), epochs=2)
     assert capsys.readouterr().out == ""
+
+
+class Downhill(hg.training.Engine):
+    """An engine with nothing of its own but the step."""
+
+    def step(self, x, y, sample_weight=None, metrics=False):
+        outputs = self.model.forward(x, training=True)
+        loss = self.loss.forward(outputs, y, sample_weight)
+        self.model.backward(self.loss.backward())
+        self.optimizer.update([self.model.parameter_vector], [self.model.gradient_vector])
+        return {"loss": loss, **(self.measure(outputs, y) if metrics else {})}
+
+
+def test_an_engine_of_ones_own_needs_a_step_alone(tmp_path):
+    usual, own = trainer(), trainer(engine=Downhill)
+    assert fit(usual) == fit(own) and not own.engine.runs_layers
+    own.save(tmp_path / "state.npz")
+    again = hg.Trainer.load(tmp_path / "state.npz", engine=Downhill)
+    assert again.evaluate(*VALIDATION) == usual.evaluate(*VALIDATION)
+    with pytest.raises(TypeError, match=r"engine must make a handgrad.training.Engine .* got object"):
+        trainer(engine=lambda *parts: object()).fit(X, Y)
+    with pytest.raises(NotImplementedError, match="Engine must define step"):
+        trainer(engine=hg.training.Engine).fit(X, Y)

@@ -79,7 +79,9 @@ def run(arguments=None):
     except (ValueError, TypeError, OSError, ImportError) as problem:
         return complain(problem, 2)
     except Exception as problem:
-        if type(problem).__name__ != "RunFailed":
+        from ..experiments import RunFailed  # here, since most commands need nothing that trains
+
+        if not isinstance(problem, RunFailed):
             raise
         return complain(problem, 1)
 

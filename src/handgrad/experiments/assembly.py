@@ -19,7 +19,7 @@ from ..training.checks import check_training_data
 from .recorder import MLflow
 
 # name -> where its class stands: loaded when asked for, so that nobody pays for PyTorch who does not use it.
-# A class takes (model, loss, optimizer, penalty, metrics, **options) and has the five methods of NumpyEngine.
+# Each is a subclass of training.Engine, whose constructor takes options of its own after the usual five.
 ENGINES = {
     "numpy": "handgrad.training.engine:NumpyEngine",
     "torch": "handgrad.torch_twin.engine:TorchEngine",

@@ -114,10 +114,8 @@ class Recorder(Callback):
 
     def _watch(self, trainer):
         """Before an epoch's last step: note the parameters, and ask the engine for the norms of its gradients."""
-        if hasattr(trainer.engine, "on_gradients"):
-            self._before = trainer.model_state()["parameters"]
-            self._gradient_norms = {}
-            trainer.engine.on_gradients = self._note_gradients
+        self._before = trainer.model_state()["parameters"]
+        trainer.engine.on_gradients = self._note_gradients
 
     def _note_gradients(self, gradients):
         self._gradient_norms = {name: norm(array) for name, array in gradients.items()}

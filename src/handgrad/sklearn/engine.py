@@ -37,7 +37,7 @@ class TableEngine(NumpyEngine):
             raise FloatingPointError(why_not_finite(self.model, x.toarray() if is_sparse(x) else x, loss))
         if self.on_gradients is not None:
             self.on_gradients(self.model.gradients)
-        self.optimizer.update(*self._arrays())
+        self.optimizer.update(*self.arrays())
         return {"loss": loss}
 
     def differentiate(self, x, y, sample_weight=None):
@@ -51,19 +51,16 @@ class TableEngine(NumpyEngine):
             dy = self.stages[i].backward(dy, i > 0)
         return loss + self._add_penalty(len(y) if sample_weight is None else float(sample_weight.sum()))
 
-    def evaluate(self, x, y, sample_weight=None, batch_size=None):
-        """{'loss': ..., and the metrics} over all rows, in inference."""
-        outputs, y = self.predict(x), getattr(y, "array", y)
-        weight = getattr(sample_weight, "array", sample_weight)
-        loss = self.loss(outputs, y, weight)
-        if self.decay is not None:
-            p = self.model.parameter_vector
-            loss += 0.5 * float(np.dot(self.decay * p, p)) / self.typical_rows
-        return {"loss": float(loss), **{name: float(metric(outputs, y)) for name, metric in self.metrics.items()}}
-
-    def predict(self, x, batch_size=None):
+    def predict(self, x, batch_size=ROWS):
         """The model's outputs for all rows."""
-        return outputs_of(self.model, getattr(x, "array", x))
+        return outputs_of(self.model, x.array if isinstance(x, Rows) else x)
+
+    def penalty_now(self):
+        """½ alpha Σ w² over the rows of a typical batch."""
+        if self.decay is None:
+            return 0.0
+        p = self.model.parameter_vector
+        return 0.5 * float(np.dot(self.decay * p, p)) / self.typical_rows
 
     def place(self, array):
         """What the trainer draws batches from."""
@@ -102,6 +99,9 @@ class Rows:
 
     def __getitem__(self, rows):
         return self.take(rows)
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.array, dtype)
 
 
 def stages_of(model):

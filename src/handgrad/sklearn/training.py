@@ -7,9 +7,7 @@ import numpy as np
 
 from ..kernels.threads import limit_blas
 from ..training import Callback, Trainer
-from ..training.interrupt import Interruptible
 from ..training.progress import Progress
-from ..training.trainer import notify
 
 SMALL_PRODUCT = 2**24  # multiply-adds: below, a second thread of BLAS costs more in waiting than it brings
 
@@ -21,33 +19,17 @@ class NetTrainer(Trainer):
         super().__init__(model, loss, optimizer, **options)
         self.streams.update(shuffle=Shuffle(random_state), dropout=model.rng)
 
-    def _run(self, x, y, validation_data, sample_weight, progress):
+    def check_data(self, training, validation):
+        """The data as they are: the estimator has checked them."""
         self.prepare()
-        self.steps_per_epoch = -(-x.shape[0] // self.plan["batch_size"])
-        x, y, sample_weight = map(self._placed, (x, y, sample_weight))
-        validation_data = None if validation_data is None else tuple(map(self._placed, validation_data))
-        observers = [*self.callbacks, *([Progress(True)] if progress else [])]
-        observers.sort(key=lambda callback: callback.runs_last)
-        notify(observers, "on_fit_begin", self)
-        try:
-            with Interruptible() as interrupt:
-                while not self.is_finished and not interrupt.requested:
-                    self._run_epoch(x, y, sample_weight, validation_data, observers, interrupt)
-            self.was_interrupted = interrupt.requested
-        finally:
-            self._bring_home()
-            notify(observers, "on_fit_end", self)
-        return self.history
+        return training, validation
 
-    def _placed(self, array):
-        return None if array is None else self._place(array)
+    def observers(self, progress):
+        return [Progress(True)] if progress else []
 
-    def _train_on(self, x, y, weight):
+    def train_on_batch(self, x, y, sample_weight):
         """A step without the metrics, which are for validation only."""
-        self.figures = self._engine.step(x, y, weight)
-        self._means.add(self.figures, len(y))
-        self.num_steps += 1
-        self._steps_done += 1
+        return self.engine.step(x, y, sample_weight)
 
 
 class Shuffle:

@@ -2,6 +2,7 @@
 
 import os
 
+import numpy as np
 import torch
 from torch.nn import functional as tf
 
@@ -20,8 +21,8 @@ class Rows:
     def __getitem__(self, rows):
         return self.tensor.index_select(0, torch.from_numpy(rows).to(self.tensor.device))
 
-    def numpy(self):
-        return self.tensor.cpu().numpy()
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.tensor.cpu().numpy(), dtype)
 
 
 def generator_of(device):

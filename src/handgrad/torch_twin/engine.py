@@ -1,4 +1,4 @@
-"""The PyTorch engine: the five methods that a trainer drives, on a CPU, a GPU or several."""
+"""The PyTorch engine: what a trainer drives, on a CPU, a GPU or several."""
 
 import contextlib
 import math
@@ -7,10 +7,10 @@ import numpy as np
 import torch
 
 from ..layers import BatchNorm
-from ..layers.containers import check_finite, leaves, load_arrays
+from ..layers.containers import check_finite, leaves
 from ..layers.penalties import weights
 from ..naming import look_up
-from ..training.engine import why_not_finite
+from ..training.engine import Engine, why_not_finite
 from . import parallel
 from .convert import to_torch
 from .devices import Rows, find_device, generator_of, on_device
@@ -20,8 +20,8 @@ from .rules import TwinLoss, clip, make_optimizer, penalty_of
 PRECISIONS = {"float32": None, "bf16": torch.bfloat16}  # None: the model's own dtype
 
 
-class TorchEngine:
-    """step, evaluate, predict, state, load_state, on the PyTorch twin of a handgrad model.
+class TorchEngine(Engine):
+    """Each training step on the PyTorch twin of a handgrad model.
 
     The same loss, optimizer rule, penalty, metrics and batches as the NumPy engine. device: 'cpu', 'cuda', 'cuda:1' or
     'mps'; under torchrun each process takes its share of every batch. compile: torch.compile the module. precision:
@@ -45,8 +45,8 @@ class TorchEngine:
         for name, flag in (("compile", compile), ("channels_last", channels_last)):
             if not isinstance(flag, bool):
                 raise ValueError(f"{name} is {flag!r}; expected true or false")
-        self.model, self.loss, self.optimizer, self.penalty = model, loss, optimizer, penalty
-        self.metrics, self.on_gradients, self.num_steps = metrics or {}, None, 0
+        super().__init__(model, loss, optimizer, penalty, metrics)
+        self.num_steps = 0
         self.device = find_device(device, model.dtype)
         self.module = to_torch(model)
         self.pairings = pair(model, self.module).pairings
@@ -61,7 +61,7 @@ class TorchEngine:
         self.is_random = any(isinstance(child, torch.nn.Dropout) for child in self.module.modules())
         self.seed = int(model.rng.integers(2**62)) if self.is_random else 0
 
-    # The five methods -------------------------------------------------------------------------------------------
+    # Training and inference -------------------------------------------------------------------------------------
 
     def step(self, x, y, sample_weight=None, metrics=False):
         """One training step on one batch. Returns {'loss': ...} and the metrics.
@@ -84,17 +84,8 @@ class TorchEngine:
         self._update()
         figures = {"loss": value + penalty.item()}
         if metrics and self.metrics:
-            figures.update(self._measure(outputs.cpu().numpy(), y.cpu().numpy()))
+            figures.update(self.measure(outputs.cpu().numpy(), y.cpu().numpy()))
         return figures
-
-    def evaluate(self, x, y, sample_weight=None, batch_size=256):
-        """{'loss': ..., 'accuracy': ...} over all rows, in inference."""
-        outputs = self.predict(x, batch_size)
-        y, sample_weight = (part.numpy() if isinstance(part, Rows) else part for part in (y, sample_weight))
-        loss = self.loss(outputs, y, sample_weight)
-        with torch.no_grad():
-            penalty = penalty_of(self.penalty, self.weights).item()
-        return {"loss": loss + penalty, **self._measure(outputs, y)}
 
     def predict(self, x, batch_size=256):
         """The model's outputs for all rows, an array."""
@@ -110,42 +101,39 @@ class TorchEngine:
             outputs = self.workers.gather(torch.cat(parts), len(x))
         return outputs.cpu().to(self._dtype).numpy()
 
-    def state(self):
-        """Copies of everything that training has changed, as nested plain data and arrays."""
-        self.bring_home()
-        rule = self.rule.state_dict()["state"]
-        return {
-            "parameters": {k: v.copy() for k, v in self.model.parameters.items()},
-            "state": {k: v.copy() for k, v in self.model.state.items()},
-            "optimizer": {
-                "learning_rate": float(self.optimizer.learning_rate),
-                "num_steps": self.num_steps,
-                "seed": self.seed,
-                "torch": {str(i): to_plain(slots) for i, slots in rule.items()},
-            },
-        }
+    def penalty_now(self):
+        with torch.no_grad():
+            return penalty_of(self.penalty, self.weights).item()
+
+    # State ------------------------------------------------------------------------------------------------------
 
     def load_state(self, state):
         """Go back to what `state` returned, to the bit."""
-        saved = state["optimizer"]
-        if "torch" not in saved:
+        if "torch" not in state["optimizer"]:
             raise ValueError(
                 "this training state is the NumPy engine's: go on with that engine, or start a new "
                 "training from its parameters"
             )
-        load_arrays(
-            self.model,
-            {**state["parameters"], **{f"state.{k}": v for k, v in state["state"].items()}},
-            "this training state",
-        )
+        super().load_state(state)
         copy_to_modules(leaves(self.model), self.pairings)
-        self.optimizer.learning_rate, self.num_steps = saved["learning_rate"], saved["num_steps"]
-        self.seed = saved["seed"]
+
+    def optimizer_state(self):
+        """PyTorch's state of each parameter as arrays, and from what dropout draws."""
+        return {
+            "learning_rate": float(self.optimizer.learning_rate),
+            "num_steps": self.num_steps,
+            "seed": self.seed,
+            "torch": {str(i): to_plain(slots) for i, slots in self.rule.state_dict()["state"].items()},
+        }
+
+    def load_optimizer_state(self, state):
+        self.optimizer.learning_rate = state["learning_rate"]
+        self.num_steps, self.seed = state["num_steps"], state["seed"]
         parameters = self.rule.param_groups[0]["params"]
-        slots = {int(i): from_plain(slots, parameters[int(i)]) for i, slots in saved["torch"].items()}
+        slots = {int(i): from_plain(slots, parameters[int(i)]) for i, slots in state["torch"].items()}
         self.rule.load_state_dict({"state": slots, "param_groups": self.rule.state_dict()["param_groups"]})
 
-    # What a trainer asks for where an engine has it -------------------------------------------------------------
+    # Training data, there and back ------------------------------------------------------------------------------
 
     def place(self, array):
         """Training data where batches are cut: on a CPU the array itself, else its Rows on the device."""
@@ -164,7 +152,7 @@ class TorchEngine:
     def _tensor(self, array):
         """An array as a tensor on the device; pixels stay uint8."""
         if isinstance(array, (torch.Tensor, Rows)):
-            return getattr(array, "tensor", array)
+            return array.tensor if isinstance(array, Rows) else array
         array = np.asarray(array)
         return torch.from_numpy(np.require(array, array.dtype.newbyteorder("="), "CW")).to(self.device)
 
@@ -218,9 +206,6 @@ class TorchEngine:
             for group, name, _, tensor, lay in pairing.tensors(layer):
                 if group == "parameters":
                     yield f"{path}.{name}", tensor, lay, pairing.before.order
-
-    def _measure(self, outputs, y):
-        return {name: float(metric(outputs, y)) for name, metric in self.metrics.items()}
 
     @property
     def _dtype(self):

@@ -1,8 +1,8 @@
 """The loop: batches, trainer, callbacks, history, checkpoints."""
 
 from .callbacks import Callback, Checkpoint, EarlyStopping, Schedule
-from .engine import NumpyEngine
+from .engine import Engine, NumpyEngine
 from .history import History
 from .trainer import Trainer
 
-__all__ = ["Callback", "Checkpoint", "EarlyStopping", "History", "NumpyEngine", "Schedule", "Trainer"]
+__all__ = ["Callback", "Checkpoint", "EarlyStopping", "Engine", "History", "NumpyEngine", "Schedule", "Trainer"]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..layers.containers import check_finite
+from ..layers.containers import Sequential, check_finite
 
 
 def check_rows(x, y, weight=None):
@@ -16,7 +16,7 @@ def check_rows(x, y, weight=None):
 
 def check_parts(model, callbacks, metrics):
     """The callbacks as a list; a class for an object, an object for a list and names for a dict are refused."""
-    if not hasattr(model, "parameter_vector") and not hasattr(type(model), "predict_classes"):
+    if not isinstance(model, Sequential):
         raise TypeError(
             f"model must be a Sequential, got {type(model).__name__}: "
             "Trainer(Sequential([Linear(25), ReLU(), Linear(3)]))"

@@ -1,28 +1,117 @@
-"""The NumPy engine: the five methods that a trainer drives. Another engine (PyTorch's) has the same five.
-
-One that works elsewhere may also have place(array), which takes training data there; adapt(augment), the augmentation
-for data that are there; and bring_home(), called after every epoch, which updates the model object.
-"""
+"""Engines: what a trainer drives. The base class says what it may ask for, NumpyEngine does it on our own layers."""
 
 import math
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..layers.containers import load_arrays
+from ..arrays import Array, ArrayLike
+from ..layers.containers import Sequential, load_arrays
+from ..layers.losses import Loss
+from ..layers.penalties import Penalty
+from ..optimizers import Optimizer
+
+Metric: TypeAlias = Callable[[Array, Array], float]
+Figures: TypeAlias = dict[str, float]
+Augment: TypeAlias = Callable[[Any, np.random.Generator], Any]
 
 
-class NumpyEngine:
-    """step, evaluate, predict, state, load_state, on a model of `handgrad.layers`.
+class Engine:
+    """One training step, and all else that a trainer may ask of what does the work, on a model of `handgrad.layers`.
+
+    A subclass defines `step`; the other methods have defaults for an engine that trains the model object itself. One
+    that works elsewhere, on a GPU say, overrides `predict`, `place`, `adapt`, `bring_home` and what concerns state.
 
     penalty: L2 or L1 of the weights, part of every loss reported. metrics: {name: function(outputs, targets)}.
-    on_gradients: called, where set, with {'linear1.weight': gradient, ...} between backward and update.
+    on_gradients: where set, `step` calls it with {'linear1.weight': gradient, ...} between backward and update.
     """
 
-    def __init__(self, model, loss, optimizer, penalty=None, metrics=None):
-        self.model, self.loss, self.optimizer, self.penalty = model, loss, optimizer, penalty
-        self.metrics, self.on_gradients = metrics or {}, None
+    runs_layers = False  # True: `step` calls the model's own layers, so that one can look into them
+    on_gradients: Callable[[Mapping[str, Array]], object] | None = None
 
-    def step(self, x, y, sample_weight=None, metrics=False):
+    def __init__(
+        self,
+        model: Sequential,
+        loss: Loss,
+        optimizer: Optimizer,
+        penalty: Penalty | None = None,
+        metrics: Mapping[str, Metric] | None = None,
+    ) -> None:
+        self.model, self.loss, self.optimizer, self.penalty = model, loss, optimizer, penalty
+        self.metrics = dict(metrics or {})
+
+    def step(self, x: Any, y: Any, sample_weight: Any = None, metrics: bool = False) -> Figures:
+        """One training step on one batch: forward, loss, backward, update. Returns {'loss': ...} and the metrics.
+
+        A loss that is NaN or infinite raises FloatingPointError before anything is updated.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define step(x, y, sample_weight, metrics)")
+
+    def predict(self, x: Any, batch_size: int = 256) -> Array:
+        """The model's outputs for all rows."""
+        return self.model.predict(x, batch_size)
+
+    def evaluate(self, x: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, batch_size: int = 256) -> Figures:
+        """{'loss': ..., 'accuracy': ...} over all rows, in inference."""
+        outputs, y = self.predict(x, batch_size), np.asarray(y)
+        loss = self.loss(outputs, y, None if sample_weight is None else np.asarray(sample_weight))
+        return {"loss": float(loss + self.penalty_now()), **self.measure(outputs, y)}
+
+    def measure(self, outputs: Array, y: Array) -> Figures:
+        """The metrics of these outputs."""
+        return {name: float(metric(outputs, y)) for name, metric in self.metrics.items()}
+
+    def penalty_now(self) -> float:
+        """What the parameters of this moment add to the loss."""
+        return 0.0 if self.penalty is None else self.penalty(self.model.parameters)
+
+    # State ------------------------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """Copies of everything that training has changed, as nested plain data and arrays."""
+        self.bring_home()
+        model = self.model
+        return {
+            "parameters": {k: v.copy() for k, v in model.parameters.items()},
+            "state": {k: v.copy() for k, v in model.state.items()},
+            "optimizer": self.optimizer_state(),
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go back to what `state` returned, to the bit."""
+        arrays = {**state["parameters"], **{f"state.{k}": v for k, v in state["state"].items()}}
+        load_arrays(self.model, arrays, "this training state")
+        self.load_optimizer_state(state["optimizer"])
+
+    def optimizer_state(self) -> dict[str, Any]:
+        """The part of `state` that the update rule remembers."""
+        return self.optimizer.state()
+
+    def load_optimizer_state(self, state: Mapping[str, Any]) -> None:
+        """Go back to what `optimizer_state` returned."""
+        self.optimizer.load_state(state)
+
+    # What an engine that works elsewhere overrides --------------------------------------------------------------
+
+    def place(self, array: Any) -> Any:
+        """Training data where batches are cut from it; what comes back has a length and takes row numbers in []."""
+        return np.asarray(array)
+
+    def adapt(self, augment: Augment | None) -> Augment | None:
+        """The augmentation for batches where they are cut."""
+        return augment
+
+    def bring_home(self) -> None:
+        """Update the model object to the numbers trained so far; called after every epoch."""
+
+
+class NumpyEngine(Engine):
+    """Each training step by the model's own layers, in NumPy."""
+
+    runs_layers = True
+
+    def step(self, x: Array, y: Array, sample_weight: Array | None = None, metrics: bool = False) -> Figures:
         """One training step on one batch: forward, loss, backward, update. Returns {'loss': ...} and the metrics.
 
         A loss that is NaN or infinite raises FloatingPointError before anything is updated.
@@ -37,40 +126,10 @@ class NumpyEngine:
             loss += self.penalty.add(model.parameters, model.gradients)
         if self.on_gradients is not None:
             self.on_gradients(model.gradients)
-        self.optimizer.update(*self._arrays())
-        figures = {"loss": float(loss)}
-        if metrics:
-            figures.update((name, float(metric(outputs, y))) for name, metric in self.metrics.items())
-        return figures
+        self.optimizer.update(*self.arrays())
+        return {"loss": float(loss), **(self.measure(outputs, y) if metrics else {})}
 
-    def evaluate(self, x, y, sample_weight=None, batch_size=256):
-        """{'loss': ..., 'accuracy': ...} over all rows, in inference."""
-        outputs = self.model.predict(x, batch_size)
-        loss = self.loss(outputs, y, sample_weight)
-        if self.penalty is not None:
-            loss += self.penalty(self.model.parameters)
-        return {"loss": float(loss), **{name: float(metric(outputs, y)) for name, metric in self.metrics.items()}}
-
-    def predict(self, x, batch_size=256):
-        """The model's outputs for all rows."""
-        return self.model.predict(x, batch_size)
-
-    def state(self):
-        """Copies of everything that training has changed, as nested plain data and arrays."""
-        model = self.model
-        return {
-            "parameters": {k: v.copy() for k, v in model.parameters.items()},
-            "state": {k: v.copy() for k, v in model.state.items()},
-            "optimizer": self.optimizer.state(),
-        }
-
-    def load_state(self, state):
-        """Go back to what `state` returned, to the bit."""
-        arrays = {**state["parameters"], **{f"state.{k}": v for k, v in state["state"].items()}}
-        load_arrays(self.model, arrays, "this training state")
-        self.optimizer.load_state(state["optimizer"])
-
-    def _arrays(self):
+    def arrays(self) -> tuple[list[Array], list[Array]]:
         """Parameters and gradients as the optimizer wants them: one flat vector each, where it can take that."""
         clipping = self.optimizer.clipping
         if clipping is not None and clipping.per_parameter:
@@ -78,7 +137,7 @@ class NumpyEngine:
         return [self.model.parameter_vector], [self.model.gradient_vector]
 
 
-def why_not_finite(model, x, loss):
+def why_not_finite(model: Sequential, x: Array, loss: float) -> str:
     """Why the loss is not finite: the first parameter, or else the first layer's output, that is not."""
     for name, array in model.parameters.items():
         if not np.isfinite(array).all():

@@ -11,7 +11,7 @@ from ..naming import check_count
 from . import checkpoint
 from .batches import batches, epoch_order, streams
 from .checks import check_parts, check_rows, check_training_data, check_validation
-from .engine import NumpyEngine
+from .engine import Engine, NumpyEngine
 from .history import History, RunningMean
 from .interrupt import Interruptible
 from .progress import Progress
@@ -104,36 +104,55 @@ class Trainer:
         """End training after the current epoch; called by callbacks."""
         self.stop_reason = reason
 
+    # What a subclass may do in its own way ----------------------------------------------------------------------
+
+    def check_data(self, training, validation):
+        """training (x, y, sample_weight) and validation as arrays that the model and the loss can take.
+
+        Builds the model on x's shape if need be; a ValueError or TypeError says what cannot work.
+        """
+        x, y, weight = (None if part is None else np.asarray(part) for part in training)
+        self.prepare(x)
+        check_training_data(self, x, y, weight)
+        return (x, y, weight), None if validation is None else check_validation(self.model, validation)
+
+    def observers(self, progress):
+        """The callbacks of one fit beside the user's: what shows progress."""
+        return [Progress(progress)]
+
+    def train_on_batch(self, x, y, sample_weight):
+        """One step of an epoch, on a batch; returns the figures that the epoch's means are taken of."""
+        return self._engine.step(x, y, sample_weight, metrics=True)
+
     # The loop ---------------------------------------------------------------------------------------------------
 
     def _run(self, x, y, validation_data, sample_weight, progress):
-        x, y = np.asarray(x), np.asarray(y)
-        weight = None if sample_weight is None else np.asarray(sample_weight)
-        self.prepare(x)
-        check_training_data(self, x, y, weight)
-        self.steps_per_epoch = -(-len(x) // self.plan["batch_size"])
-        if validation_data is not None:
-            validation_data = tuple(map(self._place, check_validation(self.model, validation_data)))
-        x, y, weight = self._place(x), self._place(y), None if weight is None else self._place(weight)
-        observers = sorted([*self.callbacks, Progress(progress)], key=lambda callback: callback.runs_last)
+        training, validation = self.check_data((x, y, sample_weight), validation_data)
+        self.steps_per_epoch = -(-len(training[1]) // self.plan["batch_size"])
+        training, validation = self._place(training), self._place(validation)
+        observers = sorted([*self.callbacks, *self.observers(progress)], key=lambda callback: callback.runs_last)
         notify(observers, "on_fit_begin", self)
         try:
             with Interruptible() as interrupt:
                 while not self.is_finished and not interrupt.requested:
-                    self._run_epoch(x, y, weight, validation_data, observers, interrupt)
+                    self._run_epoch(training, validation, observers, interrupt)
             self.was_interrupted = interrupt.requested
-            self._bring_home()
+            self._engine.bring_home()
         finally:
             notify(observers, "on_fit_end", self)
         return self.history
 
-    def _run_epoch(self, x, y, weight, validation_data, observers, interrupt):
+    def _place(self, data):
+        return None if data is None else tuple(None if part is None else self._engine.place(part) for part in data)
+
+    def _run_epoch(self, training, validation, observers, interrupt):
+        x, y, weight = training
         if self._order_state is None:
             notify(observers, "on_epoch_begin", self)
             self._order_state = self.streams["shuffle"].bit_generator.state
             self._means, self._steps_done = RunningMean(), 0
         self.streams["shuffle"].bit_generator.state = self._order_state
-        order = epoch_order(len(x), self.streams["shuffle"] if self.plan["shuffle"] else None)
+        order = epoch_order(len(y), self.streams["shuffle"] if self.plan["shuffle"] else None)
         for rows in batches(order, self.plan["batch_size"], self._steps_done):
             notify(observers, "on_step_begin", self)
             self._train_on(x[rows], y[rows], None if weight is None else weight[rows])
@@ -141,21 +160,21 @@ class Trainer:
             if interrupt.requested:
                 return
         figures = self._engine.evaluate(x, y, weight) if self.plan["exact"] else self._means.mean()
-        self._finish_epoch(figures, validation_data)
+        self._finish_epoch(figures, validation)
         notify(observers, "on_epoch_end", self)
 
     def _train_on(self, x, y, weight):
         if self._augment is not None:
             x = self._augment(x, self.streams["augment"])
-        self.figures = self._engine.step(x, y, weight, metrics=True)
-        self._means.add(self.figures, len(x))
+        self.figures = self.train_on_batch(x, y, weight)
+        self._means.add(self.figures, len(y))
         self.num_steps += 1
         self._steps_done += 1
 
-    def _finish_epoch(self, figures, validation_data):
-        self._bring_home()
-        if validation_data is not None:
-            measured = self._engine.evaluate(*validation_data)
+    def _finish_epoch(self, figures, validation):
+        self._engine.bring_home()
+        if validation is not None:
+            measured = self._engine.evaluate(*validation)
             figures.update((f"validation_{name}", value) for name, value in measured.items())
         self.history.append({**figures, "learning_rate": float(self.optimizer.learning_rate)})
         self.epoch += 1
@@ -181,11 +200,12 @@ class Trainer:
             self.model.build(x.shape[1:], rng=self.streams["init"])
         if self._engine is None:
             self.model.rng = self.streams["dropout"]
-            self._engine = self._make_engine(self.model, self.loss, self.optimizer, self.penalty, self.metrics)
-            # what only an engine that works elsewhere has: data, augmentation and model on their way there and back
-            self._place = getattr(self._engine, "place", np.asarray)
-            self._bring_home = getattr(self._engine, "bring_home", nothing)
-            self._augment = getattr(self._engine, "adapt", unchanged)(self.augment)
+            engine = self._make_engine(self.model, self.loss, self.optimizer, self.penalty, self.metrics)
+            if not isinstance(engine, Engine):
+                raise TypeError(
+                    f"engine must make a handgrad.training.Engine (subclass it); got {type(engine).__name__}"
+                )
+            self._engine, self._augment = engine, engine.adapt(self.augment)
 
     # State ------------------------------------------------------------------------------------------------------
 
@@ -254,14 +274,6 @@ class Trainer:
         trainer = cls(from_description(recipe.pop("model")), **recipe, callbacks=callbacks, **options)
         trainer.load_state(state)
         return trainer
-
-
-def nothing():
-    """What bringing the model home takes where it has never left."""
-
-
-def unchanged(augment):
-    return augment
 
 
 def notify(observers, hook, trainer):
