@@ -36,7 +36,7 @@ ROOMS = {  # third-party package: where it may be imported
     "matplotlib": ("reports", "courses"),
     "click": ("cli",),
     "rich": ("cli", "training/progress.py"),
-    "safetensors": ("training/checkpoint.py",),
+    "safetensors": ("files.py",),
 }
 FILES = sorted(SOURCE.rglob("*.py"))
 

@@ -5,21 +5,30 @@ import json
 import os
 import tempfile
 import zipfile
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from .arrays import Array, ArrayLike
+from .naming import require_extra
+
+FilePath: TypeAlias = str | os.PathLike[str]
+Arrays: TypeAlias = dict[str, Array]
+Metadata: TypeAlias = dict[str, str]
+Format: TypeAlias = tuple[Callable[[Path, Arrays, Metadata], None], Callable[[Path], tuple[Arrays, Metadata]]]
+
 
 @contextlib.contextmanager
-def atomic_path(path):
+def atomic_path(path: FilePath) -> Iterator[Path]:
     """Yield a temporary path beside `path`; it takes path's place when the block ends well, and is removed if not."""
     path = Path(path)
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
     except OSError as problem:
-        raise OSError(
-            f"cannot write {path}: {problem.strerror} (choose a folder that exists and is writable)"
-        ) from None
+        way_out = "choose a folder that exists and is writable"
+        raise OSError(f"cannot write {path}: {problem.strerror} ({way_out})") from None
     os.close(handle)
     try:
         yield Path(temporary)
@@ -38,25 +47,25 @@ UMASK = os.umask(0)
 os.umask(UMASK)
 
 
-def write_text(path, text):
+def write_text(path: FilePath, text: str) -> None:
     """Write a text file atomically, as UTF-8."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_json(path, data):
+def write_json(path: FilePath, data: object) -> None:
     """Write plain data as indented JSON, atomically."""
     write_text(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 
 
-def write_arrays(path, arrays, metadata=None):
+def write_arrays(path: FilePath, arrays: Mapping[str, ArrayLike], metadata: Mapping[str, str] | None = None) -> None:
     """Write {name: array} and {key: text} atomically, in the format that path's suffix names."""
     write, _ = format_of(path)
     with atomic_path(path) as temporary:
         write(temporary, {k: np.ascontiguousarray(v) for k, v in arrays.items()}, dict(metadata or {}))
 
 
-def read_arrays(path):
+def read_arrays(path: FilePath) -> tuple[Arrays, Metadata]:
     """({name: array}, {key: text}) from a file of named arrays. Runs no code from it; damage is a ValueError."""
     path = Path(path)
     _, read = format_of(path)
@@ -65,7 +74,7 @@ def read_arrays(path):
     return read(path)
 
 
-def format_of(path):
+def format_of(path: FilePath) -> Format:
     suffix = Path(path).suffix
     if suffix not in FORMATS:
         raise ValueError(f"{path}: arrays are stored as {' or '.join(FORMATS)}, got suffix '{suffix}'")
@@ -75,25 +84,51 @@ def format_of(path):
 METADATA = "__metadata__"
 
 
-def write_npz(path, arrays, metadata):
+def write_npz(path: Path, arrays: Arrays, metadata: Metadata) -> None:
+    named: dict[str, Any] = {**arrays, METADATA: np.frombuffer(json.dumps(metadata).encode(), np.uint8)}
     with open(path, "wb") as file:
-        np.savez(file, **arrays, **{METADATA: np.frombuffer(json.dumps(metadata).encode(), np.uint8)})
+        np.savez(file, **named)
 
 
-def read_npz(path):
+def read_npz(path: Path) -> tuple[Arrays, Metadata]:
     try:
         # np.load would take a bare .npy too, and would leave a damaged file open
         with open(path, "rb") as raw, np.lib.npyio.NpzFile(raw, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
             metadata = json.loads(arrays.pop(METADATA, np.frombuffer(b"{}", np.uint8)).tobytes())
     except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as problem:
-        raise ValueError(
-            f"{path} is damaged or no .npz file of plain arrays ({str(problem).splitlines()[0]})"
-        ) from None
+        reason = str(problem).splitlines()[0]
+        raise ValueError(f"{path} is damaged or no .npz file of plain arrays ({reason})") from None
     if not isinstance(metadata, dict):
         raise ValueError(f"{path} has damaged metadata: expected a JSON object")
     return arrays, metadata
 
 
-# suffix -> (write, read); training/checkpoint.py adds .safetensors, whose library is an extra
-FORMATS = {".npz": (write_npz, read_npz)}
+def write_safetensors(path: Path, arrays: Arrays, metadata: Metadata) -> None:
+    # One entry, because the library writes several in no definite order: the same state makes the same bytes.
+    packed = {"handgrad": json.dumps(metadata, sort_keys=True)}
+    with open(path, "wb") as file:
+        file.write(safetensors_library().numpy.save(arrays, packed))
+
+
+def read_safetensors(path: Path) -> tuple[Arrays, Metadata]:
+    safetensors = safetensors_library()
+    try:
+        with safetensors.safe_open(str(path), framework="numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
+            metadata = json.loads((file.metadata() or {}).get("handgrad", "{}"))
+        if not isinstance(metadata, dict):
+            raise ValueError("its metadata is no JSON object")
+        return arrays, metadata
+    except (safetensors.SafetensorError, OSError, ValueError, TypeError, AttributeError) as problem:
+        raise ValueError(f"{path} is damaged or no .safetensors file ({problem})") from None
+
+
+def safetensors_library() -> Any:
+    with require_extra("app", "a .safetensors file", "safetensors", "or use a path that ends in .npz"):
+        import safetensors.numpy
+    return safetensors
+
+
+# suffix -> (write, read)
+FORMATS: dict[str, Format] = {".npz": (write_npz, read_npz), ".safetensors": (write_safetensors, read_safetensors)}

@@ -5,7 +5,6 @@ import json
 import numpy as np
 
 from .. import files
-from ..naming import require_extra
 
 KIND = "training state"
 
@@ -48,32 +47,3 @@ def restore_arrays(skeleton, arrays):
     if kind == "dict":
         return {k: restore_arrays(v, arrays) for k, v in content.items()}
     return [restore_arrays(v, arrays) for v in content] if kind == "list" else content
-
-
-def write_safetensors(path, arrays, metadata):
-    # One entry, because the library writes several in no definite order: the same state makes the same bytes.
-    packed = {"handgrad": json.dumps(metadata, sort_keys=True)}
-    with open(path, "wb") as file:
-        file.write(library().numpy.save(arrays, packed))
-
-
-def read_safetensors(path):
-    safetensors = library()
-    try:
-        with safetensors.safe_open(str(path), framework="numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
-            metadata = json.loads((file.metadata() or {}).get("handgrad", "{}"))
-        if not isinstance(metadata, dict):
-            raise ValueError("its metadata is no JSON object")
-        return arrays, metadata
-    except (safetensors.SafetensorError, OSError, ValueError, TypeError, AttributeError) as problem:
-        raise ValueError(f"{path} is damaged or no .safetensors file ({problem})") from None
-
-
-def library():
-    with require_extra("app", "a .safetensors file", "safetensors", "or use a path that ends in .npz"):
-        import safetensors.numpy
-    return safetensors
-
-
-files.FORMATS[".safetensors"] = (write_safetensors, read_safetensors)
