@@ -3,8 +3,9 @@
 import contextlib
 import json
 import sys
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ..datasets import SUFFIXES
 from ..naming import look_up, nearest, require_extra
@@ -17,10 +18,16 @@ else:
 with require_extra("app", "handgrad.experiments"):
     from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+    from pydantic_core import ErrorDetails
+
 READY = {path.stem: path for path in sorted((Path(__file__).parent / "configs").glob("*.toml"))}
 
+# The keys: what a configuration may say, with types and defaults ------------------------------------------------------
 
-def part(value):
+
+def part(value: object) -> dict[str, Any]:
     """A name, or a table with a 'name' and its arguments: what `handgrad.naming.build` makes an object of."""
     if isinstance(value, str):
         return {"name": value}
@@ -29,7 +36,7 @@ def part(value):
     raise ValueError("expected a name such as \"adam\", or a table with a 'name'")
 
 
-def network(value):
+def network(value: object) -> dict[str, Any]:
     """A table with 'layers', or with the 'name' of a model of `handgrad.models` and its arguments."""
     if isinstance(value, str):
         value = {"name": value}
@@ -44,7 +51,8 @@ def network(value):
     return {"layers": [layer(item, i) for i, item in enumerate(value["layers"])]}
 
 
-def layer(value, index):
+def layer(value: object, index: int) -> dict[str, Any]:
+    """One of the layers: the name of its class, or a table with that name and the constructor's arguments."""
     if isinstance(value, str):
         return {"layer": value}
     if isinstance(value, dict) and isinstance(value.get("layer"), str):
@@ -54,16 +62,19 @@ def layer(value, index):
     )
 
 
-def column(value):
+def column(value: object) -> object:
+    """The target's column: by its name, by its number, or not said."""
     if value is None or isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
         return value
     raise ValueError("expected the name of a column, or its number from 1")
 
 
-Column = Annotated[Any, BeforeValidator(column)]
+Column = Annotated[str | int | None, BeforeValidator(column)]
 Part = Annotated[dict[str, Any], BeforeValidator(part)]
 Network = Annotated[dict[str, Any], BeforeValidator(network)]
 Count = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0)]
 
 
 class Section(BaseModel):
@@ -81,10 +92,10 @@ class Data(Section):
     name: str
     target: Column = None
     task: Literal["classification", "regression"] | None = None
-    validation: Annotated[float, Field(ge=0)] | None = None
-    test: Annotated[float, Field(ge=0)] | None = None
+    validation: Share | None = None
+    test: Share | None = None
     standardize: bool | None = None
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: NotNegative = 0
 
 
 class Recording(Section):
@@ -103,8 +114,8 @@ class Configuration(Section):
     """A whole run, as data. exact: measure training figures after the epoch, over all rows, not while they change."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
-    seed: Annotated[int, Field(ge=0)] = 0
-    epochs: Annotated[int, Field(ge=0)]
+    seed: NotNegative = 0
+    epochs: NotNegative
     batch_size: Count
     shuffle: bool = True
     exact: bool = False
@@ -120,37 +131,15 @@ class Configuration(Section):
     engine: Part = {"name": "numpy"}
     recording: Recording = Recording()
 
-    def as_table(self):
+    def as_table(self) -> dict[str, Any]:
         """Plain data again, without the keys that are not set."""
         return self.model_dump(exclude_none=True)
 
 
-def parse_toml(text, source):
-    """The table that TOML text holds, or a ValueError with its line."""
-    try:
-        return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as problem:
-        raise ValueError(f"{source} is no TOML: {problem}") from None
+# Loaded and checked ---------------------------------------------------------------------------------------------------
 
 
-def parse_value(text):
-    """One TOML value; what is none counts as text, so that quotes may be left out: adam, 1e-3, [1, 2], true."""
-    try:
-        table = tomllib.loads(f"value = {text}")
-    except (tomllib.TOMLDecodeError, RecursionError):
-        return text
-    return table["value"] if list(table) == ["value"] else text
-
-
-def dump_toml(table):
-    """Plain data as TOML text."""
-    with require_extra("app", "a configuration"):
-        import tomli_w
-
-    return tomli_w.dumps(json.loads(json.dumps(table)))
-
-
-def load_configuration(source, overrides=()):
+def load_configuration(source: str | Path, overrides: Iterable[str] = ()) -> Configuration:
     """The checked configuration of a ready name ('iris') or a .toml file, with overrides 'key.path=value' applied.
 
     ValueError with the path of the key for an unknown key (and the nearest known), a wrong type or a bad value.
@@ -158,7 +147,7 @@ def load_configuration(source, overrides=()):
     return check_configuration(apply_overrides(read_table(source), overrides), source)
 
 
-def read_table(source):
+def read_table(source: str | Path) -> dict[str, Any]:
     """The table in a .toml file or of a ready name, unchecked."""
     path = path_of(source)
     try:
@@ -170,17 +159,19 @@ def read_table(source):
     return parse_toml(text, path)
 
 
-def path_of(source):
+def path_of(source: str | Path) -> Path:
     """The TOML file that is meant: itself, or the ready one of that name."""
-    if not str(source).endswith(".toml") and (Path(source).is_file() or Path(source).suffix):
+    if str(source).endswith(".toml"):
+        return Path(source)
+    if Path(source).is_file() or Path(source).suffix:
         raise ValueError(
-            f"{source}: expected a ready configuration ({', '.join(READY)}), a configuration in a .toml "
-            f"file, or a table in a {' '.join(SUFFIXES)} file"
+            f"{source}: expected a ready configuration ({', '.join(READY)}), a configuration in a .toml file, "
+            f"or a table in a {' '.join(SUFFIXES)} file"
         )
-    return Path(source) if str(source).endswith(".toml") else look_up("configuration", str(source), READY)
+    return look_up("configuration", str(source), READY)
 
 
-def check_configuration(table, source="configuration"):
+def check_configuration(table: Mapping[str, Any], source: str | Path = "configuration") -> Configuration:
     """A Configuration from plain data, or a ValueError that names the first wrong key by its path."""
     if "name" not in table and str(source).endswith(".toml"):
         table = {"name": Path(source).stem, **table}
@@ -192,7 +183,7 @@ def check_configuration(table, source="configuration"):
         raise ValueError(f"{source}: {explain(first)}") from None
 
 
-def explain(error):
+def explain(error: "ErrorDetails") -> str:
     """One line for pydantic's error: the key's path, what is wrong with it, what to write instead."""
     path = [str(key) for key in error["loc"]]
     where = ".".join(path)
@@ -206,14 +197,19 @@ def explain(error):
     return f"{where} = {error['input']!r:.200}: expected {error['msg'].removeprefix('Input should be ')}"
 
 
-def fields_at(path):
-    model = Configuration
+def fields_at(path: Sequence[str]) -> Mapping[str, "FieldInfo"]:
+    """The keys of the section at a path."""
+    section: Any = Configuration
     for key in path:
-        model = model.model_fields[key].annotation
-    return model.model_fields
+        section = section.model_fields[key].annotation
+    fields: Mapping[str, FieldInfo] = section.model_fields
+    return fields
 
 
-def apply_overrides(table, overrides):
+# Changed by --set -----------------------------------------------------------------------------------------------------
+
+
+def apply_overrides(table: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
     """The table with each 'key.path=value' set; the value is TOML, or text as it stands. Lists are indexed from 0."""
     for override in overrides:
         path, equals, value = override.partition("=")
@@ -223,36 +219,54 @@ def apply_overrides(table, overrides):
     return table
 
 
-def set_key(table, path, value):
+def set_key(table: dict[str, Any], path: str, value: object) -> None:
     """Set the value at a dotted path, making tables on the way; a part named by text becomes a table for its keys."""
     *parents, last = path.split(".")
-    place = table
+    place: Any = table
     for i, key in enumerate(parents):
-        inner = step_into(place, key, path)
+        inner = place.get(key, {}) if isinstance(place, dict) else place[index_in(place, key, path)]
         if isinstance(inner, str):
             inner = {"layer" if isinstance(place, list) and "layers" in parents[:i] else "name": inner}
         elif not isinstance(inner, (dict, list)):
             raise ValueError(f"--set {path}: '{'.'.join(parents[: i + 1])}' is {inner!r}, no table")
-        put(place, key, inner, path)
+        place[index_in(place, key, path)] = inner
         place = inner
-    put(place, last, value, path)
+    place[index_in(place, last, path)] = value
 
 
-def step_into(place, key, path):
+def index_in(place: dict[str, Any] | list[Any], key: str, path: str) -> Any:
+    """What a part of a dotted path is in its place: the key of a table, the number of an item of a list."""
     if isinstance(place, dict):
-        return place.get(key, {})
-    return place[index_in(place, key, path)]
-
-
-def put(place, key, value, path):
-    if isinstance(place, dict):
-        place[key] = value
-    else:
-        place[index_in(place, key, path)] = value
-
-
-def index_in(place, key, path):
+        return key
     with contextlib.suppress(ValueError):
         if 0 <= int(key) < len(place):
             return int(key)
     raise ValueError(f"--set {path}: '{key}' must be a number from 0 to {len(place) - 1}, the place in the list")
+
+
+# TOML in and out ------------------------------------------------------------------------------------------------------
+
+
+def parse_toml(text: str, source: object) -> dict[str, Any]:
+    """The table that TOML text holds, or a ValueError with its line."""
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as problem:
+        raise ValueError(f"{source} is no TOML: {problem}") from None
+
+
+def parse_value(text: str) -> Any:
+    """One TOML value; what is none counts as text, so that quotes may be left out: adam, 1e-3, [1, 2], true."""
+    try:
+        table = tomllib.loads(f"value = {text}")
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return text
+    return table["value"] if list(table) == ["value"] else text
+
+
+def dump_toml(table: Mapping[str, Any]) -> str:
+    """Plain data as TOML text."""
+    with require_extra("app", "a configuration as TOML"):
+        import tomli_w
+
+    return tomli_w.dumps(json.loads(json.dumps(table)))
