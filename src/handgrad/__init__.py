@@ -4,120 +4,70 @@ import handgrad as hg
 from handgrad import functional as F
 """
 
-from . import functional, initializers, layers, metrics, models, optimizers, schedules, training
-from .datasets import load_dataset
-from .diagnosis import diagnose
-from .gradient_check import assert_gradients, check_gradients
-from .kernels import set_threads
-from .layers import (
-    ELU,
-    GELU,
-    L1,
-    L2,
-    LSTM,
-    RNN,
-    Activation,
-    Arctan,
-    AvgPool2D,
-    BatchNorm,
-    BinaryCrossEntropy,
-    Conv2D,
-    CrossEntropy,
-    Dropout,
-    Flatten,
-    GlobalAvgPool2D,
-    Hinge,
-    Huber,
-    Identity,
-    Layer,
-    LayerNorm,
-    LeakyReLU,
-    Linear,
-    LogSoftmax,
-    Loss,
-    MaxPool2D,
-    MeanAbsoluteError,
-    MeanSquaredError,
-    Normalize,
-    ProbabilityCrossEntropy,
-    ReLU,
-    Sequential,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softplus,
-    Tanh,
-    load_model,
-)
-from .optimizers import SGD, Adagrad, Adam, AdamW, ClipGlobalNorm, ClipParameterNorm, ClipValue, RMSprop
-from .training import Callback, Checkpoint, EarlyStopping, History, Schedule, Trainer
+from . import functional as functional
+from . import initializers as initializers
+from . import layers as layers
+from . import metrics as metrics
+from . import models as models
+from . import optimizers as optimizers
+from . import schedules as schedules
+from . import training as training
+from .datasets import load_dataset as load_dataset
+from .diagnosis import diagnose as diagnose
+from .gradient_check import assert_gradients as assert_gradients
+from .gradient_check import check_gradients as check_gradients
+from .kernels import set_threads as set_threads
+from .layers import ELU as ELU
+from .layers import GELU as GELU
+from .layers import L1 as L1
+from .layers import L2 as L2
+from .layers import LSTM as LSTM
+from .layers import RNN as RNN
+from .layers import Activation as Activation
+from .layers import Arctan as Arctan
+from .layers import AvgPool2D as AvgPool2D
+from .layers import BatchNorm as BatchNorm
+from .layers import BinaryCrossEntropy as BinaryCrossEntropy
+from .layers import Conv2D as Conv2D
+from .layers import CrossEntropy as CrossEntropy
+from .layers import Dropout as Dropout
+from .layers import Flatten as Flatten
+from .layers import GlobalAvgPool2D as GlobalAvgPool2D
+from .layers import Hinge as Hinge
+from .layers import Huber as Huber
+from .layers import Identity as Identity
+from .layers import Layer as Layer
+from .layers import LayerNorm as LayerNorm
+from .layers import LeakyReLU as LeakyReLU
+from .layers import Linear as Linear
+from .layers import LogSoftmax as LogSoftmax
+from .layers import Loss as Loss
+from .layers import MaxPool2D as MaxPool2D
+from .layers import MeanAbsoluteError as MeanAbsoluteError
+from .layers import MeanSquaredError as MeanSquaredError
+from .layers import Normalize as Normalize
+from .layers import ProbabilityCrossEntropy as ProbabilityCrossEntropy
+from .layers import ReLU as ReLU
+from .layers import Sequential as Sequential
+from .layers import Sigmoid as Sigmoid
+from .layers import SiLU as SiLU
+from .layers import Softmax as Softmax
+from .layers import Softplus as Softplus
+from .layers import Tanh as Tanh
+from .layers import load_model as load_model
+from .optimizers import SGD as SGD
+from .optimizers import Adagrad as Adagrad
+from .optimizers import Adam as Adam
+from .optimizers import AdamW as AdamW
+from .optimizers import ClipGlobalNorm as ClipGlobalNorm
+from .optimizers import ClipParameterNorm as ClipParameterNorm
+from .optimizers import ClipValue as ClipValue
+from .optimizers import RMSprop as RMSprop
+from .training import Callback as Callback
+from .training import Checkpoint as Checkpoint
+from .training import EarlyStopping as EarlyStopping
+from .training import History as History
+from .training import Schedule as Schedule
+from .training import Trainer as Trainer
 
 __version__ = "0.1.0"
-
-__all__ = [
-    "ELU",
-    "GELU",
-    "L1",
-    "L2",
-    "LSTM",
-    "RNN",
-    "SGD",
-    "Activation",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "Arctan",
-    "AvgPool2D",
-    "BatchNorm",
-    "BinaryCrossEntropy",
-    "Callback",
-    "Checkpoint",
-    "ClipGlobalNorm",
-    "ClipParameterNorm",
-    "ClipValue",
-    "Conv2D",
-    "CrossEntropy",
-    "Dropout",
-    "EarlyStopping",
-    "Flatten",
-    "GlobalAvgPool2D",
-    "Hinge",
-    "History",
-    "Huber",
-    "Identity",
-    "Layer",
-    "LayerNorm",
-    "LeakyReLU",
-    "Linear",
-    "LogSoftmax",
-    "Loss",
-    "MaxPool2D",
-    "MeanAbsoluteError",
-    "MeanSquaredError",
-    "Normalize",
-    "ProbabilityCrossEntropy",
-    "RMSprop",
-    "ReLU",
-    "Schedule",
-    "Sequential",
-    "SiLU",
-    "Sigmoid",
-    "Softmax",
-    "Softplus",
-    "Tanh",
-    "Trainer",
-    "assert_gradients",
-    "check_gradients",
-    "diagnose",
-    "functional",
-    "initializers",
-    "layers",
-    "load_dataset",
-    "load_model",
-    "metrics",
-    "models",
-    "optimizers",
-    "schedules",
-    "set_threads",
-    "training",
-]

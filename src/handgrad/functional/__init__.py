@@ -1,87 +1,67 @@
 """The maths: pairs x_forward(arrays, ...) -> (y, cache) and x_backward(dy, cache) -> gradients, in pure functions."""
 
-# ruff: noqa: F401 - importing the names is what this file is for
-
-from .activations import (
-    ACTIVATIONS,
-    arctan_backward,
-    arctan_forward,
-    elu_backward,
-    elu_forward,
-    gelu_backward,
-    gelu_forward,
-    identity_backward,
-    identity_forward,
-    leaky_relu_backward,
-    leaky_relu_forward,
-    log_softmax_backward,
-    log_softmax_forward,
-    relu_backward,
-    relu_forward,
-    sigmoid_backward,
-    sigmoid_forward,
-    silu_backward,
-    silu_forward,
-    softmax_backward,
-    softmax_forward,
-    softplus_backward,
-    softplus_forward,
-    tanh_backward,
-    tanh_forward,
-)
-from .convolution import (
-    conv2d_backward,
-    conv2d_forward,
-)
-from .dropout import (
-    dropout_backward,
-    dropout_forward,
-)
-from .linear import (
-    flatten_backward,
-    flatten_forward,
-    linear_backward,
-    linear_forward,
-)
-from .losses import (
-    binary_cross_entropy_backward,
-    binary_cross_entropy_forward,
-    cross_entropy_backward,
-    cross_entropy_forward,
-    hinge_backward,
-    hinge_forward,
-    huber_backward,
-    huber_forward,
-    mean_absolute_error_backward,
-    mean_absolute_error_forward,
-    mean_squared_error_backward,
-    mean_squared_error_forward,
-    probability_cross_entropy_backward,
-    probability_cross_entropy_forward,
-)
-from .normalization import (
-    batch_norm_backward,
-    batch_norm_forward,
-    layer_norm_backward,
-    layer_norm_forward,
-)
-from .penalties import (
-    l1_penalty_backward,
-    l1_penalty_forward,
-    l2_penalty_backward,
-    l2_penalty_forward,
-)
-from .pooling import (
-    avg_pool2d_backward,
-    avg_pool2d_forward,
-    global_avg_pool2d_backward,
-    global_avg_pool2d_forward,
-    max_pool2d_backward,
-    max_pool2d_forward,
-)
-from .recurrent import (
-    lstm_backward,
-    lstm_forward,
-    rnn_backward,
-    rnn_forward,
-)
+from .activations import ACTIVATIONS as ACTIVATIONS
+from .activations import arctan_backward as arctan_backward
+from .activations import arctan_forward as arctan_forward
+from .activations import elu_backward as elu_backward
+from .activations import elu_forward as elu_forward
+from .activations import gelu_backward as gelu_backward
+from .activations import gelu_forward as gelu_forward
+from .activations import identity_backward as identity_backward
+from .activations import identity_forward as identity_forward
+from .activations import leaky_relu_backward as leaky_relu_backward
+from .activations import leaky_relu_forward as leaky_relu_forward
+from .activations import log_softmax_backward as log_softmax_backward
+from .activations import log_softmax_forward as log_softmax_forward
+from .activations import relu_backward as relu_backward
+from .activations import relu_forward as relu_forward
+from .activations import sigmoid_backward as sigmoid_backward
+from .activations import sigmoid_forward as sigmoid_forward
+from .activations import silu_backward as silu_backward
+from .activations import silu_forward as silu_forward
+from .activations import softmax_backward as softmax_backward
+from .activations import softmax_forward as softmax_forward
+from .activations import softplus_backward as softplus_backward
+from .activations import softplus_forward as softplus_forward
+from .activations import tanh_backward as tanh_backward
+from .activations import tanh_forward as tanh_forward
+from .convolution import conv2d_backward as conv2d_backward
+from .convolution import conv2d_forward as conv2d_forward
+from .dropout import dropout_backward as dropout_backward
+from .dropout import dropout_forward as dropout_forward
+from .linear import flatten_backward as flatten_backward
+from .linear import flatten_forward as flatten_forward
+from .linear import linear_backward as linear_backward
+from .linear import linear_forward as linear_forward
+from .losses import binary_cross_entropy_backward as binary_cross_entropy_backward
+from .losses import binary_cross_entropy_forward as binary_cross_entropy_forward
+from .losses import cross_entropy_backward as cross_entropy_backward
+from .losses import cross_entropy_forward as cross_entropy_forward
+from .losses import hinge_backward as hinge_backward
+from .losses import hinge_forward as hinge_forward
+from .losses import huber_backward as huber_backward
+from .losses import huber_forward as huber_forward
+from .losses import mean_absolute_error_backward as mean_absolute_error_backward
+from .losses import mean_absolute_error_forward as mean_absolute_error_forward
+from .losses import mean_squared_error_backward as mean_squared_error_backward
+from .losses import mean_squared_error_forward as mean_squared_error_forward
+from .losses import probability_cross_entropy_backward as probability_cross_entropy_backward
+from .losses import probability_cross_entropy_forward as probability_cross_entropy_forward
+from .normalization import batch_norm_backward as batch_norm_backward
+from .normalization import batch_norm_forward as batch_norm_forward
+from .normalization import layer_norm_backward as layer_norm_backward
+from .normalization import layer_norm_forward as layer_norm_forward
+from .penalties import l1_penalty_backward as l1_penalty_backward
+from .penalties import l1_penalty_forward as l1_penalty_forward
+from .penalties import l2_penalty_backward as l2_penalty_backward
+from .penalties import l2_penalty_forward as l2_penalty_forward
+from .pooling import avg_pool2d_backward as avg_pool2d_backward
+from .pooling import avg_pool2d_forward as avg_pool2d_forward
+from .pooling import global_avg_pool2d_backward as global_avg_pool2d_backward
+from .pooling import global_avg_pool2d_forward as global_avg_pool2d_forward
+from .pooling import max_pool2d_backward as max_pool2d_backward
+from .pooling import max_pool2d_forward as max_pool2d_forward
+from .recurrent import lstm_backward as lstm_backward
+from .recurrent import lstm_forward as lstm_forward
+from .recurrent import rnn_backward as rnn_backward
+from .recurrent import rnn_forward as rnn_forward
