@@ -7,8 +7,8 @@ A new pair needs one row in PAIRS; the tests in tests/functional/test_pairs.py t
 name: x of x_forward and x_backward. make(rng, n=..., c=...) draws the array arguments in float64, away from kinks; its
 keyword arguments are sizes, which the shape tests vary from 1 to 4. torch: the same function of tensors and of the
 case's keywords. num_gradients: how many arrays, counted from the first, get a gradient. cases: keyword arguments to
-try; a function among their values is called with the arrays each time (a fresh rng, a weight per row). New inputs go to
-pair_inputs.py, counterparts of more than one call to pair_counterparts.py.
+try; a function among their values is called with the arrays each time (a fresh rng, a weight per row). Inputs and
+counterparts that take more than a line stand above the table, those of one subject together.
 """
 
 from collections.abc import Callable
@@ -17,43 +17,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from handgrad import functional as F
-from pair_counterparts import (
-    tf,
-    torch,
-    torch_batch_norm,
-    torch_conv2d,
-    torch_cross_entropy,
-    torch_elementwise,
-    torch_hinge,
-    torch_images,
-    torch_layer_norm,
-    torch_lstm,
-    torch_probability_cross_entropy,
-    torch_rnn,
-)
-from pair_inputs import (
-    certain_probabilities,
-    draw,
-    draw_convolution,
-    draw_distinct_images,
-    draw_distributions,
-    draw_features,
-    draw_grouped_convolution,
-    draw_hinge,
-    draw_image_features,
-    draw_images,
-    draw_kinked,
-    draw_labels,
-    draw_linear,
-    draw_lstm,
-    draw_probabilities_and_distributions,
-    draw_probabilities_and_labels,
-    draw_regression,
-    draw_regression_row,
-    draw_rnn,
-    draw_yes_or_no,
-    draw_yes_or_no_row,
-)
+
+try:
+    import torch
+    import torch.nn.functional as tf
+except ImportError:
+    torch = tf = None
 
 
 @dataclass(frozen=True)
@@ -65,7 +34,6 @@ class Pair:
     torch: Callable | None = None
     cases: tuple = ({},)
     num_gradients: int = 1
-    analytic: bool = True  # may be differentiated by complex step
     kinked: bool = False  # has points without a derivative; make stays away from them
     extreme: Callable | None = None  # (rng, arrays) -> arrays of great size; None: the first array takes ±1e4
     tolerance: float = 1e-7  # of the numeric check
@@ -84,7 +52,23 @@ def keywords(case, arrays):
     return {key: value(*arrays) if callable(value) else value for key, value in case.items()}
 
 
-# Values of the cases that depend on the arrays.
+# Any input, and values of cases that depend on it ---------------------------------------------------------------------
+
+
+def away_from(kinks, rng, shape, gap=0.05):
+    """Normal numbers, each at least gap away from every kink."""
+    x = rng.standard_normal(shape)
+    while (close := np.min([abs(x - kink) for kink in kinks], axis=0) < gap).any():
+        x[close] = rng.standard_normal(close.sum())
+    return x
+
+
+def draw(rng, n=3, k=2, c=4):
+    return (rng.standard_normal((n, k, c)),)
+
+
+def draw_kinked(rng, n=3, k=2, c=4):
+    return (away_from([0], rng, (n, k, c)),)
 
 
 def row_weights(outputs, *_):
@@ -101,6 +85,200 @@ def averages(x, gamma, beta):
 
 def seeded(*arrays):
     return np.random.default_rng(0)
+
+
+# The affine map -------------------------------------------------------------------------------------------------------
+
+
+def draw_linear(rng, n=3, features=4, out=2):
+    return rng.standard_normal((n, features)), rng.standard_normal((features, out)), rng.standard_normal(out)
+
+
+# Losses: what they are given ------------------------------------------------------------------------------------------
+
+
+def draw_labels(rng, n=4, c=3):
+    return rng.standard_normal((n, c)), rng.integers(0, c, n)
+
+
+def draw_distributions(rng, n=4, c=3):
+    return rng.standard_normal((n, c)), rng.dirichlet(np.ones(c), n)
+
+
+def draw_probabilities_and_labels(rng, n=4, c=3):
+    return rng.dirichlet(np.full(c, 5.0), n), rng.integers(0, c, n)
+
+
+def draw_probabilities_and_distributions(rng, n=4, c=3):
+    return rng.dirichlet(np.full(c, 5.0), n), rng.dirichlet(np.ones(c), n)
+
+
+def certain_probabilities(rng, arrays):
+    probabilities, targets = arrays
+    return np.eye(probabilities.shape[1])[rng.integers(0, probabilities.shape[1], len(targets))], targets
+
+
+def draw_yes_or_no(rng, n=4, c=2):
+    return rng.standard_normal((n, c)), rng.integers(0, 2, (n, c))
+
+
+def draw_yes_or_no_row(rng, n=4):
+    return rng.standard_normal((n, 1)), rng.random(n)
+
+
+def draw_regression(rng, n=4, c=2):
+    """Differences away from 0 and from huber's ±delta."""
+    targets = rng.standard_normal((n, c))
+    return targets + away_from([-1, -0.5, 0, 0.5, 1], rng, (n, c)), targets
+
+
+def draw_regression_row(rng, n=4):
+    outputs, targets = draw_regression(rng, n, 1)
+    return outputs, targets[:, 0]
+
+
+def draw_hinge(rng, n=4, c=3):
+    """Margins away from 0."""
+    scores, targets = draw_labels(rng, n, c)
+    others = away_from([-1], rng, (n, c))
+    scores = scores[np.arange(n), targets][:, None] + others
+    scores[np.arange(n), targets] -= others[np.arange(n), targets]
+    return scores, targets
+
+
+# Losses in PyTorch ----------------------------------------------------------------------------------------------------
+
+
+def torch_mean(losses, sample_weight=None):
+    """The mean over all elements, or over the rows weighted by sample_weight."""
+    if sample_weight is None:
+        return losses.mean()
+    return (sample_weight * losses.reshape(len(losses), -1).mean(dim=1)).sum() / sample_weight.sum()
+
+
+def torch_cross_entropy(logits, targets, class_weight=None, label_smoothing=0.0, sample_weight=None):
+    options = {"weight": class_weight, "label_smoothing": label_smoothing}
+    if sample_weight is None:
+        return tf.cross_entropy(logits, targets, **options)
+    counts = sample_weight
+    if class_weight is not None and targets.ndim == 1:
+        counts = sample_weight * class_weight[targets]
+    return (sample_weight * tf.cross_entropy(logits, targets, reduction="none", **options)).sum() / counts.sum()
+
+
+def torch_probability_cross_entropy(probabilities, targets, sample_weight=None):
+    if targets.ndim == 1:
+        targets = tf.one_hot(targets, probabilities.shape[1])
+    return torch_mean(-torch.xlogy(targets, probabilities).sum(dim=1), sample_weight)
+
+
+def torch_hinge(scores, targets, sample_weight=None):
+    return torch_mean(tf.multi_margin_loss(scores, targets, reduction="none") * scores.shape[1], sample_weight)
+
+
+def torch_elementwise(loss):
+    """A PyTorch loss by elements, with targets (N,) put beside outputs (N, 1) and the mean taken as ours."""
+
+    def mean_loss(outputs, targets, sample_weight=None, **options):
+        losses = getattr(tf, loss)(outputs, targets.reshape(outputs.shape).double(), reduction="none", **options)
+        return torch_mean(losses, sample_weight)
+
+    return mean_loss
+
+
+# Images ---------------------------------------------------------------------------------------------------------------
+
+
+def draw_convolution(rng, n=2, height=3, width=2, c=2, out=3):
+    """Images at least as large as the kernel dilated by 2."""
+    return (
+        rng.standard_normal((n, height + 3, width + 2, c)),
+        rng.standard_normal((3, 2, c, out)),
+        rng.standard_normal(out),
+    )
+
+
+def draw_grouped_convolution(rng, n=2, height=3, width=2, c=2, out=1):
+    x, weight, _ = draw_convolution(rng, n, height, width, 2 * c, 2 * out)
+    return x, weight[:, :, :c], rng.standard_normal(2 * out)
+
+
+def draw_distinct_images(rng, n=2, height=3, width=2, c=2):
+    """No two pixels within 0.05 of each other: no maximum changes hands."""
+    shape = n, height + 2, width + 2, c
+    return (rng.permutation(np.linspace(-3, 3, np.prod(shape) + 1)[1:]).reshape(shape),)
+
+
+def draw_images(rng, n=2, height=3, width=2, c=2):
+    return (rng.standard_normal((n, height, width, c)),)
+
+
+def torch_images(function):
+    """A PyTorch function of images (N, C, H, W), given ours (N, H, W, C)."""
+    return lambda x, *arrays, **options: function(x.permute(0, 3, 1, 2), *arrays, **options).permute(0, 2, 3, 1)
+
+
+@torch_images
+def torch_conv2d(x, weight, bias, **options):
+    return tf.conv2d(x, weight.permute(3, 2, 0, 1).contiguous(), bias, **options)
+
+
+# Normalization --------------------------------------------------------------------------------------------------------
+
+
+def draw_features(rng, n=4, c=3):
+    return rng.standard_normal((n + 1, c)), rng.standard_normal(c), rng.standard_normal(c)
+
+
+def draw_image_features(rng, n=2, height=3, width=2, c=2):
+    return rng.standard_normal((n + 1, height, width, c)), rng.standard_normal(c), rng.standard_normal(c)
+
+
+def torch_batch_norm(x, gamma, beta, running_mean=None, running_var=None, training=True, epsilon=1e-5):
+    y = tf.batch_norm(x.movedim(-1, 1), running_mean, running_var, gamma, beta, training, 0.0, epsilon)
+    return y.movedim(1, -1)
+
+
+def torch_layer_norm(x, gamma, beta, epsilon=1e-5):
+    return tf.layer_norm(x, gamma.shape, gamma, beta, epsilon)
+
+
+# Recurrence -----------------------------------------------------------------------------------------------------------
+
+
+def draw_recurrent(rng, n, steps, features, units, blocks):
+    return (
+        rng.standard_normal((n, steps, features)),
+        rng.standard_normal((n, units)),
+        rng.standard_normal((features, blocks * units)),
+        rng.standard_normal((units, blocks * units)),
+        rng.standard_normal(blocks * units),
+    )
+
+
+def draw_rnn(rng, n=2, steps=3, features=2, units=3):
+    return draw_recurrent(rng, n, steps, features, units, blocks=1)
+
+
+def draw_lstm(rng, n=2, steps=3, features=2, units=3):
+    x, hidden, *weights = draw_recurrent(rng, n, steps, features, units, blocks=4)
+    return x, hidden, rng.standard_normal((n, units)), *weights
+
+
+def torch_rnn(x, hidden, weight, recurrent_weight, bias, activation="tanh"):
+    weights = weight.T, recurrent_weight.T, bias, torch.zeros_like(bias)
+    return getattr(torch, f"rnn_{activation}")(x, hidden[None], weights, True, 1, 0.0, False, False, True)[0]
+
+
+def torch_lstm(x, hidden, cell, weight, recurrent_weight, bias):
+    """PyTorch's gates stand in the order i, f, g, o."""
+    i, f, o, g = torch.arange(weight.shape[1]).chunk(4)
+    order = torch.cat([i, f, g, o])
+    weights = weight.T[order], recurrent_weight.T[order], bias[order], torch.zeros_like(bias)
+    return torch.lstm(x, (hidden[None], cell[None]), weights, True, 1, 0.0, False, False, True)[0]
+
+
+# The table ------------------------------------------------------------------------------------------------------------
 
 
 WEIGHTED = ({}, {"sample_weight": row_weights})

@@ -5,8 +5,7 @@ import pytest
 
 from handgrad import functional as F
 from handgrad.functional.recurrent import lstm_gate_gradients, lstm_gates
-from pair_inputs import draw_lstm, draw_rnn
-from pairs import Pair
+from pairs import Pair, draw_lstm, draw_rnn
 
 PAIRS = [Pair("rnn", draw_rnn, num_gradients=5), Pair("lstm", draw_lstm, num_gradients=6)]
 each_pair = pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.name)
