@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from handgrad.kernels import blas, plain, route
-from handgrad.kernels.buffers import Buffers
-from handgrad.kernels.normalization import combine
+from handgrad.kernels.plain import BatchStatistics
+from handgrad.kernels.products import Buffers
 from handgrad.kernels.sweep import Sweep
 
 pytest.importorskip("numba")
@@ -17,8 +17,8 @@ pytest.importorskip("numba")
 if not isinstance(blas.find(), blas.OpenBlas):
     pytest.skip("the compiled sweep calls OpenBLAS", allow_module_level=True)
 
-from handgrad.kernels import compiled_steps
-from handgrad.kernels.compiled_sweep import CompiledSweep
+from handgrad.kernels import compiled
+from handgrad.kernels.compiled import CompiledSweep
 
 pytestmark = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
@@ -34,7 +34,7 @@ def draw(*shape, dtype):
 
 def test_moments(dtype):
     x = draw(3, 5, 4, 7, dtype=dtype) + 100
-    for ours, theirs in zip(compiled_steps.moments(None, x), plain.moments(Buffers(x.dtype), x), strict=True):
+    for ours, theirs in zip(compiled.moments(None, x), plain.moments(Buffers(x.dtype), x), strict=True):
         close(ours, theirs, dtype)
 
 
@@ -62,7 +62,12 @@ def sweep_both_ways(kind, shape, weight_shape, padding, pool, relu, normalized, 
     dx, passed = sweep.backward(dy, choice, weight, dweight, True, affine)
     results = [y, dweight, dx]
     if normalized:
-        return [*results, z, *combine(moments), *sweep.use.gradient_sums(Buffers(dy.dtype), dy, choice, best, mean)]
+        return [
+            *results,
+            z,
+            *BatchStatistics.combine(moments)[1:],
+            *sweep.use.gradient_sums(Buffers(dy.dtype), dy, choice, best, mean),
+        ]
     return [*results, passed]
 
 
@@ -80,7 +85,7 @@ def test_everything_passes_without_a_choice(dtype):
     dy, x = draw(2, 3, 4, 4, 5, dtype=dtype)
     mean, scale, slope, constant = draw(4, 4 * 5, dtype=dtype)
     results = []
-    for functions in (plain, compiled_steps):
+    for functions in (plain, compiled):
         scratch, dz = Buffers(x.dtype), np.empty_like(x)
         functions.spread_affine(scratch, dy, None, (1, 1), scale, x, slope, constant, dz)
         results.append([dz, *functions.gradient_sums(scratch, dy, None, x, mean)])

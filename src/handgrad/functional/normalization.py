@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..kernels.plain import BatchStatistics
 from ..naming import check_number
 from .windows import check_channels
 
@@ -18,9 +19,9 @@ def batch_norm_forward(x, gamma, beta, running_mean=None, running_var=None, trai
     epsilon, momentum = check_batch_norm(gamma.shape, running_mean, running_var, momentum, epsilon)
     axes = tuple(range(x.ndim - 1))
     if training:
-        mean, var, count = batch_statistics(x, axes)
-        update_running(running_mean, mean, momentum)
-        update_running(running_var, var * (count / (count - 1)), momentum)
+        statistics = batch_statistics(x, axes)
+        statistics.update(running_mean, running_var, momentum)
+        _, mean, var = statistics
     elif running_mean is None or running_var is None:
         raise ValueError(
             "batch_norm: training=False needs running_mean= and running_var=, the averages collected in training"
@@ -73,7 +74,7 @@ def layer_norm_backward(dy, cache):
 
 
 def batch_statistics(x, axes):
-    """Mean, biased variance and count of each feature over the batch, analytic in x (no abs, so complex steps pass)."""
+    """Count, mean and biased variance of each feature over the batch, analytic in x (no abs, so complex steps pass)."""
     count = x.size // x.shape[-1]
     if count < 2:
         raise ValueError(
@@ -82,13 +83,7 @@ def batch_statistics(x, axes):
         )
     mean = x.mean(axis=axes)
     centered = x - mean
-    return mean, (centered * centered).mean(axis=axes), count
-
-
-def update_running(running, batch, momentum):
-    if running is not None:
-        running *= 1 - momentum
-        running += momentum * batch.real
+    return BatchStatistics(count, mean, (centered * centered).mean(axis=axes))
 
 
 def check_batch_norm(shape, running_mean, running_var, momentum, epsilon):

@@ -1,15 +1,21 @@
 """The work on blocks of images compiled by Numba, products included: the interpreter's lock is taken once a part.
 
 The functions of `plain` stand here again as loops, one pass over memory each, for no pooling and for windows of 2x2;
-then the two parts of a `Sweep`. Loops run along rows of w C numbers and few arrays meet in one, so that the compiler
-can vectorise them. A choice is one byte for each number of a pooled block: the place of its window that passes a
-gradient, or BLOCKED. An array of length 0 stands for none.
+then the two parts of a `Sweep`, and what calls all these from Python. Loops run along rows of w C numbers and few
+arrays meet in one, so that the compiler can vectorise them. A choice is one byte for each number of a pooled block: the
+place of its window that passes a gradient, or BLOCKED. An array of length 0 stands for none.
 """
+
+import sys
 
 import numba.experimental.function_type  # noqa: F401 - lets a function pointer be an argument
 import numpy as np
 from numba import njit, types
 
+from . import blas
+from .sweep import Sweep
+
+NO_CHOICE = np.empty((0, 1), np.uint8)
 BLOCKED = np.uint8(255)
 ROW_MAJOR, AS_IT_IS, TRANSPOSED = np.int32(101), np.int32(111), np.int32(112)  # of the CBLAS interface
 compiled = njit(nogil=True, cache=True, fastmath={"contract"}, error_model="numpy")
@@ -310,3 +316,138 @@ def backward_part(
             copy_windows(bordered[:n], kh, kw, dx.shape[1], dx.shape[2], dz_columns)
             pixels = n * dx.shape[1] * dx.shape[2]
             multiply(gemm, dz_columns[:pixels], flipped, dx[first:last].reshape(pixels, -1), 0)
+
+
+# As `plain` has them, for what is done outside a sweep ---------------------------------------------------------------
+
+
+def moments(scratch, x):
+    """Count, mean and Σ (x - mean)² per channel."""
+    mean, squares = np.empty((2, x.shape[3]), x.dtype)
+    moments_of(rows(x), mean, squares)
+    return x.size // x.shape[3], mean, squares
+
+
+def activate(x, scale, shift, relu, y, choice=None, pooled=False):
+    """y = scale x + shift, then ReLU; choice is narrowed to where ReLU lets through, or begun where nothing pooled."""
+    activate_rows(rows(x), scale, shift, relu, rows(y), NO_CHOICE if choice is None else rows(choice), pooled)
+
+
+def gradient_sums(scratch, dy, choice, x, mean):
+    """Σ g and Σ g (x - mean) per channel, where g is what passes of dy; choice None: all of it."""
+    total, along = np.zeros((2, len(mean)), dy.dtype)
+    add_gradient_sums(rows(dy), NO_CHOICE if choice is None else rows(choice), rows(x), mean, total, along)
+    return total.reshape(-1, dy.shape[3]).sum(axis=0), along.reshape(-1, dy.shape[3]).sum(axis=0)
+
+
+def spread_affine(scratch, dy, choice, pool, scale, z, slope, constant, dz):
+    """dz = slope z + constant, plus scale dy at the place it passes to; choice None: everywhere."""
+    chosen = np.empty((0, *dy.shape[1:]), np.uint8) if choice is None else choice
+    spread_rows(dy, chosen, pool[0], scale, z, slope, constant, dz)
+
+
+def rows(x):
+    return x.reshape(-1, x.shape[2] * x.shape[3])
+
+
+# The sweep ------------------------------------------------------------------------------------------------------------
+
+
+class CompiledSweep(Sweep):
+    """A Sweep whose parts run in Numba, one call each."""
+
+    use = sys.modules[__name__]
+    choice_dtype = np.uint8
+    block_bytes = 1 << 18  # less than in NumPy: blocks cost no calls here, and all that one needs stays close
+
+    def __init__(self, input_shape, weight_shape, padding, sizes, pool, relu, dtype):
+        super().__init__(input_shape, weight_shape, padding, sizes, pool, relu, dtype)
+        self.gemm = Gemm(*blas.find().gemm(dtype), dtype)
+        self.no_numbers, self.no_z = np.empty(0, dtype), np.empty((0, *sizes, self.out), dtype)
+        self.no_dx, self.no_bordered = np.empty((0, *input_shape), dtype), np.empty((0, *self.dz_padded), dtype)
+
+    def choice_shape(self, shape):
+        return shape
+
+    def forward_part(self, scratch, job, start, stop):
+        step = self.step(start, stop)
+        output_shape = job.best.shape[1:]
+        padded = scratch.take("padded", (step, *self.padded)) if job.padded is None else job.padded
+        z = scratch.take("z", (step, *self.sizes, self.out)) if job.z is None else job.z
+        columns = scratch.take("columns", (step * self.sizes[0] * self.sizes[1], len(job.matrix)))
+        choice = job.choice
+        if choice is None:
+            choice = scratch.take("choice", (len(job.x), *output_shape), np.uint8)
+        if job.moments is None:
+            starts, shift, y = (), job.shift, job.y
+            scale = np.ones_like(shift) if job.scale is None else job.scale
+        else:
+            starts, shift, scale = range(start, stop, step), self.no_numbers, self.no_numbers
+            y = np.empty((0, *output_shape), self.dtype)
+        mean, squares = np.empty((2, len(starts), self.out), self.dtype)
+        forward_part(
+            self.gemm,
+            start,
+            stop,
+            step,
+            job.x,
+            padded,
+            *self.corner,
+            *self.kernel,
+            columns,
+            job.matrix,
+            z,
+            mean,
+            squares,
+            self.pools,
+            job.best,
+            choice,
+            self.relu,
+            scale,
+            shift,
+            y,
+        )
+        for i, first in enumerate(starts):
+            count = min(step, stop - first) * self.sizes[0] * self.sizes[1]
+            job.moments[first] = count, mean[i], squares[i]
+
+    def backward_part(self, scratch, job, start, stop):
+        step = self.step(start, stop)
+        dweight = self.take_dweight(scratch, job, start)
+        dz = scratch.take("dz", (step, *self.sizes, self.out))
+        columns = scratch.take("columns", (step * self.sizes[0] * self.sizes[1], len(dweight)))
+        dx, bordered, dz_columns = self.no_dx, self.no_bordered, columns
+        if job.dx is not None:
+            dx, bordered = job.dx, scratch.take("bordered", (step, *self.dz_padded))
+            dz_columns = scratch.take("dz columns", (step * dx.shape[1] * dx.shape[2], len(job.flipped)))
+        affine, passed = job.affine, self.no_numbers
+        if affine is None:
+            passed = job.passed[start] = np.zeros(job.dy.shape[2] * self.out, self.dtype)
+            affine = np.ones_like(passed), self.no_z, self.no_numbers, self.no_numbers
+        backward_part(
+            self.gemm,
+            start,
+            stop,
+            step,
+            job.dy,
+            job.choice,
+            self.pool[0],
+            *affine,
+            dz,
+            passed,
+            job.padded,
+            *self.kernel,
+            columns,
+            dweight,
+            bordered,
+            *self.dz_corner,
+            dz_columns,
+            job.flipped,
+            dx,
+        )
+        if job.affine is None:
+            job.passed[start] = passed.reshape(-1, self.out).sum(axis=0)
+
+    def step(self, start, stop):
+        """How many images make a block of range(start, stop)."""
+        return max(min(self.block_bytes // self.image_bytes, stop - start), 1)

@@ -1,15 +1,94 @@
-"""The two products of a convolution, as np.tensordot would do them, in blocks that stay in cache and in threads."""
+"""Products of matrices in parts that stay in cache and go to threads, and memory that is used again.
+
+Here is the affine map for all that computes it beside `handgrad.functional.linear`, and a convolution's two products.
+"""
 
 from math import prod
+from typing import Any
 
 import numpy as np
 
+from ..arrays import Array, DTypeLike, Shape
 from .threads import num_threads, share
 
 BLOCK_BYTES = 1 << 21  # of copied windows at a time: few calls, and still in cache
 
 
-def windows_times(seen, weight):
+class Buffers:
+    """Arrays by key. The same key gives the same memory again, as long as it is large enough for the shape.
+
+    Fresh arrays of many megabytes cost more in page faults than the arithmetic on them. Memory starts as zeros and
+    keeps what is written: for a key whose shape changes only along its first axis, a border that nobody writes stays
+    zero.
+    """
+
+    def __init__(self, dtype: DTypeLike) -> None:
+        self._dtype, self._flat = dtype, dict[str, Array]()
+
+    def take(self, key: str, shape: Shape, dtype: DTypeLike | None = None) -> Array:
+        size = prod(shape)
+        flat = self._flat.get(key)
+        if flat is None or flat.size < size:
+            flat = self._flat[key] = np.zeros(size, dtype or self._dtype)
+        return flat[:size].reshape(shape)
+
+
+# The affine map ---------------------------------------------------------------------------------------------------
+
+
+def affine(x: Any, weight: Array, bias: Array, out: Array) -> None:
+    """out = x weight + bias, where x is an array or a csr matrix."""
+    if isinstance(x, np.ndarray):
+        np.matmul(x, weight, out=out)
+    else:
+        out[...] = x @ weight
+    out += bias
+
+
+def affine_weight_gradient(x: Any, dy: Array, out: Array) -> None:
+    """out = xᵀ dy, where x is an array or a csr matrix."""
+    if isinstance(x, np.ndarray):
+        np.matmul(x.T, dy, out=out)
+    else:
+        out[...] = x.T @ dy
+
+
+def affine_input_gradient(dy: Array, weight: Array, out: Array) -> None:
+    """out = dy weightᵀ."""
+    np.matmul(dy, weight.T, out=out)
+
+
+def shared_affine(x: Array, weight: Array, bias: Array) -> Array:
+    """y = x weight + bias, each thread a range of the outputs."""
+    y = np.empty((len(x), weight.shape[1]), np.result_type(x, weight))
+
+    def part(worker: int, start: int, stop: int) -> None:
+        affine(x, weight[:, start:stop], bias[start:stop], y[:, start:stop])
+
+    share(weight.shape[1], part, len(x) * weight.size)
+    return y
+
+
+def shared_affine_gradients(
+    x: Array, weight: Array, dy: Array, dweight: Array, dbias: Array, input_gradient: bool
+) -> Array | None:
+    """dx or None, each thread a range of the inputs; dweight and dbias are written."""
+    dx = np.empty_like(x) if input_gradient else None
+
+    def part(worker: int, start: int, stop: int) -> None:
+        affine_weight_gradient(x[:, start:stop], dy, dweight[start:stop])
+        if dx is not None:
+            affine_input_gradient(dy, weight[start:stop], dx[:, start:stop])
+
+    share(weight.shape[0], part, 2 * len(x) * weight.size)
+    np.sum(dy, axis=0, out=dbias)
+    return dx
+
+
+# The products of a convolution ------------------------------------------------------------------------------------
+
+
+def windows_times(seen: Array, weight: Array) -> Array:
     """y (N, H', W', out) = windows (N, H', W', kh, kw, C) times weight (kh, kw, C, out), summed over kh, kw and C.
 
     np.tensordot(seen, weight, axes=3): each window laid out as a row, the weight as a matrix (im2col).
@@ -17,7 +96,7 @@ def windows_times(seen, weight):
     matrix = weight.reshape(-1, weight.shape[3])
     y = np.empty((*seen.shape[:3], weight.shape[3]), np.result_type(seen, weight))
 
-    def part(worker, start, stop):
+    def part(worker: int, start: int, stop: int) -> None:
         for block in blocks(start, stop, prod(seen.shape[1:]) * seen.itemsize):
             np.matmul(seen[block].reshape(-1, len(matrix)), matrix, out=y[block].reshape(-1, matrix.shape[1]))
 
@@ -25,7 +104,7 @@ def windows_times(seen, weight):
     return y
 
 
-def windows_gradient(seen, dy):
+def windows_gradient(seen: Array, dy: Array) -> Array:
     """dweight (kh, kw, C, out) = windows (N, H', W', kh, kw, C) times dy (N, H', W', out), summed over N, H' and W'.
 
     np.tensordot(seen, dy, axes=((0, 1, 2), (0, 1, 2))).
@@ -33,15 +112,15 @@ def windows_gradient(seen, dy):
     size, out = prod(seen.shape[3:]), dy.shape[3]
     sums = [np.zeros((size, out), np.result_type(seen, dy)) for _ in range(num_threads())]
 
-    def part(worker, start, stop):
+    def part(worker: int, start: int, stop: int) -> None:
         for block in blocks(start, stop, prod(seen.shape[1:]) * seen.itemsize):
             sums[worker] += seen[block].reshape(-1, size).T @ dy[block].reshape(-1, out)
 
     share(len(seen), part, dy.size * size)
-    return sum(sums).reshape(*seen.shape[3:], out)
+    return sum(sums[1:], sums[0]).reshape(*seen.shape[3:], out)
 
 
-def blocks(start, stop, bytes_each, block_bytes=None):
+def blocks(start: int, stop: int, bytes_each: int, block_bytes: int | None = None) -> list[slice]:
     """Slices of range(start, stop), each of as many images as fit block_bytes, but at least one."""
     step = max((block_bytes or BLOCK_BYTES) // bytes_each, 1)
     return [slice(i, min(i + step, stop)) for i in range(start, stop, step)]

@@ -2,6 +2,7 @@
 
 import os
 from importlib.util import find_spec
+from types import ModuleType
 
 from . import blas, plain
 from .sweep import Sweep
@@ -9,8 +10,8 @@ from .sweep import Sweep
 WISHES = ("auto", "numpy")
 
 
-def compiled():
-    """The module of the compiled sweep, or None: without Numba or OpenBLAS, or if $HANDGRAD_KERNELS says 'numpy'."""
+def compiled() -> ModuleType | None:
+    """The module of compiled functions, or None: without Numba or OpenBLAS, or if $HANDGRAD_KERNELS says 'numpy'."""
     wish = os.environ.get("HANDGRAD_KERNELS") or "auto"
     if wish not in WISHES:
         raise ValueError(f"HANDGRAD_KERNELS must be {' or '.join(WISHES)}, not {wish!r}")
@@ -18,19 +19,18 @@ def compiled():
         return None
     try:
         # here, since importing Numba takes half a second, which only image networks should pay
-        from . import compiled_sweep
+        from . import compiled
     except (ImportError, RuntimeError):  # a Numba too old for this NumPy; nowhere to keep what it compiles
         return None
-    return compiled_sweep
+    return compiled
 
 
-def sweep(pool):
+def sweep(pool: tuple[int, int]) -> type[Sweep]:
     """The class of sweep to be used with this pooling window."""
     module = compiled() if pool in ((1, 1), (2, 2)) else None
     return module.CompiledSweep if module else Sweep
 
 
-def steps():
+def steps() -> ModuleType:
     """The module of functions to be used outside a sweep."""
-    module = compiled()
-    return module.compiled_steps if module else plain
+    return compiled() or plain

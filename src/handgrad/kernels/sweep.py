@@ -1,13 +1,18 @@
 """Convolution with stride 1, forward and backward, a few images at a time so that all steps find them in cache."""
 
-from typing import NamedTuple
+from types import ModuleType
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from ..arrays import Array, DTypeLike, Shape
 from . import plain
-from .buffers import Buffers
-from .products import BLOCK_BYTES, blocks
+from .products import BLOCK_BYTES, Buffers, blocks
 from .threads import share
+
+Padding: TypeAlias = tuple[tuple[int, int], tuple[int, int]]  # ((top, bottom), (left, right))
+# (scale, z, slope, constant): dz = slope z + constant, plus scale dy at the places that pass a gradient
+Affine: TypeAlias = tuple[Array, Array, Array, Array]
 
 
 class Forward(NamedTuple):
@@ -17,33 +22,33 @@ class Forward(NamedTuple):
     for the backward) and z are None where only a block's worth of them is needed; choice is None in inference.
     """
 
-    x: np.ndarray
-    matrix: np.ndarray
-    best: np.ndarray
-    padded: np.ndarray | None = None
-    z: np.ndarray | None = None
-    choice: np.ndarray | None = None
-    moments: dict | None = None
-    scale: np.ndarray | None = None
-    shift: np.ndarray | None = None
-    y: np.ndarray | None = None
+    x: Array
+    matrix: Array
+    best: Array
+    padded: Array | None = None
+    z: Array | None = None
+    choice: Array | None = None
+    moments: dict[int, Any] | None = None
+    scale: Array | None = None
+    shift: Array | None = None
+    y: Array | None = None
 
 
 class Backward(NamedTuple):
     """One backward sweep: dz from dy by choice, then dweight and dx.
 
-    affine is (scale, z, slope, constant), see `plain.spread_affine`, or None where dz is dy spread alone; then passed
-    collects Σ of what passes of dy. dx is None where nobody needs it.
+    affine is None where dz is dy spread alone; then passed collects Σ of what passes of dy. dx is None
+    where nobody needs it.
     """
 
-    dy: np.ndarray
-    choice: np.ndarray
-    padded: np.ndarray
-    flipped: np.ndarray
-    affine: tuple | None
-    passed: dict
-    dweight: dict
-    dx: np.ndarray | None
+    dy: Array
+    choice: Array
+    padded: Array
+    flipped: Array
+    affine: Affine | None
+    passed: dict[int, Array]
+    dweight: dict[int, Array]
+    dx: Array | None
 
 
 class Sweep:
@@ -54,11 +59,20 @@ class Sweep:
     windows side by side, (1, 1) for none.
     """
 
-    use = plain
-    choice_dtype: type = bool
+    use: ModuleType = plain  # the functions on blocks that understand its choices
+    choice_dtype: DTypeLike = bool
     block_bytes = BLOCK_BYTES
 
-    def __init__(self, input_shape, weight_shape, padding, sizes, pool, relu, dtype):
+    def __init__(
+        self,
+        input_shape: Shape,
+        weight_shape: Shape,
+        padding: Padding,
+        sizes: tuple[int, int],
+        pool: tuple[int, int],
+        relu: bool,
+        dtype: np.dtype[Any],
+    ) -> None:
         (top, bottom), (left, right) = padding
         height, width, channels = input_shape
         kh, kw, _, self.out = weight_shape
@@ -72,23 +86,31 @@ class Sweep:
         self.multiply_adds = sizes[0] * sizes[1] * kh * kw * channels * self.out
         self.kept, self.scratch = Buffers(dtype), {}
 
-    def choice_shape(self, shape):
+    def choice_shape(self, shape: Shape) -> Shape:
         """Of a choice for pooled examples of this shape, see `plain`."""
         places = self.pool[0] * self.pool[1]
         return (places + 1 if self.pools else 1, *shape)
 
-    def forward(self, x, weight, keep, **job):
-        """One forward sweep over x; keep=True keeps the padded x for `backward`."""
+    def forward(self, x: Array, weight: Array, keep: bool, **options: Any) -> None:
+        """One forward sweep over x, with the options of a `Forward`; keep=True keeps the padded x for `backward`."""
         matrix = np.ascontiguousarray(weight).reshape(-1, self.out)
         padded = self.kept.take("padded", (len(x), *self.padded)) if keep else None
-        job = Forward(np.ascontiguousarray(x), matrix, padded=padded, **job)
+        job = Forward(np.ascontiguousarray(x), matrix, padded=padded, **options)
         share(
             len(x),
             lambda worker, start, stop: self.forward_part(self.scratch_of(worker), job, start, stop),
             len(x) * self.multiply_adds,
         )
 
-    def backward(self, dy, choice, weight, dweight, input_gradient, affine=None):
+    def backward(
+        self,
+        dy: Array,
+        choice: Array,
+        weight: Array,
+        dweight: Array,
+        input_gradient: bool,
+        affine: Affine | None = None,
+    ) -> tuple[Array | None, Array | None]:
         """dx or None, and Σ of what passes of dy where affine is None; dweight is written."""
         n = len(dy)
         flipped = np.ascontiguousarray(weight[::-1, ::-1].transpose(0, 1, 3, 2)).reshape(-1, self.input_shape[2])
@@ -102,16 +124,16 @@ class Sweep:
         dweight[...] = total(job.dweight).reshape(self.weight_shape)
         return dx, total(job.passed)
 
-    def scratch_of(self, worker):
+    def scratch_of(self, worker: int) -> Buffers:
         return self.scratch.setdefault(worker, Buffers(self.dtype))
 
-    def take_dweight(self, scratch, job, start):
+    def take_dweight(self, scratch: Buffers, job: Backward, start: int) -> Array:
         """This part's share of dweight, zeros at first."""
         job.dweight[start] = scratch.take("dweight", (len(job.flipped) // self.out * self.input_shape[2], self.out))
         job.dweight[start][...] = 0
         return job.dweight[start]
 
-    def forward_part(self, scratch, job, start, stop):
+    def forward_part(self, scratch: Buffers, job: Forward, start: int, stop: int) -> None:
         for block in blocks(start, stop, self.image_bytes, self.block_bytes):
             images = job.x[block]
             n = len(images)
@@ -128,7 +150,7 @@ class Sweep:
                 x = best if self.pools else z
                 plain.activate(x, job.scale, job.shift, self.relu, job.y[block], choice, self.pools)
 
-    def backward_part(self, scratch, job, start, stop):
+    def backward_part(self, scratch: Buffers, job: Backward, start: int, stop: int) -> None:
         dweight = self.take_dweight(scratch, job, start)
         product = scratch.take("product", dweight.shape)
         for block in blocks(start, stop, self.image_bytes, self.block_bytes):
@@ -141,7 +163,7 @@ class Sweep:
                 columns = copy_windows(scratch, bordered, self.kernel, self.input_shape[:2], "dz columns")
                 np.matmul(columns, job.flipped, out=job.dx[block].reshape(-1, self.input_shape[2]))
 
-    def make_dz(self, scratch, job, block):
+    def make_dz(self, scratch: Buffers, job: Backward, block: slice) -> Array:
         dy, choice = job.dy[block], job.choice[block]
         dz = scratch.take("dz", (len(dy), *self.sizes, self.out))
         if job.affine is None:
@@ -153,18 +175,20 @@ class Sweep:
         return dz
 
 
-def total(parts):
+def total(parts: dict[int, Array]) -> Array | None:
     """The sum of a dict's values in the order of its keys: always the same bits. None if there are none."""
     return sum(parts[key] for key in sorted(parts)) if parts else None
 
 
-def lay(images, bordered, corner):
+def lay(images: Array, bordered: Array, corner: tuple[int, int]) -> None:
     """Write images into larger ones, whose borders stay."""
     (top, left), (_, height, width, _) = corner, images.shape
     bordered[:, top : top + height, left : left + width] = images
 
 
-def copy_windows(scratch, padded, kernel, sizes, key="columns"):
+def copy_windows(
+    scratch: Buffers, padded: Array, kernel: tuple[int, int], sizes: tuple[int, int], key: str = "columns"
+) -> Array:
     """One row per window of padded (n, H, W, C), in scratch memory: (n h w, kh kw C).
 
     A kernel row's kw C numbers lie side by side in the image, so they are copied as one run; with one channel such a

@@ -17,8 +17,8 @@ from .activations import (
 )
 from .base import Layer
 from .containers import Sequential, load_model
-from .convolution import Conv2D
 from .dropout import Dropout
+from .images import AvgPool2D, Conv2D, GlobalAvgPool2D, MaxPool2D
 from .linear import Flatten, Linear
 from .losses import (
     BinaryCrossEntropy,
@@ -32,7 +32,6 @@ from .losses import (
 )
 from .normalization import BatchNorm, LayerNorm, Normalize
 from .penalties import L1, L2
-from .pooling import AvgPool2D, GlobalAvgPool2D, MaxPool2D
 from .recurrent import LSTM, RNN
 
 __all__ = [

@@ -82,6 +82,16 @@ class Layer:
             raise TypeError(f"{self.label}: compute must return y, cache, got {type(returned).__name__}")
         return returned[0].shape[1:]
 
+    # What the plan of a model asks, see `containers.plan` -------------------------------------------------------------
+
+    def fuse(self, following):
+        """A step that does the work of this layer and of the first of those following it faster, or None."""
+        return None
+
+    def share(self):
+        """A step that does this layer's work in our threads, for models with fused steps, or None."""
+        return None
+
     # What a user calls ------------------------------------------------------------------------------------------
 
     def build(self, input_shape, rng=None, dtype=np.float32):

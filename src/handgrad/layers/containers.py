@@ -9,7 +9,6 @@ import numpy as np
 from .. import files
 from ..naming import check_arguments, look_up
 from .base import Layer, Parameters, shape_of_one
-from .fused import fuse
 from .summary import Summary
 
 
@@ -62,8 +61,7 @@ class Sequential(Layer):
     def _gather(self):
         size = sum(layer.num_parameters for layer in self.layers)
         self.bind(np.empty(size, self.dtype), np.empty(size, self.dtype))
-        # what runs in place of the layers: the same results, faster where a run of layers has a fused form
-        self._route = fuse(self.layers)
+        self._route = plan(self.layers)
         self._lowest = next((i for i, step in enumerate(self._route) if step.num_parameters), len(self._route))
 
     @property
@@ -198,6 +196,49 @@ class Sequential(Layer):
 
     def __repr__(self):
         return "Sequential([\n" + "".join(f"    {layer!r},\n" for layer in self.layers) + "])"
+
+
+class Step:
+    """What a model runs in place of some of its layers, through the two methods of a layer."""
+
+    def __init__(self, layers):
+        self.layers = layers
+
+    def forward(self, x, training=False):
+        raise NotImplementedError
+
+    def backward(self, dy, input_gradient=True):
+        raise NotImplementedError
+
+    @property
+    def num_parameters(self):
+        return sum(layer.num_parameters for layer in self.layers)
+
+    def clear_cache(self):
+        for layer in self.layers:
+            layer.clear_cache()
+
+
+def plan(layers):
+    """What runs in place of built layers: the steps that they offer where fused ones are among these, else themselves.
+
+    A layer's class offers them, and a subclass runs as it was written.
+    """
+    steps = replace(layers, lambda rest: rest[0].fuse(rest[1:]))
+    if any(isinstance(step, Step) for step in steps):
+        # Fused steps use threads of ours, and BLAS must not use its own beside them: share its products out, too.
+        steps = [step if isinstance(step, Step) else step.share() or step for step in steps]
+    return steps
+
+
+def replace(layers, offer):
+    """The layers in order; where offer(those from here on) is a step, it stands for as many as it has."""
+    steps, rest = [], list(layers)
+    while rest:
+        step = offer(rest)
+        steps.append(step or rest[0])
+        rest = rest[len(step.layers) if step else 1 :]
+    return steps
 
 
 def load_model(path):

@@ -8,6 +8,7 @@ from .. import functional as F
 from .. import initializers
 from ..naming import check_count
 from .base import Layer
+from .steps import SharedLinear
 
 
 class Linear(Layer):
@@ -45,6 +46,9 @@ class Linear(Layer):
     def differentiate(self, dy, cache, input_gradient=True):
         dx, dweight, dbias = F.linear_backward(dy, cache, input_gradient)
         return dx, {"weight": dweight, "bias": dbias} if self.bias else {"weight": dweight}
+
+    def share(self):
+        return SharedLinear(self) if type(self) is Linear else None
 
 
 class Flatten(Layer):

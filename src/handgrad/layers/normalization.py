@@ -5,6 +5,7 @@ import numpy as np
 from .. import functional as F
 from ..naming import check_number
 from .base import Layer
+from .steps import SharedBatchNorm
 
 
 class BatchNorm(Layer):
@@ -47,6 +48,13 @@ class BatchNorm(Layer):
     def differentiate(self, dy, cache):
         dx, dgamma, dbeta = F.batch_norm_backward(dy, cache)
         return dx, {"gamma": dgamma, "beta": dbeta}
+
+    def update(self, statistics):
+        """Move the running averages towards a batch's statistics."""
+        statistics.update(self.state["running_mean"], self.state["running_var"], float(self.momentum))
+
+    def share(self):
+        return SharedBatchNorm(self) if type(self) is BatchNorm else None
 
 
 class LayerNorm(Layer):

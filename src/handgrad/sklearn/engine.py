@@ -1,12 +1,15 @@
 """The engine of the estimators: NumpyEngine's training step for tables, in buffers that every batch uses again."""
 
+import itertools
 import math
 
 import numpy as np
 
+from ..kernels.products import affine, affine_input_gradient, affine_weight_gradient
 from ..layers import Linear, ReLU
-from ..layers.fused import bias_of
+from ..layers.containers import Step, replace
 from ..layers.penalties import weights
+from ..layers.steps import bias_of, dbias_of
 from ..training import NumpyEngine
 from ..training.engine import why_not_finite
 
@@ -44,7 +47,7 @@ class TableEngine(NumpyEngine):
         """The loss and the penalty of one batch; their gradient is then model.gradient_vector."""
         outputs = x
         for stage in self.stages:
-            outputs = stage.forward(outputs)
+            outputs = stage.forward(outputs, training=True)
         loss = self.loss.forward(outputs, y, sample_weight)
         dy = self.loss.backward()
         for i in range(len(self.stages) - 1, -1, -1):
@@ -107,74 +110,64 @@ class Rows:
 def stages_of(model):
     """What runs in place of the model's layers, the model as a whole where it reads images."""
     if len(model.input_shape) > 1:
-        return [AsItIs(model)]
-    stages, layers = [], list(model.layers)
-    while layers:
-        layer = layers.pop(0)
-        if type(layer) is not Linear:
-            stages.append(AsItIs(layer))
-            continue
-        follows = bool(stages) and isinstance(stages[-1], Affine)
-        is_rectified = bool(layers) and type(layers[0]) is ReLU
-        del layers[:is_rectified]
-        stages.append((Affine if layers or is_rectified else Last)(layer, is_rectified, follows))
+        return [model]
+    stages = replace(model.layers, BufferedLinear.offer)
+    for before, stage in itertools.pairwise(stages):
+        if isinstance(stage, BufferedLinear):
+            stage.follows = isinstance(before, BufferedLinear)
     return stages
 
 
-class AsItIs:
-    """A layer, or a model, through its own two methods."""
-
-    def __init__(self, layer):
-        self.layer = layer
-
-    def forward(self, x):
-        return self.layer.forward(x, training=True)
-
-    def backward(self, dy, input_gradient):
-        return self.layer.backward(dy, input_gradient)
-
-
-class Affine:
-    """y = x W + b, or max(0, x W + b), into buffers kept for each size of batch.
+class BufferedLinear(Step):
+    """y = x W + b, or max(0, x W + b) with the ReLU behind it, into buffers kept for each size of batch.
 
     follows: the stage before is one of these, too, and x is its buffer: what nobody needs any more by the time of
     `backward`, which puts dx there. So a step touches half the memory, and stays in the cache twice as long.
+    is_last: the output layer has few columns, so its y lies transposed in memory and the loss's sums over classes run
+    along rows.
     """
 
-    def __init__(self, layer, is_rectified, follows):
-        self.layer, self.is_rectified, self.follows, self.buffers = layer, is_rectified, follows, {}
+    def __init__(self, layers, is_last):
+        super().__init__(layers)
+        self.layer, self.is_rectified, self.is_last = layers[0], len(layers) > 1, is_last
+        self.follows, self.buffers = False, {}
 
-    def forward(self, x):
-        weight, bias = self.layer.parameters["weight"], bias_of(self.layer, "parameters")
-        y = self.buffer("y", x.shape[0], len(bias))
-        if is_sparse(x):
-            y[...] = x @ weight
+    @classmethod
+    def offer(cls, layers):
+        """For a Linear and the ReLU that may follow it; a subclass runs as it was written."""
+        if type(layers[0]) is not Linear:
+            return None
+        is_rectified = len(layers) > 1 and type(layers[1]) is ReLU
+        return cls(layers[: 1 + is_rectified], is_last=len(layers) == 1)
+
+    def forward(self, x, training=True):
+        weight, bias = self.layer.parameters["weight"], bias_of(self.layer)
+        if self.is_last and not is_sparse(x):
+            y = self.buffer("y", len(bias), len(x)).T
         else:
-            np.matmul(x, weight, out=y)
-        y += bias
+            y = self.buffer("y", x.shape[0], len(bias))
+        affine(x, weight, bias, y)
         if self.is_rectified:
             np.maximum(y, 0, out=y)
             self.positive = np.greater(y, 0, out=self.buffer("positive", *y.shape, bool))
         self.x, self.y = x, y
         return y
 
-    def backward(self, dy, input_gradient):
+    def backward(self, dy, input_gradient=True):
         if self.is_rectified:
             dy = np.multiply(dy, self.positive, out=self.y)
         self.write_gradients(dy)
-        if input_gradient:
-            weight = self.layer.parameters["weight"]
-            return np.matmul(dy, weight.T, out=self.x if self.follows else self.buffer("dx", len(dy), len(weight)))
-        return None
+        if not input_gradient:
+            return None
+        weight = self.layer.parameters["weight"]
+        dx = self.x if self.follows else self.buffer("dx", len(dy), len(weight))
+        affine_input_gradient(dy, weight, dx)
+        return dx
 
     def write_gradients(self, dy):
-        dweight = self.layer.gradients["weight"]
-        if is_sparse(self.x):
-            dweight[...] = self.x.T @ dy
-        else:
-            np.matmul(self.x.T, dy, out=dweight)
+        affine_weight_gradient(self.x, dy, self.layer.gradients["weight"])
         # Σ dy over the rows as a product, which BLAS does in half the time of a sum
-        np.matmul(self.ones(len(dy)), dy, out=bias_of(self.layer, "gradients"))
+        np.matmul(self.ones(len(dy)), dy, out=dbias_of(self.layer))
 
     def ones(self, rows):
         if rows not in self.buffers:
@@ -186,20 +179,6 @@ class Affine:
         if key not in self.buffers:
             self.buffers[key] = np.empty((rows, columns), dtype or self.layer.dtype)
         return self.buffers[key]
-
-
-class Last(Affine):
-    """The output layer: few columns, so y lies transposed in memory and the loss's sums over classes run along rows."""
-
-    def forward(self, x):
-        if is_sparse(x):
-            return super().forward(x)
-        weight, bias = self.layer.parameters["weight"], bias_of(self.layer, "parameters")
-        y = self.buffer("y", len(bias), len(x))
-        np.matmul(weight.T, x.T, out=y)
-        y += bias[:, None]
-        self.x = x
-        return y.T
 
 
 def outputs_of(model, x, num_layers=None):
@@ -216,7 +195,7 @@ def outputs_of(model, x, num_layers=None):
 def through(layers, x):
     """What the layers make of x, the first of them a Linear where x is sparse."""
     if is_sparse(x):
-        x, layers = x @ layers[0].parameters["weight"] + bias_of(layers[0], "parameters"), layers[1:]
+        x, layers = x @ layers[0].parameters["weight"] + bias_of(layers[0]), layers[1:]
     for layer in layers:
         x = layer.forward(x)
     return x

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ... import functional as F
-from ...functional.normalization import batch_statistics, update_running
+from ...functional.normalization import batch_statistics
 from ._base import Layer, WeightedLayer
 from .activations import floats
 
@@ -99,10 +99,9 @@ class BatchNorm1D(Layer):
         training = self.training and mode == "train"
         gamma, beta = np.ravel(self.parameters["gamma"]), np.ravel(self.parameters["beta"])
         if training:
-            mu, var, _ = batch_statistics(X, (0,))
-            update_running(self.cache["running_mu"], mu, 1 - self.momentum)
-            update_running(self.cache["running_var"], var, 1 - self.momentum)
-            self.cache["mu"], self.cache["var"] = mu[None], var[None]
+            batch = batch_statistics(X, (0,))
+            batch.update(self.cache["running_mu"], self.cache["running_var"], 1 - self.momentum, unbiased=False)
+            self.cache["mu"], self.cache["var"] = batch.mean[None], batch.var[None]
         running = {
             f"running_{ours}": np.ravel(self.cache[f"running_{theirs}"])
             for ours, theirs in (("mean", "mu"), ("var", "var"))

@@ -4,7 +4,7 @@ import numpy as np
 
 from ... import functional as F
 from ...functional.dropout import check_rate
-from ...functional.normalization import batch_statistics, update_running
+from ...functional.normalization import batch_statistics
 
 __all__ = [
     "affine_backward",
@@ -79,8 +79,7 @@ def batchnorm_forward(x, gamma, beta, bn_param):
         name: np.array(bn_param.get(name, np.zeros(x.shape[1])), x.dtype) for name in ("running_mean", "running_var")
     }
     if mode == "train":
-        for array, batch in zip(running.values(), batch_statistics(x, (0,)), strict=False):
-            update_running(array, batch, 1 - momentum)
+        batch_statistics(x, (0,)).update(**running, momentum=1 - momentum, unbiased=False)
     bn_param.update(running)
     return F.batch_norm_forward(
         x, gamma, beta, training=mode == "train", epsilon=eps, **(running if mode == "test" else {})

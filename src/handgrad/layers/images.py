@@ -1,0 +1,171 @@
+"""Layers for images (N, H, W, C): convolution and pooling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .. import functional as F
+from .. import initializers
+from ..arrays import Array, Cache, Shape
+from ..functional.convolution import check_groups
+from ..functional.pooling import pool_geometry
+from ..functional.windows import Geometry, pair, window_geometry
+from ..naming import check_count
+from .activations import ReLU
+from .base import Layer
+from .normalization import BatchNorm
+from .steps import ConvolutionBlock
+
+
+class Conv2D(Layer):
+    """filters small weights slide over images (N, H, W, C) and make (N, H', W', filters).
+
+    weight (kh, kw, C / groups, filters), bias (filters,). kernel_size, stride, padding and dilation are an int or a
+    pair (vertical, horizontal); padding also 'same' or 'valid'.
+    initializer: a name or object of `handgrad.initializers` for the weight; the bias starts at zero, or bias=False.
+    """
+
+    can_skip_input_gradient = True
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] | str = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        initializer: Any = "glorot_uniform",
+        bias: bool = True,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name)
+        self.filters = check_count("Conv2D", "filters", filters)
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+        self.dilation, self.groups, self.initializer, self.bias = dilation, groups, initializer, bias
+
+    def create_parameters(self, input_shape: Shape, rng: np.random.Generator) -> dict[str, Array]:
+        check_image(self.label, input_shape)
+        check_groups(self.label, input_shape[2], self.filters, self.groups)
+        kernel = pair(self.label, "kernel_size", self.kernel_size, 1)
+        weight = initializers.get(self.initializer)((*kernel, input_shape[2] // self.groups, self.filters), rng)
+        return {"weight": weight, "bias": np.zeros(self.filters)} if self.bias else {"weight": weight}
+
+    def geometry(self, input_shape: Shape) -> Geometry:
+        """Where the windows lie on an image of this shape."""
+        shape = 1, *input_shape
+        return window_geometry(self.label, shape, self.kernel_size, self.stride, self.padding, self.dilation)
+
+    def infer_output_shape(self, input_shape: Shape) -> Shape:
+        return (*self.geometry(input_shape).output, self.filters)
+
+    @property
+    def multiply_adds(self) -> int:
+        return prod(self.output_shape[:2]) * self.parameters["weight"].size
+
+    def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
+        weight, bias = self.parameters["weight"], self.parameters.get("bias")
+        return F.conv2d_forward(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
+
+    def differentiate(
+        self, dy: Array, cache: Cache, input_gradient: bool = True
+    ) -> tuple[Array | None, dict[str, Array]]:
+        dx, dweight, dbias = F.conv2d_backward(dy, cache, input_gradient)
+        return dx, {"weight": dweight, "bias": dbias} if self.bias else {"weight": dweight}
+
+    def fuse(self, following: Sequence[Layer]) -> ConvolutionBlock | None:
+        """One block with what follows of BatchNorm, ReLU and MaxPool2D, in this order."""
+        if type(self) is not Conv2D or self.dtype not in (np.float32, np.float64) or not self.is_plain:
+            return None
+        rest = list(following)
+        norm, relu, pool = (take(rest, kind) for kind in (BatchNorm, ReLU, MaxPool2D))
+        return ConvolutionBlock(self, norm, relu, pool)
+
+    @property
+    def is_plain(self) -> bool:
+        """Stride, dilation and groups 1, and no padding that a window could fall into as a whole."""
+        geometry = self.geometry(self.input_shape)
+        fits = all(max(pads) < k for pads, k in zip(geometry.padding, geometry.kernel, strict=True))
+        return geometry.stride == geometry.dilation == (1, 1) and self.groups == 1 and fits
+
+
+def take(layers: list[Layer], kind: type[Layer]) -> Any:
+    """Remove and return the first layer if it is of this very class, and a pooling only if its windows tile."""
+    is_next = bool(layers) and type(layers[0]) is kind
+    return layers.pop(0) if is_next and (kind is not MaxPool2D or layers[0].tiles) else None
+
+
+class Pool2D(Layer):
+    """What the two poolings share; kernel_size and padding as in Conv2D, stride is the kernel size unless given."""
+
+    pair: ClassVar[tuple[Any, Any]]  # (forward, backward)
+
+    def __init__(
+        self,
+        kernel_size: int | tuple[int, int] = 2,
+        stride: int | tuple[int, int] | None = None,
+        padding: int | tuple[int, int] | str = 0,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name)
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+
+    def geometry(self, input_shape: Shape) -> Geometry:
+        """Where the windows lie on an image of this shape."""
+        return pool_geometry(self.label, (1, *input_shape), self.kernel_size, self.stride, self.padding)
+
+    @property
+    def tiles(self) -> bool:
+        """Whether the windows lie side by side, without padding."""
+        geometry = self.geometry(self.input_shape)
+        return geometry.kernel == geometry.stride and not any(map(any, geometry.padding))
+
+    def infer_output_shape(self, input_shape: Shape) -> Shape:
+        check_image(self.label, input_shape)
+        return (*self.geometry(input_shape).output, input_shape[2])
+
+    def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
+        return self.pair[0](x, self.kernel_size, self.stride, self.padding)
+
+    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, dict[str, Array]]:
+        (dx,) = self.pair[1](dy, cache)
+        return dx, {}
+
+
+class MaxPool2D(Pool2D):
+    """y = the largest number of each window and channel; padding never wins."""
+
+    pair = F.max_pool2d_forward, F.max_pool2d_backward
+
+
+class AvgPool2D(Pool2D):
+    """y = the mean of each window and channel; the zeros of the padding count."""
+
+    pair = F.avg_pool2d_forward, F.avg_pool2d_backward
+
+
+class GlobalAvgPool2D(Layer):
+    """y (N, C) = the mean of each channel over the whole picture."""
+
+    def infer_output_shape(self, input_shape: Shape) -> Shape:
+        check_image(self.label, input_shape)
+        return input_shape[2:]
+
+    def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
+        return F.global_avg_pool2d_forward(x)
+
+    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, dict[str, Array]]:
+        (dx,) = F.global_avg_pool2d_backward(dy, cache)
+        return dx, {}
+
+
+def check_image(label: str, input_shape: Shape) -> None:
+    if len(input_shape) != 3:
+        raise ValueError(
+            f"{label} works on images (N, H, W, C), got examples of shape {input_shape}: "
+            "give the images three axes, such as input_shape=(28, 28, 1)"
+        )
