@@ -16,7 +16,7 @@ SHAPES = {"cifar-cnn": (32, 32, 3), "lenet": (28, 28, 1), "fashion-mlp": (28, 28
 
 @pytest.mark.parametrize("name", hg.models.MODELS)
 def test_named_models_agree_to_1e_10(name):
-    """In single precision a unit within rounding of its kink may fall on either side: seldom in one batch, not in two."""
+    """In single precision a unit within rounding of its kink may fall on either side: seldom, not in two batches."""
     model = hg.models.create(name).build(SHAPES.get(name, (13,)), rng=0)
     receipts = [compare(model, None, *batch(model, seed=seed)) for seed in (0, 1)]
     assert all(receipt.worst("float64")[0] <= 1e-10 for receipt in receipts)
