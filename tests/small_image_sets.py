@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from handgrad.datasets.image_sets import Contents, Download, ImageSet
+from handgrad.datasets.catalog import Contents, Download, ImageSet
 
 
 def idx_set(rows=30, side=4, seed=0):
@@ -44,6 +44,7 @@ def cifar_set(rows=12, side=4, seed=0):
 def make_set(layout, contents, num_train, shape, downloads):
     files = [Contents(name, len(data), hashlib.sha256(data).hexdigest()) for name, data in contents.items()]
     return ImageSet(
+        name="small",
         title="small",
         shape=shape,
         class_names=("a", "b", "c"),

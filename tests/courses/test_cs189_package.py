@@ -11,7 +11,7 @@ import pytest
 
 from handgrad.courses.cs189 import starter
 from handgrad.courses.link import link
-from handgrad.datasets.storage import is_present
+from handgrad.datasets.images import is_present
 
 # A student's script in the style of the handout's train_ffnn.py: imports after the seed, model_args without a name.
 STUDENTS_SCRIPT = """

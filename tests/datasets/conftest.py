@@ -3,14 +3,14 @@
 import pytest
 
 import small_image_sets
-from handgrad.datasets import image_sets, storage
+from handgrad.datasets import catalog, images
 
 
 @pytest.fixture
 def data_folder(tmp_path, monkeypatch):
     folder = tmp_path / "data"
     monkeypatch.setenv("HANDGRAD_DATA", str(folder))
-    monkeypatch.setattr(storage, "SYSTEM_FOLDERS", (tmp_path / "system",))
+    monkeypatch.setattr(images, "SYSTEM_FOLDERS", (tmp_path / "system",))
     return folder
 
 
@@ -20,8 +20,8 @@ def small(data_folder, monkeypatch):
 
     def small(name):
         make = small_image_sets.cifar_set if name == "cifar10" else small_image_sets.idx_set
-        images, contents, train = make(seed=len(name))
-        monkeypatch.setitem(image_sets.IMAGE_SETS, name, images)
+        about, contents, train = make(seed=len(name))
+        monkeypatch.setitem(catalog.DATASETS, name, about._replace(name=name))
         return contents, train
 
     return small

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from handgrad.datasets import download, image_sets, load_dataset
+from handgrad.datasets import catalog, download, load_dataset
+from handgrad.datasets.catalog import Download
 from handgrad.datasets.download import available, get, print_progress
-from handgrad.datasets.image_sets import Download
 from small_image_sets import archive, folder_names, gzipped, python_batch
 
 pytest.importorskip("pooch")
@@ -28,12 +28,12 @@ def mirrors(small, server, monkeypatch):
     def mirrors(name, *folders):
         contents, _ = small(name)
         server.files = gzipped(contents) if name != "cifar10" else {"cifar-10.tar.gz": archive(contents)}
-        about = image_sets.IMAGE_SETS[name]
+        about = catalog.DATASETS[name]
         downloads = tuple(
             Download(item.name, tuple(f"{server.address}/{folder}/{item.name}" for folder in folders))
             for item in about.downloads
         )
-        monkeypatch.setitem(image_sets.IMAGE_SETS, name, about._replace(downloads=downloads))
+        monkeypatch.setitem(catalog.DATASETS, name, about._replace(downloads=downloads))
         return sorted(f"{name}/{file}" for file in contents)
 
     return mirrors
@@ -154,7 +154,7 @@ def test_another_file_of_the_right_form_is_refused(mirrors, server, data_folder)
 def test_the_python_archive_does_as_well(mirrors, server, small, data_folder):
     files = mirrors("cifar10", "one")
     contents, _ = small("cifar10")
-    image_sets.IMAGE_SETS["cifar10"] = image_sets.IMAGE_SETS["cifar10"]._replace(
+    catalog.DATASETS["cifar10"] = catalog.DATASETS["cifar10"]._replace(
         downloads=(Download("cifar-10.tar.gz", (f"{server.address}/one/cifar-10.tar.gz",)),)
     )
     server.files["cifar-10.tar.gz"] = archive({n.removesuffix(".bin"): python_batch(d) for n, d in contents.items()})

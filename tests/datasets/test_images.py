@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from handgrad.datasets import image_sets, load_dataset
+from handgrad.datasets import catalog, load_dataset
 from handgrad.datasets.download import get
-from handgrad.datasets.pickles import load_plain
-from handgrad.datasets.storage import folders, is_present
+from handgrad.datasets.images import folders, is_present
+from handgrad.datasets.layouts import load_plain
 from small_image_sets import archive, folder_names, gzipped, python_batch, write_files
 
 REAL = {"mnist": (55000, (28, 28, 1)), "fashion-mnist": (55000, (28, 28, 1)), "cifar10": (45000, (32, 32, 3))}
@@ -219,7 +219,7 @@ def test_the_real_data_sets(name):
 
 
 def test_the_real_sets_are_described_consistently():
-    for about in image_sets.IMAGE_SETS.values():
+    for about in filter(lambda about: about.kind == "images", catalog.DATASETS.values()):
         assert len(about.class_names) == 10 and about.num_images(about.test) == 10000
         assert about.num_images(about.train) in (50000, 60000)
         assert all(len(file.sha256) == 64 for file in (*about.train, *about.test))

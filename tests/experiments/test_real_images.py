@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from handgrad.datasets import Split
-from handgrad.datasets.storage import is_present
+from handgrad.datasets.images import is_present
 from handgrad.experiments import load_configuration
 from handgrad.experiments.assembly import build_trainer, load_data
 

@@ -51,18 +51,16 @@ def get(name, source):
 @click.argument("name", required=False)
 def path(name):
     """The folder that data sets are kept in, or that of one of them."""
-    from ..datasets.image_sets import IMAGE_SETS
-    from ..datasets.storage import data_directory, folders, is_present
-    from ..datasets.tabular import FOLDER, TABLES
-    from ..naming import look_up
+    from ..datasets.catalog import FOLDER, Table, find
+    from ..datasets.images import data_directory, folders, is_present
 
     if name is None:
         print(data_directory())
         return
-    name = look_up("data set", name, {known: known for known in (*TABLES, *IMAGE_SETS)})
-    if name in TABLES:
+    about = find(name)
+    if isinstance(about, Table):
         print(FOLDER)
-    elif is_present(name):
-        print(next(folder for folder in folders(name) if folder.is_dir()))
+    elif is_present(about.name):
+        print(next(folder for folder in folders(about.name) if folder.is_dir()))
     else:
-        raise ValueError(f"{name} is not here; handgrad data get {name}")
+        raise ValueError(f"{about.name} is not here; handgrad data get {about.name}")

@@ -1,44 +1,49 @@
-"""What a data set is: its splits, and all that is needed to read more rows of the same kind."""
+"""What a data set is: its splits, how they are drawn, and all that is needed to read more rows of the same kind."""
 
 import hashlib
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+
+from ..arrays import Array, ArrayLike
+
+# None in fact where a split was asked for with no rows; whoever asks for rows need not look
+MaybeNone: TypeAlias = Any
 
 
 class Split(NamedTuple):
     """Examples x (N, ...) and their targets y (N,): int labels, or numbers in regression."""
 
-    x: np.ndarray
-    y: np.ndarray
+    x: Array
+    y: Array
 
 
 @dataclass(frozen=True, eq=False)
 class Standardization:
     """x -> (x - mean) / scale by column, with statistics kept from the training rows; lists of numbers will do."""
 
-    mean: np.ndarray
-    scale: np.ndarray
+    mean: ArrayLike
+    scale: ArrayLike
 
     @classmethod
-    def fit(cls, x):
+    def fit(cls, x: Array) -> "Standardization":
         """Mean and standard deviation of the columns of x (N, features); a constant column keeps scale 1."""
         mean, scale = x.mean(axis=0), x.std(axis=0)
         # rounding leaves a constant column a spread of a few ulps, which must not be blown up to 1
         constant = scale <= 10 * np.finfo(scale.dtype).eps * np.abs(mean)
         return cls(mean, np.where(constant, 1.0, scale))
 
-    def apply(self, x):
+    def apply(self, x: ArrayLike) -> Array:
         """x (N, features) standardised; a float x keeps its dtype."""
         x = np.asarray(x)
         mean, scale = np.asarray(self.mean, np.float64), np.asarray(self.scale, np.float64)
         if x.shape[-1:] != mean.shape[-1:]:
             raise ValueError(f"x is {x.shape}; expected (N, {len(mean)}), the features of the data set")
-        standardised = (x - mean) / scale
+        standardised: Array = (x - mean) / scale
         return standardised.astype(x.dtype, copy=False) if x.dtype.kind == "f" else standardised
 
-    def as_dict(self):
+    def as_dict(self) -> dict[str, list[float]]:
         """{'mean': [...], 'scale': [...]}, so that Standardization(**read_back) is the same again."""
         return {"mean": np.asarray(self.mean).tolist(), "scale": np.asarray(self.scale).tolist()}
 
@@ -54,28 +59,25 @@ class Dataset:
     name: str
     task: str  # "classification" or "regression"
     train: Split
-    validation: Split | None
-    test: Split | None
-    class_names: tuple
-    feature_names: tuple  # of the columns of a table; empty for images
+    validation: Split | MaybeNone
+    test: Split | MaybeNone
+    class_names: tuple[str, ...]
+    feature_names: tuple[str, ...]  # of the columns of a table; empty for images
     target_name: str
     standardization: Standardization | None
     source: str
     licence: str
     fingerprint: str
 
-    def __repr__(self):
-        rows = ", ".join(
-            f"{part} {len(split.y)}"
-            for part in ("train", "validation", "test")
-            if (split := getattr(self, part)) is not None
-        )
+    def __repr__(self) -> str:
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        rows = ", ".join(f"{name} {len(split.y)}" for name, split in parts.items() if split is not None)
         kind = f"{len(self.class_names)} classes" if self.class_names else "regression"
         shape = "x".join(map(str, self.train.x.shape[1:]))
         return f"<data set {self.name}: {kind}, x {shape} {self.train.x.dtype}, rows: {rows}>"
 
 
-def fingerprint(*parts):
+def fingerprint(*parts: object) -> str:
     """SHA-256 over arrays (dtype, shape, bytes) and texts, as a hex string."""
     digest = hashlib.sha256()
     for part in parts:
@@ -85,3 +87,45 @@ def fingerprint(*parts):
         else:
             digest.update(repr(part).encode())
     return digest.hexdigest()
+
+
+# Which rows train, which validate and which test: seeded, and each class in its share --------------------------------
+
+
+def draw_rows(groups: Array, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Choose `count` rows so that each group gives its share to within a row: (the chosen, the others).
+
+    groups (N,) holds the group of each row, 0 upwards. The rows of a group of n, in random order, stand at
+    (i + ½)/n of the way through it; the `count` rows of lowest standing are chosen, and ties are drawn.
+    """
+    shuffled = rng.permutation(len(groups))
+    by_group = shuffled[np.argsort(groups[shuffled], kind="stable")]
+    sizes = np.bincount(groups)
+    place = np.arange(len(groups)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    standing = (place + 0.5) / np.repeat(sizes, sizes)
+    ranked = by_group[np.lexsort((rng.random(len(groups)), standing))]
+    return ranked[:count], ranked[count:]
+
+
+def num_rows(share: float, total: int, what: str) -> int:
+    """The rows that `share` of `total` means: a fraction below 1, or a whole number of rows."""
+    is_number = isinstance(share, (int, float, np.integer, np.floating)) and not isinstance(share, bool)
+    if not is_number or not 0 <= share < total or (share == 1 and isinstance(share, (float, np.floating))):
+        raise ValueError(f"{what} is {share!r}; give a fraction from 0 to below 1, or a number of rows below {total}")
+    if share == 0:
+        return 0
+    count = max(1, round(share * total)) if share < 1 else share
+    if count != int(count) or count >= total:
+        raise ValueError(
+            f"{what}={share!r} of {total} rows leaves no rows for training; "
+            "give a fraction below 1 or a whole number of rows"
+        )
+    return int(count)
+
+
+def three_way(groups: Array, validation: float, test: float, seed: int) -> tuple[Array, Array, Array]:
+    """Row numbers (train, validation, test); validation is a share of what the test leaves."""
+    rng = np.random.default_rng(seed)
+    test_rows, rest = draw_rows(groups, num_rows(test, len(groups), "test"), rng)
+    chosen, others = draw_rows(groups[rest], num_rows(validation, len(rest), "validation"), rng)
+    return rest[others], rest[chosen], test_rows

@@ -3,18 +3,24 @@
 import contextlib
 import hashlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
-from ..naming import look_up, require_extra
-from .image_sets import IMAGE_SETS
+from ..naming import require_extra
+from .catalog import DATASETS, FOLDER, Contents, ImageSet, Table, find
+from .data_files import FilePath
+from .images import data_directory, files_below, is_present, lacking, make_folder, store
 from .layouts import is_archive, key
-from .storage import all_files, data_directory, files_below, is_present, lacking, make_folder, store
-from .tabular import FOLDER, TABLES
+
+if TYPE_CHECKING:
+    from pooch import HTTPDownloader
+    from requests import RequestException, Response
 
 ATTEMPTS = 3
 CHUNK = 2**16
+Progress: TypeAlias = Callable[[str, int, "int | None"], None]  # (file, bytes done, bytes in all)
 
 
 class Row(NamedTuple):
@@ -29,92 +35,81 @@ class Row(NamedTuple):
     present: bool
 
 
-def available():
+def available() -> list[Row]:
     """A Row for every data set known by name."""
-    tables = [
-        Row(name, "table", table.title, (FOLDER / table.file).stat().st_size, table.source, table.licence, True)
-        for name, table in TABLES.items()
+    return [
+        Row(name, about.kind, about.title, about.size, about.source, about.licence, is_present(name))
+        for name, about in DATASETS.items()
     ]
-    images = [
-        Row(name, "images", about.title, about.size, about.source, about.licence, is_present(name))
-        for name, about in IMAGE_SETS.items()
-    ]
-    return tables + images
 
 
-def get(name, source=None, progress=None):
+def get(name: str, source: FilePath | None = None, progress: Progress | None = None) -> Path:
     """Bring a data set to this machine, from the folder `source` or the network, and return the folder it is in.
 
     What is there already is checked and left alone. progress(file, bytes done, bytes in all or None) is called as a
     download grows. Raises ValueError for an unknown name and for a source that lacks files, ImportError where pooch
     is not installed, and OSError for network and disk: one line each, and no file is kept that failed its check.
     """
-    name = look_up("data set", name, {known: known for known in (*TABLES, *IMAGE_SETS)})
-    if name in TABLES:
+    about = find(name)
+    if isinstance(about, Table):
         return FOLDER
-    missing = lacking(name)
+    missing = lacking(about)
     if missing and source is not None:
-        place(name, source, missing)
+        place(about, Path(source).expanduser(), missing)
     elif missing:
-        download(name, missing, progress)
-    return data_directory() / name
+        download(about, missing, progress)
+    return data_directory() / about.name
 
 
-def place(name, source, missing):
+def place(about: ImageSet, source: Path, missing: list[Contents]) -> None:
     """Store the missing files of a data set out of a folder, or an archive, that the user has."""
-    source = Path(source).expanduser()
     if not source.exists():
-        raise ValueError(f"there is no folder {source}; expected one with {wanted_names(name)}")
+        raise ValueError(f"there is no folder {source}; expected one with {wanted_names(about)}")
     names = {key(wanted.name) for wanted in missing}
     paths = files_below(source, 3) if source.is_dir() else [source]
-    problems = store(name, [p for p in paths if key(p.name) in names or is_archive(p)], missing)
+    problems = store(about.name, [p for p in paths if key(p.name) in names or is_archive(p)], missing)
     if missing:
         reason = f" ({problems[0]})" if problems else ""
         raise ValueError(
-            f"{source} has no usable {', '.join(wanted.name for wanted in missing)} of {name}{reason}; "
-            f"expected {wanted_names(name)}"
+            f"{source} has no usable {', '.join(wanted.name for wanted in missing)} of {about.name}{reason}; "
+            f"expected {wanted_names(about)}"
         )
 
 
-def wanted_names(name):
+def wanted_names(about: ImageSet) -> str:
     """The files of a data set in words, as a user may have them."""
-    files = ", ".join(wanted.name for wanted in all_files(name))
-    archives = ", ".join(
-        dict.fromkeys(
-            Path(urlsplit(url).path).name
-            for item in IMAGE_SETS[name].downloads
-            for url in item.addresses
-            if is_archive(url)
-        )
-    )
+    files = ", ".join(wanted.name for wanted in about.files)
+    addresses = [url for item in about.downloads for url in item.addresses if is_archive(url)]
+    archives = ", ".join(dict.fromkeys(Path(urlsplit(url).path).name for url in addresses))
     return f"{files} (plain or .gz)" + (f", or one of {archives}" if archives else "")
 
 
-def download(name, missing, progress):
+def download(about: ImageSet, missing: list[Contents], progress: Progress | None) -> None:
     """Fetch what the missing files need, each from the first mirror that delivers it whole."""
-    network_error, http_downloader = network()
-    for item in IMAGE_SETS[name].downloads:
+    network_error, _ = network()
+    for item in about.downloads:
         needed = [wanted for wanted in missing if is_archive(item.name) or key(wanted.name) == key(item.name)]
-        problems = []
+        problems: list[str] = []
         for address in item.addresses:
             if needed:
                 try:
-                    fetch(name, Arrival(item.name, address, progress), needed, http_downloader, network_error)
+                    fetch(about.name, Arrival(item.name, address, progress), needed)
                 except (network_error, ValueError) as error:
                     problems.append(f"{urlsplit(address).netloc}: {reason(error)}")
         if needed:
             raise OSError(
-                f"could not download {item.name} of {name} ({'; '.join(problems)}); try again later, or put "
-                f"{wanted_names(name)} into a folder and run 'handgrad data get {name} --from FOLDER'"
+                f"could not download {item.name} of {about.name} ({'; '.join(problems)}); try again later, or put "
+                f"{wanted_names(about)} into a folder and run 'handgrad data get {about.name} --from FOLDER'"
             )
 
 
-def fetch(name, arrival, needed, http_downloader, network_error):
+def fetch(name: str, arrival: "Arrival", needed: list[Contents]) -> None:
     """Let one address deliver the needed files, going on where a cut connection stopped, and take them off the list."""
+    network_error, _ = network()
     for attempt in range(1, ATTEMPTS + 1):
         resumed = arrival.size()
         try:
-            arrival.receive(http_downloader)
+            arrival.receive()
         except network_error as error:
             outdated = getattr(error.response, "status_code", None) == 416  # there is no such rest to send
             if outdated:
@@ -134,31 +129,32 @@ def fetch(name, arrival, needed, http_downloader, network_error):
 class Arrival:
     """The file that a download grows in, for pooch to write to: it begins where an earlier try stopped."""
 
-    def __init__(self, name, address, progress):
+    def __init__(self, name: str, address: str, progress: Progress | None) -> None:
         # each address has its own: one mirror's archive need not go on in the bytes of another's
         self.path = data_directory() / ".partial" / hashlib.sha256(address.encode()).hexdigest()[:12] / name
-        self.name, self.address, self.progress, self.total = name, address, progress, None
-        self.response = None
+        self.name, self.address, self.progress = name, address, progress
+        self.total: int | None = None
+        self.response: Response | None = None
 
-    def size(self):
+    def size(self) -> int:
         return self.path.stat().st_size if self.path.exists() else 0
 
-    def discard(self):
+    def discard(self) -> None:
         with contextlib.suppress(OSError):  # the folders go when nothing else is in them
             self.path.unlink(missing_ok=True)
             self.path.parent.rmdir()
             self.path.parent.parent.rmdir()
 
-    def receive(self, http_downloader):
+    def receive(self) -> None:
         """Append what the address still has to send; a full disk leaves nothing behind."""
         self.start = self.size()
         headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={self.start}-"} if self.start else {})}
+        _, downloader = network()
         try:
             make_folder(self.path.parent)
             with open(self.path, "ab") as self.file:
-                http_downloader(headers=headers, hooks={"response": self.begin}, chunk_size=CHUNK)(
-                    self.address, self, None
-                )
+                transfer = downloader(headers=headers, hooks={"response": self.begin}, chunk_size=CHUNK)
+                transfer(self.address, self, None)
         except OSError as error:
             if error.errno is None:  # of the network, not of the disk
                 raise
@@ -173,7 +169,7 @@ class Arrival:
             if not self.size():
                 self.discard()
 
-    def begin(self, response, **options):
+    def begin(self, response: "Response", **options: Any) -> None:
         """Start afresh when the server sends the file from its beginning after all."""
         self.response = response
         if response.status_code == 200:
@@ -182,16 +178,16 @@ class Arrival:
         length = response.headers.get("Content-Length")
         self.total = self.start + int(length) if length else None
 
-    def write(self, chunk):
+    def write(self, chunk: bytes) -> None:
         self.file.write(chunk)
         if self.progress:
             self.progress(self.name, self.file.tell(), self.total)
 
-    def flush(self):
+    def flush(self) -> None:
         self.file.flush()
 
 
-def network():
+def network() -> "tuple[type[RequestException], type[HTTPDownloader]]":
     """The error class of network faults and pooch's downloader, or an ImportError that says how to get them."""
     by_hand = "or bring the files yourself: handgrad data get NAME --from FOLDER"
     with require_extra("app", "downloading", "pooch", by_hand):
@@ -200,7 +196,7 @@ def network():
     return RequestException, HTTPDownloader
 
 
-def reason(error):
+def reason(error: Exception) -> str:
     """A network error in a few words."""
     response = getattr(error, "response", None)
     if response is not None:
@@ -208,7 +204,7 @@ def reason(error):
     return str(error) if isinstance(error, ValueError) else "no connection, or it was cut"
 
 
-def print_progress(name, done, total):
+def print_progress(name: str, done: int, total: int | None) -> None:
     """The growth of a download on the standard error stream: one line that is rewritten, or one at the end."""
     of_all = f" of {total / 1e6:.1f}" if total else ""
     finished = done == total

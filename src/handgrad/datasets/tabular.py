@@ -1,173 +1,176 @@
-"""Tables: the five that come with handgrad, and the CSV and NPZ files of the user."""
+"""Tables: those that come with handgrad, and the CSV and NPZ files of the user."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .csv_files import read_csv, read_features
-from .dataset import Dataset, Split, Standardization, fingerprint
-from .npz_files import is_images, read_npz, read_npz_features
-from .splits import three_way
-from .targets import encode_targets
+from ..arrays import Array, ArrayLike
+from .catalog import Table
+from .data_files import FilePath, is_images, read_csv, read_features, read_idx_images, read_npz, read_npz_features
+from .dataset import Dataset, Split, Standardization, fingerprint, three_way
 
-FOLDER = Path(__file__).parent / "tables"
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".npz")
-UCI = "UCI Machine Learning Repository, https://archive.ics.uci.edu/dataset/"
+TASKS = ("classification", "regression")
+MOST_NUMBER_CLASSES = 20
 
 
-class Shipped(NamedTuple):
-    """A table of the package; scale, where given, is what its features are divided by instead of standardising."""
+class Preparation(NamedTuple):
+    """What is done to the rows of a table: the arguments of `load_dataset` of these names."""
 
-    file: str
-    title: str
+    validation: float
+    test: float
+    seed: int
+    standardize: bool | None
+    dtype: np.dtype[Any]
+
+
+class Origin(NamedTuple):
+    """Where the rows of a table come from, and what its columns are called."""
+
+    name: str
+    feature_names: tuple[str, ...]
+    target_name: str
     source: str
     licence: str
-    scale: float | None = None
 
 
-TABLES = {
-    "iris": Shipped(
-        "iris.csv", "flowers of three species by four lengths", f"R. A. Fisher, 1936; {UCI}53/iris", "CC BY 4.0"
-    ),
-    "wine": Shipped(
-        "wine.csv",
-        "wines of three cultivars by thirteen measurements",
-        f"S. Aeberhard and M. Forina, 1991; {UCI}109/wine",
-        "CC BY 4.0",
-    ),
-    "breast-cancer": Shipped(
-        "breast-cancer.csv",
-        "tumours, benign or malignant, by thirty measurements of cell nuclei",
-        f"W. Wolberg, O. Mangasarian, N. Street and W. Street, 1993; {UCI}17/breast+cancer+wisconsin+diagnostic",
-        "CC BY 4.0",
-    ),
-    "digits": Shipped(
-        "digits.csv.gz",
-        "handwritten digits as 8x8 images, one row each",
-        "E. Alpaydin and C. Kaynak, 1998 (its test part); UCI Machine Learning Repository, "
-        f"{UCI}80/optical+recognition+of+handwritten+digits",
-        "CC BY 4.0",
-        scale=16.0,
-    ),
-    "diabetes": Shipped(
-        "diabetes.csv.gz",
-        "progression of diabetes after a year by ten measurements",
-        "B. Efron, T. Hastie, I. Johnstone and R. Tibshirani, Least Angle Regression, 2004, "
-        "https://www4.stat.ncsu.edu/~boos/var.select/diabetes.html",
-        "none stated; published by its authors and distributed with scikit-learn (BSD-3-Clause)",
-    ),
-}
-
-
-def load_shipped(name, validation, test, seed, standardize, dtype):
-    """One of the five tables; standardize=None divides the digits by 16 and standardises the others."""
-    shipped = TABLES[name]
-    table = read_csv(FOLDER / shipped.file)
+def load_shipped(about: Table, preparation: Preparation) -> Dataset:
+    """One of the tables of the catalog; standardize=None divides by its scale where it has one."""
+    x, target, feature_names, target_name = read_csv(about.path)
     fixed = None
-    if standardize is None and shipped.scale:
-        width = table.x.shape[1]
-        fixed = Standardization(np.zeros(width), np.full(width, shipped.scale))
-    y, class_names, task = encode_targets(table.target, None, name)
+    if preparation.standardize is None and about.scale:
+        fixed = Standardization(np.zeros(x.shape[1]), np.full(x.shape[1], about.scale))
     return build(
-        table.x,
-        y,
-        name=name,
-        task=task,
-        class_names=class_names,
-        feature_names=table.feature_names,
-        target_name=table.target_name,
-        source=shipped.source,
-        licence=shipped.licence,
-        validation=validation,
-        test=test,
-        seed=seed,
-        standardize=standardize is not False,
-        fixed=fixed,
-        dtype=dtype,
+        x, target, None, Origin(about.name, feature_names, target_name, about.source, about.licence), preparation, fixed
     )
 
 
-def load_file(path, target, task, validation, test, seed, standardize, dtype):
+def load_file(path: FilePath, target: str | int | None, task: str | None, preparation: Preparation) -> Dataset:
     """The user's table in a CSV file, or arrays x and y in an NPZ file; standardize=None does so for tables only."""
     where, name = str(path), Path(path).name.split(".")[0]
-    if where.lower().endswith(".npz"):
-        if target is not None:
-            raise ValueError(f"target={target!r} names a column of a CSV file; {where} keeps its targets as 'y'")
-        x, raw = read_npz(where)
-        feature_names, target_name = (), "y"
-    else:
-        x, raw, feature_names, target_name = read_csv(where, target)
-    y, class_names, task = encode_targets(raw, task, where)
-    if standardize and x.ndim != 2:
-        raise ValueError(f"standardize=True needs a table (N, features); x of {where} is {x.shape}")
-    return build(
-        x,
-        y,
-        name=name,
-        task=task,
-        class_names=class_names,
-        feature_names=feature_names,
-        target_name=target_name,
-        source=where,
-        licence="not stated",
-        validation=validation,
-        test=test,
-        seed=seed,
-        standardize=x.ndim == 2 and standardize is not False,
-        dtype=dtype,
-    )
+    if not where.lower().endswith(".npz"):
+        x, cells, feature_names, target_name = read_csv(where, target)
+        return build(x, cells, task, Origin(name, feature_names, target_name, where, "not stated"), preparation)
+    if target is not None:
+        raise ValueError(f"target={target!r} names a column of a CSV file; {where} keeps its targets as 'y'")
+    return build(*read_npz(where), task, Origin(name, (), "y", where, "not stated"), preparation)
 
 
-def build(x, y, *, task, validation, test, seed, standardize, dtype, fixed=None, **about):
-    """A Dataset of x (N, ...) and y (N,): split, standardised by its training rows and cast; uint8 images stay so."""
+def build(
+    x: Array,
+    targets: ArrayLike,
+    task: str | None,
+    origin: Origin,
+    how: Preparation,
+    fixed: Standardization | None = None,
+) -> Dataset:
+    """A Dataset of x (N, ...) and N targets: split, standardised by its training rows, cast; uint8 images stay so."""
+    y, class_names, task = encode_targets(targets, task, origin.source)
+    if how.standardize and x.ndim != 2:
+        raise ValueError(f"standardize=True needs a table (N, features); x of {origin.source} is {x.shape}")
     if len(y) < 3:
-        raise ValueError(f"{about['source']} has {len(y)} rows; three splits need at least 3")
-    mark = fingerprint(x, y, about["class_names"])
+        raise ValueError(f"{origin.source} has {len(y)} rows; three splits need at least 3")
     groups = y if task == "classification" else np.zeros(len(y), np.int64)
-    parts = three_way(groups, validation, test, seed)
-    standardization = (fixed or Standardization.fit(x[parts[0]])) if standardize else None
+    parts = three_way(groups, how.validation, how.test, how.seed)
+    standardization = None
+    if x.ndim == 2 and how.standardize is not False:
+        standardization = fixed or Standardization.fit(x[parts[0]])
     splits = []
     for rows in parts:
         part = x[rows] if standardization is None else standardization.apply(x[rows])
-        targets = y[rows] if task == "classification" else y[rows].astype(dtype)
-        splits.append(Split(part if is_images(x) else cast(part, dtype), targets) if len(rows) else None)
+        labels = y[rows] if task == "classification" else y[rows].astype(how.dtype)
+        splits.append(Split(part if is_images(x) else cast(part, how.dtype), labels) if len(rows) else None)
+    train, validation, test = splits
+    assert train is not None, "three_way leaves rows for training"
     return Dataset(
         task=task,
-        train=splits[0],
-        validation=splits[1],
-        test=splits[2],
+        train=train,
+        validation=validation,
+        test=test,
         standardization=standardization,
-        fingerprint=mark,
-        **about,
+        class_names=class_names,
+        fingerprint=fingerprint(x, y, class_names),
+        **origin._asdict(),
     )
 
 
-def cast(x, dtype):
+def cast(x: Array, dtype: np.dtype[Any]) -> Array:
     """x in dtype, or a ValueError where a number does not fit into it."""
     with np.errstate(over="ignore"):
         fitted = x.astype(dtype)
     if not np.isfinite(fitted).all():
         row, column = np.argwhere(~np.isfinite(fitted.reshape(len(x), -1)))[0]
         raise ValueError(
-            f"feature {column + 1} holds a number too large for {np.dtype(dtype)} "
+            f"feature {column + 1} holds a number too large for {dtype} "
             f"({x.reshape(len(x), -1)[row, column]:g}); scale the column, or pass dtype=float64"
         )
     return fitted
 
 
-def load_features(path, feature_names=(), target_name=None):
-    """x in float64 (uint8 for images) of a CSV or NPZ file of new examples, in the columns a model was trained on.
+def encode_targets(given: ArrayLike, task: str | None, where: str) -> tuple[Array, tuple[str, ...], str]:
+    """(y (N,), class names, task) from an array of texts or numbers.
+
+    Text makes classes; so do whole numbers of at most 20 values, each on two rows or more on average; other numbers
+    are a regression. `task` decides instead where it is given. Labels count the sorted classes from 0.
+    """
+    if task not in (None, *TASKS):
+        raise ValueError(f"task is {task!r}; expected 'classification' or 'regression'")
+    raw = np.asarray(given)
+    numbers = as_numbers(raw)
+    if task is None:
+        task = "classification" if numbers is None or are_classes(numbers) else "regression"
+    if task == "regression":
+        if numbers is None:
+            raise ValueError(
+                f"{where}: the target {first_text(raw)} is not a number; "
+                "regression needs numbers (or task='classification')"
+            )
+        return numbers, (), task
+    values, labels = np.unique(raw if numbers is None else numbers, return_inverse=True)
+    names = tuple(map(str, values) if numbers is None else (f"{value:.17g}" for value in values))
+    if len(names) < 2:
+        raise ValueError(
+            f"{where}: every one of the {len(raw)} targets is '{names[0]}'; classification needs at least two classes"
+        )
+    return labels.reshape(-1).astype(np.int64), names, task
+
+
+def as_numbers(raw: Array) -> Array | None:
+    """The targets in float64, or None where one is text."""
+    if raw.dtype.kind not in "US":
+        return raw.astype(np.float64)
+    try:
+        return np.array([float(cell) for cell in raw])
+    except ValueError:
+        return None
+
+
+def are_classes(numbers: Array) -> bool:
+    if not (numbers == np.round(numbers)).all():
+        return False
+    return len(np.unique(numbers)) <= min(MOST_NUMBER_CLASSES, len(numbers) / 2)
+
+
+def first_text(raw: Array) -> str:
+    return next(f"'{cell}' of example {row}" for row, cell in enumerate(raw, 1) if as_numbers(np.array([cell])) is None)
+
+
+def load_features(path: FilePath, feature_names: Sequence[str] = (), target_name: str | None = None) -> Array:
+    """x in float64 (uint8 for images) of a CSV, NPZ or IDX file of new examples, in the columns a model was trained on.
 
     feature_names and target_name are the data set's; the target column may be there or not. What the model takes is
     `dataset.standardization.apply(x)`, where the data set has one.
     """
-    where = str(path)
-    if where.lower().endswith(".npz"):
+    where, name = str(path), Path(path).name.lower()
+    if name.endswith(".npz"):
         return read_npz_features(where, len(feature_names))
+    if not name.endswith(SUFFIXES) and ("idx" in name or "ubyte" in name):
+        return read_idx_images(where)
     if not feature_names:
         raise ValueError(
-            f"{where}: the data trained on has no named columns; expected an .npz file with its x "
-            "('handgrad predict' also takes IDX files, named such as t10k-images-idx3-ubyte)"
+            f"{where}: the data trained on has no named columns; expected an .npz file with its x; "
+            "IDX files, named as t10k-images-idx3-ubyte is, will do too"
         )
-    return read_features(where, tuple(feature_names), target_name)
+    return read_features(where, feature_names, target_name)

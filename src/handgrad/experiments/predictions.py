@@ -1,10 +1,5 @@
 """Predictions of a run's model for new examples, and its figures measured again."""
 
-import gzip
-import math
-import zlib
-from pathlib import Path
-
 import numpy as np
 
 from .. import files
@@ -32,11 +27,8 @@ def predict(run, source):
 
 def read_examples(source, about, where):
     """x of a file of new examples, as the model takes it; about: the run's record of its data."""
-    if is_idx(source):
-        x = read_idx(source)
-    else:
-        with harmless(where):
-            x = load_features(source, about.get("feature_names") or (), about.get("target_name"))
+    with harmless(where):
+        x = load_features(source, about.get("feature_names") or (), about.get("target_name"))
     if about.get("dtype") == "uint8" and x.dtype != np.uint8 and (x.min() < 0 or x.max() > 1):
         raise ValueError(
             f"{source}: x is {x.min():g} to {x.max():g}, but the run was trained on pixels: save them as "
@@ -46,23 +38,6 @@ def read_examples(source, about, where):
         with harmless(where):
             return Standardization(**about["standardization"]).apply(x)
     return x
-
-
-def is_idx(path):
-    return "idx" in Path(path).name.lower() or Path(path).name.lower().endswith("ubyte.gz")
-
-
-def read_idx(path):
-    """Images (N, H, W, 1) in uint8 out of an IDX file, gzipped or not: four big-endian numbers, then the pixels."""
-    try:
-        data = Path(path).read_bytes()
-        data = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
-    except (OSError, EOFError, zlib.error) as problem:
-        raise ValueError(f"cannot read {path}: {getattr(problem, 'strerror', None) or problem}") from None
-    magic, *shape = np.frombuffer(data[:16], ">u4").tolist() if len(data) >= 16 else (0,)
-    if magic != 0x803 or len(data) != 16 + math.prod(shape):
-        raise ValueError(f"{path} is no whole IDX file of images: expected 00 00 08 03, three sizes, and as many bytes")
-    return np.frombuffer(data, np.uint8, offset=16).reshape(*shape, 1)
 
 
 def write_predictions(path, predictions, name):

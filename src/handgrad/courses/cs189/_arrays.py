@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...datasets import load_dataset
-from ...datasets.storage import is_present
+from ...datasets.images import is_present
 from .utils.data_structures import integers_to_one_hot
 
 

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ...datasets.image_sets import IMAGE_SETS
+from ...datasets.catalog import image_set
 from ...datasets.images import read_part
-from ...datasets.layouts import read_cifar, unpack
-from ...datasets.pickles import PlainUnpickler
+from ...datasets.layouts import PlainUnpickler, fill_from_cifar, unpack
 
 __all__ = ["get_CIFAR10_data", "load_CIFAR10", "load_CIFAR_batch", "load_models", "load_pickle", "load_tiny_imagenet"]
 
@@ -40,7 +39,7 @@ def read_batch(filename):
     if not data or len(data) % 3073:
         raise ValueError(f"{filename} is no batch of CIFAR-10: {len(data)} bytes are no rows of 3073")
     x, y = np.empty((len(data) // 3073, 32, 32, 3), np.uint8), np.empty(len(data) // 3073, np.int64)
-    read_cifar([data], x, y)
+    fill_from_cifar([data], x, y)
     return x, y
 
 
@@ -56,8 +55,8 @@ def load_CIFAR10(ROOT):
 
 def read_cifar10(root):
     if root.name == FOLDER and not root.is_dir():
-        about = IMAGE_SETS["cifar10"]
-        return *read_part("cifar10", about.train), *read_part("cifar10", about.test)
+        about = image_set("cifar10")
+        return *read_part(about, about.train), *read_part(about, about.test)
     batches = [read_batch(batch_file(root, f"data_batch_{i}")) for i in range(1, 6)]
     return tuple(np.concatenate(arrays) for arrays in zip(*batches, strict=True)) + read_batch(
         batch_file(root, "test_batch")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ...datasets.image_sets import IMAGE_SETS
+from ...datasets.catalog import image_set
 from ...datasets.images import read_part
 
 __all__ = [
@@ -55,8 +55,8 @@ def load_mnist_f(return_tensor=False):
 
     With return_tensor they are PyTorch's. The files are handgrad's (`handgrad data get fashion-mnist`).
     """
-    about = IMAGE_SETS["fashion-mnist"]
-    arrays = [array for part in (about.train, about.test) for array in read_part("fashion-mnist", part)]
+    about = image_set("fashion-mnist")
+    arrays = [array for part in (about.train, about.test) for array in read_part(about, part)]
     arrays = [np.squeeze(array) for array in arrays]
     if not return_tensor:
         return tuple(arrays)
