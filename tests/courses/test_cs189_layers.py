@@ -205,7 +205,7 @@ def test_what_a_layers_arguments_leave_out_is_its_default():
 
 
 def test_layers_keep_their_keys_when_cleared():
-    layer = layers.FullyConnected(n_out=2, activation="relu")
+    layer = layers.FullyConnected(n_out=2, activation="tanh")
     layer.forward(rng.normal(size=(3, 4)))
     layer.backward(np.ones((3, 2)))
     assert layer.gradients["b"].shape == (1, 2) and layer.gradients["W"].any()

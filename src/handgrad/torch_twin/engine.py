@@ -238,7 +238,7 @@ class TorchEngine(Engine):
         generator = generator_of(self.device)
         before = generator.get_state()
         numbers = np.random.SeedSequence([self.seed, self.num_steps, self.workers.rank])
-        generator.manual_seed(int(numbers.generate_state(1, np.uint64)[0] >> 1))
+        generator.manual_seed(int(numbers.generate_state(1, np.uint64)[0]) >> 1)
         try:
             yield
         finally:
