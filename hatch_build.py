@@ -1,4 +1,4 @@
-"""README.md as the package index shows it: links into the repository made absolute from the address in pyproject.toml."""
+"""README.md as the package index shows it: its links made absolute from the address in pyproject.toml."""
 
 import re
 from pathlib import Path
