@@ -19,6 +19,7 @@ from .layers.activations import ACTIVATIONS, ReLU
 from .layers.losses import get_loss
 from .layers.summary import walk
 from .naming import check_count
+from .text import aligned
 from .training.engine import NumpyEngine
 
 FLAT = 0.01  # a slope below this share of the activation's steepest
@@ -57,11 +58,9 @@ class Diagnosis:
         return not self.advice
 
     def __str__(self):
-        columns = ("layer", "kind", "units", "dead", "saturated", "gradient", "update")
-        table = [columns, *(tuple(map(text, vars(layer).values())) for layer in self.layers)]
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in table]
-        return "\n".join([f"{self.num_examples} examples", *lines, *(self.advice or ["nothing to advise"])])
+        columns = ("layer", "kind", ">units", ">dead", ">saturated", ">gradient", ">update")
+        table = aligned(columns, [tuple(map(cell, vars(layer).values())) for layer in self.layers])
+        return "\n".join([f"{self.num_examples} examples", *table, *(self.advice or ["nothing to advise"])])
 
 
 def diagnose(model, x, y=None, loss=None, optimizer=None):
@@ -189,8 +188,6 @@ def update_advice(updates):
     return lines
 
 
-def text(value):
-    """A cell of the table: '' for a question that does not arise."""
-    if value is None:
-        return ""
-    return f"{value:.2e}" if isinstance(value, float) else str(value)
+def cell(value):
+    """Sizes differ by powers of ten: they are shown with theirs."""
+    return f"{value:.2e}" if isinstance(value, float) else value

@@ -1,7 +1,10 @@
-"""Text for people to read: durations, and what is safe to show."""
+"""Text for people to read: durations, figures, aligned tables, and what is safe to show."""
 
 import math
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+MAX_TEXT = 300  # letters of a value that is shown: a record can be made to burst a page
 
 
 def duration(seconds: Any) -> str | None:
@@ -23,3 +26,56 @@ def printable(text: object, replacement: str = "") -> str:
 def one_line(text: object) -> str:
     """The text in one line, with '?' for what could steer a terminal."""
     return printable(" ".join(str(text).split()), "?")
+
+
+def figure_text(value: object) -> str:
+    """A figure to four significant digits; '' for none, other things as they are, if they are not too long.
+
+    A whole number of up to nine digits is shown whole: 59000 rows are not 5.9e+04.
+
+    >>> figure_text(0.123456), figure_text(59000.0), figure_text(None)
+    ('0.1235', '59000', '')
+    """
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.0f}" if value.is_integer() and abs(value) < 1e9 else f"{value:.4g}"
+    return clipped(value, MAX_TEXT + 1)
+
+
+def clipped(text: object, length: int = 16) -> str:
+    """The text, or as much of it as fits into so many letters.
+
+    >>> clipped("a long name indeed", 7)
+    'a long…'
+    """
+    shown = str(text)
+    return shown if len(shown) <= length else shown[: length - 1] + "…"
+
+
+def is_right(column: str) -> bool:
+    """Whether a table's column stands to the right, as figures do: its name starts with '>'."""
+    return column.startswith(">")
+
+
+def column_title(column: str) -> str:
+    return column.removeprefix(">")
+
+
+def figures_from(first: int, columns: Sequence[str]) -> list[str]:
+    """The columns of a table whose figures begin with the column of this number, which stand to the right."""
+    return [*columns[:first], *(f">{column}" for column in columns[first:])]
+
+
+def aligned(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    """The lines of a table, its titles first; columns whose name starts with '>' stand to the right.
+
+    >>> print(*aligned(["split", ">rows"], [["train", 120], ["test", 30]]), sep="\\n")
+    split  rows
+    train   120
+    test     30
+    """
+    lines = [[column_title(column) for column in columns], *([figure_text(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    sides = [">" if is_right(column) else "<" for column in columns]
+    return ["  ".join(f"{c:{s}{w}}" for c, s, w in zip(line, sides, widths, strict=True)).rstrip() for line in lines]

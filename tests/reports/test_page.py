@@ -10,8 +10,9 @@ import re
 import numpy as np
 import pytest
 
+from handgrad.html import style_sheet
 from handgrad.reports import RunView, WrongExample, save_report
-from handgrad.reports.page import page_file, render_report
+from handgrad.reports.page import render_report
 from handgrad.reports.view import flatten
 from run_views import ATTACK, history, hostile_view, view
 
@@ -209,7 +210,7 @@ LONG = "x" * 400, "x" * 300 + "…"
     ],
 )
 def test_figures_are_short(value, text):
-    from handgrad.reports.view import figure_text
+    from handgrad.text import figure_text
 
     assert figure_text(value) == text
 
@@ -221,7 +222,7 @@ def luminance(colour):
 
 
 def test_letters_and_lines_stand_out_in_light_and_dark():
-    light, dark = page_file("page.css").split("@media")[:2]
+    light, dark = style_sheet().split("@media")[:2]
     for sheet in (light, dark):
         colours = dict(re.findall(r"--([\w-]+): (#\w{6})", sheet))
         paper = luminance(colours["paper"])

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from ..text import one_line
+from ..text import aligned, column_title, figure_text, is_right, one_line
 
 
 def console():
@@ -27,36 +27,22 @@ MANY_ROWS = 100  # for longer tables rich takes seconds
 def table(title, columns, rows):
     """Print a table; the texts of columns that start with '>' stand to the right."""
     if len(rows) > MANY_ROWS:
-        print("\n".join([title or "", *plain_lines(columns, rows)]))
+        print("\n".join([title or "", *aligned(columns, [[text(value) for value in row] for row in rows])]))
     else:
         console().print(grid_of(title, columns, rows))
-
-
-def plain_lines(columns, rows):
-    """The lines of a table in plain text."""
-    cells = [[column.lstrip(">") for column in columns], *([text(value) for value in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    to_right = [column.startswith(">") for column in columns]
-    for row in cells:
-        yield "  ".join(
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(row, widths, to_right, strict=True)
-        ).rstrip()
 
 
 def grid_of(title, columns, rows):
     grid = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
     for column in columns:
-        grid.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", overflow="fold")
+        grid.add_column(column_title(column), justify="right" if is_right(column) else "left", overflow="fold")
     for row in rows:
         grid.add_row(*map(text, row))
     return grid
 
 
 def text(value):
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return "" if value is None else one_line(value)
+    return one_line(figure_text(value))
 
 
 def results_table(title, results, rows):

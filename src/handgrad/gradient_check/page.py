@@ -1,136 +1,156 @@
-"""A report as one self-contained page: verdicts first, then each array as heat maps."""
+"""A report as one self-contained page: verdicts first, then each array as heat maps, their cells blue or orange."""
 
-import html
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .heat_map import heat_map
+from .. import html
+from ..arrays import Array
+from ..html import Markup, colours, escape, mark
 from .text import count, distinct, entries, error, outcome, shape
 
-STYLE = """
-:root { color-scheme: light dark; --ink: #1d1d1f; --paper: #fff; --soft: #f4f4f2; --line: #d9d9d4;
-        --good: #1a7f37; --bad: #b3400e; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #ececec; --paper: #17181a; --soft: #222427; --line: #3a3d41; --good: #57c471; --bad: #ff9a62; }
-}
-body { margin: 0 auto; max-width: 64rem; padding: 2rem 1.25rem 4rem; background: var(--paper); color: var(--ink);
-       font: 16px/1.5 system-ui, sans-serif; }
-h1 { font-size: 1.5rem; margin: 0 0 .8rem; } footer + h1 { margin-top: 4rem; }
-h2 { font-size: 1.1rem; margin: 2.2rem 0 .6rem; }
-code, td, figcaption, .evidence { font-family: ui-monospace, monospace; font-size: .85rem; }
-.good { color: var(--good); } .bad { color: var(--bad); }
-.verdict { border-left: 4px solid var(--bad); background: var(--soft); padding: .7rem 1rem; margin: .7rem 0;
-           border-radius: 0 6px 6px 0; }
-.verdict p { margin: .3rem 0 0; } .evidence { opacity: .75; }
-table { border-collapse: collapse; width: 100%; } .scroll { overflow-x: auto; }
-td, th { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); }
-figure { display: inline-block; margin: .4rem 1.4rem .4rem 0; vertical-align: top; max-width: 100%; overflow-x: auto; }
-figcaption { opacity: .8; white-space: nowrap; } details { margin: .8rem 0; } summary { cursor: pointer; }
-footer { margin-top: 2.5rem; opacity: .7; font-size: .85rem; }
-"""
+if TYPE_CHECKING:
+    from .verdict import ArrayCheck, Report, Verdict
+
+MOST_CELLS = 48  # per side; larger arrays are drawn in blocks
+CELL, GAP = 22, 1  # pixels
+MOST_REMARKS = 60
 
 
-def render(*reports):
+def render(*reports: Report) -> str:
     """The whole page as a string; several reports stand one below the other."""
-    title = html.escape(", ".join(f"{report.target}: {outcome(report)}" for report in reports))
-    body = "".join(section(report) for report in reports)
-    meta = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-    return (
-        f'<!doctype html>\n<html lang="en"><head>{meta}<title>{title}</title><style>{STYLE}</style></head>'
-        f"<body>{body}</body></html>\n"
-    )
+    title = ", ".join(f"{report.target}: {outcome(report)}" for report in reports)
+    return html.page(title, "<main>", *map(section, reports), "</main>")
 
 
-def section(report):
-    mark, kind = ("✓", "good") if report.ok else ("✗", "bad")
-    head = f'<h1><span class="{kind}">{mark}</span> {html.escape(f"{report.target}: {outcome(report)}")}</h1>'
-    return "".join(
-        [
-            head,
-            *map(verdict, distinct(report)),
-            table(report),
-            *(pictures(check) for check in report.arrays.values()),
-            remarks(report),
-            footer(report),
-        ]
-    )
+def section(report: Report) -> str:
+    head = f"<h1>{mark(report.ok)} {escape(f'{report.target}: {outcome(report)}')}</h1>"
+    maps = map(pictures, report.arrays.values())
+    return "".join([head, *map(verdict, distinct(report)), table(report), *maps, remarks(report), cost(report)])
 
 
-def verdict(found):
-    where = f"{html.escape(found.array)}: " if found.array else ""
-    evidence = f'<p class="evidence">{html.escape(found.evidence)}</p>' if found.evidence else ""
-    message = f"<p>{html.escape(found.message)}</p>"
-    return f'<div class="verdict"><strong>{where}{found.mistake}</strong>{message}{evidence}</div>'
+def verdict(found: Verdict) -> str:
+    where = f"{escape(found.array)}: " if found.array else ""
+    evidence = f'<p class="evidence">{escape(found.evidence)}</p>' if found.evidence else ""
+    return f'<div class="verdict"><b>{where}{escape(found.mistake)}</b><p>{escape(found.message)}</p>{evidence}</div>'
 
 
-def table(report):
+def table(report: Report) -> str:
     if not report.arrays:
         return ""
-    rows = "".join(row(check) for check in report.arrays.values())
-    names = ("", "array", "shape", "|a - n| / (|a| + |n|)", "by", "checked")
-    head = "".join(f"<th>{name}</th>" for name in names)
-    return f'<h2>Arrays</h2><div class="scroll"><table><tr>{head}</tr>{rows}</table></div>'
+    rows = [
+        (Markup(f"{mark(check.ok)} {escape(name)}"), shape(check), figure(check), check.method, entries(check))
+        for name, check in report.arrays.items()
+    ]
+    columns = ("array", "shape", "|a - n| / (|a| + |n|)", "by", "checked")
+    return "<h2>Arrays</h2>" + html.table(columns, rows, "gradients by array")
 
 
-def row(check):
-    mark, kind = ("✓", "good") if check.ok else ("✗", "bad")
-    name, shown = html.escape(check.name), error(check).removeprefix("error ")
-    cells = (f'<span class="{kind}">{mark}</span>', name, shape(check), shown, check.method, entries(check))
-    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+def figure(check: ArrayCheck) -> str:
+    return error(check).removeprefix("error ")
 
 
-def pictures(check):
+def remarks(report: Report) -> str:
+    said = [str(kink) for kink in report.kinks] + report.notes
+    said += [f"{name}: {check.coverage}" for name, check in report.arrays.items() if check.coverage]
+    lines = "".join(f"<li>{escape(words)}</li>" for words in said[:MOST_REMARKS])
+    return f"<h2>Notes</h2><ul>{lines}</ul>" if said else ""
+
+
+def cost(report: Report) -> str:
+    return (
+        f'<p class="quiet">{count(report.num_forwards, "forward")}, {report.seconds:.2f} s, seed {report.seed}. '
+        "The gradient is checked for random upstream gradients: by complex step where the forward allows it, else "
+        "by extrapolated central differences. Made by handgrad.</p>"
+    )
+
+
+# Heat maps ------------------------------------------------------------------------------------------------------
+
+
+def pictures(check: ArrayCheck) -> str:
     """Yours, the right one and the difference, side by side; folded away where all is well."""
     if check.numeric is None or check.size == 0:
         return ""
-    figures = []
-    known = check.numeric[np.isfinite(check.numeric)]
-    limit = float(np.abs(known).max(initial=0.0))
-    if check.analytic is not None:
-        figures.append(heat_map(check.analytic, teller(check, check.analytic), limit, "yours (a)"))
-    figures.append(heat_map(check.numeric, teller(check, check.numeric), limit, "numeric (n)"))
-    if check.deviation is not None:
-        figures.append(heat_map(check.deviation, teller(check, check.deviation), limit, "deviation a - n"))
-    state = "" if check.ok else " open"
+    limit = float(np.abs(check.numeric[np.isfinite(check.numeric)]).max(initial=0.0))
+    shown = {"yours (a)": check.analytic, "numeric (n)": check.numeric, "deviation a - n": check.deviation}
+    maps = [
+        heat_map(array, teller(check, array, check.numeric), limit, caption)
+        for caption, array in shown.items()
+        if array is not None
+    ]
     scale = f"full colour at ±{limit:.3g}; orange is positive, blue negative, grey unchecked"
+    layout = f"The last of the axes {check.shape} lies across, the others down." if len(check.shape) > 2 else ""
     return (
-        f"<details{state}><summary><strong>{html.escape(check.name)}</strong> as a map: {scale}</summary>"
-        f'{"".join(figures)}<p class="evidence">{html.escape(layout(check))}</p></details>'
+        f"<details{'' if check.ok else ' open'}><summary><b>{escape(check.name)}</b> as a map: {scale}</summary>"
+        f'{"".join(maps)}<p class="evidence">{layout}</p></details>'
     )
 
 
-def layout(check):
-    if len(check.shape) < 3:
-        return ""
-    return f"The last of the axes {check.shape} lies across, the others down."
-
-
-def teller(check, array):
+def teller(check: ArrayCheck, array: Array, numeric: Array) -> Callable[[int], str]:
     """index -> the text of a cell: place, value, and what was expected."""
-    same_shape = array.shape == check.numeric.shape
 
-    def tell(flat):
+    def tell(flat: int) -> str:
         index = ", ".join(str(int(i)) for i in np.unravel_index(flat, array.shape)) if array.ndim else ""
         words = f"{check.name}[{index}] = {array.flat[flat]:.6g}"
-        if same_shape and array is not check.numeric and np.isfinite(check.numeric.flat[flat]):
-            words += f" (numeric {check.numeric.flat[flat]:.6g})"
+        if array.shape == numeric.shape and array is not numeric and np.isfinite(numeric.flat[flat]):
+            words += f" (numeric {numeric.flat[flat]:.6g})"
         return words
 
     return tell
 
 
-def remarks(report):
-    said = [str(kink) for kink in report.kinks] + report.notes
-    said += [f"{name}: {check.coverage}" for name, check in report.arrays.items() if check.coverage]
-    if not said:
-        return ""
-    return "<h2>Notes</h2><ul>" + "".join(f"<li>{html.escape(words)}</li>" for words in said[:60]) + "</ul>"
-
-
-def footer(report):
+def heat_map(values: Array, tell: Callable[[int], str], limit: float, caption: str) -> str:
+    """values as an SVG figure. tell(flat index) is the text of a cell; limit is the value of full colour."""
+    grid, indices = in_blocks(*as_grid(values))
+    size = max(3, min(CELL, 420 // max(grid.shape)))
+    cells = [cell(x, y, grid[y, x], size, limit, tell(indices[y, x])) for y, x in np.ndindex(grid.shape)]
+    height, width = (n * (size + GAP) for n in grid.shape)
     return (
-        f"<footer>{count(report.num_forwards, 'forward')}, {report.seconds:.2f} s, seed {report.seed}. "
-        "The gradient is checked for random upstream gradients; by complex step where the forward allows it, else "
-        "by "
-        "extrapolated central differences. Made by handgrad.</footer>"
+        f'<figure class="map"><svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
+        f'aria-label="{escape(caption)}">{"".join(cells)}</svg><figcaption>{escape(caption)}</figcaption></figure>'
     )
+
+
+def as_grid(values: Array) -> tuple[Array, Array]:
+    """(rows, columns): the last axis lies across, all others down; and each cell's flat index."""
+    columns = values.shape[-1] if values.ndim > 1 else values.size
+    grid = values.reshape(-1, max(columns, 1)) if values.size else np.zeros((1, 1))
+    return grid, np.arange(grid.size).reshape(grid.shape)
+
+
+def in_blocks(grid: Array, indices: Array) -> tuple[Array, Array]:
+    """At most MOST_CELLS a side: each block is its entry of largest size, so that nothing wrong disappears."""
+    down, across = (-(-n // MOST_CELLS) for n in grid.shape)
+    if down == across == 1:
+        return grid, indices
+    corners = [[(y, x) for x in range(0, grid.shape[1], across)] for y in range(0, grid.shape[0], down)]
+    size = np.where(np.isnan(grid), -1, np.abs(grid))
+    kept = np.array([[largest(size, y, x, down, across) for y, x in row] for row in corners])
+    return grid.flat[kept], indices.flat[kept]
+
+
+def largest(size: Array, y: int, x: int, down: int, across: int) -> int:
+    """The flat index of the largest entry of the block with this corner."""
+    block = size[y : y + down, x : x + across]
+    row, column = np.unravel_index(np.argmax(block), block.shape)
+    return int((y + row) * size.shape[1] + x + column)
+
+
+def cell(x: int, y: int, value: float, size: int, limit: float, text: str) -> str:
+    place = f'x="{x * (size + GAP)}" y="{y * (size + GAP)}" width="{size}" height="{size}"'
+    return f'<rect {place} fill="{colour(value, limit)}"><title>{escape(text)}</title></rect>'
+
+
+def colour(value: float, limit: float) -> str:
+    if np.isnan(value):
+        return "#9993"
+    share = 0.0 if limit == 0 else float(np.clip(value / limit, -1, 1))
+    end = colours()["validation" if share > 0 else "train"]
+    # a root makes small values visible, where the eye wants to know whether they are zero
+    weight = np.sqrt(abs(share))
+    channels = zip(bytes.fromhex(colours()["tint"][1:]), bytes.fromhex(end[1:]), strict=True)
+    return "#" + "".join(f"{round(m + (e - m) * weight):02x}" for m, e in channels)

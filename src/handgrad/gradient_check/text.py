@@ -3,6 +3,8 @@
 import textwrap
 from dataclasses import replace
 
+from ..text import aligned
+
 WIDTH = 110
 SHOWN_KINKS = 3
 MANY_ARRAYS = 16
@@ -39,8 +41,7 @@ def table(report):
         for name, check in report.arrays.items()
         if not (folded and check.ok)
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  " + "  ".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = [f"  {line}" for line in aligned([""] * 5, rows)[1:]]
     if folded and right:
         lines.append(f"  ✓ {count(len(right), 'array')} right, largest error {max(c.error for c in right):.1e}")
     return lines

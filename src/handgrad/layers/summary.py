@@ -1,5 +1,7 @@
 """The summary of a model: what each layer makes, and what it costs."""
 
+from ..text import aligned, figures_from
+
 
 class Summary:
     """Rows (name, layer, output shape, parameters, multiply-adds, activation bytes), per example; print it."""
@@ -17,12 +19,7 @@ class Summary:
 
     def __str__(self):
         total = ("total", "", "", self.num_parameters, self.multiply_adds, self.activation_bytes)
-        table = [self.columns, *(texts(r) for r in [*self.rows, total])]
-        widths = [max(len(r[i]) for r in table) for i in range(len(self.columns))]
-        lines = [
-            "  ".join(t.rjust(w) if i > 2 else t.ljust(w) for i, (t, w) in enumerate(zip(r, widths, strict=True)))
-            for r in table
-        ]
+        lines = aligned(figures_from(3, self.columns), [texts(r) for r in [*self.rows, total]])
         rule = "-" * max(map(len, lines))
         head = f"input {shape_text(self.input_shape)}, {self.dtype}; counts and memory are per example"
         return "\n".join([head, lines[0], rule, *lines[1:-1], rule, lines[-1]])

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .style import clipped, numbers, spread
+from ..text import clipped
+from .style import numbers, spread
 
 WIDTH, HEIGHT = 488, 270
 LEFT, RIGHT, TOP, BOTTOM = 54, 132, 18, 36  # the margins around the plot

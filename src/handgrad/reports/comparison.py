@@ -7,12 +7,13 @@ from string import ascii_uppercase
 import numpy as np
 
 from ..files import write_text
+from ..text import figure_text
 from ..training.history import lower_is_better
 from .charts import Line, line_chart
 from .curves import panel_names
 from .page import css_word, render
 from .style import numbers
-from .view import figure_text, flatten
+from .view import flatten
 
 NOT_SETTINGS = ("seed", "name")  # what runs of one group may differ in
 MAX_LINES = 12  # groups drawn in one chart

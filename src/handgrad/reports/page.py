@@ -1,20 +1,20 @@
 """One self-contained HTML page that shows a run: opens anywhere, loads nothing, runs no script but ours."""
 
-import base64
 import functools
-import hashlib
 from pathlib import Path
 
 import numpy as np
 
+from .. import html
 from ..files import write_text
 from ..naming import require_extra
+from ..text import figure_text, figures_from
 from .charts import Line, line_chart
 from .curves import best_epoch, panel_names
 from .images import colours, data_uri, grid
 from .pictures import MAX_COUNTS, row_shares, square
 from .style import numbers
-from .view import figure_text, flatten
+from .view import flatten
 
 FILES = Path(__file__).parent / "page_files"
 MAX_ROWS = 200  # of the table of epochs
@@ -42,25 +42,20 @@ def render_report(view, **options):
         "filters": filter_picture(view.filters),
         "configuration": flatten(view.configuration),
         "origin": flatten(view.origin),
+        "layer_columns": figures_from(3, view.summary[0] if view.summary else ()),
         **confusion_parts(view),
         **example_parts(view.wrong),
     }
     return render("report.html", view.title, view=view, sections=sections(view, parts), **parts, **options)
 
 
-def render(template, title, scripts=("charts.js",), connect="'none'", **parts):
-    """A page from a template of ours. Whatever comes from a run is escaped; the policy forbids every other script.
+def render(template, title, scripts=("charts.js",), connect="'none'", stamp=None, **parts):
+    """A page from a template of ours and these scripts of ours. Whatever comes from a run is escaped.
 
-    connect: what the page's scripts may fetch from, in the words of a content security policy.
+    connect, stamp: see `handgrad.html.page`.
     """
-    texts = [page_file(name) for name in scripts]
-    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in texts)
-    policy = (
-        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
-        f"connect-src {connect}; base-uri 'none'; form-action 'none'"
-    )
-    own = {"css": markup(page_file("page.css")), "scripts": [markup(text) for text in texts]}
-    return environment().get_template(template).render(title=title, policy=policy, **own, **parts)
+    body = environment().get_template(template).render(title=title, stamp=stamp, **parts)
+    return html.page(title, body, scripts=[page_file(name) for name in scripts], connect=connect, stamp=stamp)
 
 
 @functools.cache
@@ -75,14 +70,8 @@ def environment():
         lstrip_blocks=True,
     )
     made.filters["figure"] = figure_text
+    made.globals["table"] = html.table
     return made
-
-
-def markup(text):
-    """Text of our own that is HTML, CSS or a script already."""
-    from markupsafe import Markup
-
-    return Markup(text)
 
 
 @functools.cache
@@ -167,7 +156,7 @@ def epoch_table(history):
     shown = [i for i in range(count) if i % every == 0 or i == count - 1]
     rows = [[i + 1, *(history[c][i] if i < len(history[c]) else None for c in columns)] for i in shown]
     skipped = f"One epoch in {every} is shown; metrics.jsonl beside this page has them all." if every > 1 else ""
-    return {"columns": ["epoch", *(c.replace("_", " ") for c in columns)], "rows": rows, "skipped": skipped}
+    return {"columns": [">epoch", *(f">{c.replace('_', ' ')}" for c in columns)], "rows": rows, "skipped": skipped}
 
 
 def unit_rows(diagnosis):
@@ -216,7 +205,7 @@ def example_parts(wrong):
     features = list(wrong[0].values)
     return {
         "examples": [example_picture(e) for e in wrong],
-        "example_columns": ["row", "true", "predicted", "confidence", *features],
+        "example_columns": ["row", "true", "predicted", ">confidence", *(f">{name}" for name in features)],
         "example_rows": [(e.row, e.true, e.predicted, f"{e.confidence:.1%}", *e.values.values()) for e in wrong],
     }
 

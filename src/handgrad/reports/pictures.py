@@ -4,8 +4,9 @@ from itertools import cycle
 
 import numpy as np
 
+from ..text import clipped
 from .images import colours, grid, weight_images
-from .style import INK, QUIET, SERIES, TRAIN, VALIDATION, clipped, head_line, new_figure, numbers, quiet_axes, save
+from .style import INK, QUIET, SERIES, TRAIN, VALIDATION, head_line, new_figure, numbers, quiet_axes, save
 
 MAX_COUNTS = 20  # classes up to which every cell of a confusion matrix carries its number
 

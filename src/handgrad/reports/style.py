@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from ..files import atomic_path
+from ..html import colours
 from ..naming import require_extra
 
-# Okabe & Ito's colours, "Color universal design", 2008: blue is always training, vermilion always validation.
-TRAIN, VALIDATION = "#0072B2", "#D55E00"
-SERIES = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#222222")  # runs and settings, where several are compared
-INK, QUIET, GRID = "#222222", "#6b6b6b", "#e6e6e6"
+COLOURS = colours()
+TRAIN, VALIDATION, INK, QUIET, GRID = (COLOURS[name] for name in ("train", "validation", "ink", "quiet", "line"))
+SERIES = tuple(COLOURS[f"series-{i}"] for i in range(1, 6))  # runs and settings, where several are compared
 
 
 def new_figure(width, height, num_columns=1, num_rows=1):
@@ -70,9 +70,3 @@ def spread(wanted, gap, low, high):
     out = np.empty(len(placed))
     out[order] = placed
     return out
-
-
-def clipped(name, length=16):
-    """A name that fits under a small picture or beside a line."""
-    name = str(name)
-    return name if len(name) <= length else name[: length - 1] + "…"

@@ -52,7 +52,7 @@ class RunView:
         return f"{self.name} {self.id}".strip()
 
 
-MAX_DEPTH, MAX_SETTINGS, MAX_TEXT = 20, 1000, 300  # what a page takes from a record that was made to burst it
+MAX_DEPTH, MAX_SETTINGS = 20, 1000  # what a page takes from a record that was made to burst it
 
 
 def flatten(table, prefix="", depth=0):
@@ -68,17 +68,3 @@ def flatten(table, prefix="", depth=0):
         else:
             flat[f"{prefix}{key}"] = value
     return flat
-
-
-def figure_text(value):
-    """A figure to four significant digits; '' for none, other things as they are, if they are not too long.
-
-    A whole number of up to nine digits is shown whole: 59000 rows are not 5.9e+04.
-    """
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        text = f"{value:.0f}" if value.is_integer() and abs(value) < 1e9 else f"{value:.4g}"
-    else:
-        text = str(value)
-    return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "…"

@@ -3,8 +3,8 @@
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 
+from ..text import figure_text
 from .page import css_word, render, render_report
-from .view import figure_text
 
 ADDRESS = "127.0.0.1"
 LIVE = {"scripts": ("charts.js", "live.js"), "connect": "'self'"}

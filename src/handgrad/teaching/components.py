@@ -3,7 +3,7 @@
 import json
 from statistics import fmean
 
-from ..reports.view import figure_text
+from ..text import figure_text
 
 
 def has_layer(name):

@@ -44,11 +44,3 @@ class Picture:
     name: str
     draw: Any
     caption: str
-
-
-def is_right(column):
-    return column.startswith(">")
-
-
-def column_title(column):
-    return column.lstrip(">")

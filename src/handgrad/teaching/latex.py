@@ -2,8 +2,8 @@
 
 import unicodedata
 
-from ..text import printable
-from .document import Code, Heading, Paragraph, Picture, Table, column_title, is_right
+from ..text import column_title, is_right, printable
+from .document import Code, Heading, Paragraph, Picture, Table
 from .pictures import file_name
 
 HEADINGS = ("section", "subsection", "subsubsection", "paragraph")

@@ -2,8 +2,8 @@
 
 import re
 
-from ..text import printable
-from .document import Code, Heading, Paragraph, Picture, Table, column_title, is_right
+from ..text import column_title, is_right, printable
+from .document import Code, Heading, Paragraph, Picture, Table
 from .pictures import data_uri
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$!])")

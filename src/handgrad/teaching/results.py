@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from ..experiments.gather import judge_run
 from ..experiments.run_folder import as_number
 from ..reports.comparison import differing_keys
-from ..reports.view import figure_text, flatten
+from ..reports.view import flatten
+from ..text import figure_text
 
 NOT_SETTINGS = ("name", "seed")
 NOT_SIZES = ("momentum", "epsilon")

@@ -8,8 +8,7 @@ from ..experiments.sweep import SWEEP, Sweep
 from ..files import write_text
 from ..naming import check_count, look_up
 from ..reports import save_curves, save_sweep
-from ..reports.view import figure_text
-from ..text import duration
+from ..text import duration, figure_text
 from . import html, latex, markdown
 from .components import component_sentences
 from .document import Code, Heading, Paragraph, Picture, Table

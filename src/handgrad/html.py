@@ -1,0 +1,120 @@
+"""One shell for every page: head, style sheet, light and dark, escaping, and a policy under which nothing is loaded.
+
+>>> page("Two and two", "<main>", table(["sum", ">value"], [["2 + 2", 4.0]]), "</main>").count("<td")
+1
+"""
+
+import base64
+import functools
+import hashlib
+import html
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from .text import column_title, figure_text, is_right, printable
+
+STYLE = Path(__file__).with_name("page.css")
+
+SHELL = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="generator" content="handgrad">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body{attributes}>
+{body}
+{scripts}</body>
+</html>
+"""
+
+
+class Markup(str):
+    """Text that is HTML already: neither `escape` nor jinja2 changes it."""
+
+    __slots__ = ()
+
+    def __html__(self) -> str:
+        return self
+
+
+def escape(text: str) -> str:
+    """Text that shows as it is.
+
+    >>> escape("<b>"), escape(Markup("<b>"))
+    ('&lt;b&gt;', '<b>')
+    """
+    return text if isinstance(text, Markup) else html.escape(printable(text))
+
+
+def page(title: str, *body: str, scripts: Sequence[str] = (), connect: str = "'none'", stamp: str | None = None) -> str:
+    """A page as text that stands alone. body: HTML; scripts: the only ones that may run, each as text.
+
+    connect: what the scripts may fetch from, in the words of a content security policy. stamp: the state of what the
+    page shows, for a script that follows it.
+    """
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    allowed = " ".join(f"'sha256-{code}'" for code in hashes) or "'none'"
+    policy = (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "
+        f"connect-src {connect}; base-uri 'none'; form-action 'none'"
+    )
+    return SHELL.format(
+        policy=policy,
+        title=escape(title),
+        style=style_sheet(),
+        attributes="" if stamp is None else f' data-stamp="{escape(stamp)}"',
+        body="".join(body),
+        scripts="".join(f"<script>{script}</script>\n" for script in scripts),
+    )
+
+
+def mark(ok: bool) -> Markup:
+    """A green tick or a red cross."""
+    return Markup('<span class="good">✓</span>' if ok else '<span class="bad">✗</span>')
+
+
+def table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    label: str = "",
+    caption: str = "",
+    marked: int | None = None,
+) -> Markup:
+    """A table that scrolls where it is wider than the page; columns whose name starts with '>' stand to the right.
+
+    label: what it is called for who cannot see it. marked: the number of a row to stand out.
+    """
+    kinds = [' class="number"' if is_right(column) else "" for column in columns]
+    titles = zip(columns, kinds, strict=True)
+    head = "".join(f'<th scope="col"{kind}>{escape(column_title(column))}</th>' for column, kind in titles)
+    lines = []
+    for number, row in enumerate(rows):
+        tags = ['th scope="row"', *["td"] * (len(columns) - 1)]
+        cells = zip(tags, row, kinds, strict=True)
+        line = "".join(f"<{tag}{kind}>{shown(cell)}</{tag[:2]}>" for tag, cell, kind in cells)
+        lines.append(f"<tr{' class=marked' if number == marked else ''}>{line}</tr>\n")
+    said = f"<caption>{escape(caption)}</caption>" if caption else ""
+    return Markup(
+        f'<div class="wide" tabindex="0" role="region" aria-label="{escape(label or caption)}"><table>{said}\n'
+        f"<thead><tr>{head}</tr></thead>\n<tbody>{''.join(lines)}</tbody></table></div>"
+    )
+
+
+def shown(cell: object) -> str:
+    return cell if isinstance(cell, Markup) else escape(figure_text(cell))
+
+
+@functools.cache
+def style_sheet() -> str:
+    return STYLE.read_text(encoding="utf-8")
+
+
+@functools.cache
+def colours() -> dict[str, str]:
+    """The style sheet's colours on white paper by name: {'train': '#0072b2', ...}. Pictures are drawn in them too."""
+    return dict(re.findall(r"--([\w-]+): (#\w{6})", style_sheet().partition("@media")[0]))
