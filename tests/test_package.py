@@ -38,5 +38,7 @@ def test_the_address_stands_once():
     files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.split()
     if not files:
         pytest.skip("not a checkout")
-    texts = {name: (ROOT / name).read_bytes() for name in files if (ROOT / name).is_file() and "test_package" not in name}
+    texts = {
+        name: (ROOT / name).read_bytes() for name in files if (ROOT / name).is_file() and "test_package" not in name
+    }
     assert [name for name, text in texts.items() if PLACEHOLDER.encode() in text] == ["pyproject.toml"]
