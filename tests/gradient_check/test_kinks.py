@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from handgrad.gradient_check import check_gradients
-from handgrad.gradient_check.handed_on import is_chain
-from handgrad.gradient_check.layer_targets import LayerTarget
+from handgrad.gradient_check.models import is_chain
+from handgrad.gradient_check.subjects import LayerTarget
 from right_code import RealSequential, candidates, check_network
 
 ZEROS = np.array([[0.0, 1.0, -1.0], [2.0, 0.0, 0.0]])

@@ -1,10 +1,13 @@
-"""One array's gradient against the numeric one: entry by entry, then all entries at once along directions."""
+"""One array's gradient against the numeric one: entry by entry, along directions, and at kinks.
+
+A kink is a point without a derivative, where any value between the one-sided slopes is right.
+"""
 
 import numpy as np
 
-from .directions import check_directions
-from .kinks import accept_kinks, crossings
-from .verdict import ArrayCheck
+from .conduct import fresh_gradients
+from .derivatives import STEPS, Line, central_difference, extrapolate
+from .verdict import ArrayCheck, Kink
 
 EXACT_THRESHOLD = 1e-9
 DIFFERENCE_THRESHOLD = 1e-7
@@ -84,3 +87,217 @@ def floor_of(gradient, moved, cap):
         return 0.0
     noise = np.linalg.norm(gradient - moved)
     return float(min(30 * noise + 1e-15, cap)) if np.isfinite(noise) else 0.0
+
+
+NUM_DIRECTIONS = 2
+TOLERANCE = 1e-6
+
+
+def check_directions(subject, check, numbers, upstreams, analytic, floor):
+    """Set check.direction_error from random directions; where kinks disturb them, from a point moved off the kinks."""
+    rng, kinked = numbers.rng, any(kink.at_point for kink in check.kinks)
+    errors = []
+    for _ in range(NUM_DIRECTIONS):
+        direction = rng.normal(size=check.shape)
+        slope, uncertainty = numbers.along(check.name, direction)
+        noise = max(floor, 20 * float(np.max(np.abs(numbers.upstreams) @ uncertainty.ravel())))
+        error = direction_error(analytic, direction, numbers.upstreams @ slope.ravel(), noise)
+        if error > TOLERANCE:
+            slope = central_difference(Line(numbers.real, check.name, ..., direction), numbers.base)
+            kinked |= bool(slope.kinked.any())
+            if Nearby(subject, numbers, upstreams).right(check.name, ..., direction):
+                error = 0.0
+        errors.append(error)
+    check.direction_error = max(errors)
+    check.ok = check.direction_error <= TOLERANCE
+    if check.ok and kinked:
+        check_ties(subject, check, numbers, upstreams)
+
+
+def direction_error(analytic, direction, numeric, noise=0.0):
+    """|<a, v> - n| against the size that such a sum of random terms has, the worst of the upstreams."""
+    worst = 0.0
+    for a, n in zip(analytic, numeric, strict=True):
+        total = float(np.sum(a * direction))
+        size = abs(total) + abs(n) + np.linalg.norm(a * direction)
+        off = abs(total - n)
+        worst = max(worst, off / size if off > noise and size else 0.0)
+    return worst
+
+
+def check_ties(subject, check, numbers, upstreams):
+    """Move equal entries together: of tied maxima exactly one may be paid, whichever it is.
+
+    The direction is a function of the entry's value, so ties stay ties and the maximum has a slope along it.
+    """
+    array = numbers.real.arrays[check.name]
+    values, counts = np.unique(array, return_counts=True)
+    if counts.max(initial=0) < 2:
+        return
+    phase = numbers.rng.uniform(0.5, 1.0)
+    direction = np.cos(phase + array / (np.abs(values).max() or 1.0))
+    slope = central_difference(Line(numbers.real, check.name, ..., direction), numbers.base)
+    smooth = np.where(slope.kinked, 0.0, 1.0)
+    analytic = [np.array(fresh_gradients(subject, dy * smooth)[check.name]) for dy in upstreams]
+    numeric = [np.sum(dy * smooth * slope.value) for dy in upstreams]
+    noise = 20 * max(float(np.sum(np.abs(dy) * smooth * slope.error)) for dy in upstreams)
+    error = direction_error(analytic, direction, numeric, noise)
+    if error > TOLERANCE and all_paid(check, numbers, upstreams, subject):
+        check.ok, check.ties_error = False, error
+
+
+def all_paid(check, numbers, upstreams, subject):
+    """Whether every entry at a kink gets the slope of moving it up, as a winner does: then ties are paid twice."""
+    kinks = [kink for kink in check.kinks if kink.at_point] or tied_entries(check, numbers)
+    found = fresh_gradients(subject, upstreams[0])[check.name]
+    for kink in kinks:
+        slope = numbers.slope(check.name, int(np.ravel_multi_index(kink.index, check.shape)))
+        right = np.where(slope.kinked, slope.right, slope.value)
+        due = float(np.sum(upstreams[0] * right))
+        if abs(found[kink.index] - due) > 1e-4 * (abs(due) + abs(found[kink.index])) + 1e-9:
+            return False
+    return bool(kinks)
+
+
+def tied_entries(check, numbers, most=12):
+    """Some entries with a kink: the complex step and the code agreed on them, so that they were not looked at yet."""
+    found = []
+    for entry in numbers.rng.permutation(int(np.prod(check.shape)))[: 40 * most]:
+        slope = numbers.slope(check.name, int(entry))
+        if slope.kinked.any() and len(found) < most:
+            found.append(describe(check, int(entry), slope, numbers, at_point=True))
+    return found
+
+
+GIVE_UP = 5  # this many wrong entries that stand on no kink, and the rest is not looked at
+NEARBY = (1e-3, 1e-2, 1e-5, 3e-3)  # how far a point moves to leave its kinks, relative to each array's size
+SCANNED = 400  # entries at most
+AROUND = 24  # places at which the slopes around a kink are taken
+
+
+def accept_kinks(subject, check, numbers, upstreams, numeric, found):
+    """Mask of the entries that stand on a kink with a valid gradient there; they are noted in check.kinks.
+
+    Valid is what lies between the one-sided slopes. Where several kinks meet (a maximum of ties that feeds a ReLU)
+    their choices combine to values outside of these; then the entry must lie among the slopes at points around, and
+    be right at one of them. In a model even that is too narrow, and kinks may cancel along the entry: there it is
+    enough to be right nearby, and the layers are checked one by one.
+    """
+    size = np.sqrt(np.mean(numeric.values**2)) if numeric.values.size else 0.0
+    off = np.abs(found - numeric.values).max(axis=0, initial=0)
+    allowed = 1e-7 * (np.abs(numeric.values).max(axis=0, initial=0) + size) + 1e-14
+    accepted, refused, nearby = np.zeros(len(numeric.entries), bool), 0, None
+    for i in np.flatnonzero(off > allowed):
+        entry = int(numeric.entries[i])
+        slope = numbers.slope(check.name, entry)
+        valid = slope.kinked.any() and between(found[:, i], slope, numbers.upstreams)
+        if not valid and (slope.kinked.any() or subject.has_parts):
+            nearby, index = nearby or Nearby(subject, numbers, upstreams), np.unravel_index(entry, check.shape)
+            valid = nearby.right(check.name, index) and (
+                subject.has_parts or nearby.spans(check.name, index, found[:, i])
+            )
+        if valid:
+            accepted[i] = True
+            check.kinks.append(describe(check, entry, slope, numbers, at_point=True))
+        else:
+            refused += 1
+        if refused >= GIVE_UP:
+            break
+    return accepted
+
+
+class Nearby:
+    """Points a little way off, with the code's gradients there: kinks are not everywhere."""
+
+    def __init__(self, subject, numbers, upstreams):
+        self.subject, self.numbers, self.upstreams = subject, numbers, upstreams
+        self.known = {}
+
+    def point(self, i):
+        """(point, its y): the i-th place, the first few at other distances than the rest."""
+        if i not in self.known:
+            distance = NEARBY[i] if i < len(NEARBY) else NEARBY[0]
+            point = self.subject.at(np.float64)
+            for name, array in point.arrays.items():
+                array += distance * Line(point, name).scale * self.numbers.rng.normal(size=array.shape)
+            self.known[i] = point, point.forward()
+        return self.known[i]
+
+    def slope(self, i, name, index, direction=1.0):
+        point, base = self.point(i)
+        return central_difference(Line(point, name, index, direction), base)
+
+    def right(self, name, index, direction=1.0, tolerance=1e-6):
+        """Whether the gradient along a line agrees with differences at one of the places that has no kink there."""
+        for i in range(len(NEARBY)):
+            slope = self.slope(i, name, index, direction)
+            if slope.kinked.any():
+                continue
+            dy = self.numbers.upstreams
+            numeric, noise = dy @ slope.value.ravel(), np.abs(dy) @ slope.error.ravel()
+            gradients = [fresh_gradients(self.subject, u, self.point(i)[0])[name] for u in self.upstreams]
+            moving = np.stack([(g[index] * direction).ravel() for g in gradients])
+            size = np.linalg.norm(moving, axis=1) + np.abs(numeric)
+            if np.all(np.abs(moving.sum(axis=1) - numeric) <= tolerance * size + 20 * noise):
+                return True
+        return False
+
+    def spans(self, name, index, values):
+        """Whether values lie among the slopes at places around: the convex hull of nearby gradients (Clarke 1975)."""
+        slopes = [self.slope(len(NEARBY) + i, name, index) for i in range(AROUND)]
+        found = np.stack(
+            [self.numbers.upstreams @ slope.value.ravel() for slope in slopes if slope.smooth]
+            or [np.full(len(values), np.nan)]
+        )
+        slack = 0.02 * np.abs(found).max()
+        return bool(np.all((values >= found.min(axis=0) - slack) & (values <= found.max(axis=0) + slack)))
+
+
+def crossings(check, numbers, numeric):
+    """The entries whose first step crosses a kink: a smaller step on this side of it, or a complex one, counted."""
+    noted = {kink.index for kink in check.kinks}
+    slopes = scan(check, numbers, numeric) if numeric.method == "complex step" else numeric.slopes
+    found = [describe(check, entry, slope, numbers, slope.kinked.any()) for entry, slope in slopes.items()]
+    return [kink for kink in found if kink.index not in noted]
+
+
+def scan(check, numbers, numeric):
+    """{entry: Slope} of the entries that a difference would take across a kink, though the complex step was not.
+
+    Entry by entry only if moving all of them at once meets a kink at all.
+    """
+    signs = numbers.rng.choice((-1.0, 1.0), size=check.shape)
+    line = Line(numbers.real, check.name, ..., signs)
+    if check.kinks or not extrapolate(line, numbers.base, STEPS[0] * line.scale)[0].kinked.any():
+        return {}
+    slopes = {}
+    for entry in numeric.entries[:SCANNED]:
+        line = Line(numbers.real, check.name, np.unravel_index(entry, check.shape))
+        h = STEPS[0] * line.scale
+        right, left = (line(h) - numbers.base) / h, (numbers.base - line(-h)) / h
+        if (np.abs(right - left) > 0.01 * np.maximum(np.abs(right), np.abs(left)) + 1e-9).any():
+            slope = numbers.slope(check.name, int(entry))
+            if slope.crossed.any():
+                slopes[int(entry)] = slope
+    return slopes
+
+
+def between(values, slope, upstreams):
+    """Whether each <dy, subgradient> lies in the range that the one-sided slopes of each output allow."""
+    value, kinked = slope.value.ravel(), slope.kinked.ravel()
+    left, right = (np.where(kinked, side.ravel(), value) for side in (slope.left, slope.right))
+    low = np.minimum(upstreams * left, upstreams * right).sum(axis=1)
+    high = np.maximum(upstreams * left, upstreams * right).sum(axis=1)
+    slack = 1e-5 * (np.abs(low) + np.abs(high)) + 1e-10
+    return bool(np.all((values >= low - slack) & (values <= high + slack)))
+
+
+def describe(check, entry, slope, numbers, at_point):
+    """The kink as a record: the first kinked output's row, and the slopes on the two sides."""
+    outputs = np.flatnonzero(slope.kinked if at_point else slope.crossed)
+    output, shape = int(outputs[0]) if len(outputs) else 0, numbers.base.shape
+    row = int(np.unravel_index(output, shape)[0]) if shape and len(outputs) else None
+    left, right = float(slope.left.ravel()[output]), float(slope.right.ravel()[output])
+    flat = min(abs(left), abs(right)) <= 1e-6 * max(abs(left), abs(right))
+    index = tuple(int(i) for i in np.unravel_index(entry, check.shape))
+    return Kink(check.name, index, row, flat, left, right, at_point, check.method)

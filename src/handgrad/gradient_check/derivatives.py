@@ -4,9 +4,13 @@ Both work on a line through a point: the forward as a function of one number t, 
 t, or a whole array by t times a direction.
 """
 
-from dataclasses import dataclass
+import time
+import warnings
+from dataclasses import dataclass, field
 
 import numpy as np
+
+from .verdict import CodeFault
 
 COMPLEX_STEP = 1e-100
 STEPS = (1e-4, 1e-5, 1e-6, 1e-7)  # relative to the array's size; the first that gives a clean estimate is kept
@@ -110,3 +114,146 @@ def extrapolate(line, base, h):
     limit = 1e-5 * steepest + 8 * rounding
     kinked = (np.abs(jump) > limit) | (gap > limit)
     return Slope((4 * narrow - wide) / 3, gap / 3 + rounding, left, right, kinked, h, kinked), gap / 3
+
+
+KEPT = 4_000_000  # numbers of the Jacobian that are kept for diagnosis
+
+
+@dataclass
+class Numeric:
+    """∂<dy, y>/∂entry for each upstream dy (rows) and each entry chosen (columns), with error estimates."""
+
+    name: str
+    method: str
+    entries: np.ndarray  # flat indices
+    values: np.ndarray
+    errors: np.ndarray
+    slopes: dict = field(default_factory=dict)  # entry -> Slope, where central differences met a kink
+    columns: np.ndarray | None = None  # ∂y/∂entry, one row per entry, when small enough to keep
+
+
+class Differentiator:
+    """Derivatives of one point's output by its arrays, by complex step where that is right, else by differences."""
+
+    def __init__(self, target, upstreams, rng):
+        self.target, self.rng = target, rng
+        self.upstreams = np.stack([dy.ravel() for dy in upstreams])
+        self.real = target.at(np.float64)
+        self.base = self.real.forward()
+        self.complex = None
+        self.methods = {}
+        self.progress = None
+        self.find_methods()
+
+    def find_methods(self):
+        """Complex step for the arrays where it agrees with central differences along a random direction."""
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("error")
+            try:
+                self.complex = self.target.at(np.complex128)
+                usable = self.is_continuation(self.complex.forward())
+            except (CodeFault, Warning, TypeError, ValueError):
+                usable = False
+            for name in self.target.names:
+                self.methods[name] = "complex step" if usable and self.agrees(name) else "central differences"
+
+    def is_continuation(self, y):
+        """Whether the complex forward gives the real one's y, and a complex number."""
+        return y.dtype.kind == "c" and y.shape == self.base.shape and np.allclose(y.real, self.base, 1e-9, 1e-12)
+
+    def agrees(self, name):
+        direction = self.rng.normal(size=self.real.arrays[name].shape)
+        try:
+            exact = complex_step(Line(self.complex, name, ..., direction))
+        except (CodeFault, Warning, TypeError, ValueError):
+            return False
+        slope = central_difference(Line(self.real, name, ..., direction), self.base)
+        smooth = ~slope.kinked
+        if exact.shape != slope.value.shape or not np.isfinite(exact).all():
+            return False
+        off = np.linalg.norm((exact - slope.value)[smooth])
+        noise = 10 * np.linalg.norm(slope.error[smooth]) + 1e-7 * np.linalg.norm(self.base)
+        return off <= 1e-5 * np.linalg.norm(slope.value[smooth]) + noise
+
+    def line(self, name, where=..., direction=1.0):
+        point = self.complex if self.methods[name] == "complex step" else self.real
+        return Line(point, name, where, direction)
+
+    def along(self, name, direction):
+        """The slope of y along a direction through the whole array: (∂y/∂t, error)."""
+        line = self.line(name, ..., direction)
+        if self.methods[name] == "complex step":
+            value = complex_step(line)
+            return value, np.zeros_like(value)
+        slope = central_difference(line, self.base)
+        return slope.value, slope.error
+
+    def slope(self, name, entry):
+        """The central difference of one entry, whatever the method of its array."""
+        array = self.real.arrays[name]
+        return central_difference(Line(self.real, name, np.unravel_index(entry, array.shape)), self.base)
+
+    def mistrusts(self, name, numeric, found, floor):
+        """Whether differences side with the code against the complex step; if so they are used for this array.
+
+        A forward can be complex-safe along most directions and not in some entry (an abs, a conjugate).
+        """
+        if numeric.method != "complex step":
+            return False
+        off = np.abs(found - numeric.values).max(axis=0, initial=0)
+        size = np.abs(found).max(axis=0, initial=0) + np.abs(numeric.values).max(axis=0, initial=0)
+        worst = [i for i in np.argsort(off)[-3:] if off[i] > max(floor, 3e-10 * size[i])]
+        for i in worst:
+            slope = self.slope(name, int(numeric.entries[i]))
+            by_difference = self.upstreams @ slope.value.ravel()
+            near_code = np.abs(by_difference - found[:, i]).max() < 0.1 * off[i]
+            if slope.smooth and near_code:
+                self.methods[name] = "central differences"
+                return True
+        return False
+
+    def seconds_per_entry(self, name):
+        """What one entry takes, the best of three: a busy machine must not make the check a smaller one."""
+        times = []
+        for _ in range(3):
+            start = time.perf_counter()
+            self.line(name)(0.0)
+            times.append(time.perf_counter() - start)
+        return min(times) * (1 if self.methods[name] == "complex step" else 5)
+
+    def entries(self, name, entries):
+        """Differentiate by these entries, one at a time."""
+        entries = np.asarray(entries, dtype=int)
+        shape = self.real.arrays[name].shape
+        keep = len(entries) * self.base.size <= KEPT
+        columns = np.empty((len(entries), self.base.size)) if keep else None
+        values, errors = np.empty((2, len(self.upstreams), len(entries)))
+        slopes, exact = {}, self.methods[name] == "complex step"
+        point, typical = self.complex if exact else self.real, root_mean_square(self.real.arrays[name])
+        places = list(zip(*np.unravel_index(entries, shape), strict=True)) if shape else [()] * len(entries)
+        for i, entry in enumerate(entries):
+            line = Line(point, name, places[i], 1.0, typical)
+            if exact:
+                column, error = complex_step(line).ravel(), 0.0
+            else:
+                slope = central_difference(line, self.base)
+                column, error = slope.value.ravel(), slope.error.ravel()
+                if slope.crossed.any():
+                    slopes[int(entry)] = slope
+            values[:, i] = self.upstreams @ column
+            errors[:, i] = np.sqrt(self.upstreams**2 @ np.square(error)) if not exact else 0.0
+            if keep:
+                columns[i] = column
+            if self.progress:
+                self.progress.step()
+        return Numeric(name, self.methods[name], entries, values, errors, slopes, columns)
+
+
+def choose_entries(array, analytic, rng, most):
+    """All entries of an array of at most `most`; else that many at random, the first, the last and the largest."""
+    if array.size <= most:
+        return np.arange(array.size)
+    chosen = {0, array.size - 1}
+    if analytic is not None and analytic.size == array.size:
+        chosen |= set(np.argsort(np.abs(analytic.ravel()))[-8:].tolist())
+    return np.unique(np.concatenate([rng.choice(array.size, most, replace=False), np.fromiter(chosen, int)]))

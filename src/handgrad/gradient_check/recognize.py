@@ -6,8 +6,7 @@ import sys
 
 import numpy as np
 
-from .layer_targets import LayerTarget, with_loss
-from .targets import PairTarget, is_float_array
+from .subjects import LayerTarget, PairTarget, is_float_array, with_loss
 from .verdict import CodeFault
 
 

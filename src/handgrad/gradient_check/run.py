@@ -1,5 +1,6 @@
 """The whole check, from the code under test to the report."""
 
+import sys
 import time
 from functools import partial
 
@@ -7,10 +8,9 @@ import numpy as np
 
 from .compare import compare_array, rounding_floors
 from .conduct import check_conduct, fresh_gradients
-from .locate import locate
+from .derivatives import Differentiator, choose_entries
 from .mistakes import Case, diagnose
-from .numeric import Differentiator, choose_entries
-from .progress import Bar
+from .models import locate
 from .recognize import recognize
 from .repair import mend
 from .verdict import CodeFault, Report, Verdict
@@ -102,3 +102,29 @@ def plan_entries(subject, numbers, gradients, rng, max_entries, seconds):
     if cost > seconds:
         most = {n: max(FEWEST, int(count * seconds / cost)) for n, count in most.items()}
     return {n: choose_entries(arrays[n], gradients[n], rng, most[n]) for n in subject.names}, min(cost, seconds)
+
+
+WORTH_IT = 2.0  # seconds a check must be expected to take
+WIDTH = 30
+
+
+class Bar:
+    """Counts entries; drawn at most ten times a second, and wiped at the end."""
+
+    def __init__(self, total, expected_seconds):
+        self.total, self.done, self.drawn = total, 0, 0.0
+        self.visible = expected_seconds >= WORTH_IT and sys.stderr.isatty()
+
+    def step(self):
+        self.done += 1
+        if self.visible and time.monotonic() - self.drawn > 0.1:
+            filled = WIDTH * self.done // max(self.total, 1)
+            bar = "█" * filled + "·" * (WIDTH - filled)
+            sys.stderr.write(f"\rchecking {bar} {self.done:,} of {self.total:,} entries")
+            sys.stderr.flush()
+            self.drawn = time.monotonic()
+
+    def wipe(self):
+        if self.visible:
+            sys.stderr.write("\r\033[K")
+            sys.stderr.flush()

@@ -8,6 +8,7 @@ from .arrangement import (
     extra_product,
     flipped,
     index_repeated,
+    misshapen,
     partly_missing,
     reshaped,
     shifted,
@@ -16,15 +17,11 @@ from .arrangement import (
     transposed,
 )
 from .case import Case
-from .changed_point import keyword, keyword_default, other_array, own_array
-from .elementwise import elementwise, other_formula, other_mask
+from .elementwise import elementwise, fused, hidden, other_formula, other_mask
 from .factors import constant, single_precision, zero
-from .fused import fused, hidden
-from .linear_losses import behind_product, penalised
-from .losses import losses, penalty
+from .losses import behind_product, losses, penalised, penalty
 from .normalizing import jacobian, log_softmax_terms, other_terms, scale_terms, softmax_terms, statistics
-from .shapes import misshapen
-from .upstream import changed, ignored
+from .other_call import changed, ignored, keyword, keyword_default, other_array, own_array
 from .windows import counted, overwritten, ties, winners
 
 __all__ = ["HYPOTHESES", "Case", "diagnose"]
