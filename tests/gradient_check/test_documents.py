@@ -22,7 +22,7 @@ def test_the_notebook_runs_from_top_to_bottom(capsys):
 
 
 def test_the_first_example_prints_what_the_page_shows(capsys):
-    code, shown = re.search(r"```python\n(.*?)```\n```\n(.*?)```", PAGE.read_text(), re.DOTALL).groups()
+    code, shown = re.search(r"```python\n(.*?)```\n\n```\n(.*?)```", PAGE.read_text(), re.DOTALL).groups()
     exec(compile(code, str(PAGE), "exec"), {"__name__": "__main__"})
     printed = capsys.readouterr().out
     assert [line for line in shown.splitlines() if "→" in line or "times" in line] == [
