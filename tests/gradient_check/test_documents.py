@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from handgrad.gradient_check.zoo import SPECIMENS
+from zoo import SPECIMENS
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOK, PAGE = ROOT / "examples" / "check_gradients.ipynb", ROOT / "docs" / "gradient_check.md"
@@ -32,7 +32,7 @@ def test_the_first_example_prints_what_the_page_shows(capsys):
 
 def test_every_mistake_of_the_zoo_is_explained_on_the_page():
     page = PAGE.read_text()
-    assert sorted({s.mistake for s in SPECIMENS.values() if f"`{s.mistake}`" not in page}) == []
+    assert sorted({s.slug for s in SPECIMENS.values() if f"`{s.slug}`" not in page}) == []
 
 
 def test_measured_passages_are_filled():

@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from handgrad.gradient_check.zoo import SPECIMENS, kill_matrix, render
+from kill_matrix import kill_matrix, render
+from zoo import SPECIMENS
 
 
 @pytest.fixture(scope="module")
@@ -14,8 +16,8 @@ def rows():
 
 
 def test_the_zoo_is_large_and_teaches(rows):
-    assert len(SPECIMENS) >= 80
-    assert all(len(s.message) > 10 and s.mistake for s in SPECIMENS.values())
+    assert len(SPECIMENS) >= 193
+    assert all(len(s.lesson) > 10 and s.slug for s in SPECIMENS.values())
 
 
 def test_every_wrong_version_is_caught(rows):
@@ -24,8 +26,14 @@ def test_every_wrong_version_is_caught(rows):
 
 def test_the_right_mistake_is_named(rows):
     assert [row.specimen.name for row in rows if not row.named] == []
-    others = [(row.specimen.name, v.mistake) for row in rows for v in row.verdicts if v.mistake != row.specimen.mistake]
+    others = [(row.specimen.name, v.mistake) for row in rows for v in row.verdicts if v.mistake != row.specimen.slug]
     assert others == [], "and nothing beside it"
+
+
+def test_the_array_named_first_is_the_one_the_mistake_was_made_in(rows):
+    edits = [row for row in rows if getattr(row.specimen, "array", "")]
+    assert len(edits) > 150
+    assert [row.specimen.name for row in edits if row.verdicts[0].array != row.specimen.array] == []
 
 
 def test_verdicts_come_with_evidence_in_one_line(rows):
@@ -50,7 +58,7 @@ def test_the_usual_checks_miss_some():
 
 
 def test_the_command_prints_the_matrix_and_refuses_unknown_names():
-    command = [sys.executable, "-m", "handgrad.gradient_check.zoo"]
+    command = [sys.executable, Path(__file__).parents[1] / "kill_matrix.py"]
     done = subprocess.run([*command, "relu.relu_guided"], capture_output=True, text=True)
     assert done.returncode == 0
     assert "mask-from-upstream" in done.stdout

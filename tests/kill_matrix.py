@@ -1,12 +1,18 @@
-"""The kill matrix: which check catches which wrong version, and what it was called."""
+"""The kill matrix: which check catches which wrong version, and what it was called.
 
+    python tests/kill_matrix.py [NAME...]
+
+prints it; with names, only these wrong versions and what was said of each.
+"""
+
+import sys
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..check import check_gradients
-from .rivals import training_check, usual_check
-from .specimens import SPECIMENS
+from handgrad import check_gradients
+from zoo import SPECIMENS
+from zoo.rivals import training_check, usual_check
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,7 @@ class Row:
 
     @property
     def named(self):
-        return self.specimen.mistake in {v.mistake for v in self.verdicts}
+        return self.specimen.slug in {v.mistake for v in self.verdicts}
 
 
 def kill_matrix(names=None, seed=0, rivals=True):
@@ -57,7 +63,7 @@ def render(rows):
             for caught, size in ((r.trains, 6), (r.ones, 6), (r.random, 9), (r.detected, 8))
         )
         said = ", ".join(dict.fromkeys(v.mistake for v in r.verdicts)) or "nothing"
-        lines.append(f"{r.specimen.name:<{width}}  {marks}  {said}{'' if r.named else f'  (is: {r.specimen.mistake})'}")
+        lines.append(f"{r.specimen.name:<{width}}  {marks}  {said}{'' if r.named else f'  (is: {r.specimen.slug})'}")
     return "\n".join([*lines, "", totals(rows)])
 
 
@@ -71,3 +77,20 @@ def totals(rows):
         ("called by the right name", sum(r.named for r in rows)),
     ]
     return "\n".join(f"{words:<52} {n:3d} of {count} ({n / count:.0%})" for words, n in figures)
+
+
+def main(names):
+    unknown = [name for name in names if name not in SPECIMENS]
+    if unknown:
+        sys.exit(f"no specimen '{unknown[0]}' in the zoo (run without names to see all {len(SPECIMENS)})")
+    rows = kill_matrix(names or None)
+    print(render(rows))
+    for row in rows if names else ():
+        print(f"\n{row.specimen.name}: {row.specimen.lesson}")
+        for verdict in row.verdicts:
+            print(f"  {verdict}\n    {verdict.evidence}")
+    sys.exit(0 if all(row.detected for row in rows) else 1)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -28,7 +28,7 @@ class Dense:
         return dz @ self.W.T
 
 
-def layer(subject, mistake, message):
+def layer(subject, slug, lesson):
     """Register a subclass of Dense; it is checked on x (6, 4)."""
 
     def register(cls):
@@ -36,7 +36,7 @@ def layer(subject, mistake, message):
             return cls(rng), (rng.normal(size=(6, 4)),), {}
 
         make.__name__ = cls.__name__
-        specimen(subject, mistake, message)(make)
+        specimen(subject, slug, lesson)(make)
         return cls
 
     return register

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ..recognize import recognize
-from ..verdict import CodeFault
+from handgrad.gradient_check.recognize import recognize
+from handgrad.gradient_check.verdict import CodeFault
 
 STEP = 1e-5
 

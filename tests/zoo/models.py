@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ... import functional as F
+from handgrad import functional as F
+
 from .layers import ActivationForgotten, Dense
 from .specimens import specimen
 
