@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 Array: TypeAlias = NDArray[Any]
 # what a forward hands to its own backward; nobody else looks inside
 Cache: TypeAlias = Any
+# None only where the caller asked for it (input_gradient=False), so that no other caller has to test for it
+MaybeArray: TypeAlias = Array | Any
 # of one example, the batch axis left out, unless a docstring says otherwise
 Shape: TypeAlias = tuple[int, ...]
 # in quotes, because naming np.random loads it, which a program that only imports handgrad need not wait for

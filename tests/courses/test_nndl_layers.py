@@ -220,7 +220,7 @@ def test_batchnorm_and_dropout_need_a_mode(param, mode):
 
 
 def test_dropout_refuses_to_drop_everything():
-    with pytest.raises(ValueError, match=r"probability of dropping a number and must be in \[0, 1\), not 1"):
+    with pytest.raises(ValueError, match=r"probability of dropping, must be a finite number >= 0 and < 1, got 1"):
         layers.dropout_forward(normal(3, 2), {"mode": "train", "p": 1})
 
 

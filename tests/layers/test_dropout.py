@@ -30,5 +30,5 @@ def test_gradients():
 
 @pytest.mark.parametrize("rate", [1, -0.5, 2])
 def test_a_rate_outside_zero_to_one_is_refused_at_once(rate):
-    with pytest.raises(ValueError, match=rf"must be in \[0, 1\), not {rate}"):
+    with pytest.raises(ValueError, match=rf"must be a finite number >= 0 and < 1, got {rate}"):
         hg.Dropout(rate)

@@ -76,7 +76,10 @@ class Residual(nn.Module):
             r"1 \(Linear.* has in_features=5, and here come .* should be 4",
         ),
         (nn.Sequential(nn.LayerNorm(4, bias=False)), "use that with a bias of 0, which gives the same outputs, but"),
-        (nn.Sequential(nn.Linear(4, 4), nn.Dropout(1.0)), r"1 \(Dropout.* cannot be read: .*must be in \[0, 1\)"),
+        (
+            nn.Sequential(nn.Linear(4, 4), nn.Dropout(1.0)),
+            r"1 \(Dropout.* cannot be read: .*must be a finite number >= 0 and < 1",
+        ),
         (nn.Sequential(nn.ZeroPad2d(1), nn.ReLU(), nn.Conv2d(2, 3, 3)), r"0 \(ZeroPad2d.*here follows ReLU"),
         (nn.Sequential(nn.Conv2d(2, 3, 3), nn.ZeroPad2d(1)), r"1 \(ZeroPad2d.*here follows None"),
         (nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReflectionPad2d(1)), "1 is ReflectionPad2d"),

@@ -139,7 +139,8 @@ def gelu_backward(dy: Array, cache: Cache) -> tuple[Array]:
 
 def _shifted(x: Array) -> Array:
     """x minus its largest entry along the last axis: the same softmax, and exp can't overflow."""
-    return x - x.real.max(axis=-1, keepdims=True)
+    largest: Array = x.real.max(axis=-1, keepdims=True)
+    return x - largest
 
 
 def softmax_forward(x: Array) -> tuple[Array, Cache]:

@@ -2,11 +2,29 @@
 
 import numpy as np
 
+from ..arrays import Array, Cache, MaybeArray, Shape
 from ..kernels.products import windows_gradient, windows_times
-from .windows import add_windows, check_channels, check_images, check_upstream, window_geometry, windows
+from .windows import (
+    IntOrPair,
+    Padding,
+    add_windows,
+    check_channels,
+    check_images,
+    check_upstream,
+    window_geometry,
+    windows,
+)
 
 
-def conv2d_forward(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+def conv2d_forward(
+    x: Array,
+    weight: Array,
+    bias: Array | None = None,
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+) -> tuple[Array, Cache]:
     """y[n, p, q, o] = Σ_ijc x[n, p s + i d, q s + j d, c] weight[i, j, c, o] + bias[o], with x padded by zeros.
 
     x is (N, H, W, C), weight (kh, kw, C / groups, out), bias (out,) or None, y (N, H', W', out). stride s,
@@ -27,7 +45,7 @@ def conv2d_forward(x, weight, bias=None, stride=1, padding=0, dilation=1, groups
     return y, (seen, weight, bias is not None, x.shape, geometry, groups)
 
 
-def conv2d_backward(dy, cache, input_gradient=True):
+def conv2d_backward(dy: Array, cache: Cache, input_gradient: bool = True) -> tuple[MaybeArray, Array, MaybeArray]:
     """dweight = Σ over all windows of window ⊗ dy, dbias = Σ dy, and dx gives each window weight · dy, added up.
 
     input_gradient=False puts None in dx's place: nothing below the first layer needs it.
@@ -39,19 +57,19 @@ def conv2d_backward(dy, cache, input_gradient=True):
     for inputs, outputs in channel_groups(weight.shape, groups):
         dpart = dy[..., outputs]
         dweight[..., outputs] = windows_gradient(seen[..., inputs], dpart)
-        if input_gradient:
+        if dseen is not None:
             dseen[..., inputs] = np.tensordot(dpart, weight[..., outputs], axes=(3, 3))
-    dx = add_windows(dseen, geometry, x_shape) if input_gradient else None
+    dx = None if dseen is None else add_windows(dseen, geometry, x_shape)
     return dx, dweight, dy.sum(axis=(0, 1, 2)) if has_bias else None
 
 
-def channel_groups(weight_shape, groups):
+def channel_groups(weight_shape: Shape, groups: int) -> list[tuple[slice, slice]]:
     """The slices (input channels, output channels) of each group."""
     inputs, outputs = weight_shape[2], weight_shape[3] // groups
     return [(slice(g * inputs, (g + 1) * inputs), slice(g * outputs, (g + 1) * outputs)) for g in range(groups)]
 
 
-def check_weight(x_shape, weight_shape, bias_shape, groups):
+def check_weight(x_shape: Shape, weight_shape: Shape, bias_shape: Shape | None, groups: int) -> None:
     check_images("conv2d", x_shape)
     if len(weight_shape) != 4 or 0 in weight_shape:
         raise ValueError(
@@ -66,7 +84,7 @@ def check_weight(x_shape, weight_shape, bias_shape, groups):
     check_channels("conv2d", x_shape, weight_shape[2] * groups)
 
 
-def check_groups(name, channels, filters, groups):
+def check_groups(name: str, channels: int, filters: int, groups: int) -> None:
     if not isinstance(groups, (int, np.integer)) or groups < 1 or channels % groups or filters % groups:
         raise ValueError(
             f"{name}: groups={groups!r} must divide the {channels} input channels and the {filters} filters"

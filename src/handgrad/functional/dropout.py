@@ -2,14 +2,17 @@
 
 import numpy as np
 
+from ..arrays import Array, Cache, Seed
+from ..naming import check_number
 
-def dropout_forward(x, rate=0.5, rng=None, training=True):
+
+def dropout_forward(x: Array, rate: float = 0.5, rng: Seed = None, training: bool = True) -> tuple[Array, Cache]:
     """y = x mask / (1 - rate), where each entry of mask is 0 with probability rate, else 1.
 
     Dividing in training ('inverted' dropout) keeps the expected y at x, so that outside training y is simply x. rng is
     a np.random.Generator or an int seed. (Srivastava et al. 2014)
     """
-    check_rate(rate)
+    check_number("dropout", "rate, the probability of dropping,", rate, minimum=0, below=1)
     if not training or rate == 0:
         return x, None
     if rng is None:
@@ -21,15 +24,6 @@ def dropout_forward(x, rate=0.5, rng=None, training=True):
     return x * mask, mask
 
 
-def dropout_backward(dy, cache):
+def dropout_backward(dy: Array, cache: Cache) -> tuple[Array]:
     """dx = dy mask / (1 - rate): what was switched off gets no gradient."""
     return (dy if cache is None else dy * cache,)
-
-
-def check_rate(rate):
-    a_number = isinstance(rate, (int, float, np.number)) and not isinstance(rate, bool)
-    if not a_number or not 0 <= rate < 1:
-        raise ValueError(
-            f"dropout: rate is the probability of dropping a number and must be in [0, 1), not {rate!r}; "
-            "0.5 drops half of them"
-        )

@@ -2,13 +2,15 @@
 
 from math import prod
 
+from ..arrays import Array, Cache, MaybeArray
 
-def linear_forward(x, weight, bias):
+
+def linear_forward(x: Array, weight: Array, bias: Array) -> tuple[Array, Cache]:
     """Map x (N, in) through weight (in, out) and bias (out,) to y (N, out)."""
     return x @ weight + bias, (x, weight)
 
 
-def linear_backward(dy, cache, input_gradient=True):
+def linear_backward(dy: Array, cache: Cache, input_gradient: bool = True) -> tuple[MaybeArray, Array, Array]:
     """dx = dy Wᵀ, dweight = xᵀ dy, dbias = Σ dy over the rows.
 
     input_gradient=False puts None in dx's place: nothing below the first layer needs it.
@@ -18,11 +20,11 @@ def linear_backward(dy, cache, input_gradient=True):
     return dx, x.T @ dy, dy.sum(axis=0)
 
 
-def flatten_forward(x):
+def flatten_forward(x: Array) -> tuple[Array, Cache]:
     """Lay each example of x (N, ...) out as one row: y (N, features), in C order."""
     return x.reshape(len(x), prod(x.shape[1:])), x.shape
 
 
-def flatten_backward(dy, cache):
+def flatten_backward(dy: Array, cache: Cache) -> tuple[Array]:
     """dx is dy in the shape of x."""
     return (dy.reshape(cache),)

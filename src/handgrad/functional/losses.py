@@ -4,12 +4,26 @@ Every loss takes sample_weight (N,), which turns the mean over examples into Σ 
 accident are refused with a ValueError. Derivations: docs/derivations/losses.md.
 """
 
+from types import EllipsisType
+from typing import TypeAlias
+
 import numpy as np
 
+from ..arrays import Array, ArrayLike, Cache
+from ..naming import check_number
 from .analytic import logistic, magnitude, positive_part
 
+# what the rows count for in a mean: one number for all, or one for each
+Weight: TypeAlias = float | Array
 
-def cross_entropy_forward(logits, targets, class_weight=None, label_smoothing=0.0, sample_weight=None):
+
+def cross_entropy_forward(
+    logits: Array,
+    targets: ArrayLike,
+    class_weight: ArrayLike | None = None,
+    label_smoothing: float = 0.0,
+    sample_weight: ArrayLike | None = None,
+) -> tuple[float, Cache]:
     """Mean of -Σ_c q_c log softmax(logits)_c over the rows of logits (N, C), q being the row's target distribution.
 
     targets: integer labels (N,) or probabilities (N, C). label_smoothing ε mixes q with the uniform distribution:
@@ -18,9 +32,8 @@ def cross_entropy_forward(logits, targets, class_weight=None, label_smoothing=0.
     Raises ValueError or TypeError for targets or weights that do not fit logits.
     """
     targets = _class_targets("cross_entropy", logits, targets)
-    where, amount, row_amount = _term_weights(
-        "cross_entropy", logits, targets, class_weight, label_smoothing, sample_weight
-    )
+    options = class_weight, label_smoothing, sample_weight
+    where, amount, row_amount = _term_weights("cross_entropy", logits, targets, *options)
     # ufunc.reduce skips the Python layer of .max and .sum: a third of their time on a small batch
     shifted = logits - np.maximum.reduce(logits.real, axis=1, keepdims=True)
     picked = _weighted_sum(amount, shifted[where])
@@ -30,7 +43,7 @@ def cross_entropy_forward(logits, targets, class_weight=None, label_smoothing=0.
     return loss, (exponentials, totals, where, amount, row_amount)
 
 
-def cross_entropy_backward(dloss, cache):
+def cross_entropy_backward(dloss: float, cache: Cache) -> tuple[Array]:
     """dlogits = dloss (softmax(logits) - q) / N, each term times its weight."""
     exponentials, totals, where, amount, row_amount = cache
     dloss = float(dloss)
@@ -39,7 +52,9 @@ def cross_entropy_backward(dloss, cache):
     return (dlogits,)
 
 
-def probability_cross_entropy_forward(probabilities, targets, sample_weight=None):
+def probability_cross_entropy_forward(
+    probabilities: Array, targets: ArrayLike, sample_weight: ArrayLike | None = None
+) -> tuple[float, Cache]:
     """Mean of -Σ_c q_c log p_c over the rows of probabilities (N, C): for outputs that went through a softmax already.
 
     targets: integer labels (N,) or probabilities (N, C). p is kept at or above the smallest normal number of its dtype.
@@ -56,7 +71,7 @@ def probability_cross_entropy_forward(probabilities, targets, sample_weight=None
     return -_weighted_sum(amount, np.log(picked)), (probabilities, where, amount, picked)
 
 
-def probability_cross_entropy_backward(dloss, cache):
+def probability_cross_entropy_backward(dloss: float, cache: Cache) -> tuple[Array]:
     """dp = -dloss q / (N p), and exactly 0 where q is 0."""
     probabilities, where, amount, picked = cache
     dprobabilities = np.zeros_like(probabilities)
@@ -64,7 +79,9 @@ def probability_cross_entropy_backward(dloss, cache):
     return (dprobabilities,)
 
 
-def binary_cross_entropy_forward(logits, targets, sample_weight=None):
+def binary_cross_entropy_forward(
+    logits: Array, targets: ArrayLike, sample_weight: ArrayLike | None = None
+) -> tuple[float, Cache]:
     """Mean over all elements of max(z, 0) - z t + log(1 + exp(-|z|)) for logits z and targets t in [0, 1].
 
     That is -t log σ(z) - (1 - t) log(1 - σ(z)), rewritten so that nothing overflows. Targets (N,) fit logits (N, 1).
@@ -79,43 +96,47 @@ def binary_cross_entropy_forward(logits, targets, sample_weight=None):
     return _weighted_sum(weight, losses), (logits, targets, weight)
 
 
-def binary_cross_entropy_backward(dloss, cache):
+def binary_cross_entropy_backward(dloss: float, cache: Cache) -> tuple[Array]:
     """dlogits = dloss (σ(logits) - targets) / number of elements."""
     logits, targets, weight = cache
     return ((logistic(logits) - targets) * (float(dloss) * weight),)
 
 
-def mean_squared_error_forward(outputs, targets, sample_weight=None):
+def mean_squared_error_forward(
+    outputs: Array, targets: ArrayLike, sample_weight: ArrayLike | None = None
+) -> tuple[float, Cache]:
     """Mean over all elements of (outputs - targets)², without a ½. Targets (N,) fit outputs (N, 1)."""
     difference = outputs - _fit_targets("mean_squared_error", outputs, targets)
     weight = _element_weights("mean_squared_error", outputs, sample_weight)
     return _weighted_sum(weight, difference * difference), (difference, weight)
 
 
-def mean_squared_error_backward(dloss, cache):
+def mean_squared_error_backward(dloss: float, cache: Cache) -> tuple[Array]:
     """doutputs = dloss 2 (outputs - targets) / number of elements."""
     difference, weight = cache
     return (difference * (2 * float(dloss) * weight),)
 
 
-def mean_absolute_error_forward(outputs, targets, sample_weight=None):
+def mean_absolute_error_forward(
+    outputs: Array, targets: ArrayLike, sample_weight: ArrayLike | None = None
+) -> tuple[float, Cache]:
     """Mean over all elements of |outputs - targets|. Targets (N,) fit outputs (N, 1)."""
     difference = outputs - _fit_targets("mean_absolute_error", outputs, targets)
     weight = _element_weights("mean_absolute_error", outputs, sample_weight)
     return _weighted_sum(weight, magnitude(difference)), (difference, weight)
 
 
-def mean_absolute_error_backward(dloss, cache):
+def mean_absolute_error_backward(dloss: float, cache: Cache) -> tuple[Array]:
     """doutputs = dloss sign(outputs - targets) / number of elements: 0 where they are equal."""
     difference, weight = cache
     return (np.sign(difference.real) * (float(dloss) * weight),)
 
 
-def huber_forward(outputs, targets, delta=1.0, sample_weight=None):
+def huber_forward(
+    outputs: Array, targets: ArrayLike, delta: float = 1.0, sample_weight: ArrayLike | None = None
+) -> tuple[float, Cache]:
     """Mean over all elements of ½ d² where |d| ≤ delta, else delta (|d| - ½ delta), for d = outputs - targets."""
-    if not delta > 0:
-        raise ValueError(f"huber: delta must be greater than 0, got {delta}")
-    delta = float(delta)
+    delta = check_number("huber", "delta", delta, above=0)
     difference = outputs - _fit_targets("huber", outputs, targets)
     weight = _element_weights("huber", outputs, sample_weight)
     clipped = difference.real.clip(-delta, delta)
@@ -124,13 +145,13 @@ def huber_forward(outputs, targets, delta=1.0, sample_weight=None):
     return _weighted_sum(weight, clipped * (difference - 0.5 * clipped)), (clipped, weight)
 
 
-def huber_backward(dloss, cache):
+def huber_backward(dloss: float, cache: Cache) -> tuple[Array]:
     """doutputs = dloss d / number of elements, d cut off at -delta and delta."""
     clipped, weight = cache
     return (clipped * (float(dloss) * weight),)
 
 
-def hinge_forward(scores, targets, sample_weight=None):
+def hinge_forward(scores: Array, targets: ArrayLike, sample_weight: ArrayLike | None = None) -> tuple[float, Cache]:
     """Mean over the rows of Σ_{j≠y} max(0, s_j - s_y + 1), the multiclass hinge of Weston & Watkins 1999.
 
     scores (N, C), targets integer labels (N,).
@@ -143,7 +164,7 @@ def hinge_forward(scores, targets, sample_weight=None):
     return _weighted_sum(weight, margins.sum(axis=1)), (margins, label, weight)
 
 
-def hinge_backward(dloss, cache):
+def hinge_backward(dloss: float, cache: Cache) -> tuple[Array]:
     """dscores_j = dloss / N for each j ≠ y with a positive margin; dscores_y = minus their sum."""
     margins, label, weight = cache
     dscores = (margins.real > 0).astype(margins.dtype)
@@ -151,7 +172,7 @@ def hinge_backward(dloss, cache):
     return (dscores * (float(dloss) * _as_column(weight)),)
 
 
-def _class_targets(loss, outputs, targets, labels_only=False):
+def _class_targets(loss: str, outputs: Array, targets: ArrayLike, labels_only: bool = False) -> Array:
     """Check integer labels (N,), or probabilities (N, C) in the dtype of outputs, against outputs (N, C)."""
     targets = np.asarray(targets)
     if outputs.ndim != 2 or not len(outputs):
@@ -175,7 +196,7 @@ def _class_targets(loss, outputs, targets, labels_only=False):
     return targets
 
 
-def _fit_targets(loss, outputs, targets):
+def _fit_targets(loss: str, outputs: Array, targets: ArrayLike) -> Array:
     """Bring targets to the shape and dtype of outputs; only (N,) to (N, 1) may be reshaped."""
     targets = np.asarray(targets, dtype=outputs.real.dtype)
     if targets.shape != outputs.shape:
@@ -190,21 +211,24 @@ def _fit_targets(loss, outputs, targets):
     return targets
 
 
-def _row_weights(loss, outputs, sample_weight, example_weight=None):
+def _row_weights(
+    loss: str, outputs: Array, sample_weight: ArrayLike | None, example_weight: Array | None = None
+) -> Weight:
     """What each example counts for in the mean: 1 / N, or s / Σ s e (N,) for sample weights s, example weights e."""
     if sample_weight is None and example_weight is None:
         return 1 / len(outputs)
+    weight: Array
     if sample_weight is None:
-        sample_weight = np.ones_like(example_weight)
+        weight = np.ones_like(example_weight)
     else:
-        sample_weight = _weights(loss, "sample_weight", sample_weight, outputs, axis=0)
-    total = (sample_weight if example_weight is None else sample_weight * example_weight).sum()
+        weight = _weights(loss, "sample_weight", sample_weight, outputs, axis=0)
+    total: float = (weight if example_weight is None else weight * example_weight).sum()
     if not total > 0:
         raise ValueError(f"{loss}: the weights of this batch sum to {total}: at least one must be greater than 0")
-    return sample_weight / total
+    return weight / total
 
 
-def _weights(loss, name, weights, outputs, axis):
+def _weights(loss: str, name: str, weights: ArrayLike, outputs: Array, axis: int) -> Array:
     """Check that weights are (size of axis,) and not negative, in the dtype of outputs."""
     try:
         weights = np.asarray(weights, dtype=outputs.real.dtype)
@@ -220,33 +244,41 @@ def _weights(loss, name, weights, outputs, axis):
     return weights
 
 
-def _element_weights(loss, outputs, sample_weight):
+def _element_weights(loss: str, outputs: Array, sample_weight: ArrayLike | None) -> Weight:
     """What each element counts for in the mean over all: 1 / size, or row weight / elements per row (N, 1, ...)."""
     weight = _row_weights(loss, outputs, sample_weight)
     elements_per_row = outputs.size // len(outputs)
-    if sample_weight is None:
+    if isinstance(weight, float):
         return weight / elements_per_row
     return weight.reshape(-1, *[1] * (outputs.ndim - 1)) / elements_per_row
 
 
-def _weighted_sum(weight, values):
+def _weighted_sum(weight: Weight, values: Array) -> float:
     """Σ weight · value as a Python number; a weight that is one number stays out of the sum."""
+    total: float
     if isinstance(weight, float):
-        return weight * np.add.reduce(values, axis=None).item()
-    return np.add.reduce(weight * values, axis=None).item()
+        total = weight * np.add.reduce(values, axis=None).item()
+    else:
+        total = np.add.reduce(weight * values, axis=None).item()
+    return total
 
 
-def _as_column(weight):
+def _as_column(weight: Weight) -> Weight:
     """Row weights (N,) as (N, 1), to go with (N, C); the one number 1 / N as it is."""
     return weight if isinstance(weight, float) else weight[:, None]
 
 
-def _term_weights(loss, outputs, targets, class_weight, label_smoothing, sample_weight):
+def _term_weights(
+    loss: str,
+    outputs: Array,
+    targets: Array,
+    class_weight: ArrayLike | None,
+    label_smoothing: float,
+    sample_weight: ArrayLike | None,
+) -> tuple[tuple[Array, Array] | EllipsisType, Weight, Weight]:
     """Write a cross-entropy as -Σ amount · log p[where]; return where, amount and the sums of amount by row."""
-    if not 0 <= label_smoothing < 1:
-        raise ValueError(f"{loss}: label_smoothing must be in [0, 1), got {label_smoothing}")
-    is_label = targets.ndim == 1
-    label_smoothing, example_weight = float(label_smoothing), None
+    label_smoothing = check_number(loss, "label_smoothing", label_smoothing, minimum=0, below=1)
+    is_label, example_weight = targets.ndim == 1, None
     if class_weight is not None:
         class_weight = _weights(loss, "class_weight", class_weight, outputs, axis=1)
         example_weight = class_weight[targets] if is_label else None

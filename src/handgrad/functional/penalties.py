@@ -5,28 +5,29 @@ Derivations: docs/derivations/penalties.md.
 
 import numpy as np
 
+from ..arrays import Array, Cache
 from .analytic import magnitude
 
 
-def l2_penalty_forward(weight, strength=1.0):
+def l2_penalty_forward(weight: Array, strength: float = 1.0) -> tuple[float, Cache]:
     """½ strength Σ w²: the ½ (as in CS231n and UCLA's nndl) makes the gradient strength · w, which is weight decay."""
     strength = float(strength)
     return 0.5 * strength * (weight * weight).sum().item(), (weight, strength)
 
 
-def l2_penalty_backward(dpenalty, cache):
+def l2_penalty_backward(dpenalty: float, cache: Cache) -> tuple[Array]:
     """dweight = dpenalty strength w."""
     weight, strength = cache
     return (weight * (float(dpenalty) * strength),)
 
 
-def l1_penalty_forward(weight, strength=1.0):
+def l1_penalty_forward(weight: Array, strength: float = 1.0) -> tuple[float, Cache]:
     """strength Σ |w|."""
     strength = float(strength)
     return strength * magnitude(weight).sum().item(), (weight, strength)
 
 
-def l1_penalty_backward(dpenalty, cache):
+def l1_penalty_backward(dpenalty: float, cache: Cache) -> tuple[Array]:
     """dweight = dpenalty strength sign(w): 0 where w = 0."""
     weight, strength = cache
     return (np.sign(weight.real) * (float(dpenalty) * strength),)

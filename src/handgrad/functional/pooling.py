@@ -2,10 +2,13 @@
 
 import numpy as np
 
-from .windows import add_windows, check_images, check_upstream, window_geometry, windows
+from ..arrays import Array, Cache, Shape
+from .windows import Geometry, IntOrPair, Padding, add_windows, check_images, check_upstream, window_geometry, windows
 
 
-def max_pool2d_forward(x, kernel_size=2, stride=None, padding=0):
+def max_pool2d_forward(
+    x: Array, kernel_size: IntOrPair = 2, stride: IntOrPair | None = None, padding: Padding = 0
+) -> tuple[Array, Cache]:
     """y = the largest number of each window and channel: x (N, H, W, C) to y (N, H', W', C).
 
     stride defaults to the kernel size. Padding counts as -inf, so it never wins (PyTorch, ONNX); of equal
@@ -24,7 +27,7 @@ def max_pool2d_forward(x, kernel_size=2, stride=None, padding=0):
     return y, (winner, x.shape, geometry)
 
 
-def max_pool2d_backward(dy, cache):
+def max_pool2d_backward(dy: Array, cache: Cache) -> tuple[Array]:
     """dx: the whole of each dy goes to the one pixel that won its window, and adds up where windows overlap."""
     winner, x_shape, geometry = cache
     check_upstream("max_pool2d", dy, winner.shape)
@@ -33,13 +36,15 @@ def max_pool2d_backward(dy, cache):
     return (add_windows(dy[:, :, :, None, None] * won, geometry, x_shape),)
 
 
-def avg_pool2d_forward(x, kernel_size=2, stride=None, padding=0):
+def avg_pool2d_forward(
+    x: Array, kernel_size: IntOrPair = 2, stride: IntOrPair | None = None, padding: Padding = 0
+) -> tuple[Array, Cache]:
     """y = the mean of each window and channel; the zeros of the padding count (PyTorch's default)."""
     geometry = pool_geometry("avg_pool2d", x.shape, kernel_size, stride, padding)
     return windows(x, geometry).mean(axis=(3, 4)), (x.shape, geometry)
 
 
-def avg_pool2d_backward(dy, cache):
+def avg_pool2d_backward(dy: Array, cache: Cache) -> tuple[Array]:
     """dx: each dy is shared equally among the kh kw pixels of its window, 1 / (kh kw) each."""
     x_shape, geometry = cache
     n, channels, (height, width), (kh, kw) = x_shape[0], x_shape[3], geometry.output, geometry.kernel
@@ -48,20 +53,22 @@ def avg_pool2d_backward(dy, cache):
     return (add_windows(share, geometry, x_shape),)
 
 
-def global_avg_pool2d_forward(x):
+def global_avg_pool2d_forward(x: Array) -> tuple[Array, Cache]:
     """y (N, C) = the mean of each channel of x (N, H, W, C) over the whole picture."""
     check_images("global_avg_pool2d", x.shape)
     return x.mean(axis=(1, 2)), x.shape
 
 
-def global_avg_pool2d_backward(dy, cache):
+def global_avg_pool2d_backward(dy: Array, cache: Cache) -> tuple[Array]:
     """dx: each dy is shared equally among the H W pixels of its channel."""
     n, height, width, channels = cache
     check_upstream("global_avg_pool2d", dy, (n, channels))
     return (np.broadcast_to((dy / (height * width))[:, None, None], cache).copy(),)
 
 
-def pool_geometry(name, shape, kernel_size, stride, padding):
+def pool_geometry(
+    name: str, shape: Shape, kernel_size: IntOrPair, stride: IntOrPair | None, padding: Padding
+) -> Geometry:
     """Windows of a pooling; padding must leave at least one pixel of the picture in every window."""
     geometry = window_geometry(name, shape, kernel_size, kernel_size if stride is None else stride, padding)
     for kernel, pads in zip(geometry.kernel, geometry.padding, strict=True):

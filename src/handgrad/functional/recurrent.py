@@ -4,14 +4,19 @@ The backwards go through time from the last step to the first: what reaches a st
 after it sends back. Derivations: docs/derivations/recurrent.md.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from ..arrays import Array, Cache, MaybeArray
 from ..naming import look_up
 from .activations import ACTIVATIONS, sigmoid_backward, sigmoid_forward, tanh_backward, tanh_forward
 from .linear import linear_backward, linear_forward
 
 
-def rnn_forward(x, hidden, weight, recurrent_weight, bias, activation="tanh"):
+def rnn_forward(
+    x: Array, hidden: Array, weight: Array, recurrent_weight: Array, bias: Array, activation: str = "tanh"
+) -> tuple[Array, Cache]:
     """h_t = tanh(x_t W + h_{t-1} U + b), or another activation of that sum; h_0 = hidden (Elman 1990).
 
     x is (N, T, D), hidden (N, H), weight W (D, H), recurrent_weight U (H, H), bias (H,); y (N, T, H) is all the h_t.
@@ -27,24 +32,26 @@ def rnn_forward(x, hidden, weight, recurrent_weight, bias, activation="tanh"):
     return np.stack(states[1:], axis=1), (input_cache, states, caches, differentiate, recurrent_weight)
 
 
-def rnn_backward(dy, cache, input_gradient=True):
+def rnn_backward(dy: Array, cache: Cache, input_gradient: bool = True) -> tuple[MaybeArray, Array, Array, Array, Array]:
     """dz_t = (dy_t + dz_{t+1} Uᵀ) (1 - h_t²); dW = Σ_t x_tᵀ dz_t, dU = Σ_t h_{t-1}ᵀ dz_t, db = Σ dz_t, dx_t = dz_t Wᵀ.
 
     Returns dx, dhidden = dz_1 Uᵀ, dweight, drecurrent_weight and dbias. input_gradient=False puts None in dx's place.
     """
     input_cache, states, caches, differentiate, recurrent_weight = cache
     dhidden = np.zeros_like(states[0])
-    dinputs = []
+    steps = []
     for t in reversed(range(dy.shape[1])):
         (dz,) = differentiate(dy[:, t] + dhidden, caches[t])
         dhidden = dz @ recurrent_weight.T
-        dinputs.append(dz)
-    dinputs = np.stack(dinputs[::-1], axis=1)
+        steps.append(dz)
+    dinputs = np.stack(steps[::-1], axis=1)
     dx, dweight, dbias = input_product_gradients(dinputs, input_cache, input_gradient)
     return dx, dhidden, dweight, recurrent_gradient(states, dinputs), dbias
 
 
-def lstm_forward(x, hidden, cell, weight, recurrent_weight, bias):
+def lstm_forward(
+    x: Array, hidden: Array, cell: Array, weight: Array, recurrent_weight: Array, bias: Array
+) -> tuple[Array, Cache]:
     """c_t = f c_{t-1} + i g and h_t = o tanh(c_t), where i, f, o = σ and g = tanh of x_t W + h_{t-1} U + b.
 
     x is (N, T, D), hidden and cell (N, H) the state before the first step, weight W (D, 4H), recurrent_weight U
@@ -63,24 +70,26 @@ def lstm_forward(x, hidden, cell, weight, recurrent_weight, bias):
     return np.stack(states[1:], axis=1), (input_cache, states, gate_caches, recurrent_weight)
 
 
-def lstm_backward(dy, cache, input_gradient=True):
+def lstm_backward(
+    dy: Array, cache: Cache, input_gradient: bool = True
+) -> tuple[MaybeArray, Array, Array, Array, Array, Array]:
     """From the last step to the first: dz_t out of dh_t = dy_t + dz_{t+1} Uᵀ and of dc_t, then as for rnn.
 
     Returns dx, dhidden, dcell, dweight, drecurrent_weight and dbias. input_gradient=False puts None in dx's place.
     """
     input_cache, states, gate_caches, recurrent_weight = cache
     dhidden, dcell = np.zeros_like(states[0]), np.zeros_like(states[0])
-    dinputs = []
+    steps = []
     for t in reversed(range(dy.shape[1])):
         dz, dcell = lstm_gate_gradients(dy[:, t] + dhidden, dcell, gate_caches[t])
         dhidden = dz @ recurrent_weight.T
-        dinputs.append(dz)
-    dinputs = np.stack(dinputs[::-1], axis=1)
+        steps.append(dz)
+    dinputs = np.stack(steps[::-1], axis=1)
     dx, dweight, dbias = input_product_gradients(dinputs, input_cache, input_gradient)
     return dx, dhidden, dcell, dweight, recurrent_gradient(states, dinputs), dbias
 
 
-def lstm_gates(z, cell):
+def lstm_gates(z: Array, cell: Array) -> tuple[Array, Array, Cache]:
     """One step without its products: the gates' sums z (N, 4H) and c_{t-1} (N, H) give h_t, c_t and a cache."""
     size = cell.shape[1]
     (gates, _), (candidate, _) = sigmoid_forward(z[:, : 3 * size]), tanh_forward(z[:, 3 * size :])
@@ -90,7 +99,7 @@ def lstm_gates(z, cell):
     return o * squashed, new_cell, (gates, candidate, squashed, cell)
 
 
-def lstm_gate_gradients(dhidden, dcell, cache):
+def lstm_gate_gradients(dhidden: Array, dcell: Array, cache: Cache) -> tuple[Array, Array]:
     """dz and dc_{t-1} from dh_t and dc_t: o's share is dh tanh(c); c_t gets dc + dh o (1 - tanh² c)."""
     gates, candidate, squashed, cell = cache
     size = cell.shape[1]
@@ -101,26 +110,28 @@ def lstm_gate_gradients(dhidden, dcell, cache):
     return dz, dcell * f
 
 
-def input_product(x, weight, bias):
+def input_product(x: Array, weight: Array, bias: Array) -> tuple[Array, Cache]:
     """x_t W + b for all steps in one product: the part of every step that waits for no other."""
     n, steps, features = x.shape
     inputs, cache = linear_forward(x.reshape(n * steps, features), weight, bias)
     return inputs.reshape(n, steps, -1), cache
 
 
-def input_product_gradients(dinputs, cache, input_gradient):
+def input_product_gradients(dinputs: Array, cache: Cache, input_gradient: bool) -> tuple[MaybeArray, Array, Array]:
     n, steps, units = dinputs.shape
     dx, dweight, dbias = linear_backward(dinputs.reshape(n * steps, units), cache, input_gradient)
-    return dx.reshape(n, steps, -1) if input_gradient else None, dweight, dbias
+    return None if dx is None else dx.reshape(n, steps, -1), dweight, dbias
 
 
-def recurrent_gradient(states, dinputs):
+def recurrent_gradient(states: Sequence[Array], dinputs: Array) -> Array:
     """dU = Σ_t h_{t-1}ᵀ dz_t as one product over all examples and steps."""
     before = np.stack(states[:-1], axis=1)
     return before.reshape(-1, before.shape[2]).T @ dinputs.reshape(-1, dinputs.shape[2])
 
 
-def check_shapes(name, x, hidden, weight, recurrent_weight, bias, blocks):
+def check_shapes(
+    name: str, x: Array, hidden: Array, weight: Array, recurrent_weight: Array, bias: Array, blocks: int
+) -> None:
     """Refuse shapes that do not fit x (N, T, D) and H units, each with `blocks` columns of weights."""
     if x.ndim != 3 or not x.shape[1]:
         raise ValueError(f"{name}: x must be (N, T, features) with at least one step, got {x.shape}")

@@ -1,21 +1,37 @@
 """Windows that slide over images: how many fit, a view of all of them, and the way back."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
+
+from ..arrays import Array, Shape
+
+# an int for both axes, or (vertical, horizontal)
+IntOrPair: TypeAlias = int | Sequence[int]
+# these, or 'same' or 'valid'
+Padding: TypeAlias = int | Sequence[int] | str
+Pair: TypeAlias = tuple[int, int]
 
 
 class Geometry(NamedTuple):
     """Where the windows lie, each entry a pair (vertical, horizontal); padding is ((top, bottom), (left, right))."""
 
-    kernel: tuple
-    stride: tuple
-    dilation: tuple
-    padding: tuple
-    output: tuple
+    kernel: Pair
+    stride: Pair
+    dilation: Pair
+    padding: tuple[Pair, Pair]
+    output: Pair
 
 
-def window_geometry(name, shape, kernel_size, stride=1, padding=0, dilation=1):
+def window_geometry(
+    name: str,
+    shape: Shape,
+    kernel_size: IntOrPair,
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    dilation: IntOrPair = 1,
+) -> Geometry:
     """Place windows on images of shape (N, H, W, C).
 
     Along each axis the kernel spans dilation (kernel - 1) + 1 pixels: output = (size + padding - span) // stride + 1.
@@ -34,11 +50,11 @@ def window_geometry(name, shape, kernel_size, stride=1, padding=0, dilation=1):
             f"{name}: the kernel spans {spans[0]}x{spans[1]} pixels but the padded image has only "
             f"{padded[0]}x{padded[1]}; use a smaller kernel, less dilation or more padding"
         )
-    output = tuple((size - span) // step + 1 for size, span, step in zip(padded, spans, stride, strict=True))
-    return Geometry(kernel, stride, dilation, pads, output)
+    height, width = ((size - span) // step + 1 for size, span, step in zip(padded, spans, stride, strict=True))
+    return Geometry(kernel, stride, dilation, pads, (height, width))
 
 
-def check_images(name, shape):
+def check_images(name: str, shape: Shape) -> None:
     if len(shape) != 4 or 0 in shape[1:]:
         raise ValueError(
             f"{name}: images are (N, H, W, C), but x has shape {tuple(shape)}; "
@@ -46,7 +62,7 @@ def check_images(name, shape):
         )
 
 
-def check_channels(name, x_shape, channels):
+def check_channels(name: str, x_shape: Shape, channels: int) -> None:
     """Refuse images whose last axis is not channels; images that came as (N, C, H, W) get told how to transpose."""
     if x_shape[3] == channels:
         return
@@ -58,13 +74,13 @@ def check_channels(name, x_shape, channels):
     )
 
 
-def check_upstream(name, dy, shape):
+def check_upstream(name: str, dy: Array, shape: Shape) -> None:
     """Refuse a dy that has not the shape of y: it would broadcast, or fail far from here."""
     if dy.shape != tuple(shape):
         raise ValueError(f"{name}: dy must have the shape of y, {tuple(shape)}, but has shape {dy.shape}")
 
 
-def pair(name, argument, value, least):
+def pair(name: str, argument: str, value: IntOrPair, least: int) -> Pair:
     """The ints (vertical, horizontal) of an int or a pair of ints, none below least."""
     values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     whole = all(isinstance(v, (int, np.integer)) and not isinstance(v, bool) for v in values)
@@ -73,21 +89,22 @@ def pair(name, argument, value, least):
     return int(values[0]), int(values[1])
 
 
-def paddings(name, sizes, spans, stride, padding):
+def paddings(name: str, sizes: Shape, spans: Sequence[int], stride: Pair, padding: Padding) -> tuple[Pair, Pair]:
     """((top, bottom), (left, right)) for padding given as an int, a pair, 'same' or 'valid'."""
     if isinstance(padding, str) and padding == "same":
         totals = [
             max((-(-size // step) - 1) * step + span - size, 0)
             for size, span, step in zip(sizes, spans, stride, strict=True)
         ]
-        return tuple((total // 2, total - total // 2) for total in totals)
+        rows, columns = ((total // 2, total - total // 2) for total in totals)
+        return rows, columns
     if isinstance(padding, str) and padding != "valid":
         raise ValueError(f"{name}: padding must be an int >= 0, a pair of them, 'same' or 'valid', not {padding!r}")
     vertical, horizontal = (0, 0) if isinstance(padding, str) else pair(name, "padding", padding, 0)
     return (vertical, vertical), (horizontal, horizontal)
 
 
-def windows(x, geometry, fill=0):
+def windows(x: Array, geometry: Geometry, fill: float = 0) -> Array:
     """View every window of x (N, H, W, C), padded with fill, as (N, H', W', kh, kw, C)."""
     if any(map(any, geometry.padding)):
         x = np.pad(x, ((0, 0), *geometry.padding, (0, 0)), constant_values=fill)
@@ -97,7 +114,7 @@ def windows(x, geometry, fill=0):
     return view[:, ::sh, ::sw, :, ::dh, ::dw].transpose(0, 1, 2, 4, 5, 3)
 
 
-def add_windows(dwindows, geometry, shape):
+def add_windows(dwindows: Array, geometry: Geometry, shape: Shape) -> Array:
     """The way back: dx of shape (N, H, W, C) is the sum of all windows' gradients, each at its place.
 
     A pixel collects from every window that saw it; what falls on the padding is dropped.
@@ -111,10 +128,11 @@ def add_windows(dwindows, geometry, shape):
     return dx[:, top : top + shape[1], left : left + shape[2]]
 
 
-def offset_slices(geometry, i, j):
+def offset_slices(geometry: Geometry, i: int, j: int) -> tuple[slice, slice]:
     """The padded rows and columns that the kernel's entry (i, j) meets as the window slides."""
     starts = i * geometry.dilation[0], j * geometry.dilation[1]
-    return tuple(
+    rows, columns = (
         slice(start, start + step * (count - 1) + 1, step)
         for start, step, count in zip(starts, geometry.stride, geometry.output, strict=True)
     )
+    return rows, columns

@@ -1,7 +1,7 @@
 """Dropout as a layer."""
 
 from .. import functional as F
-from ..functional.dropout import check_rate
+from ..naming import check_number
 from .base import Layer
 
 
@@ -10,7 +10,7 @@ class Dropout(Layer):
 
     def __init__(self, rate=0.5, name=None):
         super().__init__(name)
-        check_rate(rate)
+        check_number("Dropout", "rate, the probability of dropping,", rate, minimum=0, below=1)
         self.rate = rate
 
     def infer_output_shape(self, input_shape):

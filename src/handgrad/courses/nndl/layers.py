@@ -3,8 +3,8 @@
 import numpy as np
 
 from ... import functional as F
-from ...functional.dropout import check_rate
 from ...functional.normalization import batch_statistics
+from ...naming import check_number
 
 __all__ = [
     "affine_backward",
@@ -112,7 +112,7 @@ def dropout_forward(x, dropout_param):
     another mode, or a p that is not in [0, 1).
     """
     p, mode = dropout_param["p"], mode_of("dropout", dropout_param)
-    check_rate(p)
+    check_number("dropout", "p, the probability of dropping,", p, minimum=0, below=1)
     if "seed" in dropout_param:
         np.random.seed(dropout_param["seed"])
     mask = None
