@@ -36,7 +36,7 @@ ROOMS = {  # third-party package: where it may be imported
     "scipy": ("sklearn",),
     "matplotlib": ("reports", "courses"),
     "click": ("cli",),
-    "rich": ("cli", "training/progress.py"),
+    "rich": ("cli", "training/trainer.py"),
     "safetensors": ("files.py",),
 }
 FILES = sorted(SOURCE.rglob("*.py"))

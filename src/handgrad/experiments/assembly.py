@@ -17,7 +17,7 @@ from ..layers.losses import get_loss
 from ..layers.penalties import get_penalty
 from ..naming import build, check_arguments, look_up, nearest
 from ..training import Callback, EarlyStopping, Engine, Schedule, Trainer
-from ..training.checks import check_training_data
+from ..training.batches import check_training_data
 from .configuration import Configuration
 from .recorder import MLflow
 
@@ -154,7 +154,7 @@ def name_key(path: str) -> Iterator[None]:
 
 def rehearse(trainer: Trainer, configuration: Configuration, data: Dataset) -> None:
     """Refuse what the data, the model, the loss, the callbacks or the augmentation cannot do; change nothing."""
-    check_training_data(trainer, *data.train, None)
+    check_training_data(trainer.model, trainer.loss, *data.train)
     check_outputs(trainer, data)
     check_monitors(trainer, data)
     try_step(trainer, configuration, data)
@@ -175,12 +175,11 @@ def check_monitors(trainer: Trainer, data: Dataset) -> None:
     figures = ["loss", *trainer.metrics]
     known = [*figures, *(f"validation_{name}" for name in figures if data.validation is not None), "learning_rate"]
     for callback in trainer.callbacks:
-        monitor = getattr(callback, "monitor", None)
-        watches = not isinstance(callback, Schedule) or hasattr(callback.schedule, "observe")
-        if monitor is None or monitor in known or not watches:
+        monitor = callback.watched
+        if monitor is None or monitor in known:
             continue
         hint = ""
-        if str(monitor).startswith("validation") and data.validation is None:
+        if monitor.startswith("validation") and data.validation is None:
             hint = " (data.validation is 0: give it rows, or --set callbacks=[])"
         raise ValueError(
             f"{type(callback).__name__} watches '{monitor}', which this training does not measure{hint}"

@@ -212,7 +212,7 @@ def fit(job, progress):
     options = {"validation_data": data.validation, "progress": progress}
     # A training that diverges ends with a message of its own; NumPy's warnings on the way there say less.
     with np.errstate(over="ignore", invalid="ignore"):
-        if trainer.plan is None:
+        if not trainer.has_plan:
             trainer.fit(
                 *data.train,
                 epochs=configuration.epochs,

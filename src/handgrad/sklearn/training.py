@@ -7,7 +7,7 @@ import numpy as np
 
 from ..kernels.threads import limit_blas
 from ..training import Callback, Trainer
-from ..training.progress import Progress
+from ..training.trainer import Progress
 
 SMALL_PRODUCT = 2**24  # multiply-adds: below, a second thread of BLAS costs more in waiting than it brings
 

@@ -1,8 +1,10 @@
 """The loop: batches, trainer, callbacks, history, checkpoints."""
 
-from .callbacks import Callback, Checkpoint, EarlyStopping, Schedule
-from .engine import Engine, NumpyEngine
-from .history import History
-from .trainer import Trainer
-
-__all__ = ["Callback", "Checkpoint", "EarlyStopping", "Engine", "History", "NumpyEngine", "Schedule", "Trainer"]
+from .callbacks import Checkpoint as Checkpoint
+from .callbacks import EarlyStopping as EarlyStopping
+from .callbacks import Schedule as Schedule
+from .engine import Engine as Engine
+from .engine import NumpyEngine as NumpyEngine
+from .history import History as History
+from .trainer import Callback as Callback
+from .trainer import Trainer as Trainer

@@ -1,35 +1,37 @@
 """What each epoch measured, as plain data."""
 
+from collections.abc import Iterable, Mapping
 
-class History(dict):
+
+class History(dict[str, list[float]]):
     """{'loss': [per epoch], 'accuracy': [...], 'validation_loss': [...], ...}: a dict of lists of floats.
 
     Training figures are row-weighted means over the epoch's batches, each measured before its update.
     """
 
-    def append(self, figures):
+    def append(self, figures: Mapping[str, float]) -> None:
         """Add one epoch's {name: number}."""
         for name, value in figures.items():
             self.setdefault(name, []).append(value)
 
     @property
-    def num_epochs(self):
+    def num_epochs(self) -> int:
+        """How many epochs have been measured."""
         return max(map(len, self.values()), default=0)
 
-    def epoch(self, index):
+    def epoch(self, index: int) -> dict[str, float]:
         """{name: number} of one epoch; -1 is the last."""
         return {name: values[index] for name, values in self.items()}
 
-    def best(self, name="validation_loss"):
+    def best(self, name: str = "validation_loss") -> tuple[int, float]:
         """(epoch index, value) of the lowest loss or error, or of the highest other figure; the first on a tie."""
         if name not in self:
             raise ValueError(f"the history has no '{name}' (it has: {', '.join(self) or 'nothing yet'})")
-        choose = min if lower_is_better(name) else max
-        value = choose(self[name])
+        value = min(self[name]) if lower_is_better(name) else max(self[name])
         return self[name].index(value), value
 
 
-def lower_is_better(name):
+def lower_is_better(name: str) -> bool:
     """True for losses and errors, False for accuracy and the like."""
     return name.endswith(("loss", "error"))
 
@@ -37,13 +39,13 @@ def lower_is_better(name):
 class RunningMean:
     """The row-weighted mean of batch figures, one epoch's worth."""
 
-    def __init__(self, num_rows=0, sums=()):
+    def __init__(self, num_rows: int = 0, sums: Mapping[str, float] | Iterable[tuple[str, float]] = ()) -> None:
         self.num_rows, self.sums = num_rows, dict(sums)
 
-    def add(self, figures, num_rows):
+    def add(self, figures: Mapping[str, float], num_rows: int) -> None:
         self.num_rows += num_rows
         for name, value in figures.items():
             self.sums[name] = self.sums.get(name, 0.0) + num_rows * value
 
-    def mean(self):
+    def mean(self) -> dict[str, float]:
         return {name: total / self.num_rows for name, total in self.sums.items()}

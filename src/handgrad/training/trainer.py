@@ -1,20 +1,46 @@
-"""The training loop: epochs, batches, callbacks, history, and a state from which a run goes on to the same bits."""
+"""The training loop: epochs, batches, hooks, history, and a state from which a run goes on to the same bits."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 import numpy as np
 
-from .. import metrics, optimizers
+from .. import metrics as measures
+from .. import optimizers
+from ..arrays import Array, ArrayLike
 from ..layers.base import plain
-from ..layers.containers import describe, from_description
-from ..layers.losses import get_loss
-from ..layers.penalties import get_penalty
-from ..naming import check_count
+from ..layers.containers import Sequential, describe, from_description
+from ..layers.losses import Loss, get_loss
+from ..layers.penalties import Penalty, get_penalty
+from ..naming import check_count, constructor_names
+from ..optimizers import Optimizer
 from . import checkpoint
-from .batches import batches, epoch_order, streams
-from .checks import check_parts, check_rows, check_training_data, check_validation
-from .engine import Engine, NumpyEngine
+from .batches import batches, check_rows, check_training_data, check_validation, epoch_order, streams
+from .engine import Augment, Engine, Figures, Metric, NumpyEngine
 from .history import History, RunningMean
-from .interrupt import Interruptible
-from .progress import Progress
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from typing_extensions import Self
+
+ModelState: TypeAlias = dict[str, dict[str, Array]]
+Spec: TypeAlias = "str | dict[str, Any]"  # a name, or a table {'name': ..., arguments}
+Data: TypeAlias = "tuple[Any, ...]"  # (x, y), or (x, y, sample_weight)
+
+
+class Plan(TypedDict):
+    """What `fit` was asked for: training ends after so many epochs, those of earlier fits included."""
+
+    epochs: int
+    batch_size: int
+    shuffle: bool
+    exact: bool
 
 
 class Trainer:
@@ -23,48 +49,53 @@ class Trainer:
     model: a Sequential, built already or built by the first fit. loss, optimizer: objects or names.
     penalty: L2 or L1 of the weights. metrics: {name: function(outputs, targets)}; accuracy for classification losses.
     augment: function(x_batch, generator) -> x_batch, for training batches only. engine: called with (model, loss,
-    optimizer, penalty, metrics) to make what does the work; the NumPy engine by default.
+    optimizer, penalty, metrics) to make the Engine that does the work; NumpyEngine by default.
     """
 
     def __init__(
         self,
-        model,
-        loss="cross-entropy",
-        optimizer="sgd",
+        model: Sequential,
+        loss: Loss | Spec = "cross-entropy",
+        optimizer: Optimizer | Spec = "sgd",
         *,
-        seed=0,
-        callbacks=(),
-        penalty=None,
-        metrics=None,
-        augment=None,
-        engine=NumpyEngine,
-    ):
-        callbacks = check_parts(model, callbacks, metrics)
+        seed: int | None = 0,
+        callbacks: Iterable[Callback] = (),
+        penalty: Penalty | Spec | None = None,
+        metrics: Mapping[str, Metric] | None = None,
+        augment: Augment | None = None,
+        engine: Callable[..., Engine] = NumpyEngine,
+    ) -> None:
+        self.callbacks = check_parts(model, callbacks, metrics)
         self.model, self.loss, self.optimizer = model, get_loss(loss), optimizers.get(optimizer)
-        self.seed, self.callbacks, self.penalty, self.augment = seed, callbacks, get_penalty(penalty), augment
+        self.seed, self.penalty, self.augment = seed, get_penalty(penalty), augment
         self.metrics = default_metrics(self.loss) if metrics is None else dict(metrics)
         self.streams = streams(seed)
-        self.history, self.epoch, self.num_steps = History(), 0, 0
-        self.plan, self.figures, self.stop_reason, self.was_interrupted = None, {}, None, False
+        self.history, self.epoch, self.num_steps, self.steps_per_epoch = History(), 0, 0, 0
+        self.figures: Figures = {}
+        self.stop_reason: str | None = None
+        self.was_interrupted = False
         self.resume_hint = "trainer.resume(...)"  # what to tell who pressed Ctrl-C
-        self._make_engine, self._engine = engine, None
-        self.steps_per_epoch = None
-        self._steps_done, self._order_state, self._means = 0, None, RunningMean()
+        self._make_engine = engine
+        self._engine: Engine | None = None
+        self._augment: Augment | None = None
+        self._plan: Plan | None = None
+        self._steps_done, self._means = 0, RunningMean()
+        self._order_state: Any = None  # of the shuffle generator at the start of the running epoch
 
     # Training ---------------------------------------------------------------------------------------------------
 
     def fit(
         self,
-        x,
-        y,
-        validation_data=None,
-        epochs=10,
-        batch_size=32,
-        sample_weight=None,
-        shuffle=True,
-        exact=False,
-        progress=None,
-    ):
+        x: ArrayLike,
+        y: ArrayLike,
+        validation_data: Sequence[ArrayLike] | None = None,
+        epochs: int = 10,
+        batch_size: int = 32,
+        sample_weight: ArrayLike | None = None,
+        shuffle: bool = True,
+        exact: bool = False,
+        progress: bool | None = None,
+    ) -> History:
         """Train for `epochs` more epochs on x (N, ...) and y (N, ...); returns the history of all epochs so far.
 
         validation_data: (x, y) or (x, y, sample_weight), measured after each epoch.
@@ -76,60 +107,23 @@ class Trainer:
         """
         check_count("fit", "epochs", epochs, minimum=0)
         check_count("fit", "batch_size", batch_size)
-        self.plan = {"epochs": self.epoch + epochs, "batch_size": batch_size, "shuffle": shuffle, "exact": exact}
+        self._plan = {"epochs": self.epoch + epochs, "batch_size": batch_size, "shuffle": shuffle, "exact": exact}
         self.stop_reason = None
-        return self._run(x, y, validation_data, sample_weight, progress)
+        return self.resume(x, y, validation_data, sample_weight, progress)
 
-    def resume(self, x, y, validation_data=None, sample_weight=None, progress=None):
+    def resume(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        validation_data: Sequence[ArrayLike] | None = None,
+        sample_weight: ArrayLike | None = None,
+        progress: bool | None = None,
+    ) -> History:
         """Finish the fit that was interrupted or loaded, on the same data, to the bits it would have reached."""
-        if self.plan is None:
-            raise ValueError("there is no interrupted fit to resume: call fit(x, y, epochs=...) first")
-        return self._run(x, y, validation_data, sample_weight, progress)
-
-    def step(self, x, y, sample_weight=None):
-        """One training step on one batch: forward, loss, backward, update. Returns the loss before the update."""
-        if self._engine is None:
-            self.prepare(np.asarray(x))
-        self.figures = self._engine.step(x, y, sample_weight)
-        self.num_steps += 1
-        return self.figures["loss"]
-
-    def evaluate(self, x, y, sample_weight=None, batch_size=256):
-        """{'loss': ..., 'accuracy': ...} over all rows, in inference."""
-        x, y = np.asarray(x), np.asarray(y)
-        check_rows(x, y, sample_weight)
-        return self.engine.evaluate(x, y, sample_weight, batch_size)
-
-    def stop(self, reason):
-        """End training after the current epoch; called by callbacks."""
-        self.stop_reason = reason
-
-    # What a subclass may do in its own way ----------------------------------------------------------------------
-
-    def check_data(self, training, validation):
-        """training (x, y, sample_weight) and validation as arrays that the model and the loss can take.
-
-        Builds the model on x's shape if need be; a ValueError or TypeError says what cannot work.
-        """
-        x, y, weight = (None if part is None else np.asarray(part) for part in training)
-        self.prepare(x)
-        check_training_data(self, x, y, weight)
-        return (x, y, weight), None if validation is None else check_validation(self.model, validation)
-
-    def observers(self, progress):
-        """The callbacks of one fit beside the user's: what shows progress."""
-        return [Progress(progress)]
-
-    def train_on_batch(self, x, y, sample_weight):
-        """One step of an epoch, on a batch; returns the figures that the epoch's means are taken of."""
-        return self._engine.step(x, y, sample_weight, metrics=True)
-
-    # The loop ---------------------------------------------------------------------------------------------------
-
-    def _run(self, x, y, validation_data, sample_weight, progress):
+        batch_size = self.plan["batch_size"]
         training, validation = self.check_data((x, y, sample_weight), validation_data)
-        self.steps_per_epoch = -(-len(training[1]) // self.plan["batch_size"])
-        training, validation = self._place(training), self._place(validation)
+        self.steps_per_epoch = -(-len(training[1]) // batch_size)
+        training, validation = self._place(training), None if validation is None else self._place(validation)
         observers = sorted([*self.callbacks, *self.observers(progress)], key=lambda callback: callback.runs_last)
         notify(observers, "on_fit_begin", self)
         try:
@@ -137,15 +131,75 @@ class Trainer:
                 while not self.is_finished and not interrupt.requested:
                     self._run_epoch(training, validation, observers, interrupt)
             self.was_interrupted = interrupt.requested
-            self._engine.bring_home()
+            self.engine.bring_home()
         finally:
             notify(observers, "on_fit_end", self)
         return self.history
 
-    def _place(self, data):
-        return None if data is None else tuple(None if part is None else self._engine.place(part) for part in data)
+    def step(self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """One training step on one batch: forward, loss, backward, update. Returns the loss before the update."""
+        self.figures = self.prepare(np.asarray(x)).step(x, y, sample_weight)
+        self.num_steps += 1
+        return self.figures["loss"]
 
-    def _run_epoch(self, training, validation, observers, interrupt):
+    def evaluate(
+        self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, batch_size: int = 256
+    ) -> Figures:
+        """{'loss': ..., 'accuracy': ...} over all rows, in inference."""
+        x, y = np.asarray(x), np.asarray(y)
+        check_rows(x, y, None if sample_weight is None else np.asarray(sample_weight))
+        return self.engine.evaluate(x, y, sample_weight, batch_size)
+
+    def stop(self, reason: str) -> None:
+        """End training after the current epoch; called by callbacks."""
+        self.stop_reason = reason
+
+    @property
+    def has_plan(self) -> bool:
+        """Whether there is a fit that `resume` can finish."""
+        return self._plan is not None
+
+    @property
+    def plan(self) -> Plan:
+        """What the running or last fit was asked for; a ValueError where there was none."""
+        if self._plan is None:
+            raise ValueError("there is no interrupted fit to resume: call fit(x, y, epochs=...) first")
+        return self._plan
+
+    @property
+    def is_finished(self) -> bool:
+        """True when the planned epochs are done or a callback has stopped training."""
+        return self.has_plan and (self.epoch >= self.plan["epochs"] or self.stop_reason is not None)
+
+    # What a subclass may do in its own way ----------------------------------------------------------------------
+
+    def check_data(self, training: Data, validation: Any) -> tuple[Data, Data | None]:
+        """training (x, y, sample_weight or None) and validation as arrays that the model and the loss can take.
+
+        Builds the model on x's shape if need be; a ValueError or TypeError says what cannot work.
+        """
+        x, y = np.asarray(training[0]), np.asarray(training[1])
+        weight = None if training[2] is None else np.asarray(training[2])
+        self.prepare(x)
+        check_training_data(self.model, self.loss, x, y, weight)
+        return (x, y, weight), None if validation is None else check_validation(self.model, validation)
+
+    def observers(self, progress: bool | None) -> list[Callback]:
+        """The callbacks of one fit beside the user's: what shows progress."""
+        return [Progress(progress)]
+
+    def train_on_batch(self, x: Any, y: Any, sample_weight: Any) -> Figures:
+        """One step of an epoch, on a batch; returns the figures that the epoch's means are taken of."""
+        return self.engine.step(x, y, sample_weight, metrics=True)
+
+    # The loop ---------------------------------------------------------------------------------------------------
+
+    def _place(self, data: Data) -> Data:
+        return tuple(None if part is None else self.engine.place(part) for part in data)
+
+    def _run_epoch(
+        self, training: Data, validation: Data | None, observers: list[Callback], interrupt: Interruptible
+    ) -> None:
         x, y, weight = training
         if self._order_state is None:
             notify(observers, "on_epoch_begin", self)
@@ -159,11 +213,11 @@ class Trainer:
             notify(observers, "on_step_end", self)
             if interrupt.requested:
                 return
-        figures = self._engine.evaluate(x, y, weight) if self.plan["exact"] else self._means.mean()
+        figures = self.engine.evaluate(*training) if self.plan["exact"] else self._means.mean()
         self._finish_epoch(figures, validation)
         notify(observers, "on_epoch_end", self)
 
-    def _train_on(self, x, y, weight):
+    def _train_on(self, x: Any, y: Any, weight: Any) -> None:
         if self._augment is not None:
             x = self._augment(x, self.streams["augment"])
         self.figures = self.train_on_batch(x, y, weight)
@@ -171,54 +225,47 @@ class Trainer:
         self.num_steps += 1
         self._steps_done += 1
 
-    def _finish_epoch(self, figures, validation):
-        self._engine.bring_home()
+    def _finish_epoch(self, figures: Figures, validation: Data | None) -> None:
+        self.engine.bring_home()
         if validation is not None:
-            measured = self._engine.evaluate(*validation)
+            measured = self.engine.evaluate(*validation)
             figures.update((f"validation_{name}", value) for name, value in measured.items())
         self.history.append({**figures, "learning_rate": float(self.optimizer.learning_rate)})
         self.epoch += 1
         self._order_state, self._steps_done = None, 0
 
     @property
-    def is_finished(self):
-        """True when the planned epochs are done or a callback has stopped training."""
-        return self.plan is not None and (self.epoch >= self.plan["epochs"] or self.stop_reason is not None)
-
-    @property
-    def engine(self):
+    def engine(self) -> Engine:
         """What does the work; made when the model is built."""
-        if self._engine is None:
-            if not self.model.is_built:
-                raise ValueError("the model is not built: call fit, or model.build(input_shape, rng=0), first")
-            self.prepare()
-        return self._engine
+        return self._engine or self.prepare()
 
-    def prepare(self, x=None):
-        """Build the model on x's shape if need be, hand it the dropout stream, make the engine."""
+    def prepare(self, x: Array | None = None) -> Engine:
+        """Build the model on x's shape if need be, hand it the dropout stream, make the engine; returns the engine."""
         if not self.model.is_built:
+            if x is None:
+                raise ValueError("the model is not built: call fit, or model.build(input_shape, rng=0), first")
             self.model.build(x.shape[1:], rng=self.streams["init"])
         if self._engine is None:
             self.model.rng = self.streams["dropout"]
             engine = self._make_engine(self.model, self.loss, self.optimizer, self.penalty, self.metrics)
             if not isinstance(engine, Engine):
-                raise TypeError(
-                    f"engine must make a handgrad.training.Engine (subclass it); got {type(engine).__name__}"
-                )
+                got = type(engine).__name__
+                raise TypeError(f"engine must make a handgrad.training.Engine (subclass it); got {got}")
             self._engine, self._augment = engine, engine.adapt(self.augment)
+        return self._engine
 
     # State ------------------------------------------------------------------------------------------------------
 
-    def model_state(self):
+    def model_state(self) -> ModelState:
         """Copies of the model's parameters and running averages."""
         state = self.engine.state()
         return {"parameters": state["parameters"], "state": state["state"]}
 
-    def load_model_state(self, state):
+    def load_model_state(self, state: ModelState) -> None:
         """Put back what `model_state` returned, leaving the optimizer as it is."""
         self.engine.load_state({**self.engine.state(), **state})
 
-    def state(self):
+    def state(self) -> dict[str, Any]:
         """Everything the rest of the run depends on, as nested plain data and arrays."""
         return {
             "engine": self.engine.state(),
@@ -229,7 +276,7 @@ class Trainer:
             "history": dict(self.history),
             "epoch": self.epoch,
             "num_steps": self.num_steps,
-            "plan": self.plan,
+            "plan": self._plan,
             "epoch_so_far": {
                 "steps_done": self._steps_done,
                 "order_state": self._order_state,
@@ -238,35 +285,34 @@ class Trainer:
             },
         }
 
-    def load_state(self, state):
+    def load_state(self, state: Mapping[str, Any]) -> None:
         """Go back to what `state` returned. The trainer must have been made with the same arguments."""
-        if len(state["callbacks"]) != len(self.callbacks):
-            raise ValueError(
-                f"this state has {len(state['callbacks'])} callbacks, the trainer {len(self.callbacks)}: "
-                "make the trainer with the same callbacks"
-            )
+        saved, own = state["callbacks"], self.callbacks
+        if len(saved) != len(own):
+            counts = f"this state has {len(saved)} callbacks, the trainer {len(own)}"
+            raise ValueError(f"{counts}: make the trainer with the same callbacks")
         self.engine.load_state(state["engine"])
         for name, generator in self.streams.items():
             generator.bit_generator.state = state["streams"][name]
-        for callback, saved in zip(self.callbacks, state["callbacks"], strict=True):
-            callback.load_state(saved)
-        self.history, self.plan, self.stop_reason = History(state["history"]), state["plan"], state["stop_reason"]
+        for callback, memory in zip(own, saved, strict=True):
+            callback.load_state(memory)
+        self.history, self._plan, self.stop_reason = History(state["history"]), state["plan"], state["stop_reason"]
         self.epoch, self.num_steps = state["epoch"], state["num_steps"]
         so_far = state["epoch_so_far"]
         self._steps_done, self._order_state = so_far["steps_done"], so_far["order_state"]
         self._means = RunningMean(so_far["num_rows"], so_far["sums"])
 
-    def recipe(self):
+    def recipe(self) -> dict[str, Any]:
         """What this trainer was made of, as plain data: enough to make it again, but for callbacks and functions."""
         parts = {"loss": self.loss, "optimizer": self.optimizer, "penalty": self.penalty, "seed": self.seed}
         return {"model": describe(self.model), **{name: plain(part) for name, part in parts.items()}}
 
-    def save(self, path):
+    def save(self, path: str | Path) -> None:
         """Write the full state to path (.npz or .safetensors), atomically."""
         checkpoint.save_state(path, self.state())
 
     @classmethod
-    def load(cls, path, callbacks=(), **options):
+    def load(cls, path: str | Path, callbacks: Iterable[Callback] = (), **options: Any) -> Self:
         """The trainer that `save` wrote, ready to `resume`. Callbacks, and other options such as augment or metrics,
         are functions and objects of the caller's: pass the same ones again."""
         state = checkpoint.read_state(path)
@@ -276,10 +322,160 @@ class Trainer:
         return trainer
 
 
-def notify(observers, hook, trainer):
+def check_parts(model: object, callbacks: Any, metrics: object) -> list[Callback]:
+    """The callbacks as a list; a class for an object, an object for a list and names for a dict are refused."""
+    if not isinstance(model, Sequential):
+        advice = "Trainer(Sequential([Linear(25), ReLU(), Linear(3)]))"
+        raise TypeError(f"model must be a Sequential, got {type(model).__name__}: {advice}")
+    if isinstance(callbacks, Callback):
+        raise TypeError(f"callbacks is a list: write callbacks=[{type(callbacks).__name__}(...)]")
+    for callback in (callbacks := list(callbacks)):
+        if not isinstance(callback, Callback):
+            raise TypeError(f"callbacks are objects of subclasses of handgrad.Callback, got {callback!r}")
+    if metrics is not None and not isinstance(metrics, Mapping):
+        example = "{'accuracy': handgrad.metrics.accuracy}"
+        raise TypeError(f"metrics is a dict {{name: function(outputs, targets)}}, such as {example}; got {metrics!r}")
+    return list(callbacks)
+
+
+def default_metrics(loss: Loss) -> dict[str, Metric]:
+    return {"accuracy": measures.accuracy} if loss.classification else {}
+
+
+# What happens around steps and epochs ---------------------------------------------------------------------------------
+
+
+class Callback:
+    """Hooks that a trainer calls with itself as argument; override those you want.
+
+    state() and load_state() make a callback's memory part of a checkpoint, so that a resumed run is the same run.
+    """
+
+    runs_last = False  # True: called after the other callbacks, to see (and save) what they have done
+
+    @property
+    def watched(self) -> str | None:
+        """The history key that this callback cannot do without, if there is one."""
+        return None
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        """Before the first epoch of a `fit` or `resume`."""
+
+    def on_epoch_begin(self, trainer: Trainer) -> None:
+        """Before an epoch's first batch; trainer.epoch counts the completed ones."""
+
+    def on_step_begin(self, trainer: Trainer) -> None:
+        """Before each step; trainer.num_steps counts the completed ones."""
+
+    def on_step_end(self, trainer: Trainer) -> None:
+        """After each step; trainer.figures holds its loss."""
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        """After validation; trainer.history ends with this epoch."""
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        """After the last epoch, also when training was stopped or interrupted."""
+
+    def state(self) -> dict[str, Any]:
+        """What this callback must remember for a resumed run to be the same run, as plain data and arrays."""
+        return {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go back to what `state` returned."""
+
+    def __repr__(self) -> str:
+        known = [name for name in constructor_names(type(self)) if hasattr(self, name)]
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in known)})"
+
+
+def notify(observers: Iterable[Callback], hook: str, trainer: Trainer) -> None:
+    """Call one hook of every observer."""
     for observer in observers:
         getattr(observer, hook)(trainer)
 
 
-def default_metrics(loss):
-    return {"accuracy": metrics.accuracy} if loss.classification else {}
+class Interruptible:
+    """Within the block the first Ctrl-C sets `requested`, so that training ends after the running step with nothing
+    half-updated; a second one raises KeyboardInterrupt as usual."""
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def __enter__(self) -> Self:
+        # Only the main thread may set handlers; elsewhere Ctrl-C never arrives anyway.
+        self._previous: Any = None
+        if threading.current_thread() is threading.main_thread():
+            self._previous = signal.signal(signal.SIGINT, self._request)
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        if self._previous is not None:
+            signal.signal(signal.SIGINT, self._previous)
+
+    def _request(self, number: int, frame: object) -> None:
+        self.requested = True
+        signal.signal(signal.SIGINT, self._previous)
+
+
+class Progress(Callback):
+    """show=True: a bar (rich) in a terminal or notebook, else a line per epoch; None: the bar or nothing."""
+
+    runs_last = True
+
+    def __init__(self, show: bool | None = None) -> None:
+        self.show = show
+        self._bar: Bar | None = None
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        self._bar = None if self.show is False else make_bar()
+        if self._bar is not None:
+            self._bar.start()
+            self._task = self._bar.add_task("", total=trainer.steps_per_epoch, epoch=epoch_text(trainer), figures="")
+
+    def on_epoch_begin(self, trainer: Trainer) -> None:
+        if self._bar is not None:
+            figures = figures_text(trainer.history)  # reset forgets every field that it is not given
+            self._bar.reset(self._task, total=trainer.steps_per_epoch, epoch=epoch_text(trainer), figures=figures)
+
+    def on_step_end(self, trainer: Trainer) -> None:
+        if self._bar is not None:
+            self._bar.advance(self._task)
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        if self._bar is not None:
+            self._bar.update(self._task, figures=figures_text(trainer.history))
+        elif self.show:
+            print(f"epoch {trainer.epoch}/{trainer.plan['epochs']}  {figures_text(trainer.history)}", flush=True)
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+        reason = trainer.stop_reason
+        if trainer.was_interrupted:
+            reason = f"Ctrl-C after {trainer.epoch} of {trainer.plan['epochs']} epochs; {trainer.resume_hint} goes on"
+        if reason and (self.show or self._bar is not None or trainer.was_interrupted):
+            print(f"stopped: {reason}", file=sys.stderr)
+
+
+def make_bar() -> Bar | None:
+    """A rich progress bar where it can be seen and rich is installed, else None."""
+    try:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as Bar
+    except ImportError:
+        return None
+    console = Console(stderr=True)
+    if not (console.is_terminal or console.is_jupyter):
+        return None
+    columns = TextColumn("{task.fields[epoch]}"), BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn()
+    return Bar(*columns, TextColumn("{task.fields[figures]}"), console=console)
+
+
+def epoch_text(trainer: Trainer) -> str:
+    return f"epoch {trainer.epoch + 1}/{trainer.plan['epochs']}"
+
+
+def figures_text(history: History) -> str:
+    shown = {name.replace("_", " "): values[-1] for name, values in history.items() if name != "learning_rate"}
+    return "  ".join(f"{name} {value:.4g}" for name, value in shown.items())
