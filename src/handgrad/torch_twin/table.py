@@ -79,7 +79,7 @@ class Row:
                 )
         if self.pads is not None:
             arguments["padding"] = joint_padding(self, name, module, padding, shape, arguments)
-        if arguments.get("stride") == arguments.get("kernel_size") and issubclass(self.layer, hg.pooling.Pool2D):
+        if arguments.get("stride") == arguments.get("kernel_size") and issubclass(self.layer, hg.images.Pool2D):
             arguments["stride"] = None
         try:
             return self.layer(**arguments)
