@@ -8,8 +8,7 @@ from torch import nn
 from .. import files
 from ..layers.containers import Sequential, leaves
 from . import table
-from .arrays import turned
-from .modules import Permute
+from .modules import Permute, channel_axes
 from .read import Reader, copy_to_layers, copy_to_modules, pair
 
 LAYOUTS = ("NHWC", "NCHW")
@@ -178,7 +177,7 @@ class Writer:
         if to_first != self.first and rank > 1:
             name = "to_channels_first" if to_first else "to_channels_last"
             count = sum(child.startswith(name) for child in container._modules)
-            add(container, f"{name}_{count + 1}" if count else name, Permute(*turned(rank, to_first)))
+            add(container, f"{name}_{count + 1}" if count else name, Permute(*channel_axes(rank, to_first)))
             self.first = to_first
 
 

@@ -1,46 +1,56 @@
 """The few modules PyTorch has no class for: an order of axes, constants, outputs alone."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import nn
+
+
+def channel_axes(rank: int, to_first: bool) -> tuple[int, ...]:
+    """The axes for `Permute` that move the channels of examples of this rank first, or last again."""
+    return (0, rank, *range(1, rank)) if to_first else (0, *range(2, rank + 1), 1)
 
 
 class Permute(nn.Module):
     """The same numbers with their axes in another order: Permute(0, 3, 1, 2) makes (N, H, W, C) (N, C, H, W)."""
 
-    def __init__(self, *axes):
+    def __init__(self, *axes: int) -> None:
         super().__init__()
         self.axes = tuple(axes)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x.permute(self.axes)
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         return ", ".join(map(str, self.axes))
 
 
 class Arctan(nn.Module):
     """y = arctan x."""
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.arctan(x)
 
 
 class Normalize(nn.Module):
     """y = (x - mean) (1 / std) with constants: numbers, or one per channel, on the last axis or on axis 1."""
 
-    def __init__(self, mean, std, channels_first=False):
+    def __init__(
+        self, mean: float | Sequence[float], std: float | Sequence[float], channels_first: bool = False
+    ) -> None:
         super().__init__()
         self.mean, self.std, self.channels_first = mean, std, channels_first
         self.register_buffer("shift", torch.tensor(mean, dtype=torch.float64), persistent=False)
         self.register_buffer("scale", 1 / torch.tensor(std, dtype=torch.float64), persistent=False)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return (x - self._beside(self.shift, x)) * self._beside(self.scale, x)
 
-    def _beside(self, constant, x):
+    def _beside(self, constant: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         return constant.view(-1, *[1] * (x.ndim - 2)) if self.channels_first and constant.ndim else constant
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         return f"{self.mean}, {self.std}"
 
 
@@ -50,23 +60,23 @@ class OutputsAlone:
     The second bias is fixed at 0: two that are added train twice as fast as one.
     """
 
-    def __init__(self, input_size, hidden_size, return_sequences=False):
+    def __init__(self, input_size: int, hidden_size: int, return_sequences: bool = False) -> None:
         super().__init__(input_size, hidden_size, batch_first=True)
         self.return_sequences = return_sequences
         nn.init.zeros_(self.bias_hh_l0).requires_grad_(False)
 
-    def _load_from_state_dict(self, *arguments):
+    def _load_from_state_dict(self, *arguments: Any) -> None:
         """Takes nn.LSTM's numbers too, which have two biases trained: their sum does the same."""
         super()._load_from_state_dict(*arguments)
         with torch.no_grad():
             self.bias_ih_l0.add_(self.bias_hh_l0)
             self.bias_hh_l0.zero_()
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         outputs, _ = super().forward(x)
         return outputs if self.return_sequences else outputs[:, -1]
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         return f"{self.input_size}, {self.hidden_size}, return_sequences={self.return_sequences}"
 
 
@@ -81,5 +91,5 @@ class LSTM(OutputsAlone, nn.LSTM):  # type: ignore[misc]
 class LayerNorm2d(nn.LayerNorm):
     """LayerNorm over the channels of (N, C, H, W), pixel by pixel."""
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)

@@ -1,40 +1,223 @@
-"""From PyTorch to handgrad: a module's layers, each paired with the modules it was read from."""
+"""From PyTorch to handgrad: any module as a chain of modules, and the chain as layers, each paired with its module."""
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
-from torch import nn
+from torch import fx, nn
 
+from ..arrays import Array, Shape
+from ..layers import Activation, Layer, Sequential
 from ..layers.base import shape_of_one
-from ..layers.containers import Sequential, leaves
+from ..layers.containers import leaves
 from . import table
-from .arrays import View, turned
-from .chain import as_sequential, check_hooks
-from .modules import Permute
-from .table import PADDINGS, brief
+from .modules import Permute, channel_axes
+from .table import PADDINGS, Lay, Order, Row, brief
 
-SIZES = ("in_features", "in_channels", "num_features", "input_size", "normalized_shape")
+Children: TypeAlias = "list[tuple[str, nn.Module | None]]"
+
+# A module as a chain of modules --------------------------------------------------------------------------------------
+
+
+def permute(*axes: Any) -> Permute:
+    return Permute(*(axes[0] if isinstance(axes[0], (tuple, list)) else axes))
+
+
+# 'relu' -> nn.ReLU: PyTorch's functions of activations have the names of our pairs
+ACTIVATIONS = {
+    row.layer.pair[0].__name__.removesuffix("_forward"): row.classes[0]
+    for row in table.ROWS
+    if issubclass(row.layer, Activation)
+}
+# what a forward may call -> the module that does the same with the call's further arguments
+FUNCTIONS: Mapping[str, Any] = {
+    **ACTIVATIONS,
+    "dropout": nn.Dropout,
+    "max_pool2d": nn.MaxPool2d,
+    "avg_pool2d": nn.AvgPool2d,
+    "flatten": nn.Flatten,
+    "adaptive_avg_pool2d": nn.AdaptiveAvgPool2d,
+    "permute": permute,
+}
+RESHAPES = ("view", "reshape")
+IRRELEVANT = ("input", "training", "inplace", "_stacklevel")
+
+
+def as_sequential(module: nn.Module) -> nn.Sequential:
+    """The nn.Sequential that a module comes to: inside are such Sequentials and modules of PyTorch's own.
+
+    Raises ValueError for a forward that is no chain, and for hooks, which may change what comes out.
+    """
+    check_hooks(module)
+    children: Mapping[str, nn.Module | None]
+    if type(module).forward is nn.Sequential.forward:
+        children = module._modules
+    else:
+        children = {"0": module} if is_leaf(module) else trace(module)
+    made = nn.Sequential()
+    for name, child in children.items():
+        if child is not None:
+            made._modules[name] = child if is_leaf(child) else as_sequential(child)
+    return made
+
+
+def is_leaf(module: nn.Module) -> bool:
+    """True for a module that is not looked into: one of the table, or another class of PyTorch's, to be refused."""
+    cls = type(module)
+    is_theirs = cls.__module__.startswith("torch.nn.") and cls.forward is not nn.Sequential.forward
+    return is_theirs or table.is_known(module)
+
+
+def check_hooks(module: nn.Module) -> None:
+    if module._forward_hooks or module._forward_pre_hooks:
+        raise ValueError(
+            f"{brief(module)} has forward hooks, which handgrad cannot see into: remove them "
+            "(torch.nn.utils.remove_weight_norm, remove_spectral_norm or the hook's own remove)"
+        )
+
+
+def unreadable(module: nn.Module, why: str) -> ValueError:
+    return ValueError(f"{type(module).__name__} cannot be read: {why}")
+
+
+class Tracer(fx.Tracer):
+    """Looks into modules of other people's classes."""
+
+    def is_leaf_module(self, module: nn.Module, name: str) -> bool:
+        return is_leaf(module)
+
+
+def trace(module: nn.Module) -> dict[str, nn.Module]:
+    """{name: module} of what a module's forward does in order, at inference; ValueError where it is no chain."""
+    modes = {child: child.training for child in module.modules()}
+    try:
+        graph = Tracer().trace(module.eval())
+    except Exception as problem:  # tracing runs the caller's code: anything can come out of it
+        why = f"its forward is no plain chain of modules ({str(problem).splitlines()[0]})"
+        raise unreadable(module, why) from None
+    finally:
+        for child, mode in modes.items():
+            child.training = mode
+    steps: dict[str, nn.Module] = {}
+    value: fx.Node | None = None
+    for node in graph.nodes:
+        if node.op == "placeholder" and value is None:
+            value = node
+        elif node.op == "output" and node.args[0] is value:
+            return steps
+        elif not is_size(node):
+            label = node.target.replace(".", "_") if node.op == "call_module" else node.name
+            while label in steps:
+                label += "_again"
+            steps[label], value = step(module, node, value), node
+    raise unreadable(module, "its forward does not return what its last module made")
+
+
+def is_size(node: fx.Node) -> bool:
+    """True for x.size(0) and x.shape[0], which only help to name a shape."""
+    if node.op == "call_method":
+        return node.target == "size"
+    return node.op == "call_function" and function_name(node) in ("size", "getattr", "getitem")
+
+
+def function_name(node: fx.Node) -> str:
+    return node.target if isinstance(node.target, str) else node.target.__name__
+
+
+def step(module: nn.Module, node: fx.Node, value: fx.Node | None) -> nn.Module:
+    """The module of one step of a forward, whose last value is given; ValueError where it works on anything else."""
+    inputs = [n for n in node.all_input_nodes if not is_size(n)]
+    function = function_name(node)
+    if inputs != [value] or node.op not in ("call_module", "call_function", "call_method"):
+        raise unreadable(
+            module,
+            f"'{node.name}' in its forward does not work on the output of the step before it alone, "
+            "and handgrad has chains only",
+        )
+    if node.op == "call_module":
+        child = module.get_submodule(function)
+        if is_leaf(child) and not table.is_known(child):
+            table.row_for(function, child)  # which refuses it
+        return child
+    if function in RESHAPES:
+        return reshape(module, node)
+    if function not in FUNCTIONS:
+        known = ", ".join((*FUNCTIONS, *RESHAPES))
+        raise unreadable(module, f"handgrad has no layer for '{function}' in its forward (known: {known})")
+    if node.kwargs.get("training"):
+        why = f"'{function}' in its forward works as in training at inference too; pass training=self.training"
+        raise unreadable(module, why)
+    options = {key: value for key, value in node.kwargs.items() if key not in IRRELEVANT and value is not None}
+    try:
+        made: nn.Module = FUNCTIONS[function](*node.args[1:], **options)
+    except TypeError as problem:
+        why = f"'{function}' in its forward has an option that handgrad's layer has not ({problem})"
+        raise unreadable(module, why) from None
+    return made
+
+
+def reshape(module: nn.Module, node: fx.Node) -> nn.Flatten:
+    """nn.Flatten for x.view(len, -1) and x.view(-1, 64), which knows the number of features where it is said."""
+    sizes: Any = node.args[1] if isinstance(node.args[1], (tuple, list)) else node.args[1:]
+    if len(sizes) != 2 or (isinstance(sizes[0], int) and sizes[0] != -1) or not isinstance(sizes[1], int):
+        why = f"'{node.name}' in its forward is no flattening of each example to a row, .view(-1, 64) say"
+        raise unreadable(module, why)
+    flatten = nn.Flatten()
+    if sizes[1] != -1:
+        flatten.num_features = sizes[1]
+    return flatten
+
+
+# The chain as layers -------------------------------------------------------------------------------------------------
+
+
+class View(NamedTuple):
+    """How a batch lies in PyTorch between two layers: channels first or not, or flattened in an order of its own."""
+
+    first: bool = False
+    order: Order = None
+
+    def there(self, batch: Array) -> Array:
+        """Our batch (N, ...) as it lies there."""
+        if self.order is not None:
+            return batch[:, self.order]
+        return np.moveaxis(batch, -1, 1) if self.first and batch.ndim > 2 else batch
+
+    def back(self, batch: Array) -> Array:
+        """Their batch as it lies here."""
+        if self.order is not None:
+            return batch[:, np.argsort(self.order)]
+        return np.moveaxis(batch, 1, -1) if self.first and batch.ndim > 2 else batch
+
+    def flattened(self, shape: Shape) -> "View":
+        """The view of rows that were images of this shape."""
+        if not self.first or len(shape) < 2:
+            return self
+        places = np.arange(prod(shape))
+        order = np.moveaxis(places.reshape(shape), -1, 0).ravel()
+        return View() if (order == places).all() else View(order=order)
 
 
 @dataclass
 class Pairing:
     """One layer in both: the module with the arrays, the module whose output is the layer's, the views around it."""
 
-    row: table.Row
-    layer: object
+    row: Row
+    layer: Layer
     module: nn.Module
     last: nn.Module
     before: View
     after: View
 
-    def tensors(self, layer):
+    def tensors(self, layer: Layer) -> Iterator[tuple[str, str, Array, torch.Tensor, Lay]]:
         """Yield (group, our name, our array, their tensor, how it lies) for parameters and state of our layer."""
         for name, (theirs, lay) in self.row.arrays.items():
-            group = "parameters" if name in layer.parameters else "state"
-            if name in layer.parameters or name in layer.state:
-                yield group, name, getattr(layer, group)[name], getattr(self.module, theirs), lay
+            for group, arrays in (("parameters", layer.parameters), ("state", layer.state)):
+                if name in arrays:
+                    yield group, name, arrays[name], getattr(self.module, theirs), lay
 
 
 class Reader:
@@ -43,12 +226,13 @@ class Reader:
     module: as an nn.Sequential. pairings: one per layer. start, end: the views of what the module takes and gives.
     """
 
-    def __init__(self, module, input_shape):
-        self.module, self.pairings = as_sequential(module), []
+    def __init__(self, module: nn.Module, input_shape: Shape | None) -> None:
+        self.module = as_sequential(module)
+        self.pairings: list[Pairing] = []
         self.shape = infer_shape(self.module) if input_shape is None else shape_of_one(input_shape)
         self.input_shape = self.shape
         self.start = self.view = View(first=starts_first(self.module, len(self.shape)))
-        self.owners = {}  # path of the module that each parameter belongs to, by the parameter's id
+        self.owners: dict[int, str] = {}  # path of the module that each parameter belongs to, by the parameter's id
         self.layers = self.sequence(self.module, "")
         self.end = self.view
         if self.end.order is not None:
@@ -57,9 +241,10 @@ class Reader:
                 "(H, W, C): put a torch_twin.modules.Permute(0, 2, 3, 1) before the Flatten"
             )
 
-    def sequence(self, module, prefix):
+    def sequence(self, module: nn.Module, prefix: str) -> list[Layer]:
         """The layers of an nn.Sequential, nested ones as models of their own."""
-        layers, children = [], list(module._modules.items())
+        layers: list[Layer] = []
+        children = list(module._modules.items())
         while children:
             name, child = children.pop(0)
             path = prefix + name
@@ -75,11 +260,11 @@ class Reader:
                 layers.append(self.leaf(prefix + name, name, child, padding, children))
         return layers
 
-    def leaf(self, path, name, module, padding, following):
+    def leaf(self, path: str, name: str, module: nn.Module, padding: nn.Module | None, following: Children) -> Layer:
         row = table.row_for(path, module)
         check_hooks(module)
         check_axes(path, module, row, self.view, self.shape)
-        check_size(path, module, self.shape)
+        check_size(path, module, row, self.shape)
         if row.ordered and self.view.order is not None:
             raise ValueError(
                 f"{path} ({brief(module)}) has constants for features flattened from (C, H, W): "
@@ -88,7 +273,7 @@ class Reader:
         layer = row.read(path, module, self.shape, padding)
         layer.name, last = given_name(name), module
         if row.then is not None:
-            last = self.companion(path, module, row, following)
+            last = self.companion(path, module, row.then, following)
         self.own(path, module)
         before, shape = self.view, self.shape
         self.shape = output_shape(path, module, layer, shape)
@@ -99,17 +284,17 @@ class Reader:
         self.pairings.append(Pairing(row, layer, module, last, before, self.view))
         return layer
 
-    def companion(self, path, module, row, following):
+    def companion(self, path: str, module: nn.Module, then: type[nn.Module], following: Children) -> nn.Module:
         """The module that must follow this one, and does."""
         _, last = following.pop(0) if following else (None, None)
-        if not isinstance(last, row.then):
+        if not isinstance(last, then):
             raise ValueError(
-                f"{path} ({module}) is read together with the {row.then.__name__}() after it; here follows {last}"
+                f"{path} ({module}) is read together with the {then.__name__}() after it; here follows {last}"
             )
         table.row_for(path, last).read(path, last, self.shape)
         return last
 
-    def own(self, path, module):
+    def own(self, path: str, module: nn.Module) -> None:
         """Refuse parameters that another module has as well: handgrad would train them apart."""
         for parameter in module.parameters():
             owner = self.owners.setdefault(id(parameter), path)
@@ -118,23 +303,23 @@ class Reader:
                     f"{path} ({brief(module)}) shares parameters with {owner}: each of handgrad's layers has its own"
                 )
 
-    def turn(self, path, permute):
+    def turn(self, path: str, permute: Permute) -> None:
         to_first = not self.view.first
-        if permute.axes != turned(len(self.shape), to_first):
+        if permute.axes != channel_axes(len(self.shape), to_first):
             raise ValueError(
                 f"{path} ({permute}) is neither channels last to first nor first to last for examples "
                 f"of shape {self.shape}"
             )
         self.view = View(first=to_first)
 
-    def model(self):
+    def model(self) -> Sequential:
         """The layers as a built model with the module's numbers, in the module's dtype."""
         model = Sequential(self.layers).build(self.input_shape, rng=0, dtype=dtype_of(self.module))
         copy_to_layers(leaves(model), self.pairings)
         return model
 
 
-def pair(model, module):
+def pair(model: Sequential, module: nn.Module) -> Reader:
     """The Reader of a module, its layers paired with the model's; ValueError where they are not the same network."""
     reader, ours = Reader(module, model.input_shape), leaves(model)
     for layer, pairing in zip(ours, reader.pairings, strict=False):
@@ -149,13 +334,13 @@ def pair(model, module):
     return reader
 
 
-def same_arithmetic(mine, theirs):
+def same_arithmetic(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
     """True when two configurations compute the same; a name, an initializer and a way to say padding don't count."""
     free = ("name", "initializer", "recurrent_initializer", "padding", "stride", "kernel_size", "dilation")
     return all(mine[key] == theirs[key] for key in mine if key not in free)
 
 
-def named_leaves(model, prefix=""):
+def named_leaves(model: Sequential, prefix: str = "") -> Iterator[tuple[str, Layer]]:
     """Yield ('sequential1.linear1', layer) for each layer that is no model, as its parameters are called."""
     for layer in model.layers:
         if isinstance(layer, Sequential):
@@ -164,7 +349,7 @@ def named_leaves(model, prefix=""):
             yield prefix + layer.name, layer
 
 
-def copy_to_modules(layers, pairings):
+def copy_to_modules(layers: Iterable[Layer], pairings: Iterable[Pairing]) -> None:
     """Put our numbers into the modules."""
     with torch.no_grad():
         for layer, pairing in zip(layers, pairings, strict=True):
@@ -174,7 +359,7 @@ def copy_to_modules(layers, pairings):
                 tensor.copy_(theirs)
 
 
-def copy_to_layers(layers, pairings):
+def copy_to_layers(layers: Iterable[Layer], pairings: Iterable[Pairing]) -> None:
     """Put the modules' numbers into our arrays."""
     for layer, pairing in zip(layers, pairings, strict=True):
         for _, name, array, tensor, lay in pairing.tensors(layer):
@@ -183,7 +368,7 @@ def copy_to_layers(layers, pairings):
             array[...] = ours
 
 
-def check_shape(layer, name, found, expected):
+def check_shape(layer: Layer, name: str, found: Shape, expected: Shape) -> None:
     if tuple(found) != tuple(expected):
         raise ValueError(
             f"{layer.label}: '{name}' would have shape {tuple(found)}, expected {tuple(expected)}; "
@@ -191,7 +376,7 @@ def check_shape(layer, name, found, expected):
         )
 
 
-def output_shape(path, module, layer, shape):
+def output_shape(path: str, module: nn.Module, layer: Layer, shape: Shape) -> Shape:
     """The shape of the layer's output, by building a copy of it; the ValueError names the module."""
     try:
         return type(layer)(**layer.config).build(shape, rng=0).output_shape
@@ -201,12 +386,12 @@ def output_shape(path, module, layer, shape):
         ) from None
 
 
-def given_name(name):
+def given_name(name: str) -> str | None:
     """The name of a child module as ours, unless it is just its number."""
     return None if name.isdigit() else name
 
 
-def dtype_of(module):
+def dtype_of(module: nn.Module) -> np.dtype[Any]:
     """The NumPy dtype of the module's parameters, float32 if it has none."""
     parameter = next(module.parameters(), torch.zeros(0))
     if parameter.is_meta:
@@ -216,7 +401,7 @@ def dtype_of(module):
     return np.dtype(str(parameter.dtype).removeprefix("torch."))
 
 
-def flat(module, prefix=""):
+def flat(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
     """Yield (path, module) of an nn.Sequential's modules in order, nested ones opened."""
     for name, child in module._modules.items():
         if isinstance(child, nn.Sequential):
@@ -225,7 +410,7 @@ def flat(module, prefix=""):
             yield prefix + name, child
 
 
-def infer_shape(module):
+def infer_shape(module: nn.Module) -> Shape:
     """The examples' shape, where the first module with sizes works on rows; else a ValueError."""
     for path, child in flat(module):
         size = next((getattr(child, key) for key in ("in_features", "num_features") if hasattr(child, key)), None)
@@ -242,12 +427,12 @@ def infer_shape(module):
     )
 
 
-def starts_first(module, rank):
+def starts_first(module: nn.Module, rank: int) -> bool:
     """True when the module takes channels first: the first child that cares says so."""
     is_turned = False
     for path, child in flat(module) if rank > 1 else ():
         if isinstance(child, Permute) and rank > 2:
-            return child.axes == turned(rank, False)
+            return child.axes == channel_axes(rank, False)
         if isinstance(child, Permute):  # of (N, T, C), the same one leads there and back
             is_turned = not is_turned
         elif isinstance(child, (nn.Flatten, nn.Linear)):
@@ -255,14 +440,13 @@ def starts_first(module, rank):
         elif type(child) in PADDINGS:
             return True
         else:
-            row = table.row_for(path, child)
-            told = row.channels or row.axes(child)
+            told = table.row_for(path, child).lies(child)
             if told:
                 return (told == "first") != is_turned
     return False
 
 
-def check_padded(path, padding, module):
+def check_padded(path: str, padding: nn.Module, module: nn.Module | None) -> None:
     """Refuse padding that no convolution or pooling takes up."""
     if not any(type(module) in row.classes and row.pads is not None for row in table.ROWS):
         raise ValueError(
@@ -271,21 +455,20 @@ def check_padded(path, padding, module):
         )
 
 
-def check_size(path, module, shape):
+def check_size(path: str, module: nn.Module, row: Row, shape: Shape) -> None:
     """Refuse a module made for examples of another size."""
-    found = prod(shape) if isinstance(module, nn.Flatten) else shape[-1]
-    for name in SIZES:
-        size = getattr(module, name, found)
-        if size not in (found, (found,)):
-            raise ValueError(
-                f"{path} ({brief(module)}) has {name}={size}, and here come examples of shape {shape}, "
-                f"channels last: it should be {found}"
-            )
+    found, name = (prod(shape), "num_features") if isinstance(module, nn.Flatten) else (shape[-1], row.size)
+    size = getattr(module, name, found)
+    if size not in (found, (found,)):
+        raise ValueError(
+            f"{path} ({brief(module)}) has {name}={size}, and here come examples of shape {shape}, "
+            f"channels last: it should be {found}"
+        )
 
 
-def check_axes(path, module, row, view, shape):
+def check_axes(path: str, module: nn.Module, row: Row, view: View, shape: Shape) -> None:
     """Refuse a module whose axes are not where the batch has them."""
-    told = row.channels or row.axes(module)
+    told = row.lies(module)
     if len(shape) > 1 and told and (told == "first") != view.first:
         raise ValueError(
             f"{path} ({module}) works on channels {told}, and here they are "
