@@ -45,7 +45,7 @@ def build_trainer(configuration: Configuration, data: Dataset, observers: Sequen
     with name_key("engine"):
         engine = get_engine(configuration.engine)
     with name_key("augmentation"):
-        augmentation = augment.get(configuration.augmentation)
+        augmentation = augment.get([*configuration.augmentation])
     trainer = Trainer(
         build_model(configuration, data),
         loss,

@@ -17,7 +17,7 @@ from ..reports.view import RunView, WrongExample
 from ..text import duration
 from .assembly import load_data
 from .listing import find_runs, run_folders
-from .run_folder import METRICS, RECORD, Run, as_number, harmless
+from .run_folder import METRICS, RECORD, Run, as_number, report_damage
 from .runner import check_same_data
 
 SPLITS = ("test", "validation", "train")  # in the order in which a page prefers them
@@ -37,7 +37,7 @@ def gather(run):
         add_model(view, model, flat_image(run))
         data = load_data(run.configuration)
         check_same_data(run, data)
-        with harmless(run.path):
+        with report_damage(run.path):
             add_measurements(view, model, data, flat_image(run))
     except (ValueError, TypeError, OSError, ImportError, FloatingPointError) as problem:
         view.notes.append(f"Some of this page is missing: {' '.join(str(problem).split())}")
@@ -47,9 +47,9 @@ def gather(run):
 def gather_record(run):
     """The RunView of what stands in run.json and metrics.jsonl: quick, also while the run trains."""
     record, status = run.record, run.status
-    with harmless(run.path / METRICS):
+    with report_damage(run.path / METRICS):
         history, norms = dict(run.history()), norms_by_layer(run.epochs())
-    with harmless(run.path / RECORD):
+    with report_damage(run.path / RECORD):
         return RunView(
             name=str(run.name),
             id=str(run.id),
@@ -237,7 +237,7 @@ def in_own_units(x, standardization):
 
 def judge_run(run):
     """The Judgement of a Run, from its epochs and, where it is finished, the results of the model that it kept."""
-    with harmless(run.path / RECORD):
+    with report_damage(run.path / RECORD):
         results = {
             split: {name: as_number(value) for name, value in figures.items()} for split, figures in run.results.items()
         }

@@ -5,14 +5,18 @@ import json
 import math
 import os
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..naming import require_extra
 from ..reports.view import flatten
-from ..training import Callback
-from .run_folder import CHECKPOINT, METRICS, NOT_FIGURES, as_number, open_locked, read_lines
+from ..training import Callback, Trainer
+from .configuration import Recording
+from .run_folder import CHECKPOINT, METRICS, NOT_FIGURES, Run, as_number, open_locked, read_lines
 
 SHARE = 0.01  # of the time, at most, that goes into checkpoints when nothing says how often to write them
 
@@ -22,75 +26,67 @@ class Recorder(Callback):
 
     runs_last = True
 
-    def __init__(self, recording):
-        self.folder, self.recording = None, recording
-        self._metrics = self._before = self._norms = None
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+        self._before: Mapping[str, Array] | None = None
+        self._gradient_norms: dict[str, float] = {}
+        self._norms: dict[str, dict[str, float]] | None = None
         self._epoch_start = self._checkpoint_end = time.perf_counter()
         self._checkpoint_cost = 0.0
 
-    def open(self, folder):
+    def open(self, folder: str | Path) -> None:
         """Write into this folder from now on; raises ValueError where another process trains it."""
         self.folder = Path(folder)
-        self._metrics = open_locked(self.folder / METRICS)
+        self._metrics = os.fdopen(open_locked(self.folder / METRICS), "ab", buffering=0)
 
-    def close(self):
-        if self._metrics is not None:
-            os.close(self._metrics)
-            self._metrics = None
+    def close(self) -> None:
+        """Let the folder go, so that others may train it."""
+        self._metrics.close()
 
-    def rewind(self, epoch, step):
+    def rewind(self, epoch: int, step: int) -> None:
         """Cut metrics.jsonl back to what was written up to this epoch and step."""
         keep = 0
         for line, end in read_lines(self.folder / METRICS):
             if line.get("epoch", 0) > epoch or ("epoch" not in line and line.get("step", 0) > step):
                 break
             keep = end
-        os.ftruncate(self._metrics, keep)
+        self._metrics.truncate(keep)
 
-    def state(self):
+    def state(self) -> dict[str, Any]:
         return {"norms": self._norms}
 
-    def load_state(self, state):
+    def load_state(self, state: Mapping[str, Any]) -> None:
         self._norms = state["norms"]
 
     # Hooks ------------------------------------------------------------------------------------------------------
 
-    def on_fit_begin(self, trainer):
+    def on_fit_begin(self, trainer: Trainer) -> None:
         self._epoch_start = time.perf_counter()
 
-    def on_step_begin(self, trainer):
+    def on_step_begin(self, trainer: Trainer) -> None:
         if (trainer.num_steps + 1) % trainer.steps_per_epoch == 0:
             self._watch(trainer)
 
-    def on_step_end(self, trainer):
+    def on_step_end(self, trainer: Trainer) -> None:
         if self._before is not None:
-            self._norms = self._unwatch(trainer)
-        every = self.recording.metrics_steps
-        if every and trainer.num_steps % every == 0:
-            self._write(
-                {"step": trainer.num_steps, **trainer.figures, "learning_rate": float(trainer.optimizer.learning_rate)}
-            )
-        every = self.recording.checkpoint_steps
-        if every and trainer.num_steps % every == 0:
+            self._norms, self._before = self._unwatch(trainer, self._before), None
+        if is_multiple(trainer.num_steps, self.recording.metrics_steps):
+            rate = float(trainer.optimizer.learning_rate)
+            self._write({"step": trainer.num_steps, **trainer.figures, "learning_rate": rate})
+        if is_multiple(trainer.num_steps, self.recording.checkpoint_steps):
             self.checkpoint(trainer)
 
-    def on_epoch_end(self, trainer):
+    def on_epoch_end(self, trainer: Trainer) -> None:
         now = time.perf_counter()
-        self._write(
-            {
-                "epoch": trainer.epoch,
-                "step": trainer.num_steps,
-                "seconds": round(now - self._epoch_start, 6),
-                **trainer.history.epoch(-1),
-                **({"layers": self._norms} if self._norms else {}),
-            }
-        )
+        head = {"epoch": trainer.epoch, "step": trainer.num_steps, "seconds": round(now - self._epoch_start, 6)}
+        norms = {"layers": self._norms} if self._norms else {}
+        self._write({**head, **trainer.history.epoch(-1), **norms})
         self._norms = None
         if self._is_due(trainer, now):
             self.checkpoint(trainer)
         self._epoch_start = time.perf_counter()
 
-    def checkpoint(self, trainer):
+    def checkpoint(self, trainer: Trainer) -> None:
         """Write the trainer's state, and remember what that cost."""
         start = time.perf_counter()
         trainer.save(self.folder / CHECKPOINT)
@@ -99,30 +95,29 @@ class Recorder(Callback):
 
     # ------------------------------------------------------------------------------------------------------------
 
-    def _is_due(self, trainer, now):
+    def _is_due(self, trainer: Trainer, now: float) -> bool:
         if self.recording.checkpoint_epochs:
-            return trainer.epoch % self.recording.checkpoint_epochs == 0
+            return is_multiple(trainer.epoch, self.recording.checkpoint_epochs)
         return not self.recording.checkpoint_steps and self._checkpoint_cost <= SHARE * (now - self._checkpoint_end)
 
-    def _write(self, line):
+    def _write(self, line: dict[str, Any]) -> None:
         try:
             rest = memoryview((json.dumps(finite(line)) + "\n").encode())
             while rest:
-                rest = rest[os.write(self._metrics, rest) :]
+                rest = rest[self._metrics.write(rest) :]
         except OSError as problem:
             raise OSError(f"cannot write {self.folder / METRICS}: {problem.strerror}") from None
 
-    def _watch(self, trainer):
+    def _watch(self, trainer: Trainer) -> None:
         """Before an epoch's last step: note the parameters, and ask the engine for the norms of its gradients."""
         self._before = trainer.model_state()["parameters"]
         trainer.engine.on_gradients = self._note_gradients
 
-    def _note_gradients(self, gradients):
+    def _note_gradients(self, gradients: Mapping[str, Array]) -> None:
         self._gradient_norms = {name: norm(array) for name, array in gradients.items()}
 
-    def _unwatch(self, trainer):
+    def _unwatch(self, trainer: Trainer, before: Mapping[str, Array]) -> dict[str, dict[str, float]]:
         """{'linear1.weight': {'norm': ..., 'gradient': ..., 'update': ...}} of the step just done."""
-        before, self._before = self._before, None
         trainer.engine.on_gradients = None
         gradients = self._gradient_norms
         return {
@@ -131,20 +126,28 @@ class Recorder(Callback):
         }
 
 
-def norm(array):
+def is_multiple(count: int, every: int | None) -> bool:
+    """Whether what is done every so many times is due; never where nothing says how often."""
+    return every is not None and count % every == 0
+
+
+def norm(array: Array) -> float:
     """The Euclidean norm, to seven digits: these are for pictures."""
     flat = array.ravel()
     return float(f"{math.sqrt(float(np.dot(flat, flat))):.7g}")
 
 
-def finite(value):
+def finite(value: Any) -> Any:
     """The same with None for NaN and infinities, which JSON has not."""
     if isinstance(value, dict):
         return {name: finite(inner) for name, inner in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def export_tensorboard(run, folder):
+# For those who look at runs elsewhere ---------------------------------------------------------------------------------
+
+
+def export_tensorboard(run: Run, folder: str | Path) -> int:
     """Write a run's figures, learning rate and norms per epoch as event files; returns how many numbers.
 
     Training and validation share a chart: loss/train and loss/validation.
@@ -163,7 +166,7 @@ def export_tensorboard(run, folder):
     return count
 
 
-def started(run):
+def started(run: Run) -> float:
     """When the run began, in seconds since 1970; 0 where the record does not say."""
     try:
         return datetime.datetime.fromisoformat(run.record["started"]).timestamp()
@@ -171,7 +174,7 @@ def started(run):
         return 0.0
 
 
-def scalars(line):
+def scalars(line: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     """Yield (tag, number) for what a line of metrics.jsonl holds."""
     for name, value in line.items():
         if name not in NOT_FIGURES:
@@ -181,7 +184,8 @@ def scalars(line):
             yield f"{kind}_norm/{parameter}" if kind != "norm" else f"norm/{parameter}", as_number(value)
 
 
-def tag_of(name):
+def tag_of(name: str) -> str:
+    """TensorBoard's name of a figure: 'validation_loss' is 'loss/validation'."""
     if name == "learning_rate":
         return name
     return f"{name.removeprefix('validation_')}/{'validation' if name.startswith('validation_') else 'train'}"
@@ -194,33 +198,30 @@ class MLflow(Callback):
     same MLflow run.
     """
 
-    def __init__(self, experiment="handgrad"):
-        self.experiment, self.run_id = experiment, None
+    def __init__(self, experiment: str = "handgrad") -> None:
+        self.experiment = experiment
+        self.run_id: str | None = None
 
-    def on_fit_begin(self, trainer):
-        self._mlflow = load_mlflow()
-        self._mlflow.set_experiment(self.experiment)
-        run = self._mlflow.start_run(run_id=self.run_id)
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        with require_extra("mlflow", "logging to MLflow"):
+            import mlflow
+        self._mlflow = mlflow
+        mlflow.set_experiment(self.experiment)
+        run = mlflow.start_run(run_id=self.run_id)
         if self.run_id is None:
             self.run_id = run.info.run_id
-            settings = flatten({**trainer.recipe(), **trainer.plan})
-            self._mlflow.log_params({name: str(value)[:500] for name, value in settings.items()})
+            settings = flatten({**trainer.recipe(), **(trainer.plan or {})})
+            mlflow.log_params({name: str(value)[:500] for name, value in settings.items()})
 
-    def on_epoch_end(self, trainer):
+    def on_epoch_end(self, trainer: Trainer) -> None:
         figures = {name: value for name, value in trainer.history.epoch(-1).items() if math.isfinite(value)}
         self._mlflow.log_metrics(figures, step=trainer.epoch)
 
-    def on_fit_end(self, trainer):
+    def on_fit_end(self, trainer: Trainer) -> None:
         self._mlflow.end_run("FINISHED" if trainer.is_finished else "KILLED")
 
-    def state(self):
+    def state(self) -> dict[str, Any]:
         return {"run_id": self.run_id}
 
-    def load_state(self, state):
+    def load_state(self, state: Mapping[str, Any]) -> None:
         self.run_id = state["run_id"]
-
-
-def load_mlflow():
-    with require_extra("mlflow", "logging to MLflow"):
-        import mlflow
-    return mlflow

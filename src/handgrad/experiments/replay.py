@@ -4,19 +4,20 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..arrays import Array, Shape
 from ..layers.containers import leaves
-from ..training import Callback
+from ..training import Callback, Trainer
 from ..training.batches import batches, epoch_order
 from .recorder import norm
-from .run_folder import CHECKPOINT, RECORD, harmless
-from .runner import check_same_data, fit, prepare
+from .run_folder import CHECKPOINT, RECORD, Run, report_damage
+from .runner import Job, check_same_data, fit, prepare
 
 
 class LayerRow(NamedTuple):
     """What one layer did in the step: its output, and the norms of the gradients by its output and by its input."""
 
     name: str
-    output_shape: tuple
+    output_shape: Shape
     mean: float
     std: float
     zeros: float
@@ -39,11 +40,11 @@ class Replay(NamedTuple):
 
     step: int
     epoch: int
-    rows: np.ndarray
+    rows: Array
     learning_rate: float
-    figures: dict
-    layers: list
-    parameters: list
+    figures: dict[str, float]
+    layers: list[LayerRow]
+    parameters: list[ParameterRow]
 
 
 class Reached(Exception):
@@ -55,21 +56,21 @@ class StopBefore(Callback):
 
     runs_last = True
 
-    def __init__(self, step):
+    def __init__(self, step: int) -> None:
         self.step = step
 
-    def on_step_begin(self, trainer):
+    def on_step_begin(self, trainer: Trainer) -> None:
         if trainer.num_steps == self.step - 1:
             raise Reached
 
 
-def replay(run, step):
+def replay(run: Run, step: int) -> Replay:
     """Recompute step number `step` (from 1) of a run, to its very bits, and look into it.
 
     Starts from the run's checkpoint where that lies before the step, else from the beginning.
     """
-    with harmless(run.path / RECORD):
-        job = prepare(run.configuration, lambda recording: StopBefore(step))
+    with report_damage(run.path / RECORD):
+        job = prepare(run.configuration, StopBefore(step))
     trainer = job.trainer
     if not trainer.engine.runs_layers:
         raise ValueError("replay looks into the layers of the NumPy engine; this run was trained by another")
@@ -82,14 +83,14 @@ def replay(run, step):
     return look(trainer, *job.data.train, rows)
 
 
-def go_to(run, job, step):
+def go_to(run: Run, job: Job, step: int) -> None:
     """Train up to just before the step."""
     if step < 1:
         raise ValueError(f"steps are counted from 1; got {step}")
     trainer = job.trainer
     if run.has_checkpoint:
         state = run.checkpoint()
-        with harmless(run.path / CHECKPOINT):
+        with report_damage(run.path / CHECKPOINT):
             if state["num_steps"] < step:
                 trainer.load_state(state)
     try:
@@ -99,7 +100,7 @@ def go_to(run, job, step):
     raise ValueError(f"{run.path} has {trainer.num_steps} steps; there is no step {step}")
 
 
-def look(trainer, x, y, rows):
+def look(trainer: Trainer, x: Array, y: Array, rows: Array) -> Replay:
     """Do the step on these rows twice: layer by layer for the layers' figures, then as it was trained for the rest."""
     x, y = x[rows], y[rows]
     if trainer.augment is not None:
@@ -107,25 +108,18 @@ def look(trainer, x, y, rows):
     before = trainer.state()
     layers = layer_rows(trainer, x, y)
     trainer.load_state(before)
-    gradients = {}
+    gradients: dict[str, float] = {}
     trainer.engine.on_gradients = lambda arrays: gradients.update({k: norm(v) for k, v in arrays.items()})
     figures = trainer.engine.step(x, y, metrics=True)
     parameters = [
         parameter_row(name, before["engine"]["parameters"][name], array, gradients[name])
         for name, array in trainer.model.parameters.items()
     ]
-    return Replay(
-        trainer.num_steps + 1,
-        trainer.epoch + 1,
-        rows,
-        float(trainer.optimizer.learning_rate),
-        figures,
-        layers,
-        parameters,
-    )
+    rate = float(trainer.optimizer.learning_rate)
+    return Replay(trainer.num_steps + 1, trainer.epoch + 1, rows, rate, figures, layers, parameters)
 
 
-def layer_rows(trainer, x, y):
+def layer_rows(trainer: Trainer, x: Array, y: Array) -> list[LayerRow]:
     """Forward and backward through the layers one by one, without the fused forms a model may run in their place."""
     layers, outputs = leaves(trainer.model), [trainer.model.accept(x)]
     for layer in layers:
@@ -141,6 +135,7 @@ def layer_rows(trainer, x, y):
     ]
 
 
-def parameter_row(name, before, after, gradient):
+def parameter_row(name: str, before: Array, after: Array, gradient: float) -> ParameterRow:
+    """The sizes of a parameter, of its gradient and of its update."""
     size, update = norm(before), norm(after - before)
     return ParameterRow(name, size, gradient, update, update / size if size else float("inf"))

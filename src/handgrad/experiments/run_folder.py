@@ -8,7 +8,6 @@ curves.png               loss and accuracy by epoch
 """
 
 import contextlib
-import datetime
 import json
 import math
 import os
@@ -16,13 +15,15 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from .. import files
-from ..layers.containers import from_description, load_arrays, load_model
+from ..layers.containers import Sequential, from_description, load_arrays, load_model
 from ..training import History
 from ..training.checkpoint import read_state
-from .configuration import check_configuration
+from .configuration import Configuration, check_configuration
 
 if sys.platform != "win32":
     import fcntl
@@ -39,76 +40,79 @@ DAMAGE = (KeyError, TypeError, AttributeError, IndexError, OverflowError, Memory
 class Run:
     """A run as its folder tells it. Nothing in the folder is executed; what is damaged raises a ValueError."""
 
-    def __init__(self, path):
+    def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.record = read_record(self.path)
 
     @property
-    def id(self):
+    def id(self) -> str:
+        """The name of the run's folder: when it was started, unless a sweep or a user named it."""
         return self.path.name
 
     @property
-    def name(self):
-        return self.record["configuration"].get("name", "")
+    def name(self) -> str:
+        """The name in its configuration, which many runs may share."""
+        return str(self.record["configuration"].get("name", ""))
 
     @property
-    def status(self):
+    def status(self) -> str:
         """'running', 'finished', 'interrupted', 'failed', or 'killed': running by its record, but nobody trains it."""
-        status = self.record["status"]
+        status: str = self.record["status"]
         return "killed" if status == "running" and not is_locked(self.path / METRICS) else status
 
     @property
-    def configuration(self):
+    def configuration(self) -> Configuration:
         """The Configuration as run."""
         return check_configuration(self.record["configuration"], self.path / RECORD)
 
     @property
-    def results(self):
+    def results(self) -> dict[str, dict[str, float]]:
         """{'train': {'loss': ..., 'accuracy': ...}, 'validation': ..., 'test': ...}; empty until finished."""
         return self.record.get("results") or {}
 
     @property
-    def has_checkpoint(self):
+    def has_checkpoint(self) -> bool:
+        """Whether there is a state to go on from."""
         return (self.path / CHECKPOINT).is_file()
 
-    def lines(self):
+    def lines(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl as dicts, in order; an unfinished last line is left out."""
         return [line for line, _ in read_lines(self.path / METRICS)]
 
-    def epochs(self):
+    def epochs(self) -> list[dict[str, Any]]:
         """The lines that hold an epoch."""
         return [line for line in self.lines() if "epoch" in line]
 
-    def history(self):
+    def history(self) -> History:
         """The figures of each epoch, as a `History`."""
         history = History()
         for line in self.epochs():
             history.append({name: as_number(value) for name, value in line.items() if name not in NOT_FIGURES})
         return history
 
-    def checkpoint(self):
+    def checkpoint(self) -> dict[str, Any]:
         """The trainer's state at the last checkpoint."""
-        with harmless(self.path / CHECKPOINT):
+        with report_damage(self.path / CHECKPOINT):
             return read_state(self.path / CHECKPOINT)
 
-    def model(self):
+    def model(self) -> Sequential:
         """The trained model, or that of the last checkpoint where training has not ended."""
         if (self.path / MODEL).is_file():
-            with harmless(self.path / MODEL):
+            with report_damage(self.path / MODEL):
                 return load_model(self.path / MODEL)
         state = self.checkpoint()
-        with harmless(self.path / CHECKPOINT):
+        with report_damage(self.path / CHECKPOINT):
             engine = state["engine"]
             model = from_description(state["recipe"]["model"])
             load_arrays(model, {**engine["parameters"], **{f"state.{k}": v for k, v in engine["state"].items()}})
             return model
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<run {self.path}: {self.status}>"
 
 
 @contextlib.contextmanager
-def harmless(path):
+def report_damage(path: Path) -> Iterator[None]:
     """Within the block, whatever a damaged or hostile file makes fail is a ValueError that names the file."""
     try:
         yield
@@ -116,27 +120,26 @@ def harmless(path):
         raise ValueError(f"{path} is damaged ({type(problem).__name__}: {problem})") from None
 
 
-def read_record(path):
+def read_record(path: Path) -> dict[str, Any]:
     """The dict in a run's run.json, its main keys checked."""
     file = path / RECORD
     if not file.is_file():
         raise ValueError(f"{path} is no run: it has no {RECORD} (handgrad runs lists the runs)")
-    with harmless(file):
+    with report_damage(file):
         record = parse(read_text(file, LARGEST_RECORD), file)
     for name, kind in (("configuration", dict), ("status", str), ("data", dict)):
         if not isinstance(record.get(name), kind):
             raise ValueError(f"{file} is damaged: '{name}' is missing or no {kind.__name__}")
     if record["status"] not in STATUSES:
-        raise ValueError(
-            f"{file} is damaged: status is '{record['status']:.50}', expected one of {', '.join(STATUSES)}"
-        )
+        raise ValueError(f"{file} is damaged: status is '{record['status']:.50}', expected {' or '.join(STATUSES)}")
     for name in ("results", "versions", "machine", "threads"):
         if not isinstance(record.get(name) or {}, dict):
             raise ValueError(f"{file} is damaged: '{name}' is no table")
     return record
 
 
-def read_text(file, largest):
+def read_text(file: Path, largest: int) -> str:
+    """The text of a file, but not of one larger than any that we write."""
     try:
         if file.stat().st_size > largest:
             raise ValueError(f"{file} has {file.stat().st_size} bytes, more than any run writes ({largest})")
@@ -145,7 +148,8 @@ def read_text(file, largest):
         raise ValueError(f"cannot read {file}: {problem.strerror}") from None
 
 
-def parse(text, where):
+def parse(text: str, where: object) -> dict[str, Any]:
+    """The JSON object in a text, or a ValueError that says where it was read."""
     try:
         record = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as problem:
@@ -155,12 +159,12 @@ def parse(text, where):
     return record
 
 
-def read_lines(file):
+def read_lines(file: Path) -> Iterator[tuple[dict[str, Any], int]]:
     """Yield (dict, offset of its end) for each whole line; the end of a line cut off by a kill is left out."""
     if not file.is_file():
         return
     end = 0
-    with harmless(file):
+    with report_damage(file):
         for number, line in enumerate(read_text(file, LARGEST_METRICS).splitlines(keepends=True), 1):
             if not line.endswith("\n"):
                 return
@@ -168,31 +172,28 @@ def read_lines(file):
             yield parse(line, f"{file} line {number}"), end
 
 
-def as_number(value):
+def as_number(value: object) -> float:
+    """The value, or NaN for None and other things that JSON holds where a number is no number."""
     return float(value) if isinstance(value, (int, float)) else math.nan
 
 
-def create_folder(out, name, record, exactly=None):
-    """A new folder out/name/<time>, or `exactly` the one given, with its record in it from the first instant.
+def create_folder(path: Path, name: str, record: dict[str, Any], numbered: bool = True) -> Path:
+    """A new folder, with its record in the file `name` from the first instant; where path is taken, path-2 and so on.
 
     It is filled under another name and then renamed, which fails where the name is taken: the next number is tried.
     """
-    parent = Path(out) / name if exactly is None else Path(exactly).parent
-    stem = Path(exactly).name if exactly is not None else datetime.datetime.now().strftime("%Y-%m-%d-%H%M%S")
     try:
-        parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=parent))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=path.parent))
     except OSError as problem:
-        raise OSError(f"cannot write in {parent}: {problem.strerror} (choose a folder with --out)") from None
+        raise OSError(f"cannot write in {path.parent}: {problem.strerror} (choose a folder with --out)") from None
     os.chmod(temporary, 0o777 & ~files.UMASK)
-    files.write_json(temporary / RECORD, record)
-    for attempt in range(1, 10_000 if exactly is None else 2):
-        path = parent / (stem + (f"-{attempt}" if attempt > 1 else ""))
+    files.write_json(temporary / name, record)
+    for attempt in range(1, 10_000 if numbered else 2):
         with contextlib.suppress(OSError):
-            os.rename(temporary, path)
-            return path
+            return temporary.rename(f"{path}-{attempt}" if attempt > 1 else path)
     shutil.rmtree(temporary)
-    raise OSError(f"{parent / stem} exists already (choose another folder)")
+    raise OSError(f"{path} exists already (choose another folder)")
 
 
 # One trainer per run: a lock on the open metrics file, which the system lets go when its process dies.
@@ -200,7 +201,7 @@ def create_folder(out, name, record, exactly=None):
 ATTEMPTS = 10
 
 
-def open_locked(path):
+def open_locked(path: Path) -> int:
     """A descriptor to read and append to path, locked; ValueError when another process holds the lock.
 
     A link in its place is not followed.
@@ -214,7 +215,7 @@ def open_locked(path):
     raise ValueError(f"{path.parent} is being trained by another process: wait until that has ended")
 
 
-def is_locked(path):
+def is_locked(path: Path) -> bool:
     """Whether some process trains the run whose metrics file this is."""
     if not path.is_file():
         return False
@@ -225,7 +226,7 @@ def is_locked(path):
         os.close(descriptor)
 
 
-def take(descriptor, exclusive):
+def take(descriptor: int, exclusive: bool) -> bool:
     """Lock the open file, for oneself or beside other readers; False where another process has it."""
     if sys.platform != "win32":
         try:

@@ -7,8 +7,9 @@ import os
 import platform
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from ..training import Callback, Trainer
 from .assembly import build_trainer, load_data, rehearse
 from .configuration import Configuration, apply_overrides, check_configuration, dump_toml, load_configuration, path_of
 from .recorder import Recorder
-from .run_folder import CHECKPOINT, FORMAT, MODEL, RECORD, Run, create_folder, harmless
+from .run_folder import CHECKPOINT, FORMAT, MODEL, RECORD, Run, create_folder, report_damage
 
 CLASSIFICATION = {"loss": {"name": "cross-entropy"}, "units": "classes"}
 REGRESSION = {"loss": {"name": "mean-squared-error"}, "units": 1}
@@ -41,33 +42,38 @@ class Job(NamedTuple):
     configuration: Configuration
     data: Dataset
     trainer: Trainer
-    recorder: Recorder
 
 
-def configure(source, target=None, overrides=()):
+# What a user names, as a configuration --------------------------------------------------------------------------------
+
+
+def configure(source: str | Path, target: str | int | None = None, overrides: Sequence[str] = ()) -> Configuration:
     """The configuration for 'iris', 'mine.toml' or 'table.csv' (with its target column), overrides applied."""
-    if not str(source).lower().endswith(SUFFIXES):
-        if target is not None:
-            overrides = [*overrides, f"data.target={target}"]
-        return load_configuration(source, overrides)
-    return check_configuration(apply_overrides(for_file(source, target, overrides), overrides), source)
+    if is_table(source):
+        return check_configuration(apply_overrides(for_file(source, target, overrides), overrides), source)
+    return load_configuration(source, overrides if target is None else [*overrides, f"data.target={target}"])
 
 
-def configuration_text(source, target=None, overrides=()):
+def configuration_text(source: str | Path, target: str | int | None = None, overrides: Sequence[str] = ()) -> str:
     """The configuration of a name, a TOML file, a table or a run, as TOML: as written where nothing changes it."""
     if (Path(source) / RECORD).is_file():
         return dump_toml(Run(source).configuration.as_table())
     configuration = configure(source, target, overrides)
-    if not overrides and not str(source).lower().endswith(SUFFIXES):
+    if not overrides and not is_table(source):
         return path_of(source).read_text(encoding="utf-8")
     return dump_toml(configuration.as_table())
 
 
-def for_file(path, target, overrides):
+def is_table(source: str | Path) -> bool:
+    """Whether this names a file of examples."""
+    return str(source).lower().endswith(SUFFIXES)
+
+
+def for_file(path: str | Path, target: str | int | None, overrides: Sequence[str]) -> dict[str, Any]:
     """A network of one hidden layer for the table or arrays in a file, its loss by what the target is."""
     if not Path(path).is_file():
         raise ValueError(f"no file {path}")
-    data = {"name": str(path)} if target is None else {"name": str(path), "target": target}
+    data: dict[str, Any] = {"name": str(path)} if target is None else {"name": str(path), "target": target}
     wanted = apply_overrides({"data": dict(data)}, [o for o in overrides if o.startswith("data.")])["data"]
     found = load_dataset(wanted["name"], target=wanted.get("target"), task=wanted.get("task"))
     task = CLASSIFICATION if found.task == "classification" else REGRESSION
@@ -85,27 +91,39 @@ def for_file(path, target, overrides):
     }
 
 
-def safe_name(text):
+def safe_name(text: str) -> str:
     """The text with only the characters that a run's name may have."""
     name = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in text).lstrip("._-")
     return name[:100] or "table"
 
 
-def train(configuration, out="experiments", progress=None, command=None, folder=None):
+# Trained --------------------------------------------------------------------------------------------------------------
+
+
+def train(
+    configuration: Configuration,
+    out: str | Path = "experiments",
+    progress: bool | None = None,
+    command: Sequence[str] | None = None,
+    folder: str | Path | None = None,
+) -> Run | None:
     """Train as configured in a new folder out/name/<time>, or in `folder`; returns the Run, finished or interrupted.
 
     Bad input raises a ValueError or TypeError before anything is written; what fails later raises RunFailed.
     Of the processes that torchrun starts only the first writes, and returns a Run.
     """
     if is_follower(configuration):
-        return follow(prepare(configuration, follower))
-    job = prepare(configuration)
-    record = first_record(job, command)
-    job.recorder.open(create_folder(out, configuration.name, record, folder))
-    return conduct(job, record, progress)
+        follow(prepare(configuration, Callback()))
+        return None
+    recorder = Recorder(configuration.recording)
+    job = prepare(configuration, recorder)
+    record = first_record(job, command or ())
+    path = Path(out) / configuration.name / datetime.datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    recorder.open(create_folder(Path(folder or path), RECORD, record, numbered=folder is None))
+    return conduct(job, recorder, record, progress)
 
 
-def resume(path, progress=None):
+def resume(path: str | Path, progress: bool | None = None) -> Run | None:
     """Finish the run in a folder, to the bits it would have reached; from the beginning where it has no checkpoint.
 
     The data must be the same (by fingerprint). A finished run is returned as it is.
@@ -113,29 +131,27 @@ def resume(path, progress=None):
     run = Run(path)
     if run.record["status"] == "finished":
         return run
-    with harmless(run.path / RECORD):
+    with report_damage(run.path / RECORD):
+        recorder = Recorder(run.configuration.recording)
         follows = is_follower(run.configuration)
-        job = prepare(run.configuration, follower if follows else Recorder)
+        job = prepare(run.configuration, Callback() if follows else recorder)
     check_same_data(run, job.data)
     if follows:
         load_checkpoint(job, run)
-        return follow(job)
-    job.recorder.open(run.path)
-    with contextlib.closing(job.recorder):
+        follow(job)
+        return None
+    recorder.open(run.path)
+    with contextlib.closing(recorder):
         load_checkpoint(job, run)
-        job.recorder.rewind(job.trainer.epoch, job.trainer.num_steps)
-        record = {
-            **run.record,
-            "status": "running",
-            "error": None,
-            "resumed": [*(run.record.get("resumed") or []), {"time": now(), "epoch": job.trainer.epoch}],
-        }
+        recorder.rewind(job.trainer.epoch, job.trainer.num_steps)
+        resumed = [*(run.record.get("resumed") or []), {"time": now(), "epoch": job.trainer.epoch}]
+        record = {**run.record, "status": "running", "error": None, "resumed": resumed}
         remove_leftovers(run.path)
         files.write_json(run.path / RECORD, record)
-        return conduct(job, record, progress)
+        return conduct(job, recorder, record, progress)
 
 
-def load_checkpoint(job, run):
+def load_checkpoint(job: Job, run: Run) -> None:
     """Put the trainer where the run's checkpoint is, if there is one."""
     if not run.has_checkpoint:
         return
@@ -143,53 +159,48 @@ def load_checkpoint(job, run):
         state = run.checkpoint()
     except ValueError as problem:
         raise ValueError(f"{problem}; delete that file, and resume starts the run from its beginning") from None
-    with harmless(run.path / CHECKPOINT):
+    with report_damage(run.path / CHECKPOINT):
         job.trainer.load_state(state)
 
 
-def prepare(configuration, make_recorder=Recorder):
-    """Everything built and checked, nothing written."""
+def prepare(configuration: Configuration, *observers: Callback) -> Job:
+    """Everything built and checked, nothing written; observers: callbacks beside those that the configuration names."""
     if Path(configuration.data.name).suffix and Path(configuration.data.name).is_file():
-        absolute = str(Path(configuration.data.name).resolve())
-        configuration = configuration.model_copy(
-            update={"data": configuration.data.model_copy(update={"name": absolute})}
-        )
+        table = configuration.data.model_copy(update={"name": str(Path(configuration.data.name).resolve())})
+        configuration = configuration.model_copy(update={"data": table})
     data = load_data(configuration)
-    recorder = make_recorder(configuration.recording)
-    trainer = build_trainer(configuration, data, [recorder])
+    trainer = build_trainer(configuration, data, observers)
     rehearse(trainer, configuration, data)
-    return Job(configuration, data, trainer, recorder)
+    return Job(configuration, data, trainer)
 
 
-def is_follower(configuration):
-    """Whether torchrun started this process to train beside another one, which does the writing."""
+def is_follower(configuration: Configuration) -> bool:
+    """Whether torchrun started this process to train beside another one, which does the writing.
+
+    A plain Callback stands where that one has its recorder, so that a checkpoint fits them both.
+    """
     return configuration.engine["name"] == "torch" and int(os.environ.get("RANK", 0)) > 0
 
 
-def follower(recording):
-    """What stands in the recorder's place where another process records."""
-    return Callback()
-
-
-def follow(job):
-    """Train along and write nothing; returns None."""
+def follow(job: Job) -> None:
+    """Train along and write nothing."""
     fit(job, progress=False)
     if not job.trainer.was_interrupted:  # as in write_end: all processes measure, or none
         measure(job.trainer, job.data)
 
 
-def conduct(job, record, progress):
+def conduct(job: Job, recorder: Recorder, record: dict[str, Any], progress: bool | None) -> Run:
     """Train to the end and write down how it ended."""
-    folder, start, earlier = job.recorder.folder, time.perf_counter(), record.get("seconds") or 0.0
+    folder, start, earlier = recorder.folder, time.perf_counter(), record.get("seconds") or 0.0
 
-    def write_record(ending):
+    def write_record(ending: dict[str, Any]) -> None:
         record.update(ending, seconds=round(earlier + time.perf_counter() - start, 3), ended=now())
         files.write_json(folder / RECORD, record)
 
     job.trainer.resume_hint = f"handgrad resume {folder}"
     try:
         fit(job, progress)
-        write_record(write_end(job, folder))
+        write_record(write_end(job, recorder))
     except KeyboardInterrupt:
         write_record({"status": "interrupted"})
         raise
@@ -202,33 +213,33 @@ def conduct(job, record, progress):
             raise RunFailed(f"{problem or 'out of memory'}{advice(folder)}") from None
         raise
     finally:
-        job.recorder.close()
+        recorder.close()
     return Run(folder)
 
 
-def fit(job, progress):
+def fit(job: Job, progress: bool | None) -> None:
     """Fit from the beginning, or go on where a checkpoint was loaded."""
-    trainer, data, configuration = job.trainer, job.data, job.configuration
-    options = {"validation_data": data.validation, "progress": progress}
+    configuration, data, trainer = job
     # A training that diverges ends with a message of its own; NumPy's warnings on the way there say less.
     with np.errstate(over="ignore", invalid="ignore"):
         if not trainer.has_plan:
             trainer.fit(
                 *data.train,
+                data.validation,
                 epochs=configuration.epochs,
                 batch_size=configuration.batch_size,
                 shuffle=configuration.shuffle,
                 exact=configuration.exact,
-                **options,
+                progress=progress,
             )
         else:
-            trainer.resume(*data.train, **options)
+            trainer.resume(*data.train, data.validation, progress=progress)
 
 
-def write_end(job, folder):
+def write_end(job: Job, recorder: Recorder) -> dict[str, Any]:
     """Checkpoint and model, and of a finished run curves and results; returns what the record says of the end."""
-    trainer = job.trainer
-    job.recorder.checkpoint(trainer)
+    trainer, folder = job.trainer, recorder.folder
+    recorder.checkpoint(trainer)
     trainer.model.save(folder / MODEL)
     ended = {"epochs": trainer.epoch, "steps": trainer.num_steps, "stop_reason": trainer.stop_reason}
     if trainer.was_interrupted:
@@ -238,30 +249,45 @@ def write_end(job, folder):
     return {**ended, "status": "finished", "results": measure(trainer, job.data)}
 
 
-def measure(trainer, data):
+def measure(trainer: Trainer, data: Dataset) -> dict[str, dict[str, float]]:
     """{'train': {'loss': ..., 'accuracy': ...}, ...} of the model as it is, over all rows of each split."""
     results = {}
-    for name in SPLITS:
-        split = getattr(data, name)
-        if split is not None:
-            results[name] = trainer.evaluate(*split)
-            if data.task == "regression":
-                results[name]["r2"] = r2_score(trainer.engine.predict(split.x), split.y)
+    for name in rows_of(data):
+        x, y = getattr(data, name)
+        results[name] = trainer.evaluate(x, y)
+        if data.task == "regression":
+            results[name]["r2"] = r2_score(trainer.engine.predict(x), y)
     return results
 
 
-def first_record(job, command):
+def remove_leftovers(folder: Path) -> None:
+    """Delete the temporary files of writes that a kill cut off, and results of an earlier ending."""
+    for path in [*folder.glob(".*.json"), *folder.glob(".*.safetensors"), *folder.glob(".*.png"), folder / MODEL]:
+        path.unlink(missing_ok=True)
+
+
+def advice(folder: Path) -> str:
+    """How to go on with a run that failed."""
+    if (folder / CHECKPOINT).is_file():
+        return f"; the last good checkpoint is kept in {folder}: handgrad resume {folder}"
+    return f"; {folder} has no checkpoint yet"
+
+
+# Recorded: where a run comes from -------------------------------------------------------------------------------------
+
+
+def first_record(job: Job, command: Sequence[str]) -> dict[str, Any]:
     """What run.json says before training."""
-    data, trainer = job.data, job.trainer
+    model = job.trainer.model
     return {
         "format": FORMAT,
         "status": "running",
         "started": now(),
-        "command": list(command or []),
+        "command": list(command),
         "configuration": job.configuration.as_table(),
         "seed": job.configuration.seed,
-        "model": {**describe(trainer.model), "num_parameters": trainer.model.num_parameters},
-        "data": describe_data(data),
+        "model": {**describe(model), "num_parameters": model.num_parameters},
+        "data": describe_data(job.data),
         "versions": versions(),
         "machine": machine(),
         "threads": threads(),
@@ -270,7 +296,7 @@ def first_record(job, command):
     }
 
 
-def describe_data(data):
+def describe_data(data: Dataset) -> dict[str, Any]:
     """What a prediction or a report has to know of the data, without the data."""
     return {
         "name": data.name,
@@ -288,62 +314,43 @@ def describe_data(data):
     }
 
 
-def rows_of(data):
+def rows_of(data: Dataset) -> dict[str, int]:
     """{'train': 96, 'validation': 24, 'test': 30}: the splits there are, and how long they are."""
     return {name: len(getattr(data, name).y) for name in SPLITS if getattr(data, name) is not None}
 
 
-def check_same_data(run, data):
+def check_same_data(run: Run, data: Dataset) -> None:
+    """Refuse data other than those that the run was trained on."""
     trained_on = run.record["data"].get("fingerprint")
     if trained_on != data.fingerprint:
         raise ValueError(
-            f"the data of {data.source} have changed since {run.path} was started "
-            f"(fingerprint {data.fingerprint[:12]}, was {str(trained_on)[:12]}): put the old data back, "
-            "or train anew"
+            f"the data of {data.source} have changed since {run.path} was started (fingerprint "
+            f"{data.fingerprint[:12]}, was {str(trained_on)[:12]}): put the old data back, or train anew"
         )
 
 
-def remove_leftovers(folder):
-    """Delete the temporary files of writes that a kill cut off, and results of an earlier ending."""
-    for path in [*folder.glob(".*.json"), *folder.glob(".*.safetensors"), *folder.glob(".*.png"), folder / MODEL]:
-        path.unlink(missing_ok=True)
-
-
-def advice(folder):
-    if (folder / CHECKPOINT).is_file():
-        return f"; the last good checkpoint is kept in {folder}: handgrad resume {folder}"
-    return f"; {folder} has no checkpoint yet"
-
-
-def now():
+def now() -> str:
+    """The time, with the offset of its zone, as records hold it."""
     return datetime.datetime.now().astimezone().isoformat(timespec="seconds")
 
 
-# Where a run comes from -------------------------------------------------------------------------------------------
-
-
-def versions():
+def versions() -> dict[str, str]:
     """{'python': '3.13.1', 'numpy': '2.1.0', ...} of what is installed, imported or not."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
-        try:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return found
 
 
-def machine():
-    """{'system': ..., 'processor': ..., 'cores': ...}."""
-    return {
-        "system": f"{platform.system()} {platform.release()}",
-        "machine": platform.machine(),
-        "processor": processor(),
-        "cores": os.cpu_count(),
-    }
+def machine() -> dict[str, Any]:
+    """{'system': ..., 'machine': ..., 'processor': ..., 'cores': ...}."""
+    system = f"{platform.system()} {platform.release()}"
+    return {"system": system, "machine": platform.machine(), "processor": processor(), "cores": os.cpu_count()}
 
 
-def processor():
+def processor() -> str:
+    """The processor's model, where the system tells."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             return next(line.partition(":")[2].strip() for line in file if line.startswith("model name"))
@@ -351,24 +358,22 @@ def processor():
         return platform.processor() or platform.machine()
 
 
-def threads():
+def threads() -> dict[str, Any]:
     """{'num_threads': 2, 'OPENBLAS_NUM_THREADS': '1'}: what decides how sums are split, and so their last bits."""
     return {"num_threads": num_threads(), **{name: os.environ[name] for name in THREADS if name in os.environ}}
 
 
-def git_state():
+def git_state() -> dict[str, Any] | None:
     """{'commit': ..., 'branch': ..., 'changed': whether tracked files differ from it}, or None outside a repository."""
     commit = git("rev-parse", "HEAD")
-    if not commit:
-        return None
-    return {
-        "commit": commit,
-        "branch": git("rev-parse", "--abbrev-ref", "HEAD"),
-        "changed": bool(git("status", "--porcelain", "--untracked-files=no")),
-    }
+    changed = bool(commit and git("status", "--porcelain", "--untracked-files=no"))
+    return (
+        {"commit": commit, "branch": git("rev-parse", "--abbrev-ref", "HEAD"), "changed": changed} if commit else None
+    )
 
 
-def git(*arguments):
+def git(*arguments: str) -> str:
+    """What git prints in the working folder; '' where it fails or is not there."""
     try:
         done = subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=5, check=False)
     except (OSError, subprocess.TimeoutExpired):

@@ -9,8 +9,9 @@ import itertools
 import json
 import math
 import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias, TypedDict
 
 import numpy as np
 
@@ -18,9 +19,9 @@ from .. import files
 from ..kernels import num_threads, set_threads
 from ..naming import check_count, look_up, nearest, require_extra
 from ..training.history import lower_is_better
-from .configuration import check_configuration, parse_value, set_key
-from .run_folder import LARGEST_RECORD, RECORD, harmless, parse, read_text
-from .runner import prepare, resume, rows_of, train
+from .configuration import Configuration, check_configuration, parse_value, set_key
+from .run_folder import LARGEST_RECORD, RECORD, Run, create_folder, parse, read_text, report_damage
+from .runner import Job, prepare, resume, rows_of, train
 
 with require_extra("app", "a sweep"):
     import joblib
@@ -30,38 +31,65 @@ SWEEP, FORMAT = "sweep.json", 1
 RANGE = re.compile(r"(\w+)\((.*)\)\s*")
 
 
+class Trial(TypedDict, total=False):
+    """One of a sweep's runs: what is set for it, and once it has ended, what became of it."""
+
+    number: int
+    settings: dict[str, Any]
+    status: str
+    value: float | None
+    error: str | None
+
+
 class Sweep:
     """A sweep's folder and its record: {'base', 'axes', 'mode', 'seed', 'count', 'metric', 'trials'}."""
 
-    def __init__(self, path):
+    def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         file = self.path / SWEEP
         if not file.is_file():
             raise ValueError(f"{path} is no sweep: it has no {SWEEP}")
-        with harmless(file):
+        with report_damage(file):
             self.record = parse(read_text(file, LARGEST_RECORD), file)
             self.axes = dict(parse_axis(text) for text in self.record["axes"])
-            self.trials = list(self.record["trials"])
+            self.trials: list[Trial] = list(self.record["trials"])
             for number, trial in enumerate(self.trials):
                 if trial["number"] != number or not isinstance(trial["settings"], dict):
                     raise ValueError(f"{file} is damaged: trial {number} is {trial!s:.60}")
 
-    def write(self):
+    def write(self) -> None:
+        """Write down what has become of the trials so far."""
         files.write_json(self.path / SWEEP, {**self.record, "trials": self.trials})
 
-    def ranked(self):
+    def unfinished(self) -> list[Trial]:
+        """The trials that are still to be run, or run to their end."""
+        return [trial for trial in self.trials if trial.get("status") != "finished"]
+
+    def ranked(self) -> list[Trial]:
         """The finished trials, the best first by the sweep's metric."""
         sign = 1 if lower_is_better(self.record["metric"]) else -1
-        done = [trial for trial in self.trials if trial.get("value") is not None]
-        return sorted(done, key=lambda trial: sign * trial["value"])
+        done = [(value, trial) for trial in self.trials if (value := trial.get("value")) is not None]
+        return [trial for _, trial in sorted(done, key=lambda pair: sign * pair[0])]
 
-    def folder(self, trial):
+    def folder(self, trial: Trial) -> Path:
+        """The run folder of a trial."""
         return self.path / f"{trial['number']:03d}"
 
 
+Report: TypeAlias = Callable[[Sweep, Trial], object]
+
+
 def start_sweep(
-    base, settings, out="experiments", *, random=None, optuna=None, metric="validation.loss", seed=0, command=None
-):
+    base: dict[str, Any],
+    settings: Sequence[str],
+    out: str | Path = "experiments",
+    *,
+    random: int | None = None,
+    optuna: int | None = None,
+    metric: str = "validation.loss",
+    seed: int = 0,
+    command: Sequence[str] | None = None,
+) -> Sweep:
     """Make the folder of a sweep over a configuration table; `run_sweep` does the work.
 
     settings: 'key=1,2' or 'key=log(1e-4,1e-1,5)' each; all combinations, or `random` of them, or `optuna` chosen
@@ -90,14 +118,13 @@ def start_sweep(
         "seed": seed,
         "count": optuna or len(combinations),
         "metric": metric,
+        "trials": [{"number": i, "settings": combination} for i, combination in enumerate(combinations)],
     }
-    trials = [{"number": i, "settings": combination} for i, combination in enumerate(combinations)]
-    path = new_sweep_folder(Path(out) / job.configuration.name)
-    files.write_json(path / SWEEP, {**record, "trials": trials})
-    return Sweep(path)
+    path = Path(out) / job.configuration.name / datetime.datetime.now().strftime("sweep-%Y-%m-%d-%H%M%S")
+    return Sweep(create_folder(path, SWEEP, record))
 
 
-def check_metric(metric, job):
+def check_metric(metric: str, job: Job) -> None:
     """Refuse a metric that the runs will not have."""
     figures = ["loss", *job.trainer.metrics, *(["r2"] if job.data.task == "regression" else [])]
     known = [f"{split}.{figure}" for split in rows_of(job.data) for figure in figures]
@@ -107,21 +134,7 @@ def check_metric(metric, job):
         )
 
 
-def new_sweep_folder(parent):
-    stem = datetime.datetime.now().strftime("sweep-%Y-%m-%d-%H%M%S")
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        for attempt in range(1, 10_000):
-            path = parent / (stem + (f"-{attempt}" if attempt > 1 else ""))
-            if not path.exists():
-                path.mkdir()
-                return path
-    except OSError as problem:
-        raise OSError(f"cannot write in {parent}: {problem.strerror} (choose a folder with --out)") from None
-    raise OSError(f"cannot find a free name in {parent}")
-
-
-def configured(base, settings):
+def configured(base: dict[str, Any], settings: dict[str, Any]) -> Configuration:
     """The checked configuration of one trial."""
     table = json.loads(json.dumps(base))
     for key, value in settings.items():
@@ -129,7 +142,7 @@ def configured(base, settings):
     return check_configuration(table, "sweep")
 
 
-def run_sweep(sweep, jobs=None, report=lambda sweep, trial: None):
+def run_sweep(sweep: Sweep, jobs: int | None = None, report: Report = lambda sweep, trial: None) -> Sweep:
     """Train every trial that is not finished, `jobs` at a time, and call report(sweep, trial) as each ends.
 
     The usable threads are shared out evenly. What fails is recorded with its message and stops nothing else. Processes
@@ -137,15 +150,13 @@ def run_sweep(sweep, jobs=None, report=lambda sweep, trial: None):
     """
     jobs = max(1, min(jobs or num_threads(), sweep.record["count"]))
     threads = max(1, num_threads() // jobs)
+    run_trials(sweep, sweep.unfinished(), jobs, threads, report)
     if sweep.record["mode"] == "optuna":
         search(sweep, jobs, lambda trials: run_trials(sweep, trials, jobs, threads, report))
-    else:
-        unfinished = [trial for trial in sweep.trials if trial.get("status") != "finished"]
-        run_trials(sweep, unfinished, jobs, threads, report)
     return sweep
 
 
-def run_trials(sweep, trials, jobs, threads, report):
+def run_trials(sweep: Sweep, trials: Iterable[Trial], jobs: int, threads: int, report: Report) -> None:
     """Run these trials in processes. Where one is killed, those it ran beside are tried again, each by itself."""
     waiting = {trial["number"]: trial for trial in trials}
     while waiting:
@@ -157,7 +168,8 @@ def run_trials(sweep, trials, jobs, threads, report):
                 finish(sweep, waiting.pop(trial["number"]), run_alone(sweep, trial, threads), report)
 
 
-def run_alone(sweep, trial, threads):
+def run_alone(sweep: Sweep, trial: Trial, threads: int) -> Trial:
+    """What becomes of a trial when nothing else runs that could be killed."""
     try:
         ((_, outcome),) = results(sweep, [trial], 2, threads)  # of two processes, as one would be this very one
         return outcome
@@ -165,51 +177,62 @@ def run_alone(sweep, trial, threads):
         return {"status": "failed", "value": None, "error": "its process was killed (out of memory?)"}
 
 
-def results(sweep, trials, jobs, threads):
+def results(sweep: Sweep, trials: Iterable[Trial], jobs: int, threads: int) -> Iterator[tuple[int, Trial]]:
     """Yield (number, outcome) of each trial as it ends."""
     base, metric = sweep.record["base"], sweep.record["metric"]
     tasks = [joblib.delayed(run_trial)(base, trial, sweep.folder(trial), threads, metric) for trial in trials]
     yield from joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(tasks)
 
 
-def finish(sweep, trial, outcome, report):
+def finish(sweep: Sweep, trial: Trial, outcome: Trial, report: Report) -> None:
+    """Write down what became of a trial, and report it."""
     trial.update(outcome)
     sweep.write()
     report(sweep, trial)
 
 
-def run_trial(base, trial, folder, threads, metric):
+def run_trial(base: dict[str, Any], trial: Trial, folder: Path, threads: int, metric: str) -> tuple[int, Trial]:
     """(number, what became of the trial), in a process of its own; whatever fails is recorded, not raised."""
     set_threads(threads)
+    outcome: Trial
     try:
         run = train_or_resume(configured(base, trial["settings"]), folder)
         split, _, figure = metric.partition(".")
-        value = run.results.get(split, {}).get(figure)
-        return trial["number"], {"status": run.status, "value": value, "error": None}
+        outcome = {"status": run.status, "value": run.results.get(split, {}).get(figure), "error": None}
     except Exception as problem:
-        return trial["number"], {"status": "failed", "value": None, "error": str(problem)}
+        outcome = {"status": "failed", "value": None, "error": str(problem)}
+    return trial["number"], outcome
 
 
-def train_or_resume(configuration, folder):
+def train_or_resume(configuration: Configuration, folder: Path) -> Run:
     """The trial's run; where its folder is there already, from the last good checkpoint."""
-    if (folder / RECORD).is_file():
-        return resume(folder, progress=False)
-    return train(configuration, folder=folder, progress=False)
+    there = (folder / RECORD).is_file()
+    run = resume(folder, progress=False) if there else train(configuration, folder=folder, progress=False)
+    return run or Run(folder)  # a process that torchrun started to train along returns none
 
 
-# What a sweep varies: lists of values and ranges ------------------------------------------------------------------
+# What a sweep varies: lists of values and ranges ----------------------------------------------------------------------
 
 
 class Choice(NamedTuple):
-    """One of these values."""
+    """One of these values. Optuna chooses among their positions, as values may be tables."""
 
-    values: list
+    values: list[Any]
 
-    def grid(self):
+    def grid(self) -> list[Any]:
         return self.values
 
-    def draw(self, rng):
+    def draw(self, rng: np.random.Generator) -> Any:
         return self.values[rng.integers(len(self.values))]
+
+    def distribution(self, optuna: Any) -> Any:
+        return optuna.distributions.IntDistribution(0, len(self.values) - 1)
+
+    def to_optuna(self, value: Any) -> Any:
+        return self.values.index(value)
+
+    def from_optuna(self, parameter: Any) -> Any:
+        return self.values[parameter]
 
 
 class Range(NamedTuple):
@@ -220,26 +243,35 @@ class Range(NamedTuple):
     high: float
     num_values: int | None
 
-    def grid(self):
+    def grid(self) -> list[float]:
         if self.num_values is None:
-            raise ValueError(f"a grid needs to know how many: write {self.name}({self.low:g}, {self.high:g}, 5)")
+            name = "log" if self.logarithmic else "linear"
+            raise ValueError(f"a grid needs to know how many: write {name}({self.low:g}, {self.high:g}, 5)")
         return [self.at(i / max(1, self.num_values - 1)) for i in range(self.num_values)]
 
-    def draw(self, rng):
+    def draw(self, rng: np.random.Generator) -> float:
         return self.at(rng.random())
 
-    def at(self, fraction):
+    def at(self, fraction: float) -> float:
         """The number at a fraction of the way, rounded to ten digits so that it can be read."""
         if not self.logarithmic:
             return float(f"{self.low + fraction * (self.high - self.low):.10g}")
         return float(f"{math.exp(math.log(self.low) + fraction * math.log(self.high / self.low)):.10g}")
 
-    @property
-    def name(self):
-        return "log" if self.logarithmic else "linear"
+    def distribution(self, optuna: Any) -> Any:
+        return optuna.distributions.FloatDistribution(self.low, self.high, log=self.logarithmic)
+
+    def to_optuna(self, value: Any) -> Any:
+        return value
+
+    def from_optuna(self, parameter: Any) -> Any:
+        return parameter
 
 
-def parse_axis(text):
+Axes: TypeAlias = dict[str, Choice | Range]
+
+
+def parse_axis(text: str) -> tuple[str, Choice | Range]:
     """(key, Choice or Range) for 'key=1,2,3', 'key=log(low,high,count)' or 'key=linear(low,high,count)'."""
     key, equals, values = text.partition("=")
     if not equals or not key.strip() or not values.strip():
@@ -250,7 +282,8 @@ def parse_axis(text):
     return key.strip(), Choice([parse_value(part.strip()) for part in split(values)])
 
 
-def parse_range(text, kind, numbers):
+def parse_range(text: str, kind: str, numbers: str) -> Range:
+    """The Range written as kind(numbers) in the text."""
     logarithmic = look_up("range", kind, {"log": True, "linear": False})
     parts = [parse_value(part.strip()) for part in numbers.split(",")]
     if len(parts) not in (2, 3) or not all(isinstance(p, (int, float)) and not isinstance(p, bool) for p in parts):
@@ -262,7 +295,7 @@ def parse_range(text, kind, numbers):
     return Range(logarithmic, float(low), float(high), count)
 
 
-def split(text):
+def split(text: str) -> list[str]:
     """The parts between commas that stand in no brackets and no quotes."""
     parts, depth, quote = [""], 0, None
     for character in text:
@@ -278,48 +311,43 @@ def split(text):
     return parts
 
 
-def grid(axes):
+def grid(axes: Axes) -> list[dict[str, Any]]:
     """Every combination, as tables {key: value}; the last axis changes fastest."""
     combinations = itertools.product(*(axis.grid() for axis in axes.values()))
     return [dict(zip(axes, values, strict=True)) for values in combinations]
 
 
-def draws(axes, count, rng):
+def draws(axes: Axes, count: int, rng: np.random.Generator) -> list[dict[str, Any]]:
     """`count` random combinations."""
     return [{key: axis.draw(rng) for key, axis in axes.items()} for _ in range(count)]
 
 
-# Sweeps led by Optuna: each trial's settings follow from the results of those before it -----------------------------
+# Led by Optuna: each trial's settings follow from the results of those before it --------------------------------------
 
 
-def search(sweep, jobs, run):
-    """Ask Optuna for settings, `jobs` trials at a time, and tell it the results, until the sweep has its count.
-
-    A sweep that was stopped is gone on with: what is finished is told again, what is not is run first.
-    """
+def search(sweep: Sweep, jobs: int, run: Callable[[list[Trial]], object]) -> None:
+    """Tell Optuna the results there are, and ask it for settings, `jobs` at a time, until the sweep has its count."""
     optuna = load_optuna()
     direction = "minimize" if lower_is_better(sweep.record["metric"]) else "maximize"
     study = optuna.create_study(direction=direction, sampler=optuna.samplers.TPESampler(seed=sweep.record["seed"]))
-    run([trial for trial in sweep.trials if trial.get("status") != "finished"])
-    for trial in sweep.trials:
-        study.add_trial(told(optuna, sweep, trial))
+    space = {key: axis.distribution(optuna) for key, axis in sweep.axes.items()}
+    for done in sweep.trials:
+        settings = {key: axis.to_optuna(done["settings"][key]) for key, axis in sweep.axes.items()}
+        study.add_trial(optuna.trial.create_trial(params=settings, distributions=space, **outcome_of(optuna, done)))
     while len(sweep.trials) < sweep.record["count"]:
-        asked = [study.ask() for _ in range(min(jobs, sweep.record["count"] - len(sweep.trials)))]
-        trials = [
-            {"number": number, "settings": suggest(sweep.axes, trial)}
-            for number, trial in enumerate(asked, start=len(sweep.trials))
-        ]
+        asked = [study.ask(space) for _ in range(min(jobs, sweep.record["count"] - len(sweep.trials)))]
+        trials: list[Trial] = []
+        for number, trial in enumerate(asked, start=len(sweep.trials)):
+            settings = {key: axis.from_optuna(trial.params[key]) for key, axis in sweep.axes.items()}
+            trials.append({"number": number, "settings": settings})
         sweep.trials += trials
         sweep.write()
         run(trials)
         for trial, done in zip(asked, trials, strict=True):
-            state = optuna.trial.TrialState
-            study.tell(
-                trial, done.get("value") if usable(done) else None, state=state.COMPLETE if usable(done) else state.FAIL
-            )
+            study.tell(trial, **outcome_of(optuna, done))
 
 
-def load_optuna():
+def load_optuna() -> Any:
     """Optuna, quiet; an ImportError names the extra where it is missing."""
     with require_extra("optuna", "smart search"):
         import optuna
@@ -327,35 +355,9 @@ def load_optuna():
     return optuna
 
 
-def usable(trial):
-    return trial.get("value") is not None and math.isfinite(trial["value"])
-
-
-def suggest(axes, trial):
-    """Optuna's proposal for each axis; a choice is among the positions of its values, which may be tables."""
-    return {
-        key: axis.values[trial.suggest_int(key, 0, len(axis.values) - 1)]
-        if isinstance(axis, Choice)
-        else trial.suggest_float(key, axis.low, axis.high, log=axis.logarithmic)
-        for key, axis in axes.items()
-    }
-
-
-def told(optuna, sweep, trial):
-    """A trial of an earlier session as Optuna keeps it."""
-    parameters, distributions = {}, {}
-    for key, axis in sweep.axes.items():
-        value = trial["settings"][key]
-        if isinstance(axis, Choice):
-            distributions[key] = optuna.distributions.IntDistribution(0, len(axis.values) - 1)
-            parameters[key] = axis.values.index(value)
-        else:
-            distributions[key] = optuna.distributions.FloatDistribution(axis.low, axis.high, log=axis.logarithmic)
-            parameters[key] = value
-    state = optuna.trial.TrialState
-    return optuna.trial.create_trial(
-        params=parameters,
-        distributions=distributions,
-        value=trial.get("value"),
-        state=state.COMPLETE if usable(trial) else state.FAIL,
-    )
+def outcome_of(optuna: Any, trial: Trial) -> dict[str, Any]:
+    """How a trial ended, as Optuna is told."""
+    value = trial.get("value")
+    if value is None or not math.isfinite(value):
+        return {"state": optuna.trial.TrialState.FAIL}
+    return {"state": optuna.trial.TrialState.COMPLETE, "values": [value]}
