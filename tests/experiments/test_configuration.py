@@ -95,7 +95,7 @@ def test_a_wrong_key_or_type_is_named_with_its_path(override, message):
         ),
         ("data.name=irs", r"^data: unknown data set 'irs'; did you mean 'iris'"),
         ("penalty=l3", r"^penalty: unknown penalty 'l3'"),
-        ('model.layers.1={layer="Dropout", rate="x"}', r"^model: dropout: rate .* not 'x'"),
+        ('model.layers.1={layer="Dropout", rate="x"}', r"^model: Dropout: rate, .* got 'x'"),
         ("model.layers.2.units=4", r"^model: it ends with 4 outputs, but iris has 3 classes"),
         ('augmentation=["random_flip"]', r"^augmentation: .*takes images"),
         (

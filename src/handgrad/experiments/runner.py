@@ -113,7 +113,7 @@ def train(
     Of the processes that torchrun starts only the first writes, and returns a Run.
     """
     if is_follower(configuration):
-        follow(prepare(configuration, Callback()))
+        follow(prepare(configuration))
         return None
     recorder = Recorder(configuration.recording)
     job = prepare(configuration, recorder)
@@ -134,7 +134,7 @@ def resume(path: str | Path, progress: bool | None = None) -> Run | None:
     with report_damage(run.path / RECORD):
         recorder = Recorder(run.configuration.recording)
         follows = is_follower(run.configuration)
-        job = prepare(run.configuration, Callback() if follows else recorder)
+        job = prepare(run.configuration, None if follows else recorder)
     check_same_data(run, job.data)
     if follows:
         load_checkpoint(job, run)
@@ -163,22 +163,22 @@ def load_checkpoint(job: Job, run: Run) -> None:
         job.trainer.load_state(state)
 
 
-def prepare(configuration: Configuration, *observers: Callback) -> Job:
-    """Everything built and checked, nothing written; observers: callbacks beside those that the configuration names."""
+def prepare(configuration: Configuration, observer: Callback | None = None) -> Job:
+    """Everything built and checked, nothing written; observer: a last callback, such as a Recorder.
+
+    Without one a callback that does nothing stands in its place, so that a checkpoint fits either.
+    """
     if Path(configuration.data.name).suffix and Path(configuration.data.name).is_file():
         table = configuration.data.model_copy(update={"name": str(Path(configuration.data.name).resolve())})
         configuration = configuration.model_copy(update={"data": table})
     data = load_data(configuration)
-    trainer = build_trainer(configuration, data, observers)
+    trainer = build_trainer(configuration, data, [observer or Callback()])
     rehearse(trainer, configuration, data)
     return Job(configuration, data, trainer)
 
 
 def is_follower(configuration: Configuration) -> bool:
-    """Whether torchrun started this process to train beside another one, which does the writing.
-
-    A plain Callback stands where that one has its recorder, so that a checkpoint fits them both.
-    """
+    """Whether torchrun started this process to train beside another one, which does the writing."""
     return configuration.engine["name"] == "torch" and int(os.environ.get("RANK", 0)) > 0
 
 
