@@ -7,10 +7,13 @@ array([0.6, 0.8])
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
+from .arrays import Array
 from .naming import check_number
 
 
@@ -19,25 +22,28 @@ class Clipping:
     """A limit for a list of gradients; subclasses say in `__call__` what is limited."""
 
     limit: float
-    per_parameter = False  # True: needs one array per parameter, not all parameters in one flat vector
+    per_parameter: ClassVar[bool] = False  # True: needs one array per parameter, not all parameters in one flat vector
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_number(type(self).__name__, "limit", self.limit, above=0)
+
+    def __call__(self, gradients: Sequence[Array]) -> None:
+        raise NotImplementedError(f"{type(self).__name__} must define __call__(gradients)")
 
 
 class ClipGlobalNorm(Clipping):
     """g <- g limit / ‖all gradients‖ where that norm is above the limit. Pascanu, Mikolov & Bengio (2013)."""
 
-    def __call__(self, gradients):
+    def __call__(self, gradients: Sequence[Array]) -> None:
         shorten(gradients, self.limit)
 
 
 class ClipParameterNorm(Clipping):
     """g <- g limit / ‖g‖ for every parameter on its own whose gradient's norm is above the limit."""
 
-    per_parameter = True
+    per_parameter: ClassVar[bool] = True
 
-    def __call__(self, gradients):
+    def __call__(self, gradients: Sequence[Array]) -> None:
         for gradient in gradients:
             shorten([gradient], self.limit)
 
@@ -45,12 +51,12 @@ class ClipParameterNorm(Clipping):
 class ClipValue(Clipping):
     """g <- min(max(g, -limit), limit), element by element."""
 
-    def __call__(self, gradients):
+    def __call__(self, gradients: Sequence[Array]) -> None:
         for gradient in gradients:
             np.clip(gradient, -self.limit, self.limit, out=gradient)
 
 
-def shorten(arrays, limit):
+def shorten(arrays: Sequence[Array], limit: float) -> None:
     """Scale all arrays by the same factor so that their common norm is at most limit; inf and NaN stay."""
     norm = math.sqrt(sum(float(np.vdot(a, a)) for a in arrays))
     if norm == math.inf:  # float32 squares overflow long before the gradients do
@@ -60,4 +66,8 @@ def shorten(arrays, limit):
             array *= limit / norm
 
 
-CLIPPINGS = {"clip_global_norm": ClipGlobalNorm, "clip_parameter_norm": ClipParameterNorm, "clip_value": ClipValue}
+CLIPPINGS: dict[str, type[Clipping]] = {
+    "clip_global_norm": ClipGlobalNorm,
+    "clip_parameter_norm": ClipParameterNorm,
+    "clip_value": ClipValue,
+}

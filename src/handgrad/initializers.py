@@ -9,40 +9,46 @@ keep the variance of the signal the same from layer to layer; `gain` makes up fo
 
 import math
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
+from .arrays import Array, Seed, Shape
 from .functional.activations import ACTIVATIONS
 from .naming import build, check_number, look_up
 
 
-def gain(activation):
+class Initializer(Protocol):
+    """Draws a weight: any callable (shape, rng) -> array."""
+
+    def __call__(self, shape: Shape, rng: Seed, /) -> Array: ...
+
+
+def gain(activation: str | float) -> float:
     """The factor for weights in front of this activation (name), or a number as it is: gain('relu') is √2."""
-    return (
-        check_number("gain", "value", activation, above=0)
-        if not isinstance(activation, str)
-        else look_up("activation", activation, ACTIVATIONS).gain
-    )
+    if isinstance(activation, str):
+        return look_up("activation", activation, ACTIVATIONS).gain
+    return check_number("gain", "value", activation, above=0)
 
 
-def fans(shape):
+def fans(shape: Shape) -> tuple[int, int]:
     """(fan_in, fan_out) of a weight (..., in, out): the values one output is summed from, and one input goes to.
 
     Each is in, or out, times the number of kernel positions. ValueError for fewer than two axes or an empty one.
     """
     if len(shape) < 2 or 0 in shape:
         raise ValueError(f"fans are defined for weights (..., in, out) with no empty axis, got shape {tuple(shape)}")
-    *kernel, inputs, outputs = shape
-    return math.prod(kernel) * inputs, math.prod(kernel) * outputs
+    positions = math.prod(shape[:-2])
+    return positions * shape[-2], positions * shape[-1]
 
 
-def draw_uniform(shape, rng, std):
+def draw_uniform(shape: Shape, rng: Seed, std: float) -> Array:
     """Uniform on ±√3 std: of mean 0 and standard deviation std."""
     bound = math.sqrt(3) * std
     return np.random.default_rng(rng).uniform(-bound, bound, shape)
 
 
-def draw_normal(shape, rng, std):
+def draw_normal(shape: Shape, rng: Seed, std: float) -> Array:
     return np.random.default_rng(rng).normal(0.0, std, shape)
 
 
@@ -50,7 +56,7 @@ def draw_normal(shape, rng, std):
 class Zeros:
     """All 0: right for biases; as a weight it leaves the units of a layer alike for ever."""
 
-    def __call__(self, shape, rng):
+    def __call__(self, shape: Shape, rng: Seed) -> Array:
         return np.zeros(shape)
 
 
@@ -58,7 +64,7 @@ class Zeros:
 class Ones:
     """All 1."""
 
-    def __call__(self, shape, rng):
+    def __call__(self, shape: Shape, rng: Seed) -> Array:
         return np.ones(shape)
 
 
@@ -68,10 +74,10 @@ class Constant:
 
     value: float
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_number("Constant", "value", self.value)
 
-    def __call__(self, shape, rng):
+    def __call__(self, shape: Shape, rng: Seed) -> Array:
         return np.full(shape, float(self.value))
 
 
@@ -82,11 +88,11 @@ class Uniform:
     low: float = -0.05
     high: float = 0.05
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_number("Uniform", "low", self.low)
         check_number("Uniform", "high", self.high, minimum=self.low)
 
-    def __call__(self, shape, rng):
+    def __call__(self, shape: Shape, rng: Seed) -> Array:
         return np.random.default_rng(rng).uniform(self.low, self.high, shape)
 
 
@@ -97,11 +103,11 @@ class Normal:
     mean: float = 0.0
     std: float = 0.05
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_number("Normal", "mean", self.mean)
         check_number("Normal", "std", self.std, minimum=0)
 
-    def __call__(self, shape, rng):
+    def __call__(self, shape: Shape, rng: Seed) -> Array:
         return np.random.default_rng(rng).normal(self.mean, self.std, shape)
 
 
@@ -114,24 +120,24 @@ class Glorot:
 
     gain: float | str = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         gain(self.gain)
 
-    def std(self, shape):
+    def std(self, shape: Shape) -> float:
         return gain(self.gain) * math.sqrt(2 / sum(fans(shape)))
 
 
 class GlorotUniform(Glorot):
     """Uniform with std = gain √(2 / (fan_in + fan_out)); see Glorot."""
 
-    def __call__(self, shape, rng):
+    def __call__(self, shape: Shape, rng: Seed) -> Array:
         return draw_uniform(shape, rng, self.std(shape))
 
 
 class GlorotNormal(Glorot):
     """Normal with std = gain √(2 / (fan_in + fan_out)); see Glorot."""
 
-    def __call__(self, shape, rng):
+    def __call__(self, shape: Shape, rng: Seed) -> Array:
         return draw_normal(shape, rng, self.std(shape))
 
 
@@ -145,11 +151,11 @@ class He:
     gain: float | str = "relu"
     mode: str = "fan_in"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         gain(self.gain)
         look_up("mode", self.mode, {"fan_in": 0, "fan_out": 1})
 
-    def std(self, shape):
+    def std(self, shape: Shape) -> float:
         fan_in, fan_out = fans(shape)
         return gain(self.gain) / math.sqrt(look_up("mode", self.mode, {"fan_in": fan_in, "fan_out": fan_out}))
 
@@ -157,14 +163,14 @@ class He:
 class HeUniform(He):
     """Uniform with std = gain / √fan; see He."""
 
-    def __call__(self, shape, rng):
+    def __call__(self, shape: Shape, rng: Seed) -> Array:
         return draw_uniform(shape, rng, self.std(shape))
 
 
 class HeNormal(He):
     """Normal with std = gain / √fan; see He."""
 
-    def __call__(self, shape, rng):
+    def __call__(self, shape: Shape, rng: Seed) -> Array:
         return draw_normal(shape, rng, self.std(shape))
 
 
@@ -172,7 +178,7 @@ class HeNormal(He):
 class LecunUniform:
     """Uniform with std = 1 / √fan_in. LeCun, Bottou, Orr & Müller, Efficient BackProp (1998)."""
 
-    def __call__(self, shape, rng):
+    def __call__(self, shape: Shape, rng: Seed) -> Array:
         return draw_uniform(shape, rng, 1 / math.sqrt(fans(shape)[0]))
 
 
@@ -180,7 +186,7 @@ class LecunUniform:
 class LecunNormal:
     """Normal with std = 1 / √fan_in. LeCun, Bottou, Orr & Müller, Efficient BackProp (1998)."""
 
-    def __call__(self, shape, rng):
+    def __call__(self, shape: Shape, rng: Seed) -> Array:
         return draw_normal(shape, rng, 1 / math.sqrt(fans(shape)[0]))
 
 
@@ -193,10 +199,10 @@ class Orthogonal:
 
     gain: float | str = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         gain(self.gain)
 
-    def __call__(self, shape, rng):
+    def __call__(self, shape: Shape, rng: Seed) -> Array:
         fans(shape)
         rows, columns = math.prod(shape[:-1]), shape[-1]
         q, r = np.linalg.qr(np.random.default_rng(rng).normal(size=(max(rows, columns), min(rows, columns))))
@@ -210,10 +216,10 @@ class Identity:
 
     gain: float | str = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         gain(self.gain)
 
-    def __call__(self, shape, rng):
+    def __call__(self, shape: Shape, rng: Seed) -> Array:
         if len(shape) != 2 or shape[0] != shape[1]:
             raise ValueError(f"Identity fits square weights (n, n) only, got shape {tuple(shape)}")
         return gain(self.gain) * np.eye(shape[0])
@@ -226,11 +232,11 @@ class Sparse:
     sparsity: float = 0.1
     std: float = 0.01
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_number("Sparse", "sparsity", self.sparsity, minimum=0, maximum=1)
         check_number("Sparse", "std", self.std, minimum=0)
 
-    def __call__(self, shape, rng):
+    def __call__(self, shape: Shape, rng: Seed) -> Array:
         if len(shape) != 2:
             raise ValueError(f"Sparse fits weights (in, out) only, got shape {tuple(shape)}")
         rng = np.random.default_rng(rng)
@@ -240,7 +246,7 @@ class Sparse:
         return weight
 
 
-INITIALIZERS = {
+INITIALIZERS: dict[str, type[Initializer]] = {
     "zeros": Zeros,
     "ones": Ones,
     "constant": Constant,
@@ -262,7 +268,7 @@ INITIALIZERS = {
 }
 
 
-def get(spec):
+def get(spec: str | dict[str, Any] | Initializer) -> Initializer:
     """The initializer meant by 'he_normal', {'name': 'he_normal', 'mode': 'fan_out'} or a callable (shape, rng)."""
     initializer = build("initializer", spec, INITIALIZERS)
     if not callable(initializer):

@@ -7,28 +7,36 @@ Outputs are scores (N, C), the larger the likelier, or (N, 1) for two classes, p
 (N,). Targets are int labels (N,) or one-hot rows (N, C). Shapes that do not fit are refused, never broadcast.
 """
 
+from typing import Literal, TypeAlias, overload
+
 import numpy as np
 
+from .arrays import Array, ArrayLike
 
-def predicted_classes(outputs):
+Average: TypeAlias = Literal["macro", "micro"]
+
+
+def predicted_classes(outputs: ArrayLike) -> Array:
     """Labels (N,) from int labels (N,), scores (N, C) by the largest, or scores (N, 1) by the sign."""
     outputs = np.asarray(outputs)
     if outputs.ndim == 2 and outputs.shape[1] == 1:
         return (outputs[:, 0] > 0).astype(np.int64)
     if outputs.ndim == 2 and outputs.shape[1]:
-        return outputs.argmax(axis=1)
+        best: Array = outputs.argmax(axis=1)
+        return best
     return labels("outputs", outputs)
 
 
-def target_classes(targets):
+def target_classes(targets: ArrayLike) -> Array:
     """Labels (N,) from int labels (N,) or (N, 1), or from one-hot or probability rows (N, C)."""
     targets = np.asarray(targets)
     if targets.ndim == 2 and targets.shape[1] > 1:
-        return targets.argmax(axis=1)
+        likeliest: Array = targets.argmax(axis=1)
+        return likeliest
     return labels("targets", targets[:, 0] if targets.ndim == 2 and targets.shape[1] == 1 else targets)
 
 
-def labels(name, array):
+def labels(name: str, array: Array) -> Array:
     if array.ndim != 1 or (array.dtype.kind not in "iub" and (array != np.floor(array)).any()):
         raise ValueError(f"{name} must be whole labels (N,) or rows (N, C), got {array.dtype} of shape {array.shape}")
     if array.size and array.min() < 0:
@@ -36,13 +44,13 @@ def labels(name, array):
     return array.astype(np.int64)
 
 
-def both_classes(outputs, targets):
+def both_classes(outputs: ArrayLike, targets: ArrayLike) -> tuple[Array, Array]:
     predictions, truth = predicted_classes(outputs), target_classes(targets)
     check_rows(predictions, truth)
     return predictions, truth
 
 
-def check_rows(outputs, targets):
+def check_rows(outputs: Array, targets: Array) -> None:
     if len(outputs) != len(targets) or not len(targets):
         raise ValueError(
             f"outputs and targets must have the same number of rows, at least one; "
@@ -50,13 +58,13 @@ def check_rows(outputs, targets):
         )
 
 
-def accuracy(outputs, targets):
+def accuracy(outputs: ArrayLike, targets: ArrayLike) -> float:
     """The fraction of rows whose predicted class is the target."""
     predictions, truth = both_classes(outputs, targets)
     return float((predictions == truth).mean())
 
 
-def top_k_accuracy(outputs, targets, k=5):
+def top_k_accuracy(outputs: ArrayLike, targets: ArrayLike, k: int = 5) -> float:
     """The fraction of rows whose target is among the k largest scores (N, C); of equal scores the first count."""
     outputs, truth = np.asarray(outputs), target_classes(targets)
     if outputs.ndim != 2 or not 1 <= k <= outputs.shape[1]:
@@ -68,7 +76,7 @@ def top_k_accuracy(outputs, targets, k=5):
     return float((best == truth[:, None]).any(axis=1).mean())
 
 
-def confusion_matrix(outputs, targets, num_classes=None):
+def confusion_matrix(outputs: ArrayLike, targets: ArrayLike, num_classes: int | None = None) -> Array:
     """counts[i, j]: rows of class i that were predicted as j. num_classes: the largest label + 1 if not given."""
     predictions, truth = both_classes(outputs, targets)
     found = int(max(predictions.max(), truth.max())) + 1
@@ -80,7 +88,17 @@ def confusion_matrix(outputs, targets, num_classes=None):
     return counts.reshape(num_classes, num_classes)
 
 
-def precision_recall_f1(outputs, targets, average=None, num_classes=None):
+@overload
+def precision_recall_f1(
+    outputs: ArrayLike, targets: ArrayLike, average: None = None, num_classes: int | None = None
+) -> tuple[Array, Array, Array]: ...
+@overload
+def precision_recall_f1(
+    outputs: ArrayLike, targets: ArrayLike, average: Average, num_classes: int | None = None
+) -> tuple[float, float, float]: ...
+def precision_recall_f1(
+    outputs: ArrayLike, targets: ArrayLike, average: Average | None = None, num_classes: int | None = None
+) -> tuple[Array, Array, Array] | tuple[float, float, float]:
     """(precision, recall, F1): arrays with a value per class, or floats with average 'macro' or 'micro'.
 
     precision = right / predicted, recall = right / present, F1 = 2 right / (predicted + present), for a class. 0 where
@@ -93,21 +111,24 @@ def precision_recall_f1(outputs, targets, average=None, num_classes=None):
     if average == "micro":
         right, predicted, present = right.sum(), predicted.sum(), present.sum()
     figures = ratio(right, predicted), ratio(right, present), ratio(2 * right, predicted + present)
-    return figures if average is None else tuple(float(figure.mean()) for figure in figures)
+    if average is None:
+        return figures
+    precision, recall, f1 = (float(figure.mean()) for figure in figures)
+    return precision, recall, f1
 
 
-def ratio(numerator, denominator):
+def ratio(numerator: Array, denominator: Array) -> Array:
     """numerator / denominator, 0 where the denominator is 0."""
     return np.where(denominator == 0, 0.0, numerator / np.maximum(denominator, 1))
 
 
-def mean_squared_error(outputs, targets):
+def mean_squared_error(outputs: ArrayLike, targets: ArrayLike) -> float:
     """The mean of (output - target)² over all elements."""
     outputs, targets = same_shape(outputs, targets)
     return float(((outputs - targets) ** 2).mean())
 
 
-def r2_score(outputs, targets):
+def r2_score(outputs: ArrayLike, targets: ArrayLike) -> float:
     """1 - Σ (output - target)² / Σ (target - mean target)²: 1 is perfect, 0 is as good as the mean. Mean over columns.
 
     A column of equal targets counts 1 if predicted exactly, else 0.
@@ -119,7 +140,7 @@ def r2_score(outputs, targets):
     return float(np.where(total == 0, residual == 0, scores).mean())
 
 
-def same_shape(outputs, targets):
+def same_shape(outputs: ArrayLike, targets: ArrayLike) -> tuple[Array, Array]:
     """Both as float64 arrays (N, columns); (N,) fits (N, 1), nothing else broadcasts."""
     outputs, targets = (np.asarray(array, np.float64) for array in (outputs, targets))
     shapes = outputs.shape, targets.shape

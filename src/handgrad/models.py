@@ -6,11 +6,15 @@ Each function below returns the list of layers, so that a network can be read, c
     61706
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from .layers import (
     BatchNorm,
     Conv2D,
     Dropout,
     Flatten,
+    Layer,
     Linear,
     MaxPool2D,
     Normalize,
@@ -21,133 +25,91 @@ from .layers import (
 from .naming import look_up
 
 
-def create(name, **sizes):
+def create(name: str, **sizes: Any) -> Sequential:
     """A fresh, unbuilt Sequential: create("cifar-cnn"), create("lenet", num_outputs=26)."""
     return Sequential(look_up("model", name, MODELS)(**sizes))
 
 
-def fashion_mlp(num_outputs=10):
+def fashion_mlp(num_outputs: int = 10) -> list[Layer]:
     """Flatten, 784-256-128-10 with ReLU: Fashion-MNIST (CS189)."""
-    return [
-        Flatten(),
-        Linear(256, initializer="he_normal"),
-        ReLU(),
-        Linear(128, initializer="he_normal"),
-        ReLU(),
-        Linear(num_outputs),
-    ]
+    return [Flatten(), *dense(256), *dense(128), Linear(num_outputs)]
 
 
-def lenet(num_outputs=10):
+def lenet(num_outputs: int = 10) -> list[Layer]:
     """Two convolutions 5x5 with pooling, then 120-84-10: MNIST (after LeCun et al. 1998, with ReLU and max pooling)."""
     return [
-        Conv2D(6, 5, padding="same", initializer="he_normal"),
-        ReLU(),
-        MaxPool2D(2),
-        Conv2D(16, 5, initializer="he_normal"),
-        ReLU(),
-        MaxPool2D(2),
-        Flatten(),
-        Linear(120, initializer="he_normal"),
-        ReLU(),
-        Linear(84, initializer="he_normal"),
-        ReLU(),
-        Linear(num_outputs),
+        *(Conv2D(6, 5, padding="same", initializer="he_normal"), ReLU(), MaxPool2D(2)),
+        *(Conv2D(16, 5, initializer="he_normal"), ReLU(), MaxPool2D(2)),
+        *(Flatten(), *dense(120), *dense(84), Linear(num_outputs)),
     ]
 
 
-def cifar_cnn(num_outputs=10, batch_norm=True, dropout=0.5):
+def cifar_cnn(num_outputs: int = 10, batch_norm: bool = True, dropout: float = 0.5) -> list[Layer]:
     """Three blocks of convolution, batch norm, ReLU and pooling, then 256-128-10: CIFAR-10 (CS189).
 
     batch_norm=False and dropout=0 leave these out, to measure what they contribute.
     """
-    return [
-        Normalize(0.5, 0.5),
-        *(
-            layer
-            for filters in (32, 64, 128)
-            for layer in (
-                Conv2D(filters, 3, padding=1, initializer="he_normal"),
-                *normalized(batch_norm),
-                ReLU(),
-                MaxPool2D(2),
-            )
-        ),
-        Flatten(),
-        Linear(256, initializer="he_normal"),
-        ReLU(),
-        *dropped(dropout),
-        Linear(128, initializer="he_normal"),
-        ReLU(),
-        Linear(num_outputs),
-    ]
+    layers: list[Layer] = [Normalize(0.5, 0.5)]
+    for filters in (32, 64, 128):
+        layers += [convolution(filters), *normalized(batch_norm), ReLU(), MaxPool2D(2)]
+    return [*layers, Flatten(), *dense(256), *dropped(dropout), *dense(128), Linear(num_outputs)]
 
 
-def fashion_cnn(num_outputs=10, batch_norm=True, dropout=0.3):
+def fashion_cnn(num_outputs: int = 10, batch_norm: bool = True, dropout: float = 0.3) -> list[Layer]:
     """Four blocks of convolution, ReLU, pooling, batch norm and dropout, then 128-10: Fashion-MNIST (Purdue).
 
     batch_norm=False and dropout=0 leave these out, to measure what they contribute.
     """
-    return [
-        *(
-            layer
-            for filters in (32, 64, 128, 256)
-            for layer in (
-                Conv2D(filters, 3, padding=1, initializer="he_normal"),
-                ReLU(),
-                MaxPool2D(2),
-                *normalized(batch_norm),
-                *dropped(dropout),
-            )
-        ),
-        Flatten(),
-        Linear(128, initializer="he_normal"),
-        ReLU(),
-        Linear(num_outputs),
-    ]
+    layers: list[Layer] = []
+    for filters in (32, 64, 128, 256):
+        layers += [convolution(filters), ReLU(), MaxPool2D(2), *normalized(batch_norm), *dropped(dropout)]
+    return [*layers, Flatten(), *dense(128), Linear(num_outputs)]
 
 
-def normalized(batch_norm):
+def dense(units: int) -> list[Layer]:
+    """Linear and ReLU, the weights drawn as He et al. have it for ReLU."""
+    return [Linear(units, initializer="he_normal"), ReLU()]
+
+
+def convolution(filters: int) -> Layer:
+    """3x3, of images that keep their size."""
+    return Conv2D(filters, 3, padding=1, initializer="he_normal")
+
+
+def normalized(batch_norm: bool) -> list[Layer]:
     return [BatchNorm()] if batch_norm else []
 
 
-def dropped(rate):
+def dropped(rate: float) -> list[Layer]:
     return [Dropout(rate)] if rate else []
 
 
-def iris_mlp(num_outputs=3):
+def iris_mlp(num_outputs: int = 3) -> list[Layer]:
     """4-25-3: Iris (CS189)."""
     return [Linear(25), ReLU(), Linear(num_outputs)]
 
 
-def wine_mlp(num_outputs=3):
+def wine_mlp(num_outputs: int = 3) -> list[Layer]:
     """13-32-3: the wines."""
     return [Linear(32), ReLU(), Linear(num_outputs)]
 
 
-def breast_cancer_mlp(num_outputs=2):
+def breast_cancer_mlp(num_outputs: int = 2) -> list[Layer]:
     """30-32-2 with dropout: the tumours."""
     return [Linear(32), ReLU(), Dropout(0.2), Linear(num_outputs)]
 
 
-def digits_mlp(num_outputs=10):
+def digits_mlp(num_outputs: int = 10) -> list[Layer]:
     """64-128-64-10 with dropout: the handwritten digits as rows."""
-    return [
-        Linear(128, initializer="he_normal"),
-        ReLU(),
-        Dropout(0.2),
-        Linear(64, initializer="he_normal"),
-        ReLU(),
-        Linear(num_outputs),
-    ]
+    return [*dense(128), Dropout(0.2), *dense(64), Linear(num_outputs)]
 
 
-def diabetes_mlp(num_outputs=1):
+def diabetes_mlp(num_outputs: int = 1) -> list[Layer]:
     """10-16-1 with tanh: the regression."""
     return [Linear(16), Tanh(), Linear(num_outputs)]
 
 
-MODELS = {
+MODELS: dict[str, Callable[..., list[Layer]]] = {
     "fashion-mlp": fashion_mlp,
     "lenet": lenet,
     "cifar-cnn": cifar_cnn,

@@ -14,16 +14,23 @@ g its gradient, t the number of the step, 1 for the first.
 import functools
 import math
 import operator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from .clipping import CLIPPINGS, ClipGlobalNorm, ClipParameterNorm, ClipValue  # noqa: F401 (offered here as well)
+from .arrays import Array
+from .clipping import CLIPPINGS, Clipping
+from .clipping import ClipGlobalNorm as ClipGlobalNorm
+from .clipping import ClipParameterNorm as ClipParameterNorm
+from .clipping import ClipValue as ClipValue
 from .naming import build, check_number, constructor_arguments
 
 # Larger arrays are updated in pieces of this many floats, so that parameter, gradient and state stay in the cache
 # while ten operations pass over them. From 2^17 to 2^20 floats do equally well; smaller pieces cost more calls.
 BLOCK = 2**18
 SHAPE = operator.attrgetter("shape")
+ClippingSpec: TypeAlias = str | dict[str, Any] | Clipping | None
 
 
 class Optimizer:
@@ -33,29 +40,29 @@ class Optimizer:
     list of gradients before every update. `learning_rate` may be changed between updates.
     """
 
-    slots: tuple = ()
+    slots: tuple[str, ...] = ()
 
-    def __init__(self, learning_rate, weight_decay=0.0, clipping=None):
+    def __init__(self, learning_rate: float, weight_decay: float = 0.0, clipping: ClippingSpec = None) -> None:
         self.learning_rate = self.number("learning_rate", learning_rate, above=0)
         self.weight_decay = self.number("weight_decay", weight_decay, minimum=0)
         self.clipping = None if clipping is None else build("clipping", clipping, CLIPPINGS)
         self.num_steps = 0
-        self.arrays = {}  # the state: {"velocity.0": array} for slot "velocity" and parameter 0
-        self.rows = None  # per parameter its scratch array and its state arrays, made by the first update
+        self.arrays: dict[str, Array] = {}  # the state: {"velocity.0": array} for slot "velocity" and parameter 0
+        # per parameter its scratch array and its state arrays, made by the first update
+        self.rows: list[tuple[Array, ...]] | None = None
 
-    def number(self, name, value, **limits):
+    def number(self, name: str, value: float, **limits: float) -> float:
         return check_number(type(self).__name__, name, value, **limits)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in constructor_arguments(self).items())})"
 
-    def update(self, parameters, gradients):
+    def update(self, parameters: Sequence[Array], gradients: Sequence[Array]) -> None:
         """Move the parameters one step, in place; the gradients may be overwritten.
 
         ValueError when parameters, gradients and the state of earlier updates differ in number or shape.
         """
-        if self.rows is None:
-            self.start(parameters)
+        rows = self.rows or self.start(parameters)
         if not list(map(SHAPE, parameters)) == list(map(SHAPE, gradients)) == self.shapes:
             raise ValueError(
                 f"parameters and gradients must keep the shapes of the first update, {self.shapes}; "
@@ -64,24 +71,24 @@ class Optimizer:
         if self.clipping is not None:
             self.clipping(gradients)
         self.num_steps += 1
-        for parameter, gradient, row in zip(parameters, gradients, self.rows, strict=True):
+        for parameter, gradient, row in zip(parameters, gradients, rows, strict=True):
             if parameter.size <= BLOCK:
                 self.step(parameter, gradient, *row)
             else:
                 for block in blocks(parameter, gradient, *row):
                     self.step(*block)
 
-    def step(self, p, g, scratch, *arrays):
+    def step(self, p: Array, g: Array, scratch: Array, *state: Array) -> None:
         """Update p and its state arrays, one per slot, in place; g and scratch may be overwritten."""
-        raise NotImplementedError(f"{type(self).__name__} must define step(p, g, scratch, *arrays)")
+        raise NotImplementedError(f"{type(self).__name__} must define step(p, g, scratch, *state)")
 
-    def decay(self, p, g, scratch):
+    def decay(self, p: Array, g: Array, scratch: Array) -> None:
         """g <- g + weight_decay p."""
         if self.weight_decay:
             np.multiply(p, scalar(self.weight_decay, p.dtype), scratch)
             g += scratch
 
-    def start(self, parameters):
+    def start(self, parameters: Sequence[Array]) -> list[tuple[Array, ...]]:
         """Create the state arrays, all zero, or check those that were loaded; lay out the rows."""
         for i, p in enumerate(parameters):
             if p.dtype.kind != "f" or not p.flags.c_contiguous:
@@ -95,13 +102,14 @@ class Optimizer:
         self.shapes = [p.shape for p in parameters]
         scratch = [np.empty_like(p) if p.size <= BLOCK else np.empty(BLOCK, p.dtype) for p in parameters]
         self.rows = [(s, *(self.arrays[f"{slot}.{i}"] for slot in self.slots)) for i, s in enumerate(scratch)]
+        return self.rows
 
-    def state(self):
+    def state(self) -> dict[str, Any]:
         """What load_state needs to go on exactly from here: {'learning_rate': 0.1, 'num_steps': 3, 'velocity.0': a}."""
         arrays = {name: array.copy() for name, array in self.arrays.items()}
         return {"learning_rate": float(self.learning_rate), "num_steps": self.num_steps, **arrays}
 
-    def load_state(self, state):
+    def load_state(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` returned; ValueError, and nothing changed, when it is not this optimizer's."""
         arrays = {name: np.array(value) for name, value in state.items() if "." in name}
         num_arrays = len(arrays) // max(1, len(self.slots))
@@ -118,26 +126,26 @@ class Optimizer:
 
 
 @functools.lru_cache(maxsize=64)
-def scalar(value, dtype):
+def scalar(value: float, dtype: np.dtype[Any]) -> Array:
     """value as an array without axes: NumPy takes it up faster than a Python number, which counts in small networks."""
     return np.array(value, dtype)
 
 
-def check_same(arrays, expected):
+def check_same(arrays: Mapping[str, Array], expected: Mapping[str, Array]) -> None:
     """Raise a ValueError unless the arrays have the names, dtypes and shapes of those expected."""
     found, wanted = ({name: f"{a.dtype} {a.shape}" for name, a in table.items()} for table in (arrays, expected))
     if found != wanted:
         raise ValueError(f"the optimizer's state is for other parameters: it holds {found}, these need {wanted}")
 
 
-def blocks(parameter, gradient, scratch, *arrays):
+def blocks(parameter: Array, gradient: Array, scratch: Array, *state: Array) -> Iterator[tuple[Array, ...]]:
     """Flat pieces of all arrays, BLOCK floats each; scratch, that long itself, is used again for every piece."""
     if not parameter.flags.c_contiguous:
         raise ValueError(f"a parameter of shape {parameter.shape} is not C-contiguous; see np.ascontiguousarray")
-    p, g, *arrays = (array.reshape(-1) for array in (parameter, gradient, *arrays))
+    p, g, *flat = (array.reshape(-1) for array in (parameter, gradient, *state))
     for start in range(0, p.size, BLOCK):
         piece = slice(start, start + BLOCK)
-        yield p[piece], g[piece], scratch[: p.size - start], *(array[piece] for array in arrays)
+        yield p[piece], g[piece], scratch[: p.size - start], *(array[piece] for array in flat)
 
 
 class SGD(Optimizer):
@@ -146,7 +154,14 @@ class SGD(Optimizer):
     Polyak (1964); Sutskever et al. (2013), in the form where the learning rate stays outside v.
     """
 
-    def __init__(self, learning_rate=0.01, momentum=0.0, nesterov=False, weight_decay=0.0, clipping=None):
+    def __init__(
+        self,
+        learning_rate: float = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+        clipping: ClippingSpec = None,
+    ) -> None:
         super().__init__(learning_rate, weight_decay, clipping)
         self.momentum = self.number("momentum", momentum, minimum=0, below=1)
         self.nesterov = bool(nesterov)
@@ -154,12 +169,13 @@ class SGD(Optimizer):
             raise ValueError("SGD: nesterov=True needs momentum > 0, got momentum=0.0")
         self.slots = ("velocity",) if self.momentum else ()
 
-    def step(self, p, g, scratch, velocity=None):
+    def step(self, p: Array, g: Array, scratch: Array, *state: Array) -> None:
         learning_rate = scalar(self.learning_rate, p.dtype)
         self.decay(p, g, scratch)
-        if velocity is None:
+        if not state:
             g *= learning_rate
         else:
+            (velocity,) = state
             velocity *= scalar(self.momentum, p.dtype)
             velocity += g
             if self.nesterov:  # g + momentum v, its two terms one after the other
@@ -181,13 +197,22 @@ class Adam(Optimizer):
 
     slots = ("gradient_sum", "square_sum")
 
-    def __init__(self, learning_rate=0.001, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0, clipping=None):
+    def __init__(
+        self,
+        learning_rate: float = 0.001,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+        weight_decay: float = 0.0,
+        clipping: ClippingSpec = None,
+    ) -> None:
         super().__init__(learning_rate, weight_decay, clipping)
         self.beta1 = self.number("beta1", beta1, minimum=0, below=1)
         self.beta2 = self.number("beta2", beta2, minimum=0, below=1)
         self.epsilon = self.number("epsilon", epsilon, above=0)
 
-    def step(self, p, g, scratch, gradient_sum, square_sum):
+    def step(self, p: Array, g: Array, scratch: Array, *state: Array) -> None:
+        gradient_sum, square_sum = state
         self.decay(p, g, scratch)
         scale = math.sqrt((1 - self.beta2) / (1 - self.beta2**self.num_steps))
         length = self.learning_rate * (1 - self.beta1) / (1 - self.beta1**self.num_steps) / scale
@@ -206,10 +231,18 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam after p <- (1 - learning_rate weight_decay) p, which v does not rescale. Loshchilov & Hutter (2019)."""
 
-    def __init__(self, learning_rate=0.001, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.01, clipping=None):
+    def __init__(
+        self,
+        learning_rate: float = 0.001,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+        weight_decay: float = 0.01,
+        clipping: ClippingSpec = None,
+    ) -> None:
         super().__init__(learning_rate, beta1, beta2, epsilon, weight_decay, clipping)
 
-    def decay(self, p, g, scratch):
+    def decay(self, p: Array, g: Array, scratch: Array) -> None:
         """p <- (1 - learning_rate weight_decay) p; the gradient stays as it is."""
         p *= scalar(1 - self.learning_rate * self.weight_decay, p.dtype)
 
@@ -222,12 +255,20 @@ class RMSprop(Optimizer):
 
     slots = ("square_sum",)
 
-    def __init__(self, learning_rate=0.01, decay_rate=0.99, epsilon=1e-8, weight_decay=0.0, clipping=None):
+    def __init__(
+        self,
+        learning_rate: float = 0.01,
+        decay_rate: float = 0.99,
+        epsilon: float = 1e-8,
+        weight_decay: float = 0.0,
+        clipping: ClippingSpec = None,
+    ) -> None:
         super().__init__(learning_rate, weight_decay, clipping)
         self.decay_rate = self.number("decay_rate", decay_rate, minimum=0, below=1)
         self.epsilon = self.number("epsilon", epsilon, above=0)
 
-    def step(self, p, g, scratch, square_sum):
+    def step(self, p: Array, g: Array, scratch: Array, *state: Array) -> None:
+        (square_sum,) = state
         self.decay(p, g, scratch)
         square_sum *= self.decay_rate
         scale = math.sqrt(1 - self.decay_rate)
@@ -239,16 +280,23 @@ class Adagrad(Optimizer):
 
     slots = ("square_sum",)
 
-    def __init__(self, learning_rate=0.01, epsilon=1e-10, weight_decay=0.0, clipping=None):
+    def __init__(
+        self,
+        learning_rate: float = 0.01,
+        epsilon: float = 1e-10,
+        weight_decay: float = 0.0,
+        clipping: ClippingSpec = None,
+    ) -> None:
         super().__init__(learning_rate, weight_decay, clipping)
         self.epsilon = self.number("epsilon", epsilon, above=0)
 
-    def step(self, p, g, scratch, square_sum):
+    def step(self, p: Array, g: Array, scratch: Array, *state: Array) -> None:
+        (square_sum,) = state
         self.decay(p, g, scratch)
         scaled_step(p, g, scratch, square_sum, self.learning_rate, self.epsilon)
 
 
-def scaled_step(p, g, scratch, square_sum, length, epsilon):
+def scaled_step(p: Array, g: Array, scratch: Array, square_sum: Array, length: float, epsilon: float) -> None:
     """s <- s + g², then p <- p - length g / (√s + epsilon)."""
     np.multiply(g, g, scratch)
     square_sum += scratch
@@ -259,10 +307,16 @@ def scaled_step(p, g, scratch, square_sum, length, epsilon):
     p -= g
 
 
-OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": AdamW, "rmsprop": RMSprop, "adagrad": Adagrad}
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "sgd": SGD,
+    "adam": Adam,
+    "adamw": AdamW,
+    "rmsprop": RMSprop,
+    "adagrad": Adagrad,
+}
 
 
-def get(spec):
+def get(spec: str | dict[str, Any] | Optimizer) -> Optimizer:
     """The optimizer meant by 'adam', {'name': 'sgd', 'momentum': 0.9} or an Optimizer."""
     optimizer = build("optimizer", spec, OPTIMIZERS)
     if not isinstance(optimizer, Optimizer):

@@ -9,12 +9,20 @@ schedule (torch.optim.lr_scheduler), the numbers agree. They are pure functions,
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from .naming import build, check_count, check_number, look_up
 
 
-def check(schedule, **limits):
+class LearningRateSchedule(Protocol):
+    """Says the learning rate at t: any callable (t) -> float."""
+
+    def __call__(self, t: int, /) -> float: ...
+
+
+def check(schedule: object, **limits: Mapping[str, float]) -> None:
     """Raise a ValueError unless the schedule's numbers are in range; initial and peak are always > 0."""
     for name in ("initial", "peak"):
         if hasattr(schedule, name):
@@ -32,10 +40,10 @@ class Constant:
 
     initial: float
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check(self)
 
-    def __call__(self, t):
+    def __call__(self, t: int) -> float:
         return self.initial
 
 
@@ -48,10 +56,10 @@ class Exponential:
     stage_length: int = 1
     staircase: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check(self, decay={"above": 0})
 
-    def __call__(self, t):
+    def __call__(self, t: int) -> float:
         exponent = t // self.stage_length if self.staircase else t / self.stage_length
         return self.initial * self.decay**exponent
 
@@ -64,10 +72,10 @@ class Step:
     stage_length: int
     decay: float = 0.1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check(self, decay={"above": 0})
 
-    def __call__(self, t):
+    def __call__(self, t: int) -> float:
         return self.initial * self.decay ** (t // self.stage_length)
 
 
@@ -80,11 +88,12 @@ class Polynomial:
     power: float = 1.0
     final: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check(self, power={"above": 0}, final={"minimum": 0})
 
-    def __call__(self, t):
-        return self.final + (self.initial - self.final) * (1 - min(t / self.num_steps, 1)) ** self.power
+    def __call__(self, t: int) -> float:
+        rest: float = (1 - min(t / self.num_steps, 1)) ** self.power
+        return self.final + (self.initial - self.final) * rest
 
 
 @dataclass(frozen=True)
@@ -95,14 +104,14 @@ class Cosine:
     num_steps: int
     final: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check(self, final={"minimum": 0})
 
-    def __call__(self, t):
+    def __call__(self, t: int) -> float:
         return half_wave(self.initial, self.final, min(t / self.num_steps, 1))
 
 
-def half_wave(start, end, fraction):
+def half_wave(start: float, end: float, fraction: float) -> float:
     """From start (fraction 0) to end (fraction 1) along half a period of the cosine."""
     return end + (start - end) * (1 + math.cos(math.pi * fraction)) / 2
 
@@ -114,14 +123,14 @@ class WarmUp:
     schedule(0) (t + 1) / (num_steps + 1) for t < num_steps: the first rate is not 0, nor the last one the full rate.
     """
 
-    schedule: object
+    schedule: LearningRateSchedule
     num_steps: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check(self)
         object.__setattr__(self, "schedule", get(self.schedule))
 
-    def __call__(self, t):
+    def __call__(self, t: int) -> float:
         if t >= self.num_steps:
             return self.schedule(t - self.num_steps)
         return self.schedule(0) * (t + 1) / (self.num_steps + 1)
@@ -139,10 +148,10 @@ class OneCycle:
     start_divisor: float = 25.0
     final_divisor: float = 1e4
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check(self, warm_up={"minimum": 0, "below": 1}, start_divisor={"minimum": 1}, final_divisor={"minimum": 1})
 
-    def __call__(self, t):
+    def __call__(self, t: int) -> float:
         start = self.peak / self.start_divisor
         top, last = self.warm_up * self.num_steps - 1, self.num_steps - 1
         if t < top:
@@ -154,10 +163,10 @@ class OneCycle:
 class Sequence:
     """Schedules one after the other: each for its length, counted from its own 0; the last, without one, for ever."""
 
-    schedules: tuple
-    lengths: tuple
+    schedules: list[LearningRateSchedule] | tuple[LearningRateSchedule, ...]
+    lengths: list[int] | tuple[int, ...]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "schedules", tuple(get(schedule) for schedule in self.schedules))
         object.__setattr__(self, "lengths", tuple(check_count("Sequence", "a length", n) for n in self.lengths))
         if len(self.lengths) != len(self.schedules) - 1:
@@ -166,7 +175,7 @@ class Sequence:
                 f"got {len(self.lengths)} lengths"
             )
 
-    def __call__(self, t):
+    def __call__(self, t: int) -> float:
         for schedule, length in zip(self.schedules, self.lengths, strict=False):
             if t < length:
                 return schedule(t)
@@ -180,7 +189,15 @@ class ReduceOnPlateau:
     Better means smaller by more than the fraction threshold (mode 'max': larger). Never falls below minimum.
     """
 
-    def __init__(self, initial, factor=0.1, patience=10, threshold=1e-4, minimum=0.0, mode="min"):
+    def __init__(
+        self,
+        initial: float,
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        minimum: float = 0.0,
+        mode: str = "min",
+    ) -> None:
         self.initial, self.factor, self.patience = initial, factor, patience
         self.threshold, self.minimum, self.mode = threshold, minimum, mode
         at_least_0 = {"minimum": 0}
@@ -189,10 +206,10 @@ class ReduceOnPlateau:
         self.sign = look_up("mode", mode, {"min": 1, "max": -1})
         self.learning_rate, self.best, self.num_bad = float(initial), math.inf, 0
 
-    def __call__(self, t):
+    def __call__(self, t: int) -> float:
         return self.learning_rate
 
-    def observe(self, metric):
+    def observe(self, metric: float) -> None:
         """Take note of the metric; the next call gives the rate that follows from it. NaN counts as no better."""
         value = self.sign * float(metric)  # smaller is better from here on
         if value < self.best - self.threshold * abs(self.best if math.isfinite(self.best) else 0):
@@ -202,17 +219,17 @@ class ReduceOnPlateau:
         if self.num_bad > self.patience:
             self.learning_rate, self.num_bad = max(self.learning_rate * self.factor, self.minimum), 0
 
-    def state(self):
+    def state(self) -> dict[str, float]:
         """Everything observed so far, for load_state: {'learning_rate': 0.1, 'best': 0.5, 'num_bad': 2}."""
         return {"learning_rate": self.learning_rate, "best": self.best, "num_bad": self.num_bad}
 
-    def load_state(self, state):
+    def load_state(self, state: Mapping[str, float]) -> None:
         """Go on from what `state` returned."""
         self.learning_rate, self.best = float(state["learning_rate"]), float(state["best"])
         self.num_bad = int(state["num_bad"])
 
 
-SCHEDULES = {
+SCHEDULES: dict[str, type[LearningRateSchedule]] = {
     "constant": Constant,
     "exponential": Exponential,
     "step": Step,
@@ -225,7 +242,7 @@ SCHEDULES = {
 }
 
 
-def get(spec):
+def get(spec: dict[str, Any] | LearningRateSchedule) -> LearningRateSchedule:
     """The schedule meant by {'name': 'cosine', 'initial': 0.1, 'num_steps': 50} or a callable (t) -> learning rate."""
     schedule = build("schedule", spec, SCHEDULES)
     if not callable(schedule):

@@ -2,12 +2,22 @@
 
 import numpy as np
 
+from ..arrays import Array, Cache, Shape
 from ..kernels.plain import BatchStatistics
 from ..naming import check_number
 from .windows import check_channels
 
 
-def batch_norm_forward(x, gamma, beta, running_mean=None, running_var=None, training=True, momentum=0.1, epsilon=1e-5):
+def batch_norm_forward(
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    running_mean: Array | None = None,
+    running_var: Array | None = None,
+    training: bool = True,
+    momentum: float = 0.1,
+    epsilon: float = 1e-5,
+) -> tuple[Array, Cache]:
     """y = gamma x̂ + beta with x̂ = (x - mean) / √(var + epsilon), per feature or channel: the last axis of x.
 
     x is (N, features) or (N, H, W, C); gamma, beta and the running averages have one number per feature. In training
@@ -16,7 +26,9 @@ def batch_norm_forward(x, gamma, beta, running_mean=None, running_var=None, trai
     PyTorch does. Otherwise mean and var are the running averages. (Ioffe & Szegedy 2015)
     """
     check_features("batch_norm", x.shape, gamma.shape, beta.shape)
-    epsilon, momentum = check_batch_norm(gamma.shape, running_mean, running_var, momentum, epsilon)
+    check_running(gamma.shape, running_mean=running_mean, running_var=running_var)
+    epsilon = check_number("batch_norm", "epsilon", epsilon, minimum=0)
+    momentum = check_number("batch_norm", "momentum", momentum, minimum=0, maximum=1)
     axes = tuple(range(x.ndim - 1))
     if training:
         statistics = batch_statistics(x, axes)
@@ -33,7 +45,7 @@ def batch_norm_forward(x, gamma, beta, running_mean=None, running_var=None, trai
     return gamma * normalized + beta, (normalized, gamma, scale, axes, training)
 
 
-def batch_norm_backward(dy, cache):
+def batch_norm_backward(dy: Array, cache: Cache) -> tuple[Array, Array, Array]:
     """dgamma = Σ dy x̂, dbeta = Σ dy, dx = gamma scale (dy - mean(dy) - x̂ mean(dy x̂)), scale = 1 / √(var + epsilon).
 
     The two means are what dy loses because each x also moves the batch's mean and variance; at inference these are
@@ -49,7 +61,7 @@ def batch_norm_backward(dy, cache):
     return dx, dgamma, dbeta
 
 
-def layer_norm_forward(x, gamma, beta, epsilon=1e-5):
+def layer_norm_forward(x: Array, gamma: Array, beta: Array, epsilon: float = 1e-5) -> tuple[Array, Cache]:
     """y = gamma x̂ + beta, where x̂ has mean 0 and variance 1 within each example.
 
     The mean and (biased) variance are taken over the trailing axes of x (N, ...) that gamma and beta have: the
@@ -64,7 +76,7 @@ def layer_norm_forward(x, gamma, beta, epsilon=1e-5):
     return gamma * normalized + beta, (normalized, gamma, scale, axes)
 
 
-def layer_norm_backward(dy, cache):
+def layer_norm_backward(dy: Array, cache: Cache) -> tuple[Array, Array, Array]:
     """dgamma = Σ dy x̂, dbeta = Σ dy over the examples; with g = gamma dy, dx = scale (g - mean(g) - x̂ mean(g x̂))."""
     normalized, gamma, scale, axes = cache
     examples = tuple(range(dy.ndim - gamma.ndim))
@@ -73,7 +85,7 @@ def layer_norm_backward(dy, cache):
     return dx, (dy * normalized).sum(axis=examples), dy.sum(axis=examples)
 
 
-def batch_statistics(x, axes):
+def batch_statistics(x: Array, axes: Shape) -> BatchStatistics:
     """Count, mean and biased variance of each feature over the batch, analytic in x (no abs, so complex steps pass)."""
     count = x.size // x.shape[-1]
     if count < 2:
@@ -86,21 +98,17 @@ def batch_statistics(x, axes):
     return BatchStatistics(count, mean, (centered * centered).mean(axis=axes))
 
 
-def check_batch_norm(shape, running_mean, running_var, momentum, epsilon):
-    """epsilon and momentum as floats; running averages that are not one float per feature are refused."""
-    for name, running in (("running_mean", running_mean), ("running_var", running_var)):
+def check_running(shape: Shape, **averages: Array | None) -> None:
+    """Refuse running averages that are not one float per feature."""
+    for name, running in averages.items():
         if running is not None and (running.shape != shape or running.dtype.kind not in "fc"):
             raise ValueError(
                 f"batch_norm: {name} must be an array of floats of gamma's shape {shape}, "
                 f"but came as {running.dtype} of shape {running.shape}"
             )
-    return (
-        check_number("batch_norm", "epsilon", epsilon, minimum=0),
-        check_number("batch_norm", "momentum", momentum, minimum=0, maximum=1),
-    )
 
 
-def check_features(name, x_shape, *shapes):
+def check_features(name: str, x_shape: Shape, *shapes: Shape) -> None:
     """Refuse gamma and beta that do not have the shape of x's trailing axes: they would broadcast by accident."""
     if name == "batch_norm" and len(x_shape) == 4 and len(shapes[0]) == 1:
         check_channels(name, x_shape, shapes[0][0])
