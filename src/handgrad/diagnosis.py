@@ -16,8 +16,8 @@ import numpy as np
 from . import functional as F
 from . import optimizers
 from .layers.activations import ACTIVATIONS, ReLU
-from .layers.losses import get_loss
-from .layers.summary import walk
+from .layers.base import walk
+from .layers.criteria import get_loss
 from .naming import check_count
 from .text import aligned
 from .training.engine import NumpyEngine

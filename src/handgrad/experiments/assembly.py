@@ -13,8 +13,7 @@ import numpy as np
 from .. import models, optimizers, schedules
 from ..datasets import Dataset, augment, load_dataset
 from ..layers.containers import Sequential
-from ..layers.losses import get_loss
-from ..layers.penalties import get_penalty
+from ..layers.criteria import get_loss, get_penalty
 from ..naming import build, check_arguments, look_up, nearest
 from ..training import Callback, EarlyStopping, Engine, Schedule, Trainer
 from ..training.batches import check_training_data

@@ -8,8 +8,8 @@ import numpy as np
 
 from ..datasets import Standardization
 from ..diagnosis import diagnose
-from ..layers.containers import leaves
-from ..layers.summary import texts
+from ..layers.base import leaves
+from ..layers.description import texts
 from ..metrics import confusion_matrix
 from ..reports.images import is_image, weight_images
 from ..reports.judgement import judge

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..arrays import Array, Shape
-from ..layers.containers import leaves
+from ..layers.base import leaves
 from ..training import Callback, Trainer
 from ..training.batches import batches, epoch_order
 from .recorder import norm

@@ -16,7 +16,7 @@ import numpy as np
 from .. import files
 from ..datasets import SUFFIXES, Dataset, load_dataset
 from ..kernels import num_threads
-from ..layers.containers import describe
+from ..layers.description import describe
 from ..metrics import r2_score
 from ..reports import save_curves
 from ..training import Callback, Trainer

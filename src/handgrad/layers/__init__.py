@@ -16,11 +16,10 @@ from .activations import (
     Tanh,
 )
 from .base import Layer
-from .containers import Sequential, load_model
-from .dropout import Dropout
-from .images import AvgPool2D, Conv2D, GlobalAvgPool2D, MaxPool2D
-from .linear import Flatten, Linear
-from .losses import (
+from .containers import Sequential
+from .criteria import (
+    L1,
+    L2,
     BinaryCrossEntropy,
     CrossEntropy,
     Hinge,
@@ -30,8 +29,10 @@ from .losses import (
     MeanSquaredError,
     ProbabilityCrossEntropy,
 )
+from .dense import Dropout, Flatten, Linear
+from .description import load_model
+from .images import AvgPool2D, Conv2D, GlobalAvgPool2D, MaxPool2D
 from .normalization import BatchNorm, LayerNorm, Normalize
-from .penalties import L1, L2
 from .recurrent import LSTM, RNN
 
 __all__ = [

@@ -141,6 +141,11 @@ class Layer:
         return self.input_shape is not None
 
     @property
+    def children(self):
+        """The layers in a layer of layers, in the order in which they run; here none."""
+        return ()
+
+    @property
     def label(self):
         """The name that messages use: 'linear1', or the class name outside a model."""
         return self.name or type(self).__name__
@@ -233,6 +238,20 @@ class Layer:
     def __repr__(self):
         arguments = ", ".join(f"{k}={v!r}" for k, v in self.config.items())
         return f"{type(self).__name__}({arguments})"
+
+
+def walk(layer, prefix=""):
+    """Yield ('sequential1.linear1', layer) for each layer without children, named as its parameters are."""
+    for child in layer.children:
+        if child.children:
+            yield from walk(child, f"{prefix}{child.name}.")
+        else:
+            yield f"{prefix}{child.name}", child
+
+
+def leaves(layer):
+    """The layers without children in this one, or itself if it has none."""
+    return [leaf for _, leaf in walk(layer)] or [layer]
 
 
 def shape_of_one(input_shape):

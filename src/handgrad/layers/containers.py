@@ -1,15 +1,12 @@
 """Sequential: layers one after the other, with all parameters in one flat vector."""
 
 import copy
-import json
-from pathlib import Path
 
 import numpy as np
 
-from .. import files
-from ..naming import check_arguments, look_up
-from .base import Layer, Parameters, shape_of_one
-from .summary import Summary
+from .activations import LogSoftmax, Sigmoid, Softmax
+from .base import Layer, Parameters, leaves, shape_of_one
+from .description import Summary, from_spec, save_model
 
 
 class Sequential(Layer):
@@ -65,6 +62,10 @@ class Sequential(Layer):
         self._lowest = next((i for i, step in enumerate(self._route) if step.num_parameters), len(self._route))
 
     @property
+    def children(self):
+        return self.layers
+
+    @property
     def label(self):
         """A model without a name goes by its first layer's in messages: that is where input arrives."""
         return self.name or self.layers[0].label
@@ -117,8 +118,6 @@ class Sequential(Layer):
 
     def predict_probabilities(self, x, batch_size=256):
         """Probabilities (N, C): the softmax of the outputs; of one output per example, the sigmoid (N, 1)."""
-        from .activations import LogSoftmax, Sigmoid, Softmax  # below: activations import nothing from here
-
         y = self.predict(x, batch_size)
         last = self.layers[-1]
         if isinstance(last, (Softmax, Sigmoid)):
@@ -180,10 +179,7 @@ class Sequential(Layer):
 
     def save(self, path):
         """Write architecture, parameters and state to path (.npz, or .safetensors with the extra), atomically."""
-        if not self.is_built:
-            raise ValueError("this model is not built: there are no parameters to save yet")
-        arrays = {**self.parameters, **{f"state.{k}": v for k, v in self.state.items()}}
-        files.write_arrays(path, arrays, {"handgrad": "model", "architecture": json.dumps(describe(self))})
+        save_model(self, path)
 
     def __iter__(self):
         return iter(self.layers)
@@ -241,56 +237,6 @@ def replace(layers, offer):
     return steps
 
 
-def load_model(path):
-    """The model that `save` wrote. Nothing in the file is run; damage and foreign files raise a ValueError."""
-    arrays, metadata = files.read_arrays(path)
-    if metadata.get("handgrad") != "model":
-        raise ValueError(f"{Path(path)} holds no handgrad model (write one with model.save(path))")
-    model = from_description(json.loads(metadata["architecture"]))
-    load_arrays(model, arrays, path)
-    return model
-
-
-def describe(model):
-    """A built model without its arrays: plain data that `from_description` turns into a model of the same shapes."""
-    for layer in leaves(model):
-        if Layer.registry.get(type(layer).__name__) is not type(layer):
-            raise ValueError(
-                f"the name '{type(layer).__name__}' stands for another layer class: give the class of {layer.label} "
-                "a name of its own, so that a file can name it"
-            )
-    return {"config": model.config, "input_shape": list(model.input_shape), "dtype": model.dtype.name}
-
-
-def from_description(description):
-    """A model built as described, its parameters freshly drawn."""
-    model = Sequential(**description["config"])
-    return model.build(tuple(description["input_shape"]), rng=0, dtype=np.dtype(description["dtype"]))
-
-
-def load_arrays(model, arrays, source="these arrays"):
-    """Copy parameters and 'state.' arrays into the model; a missing, unknown or misshapen one is a ValueError."""
-    wanted = {**model.parameters, **{f"state.{k}": v for k, v in model.state.items()}}
-    if set(arrays) != set(wanted):
-        odd = sorted(set(arrays) ^ set(wanted))
-        raise ValueError(f"{source} does not fit the model: '{odd[0]}' is in only one of the two")
-    for name, array in wanted.items():
-        if arrays[name].shape != array.shape:
-            raise ValueError(f"{source}: '{name}' has shape {arrays[name].shape}, the model wants {array.shape}")
-    for name, array in wanted.items():
-        array[...] = arrays[name]
-
-
-def from_spec(spec):
-    """A layer from plain data: {"layer": "Linear", "units": 25}."""
-    arguments = {k: v for k, v in spec.items() if k != "layer"}
-    if "layer" not in spec:
-        raise ValueError(f'a layer is described as {{layer = "Linear", units = 25}}; got {spec}')
-    cls = look_up("layer", spec["layer"], Layer.registry)
-    check_arguments("layer", cls, arguments)
-    return cls(**arguments)
-
-
 def check_layers(layers):
     """Refuse an empty list, things that are not layers, and the same layer twice."""
     if not layers:
@@ -303,13 +249,6 @@ def check_layers(layers):
     seen = [id(leaf) for layer in layers for leaf in leaves(layer)]
     if len(set(seen)) < len(seen):
         raise ValueError("the same layer object stands twice in this model: make a second one of the same class")
-
-
-def leaves(layer):
-    """The layers in a layer, nested models opened."""
-    if not isinstance(layer, Sequential):
-        return [layer]
-    return [leaf for inner in layer.layers for leaf in leaves(inner)]
 
 
 def give_names(layers):

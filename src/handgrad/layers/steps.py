@@ -13,8 +13,8 @@ from .base import NOTHING, Layer
 from .containers import Step
 
 if TYPE_CHECKING:
+    from .dense import Linear
     from .images import Conv2D, MaxPool2D
-    from .linear import Linear
     from .normalization import BatchNorm
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from ..kernels.products import affine, affine_input_gradient, affine_weight_gradient
 from ..layers import Linear, ReLU
 from ..layers.containers import Step, replace
-from ..layers.penalties import weights
+from ..layers.criteria import weights
 from ..layers.steps import bias_of, dbias_of
 from ..training import NumpyEngine
 from ..training.engine import why_not_finite

@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from ..layers import BatchNorm, Linear
-from ..layers.containers import leaves
+from ..layers.base import leaves
 from ..training import History
 from .engine import TableEngine
 from .lbfgs import minimize

@@ -4,7 +4,8 @@ import numpy as np
 from scipy import optimize
 
 from ..layers import Dropout
-from ..layers.containers import leaves, load_arrays
+from ..layers.base import leaves
+from ..layers.description import load_arrays
 from .engine import TableEngine
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import functional as F
 from .. import layers as hg
-from ..layers.containers import leaves
+from ..layers.base import leaves
 from ..naming import check_number, look_up
 
 ACTIVATIONS = {name: cls for name, cls in hg.activations.ACTIVATIONS.items() if F.ACTIVATIONS[name].elementwise}

@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import functional as F
 from ..layers import BinaryCrossEntropy, CrossEntropy, Loss, MeanSquaredError, ProbabilityCrossEntropy
-from ..layers.losses import LOSSES
+from ..layers.criteria import LOSSES
 from ..naming import build, fold
 from .losses import LogLoss, PoissonDeviance, Scaled
 

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from .. import files
-from ..layers.containers import Sequential, leaves
+from ..layers.base import leaves
+from ..layers.containers import Sequential
 from . import table
 from .modules import Permute, channel_axes
 from .read import Reader, copy_to_layers, copy_to_modules, pair

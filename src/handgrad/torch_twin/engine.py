@@ -7,14 +7,15 @@ import numpy as np
 import torch
 
 from ..layers import BatchNorm
-from ..layers.containers import check_finite, leaves
-from ..layers.penalties import weights
+from ..layers.base import leaves, walk
+from ..layers.containers import check_finite
+from ..layers.criteria import weights
 from ..naming import look_up
 from ..training.engine import Engine, why_not_finite
 from . import parallel
 from .convert import to_torch
 from .devices import Rows, find_device, generator_of, on_device
-from .read import copy_to_layers, copy_to_modules, named_leaves, pair
+from .read import copy_to_layers, copy_to_modules, pair
 from .rules import TwinLoss, clip, make_optimizer, penalty_of
 
 PRECISIONS = {"float32": None, "bf16": torch.bfloat16}  # None: the model's own dtype
@@ -202,7 +203,7 @@ class TorchEngine(Engine):
 
     def _tensors(self):
         """Yield (our name, their tensor, how it lies, order of the features) for every parameter."""
-        for (path, layer), pairing in zip(named_leaves(self.model), self.pairings, strict=True):
+        for (path, layer), pairing in zip(walk(self.model), self.pairings, strict=True):
             for group, name, _, tensor, lay in pairing.tensors(layer):
                 if group == "parameters":
                     yield f"{path}.{name}", tensor, lay, pairing.before.order

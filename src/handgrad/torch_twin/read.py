@@ -11,8 +11,7 @@ from torch import fx, nn
 
 from ..arrays import Array, Shape
 from ..layers import Activation, Layer, Sequential
-from ..layers.base import shape_of_one
-from ..layers.containers import leaves
+from ..layers.base import leaves, shape_of_one
 from . import table
 from .modules import Permute, channel_axes
 from .table import PADDINGS, Lay, Order, Row, brief
@@ -338,15 +337,6 @@ def same_arithmetic(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
     """True when two configurations compute the same; a name, an initializer and a way to say padding don't count."""
     free = ("name", "initializer", "recurrent_initializer", "padding", "stride", "kernel_size", "dilation")
     return all(mine[key] == theirs[key] for key in mine if key not in free)
-
-
-def named_leaves(model: Sequential, prefix: str = "") -> Iterator[tuple[str, Layer]]:
-    """Yield ('sequential1.linear1', layer) for each layer that is no model, as its parameters are called."""
-    for layer in model.layers:
-        if isinstance(layer, Sequential):
-            yield from named_leaves(layer, f"{prefix}{layer.name}.")
-        else:
-            yield prefix + layer.name, layer
 
 
 def copy_to_modules(layers: Iterable[Layer], pairings: Iterable[Pairing]) -> None:

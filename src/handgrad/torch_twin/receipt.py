@@ -11,11 +11,11 @@ from .. import files, optimizers
 from .. import layers as hg
 from ..experiments import Run
 from ..experiments.assembly import load_data
-from ..layers.containers import leaves
-from ..layers.losses import get_loss
+from ..layers.base import leaves, walk
+from ..layers.criteria import get_loss
 from . import table
 from .convert import check_model, to_torch
-from .read import flat, named_leaves, pair
+from .read import flat, pair
 from .receipt_text import Receipt
 from .rules import TwinLoss, clip, make_optimizer
 
@@ -54,7 +54,7 @@ def compare(model, module=None, x=None, y=None, loss=None, optimizers=None):
     rules = default_optimizers() if optimizers is None else list(optimizers)
     runs = {dtype: Comparison(model, module, x, y, loss, rules, dtype) for dtype in DTYPES}
     return Receipt(
-        [path for path, _ in named_leaves(model)],
+        [path for path, _ in walk(model)],
         {dtype: run.result() for dtype, run in runs.items()},
         conventions(model),
     )
@@ -84,7 +84,7 @@ class Comparison:
         ours, theirs = self.ours(), self.theirs()
         whole["loss"] = difference(ours["loss"], theirs["loss"])
         found = {}
-        for i, (path, _) in enumerate(named_leaves(self.model)):
+        for i, (path, _) in enumerate(walk(self.model)):
             found[path] = {q: difference(ours[q][i], theirs[q][i]) for q in QUANTITIES if q in ours}
         return {"layers": found, "whole": whole, "optimizers": {brief(rule): self.steps(rule) for rule in self.rules}}
 

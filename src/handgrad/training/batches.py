@@ -7,7 +7,7 @@ from numpy.random import Generator
 
 from ..arrays import Array, ArrayLike
 from ..layers.containers import Sequential, check_finite
-from ..layers.losses import Loss
+from ..layers.criteria import Loss
 from ..naming import check_count
 
 

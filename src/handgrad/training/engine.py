@@ -7,9 +7,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..arrays import Array, ArrayLike
-from ..layers.containers import Sequential, load_arrays
-from ..layers.losses import Loss
-from ..layers.penalties import Penalty
+from ..layers.containers import Sequential
+from ..layers.criteria import Loss, Penalty
+from ..layers.description import load_arrays
 from ..optimizers import Optimizer
 
 Metric: TypeAlias = Callable[[Array, Array], float]

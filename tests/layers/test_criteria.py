@@ -5,8 +5,7 @@ import pytest
 
 import handgrad as hg
 from handgrad import functional as F
-from handgrad.layers.losses import LOSSES, get_loss
-from handgrad.layers.penalties import get_penalty
+from handgrad.layers.criteria import LOSSES, get_loss, get_penalty
 
 LABELS = np.array([0, 2, 1, 1])
 LOGITS = np.random.default_rng(0).standard_normal((4, 3))
