@@ -1,19 +1,34 @@
 """Line charts as inline SVG: readable as they stand, on paper and without scripts; charts.js adds zoom and read-out."""
 
+from __future__ import annotations
+
 import json
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from ..arrays import Array, ArrayLike
 from ..text import clipped
-from .style import numbers, spread
+from .style import spread
+from .view import Figures, known, needs_log, numbers
 
 WIDTH, HEIGHT = 488, 270
 LEFT, RIGHT, TOP, BOTTOM = 54, 132, 18, 36  # the margins around the plot
 PLOT_WIDTH, PLOT_HEIGHT = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
+FRAME = {
+    "width": WIDTH,
+    "height": HEIGHT,
+    "left": LEFT,
+    "top": TOP,
+    "plot_width": PLOT_WIDTH,
+    "plot_height": PLOT_HEIGHT,
+}
 MAX_POINTS = 1000  # of a drawn line; longer ones keep the extremes of each stretch
 MAX_VALUES = 2000  # of a line to be read out; of longer ones every so many
+MAX_ENDS = 16  # names beside the ends of lines
 
 
 @dataclass
@@ -24,11 +39,11 @@ class Line:
     """
 
     label: str
-    values: list
+    values: Figures
     colour: str = "var(--train)"
     dash: str = ""
-    low: list = field(default_factory=list)
-    high: list = field(default_factory=list)
+    low: Figures = ()
+    high: Figures = ()
 
 
 @dataclass
@@ -41,34 +56,36 @@ class Scale:
     y1: float
     log: bool
 
-    def x(self, epoch):
+    def x(self, epoch: ArrayLike) -> Array:
         return (np.asarray(epoch, float) - self.x0) / (self.x1 - self.x0) * PLOT_WIDTH
 
-    def y(self, value):
+    def y(self, value: ArrayLike) -> Array:
         value = np.log10(value) if self.log else np.asarray(value, float)
         return (self.y1 - value) / (self.y1 - self.y0) * PLOT_HEIGHT
 
+    def visible(self, values: Figures) -> Array:
+        """values as floats, NaN for what a log axis cannot show."""
+        shown = numbers(values)
+        return np.where(shown > 0, shown, np.nan) if self.log else shown
 
-def line_chart(key, title, lines, best=None, steps=False, log=None):
+
+def line_chart(
+    key: str, title: str, lines: Sequence[Line], best: int | None = None, steps: bool = False, log: bool | None = None
+) -> dict[str, Any] | None:
     """What the template `chart` draws: ticks, paths, labels and data, as plain data; None when nothing is finite.
 
     key: the chart's id on its page. best: an epoch to mark. steps: a value holds for its whole epoch. log: whether the
     axis of figures is logarithmic; by default where positive figures span more than two decades.
     """
-    lines = [line for line in lines if np.isfinite(numbers(line.values)).any()]
+    lines = [line for line in lines if len(known(line.values))]
     if not lines:
         return None
     scale = scale_for(lines, log)
     return {
+        **FRAME,
         "key": key,
         "title": title + (" (log scale)" if scale.log else ""),
         "text": summary_text(title, lines, best),
-        "width": WIDTH,
-        "height": HEIGHT,
-        "left": LEFT,
-        "top": TOP,
-        "plot_width": PLOT_WIDTH,
-        "plot_height": PLOT_HEIGHT,
         "x_ticks": x_ticks(scale),
         "y_ticks": y_ticks(scale),
         "lines": [drawn(line, scale, steps) for line in lines],
@@ -78,41 +95,30 @@ def line_chart(key, title, lines, best=None, steps=False, log=None):
     }
 
 
-def scale_for(lines, log=None):
-    values = np.concatenate([numbers(v) for line in lines for v in (line.values, line.low, line.high)])
-    values = values[np.isfinite(values)]
-    if log is None:
-        log = values.min() > 0 and values.max() > 100 * values.min()
+def scale_for(lines: Sequence[Line], log: bool | None = None) -> Scale:
+    values = np.concatenate([known(v) for line in lines for v in (line.values, line.low, line.high)])
+    log = needs_log(values) if log is None else log
     values = np.log10(values[values > 0]) if log else values
-    low, high = (values.min(), values.max()) if len(values) else (0.0, 1.0)
+    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
     if not log and low >= 0 and (low < high / 4 or low == high):
         low = 0.0
     padding = 0.05 * (high - low) or 0.05 * abs(high) or 0.5
     num_epochs = max(len(line.values) for line in lines)
-    x0, x1 = (1, num_epochs) if num_epochs > 1 else (0.5, 1.5)
-    return Scale(x0, x1, low - padding * (low != 0 or log), high + padding, bool(log))
+    x0, x1 = (1.0, float(num_epochs)) if num_epochs > 1 else (0.5, 1.5)
+    return Scale(x0, x1, low - padding * (low != 0 or log), high + padding, log)
 
 
-def drawn(line, scale, steps):
-    """The line's path, and its band's, in the plot's pixels."""
-    return {
-        "d": path(line.values, scale, steps),
-        "band": band_path(line, scale) if line.low else "",
-        "colour": line.colour,
-        "dash": line.dash,
-        "weight": weight(line),
-    }
+def drawn(line: Line, scale: Scale, steps: bool) -> dict[str, Any]:
+    """The line with its path, and its band's, in the plot's pixels; weight: 'dot' of one epoch, 'dense' of many."""
+    count = len(line.values)
+    weight = "dot" if count == 1 else "dense" if count > PLOT_WIDTH else ""
+    return {**vars(line), "d": path(line.values, scale, steps), "band": band_path(line, scale), "weight": weight}
 
 
-def weight(line):
-    """'dot' of a line that is one, 'dense' of one that has more epochs than pixels, else ''."""
-    return "dot" if len(line.values) == 1 else "dense" if len(line.values) > PLOT_WIDTH else ""
-
-
-def path(values, scale, steps=False):
+def path(values: Figures, scale: Scale, steps: bool = False) -> str:
     """SVG path data; a gap where there is no figure, a dot where a figure stands alone."""
-    epochs, values = thinned(visible(values, scale))
-    x, y = np.round(scale.x(epochs), 1), np.round(scale.y(values), 1)
+    epochs, shown = thinned(scale.visible(values))
+    x, y = np.round(scale.x(epochs), 1), np.round(scale.y(shown), 1)
     parts, pen_is_down = [], False
     for i in range(len(x)):
         if not math.isfinite(y[i]):
@@ -126,29 +132,24 @@ def path(values, scale, steps=False):
     return "".join(parts)
 
 
-def band_path(line, scale):
-    low, high = visible(line.low, scale), visible(line.high, scale)
-    known = np.flatnonzero(np.isfinite(low) & np.isfinite(high))
-    corners = [(k, high[k]) for k in known] + [(k, low[k]) for k in known[::-1]]
+def band_path(line: Line, scale: Scale) -> str:
+    """SVG path data around the band: along its upper edge, and back along the lower one."""
+    low, high = scale.visible(line.low), scale.visible(line.high)
+    there = np.flatnonzero(np.isfinite(low) & np.isfinite(high))
+    corners = [(k, high[k]) for k in there] + [(k, low[k]) for k in there[::-1]]
     points = [f"{rounded(scale.x(k + 1))} {rounded(scale.y(v))}" for k, v in corners]
     return f"M{'L'.join(points)}Z" if points else ""
 
 
-def visible(values, scale):
-    """values as floats, NaN for what a log axis cannot show."""
-    values = numbers(values)
-    return np.where(values > 0, values, np.nan) if scale.log else values
-
-
-def thinned(values):
+def thinned(values: Array) -> tuple[Array, Array]:
     """(epochs from 1, values), of each stretch of a long line only the lowest and the highest."""
     if len(values) <= MAX_POINTS:
         return np.arange(1, len(values) + 1), values
     keep = {0, len(values) - 1}
     for stretch in np.array_split(np.arange(len(values)), MAX_POINTS // 2):
-        known = stretch[np.isfinite(values[stretch])]
-        if len(known):
-            keep |= {int(known[values[known].argmin()]), int(known[values[known].argmax()])}
+        there = stretch[np.isfinite(values[stretch])]
+        if len(there):
+            keep |= {int(there[values[there].argmin()]), int(there[values[there].argmax()])}
     kept = np.array(sorted(keep))
     return kept + 1, values[kept]
 
@@ -156,18 +157,17 @@ def thinned(values):
 # Axes and labels ------------------------------------------------------------------------------------------------
 
 
-def x_ticks(scale):
+def x_ticks(scale: Scale) -> list[dict[str, Any]]:
     ticks = [t for t in nice_ticks(scale.x0, scale.x1, 6) if t == int(t)]
     return [{"text": f"{t:.0f}", "at": rounded(scale.x(t))} for t in ticks]
 
 
-def y_ticks(scale):
-    if not scale.log:
-        return [{"text": f"{t:g}", "at": rounded(scale.y(t))} for t in nice_ticks(scale.y0, scale.y1, 5)]
-    return [{"text": f"{t:g}", "at": rounded(scale.y(t))} for t in log_ticks(scale.y0, scale.y1)]
+def y_ticks(scale: Scale) -> list[dict[str, Any]]:
+    ticks = log_ticks(scale.y0, scale.y1) if scale.log else nice_ticks(scale.y0, scale.y1, 5)
+    return [{"text": f"{t:g}", "at": rounded(scale.y(t))} for t in ticks]
 
 
-def nice_ticks(low, high, count):
+def nice_ticks(low: float, high: float, count: int) -> list[float]:
     """About count round numbers (1, 2 or 5 times a power of ten apart) from low to high."""
     raw = (high - low) / count
     power = 10 ** math.floor(math.log10(raw))
@@ -176,7 +176,7 @@ def nice_ticks(low, high, count):
     return [float(f"{i * step:.10g}") for i in range(first, last + 1)]
 
 
-def log_ticks(low, high):
+def log_ticks(low: float, high: float) -> list[float]:
     """Powers of ten from 10^low to 10^high; with 2 and 5 between them where there are few."""
     factors = (1,) if high - low > 2.5 else (1, 2, 5)
     every = max(1, round((high - low) / 5))
@@ -184,58 +184,44 @@ def log_ticks(low, high):
     return [f * 10.0**d for d in decades for f in factors if low <= d + math.log10(f) <= high]
 
 
-def end_labels(lines, scale):
-    """Each line's name and last figure, where it ends, moved apart."""
-    ends = []
-    for line in lines:
-        values = visible(line.values, scale)
-        known = np.flatnonzero(np.isfinite(values))
-        if len(known):
-            ends.append((line, values[known[-1]]))
-    every = -(-len(ends) // 16)
-    ends = ends[::every]
-    heights = spread([float(scale.y(v)) for _, v in ends], 14, 2, PLOT_HEIGHT - 2) if ends else []
+def end_labels(lines: Sequence[Line], scale: Scale) -> list[dict[str, Any]]:
+    """Each line's name and last figure, where it ends, moved apart; of many lines every so many."""
+    ends = [(line, known(scale.visible(line.values))) for line in lines]
+    ends = [(line, values[-1]) for line, values in ends if len(values)]
+    ends = ends[:: -(-len(ends) // MAX_ENDS) or 1]
+    heights = spread([float(scale.y(value)) for _, value in ends], 14, 2, PLOT_HEIGHT - 2)
     return [
-        {
-            "name": clipped(line.label, 14),
-            "value": f"{value:.{3 if abs(value) > 0.01 else 2}g}",
-            "y": rounded(TOP + y),
-            "colour": line.colour,
-        }
+        {"name": clipped(line.label, 14), "value": end_text(value), "y": rounded(TOP + y), "colour": line.colour}
         for (line, value), y in zip(ends, heights, strict=True)
     ]
 
 
-def summary_text(title, lines, best):
+def end_text(value: float) -> str:
+    return f"{value:.{3 if abs(value) > 0.01 else 2}g}"
+
+
+def summary_text(title: str, lines: Sequence[Line], best: int | None) -> str:
     """The chart in a sentence, for who cannot see it."""
     said = []
     for line in lines:
-        known = numbers(line.values)
-        known = known[np.isfinite(known)]
-        said.append(
-            f"{line.label} from {known[0]:.3g} to {known[-1]:.3g}, "
-            f"between {known.min():.3g} and {known.max():.3g}".strip()
-        )
+        values = known(line.values)
+        way = f"from {values[0]:.3g} to {values[-1]:.3g}, between {values.min():.3g} and {values.max():.3g}"
+        said.append(f"{line.label} {way}".strip())
     count = max(len(line.values) for line in lines)
     marked = f"; best epoch {best}" if best is not None else ""
     return f"{title} over {count} epoch{'s' * (count != 1)}: {'; '.join(said)}{marked}."
 
 
-def chart_data(lines, scale):
+def chart_data(lines: Sequence[Line], scale: Scale) -> dict[str, Any]:
     """What charts.js needs to zoom and to read out values; values[i] is that of epoch 1 + i every."""
     every = -(-max(len(line.values) for line in lines) // MAX_VALUES)
-    return {
-        "x": [scale.x0, scale.x1],
-        "y": [scale.y0, scale.y1],
-        "log": scale.log,
-        "every": every,
-        "lines": [{"label": line.label, "values": [short(v) for v in numbers(line.values)[::every]]} for line in lines],
-    }
+    shown = [{"label": line.label, "values": [short(v) for v in numbers(line.values)[::every]]} for line in lines]
+    return {"x": [scale.x0, scale.x1], "y": [scale.y0, scale.y1], "log": scale.log, "every": every, "lines": shown}
 
 
-def short(value):
+def short(value: float) -> float | None:
     return float(f"{value:.5g}") if math.isfinite(value) else None
 
 
-def rounded(value):
-    return float(f"{float(value):.1f}")
+def rounded(value: ArrayLike) -> float:
+    return float(f"{float(np.asarray(value)):.1f}")

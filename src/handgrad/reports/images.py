@@ -5,11 +5,20 @@ import io
 
 import numpy as np
 
+from ..arrays import Array, ArrayLike, Shape
+from ..html import colours
+
+
+def colour(name: str) -> Array:
+    """One of the style sheet's colours as (red, green, blue) in [0, 1]."""
+    return np.array(list(bytes.fromhex(colours()[name][1:]))) / 255
+
+
 # blue below zero, white at zero, vermilion above: readable without red against green
-NEGATIVE, ZERO, POSITIVE = np.array([[0, 114, 178], [255, 255, 255], [213, 94, 0]]) / 255
+NEGATIVE, ZERO, POSITIVE = colour("train"), colour("paper"), colour("validation")
 
 
-def weight_images(weight, image_shape=None):
+def weight_images(weight: Array, image_shape: Shape | None = None) -> Array:
     """One picture (K, H, W, 3) in [0, 1] for each of K units, each scaled by its own largest weight.
 
     weight: a convolution's (kh, kw, C, K), or a dense layer's (H·W·C, K) with the image_shape (H, W, C) it looks at.
@@ -31,25 +40,25 @@ def weight_images(weight, image_shape=None):
     return 0.5 + images / 2 if images.shape[-1] == 3 else diverging(images)
 
 
-def diverging(x):
+def diverging(x: Array) -> Array:
     """Colours (..., 3) for x (..., 1) in [-1, 1]."""
     return np.where(x < 0, ZERO + (ZERO - NEGATIVE) * x, ZERO + (POSITIVE - ZERO) * x)
 
 
-def colours(image):
+def in_colour(image: ArrayLike) -> Array:
     """An example (H, W), (H, W, 1) or (H, W, 3), uint8 or in [0, 1], as (H, W, 3) in [0, 1]."""
-    image = np.asarray(image)
-    image = image / 255 if image.dtype == np.uint8 else np.clip(np.nan_to_num(image.astype(np.float64)), 0, 1)
-    image = image[..., None] if image.ndim == 2 else image
-    return np.broadcast_to(image if image.shape[-1] == 3 else image[..., :1], (*image.shape[:2], 3))
+    x = np.asarray(image)
+    x = x / 255 if x.dtype == np.uint8 else np.clip(np.nan_to_num(x.astype(np.float64)), 0, 1)
+    x = x[..., None] if x.ndim == 2 else x
+    return np.broadcast_to(x if x.shape[-1] == 3 else x[..., :1], (*x.shape[:2], 3))
 
 
-def is_image(shape):
+def is_image(shape: Shape) -> bool:
     """Whether examples of this shape can be drawn: (H, W), (H, W, 1) or (H, W, 3), and more than a row of numbers."""
     return len(shape) in (2, 3) and min(shape[:2]) > 3 and (len(shape) == 2 or shape[2] in (1, 3))
 
 
-def grid(images, num_columns=None, gap=2):
+def grid(images: Array, num_columns: int | None = None, gap: int = 2) -> Array:
     """Pictures (K, H, W, 3) as one, row by row, pale lines of gap pixels between them; about square by default.
 
     Small pictures get several pixels to each of theirs, or the gaps would outweigh them.
@@ -66,7 +75,7 @@ def grid(images, num_columns=None, gap=2):
     return out
 
 
-def data_uri(image):
+def data_uri(image: Array) -> str:
     """A picture (H, W, 3) in [0, 1] as the text of a PNG, for an <img> that needs no file."""
     from PIL import Image  # loads in a tenth of matplotlib's time
 

@@ -6,18 +6,24 @@ overfitting: accuracy is 1 on training rows and 0.8 on validation rows, 0.2 apar
 validation rows rose from 0.5 (epoch 2) to 0.9 while that on training rows fell from 0.2 to 0.05
 """
 
+from __future__ import annotations
+
 import math
 import textwrap
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from .curves import best_epoch
-from .style import numbers
+from .view import Curves, numbers
+
+Results: TypeAlias = Mapping[str, Mapping[str, float]]  # {'train': {'loss': ..., 'accuracy': ...}, 'validation': ...}
 
 # The thresholds are conventions, not laws; a judgement names the one that decided.
 GAP = {"accuracy": 0.05, "r2": 0.1}  # between training and validation: more is overfitting
 RISE = 1.1  # the validation loss over its lowest: more is overfitting, where the training loss fell meanwhile
 # Of the way from guessing to perfect, on the training rows: less is underfitting. Numbers are noisier than classes.
-LEARNED = {"accuracy": 0.5, "r2": 0.25, None: 0.5}
+LEARNED: dict[str | None, float] = {"accuracy": 0.5, "r2": 0.25, None: 0.5}
 
 
 @dataclass(frozen=True)
@@ -25,13 +31,15 @@ class Judgement:
     """verdict: 'underfitting', 'overfitting' or 'generalizing'; reasons: which figures say so, a sentence each."""
 
     verdict: str
-    reasons: tuple
+    reasons: tuple[str, ...]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return textwrap.fill(f"{self.verdict}: {'; '.join(self.reasons)}", 112, break_on_hyphens=False)
 
 
-def judge(history, results=None, num_classes=None, num_rows=None):
+def judge(
+    history: Curves, results: Results | None = None, num_classes: int | None = None, num_rows: int | None = None
+) -> Judgement:
     """A Judgement of a history {'loss': [per epoch], 'validation_loss': [...], 'accuracy' or 'r2': ...}.
 
     results: {'train': {'loss': ..., 'accuracy': ...}, 'validation': ...} of the model as it is kept, where measured;
@@ -51,22 +59,21 @@ def judge(history, results=None, num_classes=None, num_rows=None):
     return Judgement("generalizing", (agreement(score, end),))
 
 
-def final_figures(history, results):
+def final_figures(history: Curves, results: Results) -> dict[str, dict[str, float]]:
     """{'train': {...}, 'validation': {...}}: the results where there are any, else the last epoch's figures."""
-    last = {name: numbers(values)[-1] for name, values in history.items() if len(values)}
+    last = {name: float(numbers(values)[-1]) for name, values in history.items() if len(values)}
     if not math.isfinite(last.get("validation_loss", math.nan)) or not math.isfinite(last.get("loss", math.nan)):
         raise ValueError(
             "a judgement needs the loss on training and on validation rows, finite to the last epoch; "
             f"the history has {', '.join(history) or 'nothing'} (train with validation data)"
         )
-    last = {
-        "train": {k: v for k, v in last.items() if not k.startswith("validation_")},
-        "validation": {k.removeprefix("validation_"): v for k, v in last.items() if k.startswith("validation_")},
-    }
-    return {split: {**figures, **(results.get(split) or {})} for split, figures in last.items()}
+    train = {k: v for k, v in last.items() if not k.startswith("validation_")}
+    validation = {k.removeprefix("validation_"): v for k, v in last.items() if k not in train}
+    ends = {"train": train, "validation": validation}
+    return {split: {**figures, **(results.get(split) or {})} for split, figures in ends.items()}
 
 
-def gap(score, end, num_rows):
+def gap(score: str | None, end: Results, num_rows: int | None) -> list[str]:
     """The reason that training rows are judged better than validation rows, if they are."""
     if score is None:
         return []
@@ -78,41 +85,40 @@ def gap(score, end, num_rows):
             allowed, why = doubt, f"more than chance explains in {num_rows} rows, {doubt:.2g}"
     if train - validation <= allowed:
         return []
-    return [
-        f"{score} is {train:.4g} on training rows and {validation:.4g} on validation rows, "
-        f"{train - validation:.2g} apart ({why})"
-    ]
+    return [f"{agreement(score, end)}, {train - validation:.2g} apart ({why})"]
 
 
-def rise(history, end):
+def rise(history: Curves, end: Results) -> list[str]:
     """The reason that the validation loss turned upwards while the training loss fell, if it did."""
-    best = best_epoch(history)
-    lowest, train_then = history["validation_loss"][best - 1], history["loss"][best - 1]
+    best = best_epoch(history) or len(history["loss"])
+    lowest, train_then = (numbers(history[name])[best - 1] for name in ("validation_loss", "loss"))
     now, train_now = end["validation"]["loss"], end["train"]["loss"]
     if not (now > RISE * lowest and train_now < train_then):
         return []
-    return [
-        f"the loss on validation rows rose from {lowest:.4g} (epoch {best}) to {now:.4g} while that on training "
-        f"rows fell from {train_then:.4g} to {train_now:.4g}"
-    ]
+    rose = f"the loss on validation rows rose from {lowest:.4g} (epoch {best}) to {now:.4g}"
+    return [f"{rose} while that on training rows fell from {train_then:.4g} to {train_now:.4g}"]
 
 
-def share_learned(score, train, history, num_classes):
+def share_learned(score: str | None, train: Mapping[str, float], history: Curves, num_classes: int | None) -> float:
     """How far the training rows are from guessing (0) to perfect (1); by the fall of the loss where nothing else is."""
     if score == "accuracy":
         guessing = 1 / num_classes if num_classes else 0
         return (train[score] - guessing) / (1 - guessing)
     if score == "r2":
         return train[score]
-    return 1 - train["loss"] / history["loss"][0]
+    return 1 - train["loss"] / first_loss(history)
 
 
-def what_was_learned(score, train, history):
+def first_loss(history: Curves) -> float:
+    return float(numbers(history["loss"])[0])
+
+
+def what_was_learned(score: str | None, train: Mapping[str, float], history: Curves) -> str:
     if score is None:
-        return f"the loss fell from {history['loss'][0]:.4g} only to {train['loss']:.4g}"
+        return f"the loss fell from {first_loss(history):.4g} only to {train['loss']:.4g}"
     return f"{score} is {train[score]:.4g}"
 
 
-def agreement(score, end):
+def agreement(score: str | None, end: Results) -> str:
     name = score or "loss"
     return f"{name} is {end['train'][name]:.4g} on training rows and {end['validation'][name]:.4g} on validation rows"

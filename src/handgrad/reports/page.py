@@ -1,20 +1,29 @@
 """One self-contained HTML page that shows a run: opens anywhere, loads nothing, runs no script but ours."""
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import html
+from ..arrays import Array
 from ..files import write_text
 from ..naming import require_extra
 from ..text import figure_text, figures_from
 from .charts import Line, line_chart
 from .curves import best_epoch, panel_names
-from .images import colours, data_uri, grid
+from .images import data_uri, grid, in_colour
 from .pictures import MAX_COUNTS, row_shares, square
-from .style import numbers
-from .view import flatten
+from .view import Curves, RunView, WrongExample, flatten, known, words
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from ..diagnosis import Diagnosis
 
 FILES = Path(__file__).parent / "page_files"
 MAX_ROWS = 200  # of the table of epochs
@@ -23,13 +32,13 @@ MAX_FILTERS = 144
 EXAMPLE_PIXELS, FILTER_PIXELS = 12_000, 200_000  # of each picture: what keeps a page below 2 MB
 
 
-def save_report(view, path):
+def save_report(view: RunView, path: str | Path) -> Path:
     """Write the page of a RunView to path, atomically; returns the path."""
     write_text(path, render_report(view))
     return Path(path)
 
 
-def render_report(view, **options):
+def render_report(view: RunView, **options: Any) -> str:
     """The page of a RunView, as text; the options are those of `render`."""
     parts = {
         "headline": headline(view),
@@ -49,7 +58,14 @@ def render_report(view, **options):
     return render("report.html", view.title, view=view, sections=sections(view, parts), **parts, **options)
 
 
-def render(template, title, scripts=("charts.js",), connect="'none'", stamp=None, **parts):
+def render(
+    template: str,
+    title: str,
+    scripts: Sequence[str] = ("charts.js",),
+    connect: str = "'none'",
+    stamp: str | None = None,
+    **parts: Any,
+) -> str:
     """A page from a template of ours and these scripts of ours. Whatever comes from a run is escaped.
 
     connect, stamp: see `handgrad.html.page`.
@@ -59,27 +75,23 @@ def render(template, title, scripts=("charts.js",), connect="'none'", stamp=None
 
 
 @functools.cache
-def environment():
+def environment() -> Environment:
     with require_extra("app", "a page"):
         import jinja2
-    made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FILES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    loader = jinja2.FileSystemLoader(FILES)
+    options: dict[str, Any] = {"undefined": jinja2.StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+    made = jinja2.Environment(loader=loader, autoescape=True, **options)
     made.filters["figure"] = figure_text
     made.globals["table"] = html.table
     return made
 
 
 @functools.cache
-def page_file(name):
+def page_file(name: str) -> str:
     return (FILES / name).read_text(encoding="utf-8")
 
 
-def css_word(text):
+def css_word(text: object) -> str:
     """A status as a class name, whatever the record says."""
     return "".join(c for c in str(text) if c.isascii() and c.isalpha())
 
@@ -87,9 +99,9 @@ def css_word(text):
 # Parts of the page ----------------------------------------------------------------------------------------------
 
 
-def sections(view, parts):
+def sections(view: RunView, parts: dict[str, Any]) -> list[tuple[str, str]]:
     """(id, name) of what the page has, for its table of contents."""
-    known = (
+    candidates = (
         ("curves", "Curves", parts["curves"]),
         ("inside", "Inside", parts["inside"]),
         ("health", "Units", view.diagnosis),
@@ -100,156 +112,129 @@ def sections(view, parts):
         ("configuration", "Configuration", parts["configuration"]),
         ("again", "Again", view.commands or parts["origin"]),
     )
-    return [(key, name) for key, name, there in known if there]
+    return [(key, name) for key, name, there in candidates if there]
 
 
-def headline(view):
+def headline(view: RunView) -> list[tuple[str, Any]]:
     """(name, figure) pairs, the result that counts first and one loss; of a running run the last epoch's."""
     losses = [name for name in view.results if name.endswith("loss")]
-    results = {name: value for name, value in view.results.items() if name not in losses[1:]} or {
-        f"{name.replace('_', ' ')} now": values[-1]
-        for name, values in reversed(view.history.items())
-        if values and name.startswith("validation")
-    }
-    return [(name, value) for name, value in {**results, **view.facts}.items() if value is not None]
+    results = {name: value for name, value in view.results.items() if name not in losses[1:]}
+    latest = reversed([(f"{words(name)} now", values[-1]) for name, values in measured(view.history, "validation")])
+    return [(name, value) for name, value in {**(results or dict(latest)), **view.facts}.items() if value is not None]
 
 
-def curve_charts(history):
+def measured(history: Curves, begin: str = "") -> list[tuple[str, Sequence[float | None]]]:
+    return [(name, values) for name, values in history.items() if values and name.startswith(begin)]
+
+
+def curve_charts(history: Curves) -> list[dict[str, Any]]:
     """Loss and the other figures, train beside validation."""
     best, charts = best_epoch(history), []
     for name in panel_names(history)[:MAX_PANELS]:
         lines = [Line("train", history[name], "var(--train)")]
         if history.get(f"validation_{name}"):
             lines.append(Line("validation", history[f"validation_{name}"], "var(--validation)"))
-        charts.append(line_chart(css_word(name), name.replace("_", " "), lines, best=best if len(lines) == 2 else None))
+        charts.append(line_chart(css_word(name), words(name), lines, best=best if len(lines) == 2 else None))
     return [chart for chart in charts if chart]
 
 
-def inside_charts(view):
+def inside_charts(view: RunView) -> list[dict[str, Any]]:
     """Learning rate, and the sizes of gradients and updates per layer."""
     rate = [Line("", view.history.get("learning_rate") or [], "var(--ink)")]
     charts = [line_chart("rate", "learning rate", rate, steps=True)]
     for kind, title in (("gradient", "gradient norm per layer"), ("update", "update, as a share of the layer's size")):
-        lines = [
-            Line(layer, sizes[kind], depth_colour(i, len(view.norms)))
-            for i, (layer, sizes) in enumerate(list(view.norms.items())[:MAX_LAYERS])
-        ]
-        charts.append(line_chart(kind, title, lines, log=any_positive(lines)))
+        layers = list(view.norms.items())[:MAX_LAYERS]
+        lines = [Line(name, sizes[kind], depth_colour(i, len(view.norms))) for i, (name, sizes) in enumerate(layers)]
+        charts.append(line_chart(kind, title, lines, log=any((known(line.values) > 0).any() for line in lines)))
     return [chart for chart in charts if chart]
 
 
-def depth_colour(index, count):
+def depth_colour(index: int, count: int) -> str:
     """From pale at the first layer to strong at the last."""
     share = 100 if count < 2 else round(100 * index / (count - 1))
     return f"color-mix(in srgb, var(--deep) {share}%, var(--shallow))"
 
 
-def any_positive(lines):
-    return any((numbers(line.values) > 0).any() for line in lines)
-
-
-def epoch_table(history):
+def epoch_table(history: Curves) -> dict[str, Any]:
     """Every epoch's figures; of a long history evenly spaced ones, and the last."""
-    columns = [name for name, values in history.items() if values][: 2 * MAX_PANELS]
-    count = max((len(history[name]) for name in columns), default=0)
+    columns = measured(history)[: 2 * MAX_PANELS]
+    count = max((len(values) for _, values in columns), default=0)
     every = -(-count // MAX_ROWS) or 1
     shown = [i for i in range(count) if i % every == 0 or i == count - 1]
-    rows = [[i + 1, *(history[c][i] if i < len(history[c]) else None for c in columns)] for i in shown]
+    rows = [[i + 1, *(values[i] if i < len(values) else None for _, values in columns)] for i in shown]
     skipped = f"One epoch in {every} is shown; metrics.jsonl beside this page has them all." if every > 1 else ""
-    return {"columns": [">epoch", *(f">{c.replace('_', ' ')}" for c in columns)], "rows": rows, "skipped": skipped}
+    return {
+        "columns": figures_from(0, ["epoch", *(words(name) for name, _ in columns)]),
+        "rows": rows,
+        "skipped": skipped,
+    }
 
 
-def unit_rows(diagnosis):
-    if diagnosis is None:
-        return []
-    return [
-        (layer.name, layer.kind, layer.num_units, layer.num_dead, layer.num_saturated)
-        for layer in diagnosis.layers
-        if layer.num_dead is not None or layer.num_saturated is not None
-    ]
+def unit_rows(diagnosis: Diagnosis | None) -> list[tuple[object, ...]]:
+    layers = diagnosis.layers if diagnosis else []
+    rows = [(layer.name, layer.kind, layer.num_units, layer.num_dead, layer.num_saturated) for layer in layers]
+    return [row for row in rows if row[-2:] != (None, None)]
 
 
-def confusion_parts(view):
+def confusion_parts(view: RunView) -> dict[str, Any]:
     """The matrix as a table of shaded counts; of many classes the most frequent mistakes instead."""
     if view.confusion is None:
         return {"confusion": None, "confused": None}
     matrix = square(view.confusion)
-    names = [str(name) for name in view.class_names] or [str(i) for i in range(len(matrix))]
-    share = row_shares(matrix)
-    if len(matrix) > MAX_COUNTS:
-        wrong = matrix * ~np.eye(len(matrix), dtype=bool)
-        worst = [divmod(int(k), len(matrix)) for k in np.argsort(-wrong, axis=None, kind="stable")[:MAX_COUNTS]]
-        rows = [(names[i], names[j], int(matrix[i, j]), f"{share[i, j]:.1%}") for i, j in worst if wrong[i, j]]
-        return {"confusion": None, "confused": rows}
-    rows = [
-        {
-            "name": names[i],
-            "recall": f"{share[i, i]:.1%}" if matrix[i].sum() else "–",
-            "cells": [confusion_cell(matrix[i, j], share[i, j], i == j) for j in range(len(matrix))],
-        }
-        for i in range(len(matrix))
-    ]
+    count, share = len(matrix), row_shares(matrix)
+    names = [str(name) for name in view.class_names] or [str(i) for i in range(count)]
+    if count > MAX_COUNTS:
+        wrong = matrix * ~np.eye(count, dtype=bool)
+        worst = [divmod(int(k), count) for k in np.argsort(-wrong, axis=None, kind="stable")[:MAX_COUNTS]]
+        confused = [(names[i], names[j], int(matrix[i, j]), f"{share[i, j]:.1%}") for i, j in worst if wrong[i, j]]
+        return {"confusion": None, "confused": confused}
+    rows = []
+    for i, name in enumerate(names):
+        recall = f"{share[i, i]:.1%}" if matrix[i].sum() else "–"
+        cells = [confusion_cell(matrix[i, j], share[i, j], i == j) for j in range(count)]
+        rows.append({"name": name, "recall": recall, "cells": cells})
     return {"confusion": {"names": names, "rows": rows}, "confused": None}
 
 
-def confusion_cell(count, share, right):
+def confusion_cell(count: float, share: float, right: bool) -> dict[str, str]:
     """Mistakes are shaded by the root of their share, so that a few can be seen."""
     kind = "none" if count == 0 else "right" if right else "wrong"
     return {"count": f"{count:g}", "kind": kind, "share": f"{share if right else np.sqrt(share):.3f}"}
 
 
-def example_parts(wrong):
+def example_parts(wrong: Sequence[WrongExample]) -> dict[str, Any]:
     """The worst examples as pictures, or as a table of their values."""
-    if not wrong:
-        return {"examples": [], "example_columns": [], "example_rows": []}
-    features = list(wrong[0].values)
+    names = list(wrong[0].values) if wrong else []
     return {
         "examples": [example_picture(e) for e in wrong],
-        "example_columns": ["row", "true", "predicted", ">confidence", *(f">{name}" for name in features)],
+        "example_columns": figures_from(3, ["row", "true", "predicted", "confidence", *names]),
         "example_rows": [(e.row, e.true, e.predicted, f"{e.confidence:.1%}", *e.values.values()) for e in wrong],
     }
 
 
-def example_picture(example):
-    shown = {
-        "row": example.row,
-        "true": example.true,
-        "predicted": example.predicted,
-        "share": f"{example.confidence:.0%}",
-        "image": "",
-    }
+def example_picture(example: WrongExample) -> dict[str, Any]:
+    shown = {**vars(example), "share": f"{example.confidence:.0%}", "image": ""}
     if example.image is not None:
-        picture = shrunk(colours(example.image), EXAMPLE_PIXELS)
+        picture = shrunk(in_colour(example.image), EXAMPLE_PIXELS)
         shown.update(image=data_uri(picture), width=4 * picture.shape[1], height=4 * picture.shape[0])
     return shown
 
 
-def filter_picture(filters):
+def filter_picture(filters: Array | None) -> dict[str, Any] | None:
     if filters is None or len(filters) == 0:
         return None
-    count = len(filters)
     picture = shrunk(grid(filters[:MAX_FILTERS]), FILTER_PIXELS)
-    text = (
-        "Each picture is one unit's weights, scaled by its own largest: blue is negative, orange positive."
-        if not is_coloured(filters)
-        else "Each picture is one unit's weights by colour channel, grey being zero."
-    )
-    more = f" The first {MAX_FILTERS} of {count} units." if count > MAX_FILTERS else ""
-    return {
-        "uri": data_uri(picture),
-        "width": picture.shape[1],
-        "height": picture.shape[0],
-        "count": count,
-        "text": text + more,
-    }
+    if filters.mean() < 0.65:  # colour filters are around grey, single-channel ones around white
+        text = "Each picture is one unit's weights by colour channel, grey being zero."
+    else:
+        text = "Each picture is one unit's weights, scaled by its own largest: blue is negative, orange positive."
+    if len(filters) > MAX_FILTERS:
+        text += f" The first {MAX_FILTERS} of {len(filters)} units."
+    height, width = picture.shape[:2]
+    return {"uri": data_uri(picture), "width": width, "height": height, "count": len(filters), "text": text}
 
 
-def is_coloured(filters):
-    """Whether these are colour filters: around grey, where single-channel weights are around white."""
-    return bool(np.asarray(filters).mean() < 0.65)
-
-
-def shrunk(picture, num_pixels):
+def shrunk(picture: Array, num_pixels: int) -> Array:
     """A picture, with pixels left out where it has more than so many."""
     every = int(np.ceil(np.sqrt(picture.shape[0] * picture.shape[1] / num_pixels)))
     return picture[::every, ::every]

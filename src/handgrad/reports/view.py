@@ -1,7 +1,23 @@
 """What a page shows of a run, as plain data: whoever holds the run folder fills it in."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from ..arrays import Array
+
+if TYPE_CHECKING:
+    from ..diagnosis import Diagnosis
+
+Figures: TypeAlias = Sequence["float | None"]  # by epoch, None where one was not measured
+Curves: TypeAlias = Mapping[str, Figures]  # {'loss': [1.0, 0.5], 'validation_loss': [2.0, None], ...}
+
+MAX_DEPTH, MAX_SETTINGS = 20, 1000  # what a page takes from a record that was made to burst it
+LOG_RATIO = 100  # figures that span more than this are drawn on a log axis, or the low ones would be a flat line
 
 
 @dataclass
@@ -12,8 +28,8 @@ class WrongExample:
     true: str
     predicted: str
     confidence: float
-    image: Any = None  # (H, W[, C]), uint8 or in [0, 1]
-    values: dict = field(default_factory=dict)  # {feature: number}, where it is no image
+    image: Array | None = None  # (H, W[, C]), uint8 or in [0, 1]
+    values: dict[str, float] = field(default_factory=dict)  # {feature: number}, where it is no image
 
 
 @dataclass
@@ -31,34 +47,31 @@ class RunView:
     name: str
     id: str
     status: str = "finished"
-    results: dict = field(default_factory=dict)
-    configuration: dict = field(default_factory=dict)
-    history: dict = field(default_factory=dict)
-    norms: dict = field(default_factory=dict)
-    facts: dict = field(default_factory=dict)
-    origin: dict = field(default_factory=dict)
-    commands: list = field(default_factory=list)
-    summary: tuple = ()
-    diagnosis: Any = None
-    confusion: Any = None
-    class_names: list = field(default_factory=list)
+    results: dict[str, float | None] = field(default_factory=dict)
+    configuration: dict[str, Any] = field(default_factory=dict)
+    history: Curves = field(default_factory=dict)
+    norms: Mapping[str, Curves] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    origin: dict[str, Any] = field(default_factory=dict)
+    commands: list[str] = field(default_factory=list)
+    summary: tuple[()] | tuple[Sequence[str], Sequence[Sequence[object]]] = ()
+    diagnosis: Diagnosis | None = None
+    confusion: Array | None = None
+    class_names: Sequence[str] = field(default_factory=list)
     measured_on: str = "test"
-    wrong: list = field(default_factory=list)
-    filters: Any = None
-    notes: list = field(default_factory=list)
+    wrong: list[WrongExample] = field(default_factory=list)
+    filters: Array | None = None
+    notes: list[str] = field(default_factory=list)
 
     @property
-    def title(self):
+    def title(self) -> str:
         return f"{self.name} {self.id}".strip()
 
 
-MAX_DEPTH, MAX_SETTINGS = 20, 1000  # what a page takes from a record that was made to burst it
-
-
-def flatten(table, prefix="", depth=0):
+def flatten(table: Mapping[str, Any] | Sequence[Any], prefix: str = "", depth: int = 0) -> dict[str, Any]:
     """{'data.name': 'iris', 'model.layers.0.units': 25}: nested plain data by dotted key."""
-    pairs = table.items() if isinstance(table, dict) else enumerate(table)
-    flat = {}
+    pairs: Iterable[tuple[Any, Any]] = table.items() if isinstance(table, Mapping) else enumerate(table)
+    flat: dict[str, Any] = {}
     for key, value in pairs:
         if len(flat) >= MAX_SETTINGS:
             flat["…"] = "more than a page holds"
@@ -68,3 +81,27 @@ def flatten(table, prefix="", depth=0):
         else:
             flat[f"{prefix}{key}"] = value
     return flat
+
+
+def numbers(values: Iterable[float | None]) -> Array:
+    """A list of figures as floats: what is missing or infinite becomes NaN, a gap in the line."""
+    array = np.array([np.nan if v is None else v for v in values], float)
+    array[~np.isfinite(array)] = np.nan
+    return array
+
+
+def known(values: Iterable[float | None]) -> Array:
+    """The figures there are, as floats."""
+    array = numbers(values)
+    return array[np.isfinite(array)]
+
+
+def needs_log(values: Iterable[float | None]) -> bool:
+    """Whether figures are positive and span so much that a linear axis would hide the low ones."""
+    there = known(values)
+    return len(there) > 0 and bool(there.min() > 0 and there.max() > LOG_RATIO * there.min())
+
+
+def words(name: str) -> str:
+    """The name of a figure as it is shown: 'validation loss' for 'validation_loss'."""
+    return name.replace("_", " ")

@@ -1,30 +1,51 @@
 """A small local server that shows runs while they train: this machine only, read only."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 from ..text import figure_text
-from .page import css_word, render, render_report
+from .page import css_word, measured, render, render_report
+from .view import RunView, words
 
 ADDRESS = "127.0.0.1"
-LIVE = {"scripts": ("charts.js", "live.js"), "connect": "'self'"}
+LIVE: dict[str, Any] = {"scripts": ("charts.js", "live.js"), "connect": "'self'"}
+HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+class Source(Protocol):
+    """Where the runs to show come from: the keys there are, a text that changes when a run does, and what to show."""
+
+    def runs(self) -> Sequence[str]: ...
+
+    def stamp(self, key: str) -> str: ...
+
+    def view(self, key: str) -> RunView: ...
 
 
 class WatchServer(ThreadingHTTPServer):
-    """Serves pages of a source, an object with three methods:
+    """Serves the pages of a source's runs. port 0 takes any free one.
 
-    runs() -> the keys there are; stamp(key) -> a text that changes when the run does; view(key) -> its RunView.
-    A request names a run by its key: no part of an address ever becomes a path. port 0 takes any free one.
+    A request names a run by its key: no part of an address ever becomes a path.
     """
 
     daemon_threads = True
 
-    def __init__(self, source, port=0):
+    def __init__(self, source: Source, port: int = 0) -> None:
         super().__init__((ADDRESS, port), Handler)
         self.source = source
 
     @property
-    def url(self):
+    def url(self) -> str:
         return f"http://{ADDRESS}:{self.server_port}/"
 
 
@@ -33,38 +54,38 @@ class Handler(BaseHTTPRequestHandler):
 
     server_version, sys_version = "handgrad", ""
     timeout = 20
+    server: WatchServer
 
-    def do_GET(self):
+    def do_GET(self) -> None:
         if not self.is_local():
-            return self.answer(403, "this server answers only to its own address\n", "text/plain")
+            return self.answer(403, "this server answers only to its own address\n")
         try:
             page = self.page(self.path.partition("?")[0])
         except (ValueError, OSError) as problem:
-            return self.answer(500, f"{problem}\n", "text/plain")
+            return self.answer(500, f"{problem}\n")
         if page is None:
-            return self.answer(404, "there is no such run\n", "text/plain")
+            return self.answer(404, "there is no such run\n")
         return self.answer(200, *page)
 
     do_HEAD = do_GET
 
-    def is_local(self):
+    def is_local(self) -> bool:
         """Whether the request names this server. A page elsewhere whose name leads here (DNS rebinding) does not."""
-        known = {f"{host}:{self.server.server_port}" for host in (ADDRESS, "localhost")}
-        return self.headers.get("Host", "") in known
+        local = {f"{host}:{self.server.server_port}" for host in (ADDRESS, "localhost")}
+        return self.headers.get("Host", "") in local
 
-    def page(self, path):
+    def page(self, path: str) -> tuple[str, str] | None:
         """(text, type) of an address, or None."""
-        if path.startswith("/stamp/"):
-            stamp = self.stamp(path.removeprefix("/stamp"))
-            return None if stamp is None else (stamp, "text/plain")
-        stamp = self.stamp(path)
+        stamp = self.stamp(path.removeprefix("/stamp"))
         if stamp is None:
             return None
+        if path.startswith("/stamp/"):
+            return stamp, "text/plain"
         if path == "/":
             return render_runs(self.server.source, stamp), "text/html"
-        return render_report(self.server.source.view(self.key(path)), stamp=stamp, **LIVE), "text/html"
+        return render_report(self.server.source.view(self.key(path) or ""), stamp=stamp, **LIVE), "text/html"
 
-    def stamp(self, path):
+    def stamp(self, path: str) -> str | None:
         """The stamp of the page at an address, or None where there is no page."""
         source = self.server.source
         if path == "/":
@@ -72,33 +93,26 @@ class Handler(BaseHTTPRequestHandler):
         key = self.key(path)
         return None if key is None else source.stamp(key)
 
-    def key(self, path):
+    def key(self, path: str) -> str | None:
         """The key that an address names, if it is one of the keys there are."""
         wanted = unquote(path.removeprefix("/run/")) if path.startswith("/run/") else None
         return wanted if wanted in self.server.source.runs() else None
 
-    def answer(self, status, text, kind):
+    def answer(self, status: int, text: str, kind: str = "text/plain") -> None:
         body = text.encode()
         self.send_response(status)
-        for name, value in (
-            ("Content-Type", f"{kind}; charset=utf-8"),
-            ("Content-Length", str(len(body))),
-            ("Cache-Control", "no-store"),
-            ("X-Content-Type-Options", "nosniff"),
-            ("X-Frame-Options", "DENY"),
-            ("Referrer-Policy", "no-referrer"),
-            ("Cross-Origin-Resource-Policy", "same-origin"),
-        ):
+        size = {"Content-Type": f"{kind}; charset=utf-8", "Content-Length": str(len(body))}
+        for name, value in {**size, **HEADERS}.items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def log_message(self, *_):
+    def log_message(self, *_: Any) -> None:
         """Quiet: the terminal belongs to the command."""
 
 
-def render_runs(source, stamp):
+def render_runs(source: Source, stamp: str) -> str:
     """The list of runs, as a page; damaged ones are told."""
     rows, notes = [], []
     for key in source.runs():
@@ -109,14 +123,13 @@ def render_runs(source, stamp):
     return render("runs.html", f"{len(rows)} found", rows=rows, notes=notes, stamp=stamp, **LIVE)
 
 
-def run_row(key, view):
-    latest = {name.replace("_", " "): values[-1] for name, values in view.history.items() if values}
+def run_row(key: str, view: RunView) -> dict[str, str]:
+    latest = {words(name): values[-1] for name, values in measured(view.history)}
     figures = view.results or {name: value for name, value in latest.items() if name.startswith("validation")} or latest
-    said = [f"{name} {figure_text(value)}" for name, value in list(figures.items())[:2]]
     return {
         "key": key,
         "status": view.status,
         "status_class": css_word(view.status),
         "epochs": figure_text(view.facts.get("epochs")),
-        "figures": ", ".join(said),
+        "figures": ", ".join(f"{name} {figure_text(value)}" for name, value in list(figures.items())[:2]),
     }
