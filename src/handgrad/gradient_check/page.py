@@ -50,7 +50,7 @@ def table(report: Report) -> str:
 
 
 def figure(check: ArrayCheck) -> str:
-    return error(check).removeprefix("error ")
+    return str(error(check).removeprefix("error "))
 
 
 def remarks(report: Report) -> str:
@@ -107,7 +107,7 @@ def heat_map(values: Array, tell: Callable[[int], str], limit: float, caption: s
     """values as an SVG figure. tell(flat index) is the text of a cell; limit is the value of full colour."""
     grid, indices = in_blocks(*as_grid(values))
     size = max(3, min(CELL, 420 // max(grid.shape)))
-    cells = [cell(x, y, grid[y, x], size, limit, tell(indices[y, x])) for y, x in np.ndindex(grid.shape)]
+    cells = [cell(x, y, float(grid[y, x]), size, limit, tell(int(indices[y, x]))) for y, x in np.ndindex(grid.shape)]
     height, width = (n * (size + GAP) for n in grid.shape)
     return (
         f'<figure class="map"><svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '

@@ -191,7 +191,7 @@ def end_labels(lines: Sequence[Line], scale: Scale) -> list[dict[str, Any]]:
     ends = ends[:: -(-len(ends) // MAX_ENDS) or 1]
     heights = spread([float(scale.y(value)) for _, value in ends], 14, 2, PLOT_HEIGHT - 2)
     return [
-        {"name": clipped(line.label, 14), "value": end_text(value), "y": rounded(TOP + y), "colour": line.colour}
+        {"name": clipped(line.label, 14), "value": end_text(float(value)), "y": rounded(TOP + y), "colour": line.colour}
         for (line, value), y in zip(ends, heights, strict=True)
     ]
 

@@ -52,7 +52,7 @@ def render_comparison(views: Sequence[RunView]) -> str:
         raise ValueError("there are no runs to compare")
     groups = group(views)
     differing, same = settings_rows(groups)
-    parts = {
+    parts: dict[str, Any] = {
         "groups": groups,
         "num_runs": len(views),
         "results": result_table(groups, differing),

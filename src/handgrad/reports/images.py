@@ -42,7 +42,8 @@ def weight_images(weight: Array, image_shape: Shape | None = None) -> Array:
 
 def diverging(x: Array) -> Array:
     """Colours (..., 3) for x (..., 1) in [-1, 1]."""
-    return np.where(x < 0, ZERO + (ZERO - NEGATIVE) * x, ZERO + (POSITIVE - ZERO) * x)
+    blue, orange = (ZERO - NEGATIVE) * x, (POSITIVE - ZERO) * x
+    return ZERO + np.where(x < 0, blue, orange)
 
 
 def in_colour(image: ArrayLike) -> Array:

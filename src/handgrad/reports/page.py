@@ -42,7 +42,6 @@ def render_report(view: RunView, **options: Any) -> str:
     """The page of a RunView, as text; the options are those of `render`."""
     parts = {
         "headline": headline(view),
-        "status_class": css_word(view.status),
         "curves": curve_charts(view.history),
         "epoch_table": epoch_table(view.history),
         "inside": inside_charts(view),
@@ -55,7 +54,7 @@ def render_report(view: RunView, **options: Any) -> str:
         **confusion_parts(view),
         **example_parts(view.wrong),
     }
-    return render("report.html", view.title, view=view, sections=sections(view, parts), **parts, **options)
+    return render("report.html", view.title, view=view, **parts, **options)
 
 
 def render(
@@ -81,7 +80,7 @@ def environment() -> Environment:
     loader = jinja2.FileSystemLoader(FILES)
     options: dict[str, Any] = {"undefined": jinja2.StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
     made = jinja2.Environment(loader=loader, autoescape=True, **options)
-    made.filters["figure"] = figure_text
+    made.filters.update(figure=figure_text, css_word=css_word, words=words)
     made.globals["table"] = html.table
     return made
 
@@ -97,22 +96,6 @@ def css_word(text: object) -> str:
 
 
 # Parts of the page ----------------------------------------------------------------------------------------------
-
-
-def sections(view: RunView, parts: dict[str, Any]) -> list[tuple[str, str]]:
-    """(id, name) of what the page has, for its table of contents."""
-    candidates = (
-        ("curves", "Curves", parts["curves"]),
-        ("inside", "Inside", parts["inside"]),
-        ("health", "Units", view.diagnosis),
-        ("confusion", "Mistakes", parts["confusion"] or parts["confused"]),
-        ("worst", "Worst", parts["examples"]),
-        ("filters", "First layer", parts["filters"]),
-        ("model", "Model", view.summary),
-        ("configuration", "Configuration", parts["configuration"]),
-        ("again", "Again", view.commands or parts["origin"]),
-    )
-    return [(key, name) for key, name, there in candidates if there]
 
 
 def headline(view: RunView) -> list[tuple[str, Any]]:

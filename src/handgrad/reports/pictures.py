@@ -103,7 +103,8 @@ def shades(matrix: Array) -> Array:
     """Colours (C, C, 3): white for none, full blue on the diagonal and full vermilion off it for the whole row."""
     share, right = row_shares(matrix), np.eye(len(matrix), dtype=bool)
     strength = np.where(right, 0.75 * share, np.sqrt(share))[..., None]  # √ makes a few mistakes visible
-    return 1 - strength * (1 - np.where(right[..., None], NEGATIVE, POSITIVE))
+    colours: Array = 1 - strength * (1 - np.where(right[..., None], NEGATIVE, POSITIVE))
+    return colours
 
 
 def label_classes(axes: Axes, names: Sequence[str]) -> None:
@@ -189,5 +190,5 @@ def draw_sweep_line(axes: Axes, label: str, points: Mapping[float, list[float]],
     x = sorted(points)
     low, mean, high = (np.array([of(points[place]) for place in x]) for of in (min, np.mean, max))
     bars = np.maximum([mean - low, high - mean], 0)
-    sizes = {"markersize": 6, "linewidth": 1.8, "elinewidth": 1.2, "capsize": 3}
+    sizes: dict[str, Any] = {"markersize": 6, "linewidth": 1.8, "elinewidth": 1.2, "capsize": 3}
     axes.errorbar(x, mean, bars, label=label or None, **sizes, **look)

@@ -70,4 +70,5 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> Arra
     placed[-1:] = np.minimum(placed[-1:], high)
     for i in range(len(placed) - 2, -1, -1):
         placed[i] = min(placed[i], placed[i + 1] - gap)
-    return placed[np.argsort(order)]
+    restored: Array = placed[np.argsort(order)]
+    return restored

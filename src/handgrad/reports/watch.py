@@ -7,8 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
 from urllib.parse import unquote
 
-from ..text import figure_text
-from .page import css_word, measured, render, render_report
+from .page import measured, render, render_report
 from .view import RunView, words
 
 ADDRESS = "127.0.0.1"
@@ -117,19 +116,15 @@ def render_runs(source: Source, stamp: str) -> str:
     rows, notes = [], []
     for key in source.runs():
         try:
-            rows.append(run_row(key, source.view(key)))
+            view = source.view(key)
         except ValueError as problem:
             notes.append(str(problem))
+        else:
+            rows.append({"key": key, "view": view, "figures": latest(view)})
     return render("runs.html", f"{len(rows)} found", rows=rows, notes=notes, stamp=stamp, **LIVE)
 
 
-def run_row(key: str, view: RunView) -> dict[str, str]:
-    latest = {words(name): values[-1] for name, values in measured(view.history)}
-    figures = view.results or {name: value for name, value in latest.items() if name.startswith("validation")} or latest
-    return {
-        "key": key,
-        "status": view.status,
-        "status_class": css_word(view.status),
-        "epochs": figure_text(view.facts.get("epochs")),
-        "figures": ", ".join(f"{name} {figure_text(value)}" for name, value in list(figures.items())[:2]),
-    }
+def latest(view: RunView) -> list[tuple[str, float | None]]:
+    """Two figures of a run: of its results, or of the epoch that it has reached."""
+    reached = [(words(name), values[-1]) for name, values in measured(view.history)]
+    return (list(view.results.items()) or [pair for pair in reached if pair[0].startswith("validation")] or reached)[:2]
