@@ -1,6 +1,7 @@
 """Is this gradient right, and if not, what was forgotten? Numeric checks with verdicts."""
 
-from .check import assert_gradients, check_gradients
-from .verdict import Kink, Report, Verdict
-
-__all__ = ["Kink", "Report", "Verdict", "assert_gradients", "check_gradients"]
+from .check import assert_gradients as assert_gradients
+from .check import check_gradients as check_gradients
+from .verdict import Kink as Kink
+from .verdict import Report as Report
+from .verdict import Verdict as Verdict

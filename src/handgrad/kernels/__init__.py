@@ -1,9 +1,8 @@
 """The engine room: worker threads, blocked products and fused sweeps, behind the names of `handgrad.functional`."""
 
 from . import blas, route
-from .threads import num_threads, set_threads
-
-__all__ = ["describe", "num_threads", "set_threads"]
+from .threads import num_threads as num_threads
+from .threads import set_threads as set_threads
 
 
 def describe():

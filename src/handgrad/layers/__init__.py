@@ -1,77 +1,40 @@
 """The state: layers, with their parameters and the cache between forward and backward; losses; models of layers."""
 
-from .activations import (
-    ELU,
-    GELU,
-    Activation,
-    Arctan,
-    Identity,
-    LeakyReLU,
-    LogSoftmax,
-    ReLU,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softplus,
-    Tanh,
-)
-from .base import Layer
-from .containers import Sequential
-from .criteria import (
-    L1,
-    L2,
-    BinaryCrossEntropy,
-    CrossEntropy,
-    Hinge,
-    Huber,
-    Loss,
-    MeanAbsoluteError,
-    MeanSquaredError,
-    ProbabilityCrossEntropy,
-)
-from .dense import Dropout, Flatten, Linear
-from .description import load_model
-from .images import AvgPool2D, Conv2D, GlobalAvgPool2D, MaxPool2D
-from .normalization import BatchNorm, LayerNorm, Normalize
-from .recurrent import LSTM, RNN
-
-__all__ = [
-    "ELU",
-    "GELU",
-    "L1",
-    "L2",
-    "LSTM",
-    "RNN",
-    "Activation",
-    "Arctan",
-    "AvgPool2D",
-    "BatchNorm",
-    "BinaryCrossEntropy",
-    "Conv2D",
-    "CrossEntropy",
-    "Dropout",
-    "Flatten",
-    "GlobalAvgPool2D",
-    "Hinge",
-    "Huber",
-    "Identity",
-    "Layer",
-    "LayerNorm",
-    "LeakyReLU",
-    "Linear",
-    "LogSoftmax",
-    "Loss",
-    "MaxPool2D",
-    "MeanAbsoluteError",
-    "MeanSquaredError",
-    "Normalize",
-    "ProbabilityCrossEntropy",
-    "ReLU",
-    "Sequential",
-    "SiLU",
-    "Sigmoid",
-    "Softmax",
-    "Softplus",
-    "Tanh",
-    "load_model",
-]
+from .activations import ELU as ELU
+from .activations import GELU as GELU
+from .activations import Activation as Activation
+from .activations import Arctan as Arctan
+from .activations import Identity as Identity
+from .activations import LeakyReLU as LeakyReLU
+from .activations import LogSoftmax as LogSoftmax
+from .activations import ReLU as ReLU
+from .activations import Sigmoid as Sigmoid
+from .activations import SiLU as SiLU
+from .activations import Softmax as Softmax
+from .activations import Softplus as Softplus
+from .activations import Tanh as Tanh
+from .base import Layer as Layer
+from .containers import Sequential as Sequential
+from .criteria import L1 as L1
+from .criteria import L2 as L2
+from .criteria import BinaryCrossEntropy as BinaryCrossEntropy
+from .criteria import CrossEntropy as CrossEntropy
+from .criteria import Hinge as Hinge
+from .criteria import Huber as Huber
+from .criteria import Loss as Loss
+from .criteria import MeanAbsoluteError as MeanAbsoluteError
+from .criteria import MeanSquaredError as MeanSquaredError
+from .criteria import ProbabilityCrossEntropy as ProbabilityCrossEntropy
+from .dense import Dropout as Dropout
+from .dense import Flatten as Flatten
+from .dense import Linear as Linear
+from .description import load_model as load_model
+from .images import AvgPool2D as AvgPool2D
+from .images import Conv2D as Conv2D
+from .images import GlobalAvgPool2D as GlobalAvgPool2D
+from .images import MaxPool2D as MaxPool2D
+from .normalization import BatchNorm as BatchNorm
+from .normalization import LayerNorm as LayerNorm
+from .normalization import Normalize as Normalize
+from .recurrent import LSTM as LSTM
+from .recurrent import RNN as RNN
