@@ -15,7 +15,7 @@ class Course(NamedTuple):
     """
 
     title: str
-    modules: dict
+    modules: dict[str, str]
     starter: str | None = None
 
 

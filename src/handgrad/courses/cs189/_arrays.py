@@ -2,12 +2,13 @@
 
 import numpy as np
 
+from ...arrays import Array
 from ...datasets import load_dataset
 from ...datasets.images import is_present
 from .utils.data_structures import integers_to_one_hot
 
 
-def make_arrays(name):
+def make_arrays(name: str) -> dict[str, Array] | None:
     """The arrays of iris, sinewave or mnist; None where they cannot be made here."""
     makers = {"iris": make_iris, "sinewave": make_sinewave, "mnist": make_mnist}
     if name not in makers or (name == "mnist" and not is_present("mnist")):
@@ -15,7 +16,7 @@ def make_arrays(name):
     return makers[name]()
 
 
-def make_iris():
+def make_iris() -> dict[str, Array]:
     """105, 15 and 30 flowers by four lengths in centimetres, labels as one-hot rows."""
     data = load_dataset("iris", test=30, validation=15, standardize=False, dtype=np.float64)
     arrays = {}
@@ -24,7 +25,7 @@ def make_iris():
     return arrays
 
 
-def make_sinewave(length=50):
+def make_sinewave(length: int = 50) -> dict[str, Array]:
     """7000, 1000 and 2000 pieces of sine waves, (1, 50) each, and the value that comes next, (1,)."""
     rng = np.random.default_rng(189)
     arrays = {}
@@ -35,7 +36,7 @@ def make_sinewave(length=50):
     return arrays
 
 
-def make_mnist():
+def make_mnist() -> dict[str, Array]:
     """60,000 images to train and 10,000 to validate, uint8 (n, 28, 28, 1), and their labels."""
     data = load_dataset("mnist", validation=0)
     return {

@@ -1,14 +1,18 @@
 """Layers of images (batch, rows, columns, channels): convolution and pooling, on handgrad's pairs."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from ... import functional as F
+from ...arrays import Array, Shape
 from ._base import Layer, WeightedLayer
 from .activations import floats
 from .utils.convolution import pad2d
 
 
-def resolve_pad(pad, kernel_shape):
+def resolve_pad(pad: Any, kernel_shape: Sequence[int]) -> tuple[int, int]:
     """(vertical, horizontal) padding for 'same', 'valid' or an int; ValueError for anything else.
 
     'same' is (kernel - 1) // 2 on both sides, whatever the stride: with an even kernel the output is one smaller.
@@ -28,19 +32,28 @@ class Conv2D(WeightedLayer):
     W is (kernel rows, kernel columns, channels in, n_out), b (1, n_out); X is padded with zeros.
     """
 
-    def __init__(self, n_out, kernel_shape, activation, stride=1, pad="same", weight_init="xavier_uniform"):
+    def __init__(
+        self,
+        n_out: int,
+        kernel_shape: int | Sequence[int],
+        activation: str,
+        stride: int = 1,
+        pad: int | str = "same",
+        weight_init: str = "xavier_uniform",
+    ) -> None:
         super().__init__(n_out, activation, weight_init)
         self.kernel_shape = (kernel_shape, kernel_shape) if isinstance(kernel_shape, int) else tuple(kernel_shape)
-        self.stride, self.pad = stride, pad
+        self.stride = stride
+        self.pad: int | str | tuple[int, int] = pad
 
-    def _init_parameters(self, X_shape):
+    def _init_parameters(self, X_shape: Shape) -> None:
         """Draw the weight for images of this shape, and settle the padding."""
         self.pad = resolve_pad(self.pad, self.kernel_shape)
         self.n_in = X_shape[3]
-        W = self.init_weights((*self.kernel_shape, self.n_in, self.n_out))
+        W = self.init_weights((*self.kernel_shape, X_shape[3], self.n_out))
         self._set_parameters(("Z", "X"), W=W, b=np.zeros((1, self.n_out)))
 
-    def forward(self, X):
+    def forward(self, X: Array) -> Array:
         X = floats(X)
         if self.n_in is None:
             self._init_parameters(X.shape)
@@ -49,17 +62,17 @@ class Conv2D(WeightedLayer):
         self.cache["Z"], self.cache["X"] = Z, X
         return self.activation(Z)
 
-    def backward(self, dLdY):
+    def backward(self, dLdY: Array) -> Array:
         """dL/dX; stores dL/dW and dL/db."""
         dX, dW, db = F.conv2d_backward(self.activation.backward(self.cache["Z"], dLdY), self._pair_cache)
         self._set_gradients(dW, db)
         return dX
 
-    def forward_faster(self, X):
+    def forward_faster(self, X: Array) -> Array:
         """Spring 2020's name for a convolution by matrix products, which forward is already."""
         return self.forward(X)
 
-    def backward_faster(self, dLdY):
+    def backward_faster(self, dLdY: Array) -> Array:
         """Spring 2020's counterpart of forward_faster."""
         return self.backward(dLdY)
 
@@ -76,7 +89,9 @@ class Pool2D(Layer):
         "average": (F.avg_pool2d_forward, F.avg_pool2d_backward),
     }
 
-    def __init__(self, kernel_shape, mode="max", stride=1, pad=0):
+    def __init__(
+        self, kernel_shape: int | Sequence[int], mode: str = "max", stride: int = 1, pad: int | str = 0
+    ) -> None:
         super().__init__()
         self.kernel_shape = (kernel_shape, kernel_shape) if isinstance(kernel_shape, int) else tuple(kernel_shape)
         self.stride, self.mode = stride, mode
@@ -85,14 +100,14 @@ class Pool2D(Layer):
             raise NotImplementedError(f"{mode} pooling is not implemented: expected max or average")
         self.cache = {name: [] for name in ("out_rows", "out_cols", "X_pad", "p", "pool_shape")}
 
-    def forward(self, X):
+    def forward(self, X: Array) -> Array:
         X_pad, p = pad2d(floats(X), self.pad, self.kernel_shape, self.stride)
         pool, _ = self.pairs[self.mode]
         X_pool, self._pair_cache = pool(X_pad, kernel_size=self.kernel_shape, stride=self.stride)
         self.cache.update(out_rows=X_pool.shape[1], out_cols=X_pool.shape[2], X_pad=X_pad, p=p, pool_shape=X_pool.shape)
         return X_pool
 
-    def backward(self, dLdY):
+    def backward(self, dLdY: Array) -> Array:
         """dL/dX: to the first maximum of each window, or in equal shares; windows that overlap add up."""
         _, pool_backward = self.pairs[self.mode]
         (dX_pad,) = pool_backward(dLdY, self._pair_cache)

@@ -1,13 +1,16 @@
 """neural_networks.activations: objects with forward(Z) and backward(Z, dY), one pair of handgrad.functional each."""
 
 from abc import ABC
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from ... import functional as F
+from ...arrays import Array, ArrayLike
 
 
-def initialize_activation(name):
+def initialize_activation(name: str) -> "Activation":
     """The activation of that name; NotImplementedError for a name that is none."""
     if name not in ACTIVATIONS:
         raise NotImplementedError(f"{name} activation is not implemented")
@@ -17,18 +20,20 @@ def initialize_activation(name):
 class Activation(ABC):
     """An elementwise function, or one of rows; Z is what goes into it, (batch, dim)."""
 
-    pair: tuple  # (forward, backward) of handgrad.functional
+    pair: tuple[Callable[..., Any], Callable[..., Any]]  # (forward, backward) of handgrad.functional
 
-    def __call__(self, Z):
+    def __call__(self, Z: Array) -> Array:
         return self.forward(Z)
 
-    def forward(self, Z):
-        return self.pair[0](floats(Z))[0]
+    def forward(self, Z: Array) -> Array:
+        Y: Array = self.pair[0](floats(Z))[0]
+        return Y
 
-    def backward(self, Z, dY):
+    def backward(self, Z: Array, dY: Array) -> Array:
         """dL/dZ from dL/dY: the chain rule, at the Z that went in."""
         _, cache = self.pair[0](floats(Z))
-        return self.pair[1](dY, cache)[0]
+        dZ: Array = self.pair[1](dY, cache)[0]
+        return dZ
 
 
 class Linear(Activation):
@@ -70,7 +75,7 @@ class ArcTan(Activation):
 ACTIVATIONS = {"linear": Linear, "sigmoid": Sigmoid, "tanh": TanH, "relu": ReLU, "softmax": SoftMax, "arctan": ArcTan}
 
 
-def floats(array):
+def floats(array: ArrayLike) -> Array:
     """The array itself, or as float64 if it holds whole numbers."""
     array = np.asarray(array)
     return array if array.dtype.kind in "fc" else array.astype(np.float64)

@@ -2,9 +2,11 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from ...arrays import Array
 from ._arrays import make_arrays
 from .utils.data_structures import integers_to_one_hot
 
@@ -12,7 +14,7 @@ NAMES = ("higgs", "sinewave", "iris", "mnist")
 PARTS = {"training": "train", "validation": "val", "test": "test"}
 
 
-def initialize_dataset(name, batch_size=50):
+def initialize_dataset(name: str, batch_size: int = 50) -> "Dataset":
     """The data set in datasets/<name>/<name>_{train,val,test}_{data,labels}.npy of the working folder.
 
     Where that folder is not there, iris, sinewave and mnist (once `handgrad data get mnist` was run) are made from
@@ -29,20 +31,20 @@ def initialize_dataset(name, batch_size=50):
         arrays = {key: prepare_mnist(key, array) for key, array in arrays.items()}
     if "test_data" in arrays and "test_labels" not in arrays:
         arrays["test_labels"] = np.zeros((len(arrays["test_data"]), arrays["train_labels"].shape[1]))
-    given = {}
+    given: dict[str, Any] = {}
     for argument, part in PARTS.items():
         given[f"{argument}_set"], given[f"{argument}_labels"] = arrays.get(f"{part}_data"), arrays.get(f"{part}_labels")
     return Dataset(batch_size=batch_size, **given)
 
 
-def read_arrays(name):
+def read_arrays(name: str) -> dict[str, Array]:
     """{'train_data': array, ...} from the working folder; {} where the data set is not there."""
     folder = Path("datasets") / name
     paths = {path.stem.removeprefix(f"{name}_"): path for path in sorted(folder.glob(f"{name}_*.npy"))}
     return {key: np.load(path) for key, path in paths.items()} if "train_data" in paths else {}
 
 
-def prepare_mnist(key, array):
+def prepare_mnist(key: str, array: Array) -> Array:
     if key.endswith("labels"):
         return array if array.ndim == 2 and array.shape[1] == 10 else integers_to_one_hot(array, 9)
     images = array.reshape(len(array), 28, 28, 1)
@@ -52,14 +54,16 @@ def prepare_mnist(key, array):
 class Data:
     """Rows of data and labels, handed out in batches; the first batch of an epoch shuffles them, for good."""
 
-    def __init__(self, data, batch_size=50, labels=None, out_dim=None):
+    def __init__(
+        self, data: Array, batch_size: int = 50, labels: Array | None = None, out_dim: int | None = None
+    ) -> None:
         self.data_, self.labels, self.out_dim = data, labels, out_dim
         self.iteration = 0
         self.batch_size = batch_size
         self.n_samples = data.shape[0]
         self.samples_per_epoch = math.ceil(self.n_samples / batch_size)
 
-    def shuffle(self):
+    def shuffle(self) -> None:
         """Reorder data and labels alike."""
         order = np.arange(self.n_samples)
         np.random.shuffle(order)
@@ -67,7 +71,7 @@ class Data:
         if self.labels is not None:
             self.labels = self.labels[order]
 
-    def sample(self, shuffle=True):
+    def sample(self, shuffle: bool = True) -> Any:
         """The next batch, data and labels if there are any; the last of an epoch may be short."""
         if self.iteration == 0 and shuffle:
             self.shuffle()
@@ -75,7 +79,7 @@ class Data:
         self.iteration = (self.iteration + 1) % self.samples_per_epoch
         return self.data_[rows] if self.labels is None else (self.data_[rows], self.labels[rows])
 
-    def reset(self):
+    def reset(self) -> None:
         """Begin the epoch again (the course's version compares where it should assign, and does nothing)."""
         self.iteration = 0
 
@@ -83,16 +87,20 @@ class Data:
 class Dataset:
     """train, validate and test as Data; validate and test only where they are given."""
 
+    train: Data
+    validate: Data
+    test: Data
+
     def __init__(
         self,
-        training_set,
-        training_labels,
-        batch_size,
-        validation_set=None,
-        validation_labels=None,
-        test_set=None,
-        test_labels=None,
-    ):
+        training_set: Array,
+        training_labels: Array,
+        batch_size: int,
+        validation_set: Array | None = None,
+        validation_labels: Array | None = None,
+        test_set: Array | None = None,
+        test_labels: Array | None = None,
+    ) -> None:
         self.batch_size = batch_size
         self.n_training = training_set.shape[0]
         self.n_validation = 0 if validation_set is None else validation_set.shape[0]

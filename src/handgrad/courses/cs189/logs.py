@@ -2,7 +2,9 @@
 
 import pickle
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ...files import atomic_path
 
@@ -15,7 +17,15 @@ class Logger:
     A folder that another run has filled is left alone: the run goes to <model_name>-2 and so on, and says so.
     """
 
-    def __init__(self, model_name, model_args, data_args, save=False, plot=False, save_dir="experiments/"):
+    def __init__(
+        self,
+        model_name: str,
+        model_args: Mapping[str, Any],
+        data_args: Mapping[str, Any],
+        save: bool = False,
+        plot: bool = False,
+        save_dir: str = "experiments/",
+    ) -> None:
         self.model_name, self.model_args, self.data_args = model_name, model_args, data_args
         self.save, self.plot = save, plot
         self.save_dir = f"{free_folder(Path(save_dir), model_name)}/"
@@ -24,7 +34,7 @@ class Logger:
         self._write("model_args", model_args)
         self._write("data_args", data_args)
 
-    def push(self, log):
+    def push(self, log: Mapping[str, Any]) -> None:
         """Append an epoch's {"loss": {"train": ., "validate": .}, "error": {...}, "params": {"W0": {"max": ...}}}."""
         self.counter += 1
         append(self.log, log)
@@ -33,12 +43,16 @@ class Logger:
         if self.plot and time.monotonic() - self._drawn > DRAW_EVERY:
             self.draw()
 
-    def reset(self):
+    def reset(self) -> None:
         """Forget all figures."""
-        self.log = {"loss": {"train": [], "validate": []}, "error": {"train": [], "validate": []}, "params": {}}
+        self.log: dict[str, Any] = {
+            "loss": {"train": [], "validate": []},
+            "error": {"train": [], "validate": []},
+            "params": {},
+        }
         self.counter = 0
 
-    def draw(self):
+    def draw(self) -> None:
         """loss.png, error.png and a picture per parameter; drawn by push now and then, and when training ends."""
         for name, series in self.log.items():
             if name == "params":
@@ -49,7 +63,7 @@ class Logger:
                 self._picture(name, {"training": series["train"], "validation": series["validate"]})
         self._drawn = time.monotonic()
 
-    def _picture(self, name, lines):
+    def _picture(self, name: str, lines: Mapping[str, Sequence[float]]) -> None:
         from ...reports.style import new_figure, save
 
         figure, (axes,) = new_figure(7.5, 5)
@@ -59,12 +73,12 @@ class Logger:
         axes.legend()
         save(figure, f"{self.save_dir}{name}.png")
 
-    def _write(self, name, content):
+    def _write(self, name: str, content: object) -> None:
         with atomic_path(self.save_dir + name) as temporary:
             temporary.write_bytes(pickle.dumps(content))
 
 
-def free_folder(save_dir, model_name):
+def free_folder(save_dir: Path, model_name: str) -> Path:
     """The folder of this name, made; where a run was logged in it, the next free <name>-2, <name>-3, ..."""
     folder, number = save_dir / model_name, 1
     while (folder / "log").exists():
@@ -76,7 +90,7 @@ def free_folder(save_dir, model_name):
     return folder
 
 
-def append(log, new):
+def append(log: dict[str, Any], new: Mapping[str, Any]) -> None:
     """Append each number of nested dictionaries to the list at the same place in log."""
     for name, value in new.items():
         if isinstance(value, dict):

@@ -2,16 +2,29 @@
 
 import csv
 import pickle
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from ...arrays import Array
 from ...files import atomic_path
-from .layers import BatchNorm1D, initialize_layer
-from .losses import initialize_loss
+from ._sequences import BatchNorm1D
+from .datasets import Dataset
+from .layers import initialize_layer
+from .logs import Logger
+from .losses import Loss, initialize_loss
 from .optimizers import initialize_optimizer
 
 
-def initialize_model(name, loss, layer_args, optimizer_args, logger=None, seed=None):
+def initialize_model(
+    name: str,
+    loss: str | Loss,
+    layer_args: Sequence[dict[str, Any]],
+    optimizer_args: Mapping[str, Any],
+    logger: Logger | None = None,
+    seed: int | None = None,
+) -> "NeuralNetwork":
     """A NeuralNetwork; name and seed have no effect, as in the course: seed NumPy's global generator yourself."""
     return NeuralNetwork(loss=loss, layer_args=layer_args, optimizer_args=optimizer_args, logger=logger, seed=seed)
 
@@ -22,31 +35,38 @@ class NeuralNetwork:
     Batch normalization goes by the batch in training only (the course's model never leaves that mode).
     """
 
-    def __init__(self, loss, layer_args, optimizer_args, logger=None, seed=None):
+    def __init__(
+        self,
+        loss: str | Loss,
+        layer_args: Sequence[dict[str, Any]],
+        optimizer_args: Mapping[str, Any],
+        logger: Logger | None = None,
+        seed: int | None = None,
+    ) -> None:
         self.n_layers = len(layer_args)
         self.layer_args = layer_args
         self.logger = logger
-        self.epoch_log = {"loss": {}, "error": {}}
+        self.epoch_log: dict[str, dict[str, Any]] = {"loss": {}, "error": {}}
         self.loss = initialize_loss(loss)
         self.optimizer = initialize_optimizer(**optimizer_args)
         self._initialize_layers(layer_args)
 
-    def _initialize_layers(self, layer_args):
+    def _initialize_layers(self, layer_args: Sequence[dict[str, Any]]) -> None:
         self.layers = [initialize_layer(**arguments) for arguments in layer_args[:-1]]
 
-    def _add_output_layer(self, out_dim):
+    def _add_output_layer(self, out_dim: int) -> None:
         """Make the last layer, once: training twice goes on with it (the course adds a second one)."""
         if len(self.layers) < self.n_layers:
             self.layer_args[-1]["n_out"] = out_dim
             self.layers.append(initialize_layer(**self.layer_args[-1]))
 
-    def forward(self, X):
+    def forward(self, X: Array) -> Array:
         """The output of the last layer for a batch."""
         for layer in self.layers:
             X = layer.forward(X)
         return X
 
-    def backward(self, target, out):
+    def backward(self, target: Array, out: Array) -> np.float64:
         """The loss; fills the gradients of every layer, from the last to the first."""
         loss = self.loss.forward(target, out)
         gradient = self.loss.backward(target, out)
@@ -54,12 +74,12 @@ class NeuralNetwork:
             gradient = layer.backward(gradient)
         return loss
 
-    def predict(self, X, Y):
+    def predict(self, X: Array, Y: Array) -> tuple[Array, np.float64]:
         """(Y_hat, loss) for inputs X and targets Y, with nothing trained."""
         Y_hat = self._infer(X)
         return Y_hat, self.loss.forward(np.array(Y), Y_hat)
 
-    def _infer(self, X):
+    def _infer(self, X: Array) -> Array:
         norms = [layer for layer in self.layers if isinstance(layer, BatchNorm1D)]
         for layer in norms:
             layer.training = False
@@ -69,7 +89,7 @@ class NeuralNetwork:
             for layer in norms:
                 layer.training = True
 
-    def update(self, epoch=0):
+    def update(self, epoch: int = 0) -> None:
         """One step of the optimizer for every parameter, in place; then the gradients are cleared."""
         extremes = {}
         for i, layer in enumerate(self.layers):
@@ -79,7 +99,7 @@ class NeuralNetwork:
             layer.clear_gradients()
         self.epoch_log["params"] = extremes
 
-    def error(self, target, out):
+    def error(self, target: Array, out: Array) -> Any:
         """The share of wrong classes for cross-entropy, the mean squared error for L2."""
         if self.loss.name == "cross_entropy":
             return np.mean(np.argmax(out, axis=1) != np.argmax(target, axis=1))
@@ -87,7 +107,7 @@ class NeuralNetwork:
             return np.mean((target - out) ** 2)
         raise NotImplementedError(f"Error for {self.loss.name} loss is not implemented")
 
-    def train(self, dataset, epochs):
+    def train(self, dataset: Dataset, epochs: int) -> None:
         """Train; loss and error of an epoch are plain means over its batches, each measured before its update."""
         self._add_output_layer(dataset.out_dim)
         for epoch in range(epochs):
@@ -100,24 +120,24 @@ class NeuralNetwork:
         if self.logger is not None and self.logger.plot and epochs:
             self.logger.draw()
 
-    def _train_step(self, dataset, epoch):
+    def _train_step(self, dataset: Dataset, epoch: int) -> tuple[Any, Any]:
         X, Y = dataset.train.sample()
         Y_hat = self.forward(X)
         loss, error = self.backward(np.array(Y), np.array(Y_hat)), self.error(Y, Y_hat)
         self.update(epoch)
         return loss, error
 
-    def _measure(self, X, Y):
+    def _measure(self, X: Array, Y: Array) -> tuple[Any, Any]:
         Y_hat, loss = self.predict(X, Y)
         self._example = Y[0], Y_hat[0]
         return loss, self.error(Y, Y_hat)
 
     @staticmethod
-    def _mean(pairs):
+    def _mean(pairs: Iterable[tuple[Any, Any]]) -> tuple[Any, Any]:
         losses, errors = zip(*pairs, strict=True)
         return np.mean(losses), np.mean(errors)
 
-    def _log(self, loss, error, validation=False):
+    def _log(self, loss: Any, error: Any, validation: bool = False) -> None:
         """Figures with four decimals, pushed to the logger once an epoch's validation is measured."""
         if self.logger is None:
             return
@@ -127,7 +147,7 @@ class NeuralNetwork:
             self.logger.push(self.epoch_log)
             self.epoch_log = {"loss": {}, "error": {}}
 
-    def _report(self, epoch, training, validation):
+    def _report(self, epoch: int, training: tuple[Any, Any], validation: tuple[Any, Any]) -> None:
         target, prediction = self._example
         print(f"Example target: {target}")
         print(f"Example prediction: {[round(float(x), 4) for x in prediction]}")
@@ -137,9 +157,9 @@ class NeuralNetwork:
             f"Val Loss: {round(val_loss, 4)} Val Accuracy: {round(1 - val_error, 4)}"
         )
 
-    def test(self, dataset, save_predictions=False):
+    def test(self, dataset: Dataset, save_predictions: bool = False) -> dict[str, list[Any]]:
         """{"loss": [...], "error": [...]} per batch of the test set, with "prediction" if those are to be saved."""
-        log = {"loss": [], "error": [], **({"prediction": []} if save_predictions else {})}
+        log: dict[str, list[Any]] = {"loss": [], "error": [], **({"prediction": []} if save_predictions else {})}
         for _ in range(dataset.test.samples_per_epoch):
             X, Y = dataset.test.sample()
             Y_hat, loss = self.predict(X, Y)
@@ -152,7 +172,7 @@ class NeuralNetwork:
             self._write("test_predictions.p", log)
         return log
 
-    def test_kaggle(self, dataset):
+    def test_kaggle(self, dataset: Dataset) -> dict[str, list[int]]:
         """{"Id": [...], "Category": [...]} for the test set in its order, also as kaggle_predictions.csv."""
         categories = []
         for _ in range(dataset.test.samples_per_epoch):
@@ -163,15 +183,15 @@ class NeuralNetwork:
             csv.writer(file, lineterminator="\n").writerows([table, *zip(*table.values(), strict=True)])
         return table
 
-    def save_parameters(self, epoch):
+    def save_parameters(self, epoch: int) -> None:
         """The parameters of every layer, {0: {"W": ..., "b": ...}, ...}, as a pickle beside the log."""
         self._write(f"parameters_epoch{epoch}", {i: layer.parameters for i, layer in enumerate(self.layers)})
 
-    def _write(self, name, content):
+    def _write(self, name: str, content: object) -> None:
         with atomic_path(self._folder() + name) as path:
             path.write_bytes(pickle.dumps(content))
 
-    def _folder(self):
+    def _folder(self) -> str:
         if self.logger is None:
             raise ValueError("Must have a logger: its folder is where files are saved")
         return self.logger.save_dir

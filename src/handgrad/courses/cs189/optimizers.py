@@ -2,13 +2,21 @@
 
 import numpy as np
 
+from ...arrays import Array
 from ...clipping import ClipParameterNorm
-from .schedulers import initialize_scheduler
+from .schedulers import Scheduler, initialize_scheduler
 
 
 def initialize_optimizer(
-    name, lr, lr_scheduler=None, momentum=None, clip_norm=None, lr_decay=None, staircase=None, stage_length=None
-):
+    name: str,
+    lr: float,
+    lr_scheduler: str | None = None,
+    momentum: float | None = None,
+    clip_norm: float | None = None,
+    lr_decay: float | None = None,
+    staircase: bool | None = None,
+    stage_length: int | None = None,
+) -> "SGD":
     """'SGD' is the one there is; NotImplementedError for another."""
     if name != "SGD":
         raise NotImplementedError(f"{name} optimizer is not implemented")
@@ -26,9 +34,9 @@ def initialize_optimizer(
 class Optimizer:
     """What every optimizer of the course has."""
 
-    def __init__(self):
-        self.lr = None
-        self.lr_scheduler = None
+    def __init__(self) -> None:
+        self.lr: float | None = None
+        self.lr_scheduler: Scheduler | None = None
 
 
 class SGD(Optimizer):
@@ -38,18 +46,27 @@ class SGD(Optimizer):
     outside). clip_norm shortens each parameter's gradient, biases included, by itself. lr_scheduler None: constant.
     """
 
+    lr_scheduler: Scheduler
+
     def __init__(
-        self, lr, lr_scheduler=None, momentum=0.0, clip_norm=None, lr_decay=0.9, stage_length=None, staircase=None
-    ):
+        self,
+        lr: float,
+        lr_scheduler: str | None = None,
+        momentum: float | None = 0.0,
+        clip_norm: float | None = None,
+        lr_decay: float | None = 0.9,
+        stage_length: int | None = None,
+        staircase: bool | None = None,
+    ) -> None:
         self.lr = lr
         self.lr_scheduler = initialize_scheduler(
             lr_scheduler or "constant", lr=lr, decay=lr_decay, stage_length=stage_length, staircase=staircase
         )
         self.momentum = 0.0 if momentum is None else momentum
         self.clip_norm = clip_norm
-        self.cache = {}
+        self.cache: dict[str, Array] = {}
 
-    def update(self, param_name, param, param_grad, epoch=0):
+    def update(self, param_name: str, param: Array, param_grad: Array, epoch: int = 0) -> Array:
         """The step for this parameter; param_name is the key of its memory. Fall 2023 calls it without the epoch."""
         if self.clip_norm is not None:
             param_grad = param_grad.copy()

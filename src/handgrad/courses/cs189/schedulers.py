@@ -1,11 +1,14 @@
 """neural_networks.schedulers: the learning rate of an epoch, handgrad.schedules under the course's names."""
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 from ... import schedules
 
 
-def initialize_scheduler(name, lr, decay=None, stage_length=None, staircase=None):
+def initialize_scheduler(
+    name: str, lr: float, decay: float | None = None, stage_length: int | None = None, staircase: bool | None = None
+) -> "Scheduler":
     """'constant' or 'exponential'. As in the course, staircase has no effect here: logged runs depend on it.
 
     For steps, construct Exponential(staircase=True) yourself. What is None takes the class's default.
@@ -13,7 +16,7 @@ def initialize_scheduler(name, lr, decay=None, stage_length=None, staircase=None
     if name == "constant":
         return Constant(lr=lr)
     if name == "exponential":
-        given = {"decay": decay, "stage_length": stage_length}
+        given: dict[str, Any] = {"decay": decay, "stage_length": stage_length}
         return Exponential(lr=lr, **{key: value for key, value in given.items() if value is not None})
     raise NotImplementedError(f"{name} scheduler is not implemented")
 
@@ -21,29 +24,29 @@ def initialize_scheduler(name, lr, decay=None, stage_length=None, staircase=None
 class Scheduler(ABC):
     """scheduler(epoch) is the learning rate; epochs count from 0."""
 
-    def __call__(self, epoch):
+    def __call__(self, epoch: int) -> float:
         return self.scheduled_lr(epoch)
 
     @abstractmethod
-    def scheduled_lr(self, epoch):
+    def scheduled_lr(self, epoch: int) -> float:
         """The learning rate of this epoch."""
 
 
 class Constant(Scheduler):
     """lr, always."""
 
-    def __init__(self, lr=0.01):
+    def __init__(self, lr: float = 0.01) -> None:
         self.lr = lr
 
-    def scheduled_lr(self, epoch=None):
+    def scheduled_lr(self, epoch: int | None = None) -> float:
         return self.lr
 
 
 class Exponential(Scheduler):
     """lr decay^(epoch / stage_length), the exponent rounded down with staircase."""
 
-    def __init__(self, lr=0.01, decay=0.9, stage_length=1000, staircase=False):
+    def __init__(self, lr: float = 0.01, decay: float = 0.9, stage_length: int = 1000, staircase: bool = False) -> None:
         self.lr, self.decay, self.stage_length, self.staircase = lr, decay, stage_length, staircase
 
-    def scheduled_lr(self, epoch=0):
+    def scheduled_lr(self, epoch: int = 0) -> float:
         return schedules.Exponential(self.lr, self.decay, self.stage_length, bool(self.staircase))(epoch)

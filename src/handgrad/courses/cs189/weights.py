@@ -5,23 +5,27 @@ The global generator is the course's interface: np.random.seed(0) before a run i
 
 import math
 from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 
 from ... import initializers
+from ...arrays import Array, Shape
 
 
-def initialize_weights(name, activation=None, mode="fan_in"):
+def initialize_weights(name: str, activation: str | None = None, mode: str = "fan_in") -> "WeightInitializer":
     """The initializer of that name; NotImplementedError for a name that is none."""
     if name not in WEIGHTS:
         raise NotImplementedError(f"{name} weight initialization is not implemented")
     cls = WEIGHTS[name]
-    if issubclass(cls, He):
-        return cls(activation=activation, mode=mode)
-    return cls(activation=activation) if issubclass(cls, Xavier) else cls()
+    arguments = {"activation": activation, "mode": mode} if issubclass(cls, He) else {}
+    if issubclass(cls, Xavier):
+        arguments = {"activation": activation}
+    initializer: WeightInitializer = cls(**arguments)
+    return initializer
 
 
-def fans(shape, mode="sum"):
+def fans(shape: Shape, mode: str = "sum") -> Any:
     """The fans of a weight: its first and last sizes, as the course counts them.
 
     For a convolution (kh, kw, c_in, c_out) these are kh and c_out, where kh·kw·c_in and kh·kw·c_out would keep the
@@ -34,7 +38,7 @@ def fans(shape, mode="sum"):
     return values[mode]
 
 
-def gain(activation):
+def gain(activation: str | None) -> float:
     """√2 for relu, 5/3 for tanh, else 1 (handgrad has more; the course's layers do not expect them)."""
     return initializers.gain(activation) if activation in ("relu", "tanh") else 1.0
 
@@ -43,75 +47,75 @@ class WeightInitializer(ABC):
     """weights = initializer(shape)."""
 
     @abstractmethod
-    def __call__(self, shape):
+    def __call__(self, shape: Shape) -> Array:
         """An array of this shape."""
 
 
 class Zeros(WeightInitializer):
     """All 0."""
 
-    def __call__(self, shape):
+    def __call__(self, shape: Shape) -> Array:
         return np.zeros(shape)
 
 
 class Ones(WeightInitializer):
     """All 1."""
 
-    def __call__(self, shape):
+    def __call__(self, shape: Shape) -> Array:
         return np.ones(shape)
 
 
 class Identity(WeightInitializer):
     """The identity matrix; ValueError for a shape that is not square."""
 
-    def __call__(self, shape):
+    def __call__(self, shape: Shape) -> Array:
         return initializers.Identity()(shape, None)
 
 
 class Uniform(WeightInitializer):
     """Uniform on [low, high)."""
 
-    def __init__(self, low=-1.0, high=1.0):
+    def __init__(self, low: float = -1.0, high: float = 1.0) -> None:
         self.low, self.high = low, high
 
-    def __call__(self, shape):
+    def __call__(self, shape: Shape) -> Array:
         return np.random.uniform(self.low, self.high, size=shape)
 
 
 class Normal(WeightInitializer):
     """Normal with this mean and standard deviation."""
 
-    def __init__(self, mean=0, std=1.0):
+    def __init__(self, mean: float = 0, std: float = 1.0) -> None:
         self.mean, self.std = mean, std
 
-    def __call__(self, shape):
+    def __call__(self, shape: Shape) -> Array:
         return np.random.normal(self.mean, self.std, size=shape)
 
 
 class Constant(WeightInitializer):
     """All the same value."""
 
-    def __init__(self, val=0.5):
+    def __init__(self, val: float = 0.5) -> None:
         self.val = val
 
-    def __call__(self, shape):
+    def __call__(self, shape: Shape) -> Array:
         return np.full(shape, self.val)
 
 
 class Preset(WeightInitializer):
     """The matrix it is given."""
 
-    def __call__(self, preset_matrix):
+    def __call__(self, preset_matrix: Any) -> Any:
         return preset_matrix
 
 
 class Sparse(WeightInitializer):
     """Normal of standard deviation std, ⌈sparsity rows⌉ entries of each column set to 0."""
 
-    def __init__(self, sparsity=0.1, std=0.01):
+    def __init__(self, sparsity: float = 0.1, std: float = 0.01) -> None:
         self.sparsity, self.std = sparsity, std
 
-    def __call__(self, shape):
+    def __call__(self, shape: Shape) -> Array:
         W = np.random.normal(0, self.std, size=shape)
         for column in range(shape[1]):
             rows = np.arange(shape[0])
@@ -123,57 +127,57 @@ class Sparse(WeightInitializer):
 class Xavier(WeightInitializer):
     """Standard deviation gain √(2 / (fan_in + fan_out))."""
 
-    def __init__(self, activation=None):
+    def __init__(self, activation: str | None = None) -> None:
         self.activation = activation
 
-    def std(self, shape):
+    def std(self, shape: Shape) -> float:
         return initializers.GlorotNormal(gain(self.activation)).std(fans(shape, "separate"))
 
 
 class XavierUniform(Xavier):
     """Uniform on ±√3 std."""
 
-    def __call__(self, shape):
+    def __call__(self, shape: Shape) -> Array:
         return uniform(shape, self.std(shape))
 
 
 class XavierNormal(Xavier):
     """Normal."""
 
-    def __call__(self, shape):
+    def __call__(self, shape: Shape) -> Array:
         return np.random.normal(0, self.std(shape), size=shape)
 
 
 class He(WeightInitializer):
     """Standard deviation gain / √fan, the fan chosen by mode (fan_in, fan_out or sum)."""
 
-    def __init__(self, activation=None, mode="fan_in"):
+    def __init__(self, activation: str | None = None, mode: str = "fan_in") -> None:
         self.activation, self.mode = activation, mode
 
-    def std(self, shape):
+    def std(self, shape: Shape) -> float:
         return gain(self.activation) / math.sqrt(fans(shape, self.mode))
 
 
 class HeUniform(He):
     """Uniform on ±√3 std."""
 
-    def __call__(self, shape):
+    def __call__(self, shape: Shape) -> Array:
         return uniform(shape, self.std(shape))
 
 
 class HeNormal(He):
     """Normal."""
 
-    def __call__(self, shape):
+    def __call__(self, shape: Shape) -> Array:
         return np.random.normal(0, self.std(shape), size=shape)
 
 
-def uniform(shape, std):
+def uniform(shape: Shape, std: float) -> Array:
     bound = math.sqrt(3.0) * std
     return np.random.uniform(-bound, bound, size=shape)
 
 
-WEIGHTS = {
+WEIGHTS: dict[str, Any] = {
     "zeros": Zeros,
     "ones": Ones,
     "identity": Identity,

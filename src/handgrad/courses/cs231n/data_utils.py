@@ -3,10 +3,13 @@
 Pickles are read without running code from them: those of CIFAR-10 hold plain data, checkpoints our models as well.
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 
+from ...arrays import Array, DTypeLike
 from ...datasets.catalog import image_set
 from ...datasets.images import read_part
 from ...datasets.layouts import PlainUnpickler, fill_from_cifar, unpack
@@ -19,7 +22,7 @@ BATCH_BYTES = 30_730_000
 NUMPY_SCALAR = np.float64(0).__reduce__()[0]  # what NumPy's numbers are made by
 
 
-def load_pickle(f):
+def load_pickle(f: IO[bytes]) -> Any:
     """What an open pickle file of plain data, arrays or Solver's checkpoints holds; ValueError for anything else."""
     try:
         return ModelUnpickler(f, encoding="latin1").load()
@@ -27,13 +30,13 @@ def load_pickle(f):
         raise ValueError(f"not a pickle of plain data or of a model of nndl: {error}") from None
 
 
-def load_CIFAR_batch(filename):
+def load_CIFAR_batch(filename: str | Path) -> tuple[Array, Array]:
     """(X (10000, 32, 32, 3) float64, Y (10000,)) of one file of the Python or the binary version."""
     x, y = read_batch(filename)
     return x.astype(np.float64), y
 
 
-def read_batch(filename):
+def read_batch(filename: str | Path) -> tuple[Array, Array]:
     with open(filename, "rb") as file:
         data = unpack(file, BATCH_BYTES)
     if not data or len(data) % 3073:
@@ -43,7 +46,7 @@ def read_batch(filename):
     return x, y
 
 
-def load_CIFAR10(ROOT):
+def load_CIFAR10(ROOT: str | Path) -> tuple[Array, Array, Array, Array]:
     """(Xtr (50000, 32, 32, 3), Ytr, Xte, Yte) from a folder of data_batch_1 to 5 and test_batch, or the same .bin.
 
     A cifar-10-batches-py that is not there is handgrad's own (`handgrad data get cifar10`). FileNotFoundError names
@@ -53,17 +56,16 @@ def load_CIFAR10(ROOT):
     return Xtr.astype(np.float64), Ytr, Xte.astype(np.float64), Yte
 
 
-def read_cifar10(root):
+def read_cifar10(root: Path) -> tuple[Array, Array, Array, Array]:
     if root.name == FOLDER and not root.is_dir():
         about = image_set("cifar10")
         return *read_part(about, about.train), *read_part(about, about.test)
     batches = [read_batch(batch_file(root, f"data_batch_{i}")) for i in range(1, 6)]
-    return tuple(np.concatenate(arrays) for arrays in zip(*batches, strict=True)) + read_batch(
-        batch_file(root, "test_batch")
-    )
+    X, Y = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
+    return X, Y, *read_batch(batch_file(root, "test_batch"))
 
 
-def batch_file(root, name):
+def batch_file(root: Path, name: str) -> Path:
     found = [path for path in (root / name, root / f"{name}.bin") if path.is_file()]
     if not found:
         raise FileNotFoundError(
@@ -72,7 +74,9 @@ def batch_file(root, name):
     return found[0]
 
 
-def get_CIFAR10_data(num_training=49000, num_validation=1000, num_test=1000, subtract_mean=True):
+def get_CIFAR10_data(
+    num_training: int = 49000, num_validation: int = 1000, num_test: int = 1000, subtract_mean: bool = True
+) -> dict[str, Array]:
     """{X_train, y_train, X_val, y_val, X_test, y_test}: float64 images (N, 3, 32, 32), minus the training mean.
 
     Validation rows follow the training rows. The files are those of a cifar-10-batches-py near the working directory,
@@ -94,7 +98,7 @@ def get_CIFAR10_data(num_training=49000, num_validation=1000, num_test=1000, sub
     return {f"{array}_{name}": part for name, (X, y) in parts.items() for array, part in (("X", X), ("y", y))}
 
 
-def load_tiny_imagenet(path, dtype=np.float32, subtract_mean=True):
+def load_tiny_imagenet(path: str | Path, dtype: DTypeLike = np.float32, subtract_mean: bool = True) -> dict[str, Any]:
     """{class_names, X_train, y_train, X_val, y_val, X_test, y_test, mean_image}: images (N, 3, 64, 64), classes sorted
     as in wnids.txt; y_test is None where the folder has no test_annotations.txt.
     """
@@ -103,7 +107,7 @@ def load_tiny_imagenet(path, dtype=np.float32, subtract_mean=True):
     labels = {wnid: label for label, wnid in enumerate(wnids)}
     words = dict(line.split("\t", 1) for line in (path / "words.txt").read_text(encoding="utf-8").splitlines())
     found = [(file, labels[wnid]) for wnid in wnids for file in sorted((path / "train" / wnid / "images").iterdir())]
-    out = {"class_names": [words[wnid].split(", ") for wnid in wnids]}
+    out: dict[str, Any] = {"class_names": [words[wnid].split(", ") for wnid in wnids]}
     out["X_train"], out["y_train"] = read_images(found, dtype)
     out["X_val"], out["y_val"] = read_images(annotated(path / "val", labels), dtype)
     test = annotated(path / "test", labels)
@@ -117,7 +121,7 @@ def load_tiny_imagenet(path, dtype=np.float32, subtract_mean=True):
     return out
 
 
-def annotated(folder, labels):
+def annotated(folder: Path, labels: Mapping[str, int]) -> list[tuple[Path, int]]:
     """[(image file, label)] by the folder's annotations, or all its images with the label -1."""
     table = folder / f"{folder.name}_annotations.txt"
     if not table.is_file():
@@ -126,19 +130,19 @@ def annotated(folder, labels):
     return [(folder / "images" / name, labels[wnid]) for name, wnid, *_ in rows]
 
 
-def read_images(files, dtype):
+def read_images(files: Sequence[tuple[Path, int]], dtype: DTypeLike) -> tuple[Array, Array]:
     """(X (N, 3, H, W), y): grey images get three equal channels."""
     from matplotlib.image import imread
 
-    images = (imread(file) for file, _ in files)
-    images = [np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image[..., :3] for image in images]
+    read = (imread(file) for file, _ in files)
+    images = [np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image[..., :3] for image in read]
     return np.array([image.transpose(2, 0, 1) for image in images], dtype), np.array([label for _, label in files])
 
 
 class ModelUnpickler(PlainUnpickler):
     """Plain data, NumPy's numbers and their types, and the classes of our models."""
 
-    def find_class(self, module, name):
+    def find_class(self, module: str, name: str) -> Any:
         from ..nndl import cnn, fc_net, neural_net
 
         if module == "numpy" and name in ("float16", "float32", "float64"):
@@ -150,7 +154,7 @@ class ModelUnpickler(PlainUnpickler):
         return known.get((module, name)) or super().find_class(module, name)
 
 
-def load_models(models_dir):
+def load_models(models_dir: str | Path) -> dict[str, Any]:
     """{file name: model} of Solver's checkpoints in a folder; files that hold no model of nndl's are left out."""
     models = {}
     for file in sorted(Path(models_dir).iterdir()):

@@ -4,6 +4,10 @@ CS231n's needs a compiled im2col_cython, has several ways of which one is fast, 
 not square. Here the library's product over windows does all; caches begin as those of the naive layers do.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
+from ...arrays import Array, Cache, MaybeArray
 from ..nndl import conv_layers
 
 __all__ = [
@@ -22,29 +26,31 @@ __all__ = [
 ]
 
 
-def conv_forward_strides(x, w, b, conv_param):
+def conv_forward_strides(x: Array, w: Array, b: Array, conv_param: Mapping[str, Any]) -> tuple[Array, Cache]:
     """nndl.conv_layers.conv_forward_naive, with a cache that backward need not make anew."""
     out, cache = conv_layers.convolve(x, w, b, conv_param)
     return out, (x, w, b, conv_param, cache)
 
 
-def conv_backward_strides(dout, cache, input_gradient=True):
+def conv_backward_strides(
+    dout: Array, cache: Cache, input_gradient: bool = True
+) -> tuple[MaybeArray, Array, MaybeArray]:
     """(dx, dw, db); input_gradient=False, ours, puts None in dx's place: the first layer needs none."""
     return conv_layers.convolve_backward(dout, cache[-1], input_gradient)
 
 
-def max_pool_forward_fast(x, pool_param):
+def max_pool_forward_fast(x: Array, pool_param: Mapping[str, Any]) -> tuple[Array, Cache]:
     """nndl.conv_layers.max_pool_forward_naive, with a cache that backward need not make anew."""
     out, cache = conv_layers.pool(x, pool_param)
     return out, (x, pool_param, cache)
 
 
-def max_pool_backward_fast(dout, cache):
+def max_pool_backward_fast(dout: Array, cache: Cache) -> Array:
     """dx."""
     return conv_layers.pool_backward(dout, cache[-1])
 
 
-def max_pool_forward_reshape(x, pool_param):
+def max_pool_forward_reshape(x: Array, pool_param: Mapping[str, Any]) -> tuple[Array, Cache]:
     """max_pool_forward_fast where square windows tile the image; ValueError elsewhere."""
     height, width, stride = (pool_param[name] for name in ("pool_height", "pool_width", "stride"))
     if not height == width == stride or x.shape[2] % height or x.shape[3] % width:

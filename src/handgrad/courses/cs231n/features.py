@@ -1,13 +1,19 @@
 """features: histograms of gradients and of hues, for classifiers on images (H, W, 3)."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
+
+from ...arrays import Array
 
 __all__ = ["color_histogram_hsv", "extract_features", "hog_feature", "rgb2gray"]
 
 CELL, ORIENTATIONS = 8, 9
 
 
-def extract_features(imgs, feature_fns, verbose=False):
+def extract_features(
+    imgs: Sequence[Array], feature_fns: Sequence[Callable[[Array], Array]], verbose: bool = False
+) -> Array:
     """(num_images, features): what each function says of each image, side by side; functions return flat arrays."""
     rows = []
     for number, image in enumerate(imgs):
@@ -20,12 +26,13 @@ def extract_features(imgs, feature_fns, verbose=False):
     return np.array(rows)
 
 
-def rgb2gray(rgb):
+def rgb2gray(rgb: Array) -> Array:
     """Brightness as the eye weighs red, green and blue."""
-    return np.dot(rgb[..., :3], [0.299, 0.587, 0.144])
+    grey: Array = np.dot(rgb[..., :3], [0.299, 0.587, 0.144])
+    return grey
 
 
-def hog_feature(im):
+def hog_feature(im: Array) -> Array:
     """Nine directions of the gradient in cells of 8x8 pixels: the mean length of those in each, (cells · 9,).
 
     Only directions of 0 to 180 degrees, counted from straight up, are told apart; the others are left out, as in the
@@ -46,7 +53,9 @@ def hog_feature(im):
     return histogram.ravel()
 
 
-def color_histogram_hsv(im, nbin=10, xmin=0, xmax=255, normalized=True):
+def color_histogram_hsv(
+    im: Array, nbin: int = 10, xmin: float = 0, xmax: float = 255, normalized: bool = True
+) -> Array:
     """The histogram of the hues of an image with values up to xmax: shares (nbin,), or counts times the bin's width."""
     from matplotlib.colors import rgb_to_hsv
 

@@ -3,9 +3,13 @@
 Every function moves the entries of x in place and puts them back.
 """
 
+from collections.abc import Callable, Iterable
 from random import randrange
+from typing import Any
 
 import numpy as np
+
+from ...arrays import Array, ArrayLike
 
 __all__ = [
     "eval_numerical_gradient",
@@ -16,7 +20,7 @@ __all__ = [
 ]
 
 
-def difference(f, x, index, h):
+def difference(f: Callable[[Array], Any], x: Array, index: tuple[int, ...], h: float) -> Array:
     """f(x + h) - f(x - h) in one entry of x; TypeError where x has whole numbers, which no such h would move."""
     if x.dtype.kind in "iub":
         raise TypeError(
@@ -29,10 +33,11 @@ def difference(f, x, index, h):
     x[index] = value - h
     below = np.copy(f(x))
     x[index] = value
-    return above - below
+    change: Array = above - below
+    return change
 
 
-def eval_numerical_gradient(f, x, verbose=True, h=0.00001):
+def eval_numerical_gradient(f: Callable[[Array], Any], x: Array, verbose: bool = True, h: float = 0.00001) -> Array:
     """The gradient of a number f(x); verbose prints each entry."""
     grad = np.zeros_like(x)
     for index in np.ndindex(x.shape):
@@ -42,7 +47,7 @@ def eval_numerical_gradient(f, x, verbose=True, h=0.00001):
     return grad
 
 
-def eval_numerical_gradient_array(f, x, df, h=1e-5):
+def eval_numerical_gradient_array(f: Callable[[Array], Any], x: Array, df: ArrayLike, h: float = 1e-5) -> Array:
     """The gradient of Σ f(x) df for an array f(x)."""
     grad = np.zeros_like(x)
     for index in np.ndindex(x.shape):
@@ -50,22 +55,26 @@ def eval_numerical_gradient_array(f, x, df, h=1e-5):
     return grad
 
 
-def eval_numerical_gradient_blobs(f, inputs, output, h=1e-5):
+def eval_numerical_gradient_blobs(
+    f: Callable[..., Any], inputs: Iterable[Any], output: Any, h: float = 1e-5
+) -> list[Array]:
     """Gradients by each input blob of f(*inputs, output), which writes output.vals; blobs have vals and diffs."""
 
-    def vals(_):
+    def vals(_: Array) -> Any:
         f(*inputs, output)
         return output.vals
 
     return [eval_numerical_gradient_array(vals, blob.vals, output.diffs, h) for blob in inputs]
 
 
-def eval_numerical_gradient_net(net, inputs, output, h=1e-5):
+def eval_numerical_gradient_net(net: Any, inputs: Iterable[Any], output: Any, h: float = 1e-5) -> list[Array]:
     """The same for a net with a forward()."""
     return eval_numerical_gradient_blobs(lambda *args: net.forward(), inputs, output, h=h)
 
 
-def grad_check_sparse(f, x, analytic_grad, num_checks=10, h=1e-5):
+def grad_check_sparse(
+    f: Callable[[Array], Any], x: Array, analytic_grad: Array, num_checks: int = 10, h: float = 1e-5
+) -> None:
     """Print numeric beside given gradients of a number f(x) in entries drawn by Python's random."""
     for _ in range(num_checks):
         index = tuple(randrange(m) for m in x.shape)

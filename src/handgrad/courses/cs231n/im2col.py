@@ -2,17 +2,20 @@
 
 import numpy as np
 
-from ...functional.windows import add_windows, window_geometry, windows
+from ...arrays import Array, Shape
+from ...functional.windows import Geometry, add_windows, window_geometry, windows
 
 __all__ = ["col2im_indices", "get_im2col_indices", "im2col_indices"]
 
 
-def geometry_of(x_shape, field_height, field_width, padding, stride):
+def geometry_of(x_shape: Shape, field_height: int, field_width: int, padding: int, stride: int) -> Geometry:
     n, channels, height, width = x_shape
     return window_geometry("im2col", (n, height, width, channels), (field_height, field_width), stride, padding)
 
 
-def get_im2col_indices(x_shape, field_height, field_width, padding=1, stride=1):
+def get_im2col_indices(
+    x_shape: Shape, field_height: int, field_width: int, padding: int = 1, stride: int = 1
+) -> tuple[Array, Array, Array]:
     """(k, i, j): x_padded[:, k, i, j] is (N, C fh fw, H' W'), all windows of the padded images; k is (C fh fw, 1).
 
     Sizes that the stride does not divide are rounded down (the course's own code fails on every size in Python 3).
@@ -23,14 +26,16 @@ def get_im2col_indices(x_shape, field_height, field_width, padding=1, stride=1):
     return k, i + stride * row, j + stride * column
 
 
-def im2col_indices(x, field_height, field_width, padding=1, stride=1):
+def im2col_indices(x: Array, field_height: int, field_width: int, padding: int = 1, stride: int = 1) -> Array:
     """(C fh fw, H' W' N): a column per window, place by place and there example by example."""
     geometry = geometry_of(x.shape, field_height, field_width, padding, stride)
     seen = windows(x.transpose(0, 2, 3, 1), geometry)
     return seen.transpose(5, 3, 4, 1, 2, 0).reshape(x.shape[1] * field_height * field_width, -1)
 
 
-def col2im_indices(cols, x_shape, field_height=3, field_width=3, padding=1, stride=1):
+def col2im_indices(
+    cols: Array, x_shape: Shape, field_height: int = 3, field_width: int = 3, padding: int = 1, stride: int = 1
+) -> Array:
     """The way back: columns added up where windows overlap, (N, C, H, W) with the padding cut off."""
     n, channels, height, width = x_shape
     geometry = geometry_of(x_shape, field_height, field_width, padding, stride)

@@ -6,6 +6,7 @@ An LSTM's weights have the columns of its gates in the order i, f, o, g, as hand
 import numpy as np
 
 from ... import functional as F
+from ...arrays import Array, Cache
 from ...functional.recurrent import lstm_gate_gradients, lstm_gates
 
 __all__ = [
@@ -25,47 +26,49 @@ __all__ = [
 ]
 
 
-def rnn_forward(x, h0, Wx, Wh, b):
+def rnn_forward(x: Array, h0: Array, Wx: Array, Wh: Array, b: Array) -> tuple[Array, Cache]:
     """h (N, T, H), h_t = tanh(x_t Wx + h_{t-1} Wh + b)."""
     return F.rnn_forward(x, h0, Wx, Wh, b)
 
 
-def rnn_backward(dh, cache):
+def rnn_backward(dh: Array, cache: Cache) -> tuple[Array, Array, Array, Array, Array]:
     """(dx, dh0, dWx, dWh, db)."""
     return F.rnn_backward(dh, cache)
 
 
-def rnn_step_forward(x, prev_h, Wx, Wh, b):
+def rnn_step_forward(x: Array, prev_h: Array, Wx: Array, Wh: Array, b: Array) -> tuple[Array, Cache]:
     """(next_h (N, H), cache) of one step, x (N, D)."""
     h, cache = F.rnn_forward(x[:, None], prev_h, Wx, Wh, b)
     return h[:, 0], cache
 
 
-def rnn_step_backward(dnext_h, cache):
+def rnn_step_backward(dnext_h: Array, cache: Cache) -> tuple[Array, Array, Array, Array, Array]:
     """(dx, dprev_h, dWx, dWh, db)."""
-    dx, *others = F.rnn_backward(dnext_h[:, None], cache)
-    return dx[:, 0], *others
+    dx, dprev_h, dWx, dWh, db = F.rnn_backward(dnext_h[:, None], cache)
+    return dx[:, 0], dprev_h, dWx, dWh, db
 
 
-def lstm_forward(x, h0, Wx, Wh, b):
+def lstm_forward(x: Array, h0: Array, Wx: Array, Wh: Array, b: Array) -> tuple[Array, Cache]:
     """h (N, T, H); the cell starts at zero."""
     return F.lstm_forward(x, h0, np.zeros_like(h0), Wx, Wh, b)
 
 
-def lstm_backward(dh, cache):
+def lstm_backward(dh: Array, cache: Cache) -> tuple[Array, Array, Array, Array, Array]:
     """(dx, dh0, dWx, dWh, db)."""
-    dx, dh0, _, *others = F.lstm_backward(dh, cache)
-    return dx, dh0, *others
+    dx, dh0, _, dWx, dWh, db = F.lstm_backward(dh, cache)
+    return dx, dh0, dWx, dWh, db
 
 
-def lstm_step_forward(x, prev_h, prev_c, Wx, Wh, b):
+def lstm_step_forward(
+    x: Array, prev_h: Array, prev_c: Array, Wx: Array, Wh: Array, b: Array
+) -> tuple[Array, Array, Cache]:
     """(next_h, next_c, cache) of one step, x (N, D), prev_h and prev_c (N, H)."""
     z, cache = F.linear_forward(np.concatenate([x, prev_h], axis=1), np.concatenate([Wx, Wh]), b)
     next_h, next_c, gate_cache = lstm_gates(z, prev_c)
     return next_h, next_c, (x.shape[1], cache, gate_cache)
 
 
-def lstm_step_backward(dnext_h, dnext_c, cache):
+def lstm_step_backward(dnext_h: Array, dnext_c: Array, cache: Cache) -> tuple[Array, Array, Array, Array, Array, Array]:
     """(dx, dprev_h, dprev_c, dWx, dWh, db)."""
     features, cache, gate_cache = cache
     dz, dprev_c = lstm_gate_gradients(dnext_h, dnext_c, gate_cache)
@@ -73,12 +76,12 @@ def lstm_step_backward(dnext_h, dnext_c, cache):
     return (dinputs[:, :features], dinputs[:, features:], dprev_c, dweights[:features], dweights[features:], db)
 
 
-def word_embedding_forward(x, W):
+def word_embedding_forward(x: Array, W: Array) -> tuple[Array, Cache]:
     """(out (N, T, D), cache): the row of W (V, D) for each word's index in x (N, T)."""
     return W[x], (x, W.shape)
 
 
-def word_embedding_backward(dout, cache):
+def word_embedding_backward(dout: Array, cache: Cache) -> Array:
     """dW (V, D): each word's row collects from every place where it stood."""
     x, shape = cache
     dW = np.zeros(shape, dout.dtype)
@@ -86,20 +89,20 @@ def word_embedding_backward(dout, cache):
     return dW
 
 
-def temporal_affine_forward(x, w, b):
+def temporal_affine_forward(x: Array, w: Array, b: Array) -> tuple[Array, Cache]:
     """out (N, T, M) = x_t w + b at every step."""
     out, cache = F.linear_forward(x.reshape(-1, x.shape[2]), w, b)
     return out.reshape(*x.shape[:2], -1), (x.shape, cache)
 
 
-def temporal_affine_backward(dout, cache):
+def temporal_affine_backward(dout: Array, cache: Cache) -> tuple[Array, Array, Array]:
     """(dx, dw, db)."""
     shape, cache = cache
     dx, dw, db = F.linear_backward(dout.reshape(-1, dout.shape[2]), cache)
     return dx.reshape(shape), dw, db
 
 
-def temporal_softmax_loss(x, y, mask, verbose=False):
+def temporal_softmax_loss(x: Array, y: Array, mask: Array, verbose: bool = False) -> tuple[float, Array]:
     """(loss, dx): cross-entropies of scores x (N, T, V) and words y (N, T), summed where mask is true, divided by N.
 
     Without a word that counts both are zero.

@@ -1,15 +1,18 @@
 """solver: trains any model with `params` and `loss(X, y)` by a rule of nndl.optim."""
 
 import pickle
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from ...arrays import Array
 from ...files import atomic_path
 from ..nndl import optim
 
 __all__ = ["Solver"]
 
-OPTIONS = {
+OPTIONS: dict[str, Any] = {
     "update_rule": "sgd",
     "optim_config": {},
     "lr_decay": 1.0,
@@ -31,7 +34,17 @@ class Solver:
     ValueError for an unknown option or update_rule, and for rows without their labels.
     """
 
-    def __init__(self, model, data, **kwargs):
+    optim_config: dict[str, Any]
+    lr_decay: float
+    batch_size: int
+    num_epochs: int
+    num_train_samples: int | None
+    num_val_samples: int | None
+    checkpoint_name: str | None
+    print_every: int
+    verbose: bool
+
+    def __init__(self, model: Any, data: Mapping[str, Array], **kwargs: Any) -> None:
         unknown = [name for name in kwargs if name not in OPTIONS]
         if unknown:
             raise ValueError("Unrecognized arguments " + ", ".join(f'"{name}"' for name in unknown))
@@ -51,12 +64,15 @@ class Solver:
         self.update_rule = getattr(optim, options["update_rule"])
         self._reset()
 
-    def _reset(self):
-        self.epoch, self.best_val_acc, self.best_params = 0, 0, {}
-        self.loss_history, self.train_acc_history, self.val_acc_history = [], [], []
+    def _reset(self) -> None:
+        self.epoch, self.best_val_acc = 0, 0.0
+        self.best_params: dict[str, Array] = {}
+        self.loss_history: list[float] = []
+        self.train_acc_history: list[float] = []
+        self.val_acc_history: list[float] = []
         self.optim_configs = {name: dict(self.optim_config) for name in self.model.params}
 
-    def _step(self):
+    def _step(self) -> None:
         """One update of every parameter, in the order of params."""
         chosen = np.random.choice(self.X_train.shape[0], self.batch_size)
         loss, grads = self.model.loss(self.X_train[chosen], self.y_train[chosen])
@@ -65,7 +81,7 @@ class Solver:
             next_value, config = self.update_rule(value, grads[name], self.optim_configs[name])
             self.model.params[name], self.optim_configs[name] = next_value, config
 
-    def check_accuracy(self, X, y, num_samples=None, batch_size=100):
+    def check_accuracy(self, X: Array, y: Array, num_samples: int | None = None, batch_size: int = 100) -> float:
         """The share of rows judged rightly; of num_samples rows drawn with replacement, where there are more."""
         if num_samples is not None and len(X) > num_samples:
             chosen = np.random.choice(len(X), num_samples)
@@ -75,7 +91,7 @@ class Solver:
         ]
         return float(np.mean(np.concatenate(predicted) == y))
 
-    def train(self):
+    def train(self) -> None:
         """num_epochs of max(N // batch_size, 1) steps; the model ends with the params of the best validation accuracy.
 
         (Where no accuracy exceeded 0 the course's model ends without params; ours keeps its last.)
@@ -95,7 +111,7 @@ class Solver:
                 self._measure()
         self.model.params = self.best_params or self.model.params
 
-    def _measure(self):
+    def _measure(self) -> None:
         train_acc = self.check_accuracy(self.X_train, self.y_train, num_samples=self.num_train_samples)
         val_acc = self.check_accuracy(self.X_val, self.y_val, num_samples=self.num_val_samples)
         self.train_acc_history.append(train_acc)
@@ -107,7 +123,7 @@ class Solver:
             self.best_val_acc = val_acc
             self.best_params = {name: value.copy() for name, value in self.model.params.items()}
 
-    def _save_checkpoint(self):
+    def _save_checkpoint(self) -> None:
         """Pickle the model and the histories as NAME_epoch_E.pkl, which data_utils.load_models reads."""
         if self.checkpoint_name is None:
             return

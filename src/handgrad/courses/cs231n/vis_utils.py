@@ -1,13 +1,16 @@
 """vis_utils: many images (N, H, W, C) as one, for plt.imshow."""
 
+from collections.abc import Iterable, Sequence
 from math import ceil, sqrt
 
 import numpy as np
 
+from ...arrays import Array
+
 __all__ = ["vis_grid", "vis_nn", "visualize_grid"]
 
 
-def visualize_grid(Xs, ubound=255.0, padding=1):
+def visualize_grid(Xs: Array, ubound: float = 255.0, padding: int = 1) -> Array:
     """A square grid, padding black pixels between the images, each scaled by itself to 0..ubound (plain ones to 0)."""
     count, height, width, channels = Xs.shape
     low = Xs.min(axis=(1, 2, 3), keepdims=True)
@@ -19,7 +22,7 @@ def visualize_grid(Xs, ubound=255.0, padding=1):
     return grid
 
 
-def vis_grid(Xs):
+def vis_grid(Xs: Array) -> Array:
     """A square grid, a line of the lowest value below and right of each image, all scaled together to 0..1."""
     count, height, width, channels = Xs.shape
     size = ceil(sqrt(count))
@@ -28,7 +31,7 @@ def vis_grid(Xs):
     return stretched(grid)
 
 
-def vis_nn(rows):
+def vis_nn(rows: Sequence[Sequence[Array]]) -> Array:
     """A list of lists of images (H, W, C): each list a row, scaled together to 0..1, lines of ones between them."""
     height, width, channels = rows[0][0].shape
     size = max(map(len, rows))
@@ -38,7 +41,7 @@ def vis_nn(rows):
     return stretched(grid)
 
 
-def place(grid, images, num_columns, gap):
+def place(grid: Array, images: Iterable[Array], num_columns: int, gap: int) -> None:
     """Write the images into grid, row by row."""
     for i, image in enumerate(images):
         height, width = image.shape[:2]
@@ -46,6 +49,7 @@ def place(grid, images, num_columns, gap):
         grid[top : top + height, left : left + width] = image
 
 
-def stretched(grid):
+def stretched(grid: Array) -> Array:
     span = np.ptp(grid)
-    return (grid - grid.min()) / (span if span > 0 else 1)
+    scaled: Array = (grid - grid.min()) / (span if span > 0 else 1)
+    return scaled

@@ -1,31 +1,34 @@
 """What homework 2's Softmax and SVM share: scores X Wᵀ, a loss on them, and SGD."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 from ... import functional as F
+from ...arrays import Array, Cache
 
 
 class LinearClassifier:
     """W (classes, D) on rows X (N, D) that end in a one, for the bias. Subclasses name a loss pair and a scale of W."""
 
-    loss_pair: tuple
+    loss_pair: tuple[Callable[..., tuple[float, Cache]], Callable[..., tuple[Array]]]
     weight_scale = 1.0
 
-    def __init__(self, dims=(10, 3073)):
+    def __init__(self, dims: Sequence[int] = (10, 3073)) -> None:
         self.init_weights(dims=dims)
 
-    def init_weights(self, dims):
+    def init_weights(self, dims: Sequence[int]) -> None:
         """Draw W from the global generator."""
         self.W = np.random.normal(size=dims) * self.weight_scale
 
-    def loss(self, X, y):
+    def loss(self, X: Array, y: Array) -> float:
         """The mean of the rows' losses, without a penalty."""
         return self.loss_pair[0](self.scores(X)[0], y)[0]
 
-    def scores(self, X):
+    def scores(self, X: Array) -> tuple[Array, Cache]:
         return F.linear_forward(X, self.W.T, np.zeros(len(self.W)))
 
-    def loss_and_grad(self, X, y):
+    def loss_and_grad(self, X: Array, y: Array) -> tuple[float, Array]:
         """(loss, its gradient by W)."""
         forward, backward = self.loss_pair
         scores, cache = self.scores(X)
@@ -35,7 +38,7 @@ class LinearClassifier:
 
     fast_loss_and_grad = loss_and_grad  # the homework asks for a loop over the rows first
 
-    def grad_check_sparse(self, X, y, your_grad, num_checks=10, h=1e-5):
+    def grad_check_sparse(self, X: Array, y: Array, your_grad: Array, num_checks: int = 10, h: float = 1e-5) -> None:
         """Print numeric beside given gradients of entries drawn from the global generator."""
         for _ in range(num_checks):
             ix = tuple(np.random.randint(m) for m in self.W.shape)
@@ -49,7 +52,15 @@ class LinearClassifier:
             error = abs(numerical - analytic) / (abs(numerical) + abs(analytic))
             print(f"numerical: {numerical:f} analytic: {analytic:f}, relative error: {error:e}")
 
-    def train(self, X, y, learning_rate=1e-3, num_iters=100, batch_size=200, verbose=False):
+    def train(
+        self,
+        X: Array,
+        y: Array,
+        learning_rate: float = 1e-3,
+        num_iters: int = 100,
+        batch_size: int = 200,
+        verbose: bool = False,
+    ) -> list[float]:
         """Draw W anew, then SGD on batches drawn with replacement; the list of their losses."""
         self.init_weights(dims=[np.max(y) + 1, X.shape[1]])
         loss_history = []
@@ -62,6 +73,7 @@ class LinearClassifier:
                 print(f"iteration {it} / {num_iters}: loss {loss}")
         return loss_history
 
-    def predict(self, X):
+    def predict(self, X: Array) -> Array:
         """The class of the largest score, (N,)."""
-        return np.argmax(self.scores(X)[0], axis=1)
+        classes: Array = np.argmax(self.scores(X)[0], axis=1)
+        return classes

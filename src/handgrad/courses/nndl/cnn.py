@@ -1,7 +1,11 @@
 """nndl.cnn: a three-layer convolutional network for images (N, C, H, W)."""
 
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
 import numpy as np
 
+from ...arrays import Array, Cache, DTypeLike
 from ..cs231n.fast_layers import max_pool_backward_fast, max_pool_forward_fast
 from . import conv_layer_utils, layer_utils
 from .conv_layer_utils import *  # noqa: F403 (for the scripts, see nndl/__init__.py)
@@ -18,6 +22,9 @@ from .layers import affine_backward, affine_forward, softmax_loss
 
 __all__ = ["ThreeLayerConvNet", *conv_layer_utils.__all__, *layer_utils.__all__]
 
+Forward: TypeAlias = Callable[..., tuple[Array, Cache]]
+Backward: TypeAlias = Callable[..., tuple[Any, ...]]
+
 
 class ThreeLayerConvNet:
     """conv - [batchnorm] - relu - 2x2 max pool - affine - [batchnorm] - relu - affine - softmax.
@@ -28,16 +35,16 @@ class ThreeLayerConvNet:
 
     def __init__(
         self,
-        input_dim=(3, 32, 32),
-        num_filters=32,
-        filter_size=7,
-        hidden_dim=100,
-        num_classes=10,
-        weight_scale=1e-3,
-        reg=0.0,
-        dtype=np.float32,
-        use_batchnorm=False,
-    ):
+        input_dim: tuple[int, int, int] = (3, 32, 32),
+        num_filters: int = 32,
+        filter_size: int = 7,
+        hidden_dim: int = 100,
+        num_classes: int = 10,
+        weight_scale: float = 1e-3,
+        reg: float = 0.0,
+        dtype: DTypeLike = np.float32,
+        use_batchnorm: bool = False,
+    ) -> None:
         self.use_batchnorm, self.reg, self.dtype = use_batchnorm, reg, dtype
         self.conv_param = {"stride": 1, "pad": (filter_size - 1) / 2}
         self.pool_param = {"pool_height": 2, "pool_width": 2, "stride": 2}
@@ -53,13 +60,12 @@ class ThreeLayerConvNet:
         self.params = {name: value.astype(dtype) for name, value in params.items()}
         self.bn_params = [{"mode": "train"} for _ in range(2)] if use_batchnorm else []
 
-    def loss(self, X, y=None):
+    def loss(self, X: Array, y: Array | None = None) -> Any:
         """Scores (N, classes) without labels; with them (loss, gradients): the mean cross-entropy + ½ reg ΣW²."""
         for bn_param in self.bn_params:
             bn_param["mode"] = "test" if y is None else "train"
-        conv, affine = conv_relu_forward, affine_relu_forward
-        if self.use_batchnorm:
-            conv, affine = conv_bn_relu_forward, affine_batchnorm_relu_forward
+        conv: Forward = conv_bn_relu_forward if self.use_batchnorm else conv_relu_forward
+        affine: Forward = affine_batchnorm_relu_forward if self.use_batchnorm else affine_relu_forward
         out, conv_cache = conv(X.astype(self.dtype), *self.layer(1), self.conv_param, *self.bn_params[:1])
         out, pool_cache = max_pool_forward_fast(out, self.pool_param)
         out, affine_cache = affine(out, *self.layer(2), *self.bn_params[1:])
@@ -71,14 +77,15 @@ class ThreeLayerConvNet:
             loss, self.gradients(dscores, conv_cache, pool_cache, affine_cache, scores_cache), self.params, self.reg
         )
 
-    def layer(self, i):
+    def layer(self, i: int) -> list[Array]:
         names = ("W", "b", "gamma", "beta") if self.use_batchnorm else ("W", "b")
         return [self.params[f"{name}{i}"] for name in names]
 
-    def gradients(self, dscores, conv_cache, pool_cache, affine_cache, scores_cache):
-        conv_backward, affine_relu = conv_relu_backward, affine_relu_backward
-        if self.use_batchnorm:
-            conv_backward, affine_relu = conv_bn_relu_backward, affine_batchnorm_relu_backward
+    def gradients(
+        self, dscores: Array, conv_cache: Cache, pool_cache: Cache, affine_cache: Cache, scores_cache: Cache
+    ) -> dict[str, Array]:
+        conv_backward: Backward = conv_bn_relu_backward if self.use_batchnorm else conv_relu_backward
+        affine_relu: Backward = affine_batchnorm_relu_backward if self.use_batchnorm else affine_relu_backward
         dout, dW3, db3 = affine_backward(dscores, scores_cache)
         dout, *second = affine_relu(dout, affine_cache)
         _, *first = conv_backward(max_pool_backward_fast(dout, pool_cache), conv_cache, input_gradient=False)

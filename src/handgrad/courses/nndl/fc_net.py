@@ -1,8 +1,12 @@
 """nndl.fc_net: networks of affine layers, their weights (in, out), for the Solver."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
 from ... import functional as F
+from ...arrays import Array, Cache, DTypeLike, MaybeArray
 from . import layer_utils
 from .layer_utils import *  # noqa: F403 (for the scripts, see nndl/__init__.py)
 from .layer_utils import (
@@ -16,7 +20,9 @@ from .layers import affine_backward, affine_forward, dropout_backward, dropout_f
 __all__ = ["FullyConnectedNet", "TwoLayerNet", *layer_utils.__all__]
 
 
-def add_l2(loss, grads, params, reg):
+def add_l2(
+    loss: float, grads: dict[str, Array], params: Mapping[str, Array], reg: float
+) -> tuple[float, dict[str, Array]]:
     """The loss with ½ reg ΣW² of every weight, not of biases; grads gains reg W in place."""
     for name, weight in params.items():
         if name.startswith("W"):
@@ -29,7 +35,15 @@ def add_l2(loss, grads, params, reg):
 class TwoLayerNet:
     """affine - relu - affine - softmax; params W1 (D, H), b1, W2 (H, C), b2, drawn W1 first. dropout is not used."""
 
-    def __init__(self, input_dim=3 * 32 * 32, hidden_dims=100, num_classes=10, dropout=0, weight_scale=1e-3, reg=0.0):
+    def __init__(
+        self,
+        input_dim: int = 3 * 32 * 32,
+        hidden_dims: int = 100,
+        num_classes: int = 10,
+        dropout: float = 0,
+        weight_scale: float = 1e-3,
+        reg: float = 0.0,
+    ) -> None:
         self.reg = reg
         self.params = {
             "W1": weight_scale * np.random.randn(input_dim, hidden_dims),
@@ -38,7 +52,7 @@ class TwoLayerNet:
             "b2": np.zeros(num_classes),
         }
 
-    def loss(self, X, y=None):
+    def loss(self, X: Array, y: Array | None = None) -> Any:
         """Scores (N, C) without labels; with them (loss, gradients): the mean cross-entropy + ½ reg ΣW²."""
         hidden, first_cache = affine_relu_forward(X, self.params["W1"], self.params["b1"])
         scores, second_cache = affine_forward(hidden, self.params["W2"], self.params["b2"])
@@ -61,16 +75,16 @@ class FullyConnectedNet:
 
     def __init__(
         self,
-        hidden_dims,
-        input_dim=3 * 32 * 32,
-        num_classes=10,
-        dropout=0,
-        use_batchnorm=False,
-        reg=0.0,
-        weight_scale=1e-2,
-        dtype=np.float32,
-        seed=None,
-    ):
+        hidden_dims: Sequence[int],
+        input_dim: int = 3 * 32 * 32,
+        num_classes: int = 10,
+        dropout: float = 0,
+        use_batchnorm: bool = False,
+        reg: float = 0.0,
+        weight_scale: float = 1e-2,
+        dtype: DTypeLike = np.float32,
+        seed: int | None = None,
+    ) -> None:
         self.use_batchnorm, self.use_dropout = use_batchnorm, dropout > 0
         self.reg, self.dtype, self.num_layers = reg, dtype, 1 + len(hidden_dims)
         self.params = {}
@@ -81,12 +95,12 @@ class FullyConnectedNet:
             if use_batchnorm and i < self.num_layers:
                 self.params[f"gamma{i}"], self.params[f"beta{i}"] = np.ones(dims[i]), np.zeros(dims[i])
         self.params = {name: value.astype(dtype) for name, value in self.params.items()}
-        self.dropout_param = {"mode": "train", "p": dropout} if self.use_dropout else {}
+        self.dropout_param: dict[str, Any] = {"mode": "train", "p": dropout} if self.use_dropout else {}
         if self.use_dropout and seed is not None:
             self.dropout_param["seed"] = seed
         self.bn_params = [{"mode": "train"} for _ in hidden_dims] if use_batchnorm else []
 
-    def loss(self, X, y=None):
+    def loss(self, X: Array, y: Array | None = None) -> Any:
         """Scores (N, C) without labels, in test mode; with them (loss, gradients) in training mode."""
         mode = "test" if y is None else "train"
         for settings in [*self.bn_params, *([self.dropout_param] if self.use_dropout else [])]:
@@ -106,7 +120,7 @@ class FullyConnectedNet:
             dout = self.hidden_backward(i, dout, caches[i - 1], grads)
         return add_l2(loss, grads, self.params, self.reg)
 
-    def hidden_forward(self, i, x):
+    def hidden_forward(self, i: int, x: Array) -> tuple[Array, Cache]:
         W, b, dropout_cache = self.params[f"W{i}"], self.params[f"b{i}"], None
         if self.use_batchnorm:
             gamma, beta = self.params[f"gamma{i}"], self.params[f"beta{i}"]
@@ -117,12 +131,12 @@ class FullyConnectedNet:
             out, dropout_cache = dropout_forward(out, self.dropout_param)
         return out, (cache, dropout_cache)
 
-    def hidden_backward(self, i, dout, cache, grads):
+    def hidden_backward(self, i: int, dout: Array, cache: Cache, grads: dict[str, Array]) -> MaybeArray:
         """dx, None for the first layer; the layer's gradients are put into grads."""
         cache, dropout_cache = cache
         if self.use_dropout:
             dout = dropout_backward(dout, dropout_cache)
-        backward = affine_batchnorm_relu_backward if self.use_batchnorm else affine_relu_backward
+        backward: Any = affine_batchnorm_relu_backward if self.use_batchnorm else affine_relu_backward
         dx, *gradients = backward(dout, cache, input_gradient=i > 1)
         grads.update(zip((f"W{i}", f"b{i}", f"gamma{i}", f"beta{i}"), gradients, strict=False))
         return dx

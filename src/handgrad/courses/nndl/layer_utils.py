@@ -1,5 +1,8 @@
 """nndl.layer_utils: affine layers with what usually follows them, as one forward and one backward."""
 
+from typing import Any
+
+from ...arrays import Array, Cache, MaybeArray
 from . import layers
 from .layers import *  # noqa: F403 (for the scripts, see nndl/__init__.py)
 from .layers import (
@@ -20,20 +23,22 @@ __all__ = [
 ]
 
 
-def affine_relu_forward(x, w, b):
+def affine_relu_forward(x: Array, w: Array, b: Array) -> tuple[Array, Cache]:
     """relu(x w + b)."""
     a, fc_cache = affine_forward(x, w, b)
     out, relu_cache = relu_forward(a)
     return out, (fc_cache, relu_cache)
 
 
-def affine_relu_backward(dout, cache, input_gradient=True):
+def affine_relu_backward(dout: Array, cache: Cache, input_gradient: bool = True) -> tuple[MaybeArray, Array, Array]:
     """(dx, dw, db); dx is None without input_gradient."""
     fc_cache, relu_cache = cache
     return affine_backward(relu_backward(dout, relu_cache), fc_cache, input_gradient)
 
 
-def affine_batchnorm_relu_forward(x, w, b, gamma, beta, bn_param):
+def affine_batchnorm_relu_forward(
+    x: Array, w: Array, b: Array, gamma: Array, beta: Array, bn_param: dict[str, Any]
+) -> tuple[Array, Cache]:
     """relu(batchnorm(x w + b))."""
     a, fc_cache = affine_forward(x, w, b)
     normalized, bn_cache = batchnorm_forward(a, gamma, beta, bn_param)
@@ -41,7 +46,9 @@ def affine_batchnorm_relu_forward(x, w, b, gamma, beta, bn_param):
     return out, (fc_cache, bn_cache, relu_cache)
 
 
-def affine_batchnorm_relu_backward(dout, cache, input_gradient=True):
+def affine_batchnorm_relu_backward(
+    dout: Array, cache: Cache, input_gradient: bool = True
+) -> tuple[MaybeArray, Array, Array, Array, Array]:
     """(dx, dw, db, dgamma, dbeta); dx is None without input_gradient."""
     fc_cache, bn_cache, relu_cache = cache
     da, dgamma, dbeta = batchnorm_backward(relu_backward(dout, relu_cache), bn_cache)

@@ -1,8 +1,11 @@
 """nndl.neural_net: homework 3's two-layer network in one class, its weights (out, in)."""
 
+from typing import Any
+
 import numpy as np
 
 from ... import functional as F
+from ...arrays import Array
 
 __all__ = ["TwoLayerNet"]
 
@@ -13,7 +16,7 @@ class TwoLayerNet:
     fc_net's network of the same name has its weights the other way round.
     """
 
-    def __init__(self, input_size, hidden_size, output_size, std=1e-4):
+    def __init__(self, input_size: int, hidden_size: int, output_size: int, std: float = 1e-4) -> None:
         self.params = {
             "W1": std * np.random.randn(hidden_size, input_size),
             "b1": np.zeros(hidden_size),
@@ -21,7 +24,7 @@ class TwoLayerNet:
             "b2": np.zeros(output_size),
         }
 
-    def loss(self, X, y=None, reg=0.0):
+    def loss(self, X: Array, y: Array | None = None, reg: float = 0.0) -> Any:
         """Scores (N, C) without labels; with them (loss, gradients): the mean cross-entropy + ½ reg (ΣW1² + ΣW2²)."""
         W1, b1, W2, b2 = (self.params[name] for name in ("W1", "b1", "W2", "b2"))
         hidden, first_cache = F.linear_forward(X, W1.T, b1)
@@ -43,17 +46,17 @@ class TwoLayerNet:
 
     def train(
         self,
-        X,
-        y,
-        X_val,
-        y_val,
-        learning_rate=1e-3,
-        learning_rate_decay=0.95,
-        reg=1e-5,
-        num_iters=100,
-        batch_size=200,
-        verbose=False,
-    ):
+        X: Array,
+        y: Array,
+        X_val: Array,
+        y_val: Array,
+        learning_rate: float = 1e-3,
+        learning_rate_decay: float = 0.95,
+        reg: float = 1e-5,
+        num_iters: int = 100,
+        batch_size: int = 200,
+        verbose: bool = False,
+    ) -> dict[str, list[float]]:
         """SGD on batches drawn with replacement; {'loss_history', 'train_acc_history', 'val_acc_history'}.
 
         Accuracies are taken and the rate decays at every iteration that N / batch_size divides, the first included:
@@ -62,7 +65,7 @@ class TwoLayerNet:
         """
         num_train = len(X)
         iterations_per_epoch = max(num_train / batch_size, 1)
-        histories = {"loss_history": [], "train_acc_history": [], "val_acc_history": []}
+        histories: dict[str, list[float]] = {"loss_history": [], "train_acc_history": [], "val_acc_history": []}
         for it in range(num_iters):
             chosen = np.random.choice(num_train, batch_size)
             X_batch, y_batch = X[chosen], y[chosen]
@@ -78,6 +81,7 @@ class TwoLayerNet:
                 learning_rate *= learning_rate_decay
         return histories
 
-    def predict(self, X):
+    def predict(self, X: Array) -> Array:
         """The class of the largest score, (N,)."""
-        return np.argmax(self.loss(X), axis=1)
+        classes: Array = np.argmax(self.loss(X), axis=1)
+        return classes

@@ -1,9 +1,13 @@
 """What the course's two PyTorch networks share: predictions, figures by epoch, curves and a judgement."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import torch
 from torch import nn
 
+from ...arrays import Array
 from ...reports.curves import best_epoch, draw_panel
 from ...reports.judgement import judge
 from ...reports.style import new_figure, save
@@ -24,27 +28,29 @@ class Network(nn.Module):
 
     picture = "train_val_metrics.png"  # where the curves go
 
-    def __init__(self, model, random_seed):
+    def __init__(self, model: nn.Sequential, random_seed: int) -> None:
         super().__init__()
         self.seed, self.model = random_seed, model
-        self.train_val_metrics = {name: [] for name in METRICS.values()}
+        self.train_val_metrics: dict[str, list[float]] = {name: [] for name in METRICS.values()}
 
-    def forward(self, X):
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
         """Logits (N, classes)."""
-        return self.model(X)
+        logits: torch.Tensor = self.model(X)
+        return logits
 
-    def predict(self, X):
+    def predict(self, X: torch.Tensor) -> torch.Tensor:
         """The likeliest class of each row, (N,)."""
         self.model.eval()
         with torch.no_grad():
-            return self.model(X).argmax(dim=-1)
+            classes: torch.Tensor = self.model(X).argmax(dim=-1)
+            return classes
 
-    def accuracy(self, X, y):
+    def accuracy(self, X: torch.Tensor, y: torch.Tensor) -> float:
         """The share of rows whose likeliest class is that of the one-hot row."""
         assert len(X) == len(y), f"X has {len(X)} rows, y {len(y)}"
         return (self.predict(X) == y.argmax(dim=1)).double().mean().item()
 
-    def plot_train_val_metrics(self):
+    def plot_train_val_metrics(self) -> tuple[Any, Array]:
         """Draw loss and accuracy by epoch, training beside validation, into `picture`; returns (figure, two axes)."""
         history = self.history()
         figure, axes = new_figure(10.4, 3.6, 2)
@@ -53,21 +59,21 @@ class Network(nn.Module):
         save(figure, self.picture)
         return figure, np.array(axes)
 
-    def report_my_judgement(self):
+    def report_my_judgement(self) -> str:
         """'underfitting', 'overfitting' or 'generalizing', from the figures of all epochs."""
         return judge(self.history(), num_classes=self.model[-1].out_features).verdict
 
-    def history(self):
+    def history(self) -> dict[str, list[float]]:
         """The metrics under handgrad's names."""
         return {ours: self.train_val_metrics[theirs] for ours, theirs in METRICS.items()}
 
-    def measure(self, X, y):
+    def measure(self, X: torch.Tensor, y: torch.Tensor) -> tuple[float, float]:
         """(loss, accuracy) in evaluation mode."""
         self.model.eval()
         with torch.no_grad():
             return nn.functional.cross_entropy(self.model(X), y).item(), self.accuracy(X, y)
 
-    def note(self, figures, epoch, epochs, every):
+    def note(self, figures: Sequence[float], epoch: int, epochs: int, every: int) -> None:
         """Keep an epoch's four figures, those of the first in place of an earlier training's; print some epochs'."""
         if epoch == 1:
             self.train_val_metrics = {name: [] for name in METRICS.values()}

@@ -15,6 +15,7 @@ array([[-0.00504001, -0.01071118],
 import numpy as np
 
 from ... import functional as F
+from ...arrays import Array
 from ...metrics import accuracy
 
 __all__ = ["NumpyANN"]
@@ -23,13 +24,13 @@ __all__ = ["NumpyANN"]
 class NumpyANN:
     """softmax(relu(X W1 + b1) W2 + b2), trained by SGD on one-hot rows; W1, W2 start at 0.01 N(0, 1), in this order."""
 
-    def __init__(self, input_size, hidden_size, output_size, lr, random_seed=42):
+    def __init__(self, input_size: int, hidden_size: int, output_size: int, lr: float, random_seed: int = 42) -> None:
         np.random.seed(random_seed)
         self.input_size, self.hidden_size, self.output_size, self.lr = input_size, hidden_size, output_size, lr
         self.W1, self.b1 = np.random.randn(input_size, hidden_size) * 0.01, np.zeros((1, hidden_size))
         self.W2, self.b2 = np.random.randn(hidden_size, output_size) * 0.01, np.zeros((1, output_size))
 
-    def _relu(self, z):
+    def _relu(self, z: Array) -> Array:
         """max(z, 0), whole numbers staying whole.
 
         >>> NumpyANN(1, 1, 1, 0.1)._relu(np.array([-1, 0, 1]))
@@ -37,7 +38,7 @@ class NumpyANN:
         """
         return F.relu_forward(z)[0]
 
-    def _relu_grad(self, z):
+    def _relu_grad(self, z: Array) -> Array:
         """1 where z > 0, else 0.
 
         >>> NumpyANN(1, 1, 1, 0.1)._relu_grad(np.array([-1, 0, 1]))
@@ -45,11 +46,11 @@ class NumpyANN:
         """
         return F.relu_backward(np.ones_like(z), z)[0]
 
-    def _softmax(self, z):
+    def _softmax(self, z: Array) -> Array:
         """Probabilities of each row."""
         return F.softmax_forward(z)[0]
 
-    def _cross_entropy(self, y_pred, y_true):
+    def _cross_entropy(self, y_pred: Array, y_true: Array) -> float:
         """-Σ y_true log y_pred, divided by the number of samples (the handout says of classes; its figures say this).
 
         >>> round(NumpyANN(1, 1, 1, 0.1)._cross_entropy(np.full((2, 2), 0.5), np.eye(2)), 12)
@@ -57,7 +58,7 @@ class NumpyANN:
         """
         return F.probability_cross_entropy_forward(y_pred, y_true)[0]
 
-    def _forward(self, X, training=True):
+    def _forward(self, X: Array, training: bool = True) -> Array:
         """Probabilities (N, classes); in training z1, a1, z2, a2 are kept for _backward."""
         z1, _ = F.linear_forward(X, self.W1, self.b1)
         a1 = self._relu(z1)
@@ -67,7 +68,7 @@ class NumpyANN:
             self.z1, self.a1, self.z2, self.a2 = z1, a1, z2, a2
         return a2
 
-    def _backward(self, X, y_true):
+    def _backward(self, X: Array, y_true: Array) -> None:
         """One step of SGD on the mean cross-entropy, whose gradient by z2 is (a2 - y) / N; y_true is one-hot."""
         if np.shape(y_true) != self.a2.shape:
             raise ValueError(
@@ -80,7 +81,7 @@ class NumpyANN:
         for parameter, gradient in ((self.W1, dW1), (self.b1, db1), (self.W2, dW2), (self.b2, db2)):
             parameter -= self.lr * gradient
 
-    def train(self, X_train, y_train, X_val, y_val, epochs, batch_size):
+    def train(self, X_train: Array, y_train: Array, X_val: Array, y_val: Array, epochs: int, batch_size: int) -> None:
         """Batches in the order of the rows, never shuffled; losses and accuracies are printed every tenth epoch."""
         for epoch in range(1, epochs + 1):
             for start in range(0, len(X_train), batch_size):
@@ -96,13 +97,13 @@ class NumpyANN:
                     sep=" | ",
                 )
 
-    def _measure(self, X, y_true):
+    def _measure(self, X: Array, y_true: Array) -> tuple[float, float]:
         return self._cross_entropy(self._forward(X, training=False), y_true), self.accuracy(X, y_true)
 
-    def predict(self, X):
+    def predict(self, X: Array) -> Array:
         """Probabilities (N, classes)."""
         return self._forward(X, training=False)
 
-    def accuracy(self, X, y_true):
+    def accuracy(self, X: Array, y_true: Array) -> float:
         """The share of rows whose likeliest class is that of the one-hot row."""
         return accuracy(self.predict(X), y_true)

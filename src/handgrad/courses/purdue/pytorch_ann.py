@@ -29,18 +29,27 @@ class PyTorchANN(Network):
 
     picture = "pytorch_ann_train_val_metrics.png"
 
-    def __init__(self, input_size, hidden_size, output_size, random_seed=42):
+    def __init__(self, input_size: int, hidden_size: int, output_size: int, random_seed: int = 42) -> None:
         torch.manual_seed(random_seed)
         layers = nn.Linear(input_size, hidden_size), nn.ReLU(), nn.Linear(hidden_size, output_size)
         super().__init__(nn.Sequential(*layers), random_seed)
         self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, output_size
 
-    def train(self, X_train, y_train, X_val, y_val, epochs, batch_size, learning_rate):
+    def train(  # type: ignore[override]  # the course's name, which nn.Module has for something else
+        self,
+        X_train: torch.Tensor,
+        y_train: torch.Tensor,
+        X_val: torch.Tensor,
+        y_val: torch.Tensor,
+        epochs: int,
+        batch_size: int,
+        learning_rate: float,
+    ) -> None:
         """SGD on batches in the order of the rows; figures after every epoch, printed every fifth."""
         criterion, optimizer = nn.CrossEntropyLoss(), torch.optim.SGD(self.model.parameters(), lr=learning_rate)
         for epoch in range(1, epochs + 1):
             self.model.train()
-            for x, y in zip(X_train.split(batch_size), y_train.split(batch_size), strict=True):
+            for x, y in zip(torch.split(X_train, batch_size), torch.split(y_train, batch_size), strict=True):
                 optimizer.zero_grad()
                 criterion(self.model(x), y).backward()
                 optimizer.step()

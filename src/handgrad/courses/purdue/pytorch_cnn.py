@@ -23,7 +23,7 @@ class PyTorchCNN(Network):
 
     picture = "pytorch_cnn_train_val_metrics.png"
 
-    def __init__(self, num_classes=10, random_seed=42):
+    def __init__(self, num_classes: int = 10, random_seed: int = 42) -> None:
         torch.manual_seed(random_seed)
         np.random.seed(random_seed)
         random.seed(random_seed)
@@ -32,7 +32,15 @@ class PyTorchCNN(Network):
         super().__init__(nn.Sequential(*blocks, *dense), random_seed)
         self.num_classes = num_classes
 
-    def train(self, X_train, y_train, X_val, y_val, epochs=10, learning_rate=0.001):
+    def train(  # type: ignore[override]  # the course's name, which nn.Module has for something else
+        self,
+        X_train: torch.Tensor,
+        y_train: torch.Tensor,
+        X_val: torch.Tensor,
+        y_val: torch.Tensor,
+        epochs: int = 10,
+        learning_rate: float = 0.001,
+    ) -> None:
         """A step of Adam on all rows at once per epoch; the training loss is that of the step, before it."""
         criterion, optimizer = nn.CrossEntropyLoss(), torch.optim.Adam(self.model.parameters(), lr=learning_rate)
         for epoch in range(1, epochs + 1):
@@ -45,7 +53,7 @@ class PyTorchCNN(Network):
             self.note(figures, epoch, epochs, every=1)
 
 
-def block(num_inputs, num_outputs):
+def block(num_inputs: int, num_outputs: int) -> tuple[nn.Module, ...]:
     return (
         nn.Conv2d(num_inputs, num_outputs, kernel_size=3, padding=1),
         nn.ReLU(),

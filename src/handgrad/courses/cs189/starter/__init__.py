@@ -1,15 +1,18 @@
 """What a student of CS189 finds beside the package: scripts, 25 tests, data sets and a notebook."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from ....arrays import Array
 from ....files import atomic_path, write_text
 from .._arrays import make_arrays
 
 
-def furnish(folder):
+def furnish(folder: Path) -> list[Path]:
     """Write the data sets and the notebook into the folder, keeping what is there; returns the paths written."""
     written = []
     for name in ("iris", "sinewave", "mnist"):
@@ -23,7 +26,7 @@ def furnish(folder):
     return written
 
 
-def write_dataset(folder, arrays):
+def write_dataset(folder: Path, arrays: Mapping[str, Array]) -> list[Path]:
     paths = []
     for key, array in arrays.items():
         folder.mkdir(parents=True, exist_ok=True)
@@ -34,7 +37,7 @@ def write_dataset(folder, arrays):
     return paths
 
 
-def to_notebook(script):
+def to_notebook(script: str) -> dict[str, Any]:
     """A Jupyter notebook of a script's cells: '# %% [markdown]' begins a cell of text, '# %%' one of code."""
     cells = []
     for number, part in enumerate(script.split("# %%")[1:]):
@@ -43,7 +46,7 @@ def to_notebook(script):
         lines = body.strip().splitlines()
         if is_text:
             lines = [line.removeprefix("#").removeprefix(" ") for line in lines]
-        cell = {
+        cell: dict[str, Any] = {
             "cell_type": "markdown" if is_text else "code",
             "id": f"cell-{number}",
             "metadata": {},

@@ -2,6 +2,8 @@
 
 import argparse
 import inspect
+from collections.abc import Iterable
+from typing import Any
 
 from neural_networks.activations import Linear, ReLU, Sigmoid, SoftMax
 from neural_networks.layers import Conv2D, FullyConnected, Pool2D
@@ -37,7 +39,7 @@ PARTS = {
     },
 }
 # LaTeX's verbatim knows ASCII only; what is not in this table becomes a question mark.
-ASCII = {
+ASCII: dict[str, str | int | None] = {
     "Σ": "sum",
     "ᵀ": "^T",
     "²": "^2",
@@ -58,13 +60,13 @@ ASCII = {
 LATEX_HEADINGS = ("section", "subsection", "subsubsection", "paragraph")
 
 
-def heading(text, level, is_latex):
+def heading(text: str, level: int, is_latex: bool) -> str:
     if is_latex:
         return f"\\{LATEX_HEADINGS[level - 1]}{{{text.replace('_', chr(92) + '_')}}}"
     return f"{'#' * level} {text}"
 
 
-def listing(objects, is_latex):
+def listing(objects: Iterable[Any], is_latex: bool) -> str:
     code = "\n".join(inspect.cleandoc("\n" + inspect.getsource(thing)) + "\n" for thing in objects)
     if is_latex:
         code = code.translate(str.maketrans(ASCII)).encode("ascii", "replace").decode()
@@ -72,7 +74,7 @@ def listing(objects, is_latex):
     return "```python\n" + code + "```"
 
 
-def submission(is_latex, level):
+def submission(is_latex: bool, level: int) -> str:
     """All parts, a heading of this level per module and one below it per class or function."""
     blocks = []
     for module, parts in PARTS.items():

@@ -3,62 +3,74 @@
 Images X are (examples, rows, columns, channels), a padding is (top, bottom, left, right).
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
+from ....arrays import Array, Shape
 from ....functional import convolution, pooling
 from ....functional.windows import add_windows, windows
+from .convolution import Padding, padded_geometry
 from .convolution import pad2d as pad
-from .convolution import padded_geometry
 
 UNPADDED = (0, 0, 0, 0)
 
 
-def pad2d(X, pad_by, kernel_shape=None, stride=None):
+def pad2d(
+    X: Array, pad_by: int | str | Sequence[int], kernel_shape: Any = None, stride: Any = None
+) -> tuple[Array, Padding]:
     """(X with zeros around it, the padding); 'same' keeps the size, with an odd pixel at the bottom and the right."""
     if isinstance(pad_by, str):
         pad_by = calc_pad_dims_2D(X.shape, X.shape[1:3], kernel_shape, stride)
     return pad(X, pad_by, kernel_shape, stride)
 
 
-def split_windows(X, kernel_shape, stride=1):
+def split_windows(X: Array, kernel_shape: Sequence[int], stride: int = 1) -> tuple[Array, Shape]:
     """(all windows of X as (n, H', W', kh, kw, C), that shape)."""
     seen = windows(X, padded_geometry(X.shape, kernel_shape, stride, UNPADDED))
     return seen, seen.shape
 
 
-def im2col(X, kernel_shape, stride=1, pad=0):
+def im2col(
+    X: Array, kernel_shape: Sequence[int], stride: int = 1, pad: int | str | Sequence[int] = 0
+) -> tuple[Array, Shape, Shape, Padding]:
     """(one row per window, the shape of the windows, the shape of the padded X, the padding)."""
     X_pad, p = pad2d(X, pad, kernel_shape, stride)
     seen, split_shape = split_windows(X_pad, kernel_shape, stride)
     return seen.reshape(np.prod(split_shape[:3]), -1), split_shape, X_pad.shape, p
 
 
-def col2im(X_col, X_shape, split_shape, kernel_shape, p):
+def col2im(X_col: Array, X_shape: Shape, split_shape: Shape, kernel_shape: Sequence[int], p: Sequence[int]) -> Array:
     """The rows of windows of stride 1 added up at their places in X_shape, the padded one; then the padding is cut."""
     geometry = padded_geometry(X_shape, kernel_shape, 1, UNPADDED)
     X = add_windows(X_col.reshape(split_shape), geometry, X_shape)
     return X[:, p[0] : X_shape[1] - p[1], p[2] : X_shape[2] - p[3]]
 
 
-def conv2d(X, W, stride, pad):
+def conv2d(
+    X: Array, W: Array, stride: int, pad: int | str | Sequence[int]
+) -> tuple[Array, Array, Shape, Shape, Padding]:
     """(Z without a bias, and what im2col returns)."""
     X_col, split_shape, X_pad_shape, p = im2col(X, W.shape[:2], stride, pad)
     Z, _ = convolution.conv2d_forward(pad2d(X, p)[0], W, stride=stride)
     return Z, X_col, split_shape, X_pad_shape, p
 
 
-def pool2d(X, kernel_shape, stride, pad, mode="max"):
+def pool2d(
+    X: Array, kernel_shape: Sequence[int], stride: int, pad: int | str | Sequence[int], mode: str = "max"
+) -> Array:
     """The maximum or 'average' of each window of X padded with zeros."""
     pool = {"max": pooling.max_pool2d_forward, "average": pooling.avg_pool2d_forward}[mode]
     return pool(pad2d(X, pad, kernel_shape, stride)[0], kernel_shape, stride)[0]
 
 
-def calc_pad_dims_2D(X_shape, out_dim, kernel_shape, stride):
+def calc_pad_dims_2D(X_shape: Shape, out_dim: Sequence[int], kernel_shape: Sequence[int], stride: int) -> Padding:
     """The padding with which windows of this stride make an output of out_dim (rows, columns) from X.
 
     ValueError where no padding does: it must be the same on both sides, or one more at the bottom and the right.
     """
-    padding = []
+    padding: list[int] = []
     for size, out, kernel in zip(X_shape[1:3], out_dim, kernel_shape, strict=True):
         total = stride * (out - 1) + kernel - size
         if total < 0:
@@ -67,4 +79,5 @@ def calc_pad_dims_2D(X_shape, out_dim, kernel_shape, stride):
                 f"sides that makes {out}: they make more"
             )
         padding += [total // 2, total - total // 2]
-    return tuple(padding)
+    top, bottom, left, right = padding
+    return top, bottom, left, right

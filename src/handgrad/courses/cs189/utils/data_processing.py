@@ -2,24 +2,25 @@
 
 import numpy as np
 
+from ....arrays import Array
 from .data_structures import integers_to_one_hot
 
 __all__ = ["center", "integers_to_one_hot", "normalize", "standardize"]
 
 
-def center(X, axis=0):
+def center(X: Array, axis: int | None = 0) -> Array:
     """X minus its mean along the axis, as a new array."""
     return X - np.mean(X, axis=axis)
 
 
-def normalize(X, axis=0, max_val=None):
+def normalize(X: Array, axis: int | None = 0, max_val: float | None = None) -> Array:
     """Shift X to a minimum of 0, then divide by max_val or by the maximum that it has then; in place."""
     X -= np.min(X, axis=axis)
     X /= np.max(X, axis=axis) if max_val is None else max_val
     return X
 
 
-def standardize(X, axis=0):
+def standardize(X: Array, axis: int | None = 0) -> Array:
     """Shift X to mean 0 and scale it to standard deviation 1; in place."""
     mean, std = np.mean(X, axis=axis), np.std(X, axis=axis)
     X -= mean

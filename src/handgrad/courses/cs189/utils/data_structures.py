@@ -1,17 +1,22 @@
 """neural_networks.utils.data_structures: dictionaries with attributes, and one-hot rows."""
 
+from typing import Any
+
 import numpy as np
 
+from ....arrays import Array, ArrayLike
 
-class AttrDict(dict):
+
+class AttrDict(dict[str, Any]):
     """A dictionary whose keys are attributes too: d.name is d["name"]."""
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.__dict__ = self
 
 
-def integers_to_one_hot(integer_vector, max_val=None):
+def integers_to_one_hot(integer_vector: ArrayLike, max_val: int | None = None) -> Array:
     """(n, max_val + 1) rows of zeros with a one at each integer; max_val is the largest integer, 9 for ten classes."""
     integers = np.atleast_1d(np.squeeze(integer_vector)).astype(int)
-    return np.eye((integers.max() if max_val is None else max_val) + 1)[integers]
+    rows: Array = np.eye((integers.max() if max_val is None else max_val) + 1)[integers]
+    return rows

@@ -3,10 +3,15 @@
 handgrad.check_gradients says more: which array is wrong, and what was forgotten.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
+from ....arrays import Array, ArrayLike
 
-def check_gradients(fn, grad, x, dLdf, h=1e-6):
+
+def check_gradients(fn: Callable[[Array], ArrayLike], grad: Array, x: Array, dLdf: ArrayLike, h: float = 1e-6) -> Any:
     """‖numeric - grad‖ / ‖numeric + grad‖, the numeric gradient of Σ fn(x) dLdf entry by entry with step h.
 
     x is moved in place and put back. TypeError unless x is float32 or float64.

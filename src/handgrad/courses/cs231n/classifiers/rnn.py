@@ -1,7 +1,10 @@
 """cs231n.classifiers.rnn: captions for images, word by word, from a vector of features."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from ....arrays import Array, DTypeLike
 from .. import rnn_layers
 from ..rnn_layers import *  # noqa: F403 (for the scripts, see nndl/__init__.py)
 from ..rnn_layers import (
@@ -29,7 +32,15 @@ class CaptioningRNN:
     ValueError for a cell_type that is neither 'rnn' nor 'lstm'.
     """
 
-    def __init__(self, word_to_idx, input_dim=512, wordvec_dim=128, hidden_dim=128, cell_type="rnn", dtype=np.float32):
+    def __init__(
+        self,
+        word_to_idx: Mapping[str, int],
+        input_dim: int = 512,
+        wordvec_dim: int = 128,
+        hidden_dim: int = 128,
+        cell_type: str = "rnn",
+        dtype: DTypeLike = np.float32,
+    ) -> None:
         if cell_type not in ("rnn", "lstm"):
             raise ValueError(f'Invalid cell_type "{cell_type}"')
         self.cell_type, self.dtype, self.word_to_idx = cell_type, dtype, word_to_idx
@@ -50,10 +61,10 @@ class CaptioningRNN:
                 params[bias] = np.zeros(columns)
         self.params = {name: value.astype(dtype) for name, value in params.items()}
 
-    def cell(self):
+    def cell(self) -> list[Array]:
         return [self.params[name] for name in ("Wx", "Wh", "b")]
 
-    def loss(self, features, captions):
+    def loss(self, features: Array, captions: Array) -> tuple[float, dict[str, Array]]:
         """(loss, gradients) for features (N, input_dim), captions (N, T): each word but the last predicts the next."""
         before, after = captions[:, :-1], captions[:, 1:]
         forward, backward = (lstm_forward, lstm_backward) if self.cell_type == "lstm" else (rnn_forward, rnn_backward)
@@ -69,7 +80,7 @@ class CaptioningRNN:
         _, grads["W_proj"], grads["b_proj"] = temporal_affine_backward(dh0[:, None], proj_cache)
         return loss, grads
 
-    def sample(self, features, max_length=30):
+    def sample(self, features: Array, max_length: int = 30) -> Array:
         """Captions (N, max_length): from <START>, always the word of the largest score; ValueError without <START>."""
         if self._start is None:
             raise ValueError(f"sample begins with <START>, which word_to_idx does not have: {list(self.word_to_idx)}")

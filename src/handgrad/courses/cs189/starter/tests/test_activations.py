@@ -1,6 +1,8 @@
 """Activations: forward(Z) and backward(Z, dY)."""
 
 import unittest
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from neural_networks.activations import ArcTan, Linear, ReLU, Sigmoid, SoftMax, TanH
@@ -10,19 +12,20 @@ from tests.cases import ACTIVATIONS, DATA
 class ActivationTest:
     """The two tests of an activation; a subclass names it and so its file of values."""
 
-    activation: type
+    activation: Any
+    subTest: Any
 
-    def each_case(self):
+    def each_case(self) -> Iterator[Any]:
         with np.load(DATA / f"{self.activation.__name__}.npz") as values:
             for i in range(len(ACTIVATIONS)):
                 with self.subTest(case=i):
                     yield {key: values[f"{i}{key}"] for key in ("input", "output", "upstream_grad", "backward")}
 
-    def test_forward(self):
+    def test_forward(self) -> None:
         for case in self.each_case():
             np.testing.assert_almost_equal(self.activation().forward(case["input"]), case["output"], decimal=9)
 
-    def test_backward(self):
+    def test_backward(self) -> None:
         for case in self.each_case():
             gradient = self.activation().backward(case["input"], dY=case["upstream_grad"])
             np.testing.assert_almost_equal(gradient, case["backward"], decimal=9)

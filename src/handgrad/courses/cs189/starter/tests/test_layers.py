@@ -1,6 +1,8 @@
 """Layers: outputs, the gradient by the input, and the gradients by the parameters."""
 
 import unittest
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from neural_networks.layers import Conv2D, Flatten, FullyConnected, Pool2D
@@ -11,10 +13,11 @@ from tests.cases import DATA
 class LayerTest:
     """The tests of a layer; a subclass names it and its cases."""
 
-    layer_class: type
-    cases: list
+    layer_class: Any
+    cases: Any
+    subTest: Any
 
-    def each_case(self):
+    def each_case(self) -> Iterator[Any]:
         """(layer with the case's parameters, the case's arrays) after a first forward, which creates them."""
         with np.load(DATA / f"{self.layer_class.__name__}.npz") as values:
             for i, case in enumerate(self.cases):
@@ -31,11 +34,11 @@ class LayerTest:
                             layer.parameters[name] = arrays[name]
                     yield layer, arrays
 
-    def test_forward(self):
+    def test_forward(self) -> None:
         for layer, arrays in self.each_case():
             np.testing.assert_almost_equal(layer.forward(arrays["input"]), arrays["output"], decimal=9)
 
-    def test_backward(self):
+    def test_backward(self) -> None:
         for layer, arrays in self.each_case():
             layer.forward(arrays["input"])
             dX = layer.backward(arrays["upstream_grad"])
@@ -47,7 +50,7 @@ class LayerTest:
 class TestFullyConnected(LayerTest, unittest.TestCase):
     layer_class, cases = FullyConnected, cases.FULLY_CONNECTED
 
-    def test_init_params(self):
+    def test_init_params(self) -> None:
         for n_in, n_out in ((1, 1), (3, 5), (40, 2)):
             layer = FullyConnected(n_out=n_out, activation="linear")
             layer._init_parameters((-1, n_in))
