@@ -2,17 +2,21 @@
 
 import math
 import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..datasets import Standardization
+from ..arrays import Array, Shape
+from ..datasets import Dataset, Split, Standardization
 from ..diagnosis import diagnose
 from ..layers.base import leaves
 from ..layers.description import texts
+from ..layers.containers import Sequential
 from ..metrics import confusion_matrix
 from ..reports.images import is_image, weight_images
-from ..reports.judgement import judge
+from ..reports.judgement import Judgement, judge
 from ..reports.view import RunView, WrongExample
 from ..text import duration
 from .assembly import load_data
@@ -20,13 +24,14 @@ from .listing import find_runs, run_folders
 from .run_folder import METRICS, RECORD, Run, as_number, report_damage
 from .runner import check_same_data
 
+Record: TypeAlias = Mapping[str, Any]
 SPLITS = ("test", "validation", "train")  # in the order in which a page prefers them
 NUM_WORST, NUM_DIAGNOSED, NUM_FEATURES, NUM_CLASSES = 12, 1000, 20, 1000
 DIAGNOSIS_COST = 3e9  # multiply-adds of a forward pass
 FLAT_IMAGES = {"digits": (8, 8, 1)}  # tables whose rows are images
 
 
-def gather(run):
+def gather(run: Run) -> RunView:
     """The RunView of a Run: its record, and where its model and data are at hand, units, mistakes and filters.
 
     What cannot be measured is told in the view's notes; a record that is damaged raises a ValueError.
@@ -44,7 +49,7 @@ def gather(run):
     return view
 
 
-def gather_record(run):
+def gather_record(run: Run) -> RunView:
     """The RunView of what stands in run.json and metrics.jsonl: quick, also while the run trains."""
     record, status = run.record, run.status
     with report_damage(run.path / METRICS):
@@ -65,16 +70,13 @@ def gather_record(run):
         )
 
 
-def gather_several(paths):
+def gather_several(paths: Iterable[str | Path]) -> list[RunView]:
     """RunViews of run folders, of sweeps (the best first) and of folders of runs, as records; each folder once."""
-    runs = {}
-    for path in paths:
-        for run in runs_at(path):
-            runs.setdefault(run.path.resolve(), run)
+    runs = {run.path.resolve(): run for path in paths for run in runs_at(path)}
     return [gather_record(run) for run in runs.values()]
 
 
-def runs_at(path):
+def runs_at(path: str | Path) -> list[Run]:
     """The run in a folder, or the runs of the sweep there, or all runs below it."""
     if (Path(path) / RECORD).is_file():
         return [Run(path)]
@@ -92,15 +94,15 @@ def runs_at(path):
 # From the record ------------------------------------------------------------------------------------------------
 
 
-def results_of(results):
+def results_of(results: Mapping[str, Mapping[str, object]]) -> dict[str, float]:
     """{'test accuracy': 0.97, 'validation accuracy': ..., 'test loss': ...}: what counts first, losses last."""
-    flat = {
-        f"{split} {name}": as_number(value) for split in SPLITS for name, value in (results.get(split) or {}).items()
-    }
-    return dict(sorted(flat.items(), key=lambda pair: pair[0].endswith("loss")))
+    found = [(split, name, value) for split in SPLITS for name, value in (results.get(split) or {}).items()]
+    in_order = sorted(found, key=lambda entry: entry[1].endswith("loss"))
+    return {f"{split} {name}": as_number(value) for split, name, value in in_order}
 
 
-def facts_of(record, history):
+def facts_of(record: Record, history: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+    """How long it trained, how large it is and from which seed, for the head of a page."""
     planned, done = record["configuration"].get("epochs"), max(map(len, history.values()), default=0)
     size = (record.get("model") or {}).get("num_parameters")
     return {
@@ -111,14 +113,15 @@ def facts_of(record, history):
     }
 
 
-def origin_of(record):
+def origin_of(record: Record) -> dict[str, Any]:
     """Where the run comes from: data, versions, machine."""
     data = {key: record["data"].get(key) for key in ("source", "licence", "fingerprint", "rows")}
     keys = ("started", "ended", "resumed", "folder", "git", "versions", "machine", "threads")
     return {"data": data, **{key: record[key] for key in keys if record.get(key)}}
 
 
-def commands_of(record):
+def commands_of(record: Record) -> list[str]:
+    """The lines for a shell that make the run again."""
     lines = []
     git = record.get("git")
     if isinstance(git, dict) and git.get("commit"):
@@ -129,14 +132,15 @@ def commands_of(record):
     return lines
 
 
-def notes_of(record, status):
+def notes_of(record: Record, status: str) -> list[str]:
+    """Why a run ended, where that was not by its plan."""
     said = [str(record[key]) for key in ("error", "stop_reason") if record.get(key)]
     if status in ("killed", "interrupted"):
         said.append(f"This run was {status} before its end; handgrad resume goes on with it.")
     return said
 
 
-def norms_by_layer(epochs):
+def norms_by_layer(epochs: Sequence[Record]) -> dict[str, dict[str, list[float | None]]]:
     """{'linear1': {'gradient': [‖g‖ per epoch], 'update': [‖Δp‖ / ‖p‖]}} of the lines' sizes per parameter."""
     names = dict.fromkeys(name.rpartition(".")[0] for line in epochs for name in line.get("layers") or {})
     return {
@@ -148,17 +152,15 @@ def norms_by_layer(epochs):
     }
 
 
-def size_of(line, layer, kind):
+def size_of(line: Record, layer: str, kind: str) -> float | None:
     """The norm over a layer's parameters of one epoch's line, or None where it was not measured."""
-    sizes = [
-        as_number(sizes.get(kind))
-        for name, sizes in (line.get("layers") or {}).items()
-        if name.rpartition(".")[0] == layer
-    ]
+    parameters = (line.get("layers") or {}).items()
+    sizes = [as_number(sizes.get(kind)) for name, sizes in parameters if name.rpartition(".")[0] == layer]
     return math.hypot(*sizes) if sizes else None
 
 
-def update_share(line, layer):
+def update_share(line: Record, layer: str) -> float | None:
+    """‖Δp‖ / ‖p‖ of a layer: how far one step moved its parameters."""
     update, norm = size_of(line, layer, "update"), size_of(line, layer, "norm")
     return update / norm if update is not None and norm else None
 
@@ -166,27 +168,24 @@ def update_share(line, layer):
 # From the model and the data ------------------------------------------------------------------------------------
 
 
-def flat_image(run):
-    return FLAT_IMAGES.get(run.record["data"].get("name"))
+def flat_image(run: Run) -> Shape | None:
+    """The shape of the image that a row of the run's data is, where they are images in a table."""
+    return FLAT_IMAGES.get(str(run.record["data"].get("name")))
 
 
-def add_model(view, model, image_shape):
+def add_model(view: RunView, model: Sequential, image_shape: Shape | None) -> None:
     """The summary, and the first layer's weights as pictures where they look at an image."""
     summary = model.summary()
     view.summary = (summary.columns, [texts(row) for row in summary.rows])
-    first = next((layer for layer in leaves(model) if "weight" in layer.parameters), None)
+    weights = [layer.parameters["weight"] for layer in leaves(model) if "weight" in layer.parameters]
     shape = image_shape or model.input_shape
-    if first is not None and is_image(shape) and all(np.asarray(first.parameters["weight"].shape[:2]) > 1):
-        weight = first.parameters["weight"]
-        if weight.ndim == 4 or (weight.ndim == 2 and weight.shape[0] == np.prod(shape)):
-            view.filters = weight_images(weight, with_channel(shape))
+    if weights and is_image(shape) and min(weights[0].shape[:2]) > 1:
+        weight = weights[0]
+        if weight.ndim == 4 or (weight.ndim == 2 and weight.shape[0] == math.prod(shape)):
+            view.filters = weight_images(weight, shape if len(shape) == 3 else (*shape, 1))
 
 
-def with_channel(shape):
-    return shape if len(shape) == 3 else (*shape, 1)
-
-
-def add_measurements(view, model, data, image_shape):
+def add_measurements(view: RunView, model: Sequential, data: Dataset, image_shape: Shape | None) -> None:
     """Units that never fire, and what the model mistakes for what."""
     view.diagnosis = diagnose(model, some_rows(data.train.x, model))
     if data.task != "classification" or not data.class_names:
@@ -202,13 +201,13 @@ def add_measurements(view, model, data, image_shape):
     view.wrong = [wrong_example(int(i), split, predicted[i], confidence[i], data, image_shape) for i in worst]
 
 
-def some_rows(x, model):
+def some_rows(x: Array, model: Sequential) -> Array:
     """Rows of x spread evenly: as many as can be looked into in a second or so."""
     most = min(NUM_DIAGNOSED, max(100, int(DIAGNOSIS_COST / max(1, model.multiply_adds))))
     return x[:: -(-len(x) // most)]
 
 
-def judged(probabilities):
+def judged(probabilities: Array) -> tuple[Array, Array]:
     """(predicted classes, how surely): of one output per example, the class that its probability favours."""
     if probabilities.shape[-1] == 1:
         probability = probabilities[:, 0]
@@ -216,7 +215,10 @@ def judged(probabilities):
     return probabilities.argmax(axis=-1), probabilities.max(axis=-1)
 
 
-def wrong_example(row, split, predicted, confidence, data, image_shape):
+def wrong_example(
+    row: int, split: Split, predicted: int, confidence: float, data: Dataset, image_shape: Shape | None
+) -> WrongExample:
+    """A misjudged row, with the image or the measurements to look at."""
     x, names = split.x[row], data.class_names
     example = WrongExample(row, str(names[split.y[row]]), str(names[predicted]), float(confidence))
     shape = image_shape or x.shape
@@ -228,19 +230,17 @@ def wrong_example(row, split, predicted, confidence, data, image_shape):
     return example
 
 
-def in_own_units(x, standardization):
+def in_own_units(x: Array, standardization: Standardization | None) -> Array:
     """A standardised row as it was measured."""
-    if not isinstance(standardization, Standardization):
+    if standardization is None:
         return x
     return x * np.asarray(standardization.scale) + np.asarray(standardization.mean)
 
 
-def judge_run(run):
+def judge_run(run: Run) -> Judgement:
     """The Judgement of a Run, from its epochs and, where it is finished, the results of the model that it kept."""
     with report_damage(run.path / RECORD):
-        results = {
-            split: {name: as_number(value) for name, value in figures.items()} for split, figures in run.results.items()
-        }
+        results = {split: {k: as_number(v) for k, v in figures.items()} for split, figures in run.results.items()}
         data = run.record["data"]
         num_classes, num_rows = len(data.get("class_names") or ()), (data.get("rows") or {}).get("validation")
     return judge(run.history(), results, num_classes or None, num_rows)
@@ -249,25 +249,27 @@ def judge_run(run):
 class LiveRuns:
     """The source of a `reports.watch.WatchServer`: a run, or every run below a folder, found anew at each request."""
 
-    def __init__(self, path):
+    def __init__(self, path: str | Path) -> None:
         self.root = Path(path).resolve()
         if not self.root.is_dir():
             raise ValueError(f"there is no folder {path} (runs are put into experiments/ by handgrad train)")
 
     @property
-    def is_run(self):
+    def is_run(self) -> bool:
+        """Whether the folder is itself a run's."""
         return (self.root / RECORD).is_file()
 
-    def runs(self):
+    def runs(self) -> list[str]:
         """The runs' folders relative to the root, the newest first; links that lead out of it are left out."""
         inside = [folder for folder in run_folders(self.root) if self.is_inside(folder)]
         newest = sorted(inside, key=lambda folder: folder.name, reverse=True)
         return [folder.relative_to(self.root).as_posix() if folder != self.root else folder.name for folder in newest]
 
-    def is_inside(self, folder):
+    def is_inside(self, folder: Path) -> bool:
+        """Whether what would be read lies below the root, links followed."""
         return all((folder / name).resolve().is_relative_to(self.root) for name in (RECORD, METRICS))
 
-    def stamp(self, key):
+    def stamp(self, key: str) -> str:
         """Sizes and times of what a running run writes."""
         parts = []
         for name in (RECORD, METRICS):
@@ -278,8 +280,10 @@ class LiveRuns:
                 parts.append("none")
         return "/".join(parts)
 
-    def view(self, key):
+    def view(self, key: str) -> RunView:
+        """What stands in the folder now."""
         return gather_record(Run(self.folder(key)))
 
-    def folder(self, key):
+    def folder(self, key: str) -> Path:
+        """The folder that `runs` calls so."""
         return self.root if self.is_run and key == self.root.name else self.root / key
