@@ -12,8 +12,8 @@ from ..arrays import Array, Shape
 from ..datasets import Dataset, Split, Standardization
 from ..diagnosis import diagnose
 from ..layers.base import leaves
-from ..layers.description import texts
 from ..layers.containers import Sequential
+from ..layers.description import texts
 from ..metrics import confusion_matrix
 from ..reports.images import is_image, weight_images
 from ..reports.judgement import Judgement, judge

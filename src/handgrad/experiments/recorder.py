@@ -28,8 +28,7 @@ class Recorder(Callback):
 
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
-        self._before: Mapping[str, Array] | None = None
-        self._gradient_norms: dict[str, float] = {}
+        self._step: StepNorms | None = None
         self._norms: dict[str, dict[str, float]] | None = None
         self._epoch_start = self._checkpoint_end = time.perf_counter()
         self._checkpoint_cost = 0.0
@@ -65,11 +64,11 @@ class Recorder(Callback):
 
     def on_step_begin(self, trainer: Trainer) -> None:
         if (trainer.num_steps + 1) % trainer.steps_per_epoch == 0:
-            self._watch(trainer)
+            self._step = StepNorms(trainer)
 
     def on_step_end(self, trainer: Trainer) -> None:
-        if self._before is not None:
-            self._norms, self._before = self._unwatch(trainer, self._before), None
+        if self._step is not None:
+            self._norms, self._step = self._step.after(), None
         if is_multiple(trainer.num_steps, self.recording.metrics_steps):
             rate = float(trainer.optimizer.learning_rate)
             self._write({"step": trainer.num_steps, **trainer.figures, "learning_rate": rate})
@@ -108,21 +107,24 @@ class Recorder(Callback):
         except OSError as problem:
             raise OSError(f"cannot write {self.folder / METRICS}: {problem.strerror}") from None
 
-    def _watch(self, trainer: Trainer) -> None:
-        """Before an epoch's last step: note the parameters, and ask the engine for the norms of its gradients."""
-        self._before = trainer.model_state()["parameters"]
-        trainer.engine.on_gradients = self._note_gradients
 
-    def _note_gradients(self, gradients: Mapping[str, Array]) -> None:
-        self._gradient_norms = {name: norm(array) for name, array in gradients.items()}
+class StepNorms:
+    """The Euclidean norms in the step that the engine does next: of parameters, of gradients, of updates."""
 
-    def _unwatch(self, trainer: Trainer, before: Mapping[str, Array]) -> dict[str, dict[str, float]]:
-        """{'linear1.weight': {'norm': ..., 'gradient': ..., 'update': ...}} of the step just done."""
-        trainer.engine.on_gradients = None
-        gradients = self._gradient_norms
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer, self._before = trainer, trainer.model_state()["parameters"]
+        self._gradients: dict[str, float] = {}
+        trainer.engine.on_gradients = self._note
+
+    def _note(self, gradients: Mapping[str, Array]) -> None:
+        self._gradients = {name: norm(array) for name, array in gradients.items()}
+
+    def after(self) -> dict[str, dict[str, float]]:
+        """{'linear1.weight': {'norm': ..., 'gradient': ..., 'update': ...}}, once the step is done."""
+        self._trainer.engine.on_gradients = None
         return {
-            name: {"norm": norm(array), "gradient": gradients[name], "update": norm(array - before[name])}
-            for name, array in trainer.model_state()["parameters"].items()
+            name: {"norm": norm(array), "gradient": self._gradients[name], "update": norm(array - self._before[name])}
+            for name, array in self._trainer.model_state()["parameters"].items()
         }
 
 

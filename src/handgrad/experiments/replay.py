@@ -1,5 +1,6 @@
 """One training step again, layer by layer: what went in, what came out, and what the update changed."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +9,7 @@ from ..arrays import Array, Shape
 from ..layers.base import leaves
 from ..training import Callback, Trainer
 from ..training.batches import batches, epoch_order
-from .recorder import norm
+from .recorder import StepNorms, norm
 from .run_folder import CHECKPOINT, RECORD, Run, report_damage
 from .runner import Job, check_same_data, fit, prepare
 
@@ -108,13 +109,13 @@ def look(trainer: Trainer, x: Array, y: Array, rows: Array) -> Replay:
     before = trainer.state()
     layers = layer_rows(trainer, x, y)
     trainer.load_state(before)
-    gradients: dict[str, float] = {}
-    trainer.engine.on_gradients = lambda arrays: gradients.update({k: norm(v) for k, v in arrays.items()})
+    watched = StepNorms(trainer)
     figures = trainer.engine.step(x, y, metrics=True)
-    parameters = [
-        parameter_row(name, before["engine"]["parameters"][name], array, gradients[name])
-        for name, array in trainer.model.parameters.items()
-    ]
+    parameters = []
+    for name, norms in watched.after().items():
+        size = norm(before["engine"]["parameters"][name])
+        ratio = norms["update"] / size if size else math.inf
+        parameters.append(ParameterRow(name, size, norms["gradient"], norms["update"], ratio))
     rate = float(trainer.optimizer.learning_rate)
     return Replay(trainer.num_steps + 1, trainer.epoch + 1, rows, rate, figures, layers, parameters)
 
@@ -133,9 +134,3 @@ def layer_rows(trainer: Trainer, x: Array, y: Array) -> list[LayerRow]:
         LayerRow(layer.label, y.shape, float(y.mean()), float(y.std()), float((y == 0).mean()), norm(dy), norm(dx))
         for layer, y, dx, dy in zip(layers, outputs[1:], dys[:-1], dys[1:], strict=True)
     ]
-
-
-def parameter_row(name: str, before: Array, after: Array, gradient: float) -> ParameterRow:
-    """The sizes of a parameter, of its gradient and of its update."""
-    size, update = norm(before), norm(after - before)
-    return ParameterRow(name, size, gradient, update, update / size if size else float("inf"))

@@ -5,6 +5,7 @@ import datetime
 import importlib.metadata
 import os
 import platform
+import re
 import subprocess
 import time
 from collections.abc import Sequence
@@ -80,7 +81,7 @@ def for_file(path: str | Path, target: str | int | None, overrides: Sequence[str
     flatten = ["Flatten"] if found.train.x.ndim > 2 else []
     layers = [*flatten, {"layer": "Linear", "units": 64}, "ReLU", {"layer": "Linear", "units": task["units"]}]
     return {
-        "name": safe_name(found.name),
+        "name": re.sub(r"[^A-Za-z0-9._-]", "-", found.name).lstrip("._-")[:100] or "table",
         "epochs": 100,
         "batch_size": 32,
         "data": data,
@@ -89,12 +90,6 @@ def for_file(path: str | Path, target: str | int | None, overrides: Sequence[str
         "optimizer": {"name": "adam", "learning_rate": 0.003},
         "callbacks": [{"name": "early-stopping", "patience": 20}],
     }
-
-
-def safe_name(text: str) -> str:
-    """The text with only the characters that a run's name may have."""
-    name = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in text).lstrip("._-")
-    return name[:100] or "table"
 
 
 # Trained --------------------------------------------------------------------------------------------------------------
