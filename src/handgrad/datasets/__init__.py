@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from ..arrays import DTypeLike
+from ..files import FilePath
 from ..naming import check_count
 from .catalog import Table, find
-from .data_files import FilePath as FilePath
 from .dataset import Dataset as Dataset
 from .dataset import Split as Split
 from .dataset import Standardization as Standardization

@@ -15,9 +15,9 @@ from typing import NamedTuple, NoReturn
 import numpy as np
 
 from ..arrays import Array
+from ..files import FilePath
 
 MISSING = ("", "?", "na", "n/a", "nan")
-FilePath = str | os.PathLike[str]
 Rows = Iterable[tuple[int, list[str]]]  # each with its number in the file, as an editor counts
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from ..arrays import Array, ArrayLike
+from ..arrays import Array, ArrayLike, Generator
 
 # None in fact where a split was asked for with no rows; whoever asks for rows need not look
 MaybeNone: TypeAlias = Any
@@ -92,7 +92,7 @@ def fingerprint(*parts: object) -> str:
 # Which rows train, which validate and which test: seeded, and each class in its share --------------------------------
 
 
-def draw_rows(groups: Array, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
+def draw_rows(groups: Array, count: int, rng: Generator) -> tuple[Array, Array]:
     """Choose `count` rows so that each group gives its share to within a row: (the chosen, the others).
 
     groups (N,) holds the group of each row, 0 upwards. The rows of a group of n, in random order, stand at

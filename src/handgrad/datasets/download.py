@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
+from ..files import FilePath
 from ..naming import require_extra
 from .catalog import DATASETS, FOLDER, Contents, ImageSet, Table, find
-from .data_files import FilePath
 from .images import data_directory, files_below, is_present, lacking, make_folder, store
 from .layouts import is_archive, key
 

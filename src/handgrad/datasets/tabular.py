@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..arrays import Array, ArrayLike
+from ..files import FilePath
 from .catalog import Table
-from .data_files import FilePath, is_images, read_csv, read_features, read_idx_images, read_npz, read_npz_features
+from .data_files import is_images, read_csv, read_features, read_idx_images, read_npz, read_npz_features
 from .dataset import Dataset, Split, Standardization, fingerprint, three_way
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".npz")

@@ -3,24 +3,16 @@
 from ..naming import require_extra
 
 with require_extra("torch", "handgrad.torch_twin", "PyTorch"):
-    import torch  # noqa: F401 (only to say which extra is missing)
+    import torch as torch  # only to say which extra is missing
 
-from .convert import from_torch, load_state_dict, load_weights, save_weights, state_dict, to_torch
-from .engine import TorchEngine
-from .receipt import compare
-from .receipt_text import Receipt
-from .table import ROWS, Row
-
-__all__ = [
-    "ROWS",
-    "Receipt",
-    "Row",
-    "TorchEngine",
-    "compare",
-    "from_torch",
-    "load_state_dict",
-    "load_weights",
-    "save_weights",
-    "state_dict",
-    "to_torch",
-]
+from .convert import from_torch as from_torch
+from .convert import load_state_dict as load_state_dict
+from .convert import load_weights as load_weights
+from .convert import save_weights as save_weights
+from .convert import state_dict as state_dict
+from .convert import to_torch as to_torch
+from .engine import TorchEngine as TorchEngine
+from .receipt import Receipt as Receipt
+from .receipt import compare as compare
+from .table import ROWS as ROWS
+from .table import Row as Row

@@ -1,13 +1,16 @@
 """A model as PyTorch modules, and back; and its numbers as a state_dict or a .safetensors file."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .. import files
+from ..arrays import Shape
+from ..files import FilePath
+from ..layers import Flatten, Layer, Sequential
 from ..layers.base import leaves
-from ..layers.containers import Sequential
 from . import table
 from .modules import Permute, channel_axes
 from .read import Reader, copy_to_layers, copy_to_modules, pair
@@ -15,7 +18,7 @@ from .read import Reader, copy_to_layers, copy_to_modules, pair
 LAYOUTS = ("NHWC", "NCHW")
 
 
-def to_torch(model, layout="NHWC"):
+def to_torch(model: Sequential, layout: str = "NHWC") -> nn.Sequential:
     """The model as an nn.Sequential of ordinary layers with the same numbers, names and dtype.
 
     The module takes and gives what the model does, images as (N, H, W, C); where it has image layers its first module
@@ -26,12 +29,12 @@ def to_torch(model, layout="NHWC"):
     if layout not in LAYOUTS:
         raise ValueError(f"layout is {layout!r}; expected one of {', '.join(LAYOUTS)}")
     with torch.random.fork_rng(devices=[]):  # new modules draw numbers, which are overwritten at once
-        module = Writer(model, layout).module().to(getattr(torch, model.dtype.name))
+        module = Writer(model, layout).module().to(torch_dtype(model))
     copy_to_modules(leaves(model), pair(model, module).pairings)
     return module
 
 
-def from_torch(module, input_shape=None):
+def from_torch(module: nn.Module, input_shape: Shape | None = None) -> Sequential:
     """The built model that does what the module does, with the same numbers, names and dtype.
 
     module: an nn.Sequential of layers of the table, nested as you like, or a module whose forward is a plain chain of
@@ -45,12 +48,17 @@ def from_torch(module, input_shape=None):
     return Reader(module, input_shape).model()
 
 
-def state_dict(model):
+def torch_dtype(model: Sequential) -> torch.dtype:
+    dtype: torch.dtype = getattr(torch, str(model.dtype))
+    return dtype
+
+
+def state_dict(model: Sequential) -> dict[str, Tensor]:
     """{'linear1.weight': tensor, ...}: the model's numbers as PyTorch stores them; `to_torch(model)` takes it."""
     return to_torch(model).state_dict()
 
 
-def load_state_dict(model, tensors):
+def load_state_dict(model: Sequential, tensors: Mapping[str, Tensor]) -> None:
     """Copy a state_dict into the model. Names as `state_dict` gives them, or any names in the same order and shapes."""
     check_tensors(tensors)
     module = to_torch(model)
@@ -64,21 +72,21 @@ def load_state_dict(model, tensors):
     copy_to_layers(leaves(model), pair(model, module).pairings)
 
 
-def check_tensors(tensors):
+def check_tensors(tensors: Any) -> None:
     if not isinstance(tensors, Mapping):
         raise TypeError(
             f"a state_dict is {{name: tensor}}, got {type(tensors).__name__}; "
             "a module's is module.state_dict(), a file's weights come by load_weights(model, path)"
         )
     for name, tensor in tensors.items():
-        if not isinstance(tensor, torch.Tensor):
+        if not isinstance(tensor, Tensor):
             raise TypeError(
                 f"a state_dict is {{name: tensor}}, and here '{name}' is {type(tensor).__name__}; "
                 "in a checkpoint, pick the part that is the state_dict"
             )
 
 
-def renamed(tensors, wanted):
+def renamed(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors under the wanted names, one after the other.
 
     ValueError unless their shapes agree in order, and where a wanted name is at another's place.
@@ -106,23 +114,23 @@ def renamed(tensors, wanted):
     return {**{name: wanted[name] for name in counts}, **{n: t for n, (_, t) in zip(names, given, strict=True)}}
 
 
-def save_weights(model, path):
+def save_weights(model: Sequential, path: FilePath) -> None:
     """Write `state_dict(model)` to a .safetensors (or .npz) file, as PyTorch users exchange them."""
     files.write_arrays(path, {name: tensor.numpy() for name, tensor in state_dict(model).items()})
 
 
-def load_weights(model, path):
+def load_weights(model: Sequential, path: FilePath) -> None:
     """Copy such a file of a PyTorch module's numbers into the model. Nothing in the file is run."""
     arrays, _ = files.read_arrays(path)
     load_state_dict(model, {name: torch.from_numpy(array) for name, array in arrays.items()})
 
 
-def check_model(model):
+def check_model(model: Sequential) -> None:
     if not isinstance(model, Sequential):
         raise TypeError(f"to_torch takes a Sequential, got {type(model).__name__}: put it in hg.Sequential([...])")
     if not model.is_built:
         raise ValueError("the model is not built: call model.build(input_shape, rng=0) first")
-    if model.dtype.name not in ("float32", "float64"):
+    if str(model.dtype) not in ("float32", "float64"):
         raise ValueError(f"PyTorch's layers compute in float32 or float64, the model in {model.dtype}: use astype")
 
 
@@ -132,21 +140,22 @@ class Writer:
     Images turn to channels first once, before everything, if a layer wants them so, and back at the end.
     """
 
-    def __init__(self, model, layout):
+    def __init__(self, model: Sequential, layout: str) -> None:
         self.model, self.rows = model, [(layer, table.row_of(layer)) for layer in leaves(model)]
         self.given_first = self.first = layout == "NCHW" and len(model.input_shape) > 1
         self.position = 0  # of the leaf that comes next
 
-    def module(self):
+    def module(self) -> nn.Sequential:
         """The nn.Sequential of the whole model."""
         container = nn.Sequential()
-        shaped = (wants_first(layer, row) for layer, row in self.rows if wants_first(layer, row) is not None)
-        self.turn(container, next(shaped, self.first), len(self.model.input_shape))
+        wanted = [wants_first(layer, row) for layer, row in self.rows]
+        start = next((first for first in wanted if first is not None), self.first)
+        self.turn(container, start, len(self.model.input_shape))
         self.fill(container, self.model)
         self.turn(container, self.given_first, len(self.model.output_shape))
         return container
 
-    def fill(self, container, model):
+    def fill(self, container: nn.Sequential, model: Sequential) -> nn.Sequential:
         for layer in model.layers:
             if isinstance(layer, Sequential):
                 add(container, layer.name, self.fill(nn.Sequential(), layer))
@@ -159,22 +168,22 @@ class Writer:
             self.position += 1
         return container
 
-    def needs_turn(self, layer, row):
+    def needs_turn(self, layer: Layer, row: table.Row) -> bool:
         if len(layer.input_shape) == 1:
             return False
-        if row.layer is table.hg.Flatten:
+        if row.layer is Flatten:
             return self.first and not self.order_is_absorbed()
         wanted = wants_first(layer, row)
         return wanted is not None and wanted != self.first
 
-    def order_is_absorbed(self):
+    def order_is_absorbed(self) -> bool:
         """True when a Linear follows the Flatten at hand, whose weights can take the order of channels first."""
         for _, row in self.rows[self.position + 1 :]:
             if row.mixes or row.ordered:
                 return row.mixes
         return False
 
-    def turn(self, container, to_first, rank):
+    def turn(self, container: nn.Sequential, to_first: bool, rank: int) -> None:
         if to_first != self.first and rank > 1:
             name = "to_channels_first" if to_first else "to_channels_last"
             count = sum(child.startswith(name) for child in container._modules)
@@ -182,14 +191,14 @@ class Writer:
             self.first = to_first
 
 
-def wants_first(layer, row):
+def wants_first(layer: Layer, row: table.Row) -> bool | None:
     """True or False where the layer's module wants channels first or last, None where it takes both."""
-    if row.layer is table.hg.Flatten or len(layer.input_shape) == 1:
+    if row.layer is Flatten or len(layer.input_shape) == 1:
         return False
-    return {"first": True, "last": False}.get(row.channels)
+    return None if row.channels is None else row.channels == "first"
 
 
-def add(container, name, module):
+def add(container: nn.Sequential, name: str, module: nn.Module) -> None:
     try:
         container.add_module(name, module)
     except KeyError:

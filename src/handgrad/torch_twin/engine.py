@@ -2,21 +2,26 @@
 
 import contextlib
 import math
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
-from ..layers import BatchNorm
+from ..arrays import Array, ArrayLike
+from ..layers import BatchNorm, Loss, Sequential
 from ..layers.base import leaves, walk
 from ..layers.containers import check_finite
-from ..layers.criteria import weights
+from ..layers.criteria import Penalty, weights
 from ..naming import look_up
-from ..training.engine import Engine, why_not_finite
-from . import parallel
-from .convert import to_torch
-from .devices import Rows, find_device, generator_of, on_device
+from ..optimizers import Optimizer
+from ..training.engine import Augment, Engine, Figures, Metric, why_not_finite
+from .convert import to_torch, torch_dtype
+from .devices import Rows, find_device, generator_of, join, on_device
 from .read import copy_to_layers, copy_to_modules, pair
 from .rules import TwinLoss, clip, make_optimizer, penalty_of
+from .table import Lay, Order
 
 PRECISIONS = {"float32": None, "bf16": torch.bfloat16}  # None: the model's own dtype
 
@@ -32,16 +37,16 @@ class TorchEngine(Engine):
 
     def __init__(
         self,
-        model,
-        loss,
-        optimizer,
-        penalty=None,
-        metrics=None,
-        device="cpu",
-        compile=False,
-        precision="float32",
-        channels_last=True,
-    ):
+        model: Sequential,
+        loss: Loss,
+        optimizer: Optimizer,
+        penalty: Penalty | None = None,
+        metrics: Mapping[str, Metric] | None = None,
+        device: str = "cpu",
+        compile: bool = False,
+        precision: str = "float32",
+        channels_last: bool = True,
+    ) -> None:
         self.autocast = look_up("precision", precision, PRECISIONS)
         for name, flag in (("compile", compile), ("channels_last", channels_last)):
             if not isinstance(flag, bool):
@@ -55,16 +60,16 @@ class TorchEngine(Engine):
         penalized = weights(model.parameters)
         self.weights = [tensor for name, tensor, *_ in self._tensors() if name in penalized]
         lay_out_images(self.module, channels_last)
-        self.workers = parallel.join(self.device)
+        self.workers = join(self.device)
         network = self.workers.wrap(self.module, self.device)
         self.network = torch.compile(network) if compile else network
         self.twin_loss, self.rule = TwinLoss(loss), make_optimizer(optimizer, list(self.module.parameters()))
-        self.is_random = any(isinstance(child, torch.nn.Dropout) for child in self.module.modules())
+        self.is_random = any(isinstance(child, nn.Dropout) for child in self.module.modules())
         self.seed = int(model.rng.integers(2**62)) if self.is_random else 0
 
     # Training and inference -------------------------------------------------------------------------------------
 
-    def step(self, x, y, sample_weight=None, metrics=False):
+    def step(self, x: Any, y: Any, sample_weight: Any = None, metrics: bool = False) -> Figures:
         """One training step on one batch. Returns {'loss': ...} and the metrics.
 
         A loss that is NaN or infinite raises FloatingPointError before anything is updated; a worker that is gone
@@ -73,10 +78,10 @@ class TorchEngine(Engine):
         x, y = self._tensor(x), self._tensor(y)
         self._check_rows(len(x))
         sample_weight = None if sample_weight is None else self._tensor(sample_weight)
-        with self.workers.watched():
+        with self.workers.watch():
             outputs, loss, penalty = self._forward(x, y, sample_weight)
             self.rule.zero_grad()
-            (loss * self.workers.count + penalty).backward()
+            torch.autograd.backward(loss * self.workers.count + penalty)
             outputs = self.workers.gather(outputs.detach(), len(x))
         value = self._value(loss, outputs, y, sample_weight)
         if not math.isfinite(value):
@@ -88,7 +93,7 @@ class TorchEngine(Engine):
             figures.update(self.measure(outputs.cpu().numpy(), y.cpu().numpy()))
         return figures
 
-    def predict(self, x, batch_size=256):
+    def predict(self, x: Any, batch_size: int = 256) -> Array:
         """The model's outputs for all rows, an array."""
         if isinstance(x, np.ndarray):
             self.model.accept(x[:0])
@@ -96,19 +101,19 @@ class TorchEngine(Engine):
         x = self._tensor(x)
         share, parts = x[self.workers.share(len(x))], []
         self.module.eval()
-        with torch.no_grad(), self._precision(), self.workers.watched():
+        with torch.no_grad(), self._precision(), self.workers.watch():
             for start in range(0, max(1, len(share)), batch_size):
                 parts.append(self.module(self._cast(share[start : start + batch_size])))
             outputs = self.workers.gather(torch.cat(parts), len(x))
         return outputs.cpu().to(self._dtype).numpy()
 
-    def penalty_now(self):
+    def penalty_now(self) -> float:
         with torch.no_grad():
             return penalty_of(self.penalty, self.weights).item()
 
     # State ------------------------------------------------------------------------------------------------------
 
-    def load_state(self, state):
+    def load_state(self, state: Mapping[str, Any]) -> None:
         """Go back to what `state` returned, to the bit."""
         if "torch" not in state["optimizer"]:
             raise ValueError(
@@ -118,7 +123,7 @@ class TorchEngine(Engine):
         super().load_state(state)
         copy_to_modules(leaves(self.model), self.pairings)
 
-    def optimizer_state(self):
+    def optimizer_state(self) -> dict[str, Any]:
         """PyTorch's state of each parameter as arrays, and from what dropout draws."""
         return {
             "learning_rate": float(self.optimizer.learning_rate),
@@ -127,7 +132,7 @@ class TorchEngine(Engine):
             "torch": {str(i): to_plain(slots) for i, slots in self.rule.state_dict()["state"].items()},
         }
 
-    def load_optimizer_state(self, state):
+    def load_optimizer_state(self, state: Mapping[str, Any]) -> None:
         self.optimizer.learning_rate = state["learning_rate"]
         self.num_steps, self.seed = state["num_steps"], state["seed"]
         parameters = self.rule.param_groups[0]["params"]
@@ -136,40 +141,40 @@ class TorchEngine(Engine):
 
     # Training data, there and back ------------------------------------------------------------------------------
 
-    def place(self, array):
+    def place(self, array: ArrayLike) -> Array | Rows:
         """Training data where batches are cut: on a CPU the array itself, else its Rows on the device."""
         return np.asarray(array) if self.device.type == "cpu" else Rows(self._tensor(array))
 
-    def adapt(self, augment):
+    def adapt(self, augment: Augment | None) -> Augment | None:
         """The augmentation for batches where they are cut, with the same random draws."""
         return augment if self.device.type == "cpu" else on_device(augment)
 
-    def bring_home(self):
+    def bring_home(self) -> None:
         """Copy the numbers trained so far into the handgrad model."""
         copy_to_layers(leaves(self.model), self.pairings)
 
     # ------------------------------------------------------------------------------------------------------------
 
-    def _tensor(self, array):
+    def _tensor(self, array: Any) -> Tensor:
         """An array as a tensor on the device; pixels stay uint8."""
-        if isinstance(array, (torch.Tensor, Rows)):
+        if isinstance(array, (Tensor, Rows)):
             return array.tensor if isinstance(array, Rows) else array
         array = np.asarray(array)
-        return torch.from_numpy(np.require(array, array.dtype.newbyteorder("="), "CW")).to(self.device)
+        return torch.from_numpy(np.require(array, array.dtype.newbyteorder("="), ["C", "W"])).to(self.device)
 
-    def _forward(self, x, y, sample_weight):
+    def _forward(self, x: Tensor, y: Tensor, sample_weight: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """This worker's outputs and its share of the loss, as tensors, and the penalty."""
         if not self.module.training:
             self.module.train()
         share = self.workers.share(len(x))
         weight = None if sample_weight is None else sample_weight[share]
         total = None if self.workers.count == 1 else self.twin_loss.total(y, sample_weight)
-        with self._precision(), self._seeded(), compiling():
+        with self._precision(), self._seed(), explain_compiling():
             outputs = self.network(self._cast(x[share]))
         outputs = outputs.to(self._dtype)
         return outputs, self.twin_loss(outputs, y[share], weight, total), penalty_of(self.penalty, self.weights)
 
-    def _check_rows(self, num_rows):
+    def _check_rows(self, num_rows: int) -> None:
         """Refuse one example where batch norm would have to take its variance."""
         if num_rows == 1:
             for layer in leaves(self.model):
@@ -179,14 +184,14 @@ class TorchEngine(Engine):
                         "two or more (choose a batch_size that leaves no last batch of one)"
                     )
 
-    def _value(self, loss, outputs, y, sample_weight):
+    def _value(self, loss: Tensor, outputs: Tensor, y: Tensor, sample_weight: Tensor | None) -> float:
         """The loss of the whole batch, a number."""
         if self.workers.count == 1:
             return loss.item()
         with torch.no_grad():
             return self.twin_loss(outputs, y, sample_weight).item()
 
-    def _update(self):
+    def _update(self) -> None:
         if self.on_gradients is not None:
             self.on_gradients(self._gradients())
         clip(self.optimizer, self.rule.param_groups[0]["params"])
@@ -194,14 +199,15 @@ class TorchEngine(Engine):
         self.rule.step()
         self.num_steps += 1
 
-    def _gradients(self):
+    def _gradients(self) -> dict[str, Array]:
         """{'linear1.weight': gradient} as handgrad has them."""
         return {
             name: np.ascontiguousarray(lay.back(tensor.grad.cpu().numpy(), order))
             for name, tensor, lay, order in self._tensors()
+            if tensor.grad is not None
         }
 
-    def _tensors(self):
+    def _tensors(self) -> Iterator[tuple[str, Tensor, Lay, Order]]:
         """Yield (our name, their tensor, how it lies, order of the features) for every parameter."""
         for (path, layer), pairing in zip(walk(self.model), self.pairings, strict=True):
             for group, name, _, tensor, lay in pairing.tensors(layer):
@@ -209,25 +215,23 @@ class TorchEngine(Engine):
                     yield f"{path}.{name}", tensor, lay, pairing.before.order
 
     @property
-    def _dtype(self):
-        return getattr(torch, self.model.dtype.name)
+    def _dtype(self) -> torch.dtype:
+        return torch_dtype(self.model)
 
-    def _cast(self, x):
+    def _cast(self, x: Tensor) -> Tensor:
         """x in the model's dtype; pixels 0..255 become 0..1."""
         if tuple(x.shape[1:]) != self.model.input_shape:
-            raise ValueError(
-                f"{self.model.label} expected x of shape (N, "
-                f"{', '.join(map(str, self.model.input_shape))}), got {tuple(x.shape)}"
-            )
+            shape = ", ".join(map(str, self.model.input_shape))
+            raise ValueError(f"{self.model.label} expected x of shape (N, {shape}), got {tuple(x.shape)}")
         return x.to(self._dtype) * (1 / 255) if x.dtype == torch.uint8 else x.to(self._dtype)
 
-    def _precision(self):
+    def _precision(self) -> contextlib.AbstractContextManager[Any]:
         if self.autocast is None:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, self.autocast)
 
     @contextlib.contextmanager
-    def _seeded(self):
+    def _seed(self) -> Iterator[None]:
         """PyTorch's generator seeded from this step and worker; as it was before, afterwards.
 
         Dropout knows only the global generator. Seeding every step makes its state two numbers, the same on any
@@ -247,39 +251,36 @@ class TorchEngine(Engine):
 
 
 @contextlib.contextmanager
-def compiling():
+def explain_compiling() -> Iterator[None]:
     """Within the block a failure of torch.compile (no C++ compiler, say) is a ValueError on one line."""
     try:
         yield
     except Exception as problem:
         if not type(problem).__module__.startswith(("torch._dynamo", "torch._inductor")):
             raise
-        raise ValueError(
-            f"compile: torch.compile failed ({str(problem).splitlines()[0]}): leave out engine.compile"
-        ) from None
+        first = str(problem).splitlines()[0]
+        raise ValueError(f"compile: torch.compile failed ({first}): leave out engine.compile") from None
 
 
-def lay_out_images(module, channels_last):
+def lay_out_images(module: Any, channels_last: bool) -> None:
     """Have convolutions find their images and weights channels last in memory, or first as PyTorch does by default."""
     turn = getattr(module, "to_channels_first", None)
-    if turn is None:
-        return
-    if channels_last:
+    if turn is not None and channels_last:
         module.to(memory_format=torch.channels_last)
-    else:
+    elif turn is not None:
         turn.register_forward_hook(lambda module, inputs, output: output.contiguous())
 
 
-def to_plain(slots):
+def to_plain(slots: Mapping[str, Any]) -> dict[str, Any]:
     """An optimizer's tensors of one parameter as arrays; single numbers (the count of steps) as numbers."""
     return {
         name: value.cpu().numpy().copy() if value.ndim else value.item()
         for name, value in slots.items()
-        if isinstance(value, torch.Tensor)
+        if isinstance(value, Tensor)
     }
 
 
-def from_plain(slots, parameter):
+def from_plain(slots: Mapping[str, Any], parameter: Tensor) -> dict[str, Tensor]:
     """Tensors again, arrays lying in memory as their parameter does: fused optimizers rely on that."""
     return {
         name: torch.empty_like(parameter).copy_(torch.from_numpy(value))

@@ -1,10 +1,12 @@
 """The few modules PyTorch has no class for: an order of axes, constants, outputs alone."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+Constant: TypeAlias = float | Sequence[float]
 
 
 def channel_axes(rank: int, to_first: bool) -> tuple[int, ...]:
@@ -19,7 +21,7 @@ class Permute(nn.Module):
         super().__init__()
         self.axes = tuple(axes)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         return x.permute(self.axes)
 
     def extra_repr(self) -> str:
@@ -29,39 +31,44 @@ class Permute(nn.Module):
 class Arctan(nn.Module):
     """y = arctan x."""
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         return torch.arctan(x)
 
 
 class Normalize(nn.Module):
     """y = (x - mean) (1 / std) with constants: numbers, or one per channel, on the last axis or on axis 1."""
 
-    def __init__(
-        self, mean: float | Sequence[float], std: float | Sequence[float], channels_first: bool = False
-    ) -> None:
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, mean: Constant, std: Constant, channels_first: bool = False) -> None:
         super().__init__()
         self.mean, self.std, self.channels_first = mean, std, channels_first
         self.register_buffer("shift", torch.tensor(mean, dtype=torch.float64), persistent=False)
         self.register_buffer("scale", 1 / torch.tensor(std, dtype=torch.float64), persistent=False)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         return (x - self._beside(self.shift, x)) * self._beside(self.scale, x)
 
-    def _beside(self, constant: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    def _beside(self, constant: Tensor, x: Tensor) -> Tensor:
         return constant.view(-1, *[1] * (x.ndim - 2)) if self.channels_first and constant.ndim else constant
 
     def extra_repr(self) -> str:
         return f"{self.mean}, {self.std}"
 
 
-class OutputsAlone:
+class OutputsAlone(nn.RNNBase):
     """What RNN and LSTM add to PyTorch's: batches first, one bias, and y without the states: the last step's, or all.
 
     The second bias is fixed at 0: two that are added train twice as fast as one.
     """
 
+    bias_ih_l0: nn.Parameter
+    bias_hh_l0: nn.Parameter
+
     def __init__(self, input_size: int, hidden_size: int, return_sequences: bool = False) -> None:
-        super().__init__(input_size, hidden_size, batch_first=True)
+        begin: Any = super().__init__  # of nn.RNN or nn.LSTM
+        begin(input_size, hidden_size, batch_first=True)
         self.return_sequences = return_sequences
         nn.init.zeros_(self.bias_hh_l0).requires_grad_(False)
 
@@ -72,24 +79,27 @@ class OutputsAlone:
             self.bias_ih_l0.add_(self.bias_hh_l0)
             self.bias_hh_l0.zero_()
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        outputs, _ = super().forward(x)
-        return outputs if self.return_sequences else outputs[:, -1]
+    def outputs(self, x: Tensor) -> Tensor:
+        """y (N, T, units) of x (N, T, features), or its last step (N, units)."""
+        everything: Tensor = super().forward(x)[0]
+        return everything if self.return_sequences else everything[:, -1]
+
+    forward: Any = outputs  # PyTorch's takes a state as well, this one does not, on purpose
 
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.hidden_size}, return_sequences={self.return_sequences}"
 
 
-class RNN(OutputsAlone, nn.RNN):  # type: ignore[misc]  # forward takes no state, on purpose
+class RNN(OutputsAlone, nn.RNN):
     """h_t = tanh(x_t W + h_{t-1} U + b)."""
 
 
-class LSTM(OutputsAlone, nn.LSTM):  # type: ignore[misc]
+class LSTM(OutputsAlone, nn.LSTM):
     """nn.LSTM as a layer of a Sequential."""
 
 
 class LayerNorm2d(nn.LayerNorm):
     """LayerNorm over the channels of (N, C, H, W), pixel by pixel."""
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)

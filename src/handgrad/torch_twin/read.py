@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
 from ..arrays import Array, Shape
 from ..layers import Activation, Layer, Sequential
@@ -16,7 +16,7 @@ from . import table
 from .modules import Permute, channel_axes
 from .table import PADDINGS, Lay, Order, Row, brief
 
-Children: TypeAlias = "list[tuple[str, nn.Module | None]]"
+Children: TypeAlias = "list[tuple[str, nn.Module]]"
 
 # A module as a chain of modules --------------------------------------------------------------------------------------
 
@@ -51,15 +51,13 @@ def as_sequential(module: nn.Module) -> nn.Sequential:
     Raises ValueError for a forward that is no chain, and for hooks, which may change what comes out.
     """
     check_hooks(module)
-    children: Mapping[str, nn.Module | None]
     if type(module).forward is nn.Sequential.forward:
-        children = module._modules
+        children = children_of(module)
     else:
-        children = {"0": module} if is_leaf(module) else trace(module)
+        children = [("0", module)] if is_leaf(module) else list(trace(module).items())
     made = nn.Sequential()
-    for name, child in children.items():
-        if child is not None:
-            made._modules[name] = child if is_leaf(child) else as_sequential(child)
+    for name, child in children:
+        made._modules[name] = child if is_leaf(child) else as_sequential(child)
     return made
 
 
@@ -166,7 +164,7 @@ def reshape(module: nn.Module, node: fx.Node) -> nn.Flatten:
         raise unreadable(module, why)
     flatten = nn.Flatten()
     if sizes[1] != -1:
-        flatten.num_features = sizes[1]
+        vars(flatten)["num_features"] = sizes[1]
     return flatten
 
 
@@ -211,7 +209,7 @@ class Pairing:
     before: View
     after: View
 
-    def tensors(self, layer: Layer) -> Iterator[tuple[str, str, Array, torch.Tensor, Lay]]:
+    def tensors(self, layer: Layer) -> Iterator[tuple[str, str, Array, Tensor, Lay]]:
         """Yield (group, our name, our array, their tensor, how it lies) for parameters and state of our layer."""
         for name, (theirs, lay) in self.row.arrays.items():
             for group, arrays in (("parameters", layer.parameters), ("state", layer.state)):
@@ -243,7 +241,7 @@ class Reader:
     def sequence(self, module: nn.Module, prefix: str) -> list[Layer]:
         """The layers of an nn.Sequential, nested ones as models of their own."""
         layers: list[Layer] = []
-        children = list(module._modules.items())
+        children = children_of(module)
         while children:
             name, child = children.pop(0)
             path = prefix + name
@@ -252,10 +250,10 @@ class Reader:
             elif isinstance(child, nn.Sequential):
                 layers.append(Sequential(self.sequence(child, f"{path}."), name=given_name(name)))
             else:
-                padding = None
-                if type(child) in PADDINGS:
-                    padding, (name, child) = child, children.pop(0) if children else (name, None)
-                    check_padded(path, padding, child)
+                padding = child if type(child) in PADDINGS else None
+                if padding is not None:
+                    check_padded(path, padding, children[0][1] if children else None)
+                    name, child = children.pop(0)
                 layers.append(self.leaf(prefix + name, name, child, padding, children))
         return layers
 
@@ -391,9 +389,14 @@ def dtype_of(module: nn.Module) -> np.dtype[Any]:
     return np.dtype(str(parameter.dtype).removeprefix("torch."))
 
 
+def children_of(module: nn.Module) -> Children:
+    """[(name, module)], one that stands twice both times, which `named_children` would not give."""
+    return [(name, child) for name, child in module._modules.items() if child is not None]
+
+
 def flat(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
     """Yield (path, module) of an nn.Sequential's modules in order, nested ones opened."""
-    for name, child in module._modules.items():
+    for name, child in children_of(module):
         if isinstance(child, nn.Sequential):
             yield from flat(child, f"{prefix}{name}.")
         else:

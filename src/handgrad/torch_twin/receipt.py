@@ -2,43 +2,152 @@
 
 import copy
 import inspect
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, TypeAlias, TypedDict
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from .. import files, optimizers
-from .. import layers as hg
+from .. import files, html, text
+from ..arrays import Array, ArrayLike
+from ..clipping import ClipGlobalNorm
 from ..experiments import Run
 from ..experiments.assembly import load_data
+from ..layers import CrossEntropy, Dropout, Loss, MeanSquaredError, Sequential
 from ..layers.base import leaves, walk
 from ..layers.criteria import get_loss
+from ..naming import constructor_arguments
+from ..optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from . import table
 from .convert import check_model, to_torch
 from .read import flat, pair
-from .receipt_text import Receipt
 from .rules import TwinLoss, clip, make_optimizer
 
-DTYPES = ("float64", "float32")
-SPLITS = ("test", "validation", "train")  # where a receipt takes its rows, in this order
-QUANTITIES = ("output", "dx", "gradients", "statistics")
+TITLES = {"output": "output", "dx": "input gradient", "gradients": "parameter gradients", "statistics": "statistics"}
+EXPLAINED = "Largest differences on one batch, relative where numbers are above 1; – where there is nothing to compare."
 STEPS = 2  # of each optimizer: the second one shows its state
+OPTIMIZERS = (  # one of each rule, with the options that have arithmetic of their own
+    SGD(0.1),
+    SGD(0.1, momentum=0.9, nesterov=True, weight_decay=0.01),
+    Adam(weight_decay=0.01),
+    AdamW(),
+    RMSprop(),
+    Adagrad(),
+    SGD(0.1, clipping=ClipGlobalNorm(0.1)),
+)
+Differences: TypeAlias = dict[str, float | None]  # None where there is nothing to compare
 
 
-def default_optimizers():
-    """One of each rule, with the options that have arithmetic of their own."""
-    return [
-        optimizers.SGD(0.1),
-        optimizers.SGD(0.1, momentum=0.9, nesterov=True, weight_decay=0.01),
-        optimizers.Adam(weight_decay=0.01),
-        optimizers.AdamW(),
-        optimizers.RMSprop(),
-        optimizers.Adagrad(),
-        optimizers.SGD(0.1, clipping=optimizers.ClipGlobalNorm(0.1)),
-    ]
+class Result(TypedDict):
+    """What was found in one dtype: layers by the path of the layer and the quantity, whole and optimizers by name."""
+
+    layers: dict[str, Differences]
+    whole: Differences
+    optimizers: Differences
 
 
-def compare(model, module=None, x=None, y=None, loss=None, optimizers=None):
+@dataclass
+class Receipt:
+    """How far a model and its PyTorch twin are apart. ok: every difference within the tolerance of its dtype."""
+
+    results: dict[str, Result]  # by dtype
+    conventions: list[str]
+    tolerances: ClassVar = {"float64": 1e-10, "float32": 1e-3}
+
+    def worst(self, dtype: str = "float64") -> tuple[float, str]:
+        """(difference, where) of the largest one."""
+        return max((value, place) for place, value in self.places(dtype) if value is not None)
+
+    @property
+    def ok(self) -> bool:
+        return all(self.worst(dtype)[0] <= tolerance for dtype, tolerance in self.tolerances.items())
+
+    def places(self, dtype: str) -> Iterator[tuple[str, float | None]]:
+        """Yield ('linear1 output', difference) for everything compared."""
+        result = self.results[dtype]
+        for label, quantities in result["layers"].items():
+            yield from ((f"{label} {TITLES[name]}", value) for name, value in quantities.items())
+        yield from result["whole"].items()
+        yield from result["optimizers"].items()
+
+    def verdict(self) -> list[str]:
+        lines = []
+        for dtype, tolerance in self.tolerances.items():
+            value, place = self.worst(dtype)
+            agree = "agree to" if value <= tolerance else "DIFFER by"
+            line = f"{dtype}: the engines {agree} {value:.1e} ({place}; allowed {tolerance:.0e})"
+            outputs = {label: found["output"] for label, found in self.results[dtype]["layers"].items()}
+            wrong = [label for label, apart in outputs.items() if apart is not None and apart > tolerance]
+            lines.append(line + (f", first in the output of {wrong[0]}" if wrong else ""))
+        return lines
+
+    def tables(self) -> tuple[list[list[str]], list[list[str]]]:
+        """Two tables of text, each a list of rows with its header first: the layers, and what concerns the whole."""
+        results = self.results.items()
+        layers = [["layer", *(f"{title} {dtype}" for title in TITLES.values() for dtype in self.results)]]
+        whole = [["", *self.results]]
+        first = next(iter(self.results.values()))
+        for label in first["layers"]:
+            numbers = [self.number(result["layers"][label][q], dtype) for q in TITLES for dtype, result in results]
+            layers.append([label, *numbers])
+        for name in first["whole"]:
+            whole.append([name, *(self.number(result["whole"][name], dtype) for dtype, result in results)])
+        for name in first["optimizers"]:
+            numbers = [self.number(result["optimizers"][name], dtype) for dtype, result in results]
+            whole.append([f"two steps of {name}", *numbers])
+        return layers, whole
+
+    def number(self, value: float | None, dtype: str) -> str:
+        """A difference as text, with a cross where it is too large."""
+        if value is None:
+            return "–"
+        return f"{value:.1e}" if value <= self.tolerances[dtype] else f"✗ {value:.1e}"
+
+    def __str__(self) -> str:
+        layers, whole = self.tables()
+        narrow = [title.replace("parameter gradients", "gradients") for title in layers[0]]
+        blocks = [stacked(narrow, layers[1:]), text.aligned(text.figures_from(1, whole[0]), whole[1:]), self.verdict()]
+        if self.conventions:
+            blocks.append(["What is said differently:", *(f"  {line}" for line in self.conventions)])
+        return "\n\n".join("\n".join(block) for block in blocks)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON."""
+        return {"ok": self.ok, "tolerances": self.tolerances, "results": self.results, "conventions": self.conventions}
+
+    def to_html(self) -> str:
+        """A page that stands alone."""
+        verdict = [f"<p>{html.mark(' agree ' in line)} {html.escape(line)}</p>" for line in self.verdict()]
+        return html.page(
+            "handgrad and PyTorch: receipt",
+            "<main><h1>The same network twice</h1>",
+            *verdict,
+            f"<p>{EXPLAINED}</p>",
+            *(html.table(text.figures_from(1, titles), rows, titles[0]) for titles, *rows in self.tables()),
+            "<h2>What is said differently</h2><ul>",
+            *(f"<li>{html.escape(line)}</li>" for line in self.conventions),
+            "</ul></main>",
+        )
+
+
+def stacked(titles: list[str], rows: list[list[str]]) -> list[str]:
+    """The layers' table with its titles over two lines: the quantity above, the dtypes below."""
+    above = [" ".join(title.split()[:-1]) if i % 2 else "" for i, title in enumerate(titles)]
+    below = [titles[0], *(title.split()[-1] for title in titles[1:])]
+    return text.aligned(text.figures_from(1, above), [below, *rows])
+
+
+def compare(
+    model: Sequential,
+    module: nn.Module | None = None,
+    x: ArrayLike | None = None,
+    y: ArrayLike | None = None,
+    loss: str | dict[str, Any] | Loss | None = None,
+    optimizers: Iterable[Optimizer] | None = None,
+) -> Receipt:
     """The receipt for a built model and a PyTorch module (its twin by default) on one batch x (N, ...), y (N, ...).
 
     Both get the same batch, in float64 and float32; x lies as the model wants it (N, H, W, C). Per layer: the largest
@@ -50,129 +159,122 @@ def compare(model, module=None, x=None, y=None, loss=None, optimizers=None):
     check_model(model)
     if x is None or y is None:
         raise TypeError("compare(model, module, x, y) needs a batch x and its targets y; module may be None")
-    x, y, loss = np.asarray(x), np.asarray(y), choose_loss(loss, np.asarray(y), model)
-    rules = default_optimizers() if optimizers is None else list(optimizers)
-    runs = {dtype: Comparison(model, module, x, y, loss, rules, dtype) for dtype in DTYPES}
-    return Receipt(
-        [path for path, _ in walk(model)],
-        {dtype: run.result() for dtype, run in runs.items()},
-        conventions(model),
-    )
+    x, y = np.asarray(x), np.asarray(y)
+    if loss is None:
+        is_classes = y.dtype.kind in "iu" and model.output_shape[-1] > 1
+        loss = CrossEntropy() if is_classes else MeanSquaredError()
+    rules = list(OPTIMIZERS if optimizers is None else optimizers)
+    results = {
+        dtype: Comparison(model, module, x, y, get_loss(loss), dtype).result(rules) for dtype in Receipt.tolerances
+    }
+    notes = {type(layer).__name__: table.row_of(layer).note for layer in leaves(model)}
+    return Receipt(results, [f"{name}: {note}" for name, note in notes.items() if note])
 
 
-def choose_loss(loss, y, model):
-    if loss is not None:
-        return get_loss(loss)
-    return hg.CrossEntropy() if y.dtype.kind in "iu" and model.output_shape[-1] > 1 else hg.MeanSquaredError()
+class Found(NamedTuple):
+    """What one of the two networks makes of the batch: its loss, and of each layer what is compared, laid as ours."""
+
+    loss: float
+    output: list[Array]
+    dx: list[Array]
+    gradients: list[Mapping[str, Array]]
+    statistics: list[Mapping[str, Array]]
 
 
 class Comparison:
     """Both networks in one dtype, run over one batch side by side."""
 
-    def __init__(self, model, module, x, y, loss, rules, dtype):
+    def __init__(self, model: Sequential, module: nn.Module | None, x: Array, y: Array, loss: Loss, dtype: str) -> None:
         self.model = model.astype(np.dtype(dtype))
         self.model.rng = np.random.default_rng(0)
         self.whole = to_torch(self.model) if module is None else out_of_place(module).to("cpu", getattr(torch, dtype))
         reader = pair(self.model, self.whole)
         self.chain, self.pairings, self.start, self.end = reader.module, reader.pairings, reader.start, reader.end
         self.chain.requires_grad_()  # those that are frozen as well
-        self.x, self.y, self.loss, self.rules = self.model.accept(x), y, loss, rules
+        self.x, self.y, self.loss, self.layers = self.model.accept(x), y, loss, leaves(self.model)
 
-    def result(self):
-        """{'layers': {label: {quantity: difference}}, 'whole': {quantity: difference}, 'optimizers': the same}."""
-        whole = {"inference": self.inference()}
+    def result(self, rules: list[Optimizer]) -> Result:
+        inference = self.inference()
         ours, theirs = self.ours(), self.theirs()
-        whole["loss"] = difference(ours["loss"], theirs["loss"])
-        found = {}
+        layers: dict[str, Differences] = {}
         for i, (path, _) in enumerate(walk(self.model)):
-            found[path] = {q: difference(ours[q][i], theirs[q][i]) for q in QUANTITIES if q in ours}
-        return {"layers": found, "whole": whole, "optimizers": {brief(rule): self.steps(rule) for rule in self.rules}}
+            layers[path] = {q: difference(getattr(ours, q)[i], getattr(theirs, q)[i]) for q in TITLES}
+        whole: Differences = {"inference": inference, "loss": difference(ours.loss, theirs.loss)}
+        return {"layers": layers, "whole": whole, "optimizers": {brief(rule): self.steps(rule) for rule in rules}}
 
-    def inference(self):
+    def inference(self) -> float | None:
         self.whole.eval()
         with torch.no_grad():
-            outputs = self.whole(self.there(self.x))
+            outputs = self.whole(self.there())
         return difference(self.model.forward(self.x), self.back(outputs).numpy())
 
-    def there(self, x):
+    def there(self) -> Tensor:
         """Our batch as the module takes it."""
-        x = torch.from_numpy(np.array(x))
-        return x.movedim(-1, 1) if self.start.first and x.ndim > 2 else x
+        return torch.from_numpy(self.start.there(np.array(self.x)))
 
-    def back(self, outputs):
+    def back(self, outputs: Tensor) -> Tensor:
         """The module's output as our model gives it."""
         return outputs.movedim(1, -1) if self.end.first and outputs.ndim > 2 else outputs
 
-    def ours(self):
-        """Our quantities, a list per quantity with an entry per layer."""
-        y, found, self.masks = self.x, {"output": [], "dx": []}, []
-        for layer in leaves(self.model):
+    def ours(self) -> Found:
+        y: Array = self.x
+        outputs: list[Array] = []
+        dx: list[Array] = []
+        self.masks: list[Array | None] = []
+        for layer in self.layers:
             y = layer.forward(y, training=True)
-            self.masks.append(layer._cache[0] if isinstance(layer, hg.Dropout) else None)
-            found["output"].append(y)
-        found["loss"] = self.loss.forward(y, self.y)
+            self.masks.append(layer._cache[0] if isinstance(layer, Dropout) else None)
+            outputs.append(y)
+        loss = self.loss.forward(y, self.y)
         dy = self.loss.backward()
-        for layer in reversed(leaves(self.model)):
+        for layer in reversed(self.layers):
             dy = layer.backward(dy)
-            found["dx"].insert(0, dy)
-        found["gradients"] = [layer.gradients for layer in leaves(self.model)]
-        found["statistics"] = [layer.state for layer in leaves(self.model)]
-        return found
+            dx.insert(0, dy)
+        return Found(loss, outputs, dx, [la.gradients for la in self.layers], [la.state for la in self.layers])
 
-    def theirs(self):
-        """The same of the module, brought into our layout."""
+    def theirs(self) -> Found:
         self.chain.train()
-        h = start = self.there(self.x).requires_grad_()
-        ends, ahead = [], list(self.pairings)
+        h = start = self.there().requires_grad_()
+        ends: list[Tensor] = []
+        ahead = list(self.pairings)
         for _, module in flat(self.chain):
             is_last = bool(ahead) and module is ahead[0].last
-            if is_last and isinstance(module, nn.Dropout):
-                h = self.drop(h, len(ends))
-            else:
-                h = module(h)
+            h = self.drop(h, len(ends)) if is_last and isinstance(module, nn.Dropout) else module(h)
             if is_last:
                 h.retain_grad()
                 ends.append(h)
                 del ahead[0]
         loss = TwinLoss(self.loss)(self.back(h), torch.from_numpy(np.array(self.y)))
         self.chain.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         views = [pairing.after for pairing in self.pairings]
         outputs = [view.back(end.detach().numpy()) for view, end in zip(views, ends, strict=True)]
-        dx = [view.back(end.grad.numpy()) for view, end in zip(views, ends, strict=True)][:-1]
-        gradients, statistics = self.arrays()
-        return {
-            "output": outputs,
-            "dx": [self.start.back(start.grad.numpy()), *dx],
-            "loss": loss.item(),
-            "gradients": gradients,
-            "statistics": statistics,
-        }
+        dx = [view.back(gradient_of(end)) for view, end in zip(views, ends, strict=True)][:-1]
+        dx.insert(0, self.start.back(gradient_of(start)))
+        return Found(loss.item(), outputs, dx, self.arrays("parameters"), self.arrays("state"))
 
-    def drop(self, h, index):
+    def drop(self, h: Tensor, index: int) -> Tensor:
         """Dropout with the mask that our layer drew."""
         mask = self.masks[index]
         if mask is None:
             return h * 1
         return h * torch.from_numpy(np.ascontiguousarray(self.pairings[index].before.there(mask)))
 
-    def arrays(self):
-        gradients, statistics = [], []
-        for layer, pairing in zip(leaves(self.model), self.pairings, strict=True):
-            groups = {"parameters": {}, "state": {}}
-            for group, name, _, tensor, lay in pairing.tensors(layer):
-                numbers = tensor.grad if group == "parameters" else tensor
-                groups[group][name] = lay.back(numbers.detach().numpy(), pairing.before.order)
-            gradients.append(groups["parameters"])
-            statistics.append(groups["state"])
-        return gradients, statistics
+    def arrays(self, wanted: str) -> list[Mapping[str, Array]]:
+        """Of each layer the gradients of its parameters, or its state, as they lie here."""
+        found: list[Mapping[str, Array]] = []
+        for layer, pairing in zip(self.layers, self.pairings, strict=True):
+            tensors = [(name, t, lay) for group, name, _, t, lay in pairing.tensors(layer) if group == wanted]
+            numbers = {name: gradient_of(t) if wanted == "parameters" else t.numpy() for name, t, _ in tensors}
+            found.append({name: lay.back(numbers[name], pairing.before.order) for name, _, lay in tensors})
+        return found
 
-    def steps(self, rule):
+    def steps(self, rule: Optimizer) -> float | None:
         """The largest difference of parameters after the same steps from the same gradients."""
-        rule = optimizers.get({"name": type(rule).__name__, **optimizers.constructor_arguments(rule)})
-        if not self.model.parameters:
-            return None
+        rule = type(rule)(**constructor_arguments(rule))
         ours = [array.copy() for array in self.model.parameters.values()]
+        if not ours:
+            return None
         theirs = [torch.from_numpy(array.copy()).requires_grad_() for array in ours]
         twin = make_optimizer(rule, theirs)
         for _ in range(STEPS):
@@ -182,62 +284,57 @@ class Comparison:
             clip(rule, theirs)
             twin.step()
             rule.update(ours, gradients)
-        return max(difference(a, b.detach().numpy()) for a, b in zip(ours, theirs, strict=True))
+        return max(apart(a, b.detach().numpy()) for a, b in zip(ours, theirs, strict=True))
 
 
-def brief(rule):
+def gradient_of(tensor: Tensor) -> Array:
+    assert tensor.grad is not None, "backward has been called"
+    return tensor.grad.numpy()
+
+
+def brief(rule: Optimizer) -> str:
     """SGD(learning_rate=0.1, momentum=0.9): the arguments that are not the rule's defaults, but the learning rate."""
     usual = inspect.signature(type(rule)).parameters
-    said = {
-        name: value
-        for name, value in optimizers.constructor_arguments(rule).items()
-        if name == "learning_rate" or value != usual[name].default
-    }
-    return f"{type(rule).__name__}({', '.join(f'{name}={value!r}' for name, value in said.items())})"
+    arguments = constructor_arguments(rule).items()
+    said = [f"{k}={value!r}" for k, value in arguments if k == "learning_rate" or value != usual[k].default]
+    return f"{type(rule).__name__}({', '.join(said)})"
 
 
-def out_of_place(module):
+def out_of_place(module: nn.Module) -> nn.Module:
     """A copy of the module that overwrites nothing (nn.ReLU(inplace=True) would), so that every output can be seen."""
     module = copy.deepcopy(module)
-    for child in module.modules():
+    children: Iterable[Any] = module.modules()
+    for child in children:
         if hasattr(child, "inplace"):
             child.inplace = False
     return module
 
 
-def difference(ours, theirs):
-    """The largest |a - b|, relative to the largest |b| where that is above 1; the worst of dicts, None of nothing.
+def difference(ours: Mapping[str, Array] | ArrayLike, theirs: Any) -> float | None:
+    """How far two arrays are apart, or the worst of two dicts of arrays; None of nothing."""
+    if isinstance(ours, Mapping):
+        return max((apart(ours[name], theirs[name]) for name in ours), default=None)
+    return apart(np.asarray(ours), np.asarray(theirs))
+
+
+def apart(ours: Array, theirs: Array) -> float:
+    """The largest |a - b|, relative to the largest |b| where that is above 1.
 
     inf for anything that is not finite in one of them or has another shape.
     """
-    if isinstance(ours, dict):
-        return max((difference(ours[name], theirs[name]) for name in ours), default=None)
-    ours, theirs = np.asarray(ours), np.asarray(theirs)
     if ours.shape != theirs.shape or not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
         return float("inf")
-    if not ours.size:
-        return 0.0
-    return float(np.abs(ours - theirs).max() / max(1.0, np.abs(theirs).max()))
+    return float(np.abs(ours - theirs).max() / max(1.0, np.abs(theirs).max())) if ours.size else 0.0
 
 
-def conventions(model):
-    """What differs between the two in how things are said, for the layers of this model."""
-    notes = {}
-    for layer in leaves(model):
-        note = table.row_of(layer).note
-        if note:
-            notes.setdefault(type(layer).__name__, note)
-    return [f"{name}: {note}" for name, note in notes.items()]
-
-
-def compare_run(path, num_rows=32):
+def compare_run(path: str | Path, num_rows: int = 32) -> tuple[Receipt, Path]:
     """Compare the engines on the run's model and rows it was not trained on; returns (receipt, page written).
 
     The receipt is saved in the run folder as engines.html and engines.json.
     """
     run = Run(path)
     data = load_data(run.configuration)
-    split = next(getattr(data, name) for name in SPLITS if getattr(data, name) is not None)
+    split = next(split for split in (data.test, data.validation, data.train) if split is not None)
     receipt = compare(run.model(), None, split.x[:num_rows], split.y[:num_rows], loss=run.configuration.loss)
     files.write_text(run.path / "engines.html", receipt.to_html())
     files.write_json(run.path / "engines.json", receipt.as_dict())

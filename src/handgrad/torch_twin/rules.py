@@ -1,31 +1,39 @@
 """Losses, penalties, optimizers and clippings in PyTorch: one row each, by the class of the handgrad object."""
 
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias, TypeVar
+
 import torch
-from torch import optim
+from torch import Tensor, optim
 from torch.nn import functional as tf
 
 from .. import clipping, optimizers
 from .. import layers as hg
+from ..layers.criteria import Penalty
+
+T = TypeVar("T")
+RowLoss: TypeAlias = Callable[[Any, Tensor, Tensor], Tensor]  # (loss, outputs, targets) -> the loss of each row
 
 
-def rows_of(losses):
+def rows_of(losses: Tensor) -> Tensor:
     """Losses by element (N, ...) as one per row (N,)."""
     return losses.reshape(len(losses), -1).mean(dim=1)
 
 
-def cross_entropy(loss, outputs, targets):
+def cross_entropy(loss: hg.CrossEntropy, outputs: Tensor, targets: Tensor) -> Tensor:
     weight = None if loss.class_weight is None else torch.as_tensor(loss.class_weight).to(outputs)
     return tf.cross_entropy(outputs, targets, weight, reduction="none", label_smoothing=loss.label_smoothing)
 
 
-def cross_entropy_counts(loss, targets):
+def cross_entropy_counts(loss: hg.CrossEntropy, targets: Tensor) -> Tensor | None:
     """Labels count as much as their class weighs, probabilities 1."""
     if loss.class_weight is None or targets.ndim > 1:
         return None
     return torch.as_tensor(loss.class_weight, dtype=torch.float64, device=targets.device)[targets]
 
 
-def probability_cross_entropy(loss, outputs, targets):
+def probability_cross_entropy(loss: hg.Loss, outputs: Tensor, targets: Tensor) -> Tensor:
     if targets.ndim == 1:
         targets = tf.one_hot(targets, outputs.shape[1])
     smallest = torch.finfo(outputs.dtype).tiny
@@ -33,12 +41,12 @@ def probability_cross_entropy(loss, outputs, targets):
     return -torch.where(targets == 0, 0, targets * floored.log()).sum(dim=1)
 
 
-def hinge(loss, outputs, targets):
+def hinge(loss: hg.Loss, outputs: Tensor, targets: Tensor) -> Tensor:
     return tf.multi_margin_loss(outputs, targets, reduction="none") * outputs.shape[1]
 
 
 # class -> losses of each row (N,), from (loss, outputs, targets)
-LOSSES = {
+LOSSES: dict[type[hg.Loss], RowLoss] = {
     hg.CrossEntropy: cross_entropy,
     hg.ProbabilityCrossEntropy: probability_cross_entropy,
     hg.Hinge: hinge,
@@ -49,22 +57,22 @@ LOSSES = {
 }
 BY_CLASS = (hg.CrossEntropy, hg.ProbabilityCrossEntropy, hg.Hinge)  # targets are labels or probabilities of classes
 
-PENALTIES = {
+PENALTIES: dict[type, Callable[[Any, Tensor], Tensor]] = {
     hg.L2: lambda penalty, weight: 0.5 * penalty.strength * weight.square().sum(),
     hg.L1: lambda penalty, weight: penalty.strength * weight.abs().sum(),
 }
 
 # class -> (theirs, {their argument: ours})
-OPTIMIZERS = {
-    optimizers.SGD: (optim.SGD, {"momentum": "momentum", "nesterov": "nesterov"}),
-    optimizers.Adam: (optim.Adam, {"betas": ("beta1", "beta2"), "eps": "epsilon"}),
-    optimizers.AdamW: (optim.AdamW, {"betas": ("beta1", "beta2"), "eps": "epsilon"}),
-    optimizers.RMSprop: (optim.RMSprop, {"alpha": "decay_rate", "eps": "epsilon"}),
-    optimizers.Adagrad: (optim.Adagrad, {"eps": "epsilon"}),
+OPTIMIZERS: dict[type[optimizers.Optimizer], tuple[Callable[..., optim.Optimizer], dict[str, list[str]]]] = {
+    optimizers.SGD: (optim.SGD, {"momentum": ["momentum"], "nesterov": ["nesterov"]}),
+    optimizers.Adam: (optim.Adam, {"betas": ["beta1", "beta2"], "eps": ["epsilon"]}),
+    optimizers.AdamW: (optim.AdamW, {"betas": ["beta1", "beta2"], "eps": ["epsilon"]}),
+    optimizers.RMSprop: (optim.RMSprop, {"alpha": ["decay_rate"], "eps": ["epsilon"]}),
+    optimizers.Adagrad: (optim.Adagrad, {"eps": ["epsilon"]}),
 }
 
 
-def clip_global_norm(limit, gradients):
+def clip_global_norm(limit: float, gradients: Sequence[Tensor]) -> None:
     """As handgrad: exactly limit / norm, where clip_grad_norm_ takes limit / (norm + 1e-6); inf and NaN stay."""
     norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients]))
     factor = torch.where(torch.isfinite(norm) & (norm > limit), limit / norm, torch.ones_like(norm))
@@ -72,76 +80,71 @@ def clip_global_norm(limit, gradients):
         gradient.mul_(factor)
 
 
-def clip_parameter_norm(limit, gradients):
+def clip_parameter_norm(limit: float, gradients: Sequence[Tensor]) -> None:
     for gradient in gradients:
         clip_global_norm(limit, [gradient])
 
 
-def clip_value(limit, gradients):
+def clip_value(limit: float, gradients: Sequence[Tensor]) -> None:
     for gradient in gradients:
         gradient.clamp_(-limit, limit)
 
 
-CLIPPINGS = {
+CLIPPINGS: dict[type, Callable[[float, Sequence[Tensor]], None]] = {
     clipping.ClipGlobalNorm: clip_global_norm,
     clipping.ClipParameterNorm: clip_parameter_norm,
     clipping.ClipValue: clip_value,
 }
 
 
-def find(thing, kind, table):
+def find(thing: object, kind: str, table: Mapping[type[Any], T]) -> T:
     """The row for an object's class, or a ValueError that names it."""
     if type(thing) not in table:
-        raise ValueError(
-            f"the {kind} {type(thing).__name__} has no PyTorch twin "
-            f"(there are: {', '.join(cls.__name__ for cls in table)})"
-        )
+        known = ", ".join(cls.__name__ for cls in table)
+        raise ValueError(f"the {kind} {type(thing).__name__} has no PyTorch twin (there are: {known})")
     return table[type(thing)]
 
 
 class TwinLoss:
     """A loss of handgrad as a function of tensors: Σ w l / Σ w over the rows, w from sample and class weights."""
 
-    def __init__(self, loss):
+    def __init__(self, loss: hg.Loss) -> None:
         self.loss, self.rows = loss, find(loss, "loss", LOSSES)
 
-    def __call__(self, outputs, targets, sample_weight=None, total=None):
+    def __call__(
+        self, outputs: Tensor, targets: Tensor, sample_weight: Tensor | None = None, total: float | None = None
+    ) -> Tensor:
         """The mean; total: what to divide the sum by instead of Σ w, for a share of a larger batch."""
         targets = self.fit(outputs, targets)
         losses = self.rows(self.loss, outputs, targets)
         weight = self.weights(targets, sample_weight)
-        if total is None:
-            total = len(losses) if weight is None else weight.sum().to(losses)
         counted = losses if sample_weight is None else losses * sample_weight.to(losses)
-        return counted.sum() / total
+        if total is not None:
+            return counted.sum() / total
+        return counted.sum() / (len(losses) if weight is None else weight.sum().to(losses))
 
-    def total(self, targets, sample_weight=None):
+    def total(self, targets: Tensor, sample_weight: Tensor | None = None) -> float:
         """Σ w of a batch, as a number."""
         weight = self.weights(targets, sample_weight)
         return float(len(targets) if weight is None else weight.sum())
 
-    def weights(self, targets, sample_weight):
+    def weights(self, targets: Tensor, sample_weight: Tensor | None) -> Tensor | None:
         counts = cross_entropy_counts(self.loss, targets) if isinstance(self.loss, hg.CrossEntropy) else None
         if counts is None or sample_weight is None:
             return sample_weight if counts is None else counts
         return counts * sample_weight
 
-    def fit(self, outputs, targets):
+    def fit(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Targets in the dtype and shape that PyTorch's loss wants beside these outputs."""
         if isinstance(self.loss, BY_CLASS):
             return targets.to(outputs.dtype) if targets.ndim > 1 else targets.long()
         return targets.to(outputs.dtype).reshape(outputs.shape)
 
 
-def make_optimizer(optimizer, parameters):
+def make_optimizer(optimizer: optimizers.Optimizer, parameters: list[Any]) -> optim.Optimizer:
     """The torch.optim object that follows the same rule, in its fused form (one pass over the arrays) where it can."""
     cls, names = find(optimizer, "optimizer", OPTIMIZERS)
-    options = {
-        theirs: tuple(getattr(optimizer, name) for name in ours)
-        if isinstance(ours, tuple)
-        else getattr(optimizer, ours)
-        for theirs, ours in names.items()
-    }
+    options: dict[str, Any] = {theirs: operator.attrgetter(*ours)(optimizer) for theirs, ours in names.items()}
     options.update(lr=optimizer.learning_rate, weight_decay=optimizer.weight_decay)
     try:
         return cls(parameters, **options, fused=True)
@@ -149,14 +152,14 @@ def make_optimizer(optimizer, parameters):
         return cls(parameters, **options)
 
 
-def clip(optimizer, parameters):
+def clip(optimizer: optimizers.Optimizer, parameters: Iterable[Tensor]) -> None:
     """Do to the gradients what the optimizer's clipping does."""
     if optimizer.clipping is not None:
         gradients = [p.grad for p in parameters if p.grad is not None]
         find(optimizer.clipping, "clipping", CLIPPINGS)(optimizer.clipping.limit, gradients)
 
 
-def penalty_of(penalty, weights):
+def penalty_of(penalty: Penalty | None, weights: Iterable[Tensor]) -> Tensor:
     """The penalty of these weights, a tensor; 0 without one."""
     total = torch.zeros(())
     if penalty is not None:

@@ -156,7 +156,7 @@ def joint_padding(
     said: str, module: Any, row: Row, before: Any, shape: Shape, arguments: Mapping[str, Any]
 ) -> int | str | tuple[int, int]:
     """Our `padding` for a module with its own and, maybe, a padding module before it."""
-    own: Any = argument(module, "padding")
+    own: int | str | tuple[int, int] = argument(module, "padding")
     own = 0 if own == "valid" else own
     if before is None:
         return own
