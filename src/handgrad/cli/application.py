@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from collections.abc import Sequence
 
 import click
 
@@ -11,7 +12,7 @@ from ..text import one_line
 COMMANDS = {
     "train": ("train", "Train a ready example, a table of yours, or a configuration."),
     "resume": ("train", "Go on with a run that was interrupted, to the same bits."),
-    "sweep": ("sweep", "Train one configuration with many settings, and compare."),
+    "sweep": ("train", "Train one configuration with many settings, and compare."),
     "predict": ("runs", "Predict new examples with a run's model."),
     "evaluate": ("runs", "Measure a run's model again."),
     "replay": ("runs", "Show one training step layer by layer."),
@@ -24,9 +25,9 @@ COMMANDS = {
     "compare-engines": ("tools", "Prove that a run's model is the same in PyTorch."),
     "watch": ("pages", "Show runs in the browser while they train."),
     "export-tensorboard": ("runs", "Write a run's figures for TensorBoard."),
-    "config": ("config", "Show a configuration as it would run."),
-    "data": ("data", "List, fetch and find data sets."),
-    "courses": ("courses", "Courses: run their scripts, link their modules."),
+    "config": ("groups", "Show a configuration as it would run."),
+    "data": ("groups", "List, fetch and find data sets."),
+    "courses": ("groups", "Courses: run their scripts, link their modules."),
     "info": ("tools", "Versions, threads and how products are computed."),
 }
 
@@ -34,44 +35,48 @@ COMMANDS = {
 class Lazy(click.Group):
     """A group whose commands are imported when they are called, so that --help is quick."""
 
-    def list_commands(self, context):
+    def list_commands(self, context: click.Context) -> list[str]:
         return list(COMMANDS)
 
-    def get_command(self, context, name):
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
         module = importlib.import_module(f"handgrad.cli.{COMMANDS[name][0]}")
-        return getattr(module, name.replace("-", "_"))
+        command: click.Command = getattr(module, name.replace("-", "_"))
+        return command
 
-    def resolve_command(self, context, arguments):
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         from ..naming import nearest
 
         if arguments and arguments[0] not in COMMANDS:
             raise click.UsageError(f"unknown command '{arguments[0]}'{nearest(arguments[0], COMMANDS)}")
         return super().resolve_command(context, arguments)
 
-    def format_commands(self, context, formatter):
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
-@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.version_option(package_name="handgrad")
-def application():
+def application() -> None:
     """Neural networks in plain NumPy: train them, look into them, prove their gradients."""
 
 
-def run(arguments=None):
+def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     try:
-        return application.main(arguments, prog_name="handgrad", standalone_mode=False) or 0
+        code = application.main(arguments, prog_name="handgrad", standalone_mode=False)
+        return int(code or 0)
     except click.exceptions.Exit as ending:
         return ending.exit_code
     except click.ClickException as problem:
         if type(problem).__name__ == "NoArgsIsHelpError":  # of click 8.2: a group without a command; help, as laid out
             print(problem.format_message(), file=sys.stderr)
             return problem.exit_code
-        context = getattr(problem, "ctx", None)
+        context = problem.ctx if isinstance(problem, click.UsageError) else None
         help_line = f" (see {context.command_path} --help)" if context else ""
         return complain(problem.format_message() + help_line, problem.exit_code)
     except (KeyboardInterrupt, click.Abort):
@@ -86,6 +91,7 @@ def run(arguments=None):
         return complain(problem, 1)
 
 
-def complain(problem, code):
+def complain(problem: object, code: int) -> int:
+    """Print what went wrong, in one line; returns the exit code."""
     print(f"handgrad: {one_line(problem)}", file=sys.stderr)
     return code

@@ -4,37 +4,31 @@ from pathlib import Path
 
 import click
 
+RUNS = click.argument("runs", metavar="RUN|SWEEP|FOLDER...", nargs=-1, required=True)
+PATH = click.Path(path_type=Path)
+
 
 @click.command()
 @click.argument("run", metavar="RUN")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Where to write it; RUN/report.html unless given."
-)
-def report(run, output):
+@click.option("-o", "--output", type=PATH, help="Where to write it; RUN/report.html unless given.")
+def report(run: str, output: Path | None) -> None:
     """Write one HTML page that shows a run and opens anywhere."""
     from ..experiments import Run
     from ..experiments.gather import gather
     from ..reports import save_report
     from .show import warn
 
-    run = Run(run)
-    view = gather(run)
+    found = Run(run)
+    view = gather(found)
     for note in view.notes:
         warn(note)
-    print(f"report: {save_report(view, output or run.path / 'report.html')}")
+    print(f"report: {save_report(view, output or found.path / 'report.html')}")
 
 
 @click.command()
-@click.argument("runs", metavar="RUN|SWEEP|FOLDER...", nargs=-1, required=True)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    default="comparison.html",
-    show_default=True,
-    help="Where to write the page.",
-)
-def compare(runs, output):
+@RUNS
+@click.option("-o", "--output", type=PATH, default="comparison.html", help="Where to write the page.")
+def compare(runs: tuple[str, ...], output: Path) -> None:
     """Write one HTML page that compares runs: settings that differ, results, curves, seeds together."""
     from ..experiments.gather import gather_several
     from ..reports import save_comparison
@@ -45,8 +39,8 @@ def compare(runs, output):
 
 @click.command()
 @click.argument("folder", metavar="RUN|FOLDER", default="experiments")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; any free one unless given.")
-def watch(folder, port):
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; 0 is any free one.")
+def watch(folder: str, port: int) -> None:
     """Show runs in the browser while they train. For this machine only, and read only."""
     from ..experiments.gather import LiveRuns
     from ..reports.watch import WatchServer
@@ -62,8 +56,8 @@ def watch(folder, port):
 
 
 @click.command()
-@click.argument("runs", metavar="RUN|SWEEP|FOLDER...", nargs=-1, required=True)
-def judge(runs):
+@RUNS
+def judge(runs: tuple[str, ...]) -> None:
     """Say of each run whether it underfits, overfits or generalizes, and from which figures."""
     from ..experiments.gather import judge_run, runs_at
 
@@ -75,33 +69,27 @@ def judge(runs):
 
 
 @click.command()
-@click.argument("runs", metavar="RUN|SWEEP|FOLDER...", nargs=-1, required=True)
+@RUNS
 @click.option(
     "-f",
     "--format",
     "kind",
     type=click.Choice(["latex", "markdown", "html"]),
     default="markdown",
-    show_default=True,
     help="LaTeX has its pictures beside it; the others are one file.",
 )
-@click.option(
-    "--heading-level",
-    "--heading_level",
-    type=click.IntRange(1, 3),
-    default=1,
-    show_default=True,
-    help="Of its sections.",
-)
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to write it; writeup.tex, .md or .html.")
+@click.option("--heading-level", "--heading_level", type=click.IntRange(1, 3), default=1, help="Of its sections.")
+@click.option("-o", "--output", type=PATH, help="Where to write it; writeup.tex, .md or .html.")
 @click.option(
     "--code",
     multiple=True,
     metavar="MODULE|FILE.py[:NAME,NAME]",
     help="Code to show with the checks of its gradients: handgrad.functional.linear, my_layers.py:Dense.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of the gradient checks.")
-def writeup(runs, kind, heading_level, output, code, seed):
+@click.option("--seed", default=0, help="Of the gradient checks.")
+def writeup(
+    runs: tuple[str, ...], kind: str, heading_level: int, output: Path | None, code: tuple[str, ...], seed: int
+) -> None:
     """Write up runs: code and its gradient checks, the settings tried, the best run, what each part contributes."""
     from ..teaching import write_up
 

@@ -7,15 +7,13 @@ RUN = click.argument("run", metavar="RUN")
 
 @click.command()
 @click.argument("folder", default="experiments")
-@click.option(
-    "--where", "conditions", multiple=True, metavar="KEY=VALUE", help="Only such runs: name=iris, test.accuracy>0.9."
-)
+@click.option("--where", "conditions", multiple=True, metavar="KEY=VALUE", help="Only these: name=iris, test.r2>0.9.")
 @click.option("--sort", metavar="KEY", help="The best first: test.accuracy, validation.loss, optimizer.learning_rate.")
 @click.option("--best", metavar="KEY", help="Only the best run by this key.")
-@click.option(
-    "--show", "columns", multiple=True, metavar="KEY", help="One more column, such as optimizer.learning_rate."
-)
-def runs(folder, conditions, sort, best, columns):
+@click.option("--show", "columns", multiple=True, metavar="KEY", help="One more column: optimizer.learning_rate.")
+def runs(
+    folder: str, conditions: tuple[str, ...], sort: str | None, best: str | None, columns: tuple[str, ...]
+) -> None:
     """List the runs below a folder."""
     from ..experiments import listing
     from .show import runs_table, warn
@@ -29,19 +27,19 @@ def runs(folder, conditions, sort, best, columns):
 
 @click.command()
 @RUN
-def evaluate(run):
+def evaluate(run: str) -> None:
     """Measure a run's model again on its data."""
     from ..experiments import Run, predictions
     from .show import results_table
 
-    run = Run(run)
-    results_table(run.name, predictions.evaluate(run), run.record["data"].get("rows") or {})
+    found = Run(run)
+    results_table(found.name, predictions.evaluate(found), found.record["data"].get("rows") or {})
 
 
 @click.command()
 @RUN
 @click.option("--step", required=True, type=int, help="The step, counted from 1.")
-def replay(run, step):
+def replay(run: str, step: int) -> None:
     """Recompute one training step and show it layer by layer."""
     from ..experiments import Run
     from ..experiments.replay import replay as recompute
@@ -53,8 +51,8 @@ def replay(run, step):
 @click.command()
 @RUN
 @click.argument("source", metavar="INPUT")
-@click.option("-o", "--output", default="predictions.csv", show_default=True, help="Where to write Id, Category.")
-def predict(run, source, output):
+@click.option("-o", "--output", default="predictions.csv", help="Where to write Id, Category.")
+def predict(run: str, source: str, output: str) -> None:
     """Predict the examples of INPUT (.csv, .npz or IDX images) with a run's model."""
     from ..experiments import Run, predictions
 
@@ -66,7 +64,7 @@ def predict(run, source, output):
 @click.command("export-tensorboard")
 @RUN
 @click.option("--out", metavar="DIR", help="The folder that gets the event files; RUN/tensorboard unless given.")
-def export_tensorboard(run, out):
+def export_tensorboard(run: str, out: str | None) -> None:
     """Write a run's figures as event files: tensorboard --logdir DIR shows them."""
     from pathlib import Path
 

@@ -1,39 +1,53 @@
 """Tables for the terminal, by rich."""
 
+from __future__ import annotations
+
 import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from ..text import aligned, column_title, figure_text, is_right, one_line
+from ..text import aligned, column_title, figure_text, figures_from, is_right, one_line
+
+if TYPE_CHECKING:
+    from ..experiments import Run
+    from ..experiments.replay import Replay
+    from ..experiments.sweep import Sweep, Trial
+
+Rows: TypeAlias = Sequence[Sequence[object]]
 
 
-def console():
+def console() -> Console:
     """Standard output; wide enough for any table where it is no terminal."""
-    plain = {"highlight": False, "markup": False, "emoji": False}  # what runs are called is text, nothing else
-    output = Console(**plain)
-    return output if output.is_terminal else Console(**plain, width=240)
+    output = Console(highlight=False, markup=False, emoji=False)  # what runs are called is text, nothing else
+    if not output.is_terminal:
+        output.width = 240
+    return output
 
 
-def warn(line):
+def warn(line: str) -> None:
+    """Print a line about something that did not stop the command."""
     print(f"handgrad: {one_line(line)}", file=sys.stderr)
 
 
 MANY_ROWS = 100  # for longer tables rich takes seconds
 
 
-def table(title, columns, rows):
+def table(columns: Sequence[str], rows: Rows, title: str = "") -> None:
     """Print a table; the texts of columns that start with '>' stand to the right."""
     if len(rows) > MANY_ROWS:
-        print("\n".join([title or "", *aligned(columns, [[text(value) for value in row] for row in rows])]))
+        print("\n".join([title, *aligned(columns, [[text(value) for value in row] for row in rows])]))
     else:
-        console().print(grid_of(title, columns, rows))
+        console().print(grid_of(columns, rows, title))
 
 
-def grid_of(title, columns, rows):
-    grid = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+def grid_of(columns: Sequence[str], rows: Rows, title: str = "") -> Table:
+    """The table as rich draws it."""
+    grid = Table(title=title or None, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
     for column in columns:
         grid.add_column(column_title(column), justify="right" if is_right(column) else "left", overflow="fold")
     for row in rows:
@@ -41,38 +55,30 @@ def grid_of(title, columns, rows):
     return grid
 
 
-def text(value):
+def text(value: object) -> str:
+    """A cell of a table."""
     return one_line(figure_text(value))
 
 
-def results_table(title, results, rows):
+def results_table(title: str, results: Mapping[str, Mapping[str, float]], rows: Mapping[str, int]) -> None:
     """Loss and other figures of each split."""
     figures = list(dict.fromkeys(name for values in results.values() for name in values))
-    table(
-        title,
-        ["split", ">rows", *(f">{figure}" for figure in figures)],
-        [
-            (split, f"{rows.get(split, 0):,}", *(f"{values[f]:.4f}" if f in values else "" for f in figures))
-            for split, values in results.items()
-        ],
-    )
+    lines = [
+        (split, f"{rows.get(split, 0):,}", *(f"{values[f]:.4f}" if f in values else "" for f in figures))
+        for split, values in results.items()
+    ]
+    table(figures_from(1, ["split", "rows", *figures]), lines, title)
 
 
-def runs_table(rows, columns):
+def runs_table(rows: Sequence[tuple[Run, dict[str, Any]]], columns: Iterable[str]) -> None:
     """One line per run: where, how it stands, its test and validation figures, and the columns asked for."""
     usual = [key for key in ("test.accuracy", "test.r2", "validation.loss") if any(key in row for _, row in rows)]
     keys = list(dict.fromkeys([*usual, *columns]))
-    table(
-        None,
-        ["run", "status", ">epochs", ">seconds", *(f">{key}" for key in keys)],
-        [
-            (run.path, row["status"], row["epochs"], row["seconds"], *(row.get(key) for key in keys))
-            for run, row in rows
-        ],
-    )
+    lines = [(run.path, *(row.get(key) for key in ("status", "epochs", "seconds", *keys))) for run, row in rows]
+    table(figures_from(2, ["run", "status", "epochs", "seconds", *keys]), lines)
 
 
-def replay_tables(replay):
+def replay_tables(replay: Replay) -> None:
     """One training step: its layers, then its parameters."""
     figures = "  ".join(f"{name} {value:.6g}" for name, value in replay.figures.items())
     print(
@@ -80,57 +86,51 @@ def replay_tables(replay):
         f"{len(replay.rows)} rows: {', '.join(map(str, replay.rows[:8]))}{' ...' if len(replay.rows) > 8 else ''}"
     )
     print(f"before its update: {figures}")
-    table(
-        "layers",
-        ["layer", "output", ">mean", ">std", ">zeros", ">|dy|", ">|dx|"],
-        [(r.name, r.output_shape, r.mean, r.std, f"{r.zeros:.0%}", r.dy_norm, r.dx_norm) for r in replay.layers],
-    )
-    table("parameters", ["parameter", ">norm", ">gradient", ">update", ">update/norm"], replay.parameters)
+    layers = [(r.name, r.output_shape, r.mean, r.std, f"{r.zeros:.0%}", r.dy_norm, r.dx_norm) for r in replay.layers]
+    table(figures_from(2, ["layer", "output", "mean", "std", "zeros", "|dy|", "|dx|"]), layers, "layers")
+    columns = figures_from(1, ["parameter", "norm", "gradient", "update", "update/norm"])
+    table(columns, replay.parameters, "parameters")
 
 
-def sweep_rows(sweep):
+def sweep_rows(sweep: Sweep) -> tuple[list[str], Rows]:
     """Columns and rows of a sweep: the best first, then what is left by number."""
     keys = list(sweep.axes)
-    ranked = sweep.ranked()
-    rest = [trial for trial in sweep.trials if trial.get("value") is None]
-    rows = [
-        (
-            f"{trial['number']:03d}",
-            *(trial["settings"].get(key) for key in keys),
-            trial.get("status", "waiting"),
-            trial.get("value"),
-        )
-        for trial in [*ranked, *rest]
-    ]
+    rows = []
+    for trial in [*sweep.ranked(), *(trial for trial in sweep.trials if trial.get("value") is None)]:
+        settings = [trial["settings"].get(key) for key in keys]
+        rows.append((sweep.folder(trial).name, *settings, trial.get("status", "waiting"), trial.get("value")))
     return ["trial", *(f">{key}" for key in keys), "status", f">{sweep.record['metric']}"], rows
 
 
-def sweep_table(sweep):
-    columns, rows = sweep_rows(sweep)
-    table(None, columns, rows)
+def sweep_table(sweep: Sweep) -> None:
+    """The trials of a sweep."""
+    table(*sweep_rows(sweep))
 
 
 class LiveSweep:
     """A table that follows a sweep in a terminal; elsewhere a line for each trial that ends."""
 
-    def __init__(self, sweep):
-        self.sweep, self.live = sweep, None
+    def __init__(self, sweep: Sweep) -> None:
+        self.sweep = sweep
+        self.live: Live | None = None
 
-    def __enter__(self):
+    def __enter__(self) -> LiveSweep:
         if console().is_terminal:
             self.live = Live(self.picture(), console=console(), transient=True)
             self.live.start()
         return self
 
-    def __exit__(self, *problem):
+    def __exit__(self, *problem: object) -> None:
         if self.live is not None:
             self.live.stop()
 
-    def picture(self):
+    def picture(self) -> Table:
+        """As many of the best trials as fit on the screen."""
         columns, rows = sweep_rows(self.sweep)
-        return grid_of(None, columns, rows[: max(5, console().height - 6)])
+        return grid_of(columns, rows[: max(5, console().height - 6)])
 
-    def report(self, sweep, trial):
+    def report(self, sweep: Sweep, trial: Trial) -> None:
+        """Show that a trial has ended."""
         if self.live is not None:
             self.live.update(self.picture())
         else:

@@ -1,20 +1,14 @@
 """Proof and facts: check, compare-engines and info."""
 
-from pathlib import Path
-
 import click
 
 
 @click.command()
 @click.argument("file", metavar="FILE.py[:NAME]")
-@click.option(
-    "--html", "output", type=click.Path(path_type=Path), metavar="OUT", help="Also write a page with heat maps."
-)
-@click.option(
-    "--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the arrays and upstream gradients."
-)
+@click.option("--html", "output", metavar="OUT", help="Also write a page with heat maps.")
+@click.option("--seed", default=0, type=click.IntRange(0), help="Of the arrays and upstream gradients.")
 @click.pass_context
-def check(context, file, output, seed):
+def check(context: click.Context, file: str, output: str | None, seed: int) -> None:
     """Check the gradients of the layers and pairs in a file of yours, and name the mistakes."""
     from ..files import write_text
     from ..gradient_check.page import render
@@ -31,9 +25,9 @@ def check(context, file, output, seed):
 
 @click.command(name="compare-engines")
 @click.argument("run", metavar="RUN")
-@click.option("--rows", default=32, show_default=True, type=click.IntRange(1), help="How many examples to compare on.")
+@click.option("--rows", default=32, type=click.IntRange(1), help="How many examples to compare on.")
 @click.pass_context
-def compare_engines(context, run, rows):
+def compare_engines(context: click.Context, run: str, rows: int) -> None:
     """Compare a run's model with its PyTorch twin: outputs, gradients, statistics, optimizer steps."""
     from ..torch_twin.receipt import compare_run
 
@@ -43,7 +37,7 @@ def compare_engines(context, run, rows):
 
 
 @click.command()
-def info():
+def info() -> None:
     """Versions, machine, threads and how products are computed here."""
     from ..experiments import runner
     from ..kernels import describe

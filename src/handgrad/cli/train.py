@@ -1,12 +1,19 @@
-"""handgrad train, handgrad resume."""
+"""What trains: train, resume and sweep."""
+
+from __future__ import annotations
 
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from .show import results_table
+from .show import LiveSweep, results_table, sweep_table, warn
+
+if TYPE_CHECKING:
+    from ..experiments import Run
+    from ..experiments.sweep import Sweep
 
 
 @click.command()
@@ -14,13 +21,20 @@ from .show import results_table
 @click.option("--target", help="The column of the table to predict: its name, or its number from 1.")
 @click.option("--epochs", type=int, help="How many times to go through the training rows.")
 @click.option("--seed", type=int, help="The seed of weights, shuffling, dropout and augmentation.")
-@click.option("--out", default="experiments", show_default=True, help="The folder that gets NAME/RUN.")
-@click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key, such as optimizer.learning_rate=0.01."
-)
+@click.option("--out", default="experiments", help="The folder that gets NAME/RUN.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key: data.test=0.3.")
 @click.option("--engine", help="What does the work: numpy, or torch.")
 @click.option("--device", help="Where the torch engine works: cpu, cuda or mps.")
-def train(source, target, epochs, seed, out, overrides, engine, device):
+def train(
+    source: str,
+    target: str | None,
+    epochs: int | None,
+    seed: int | None,
+    out: str,
+    overrides: tuple[str, ...],
+    engine: str | None,
+    device: str | None,
+) -> int:
     """Train a ready example (iris, digits, ...), a table, or what a configuration describes."""
     from .. import experiments
 
@@ -41,19 +55,52 @@ def train(source, target, epochs, seed, out, overrides, engine, device):
 
 @click.command()
 @click.argument("run")
-def resume(run):
+def resume(run: str) -> int:
     """Go on with an interrupted or killed run, to the very bits that it would have reached; or with a sweep."""
     from .. import experiments
 
     if (Path(run) / "sweep.json").is_file():
         from ..experiments.sweep import Sweep
-        from .sweep import go_on
 
         return go_on(Sweep(run))
     return conclude(experiments.resume(run, progress=True))
 
 
-def conclude(run):
+@click.command()
+@click.argument("source", metavar="NAME|FILE.csv|CONFIG.toml")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUES", help="What varies: KEY=1,2, KEY=log(1e-4,1,5).")
+@click.option("--random", type=click.IntRange(min=1), metavar="N", help="N random combinations instead of all.")
+@click.option("--optuna", type=click.IntRange(min=1), metavar="N", help="N trials chosen by Optuna.")
+@click.option("--metric", default="validation.loss", help="What to compare by.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Processes at a time; as many as threads unless given.")
+@click.option("--seed", type=int, default=0, help="The seed of the random choice of settings.")
+@click.option("--target", help="The column of a table to predict.")
+@click.option("--epochs", type=int, help="How many times to go through the training rows.")
+@click.option("--out", default="experiments", help="The folder that gets NAME/SWEEP.")
+def sweep(
+    source: str,
+    settings: tuple[str, ...],
+    random: int | None,
+    optuna: int | None,
+    metric: str,
+    jobs: int | None,
+    seed: int,
+    target: str | None,
+    epochs: int | None,
+    out: str,
+) -> int:
+    """Train one configuration with many settings, several at a time; every combination, random ones, or by Optuna."""
+    from ..experiments import configure
+    from ..experiments.sweep import start_sweep
+
+    base = configure(source, target, [] if epochs is None else [f"epochs={epochs}"]).as_table()
+    begun = start_sweep(
+        base, settings, out, random=random, optuna=optuna, metric=metric, seed=seed, command=["handgrad", *sys.argv[1:]]
+    )
+    return go_on(begun, jobs)
+
+
+def conclude(run: Run | None) -> int:
     """Print how a run ended; returns the exit code."""
     if run is None:  # another process of this training has the run, and prints
         return 0
@@ -70,9 +117,39 @@ def conclude(run):
     return 0
 
 
-def last_line(run):
+def last_line(run: Run) -> str:
     """The result in one line: 'test accuracy: 0.967'."""
     split = next(name for name in ("test", "validation", "train") if name in run.results)
     figures = run.results[split]
     figure = next(name for name in ("accuracy", "r2", "loss") if name in figures)
     return f"{split} {figure}: {figures[figure]:.3f}"
+
+
+def go_on(sweep: Sweep, jobs: int | None = None) -> int:
+    """Run what is left of a sweep under a live table; returns the exit code: 1 when every trial failed."""
+    from ..experiments.sweep import run_sweep
+
+    print(f"sweep: {sweep.path}, {sweep.record['count']} trials")
+    try:
+        with LiveSweep(sweep) as live:
+            run_sweep(sweep, jobs, live.report)
+    except KeyboardInterrupt:
+        warn(f"interrupted; go on with: handgrad resume {sweep.path}")
+        return 130
+    sweep_table(sweep)
+    failed = [trial for trial in sweep.trials if trial.get("status") == "failed"]
+    for trial in failed:
+        warn(f"{sweep.folder(trial).name} failed: {trial['error']}")
+    interrupted = [trial for trial in sweep.trials if trial.get("status") == "interrupted"]
+    if interrupted:
+        warn(f"{len(interrupted)} trials were interrupted; go on with: handgrad resume {sweep.path}")
+        return 130
+    best = next(iter(sweep.ranked()), None)
+    if best is None:
+        return 1
+    from ..experiments.gather import gather_several
+    from ..reports import save_comparison
+
+    print(f"comparison: {save_comparison(gather_several([sweep.path]), sweep.path / 'comparison.html')}")
+    print(f"best {sweep.record['metric']}: {best['value']:.4g} by {sweep.folder(best)}")
+    return 0
