@@ -12,7 +12,6 @@ from .. import layers as hg
 from ..arrays import Array, Shape
 from ..functional.pooling import pool_geometry
 from ..functional.windows import window_geometry
-from ..layers.images import Pool2D
 from . import modules
 
 # where features were flattened from channels first: theirs = ours[order]; else None
@@ -118,7 +117,7 @@ class Row:
                 raise ValueError(f"{said} has {self.same[mine]}=None, {ours} needs a number: it cannot be read")
         if self.pads is not None:
             arguments["padding"] = joint_padding(said, module, self, padding, (1, *shape), arguments)
-        if issubclass(self.layer, Pool2D) and arguments["stride"] == arguments["kernel_size"]:
+        if issubclass(self.layer, (hg.MaxPool2D, hg.AvgPool2D)) and arguments["stride"] == arguments["kernel_size"]:
             arguments["stride"] = None
         try:
             return self.layer(**arguments)
