@@ -56,7 +56,7 @@ def sweep_both_ways(kind, shape, weight_shape, padding, pool, relu, normalized, 
         sweep.use.activate(best, scale, shift, relu, y, choice, sweep.pools)
         affine = scale, z, *draw(2, sizes[1] * weight_shape[3], dtype=dtype)
     else:
-        sweep.forward(x, weight, True, best=y, y=y, scale=scale, shift=shift, choice=choice)
+        sweep.forward(x, weight, True, best=y, activation=(scale, shift, y), choice=choice)
         affine = None
     dy, dweight = draw(*y.shape, dtype=dtype), np.empty(weight_shape, dtype)
     dx, passed = sweep.backward(dy, choice, weight, dweight, True, affine)
@@ -87,7 +87,7 @@ def test_everything_passes_without_a_choice(dtype):
     results = []
     for functions in (plain, compiled):
         scratch, dz = Buffers(x.dtype), np.empty_like(x)
-        functions.spread_affine(scratch, dy, None, (1, 1), scale, x, slope, constant, dz)
+        functions.spread_affine(scratch, dy, None, (1, 1), (scale, x, slope, constant), dz)
         results.append([dz, *functions.gradient_sums(scratch, dy, None, x, mean)])
     for ours, theirs in zip(*results, strict=True):
         close(ours, theirs, dtype)
@@ -98,7 +98,7 @@ def test_a_nan_stays_visible(dtype):
         sweep = kind((2, 2, 1), (1, 1, 1, 1), ((0, 0), (0, 0)), (2, 2), (2, 2), True, np.dtype(dtype))
         x, one, y = np.ones((1, 2, 2, 1), dtype), np.ones((1, 1, 1, 1), dtype), np.empty((1, 1, 1, 1), dtype)
         x[0, 1, 0] = np.nan
-        sweep.forward(x, one, False, best=y, y=y, scale=one.ravel(), shift=one.ravel())
+        sweep.forward(x, one, False, best=y, activation=(one.ravel(), one.ravel(), y))
         assert np.isnan(y).all()
 
 

@@ -5,7 +5,7 @@ from .threads import num_threads as num_threads
 from .threads import set_threads as set_threads
 
 
-def describe():
+def describe() -> dict[str, object]:
     """For `handgrad info`: how convolutions are computed, by how many threads and which BLAS, and what would help."""
     found = blas.find()
     return {

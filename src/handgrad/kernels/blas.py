@@ -2,8 +2,10 @@
 
 import ctypes
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +18,7 @@ SPELLINGS = [(prefix, suffix) for prefix in ("scipy_", "") for suffix in ("64_",
 class OpenBlas:
     """OpenBLAS through its own C functions."""
 
-    def __init__(self, library, prefix, suffix):
+    def __init__(self, library: ctypes.CDLL, prefix: str, suffix: str) -> None:
         self._library, self._integer = library, "int64" if suffix else "int32"
         self._product = f"{prefix}cblas_{{}}gemm{suffix}"
         self._set = getattr(library, f"{prefix}openblas_set_num_threads{suffix}")
@@ -24,42 +26,44 @@ class OpenBlas:
         self._core = getattr(library, f"{prefix}openblas_get_corename{suffix}")
         self._core.restype = ctypes.c_char_p
 
-    def num_threads(self):
-        return self._get()
+    def num_threads(self) -> int:
+        number: int = self._get()
+        return number
 
-    def set_threads(self, n):
+    def set_threads(self, n: int) -> None:
         self._set(n)
 
-    def gemm(self, dtype):
+    def gemm(self, dtype: np.dtype[Any]) -> tuple[int, str]:
         """The address of cblas_sgemm or cblas_dgemm, and the type of its sizes: 'int32' or 'int64'."""
         function = getattr(self._library, self._product.format({"float32": "s", "float64": "d"}[dtype.name]))
-        return ctypes.cast(function, ctypes.c_void_p).value, self._integer
+        return ctypes.cast(function, ctypes.c_void_p).value or 0, self._integer
 
     @property
-    def name(self):
+    def name(self) -> str:
         return f"OpenBLAS ({self._core().decode()} kernels)"
 
 
 class ForeignBlas:
     """Any other library that threadpoolctl knows (MKL, BLIS), if it is installed."""
 
-    def __init__(self, libraries):
+    def __init__(self, libraries: Sequence[Any]) -> None:
         self._libraries = libraries
 
-    def num_threads(self):
-        return max(library.num_threads for library in self._libraries)
+    def num_threads(self) -> int:
+        number: int = max(library.num_threads for library in self._libraries)
+        return number
 
-    def set_threads(self, n):
+    def set_threads(self, n: int) -> None:
         for library in self._libraries:
             library.set_num_threads(n)
 
     @property
-    def name(self):
+    def name(self) -> str:
         return " and ".join(sorted({library.internal_api for library in self._libraries}))
 
 
 @lru_cache(maxsize=1)
-def find():
+def find() -> OpenBlas | ForeignBlas | None:
     """What controls the threads of NumPy's products: an OpenBlas, a ForeignBlas, or None when nobody can."""
     np.dot(np.ones((2, 2)), np.ones((2, 2)))  # some builds load their library with the first product
     for path in candidates():
@@ -73,7 +77,7 @@ def find():
     return find_foreign()
 
 
-def find_foreign():
+def find_foreign() -> ForeignBlas | None:
     try:
         from threadpoolctl import ThreadpoolController
     except ImportError:
@@ -82,7 +86,7 @@ def find_foreign():
     return ForeignBlas(libraries) if libraries else None
 
 
-def candidates():
+def candidates() -> list[Path] | list[str]:
     """Files that may be NumPy's OpenBLAS: the one in its wheel, else any this process has mapped."""
     package = Path(np.__file__).parent
     bundled = [path for pattern in BUNDLED for path in package.glob(pattern)]
@@ -91,7 +95,7 @@ def candidates():
     return sorted(set(re.findall(r"(/\S*openblas\S*)", MAPS.read_text())))
 
 
-def advice():
+def advice() -> str:
     """How to make this machine's products faster, or '': AVX-512 in the processor that OpenBLAS does not use."""
     blas = find()
     if not isinstance(blas, OpenBlas) or not CPU_INFO.exists() or "avx512bw" not in CPU_INFO.read_text():

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..arrays import Array, Shape
 from . import route
-from .plain import BatchStatistics
+from .plain import BatchStatistics, Moments
 from .products import Buffers, blocks
-from .sweep import Padding
+from .sweep import Padding, total
 from .threads import share
 
 
@@ -35,11 +35,11 @@ class Normalization(NamedTuple):
         sums: Σ g and Σ g (x - mean) of each part of the batch, by its number. This dx is batch norm's
         scale (g - mean(g) - x̂ mean(g x̂)) with x̂ = (x - mean) / deviation multiplied out: one pass over x makes it.
         """
-        (count, mean, _), deviation = self.statistics, self.deviation
-        dbeta = sum(sums[part][0] for part in sorted(sums))
-        dgamma = sum(sums[part][1] for part in sorted(sums)) / deviation
-        slope = -self.scale * dgamma / (count * deviation)
-        return dgamma, dbeta, slope, -self.scale * dbeta / count - slope * mean
+        (size, mean, _), deviation = self.statistics, self.deviation
+        dbeta = total({part: both[0] for part, both in sums.items()})
+        dgamma = total({part: both[1] for part, both in sums.items()}) / deviation
+        slope = -self.scale * dgamma / (size * deviation)
+        return dgamma, dbeta, slope, -self.scale * dbeta / size - slope * mean
 
 
 class ConvolutionKernel:
@@ -59,7 +59,7 @@ class ConvolutionKernel:
         pool: tuple[int, int],
         relu: bool,
         normalized: bool,
-        dtype: np.dtype,
+        dtype: np.dtype[Any],
     ) -> None:
         height, width = (input_shape[i] + sum(padding[i]) - weight_shape[i] + 1 for i in (0, 1))
         pooled = height // pool[0], width // pool[1]
@@ -73,13 +73,13 @@ class ConvolutionKernel:
     def infer(self, x: Array, weight: Array, bias: Array) -> Array:
         """y for x, keeping nothing; a batch norm has been multiplied into weight and bias."""
         y = np.empty((len(x), *self.output_shape), self.dtype)
-        self.sweep.forward(x, weight, False, best=y, y=y, shift=self.wide(bias))
+        self.sweep.forward(x, weight, False, best=y, activation=(None, self.wide(bias), y))
         return y
 
     def train(self, x: Array, weight: Array, bias: Array) -> Array:
         """y for x, keeping what `backward` needs."""
         y = np.empty((len(x), *self.output_shape), self.dtype)
-        self.sweep.forward(x, weight, True, best=y, y=y, shift=self.wide(bias), choice=self.choice(len(x)))
+        self.sweep.forward(x, weight, True, best=y, activation=(None, self.wide(bias), y), choice=self.choice(len(x)))
         return y
 
     def train_normalized(
@@ -88,7 +88,7 @@ class ConvolutionKernel:
         """y for x, the batch's statistics of the convolution without bias, and the cache of `backward_normalized`."""
         sign = np.where(gamma < 0, -1, 1).astype(self.dtype)
         z, best = self.normalized_buffers(len(x))
-        choice, moments = self.choice(len(x)), {}
+        choice, moments = self.choice(len(x)), dict[int, Moments]()
         self.sweep.forward(x, weight * sign, True, best=best, z=z, choice=choice, moments=moments)
         norm = Normalization.of(BatchStatistics.combine(moments), abs(gamma), beta, epsilon)
         y = np.empty((len(x), *self.output_shape), self.dtype)
@@ -134,7 +134,7 @@ class ConvolutionKernel:
         """dx or None; dweight, dgamma and dbeta are written."""
         sign, norm = cache
         z, best = self.normalized_buffers(len(dy))
-        choice, sums, mean = self.choice(len(dy)), {}, self.wide(norm.statistics.mean)
+        choice, sums, mean = self.choice(len(dy)), dict[int, tuple[Array, Array]](), self.wide(norm.statistics.mean)
 
         def first(worker: int, start: int, stop: int) -> None:
             scratch, part = self.sweep.scratch_of(worker), slice(start, stop)
@@ -152,7 +152,7 @@ class ConvolutionKernel:
 class BatchNormKernel:
     """Batch norm of (n, h, w, C), or of (n, C) seen as pictures of one pixel, shared out among threads."""
 
-    def __init__(self, dtype: np.dtype) -> None:
+    def __init__(self, dtype: np.dtype[Any]) -> None:
         self.dtype, self.scratch, self.use = dtype, dict[int, Buffers](), route.steps()
 
     def infer(self, x: Array, scale: Array, shift: Array) -> Array:
@@ -168,7 +168,7 @@ class BatchNormKernel:
 
     def train(self, x: Array, gamma: Array, beta: Array, epsilon: float) -> tuple[Array, Normalization]:
         """y for x, and how it was made: the batch's statistics in it, and what `backward` needs."""
-        images, moments = as_images(x), {}
+        images, moments = as_images(x), dict[int, Moments]()
 
         def part(scratch: Buffers, block: slice) -> None:
             moments[block.start] = self.use.moments(scratch, images[block])
@@ -179,7 +179,7 @@ class BatchNormKernel:
 
     def backward(self, dy: Array, x: Array, norm: Normalization, dgamma: Array, dbeta: Array) -> Array:
         """dx; dgamma and dbeta are written."""
-        sums, dx = {}, np.empty_like(dy)
+        sums, dx = dict[int, tuple[Array, Array]](), np.empty_like(dy)
         dy, x, out = as_images(dy), as_images(x), as_images(dx)
         width = x.shape[2]
         mean, scale = np.tile(norm.statistics.mean, width), np.tile(norm.scale, width)
@@ -192,7 +192,8 @@ class BatchNormKernel:
         slope, constant = np.tile(slope, width), np.tile(constant, width)
 
         def second(scratch: Buffers, block: slice) -> None:
-            self.use.spread_affine(scratch, dy[block], None, (1, 1), scale, x[block], slope, constant, out[block])
+            affine = scale, x[block], slope, constant
+            self.use.spread_affine(scratch, dy[block], None, (1, 1), affine, out[block])
 
         self.sweep(x, second)
         return dx

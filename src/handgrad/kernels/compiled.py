@@ -7,84 +7,64 @@ place of its window that passes a gradient, or BLOCKED. An array of length 0 sta
 """
 
 import sys
+from collections.abc import Callable
+from typing import Any, TypeAlias, TypeVar
 
 import numba.experimental.function_type  # noqa: F401 - lets a function pointer be an argument
 import numpy as np
 from numba import njit, types
 
+from ..arrays import Array, Shape
 from . import blas
-from .sweep import Sweep
+from .plain import Affine, Moments
+from .products import Buffers
+from .sweep import Backward, Forward, Padding, Sweep
 
+Function = TypeVar("Function", bound=Callable[..., Any])
+Pair: TypeAlias = tuple[int, int]
+Part: TypeAlias = tuple[int, int, int]  # the examples from start to stop, step of them at a time
+Windows: TypeAlias = tuple[Array, Pair, Array]  # padded images, the kernel's sizes, memory for the columns
 NO_CHOICE = np.empty((0, 1), np.uint8)
 BLOCKED = np.uint8(255)
 ROW_MAJOR, AS_IT_IS, TRANSPOSED = np.int32(101), np.int32(111), np.int32(112)  # of the CBLAS interface
-compiled = njit(nogil=True, cache=True, fastmath={"contract"}, error_model="numpy")
+
+
+def compiled(function: Function) -> Function:
+    """The function compiled by Numba when it is first called, and kept on disk."""
+    compiler: Any = njit(nogil=True, cache=True, fastmath={"contract"}, error_model="numpy")
+    made: Function = compiler(function)
+    return made
 
 
 class Gemm(types.WrapperAddressProtocol):
     """BLAS's product of matrices, callable in compiled functions: out = a b + beta out."""
 
-    def __init__(self, address, integer, dtype):
+    def __init__(self, address: int, integer: str, dtype: np.dtype[Any]) -> None:
         self.address, self.integer, self.real = address, getattr(types, integer), getattr(types, dtype.name)
 
-    def __wrapper_address__(self):
+    def __wrapper_address__(self) -> int:
         return self.address
 
-    def signature(self):
-        choice, size, matrix = types.int32, self.integer, types.voidptr
-        return types.void(
-            choice, choice, choice, size, size, size, self.real, matrix, size, matrix, size, self.real, matrix, size
-        )
+    def signature(self) -> Any:
+        choice, size, real, matrix = types.int32, self.integer, self.real, types.voidptr
+        sizes = choice, choice, choice, size, size, size
+        return types.void(*sizes, real, matrix, size, matrix, size, real, matrix, size)
 
 
 @compiled
-def multiply(gemm, a, b, out, beta):
-    """out = a b + beta out."""
-    one = a.dtype.type(1)
-    gemm(
-        ROW_MAJOR,
-        AS_IT_IS,
-        AS_IT_IS,
-        len(a),
-        b.shape[1],
-        len(b),
-        one,
-        a.ctypes,
-        len(b),
-        b.ctypes,
-        b.shape[1],
-        a.dtype.type(beta),
-        out.ctypes,
-        b.shape[1],
-    )
+def multiply(gemm: Any, a: Array, b: Array, out: Array, beta: int, transposed: bool) -> None:
+    """out = a b + beta out, or aᵀ b + beta out."""
+    rows, inner = (a.shape[1], a.shape[0]) if transposed else (a.shape[0], a.shape[1])
+    columns, width, how = b.shape[1], a.shape[1], TRANSPOSED if transposed else AS_IT_IS
+    one, beta = a.dtype.type(1), a.dtype.type(beta)
+    x, y, z = a.ctypes, b.ctypes, out.ctypes
+    gemm(ROW_MAJOR, how, AS_IT_IS, rows, columns, inner, one, x, width, y, columns, beta, z, columns)
 
 
 @compiled
-def multiply_transposed(gemm, a, b, out, beta):
-    """out = aᵀ b + beta out."""
-    one = a.dtype.type(1)
-    gemm(
-        ROW_MAJOR,
-        TRANSPOSED,
-        AS_IT_IS,
-        a.shape[1],
-        b.shape[1],
-        len(a),
-        one,
-        a.ctypes,
-        a.shape[1],
-        b.ctypes,
-        b.shape[1],
-        a.dtype.type(beta),
-        out.ctypes,
-        b.shape[1],
-    )
-
-
-@compiled
-def place(x, bordered, top, left):
+def place(x: Array, bordered: Array, corner: Pair) -> None:
     """Lay images into larger ones."""
-    n, height, width, channels = x.shape
+    (top, left), (n, height, width, channels) = corner, x.shape
     flat, into = x.reshape(n, height, width * channels), bordered.reshape(n, bordered.shape[1], -1)
     for b in range(n):
         for p in range(height):
@@ -94,8 +74,9 @@ def place(x, bordered, top, left):
 
 
 @compiled
-def copy_windows(padded, kh, kw, height, width, columns):
+def copy_windows(windows: Windows, height: int, width: int) -> None:
     """One row of columns per window; a kernel row's kw C numbers lie side by side in the image."""
+    padded, (kh, kw), columns = windows
     n, rows, row_width, channels = padded.shape
     run = np.uint64(kw * channels)  # unsigned: indices need no check for counting from the end
     source, target = padded.reshape(-1), columns.reshape(-1)
@@ -111,7 +92,7 @@ def copy_windows(padded, kh, kw, height, width, columns):
 
 
 @compiled
-def moments_of(x, mean, squares):
+def moments_of(x: Array, mean: Array, squares: Array) -> None:
     """Mean and Σ (x - mean)² per channel of rows x (r, w C)."""
     channels = len(mean)
     total, repeated = np.zeros(x.shape[1], x.dtype), np.empty(x.shape[1], x.dtype)
@@ -134,7 +115,7 @@ def moments_of(x, mean, squares):
 
 
 @compiled
-def largest_of(z, best, choice):
+def largest_of(z: Array, best: Array, choice: Array) -> None:
     """The maximum of each window of 2x2, and the first place that has it. A NaN wins, so that it stays visible."""
     n, height, width, channels = best.shape
     for b in range(n):
@@ -155,7 +136,7 @@ def largest_of(z, best, choice):
 
 
 @compiled
-def activate_rows(x, scale, shift, relu, y, choice, pooled):
+def activate_rows(x: Array, scale: Array, shift: Array, relu: bool, y: Array, choice: Array, pooled: bool) -> None:
     """y = scale x + shift, then ReLU; choice is narrowed to where ReLU lets through, or begun where nothing pooled."""
     zero = x.dtype.type(0)
     for r in range(len(x)):
@@ -173,7 +154,7 @@ def activate_rows(x, scale, shift, relu, y, choice, pooled):
 
 
 @compiled
-def add_gradient_sums(dy, choice, x, mean, total, along):
+def add_gradient_sums(dy: Array, choice: Array, x: Array, mean: Array, total: Array, along: Array) -> None:
     """Add Σ g to total and Σ g (x - mean) to along, where g is what passes of dy; x without rows: total alone."""
     zero, g = dy.dtype.type(0), np.empty(dy.shape[1], dy.dtype)
     for r in range(len(dy)):
@@ -190,9 +171,9 @@ def add_gradient_sums(dy, choice, x, mean, total, along):
 
 
 @compiled
-def spread_rows(dy, choice, step, scale, z, slope, constant, dz):
+def spread_rows(dy: Array, choice: Array, step: int, affine: Affine, dz: Array) -> None:
     """dz = slope z + constant (z without examples: 0), plus scale dy at the place of its window it passes to."""
-    n, height, width, channels = dy.shape
+    (scale, z, slope, constant), (n, height, width, channels) = affine, dy.shape
     zero, g = dz.dtype.type(0), np.empty(width * channels, dz.dtype)
     dy_rows, dz_rows = dy.reshape(n, height, -1), dz.reshape(n, dz.shape[1], -1)
     z_rows, choice_rows = z.reshape(len(z), dz.shape[1], -1), choice.reshape(len(choice), height, -1)
@@ -218,88 +199,73 @@ def spread_rows(dy, choice, step, scale, z, slope, constant, dz):
 
 @compiled
 def forward_part(
-    gemm,
-    start,
-    stop,
-    step,
-    x,
-    padded,
-    top,
-    left,
-    kh,
-    kw,
-    columns,
-    matrix,
-    z,
-    mean,
-    squares,
-    pooled,
-    best,
-    choice,
-    relu,
-    scale,
-    shift,
-    y,
-):
-    """What `Sweep.forward_part` does. padded, z and best hold all examples, or those of one block."""
+    gemm: Any,
+    part: Part,
+    x: Array,
+    corner: Pair,
+    windows: Windows,
+    matrix: Array,
+    z: Array,
+    moments: Array,
+    best: Array,
+    choice: Array,
+    pooled: bool,
+    relu: bool,
+    scale: Array,
+    shift: Array,
+    y: Array,
+) -> None:
+    """What `Sweep.forward_part` does. The padded images, z and best are of all examples, or of one block.
+
+    moments (2, blocks, C): each block's mean and Σ (x - mean)² are written, if there is room.
+    """
+    start, stop, step = part
+    padded, kernel, columns = windows
     for first in range(start, stop, step):
         last = min(first + step, stop)
         n = last - first
         images = padded[first:last] if len(padded) == len(x) else padded[:n]
         result = z[first:last] if len(z) == len(x) else z[:n]
-        place(x[first:last], images, top, left)
-        copy_windows(images, kh, kw, z.shape[1], z.shape[2], columns)
+        place(x[first:last], images, corner)
+        copy_windows((images, kernel, columns), z.shape[1], z.shape[2])
         pixels = n * z.shape[1] * z.shape[2]
-        multiply(gemm, columns[:pixels], matrix, result.reshape(pixels, -1), 0)
-        if len(mean):
+        multiply(gemm, columns[:pixels], matrix, result.reshape(pixels, -1), 0, False)
+        if moments.shape[1]:
             index = (first - start) // step
-            moments_of(result.reshape(n * z.shape[1], -1), mean[index], squares[index])
+            moments_of(result.reshape(n * z.shape[1], -1), moments[0, index], moments[1, index])
         chosen = choice[first:last]
         if pooled:
             result = best[first:last]
             largest_of(z[first:last] if len(z) == len(x) else z[:n], result, chosen)
         if len(y):
             rows = n * y.shape[1]
-            activate_rows(
-                result.reshape(rows, -1),
-                scale,
-                shift,
-                relu,
-                y[first:last].reshape(rows, -1),
-                chosen.reshape(rows, -1),
-                pooled,
-            )
+            flat, out = result.reshape(rows, -1), y[first:last].reshape(rows, -1)
+            activate_rows(flat, scale, shift, relu, out, chosen.reshape(rows, -1), pooled)
 
 
 @compiled
 def backward_part(
-    gemm,
-    start,
-    stop,
-    step,
-    dy,
-    choice,
-    side,
-    scale,
-    z,
-    slope,
-    constant,
-    dz,
-    passed,
-    padded,
-    kh,
-    kw,
-    columns,
-    dweight,
-    bordered,
-    top,
-    left,
-    dz_columns,
-    flipped,
-    dx,
-):
-    """What `Sweep.backward_part` does."""
+    gemm: Any,
+    part: Part,
+    dy: Array,
+    choice: Array,
+    side: int,
+    affine: Affine,
+    dz: Array,
+    passed: Array,
+    windows: Windows,
+    dweight: Array,
+    corner: Pair,
+    dz_windows: Windows,
+    flipped: Array,
+    dx: Array,
+) -> None:
+    """What `Sweep.backward_part` does, for pooling windows of this side."""
     nothing = np.empty((0, dy.shape[2] * dy.shape[3]), dy.dtype)
+    start, stop, step = part
+    scale, z, slope, constant = affine
+    padded, kernel, columns = windows
+    bordered, _, dz_columns = dz_windows
     for first in range(start, stop, step):
         last = min(first + step, stop)
         n = last - first
@@ -307,46 +273,48 @@ def backward_part(
         if len(passed):
             rows = n * dy.shape[1]
             add_gradient_sums(g.reshape(rows, -1), chosen.reshape(rows, -1), nothing, passed, passed, passed)
-        spread_rows(g, chosen, side, scale, z[first:last], slope, constant, result)
-        copy_windows(padded[first:last], kh, kw, dz.shape[1], dz.shape[2], columns)
+        spread_rows(g, chosen, side, (scale, z[first:last], slope, constant), result)
+        copy_windows((padded[first:last], kernel, columns), dz.shape[1], dz.shape[2])
         pixels = n * dz.shape[1] * dz.shape[2]
-        multiply_transposed(gemm, columns[:pixels], result.reshape(pixels, -1), dweight, 1)
+        multiply(gemm, columns[:pixels], result.reshape(pixels, -1), dweight, 1, True)
         if len(dx):
-            place(result, bordered[:n], top, left)
-            copy_windows(bordered[:n], kh, kw, dx.shape[1], dx.shape[2], dz_columns)
+            place(result, bordered[:n], corner)
+            copy_windows((bordered[:n], kernel, dz_columns), dx.shape[1], dx.shape[2])
             pixels = n * dx.shape[1] * dx.shape[2]
-            multiply(gemm, dz_columns[:pixels], flipped, dx[first:last].reshape(pixels, -1), 0)
+            multiply(gemm, dz_columns[:pixels], flipped, dx[first:last].reshape(pixels, -1), 0, False)
 
 
 # As `plain` has them, for what is done outside a sweep ---------------------------------------------------------------
 
 
-def moments(scratch, x):
+def moments(scratch: Buffers, x: Array) -> Moments:
     """Count, mean and Σ (x - mean)² per channel."""
     mean, squares = np.empty((2, x.shape[3]), x.dtype)
     moments_of(rows(x), mean, squares)
     return x.size // x.shape[3], mean, squares
 
 
-def activate(x, scale, shift, relu, y, choice=None, pooled=False):
+def activate(
+    x: Array, scale: Array, shift: Array, relu: bool, y: Array, choice: Array | None = None, pooled: bool = False
+) -> None:
     """y = scale x + shift, then ReLU; choice is narrowed to where ReLU lets through, or begun where nothing pooled."""
     activate_rows(rows(x), scale, shift, relu, rows(y), NO_CHOICE if choice is None else rows(choice), pooled)
 
 
-def gradient_sums(scratch, dy, choice, x, mean):
+def gradient_sums(scratch: Buffers, dy: Array, choice: Array | None, x: Array, mean: Array) -> tuple[Array, Array]:
     """Σ g and Σ g (x - mean) per channel, where g is what passes of dy; choice None: all of it."""
     total, along = np.zeros((2, len(mean)), dy.dtype)
     add_gradient_sums(rows(dy), NO_CHOICE if choice is None else rows(choice), rows(x), mean, total, along)
     return total.reshape(-1, dy.shape[3]).sum(axis=0), along.reshape(-1, dy.shape[3]).sum(axis=0)
 
 
-def spread_affine(scratch, dy, choice, pool, scale, z, slope, constant, dz):
+def spread_affine(scratch: Buffers, dy: Array, choice: Array | None, pool: Pair, affine: Affine, dz: Array) -> None:
     """dz = slope z + constant, plus scale dy at the place it passes to; choice None: everywhere."""
     chosen = np.empty((0, *dy.shape[1:]), np.uint8) if choice is None else choice
-    spread_rows(dy, chosen, pool[0], scale, z, slope, constant, dz)
+    spread_rows(dy, chosen, pool[0], affine, dz)
 
 
-def rows(x):
+def rows(x: Array) -> Array:
     return x.reshape(-1, x.shape[2] * x.shape[3])
 
 
@@ -360,94 +328,59 @@ class CompiledSweep(Sweep):
     choice_dtype = np.uint8
     block_bytes = 1 << 18  # less than in NumPy: blocks cost no calls here, and all that one needs stays close
 
-    def __init__(self, input_shape, weight_shape, padding, sizes, pool, relu, dtype):
+    def __init__(
+        self, input_shape: Shape, weight_shape: Shape, padding: Padding, sizes: Pair, pool: Pair, relu: bool, dtype: Any
+    ) -> None:
         super().__init__(input_shape, weight_shape, padding, sizes, pool, relu, dtype)
-        self.gemm = Gemm(*blas.find().gemm(dtype), dtype)
-        self.no_numbers, self.no_z = np.empty(0, dtype), np.empty((0, *sizes, self.out), dtype)
+        library = blas.find()
+        assert isinstance(library, blas.OpenBlas), "`route` takes these functions where NumPy has OpenBLAS"
+        self.gemm = Gemm(*library.gemm(dtype), dtype)
+        self.nothing, self.no_z = np.empty(0, dtype), np.empty((0, *sizes, self.out), dtype)
         self.no_dx, self.no_bordered = np.empty((0, *input_shape), dtype), np.empty((0, *self.dz_padded), dtype)
 
-    def choice_shape(self, shape):
+    def choice_shape(self, shape: Shape) -> Shape:
         return shape
 
-    def forward_part(self, scratch, job, start, stop):
-        step = self.step(start, stop)
-        output_shape = job.best.shape[1:]
-        padded = scratch.take("padded", (step, *self.padded)) if job.padded is None else job.padded
-        z = scratch.take("z", (step, *self.sizes, self.out)) if job.z is None else job.z
-        columns = scratch.take("columns", (step * self.sizes[0] * self.sizes[1], len(job.matrix)))
-        choice = job.choice
-        if choice is None:
-            choice = scratch.take("choice", (len(job.x), *output_shape), np.uint8)
-        if job.moments is None:
-            starts, shift, y = (), job.shift, job.y
-            scale = np.ones_like(shift) if job.scale is None else job.scale
-        else:
-            starts, shift, scale = range(start, stop, step), self.no_numbers, self.no_numbers
-            y = np.empty((0, *output_shape), self.dtype)
-        mean, squares = np.empty((2, len(starts), self.out), self.dtype)
-        forward_part(
-            self.gemm,
-            start,
-            stop,
-            step,
-            job.x,
-            padded,
-            *self.corner,
-            *self.kernel,
-            columns,
-            job.matrix,
-            z,
-            mean,
-            squares,
-            self.pools,
-            job.best,
-            choice,
-            self.relu,
-            scale,
-            shift,
-            y,
-        )
-        for i, first in enumerate(starts):
-            count = min(step, stop - first) * self.sizes[0] * self.sizes[1]
-            job.moments[first] = count, mean[i], squares[i]
+    def forward_part(self, scratch: Buffers, job: Forward, start: int, stop: int) -> None:
+        part = start, stop, self.step(start, stop)
+        moments = np.empty((2, 0 if job.moments is None else len(range(*part)), self.out), self.dtype)
+        padded = scratch.take("padded", (part[2], *self.padded)) if job.padded is None else job.padded
+        z = scratch.take("z", (part[2], *self.sizes, self.out)) if job.z is None else job.z
+        windows = padded, self.kernel, self.columns(scratch, "columns", part[2], self.sizes, job.matrix)
+        choice = scratch.take("choice", job.best.shape, np.uint8) if job.choice is None else job.choice
+        scale, shift, y = job.activation or (self.nothing, self.nothing, job.best[:0])
+        if scale is None:
+            scale = np.ones_like(shift)
+        images, result = (job.x, self.corner, windows, job.matrix, z, moments), (job.best, choice, self.pools)
+        forward_part(self.gemm, part, *images, *result, self.relu, scale, shift, y)
+        if job.moments is not None:
+            for i, first in enumerate(range(*part)):
+                count = min(part[2], stop - first) * self.sizes[0] * self.sizes[1]
+                job.moments[first] = count, moments[0, i], moments[1, i]
 
-    def backward_part(self, scratch, job, start, stop):
-        step = self.step(start, stop)
+    def backward_part(self, scratch: Buffers, job: Backward, start: int, stop: int) -> None:
+        part = start, stop, self.step(start, stop)
         dweight = self.take_dweight(scratch, job, start)
-        dz = scratch.take("dz", (step, *self.sizes, self.out))
-        columns = scratch.take("columns", (step * self.sizes[0] * self.sizes[1], len(dweight)))
-        dx, bordered, dz_columns = self.no_dx, self.no_bordered, columns
+        dz = scratch.take("dz", (part[2], *self.sizes, self.out))
+        windows = job.padded, self.kernel, self.columns(scratch, "columns", part[2], self.sizes, dweight)
+        dx, dz_windows = self.no_dx, (self.no_bordered, self.kernel, windows[2])
         if job.dx is not None:
-            dx, bordered = job.dx, scratch.take("bordered", (step, *self.dz_padded))
-            dz_columns = scratch.take("dz columns", (step * dx.shape[1] * dx.shape[2], len(job.flipped)))
-        affine, passed = job.affine, self.no_numbers
+            dx, bordered = job.dx, scratch.take("bordered", (part[2], *self.dz_padded))
+            columns = self.columns(scratch, "dz columns", part[2], dx.shape[1:3], job.flipped)
+            dz_windows = bordered, self.kernel, columns
+        affine, passed = job.affine, self.nothing
         if affine is None:
-            passed = job.passed[start] = np.zeros(job.dy.shape[2] * self.out, self.dtype)
-            affine = np.ones_like(passed), self.no_z, self.no_numbers, self.no_numbers
-        backward_part(
-            self.gemm,
-            start,
-            stop,
-            step,
-            job.dy,
-            job.choice,
-            self.pool[0],
-            *affine,
-            dz,
-            passed,
-            job.padded,
-            *self.kernel,
-            columns,
-            dweight,
-            bordered,
-            *self.dz_corner,
-            dz_columns,
-            job.flipped,
-            dx,
-        )
+            passed = np.zeros(job.dy.shape[2] * self.out, self.dtype)
+            affine = np.ones_like(passed), self.no_z, self.nothing, self.nothing
+        gradient, weights = (job.dy, job.choice, self.pool[0], affine, dz, passed), (windows, dweight)
+        backward_part(self.gemm, part, *gradient, *weights, self.dz_corner, dz_windows, job.flipped, dx)
         if job.affine is None:
             job.passed[start] = passed.reshape(-1, self.out).sum(axis=0)
 
-    def step(self, start, stop):
+    def step(self, start: int, stop: int) -> int:
         """How many images make a block of range(start, stop)."""
         return max(min(self.block_bytes // self.image_bytes, stop - start), 1)
+
+    def columns(self, scratch: Buffers, key: str, step: int, sizes: Shape, matrix: Array) -> Array:
+        """Memory for the windows of a block of step images as rows."""
+        return scratch.take(key, (step * sizes[0] * sizes[1], len(matrix)))

@@ -9,36 +9,40 @@ each place of the window, and after these a mask of the windows of which any pla
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from ..arrays import Array, Shape
 from .products import Buffers
 
+# (scale, z, slope, constant): dz = slope z + constant, plus scale dy at the places that pass a gradient
+Affine: TypeAlias = tuple[Array, Array, Array, Array]
+Moments: TypeAlias = tuple[int, Array, Array]  # count, mean and Σ (x - mean)², per channel
+
 
 class BatchStatistics(NamedTuple):
     """What batch norm takes from a batch in training, for each feature or channel."""
 
-    count: int  # of numbers
+    size: int  # how many numbers there are
     mean: Array
-    var: Array  # biased: divided by the count
+    var: Array  # biased: divided by the size
 
     def update(
         self, running_mean: Array | None, running_var: Array | None, momentum: float, unbiased: bool = True
     ) -> None:
-        """running = (1 - momentum) running + momentum batch, in place; an unbiased variance is divided by count - 1."""
-        var = self.var * (self.count / (self.count - 1)) if unbiased else self.var
+        """running = (1 - momentum) running + momentum batch, in place; an unbiased variance is divided by size - 1."""
+        var = self.var * (self.size / (self.size - 1)) if unbiased else self.var
         for running, batch in ((running_mean, self.mean), (running_var, var)):
             if running is not None:
                 running *= 1 - momentum
                 running += momentum * batch.real
 
     @classmethod
-    def combine(cls, moments: Mapping[int, tuple[int, Array, Array]]) -> BatchStatistics:
+    def combine(cls, moments: Mapping[int, Moments]) -> BatchStatistics:
         """Of all blocks of a batch, without cancellation (Chan, Golub & LeVeque 1979).
 
-        moments: (count, mean, Σ (x - mean)²) of each block, by its start.
+        moments: those of each block, by its start.
         """
         columns = zip(*(moments[start] for start in sorted(moments)), strict=True)
         counts, means, squares = (np.array(column) for column in columns)
@@ -48,7 +52,7 @@ class BatchStatistics(NamedTuple):
         return cls(int(counts.sum()), mean, squares.sum(axis=0) / means.dtype.type(counts.sum()) + spread)
 
 
-def moments(scratch: Buffers, x: Array) -> tuple[int, Array, Array]:
+def moments(scratch: Buffers, x: Array) -> Moments:
     """Count, mean and Σ (x - mean)² per channel."""
     count = x.size // x.shape[3]
     mean = channel_sum(rows(x).sum(axis=0), x.shape[3]) / count
@@ -116,17 +120,10 @@ def spread(dy: Array, choice: Array, pool: tuple[int, int], dz: Array) -> None:
 
 
 def spread_affine(
-    scratch: Buffers,
-    dy: Array,
-    choice: Array | None,
-    pool: tuple[int, int],
-    scale: Array,
-    z: Array,
-    slope: Array,
-    constant: Array,
-    dz: Array,
+    scratch: Buffers, dy: Array, choice: Array | None, pool: tuple[int, int], affine: Affine, dz: Array
 ) -> None:
     """dz = slope z + constant, plus scale dy at the place it passes to; choice None: everywhere."""
+    scale, z, slope, constant = affine
     np.multiply(rows(z), slope, out=rows(dz))
     np.add(rows(dz), constant, out=rows(dz))
     g = scratch.take("scaled", dy.shape)

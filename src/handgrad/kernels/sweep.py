@@ -1,5 +1,7 @@
 """Convolution with stride 1, forward and backward, a few images at a time so that all steps find them in cache."""
 
+from collections.abc import Mapping
+from functools import reduce
 from types import ModuleType
 from typing import Any, NamedTuple, TypeAlias
 
@@ -7,19 +9,19 @@ import numpy as np
 
 from ..arrays import Array, DTypeLike, Shape
 from . import plain
+from .plain import Affine, Moments
 from .products import BLOCK_BYTES, Buffers, blocks
 from .threads import share
 
 Padding: TypeAlias = tuple[tuple[int, int], tuple[int, int]]  # ((top, bottom), (left, right))
-# (scale, z, slope, constant): dz = slope z + constant, plus scale dy at the places that pass a gradient
-Affine: TypeAlias = tuple[Array, Array, Array, Array]
 
 
 class Forward(NamedTuple):
     """One forward sweep: z = windows of x times matrix, best = the maximum of each pooling window, y = what follows.
 
-    Either the moments of z are collected, or y = ReLU(scale best + shift) is made at once (scale None: 1). padded (kept
-    for the backward) and z are None where only a block's worth of them is needed; choice is None in inference.
+    Either the moments of z are collected, or activation is (scale, shift, y) and y = ReLU(scale best + shift) is made
+    at once (scale None: 1). padded (kept for the backward) and z are None where only a block's worth of them is needed;
+    choice is None in inference.
     """
 
     x: Array
@@ -28,10 +30,8 @@ class Forward(NamedTuple):
     padded: Array | None = None
     z: Array | None = None
     choice: Array | None = None
-    moments: dict[int, Any] | None = None
-    scale: Array | None = None
-    shift: Array | None = None
-    y: Array | None = None
+    moments: dict[int, Moments] | None = None
+    activation: tuple[Array | None, Array, Array] | None = None
 
 
 class Backward(NamedTuple):
@@ -84,7 +84,7 @@ class Sweep:
         self.dz_corner, self.dz_padded = (kh - 1 - top, kw - 1 - left), (height + kh - 1, width + kw - 1, self.out)
         self.image_bytes = sizes[0] * sizes[1] * kh * kw * channels * dtype.itemsize
         self.multiply_adds = sizes[0] * sizes[1] * kh * kw * channels * self.out
-        self.kept, self.scratch = Buffers(dtype), {}
+        self.kept, self.scratch = Buffers(dtype), dict[int, Buffers]()
 
     def choice_shape(self, shape: Shape) -> Shape:
         """Of a choice for pooled examples of this shape, see `plain`."""
@@ -122,7 +122,7 @@ class Sweep:
             2 * n * self.multiply_adds,
         )
         dweight[...] = total(job.dweight).reshape(self.weight_shape)
-        return dx, total(job.passed)
+        return dx, total(job.passed) if affine is None else None
 
     def scratch_of(self, worker: int) -> Buffers:
         return self.scratch.setdefault(worker, Buffers(self.dtype))
@@ -146,9 +146,9 @@ class Sweep:
             best, choice = job.best[block], None if job.choice is None else job.choice[block]
             if self.pools:
                 plain.largest(scratch, z, self.pool, best, choice)
-            if job.moments is None:
-                x = best if self.pools else z
-                plain.activate(x, job.scale, job.shift, self.relu, job.y[block], choice, self.pools)
+            if job.activation is not None:
+                scale, shift, y = job.activation
+                plain.activate(best if self.pools else z, scale, shift, self.relu, y[block], choice, self.pools)
 
     def backward_part(self, scratch: Buffers, job: Backward, start: int, stop: int) -> None:
         dweight = self.take_dweight(scratch, job, start)
@@ -171,13 +171,13 @@ class Sweep:
             plain.spread(dy, choice, self.pool, dz)
         else:
             scale, z, slope, constant = job.affine
-            plain.spread_affine(scratch, dy, choice, self.pool, scale, z[block], slope, constant, dz)
+            plain.spread_affine(scratch, dy, choice, self.pool, (scale, z[block], slope, constant), dz)
         return dz
 
 
-def total(parts: dict[int, Array]) -> Array | None:
-    """The sum of a dict's values in the order of its keys: always the same bits. None if there are none."""
-    return sum(parts[key] for key in sorted(parts)) if parts else None
+def total(parts: Mapping[int, Array]) -> Array:
+    """The sum of the values in the order of their keys: always the same bits."""
+    return reduce(np.add, (parts[key] for key in sorted(parts)))
 
 
 def lay(images: Array, bordered: Array, corner: tuple[int, int]) -> None:
@@ -186,9 +186,7 @@ def lay(images: Array, bordered: Array, corner: tuple[int, int]) -> None:
     bordered[:, top : top + height, left : left + width] = images
 
 
-def copy_windows(
-    scratch: Buffers, padded: Array, kernel: tuple[int, int], sizes: tuple[int, int], key: str = "columns"
-) -> Array:
+def copy_windows(scratch: Buffers, padded: Array, kernel: tuple[int, int], sizes: Shape, key: str = "columns") -> Array:
     """One row per window of padded (n, H, W, C), in scratch memory: (n h w, kh kw C).
 
     A kernel row's kw C numbers lie side by side in the image, so they are copied as one run; with one channel such a

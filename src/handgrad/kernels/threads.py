@@ -2,43 +2,48 @@
 
 import os
 import threading
+from collections.abc import Callable
 from queue import SimpleQueue
+from typing import Any, TypeAlias
 
 from ..naming import check_count
 from . import blas
 
+Task: TypeAlias = Callable[[int, int, int], None]  # (worker, start, stop)
 WORTH_A_THREAD = 1_000_000  # multiply-adds: some 20 microseconds of work, what it takes to wake a thread
 
 _lock = threading.Lock()  # one shared task at a time; a second caller does its parts alone
-_workers: list = []  # inboxes of the running worker threads
-_finished: SimpleQueue = SimpleQueue()
+_workers: list[SimpleQueue[Any]] = []  # inboxes of the running worker threads
+_finished: SimpleQueue[BaseException | None] = SimpleQueue()
 _num_threads = 0  # 0: not decided yet
 
 
-def num_threads():
+def num_threads() -> int:
     """How many threads share the work: set_threads, else $HANDGRAD_THREADS, else as many as BLAS uses."""
     if not _num_threads:
         wish = os.environ.get("HANDGRAD_THREADS")
         if wish:
             set_threads(check_count("HANDGRAD_THREADS", "its value", int(wish) if wish.isdecimal() else wish))
         else:
-            set_threads(min(blas.find().num_threads(), len_affinity()) if blas.find() else 1)
+            library = blas.find()
+            set_threads(min(library.num_threads(), len_affinity()) if library else 1)
     return _num_threads
 
 
-def set_threads(n):
+def set_threads(n: int) -> None:
     """Use n threads for convolutions, and for the matrix products of BLAS; 1 keeps everything in the calling thread."""
     global _num_threads
     _num_threads = check_count("set_threads", "n", n)
-    if blas.find():
-        blas.find().set_threads(n)
+    library = blas.find()
+    if library is not None:
+        library.set_threads(n)
 
 
-def len_affinity():
+def len_affinity() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def share(count, task, work):
+def share(count: int, task: Task, work: int) -> None:
     """Call task(worker, start, stop) once for each thread, on equal contiguous parts of range(count).
 
     work, in multiply-adds or the like, decides how many threads are worth waking. The parts depend on nothing but
@@ -59,9 +64,9 @@ def share(count, task, work):
         _lock.release()
 
 
-def run(task, bounds):
+def run(task: Task, bounds: list[int]) -> None:
     while len(_workers) < len(bounds) - 2:
-        inbox = SimpleQueue()
+        inbox = SimpleQueue[Any]()
         threading.Thread(target=work, args=(inbox, _finished), daemon=True, name="handgrad").start()
         _workers.append(inbox)
     others = _workers[: len(bounds) - 2]
@@ -76,7 +81,7 @@ def run(task, bounds):
             raise problem
 
 
-def work(inbox, finished):
+def work(inbox: SimpleQueue[Any], finished: SimpleQueue[BaseException | None]) -> None:
     """A worker thread: do what comes in, report the exception or None."""
     while True:
         task, *part = inbox.get()
@@ -89,7 +94,7 @@ def work(inbox, finished):
         task = None  # a waiting worker must not keep the last task's arrays alive
 
 
-def limit_blas(n):
+def limit_blas(n: int) -> int:
     """Set BLAS's number of threads, and return what it was."""
     library = blas.find()
     if library is None:
@@ -100,7 +105,7 @@ def limit_blas(n):
     return before
 
 
-def forget():
+def forget() -> None:
     """In a forked child the threads are gone: start afresh."""
     global _lock, _finished
     _lock, _finished = threading.Lock(), SimpleQueue()
