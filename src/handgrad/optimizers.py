@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from .arrays import Array
+from .arrays import Array, Shape
 from .clipping import CLIPPINGS, Clipping
 from .clipping import ClipGlobalNorm as ClipGlobalNorm
 from .clipping import ClipParameterNorm as ClipParameterNorm
@@ -43,13 +43,14 @@ class Optimizer:
     slots: tuple[str, ...] = ()
 
     def __init__(self, learning_rate: float, weight_decay: float = 0.0, clipping: ClippingSpec = None) -> None:
-        self.learning_rate = self.number("learning_rate", learning_rate, above=0)
-        self.weight_decay = self.number("weight_decay", weight_decay, minimum=0)
-        self.clipping = None if clipping is None else build("clipping", clipping, CLIPPINGS)
-        self.num_steps = 0
+        self.learning_rate: float = self.number("learning_rate", learning_rate, above=0)
+        self.weight_decay: float = self.number("weight_decay", weight_decay, minimum=0)
+        self.clipping: Clipping | None = None if clipping is None else build("clipping", clipping, CLIPPINGS)
+        self.num_steps: int = 0
         self.arrays: dict[str, Array] = {}  # the state: {"velocity.0": array} for slot "velocity" and parameter 0
         # per parameter its scratch array and its state arrays, made by the first update
         self.rows: list[tuple[Array, ...]] | None = None
+        self.shapes: list[Shape] = []
 
     def number(self, name: str, value: float, **limits: float) -> float:
         return check_number(type(self).__name__, name, value, **limits)
@@ -163,11 +164,11 @@ class SGD(Optimizer):
         clipping: ClippingSpec = None,
     ) -> None:
         super().__init__(learning_rate, weight_decay, clipping)
-        self.momentum = self.number("momentum", momentum, minimum=0, below=1)
-        self.nesterov = bool(nesterov)
+        self.momentum: float = self.number("momentum", momentum, minimum=0, below=1)
+        self.nesterov: bool = bool(nesterov)
         if self.nesterov and not self.momentum:
             raise ValueError("SGD: nesterov=True needs momentum > 0, got momentum=0.0")
-        self.slots = ("velocity",) if self.momentum else ()
+        self.slots: tuple[str, ...] = ("velocity",) if self.momentum else ()
 
     def step(self, p: Array, g: Array, scratch: Array, *state: Array) -> None:
         learning_rate = scalar(self.learning_rate, p.dtype)
@@ -195,7 +196,7 @@ class Adam(Optimizer):
     the arrays fewer. The factors go into the step length and, as √v̂ = scale √Σ, into epsilon / scale.
     """
 
-    slots = ("gradient_sum", "square_sum")
+    slots: tuple[str, ...] = ("gradient_sum", "square_sum")
 
     def __init__(
         self,
@@ -207,9 +208,9 @@ class Adam(Optimizer):
         clipping: ClippingSpec = None,
     ) -> None:
         super().__init__(learning_rate, weight_decay, clipping)
-        self.beta1 = self.number("beta1", beta1, minimum=0, below=1)
-        self.beta2 = self.number("beta2", beta2, minimum=0, below=1)
-        self.epsilon = self.number("epsilon", epsilon, above=0)
+        self.beta1: float = self.number("beta1", beta1, minimum=0, below=1)
+        self.beta2: float = self.number("beta2", beta2, minimum=0, below=1)
+        self.epsilon: float = self.number("epsilon", epsilon, above=0)
 
     def step(self, p: Array, g: Array, scratch: Array, *state: Array) -> None:
         gradient_sum, square_sum = state
@@ -253,7 +254,7 @@ class RMSprop(Optimizer):
     The state holds v / (1 - decay_rate), as Adam's.
     """
 
-    slots = ("square_sum",)
+    slots: tuple[str, ...] = ("square_sum",)
 
     def __init__(
         self,
@@ -264,8 +265,8 @@ class RMSprop(Optimizer):
         clipping: ClippingSpec = None,
     ) -> None:
         super().__init__(learning_rate, weight_decay, clipping)
-        self.decay_rate = self.number("decay_rate", decay_rate, minimum=0, below=1)
-        self.epsilon = self.number("epsilon", epsilon, above=0)
+        self.decay_rate: float = self.number("decay_rate", decay_rate, minimum=0, below=1)
+        self.epsilon: float = self.number("epsilon", epsilon, above=0)
 
     def step(self, p: Array, g: Array, scratch: Array, *state: Array) -> None:
         (square_sum,) = state
@@ -278,7 +279,7 @@ class RMSprop(Optimizer):
 class Adagrad(Optimizer):
     """p <- p - learning_rate g / (√s + epsilon), s <- s + g². Duchi, Hazan & Singer (2011)."""
 
-    slots = ("square_sum",)
+    slots: tuple[str, ...] = ("square_sum",)
 
     def __init__(
         self,
@@ -288,7 +289,7 @@ class Adagrad(Optimizer):
         clipping: ClippingSpec = None,
     ) -> None:
         super().__init__(learning_rate, weight_decay, clipping)
-        self.epsilon = self.number("epsilon", epsilon, above=0)
+        self.epsilon: float = self.number("epsilon", epsilon, above=0)
 
     def step(self, p: Array, g: Array, scratch: Array, *state: Array) -> None:
         (square_sum,) = state

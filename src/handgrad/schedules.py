@@ -10,7 +10,7 @@ schedule (torch.optim.lr_scheduler), the numbers agree. They are pure functions,
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from .naming import build, check_count, check_number, look_up
@@ -183,28 +183,29 @@ class Sequence:
         return self.schedules[-1](t)
 
 
+@dataclass(eq=False)
 class ReduceOnPlateau:
     """initial, times factor whenever more than `patience` observed metrics in a row were no better than the best.
 
     Better means smaller by more than the fraction threshold (mode 'max': larger). Never falls below minimum.
     """
 
-    def __init__(
-        self,
-        initial: float,
-        factor: float = 0.1,
-        patience: int = 10,
-        threshold: float = 1e-4,
-        minimum: float = 0.0,
-        mode: str = "min",
-    ) -> None:
-        self.initial, self.factor, self.patience = initial, factor, patience
-        self.threshold, self.minimum, self.mode = threshold, minimum, mode
-        at_least_0 = {"minimum": 0}
-        check(self, factor={"above": 0, "below": 1}, threshold=at_least_0, minimum={**at_least_0, "maximum": initial})
-        check_count("ReduceOnPlateau", "patience", patience, 0)
-        self.sign = look_up("mode", mode, {"min": 1, "max": -1})
-        self.learning_rate, self.best, self.num_bad = float(initial), math.inf, 0
+    initial: float
+    factor: float = 0.1
+    patience: int = 10
+    threshold: float = 1e-4
+    minimum: float = 0.0
+    mode: str = "min"
+    learning_rate: float = field(init=False, repr=False)
+    best: float = field(init=False, repr=False, default=math.inf)
+    num_bad: int = field(init=False, repr=False, default=0)
+
+    def __post_init__(self) -> None:
+        in_range = {"minimum": 0, "maximum": self.initial}
+        check(self, factor={"above": 0, "below": 1}, threshold={"minimum": 0}, minimum=in_range)
+        check_count("ReduceOnPlateau", "patience", self.patience, minimum=0)
+        self.sign: int = look_up("mode", self.mode, {"min": 1, "max": -1})
+        self.learning_rate = float(self.initial)
 
     def __call__(self, t: int) -> float:
         return self.learning_rate

@@ -180,7 +180,7 @@ class Facts(NamedTuple):
 
 # Initializers, recurrent layers, the diagnosis, estimators and the PyTorch twin look here. Gains up to tanh are
 # PyTorch's calculate_gain; below it they follow He's argument: 1 / √E f(z)² for z of mean 0 and variance 1.
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Facts] = {
     "identity": Facts(identity_forward, identity_backward, 1.0),
     "sigmoid": Facts(sigmoid_forward, sigmoid_backward, 1.0, lambda y: 4 * y * (1 - y)),
     "softmax": Facts(softmax_forward, softmax_backward, 1.0, elementwise=False),
@@ -194,5 +194,5 @@ ACTIVATIONS = {
     "softplus": Facts(softplus_forward, softplus_backward, 1.0419, lambda y: 1 - np.exp(-y)),
     "arctan": Facts(arctan_forward, arctan_backward, 1.4912, lambda y: np.cos(y) ** 2),
 }
-for other_name, name in {"linear": "identity", "logistic": "sigmoid", "swish": "silu"}.items():
-    ACTIVATIONS[other_name] = ACTIVATIONS[name]
+ACTIVATIONS["linear"], ACTIVATIONS["logistic"] = ACTIVATIONS["identity"], ACTIVATIONS["sigmoid"]
+ACTIVATIONS["swish"] = ACTIVATIONS["silu"]
