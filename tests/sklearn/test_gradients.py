@@ -9,7 +9,7 @@ from sklearn.datasets import load_iris, make_multilabel_classification
 import handgrad as hg
 from handgrad.sklearn import NetClassifier, NetRegressor
 from handgrad.sklearn.engine import TableEngine
-from handgrad.sklearn.losses import LogLoss, PoissonDeviance, Scaled
+from handgrad.sklearn.objectives import LogLoss, PoissonDeviance, Scaled
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -38,9 +38,10 @@ def engine_and_batch(name, is_sparse=False):
     """An engine on a network that has been trained a little, and a batch with weights for it."""
     estimator, x, y = ESTIMATORS[name]
     net = clone(estimator).set_params(max_iter=2, random_state=0).fit(x, y)
-    engine = TableEngine(net.model_, net._objective.loss, hg.SGD(0.1), net.alpha)
+    objective = net._fit.objective
+    engine = TableEngine(net.model_, objective.loss, hg.SGD(0.1), net.alpha)
     batch = sparse.csr_matrix(x) if is_sparse else x
-    return engine, (batch, net._targets(np.asarray(y)), RNG.uniform(0.5, 2, len(y)))
+    return engine, (batch, objective.targets(np.asarray(y), net.model_.dtype), RNG.uniform(0.5, 2, len(y)))
 
 
 def check_by_lab(engine, x, targets, weight):

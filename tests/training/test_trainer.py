@@ -253,7 +253,7 @@ class Downhill(hg.training.Engine):
 
 def test_an_engine_of_ones_own_needs_a_step_alone(tmp_path):
     usual, own = trainer(), trainer(engine=Downhill)
-    assert fit(usual) == fit(own) and not own.engine.runs_layers
+    assert fit(usual) == fit(own) and own.engine.trains_in_place
     own.save(tmp_path / "state.npz")
     again = hg.Trainer.load(tmp_path / "state.npz", engine=Downhill)
     assert again.evaluate(*VALIDATION) == usual.evaluate(*VALIDATION)

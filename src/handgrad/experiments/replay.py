@@ -73,7 +73,7 @@ def replay(run: Run, step: int) -> Replay:
     with report_damage(run.path / RECORD):
         job = prepare(run.configuration, StopBefore(step))
     trainer = job.trainer
-    if not trainer.engine.runs_layers:
+    if not trainer.engine.trains_in_place:
         raise ValueError("replay looks into the layers of the NumPy engine; this run was trained by another")
     check_same_data(run, job.data)
     go_to(run, job, step)

@@ -5,7 +5,6 @@ from ..naming import require_extra
 with require_extra("sklearn", "handgrad.sklearn", "scikit-learn"):
     import sklearn  # noqa: F401 (scikit-learn itself: only to say which extra is missing)
 
-from .estimators import NetClassifier, NetRegressor
-from .features import NetFeatures
-
-__all__ = ["NetClassifier", "NetFeatures", "NetRegressor"]
+from .estimators import NetClassifier as NetClassifier
+from .estimators import NetFeatures as NetFeatures
+from .estimators import NetRegressor as NetRegressor

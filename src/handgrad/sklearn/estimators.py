@@ -1,33 +1,230 @@
-"""The two estimators: what y means to each, and their parameters."""
+"""The estimators NetClassifier and NetRegressor, and NetFeatures on top of them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, RegressorMixin, TransformerMixin, clone
+from sklearn.exceptions import NotFittedError
+from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
+from sklearn.utils.validation import check_is_fitted
 
-from .base import NetEstimator
-from .objectives import for_classes, for_numbers
-from .targets import Accuracy, Classes, RSquared, row_weights
+from ..arrays import Array, ArrayLike
+from ..layers import Linear, Loss, Sequential
+from ..naming import look_up
+from . import tables
+from .engine import ROWS, outputs_of
+from .fitting import Examples, Fit, Learned, blas_threads
+from .networks import weight_arrays
+from .objectives import Classes, ClassObjective, Objective, for_classes, for_numbers
+from .parameters import Activations, Parameters, Sizes, Spec
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
-def trains_by_batches(net):
+class NetEstimator(Parameters, Learned):
+    """A network as a scikit-learn estimator. A subclass says what y means to it in `_read_targets`."""
+
+    _y_options: Mapping[str, Any] = {}  # of scikit-learn's validate_data
+    _fit: Fit | None = None  # the owner of all that was learned, which the attributes that end in _ show
+
+    def _read_targets(self, y: Any, before: Objective | None, classes: Classes | None) -> Objective:
+        """The objective for y: a new one, or in a call that goes on the one before, which y must fit.
+
+        classes: of partial_fit, all that y may ever hold.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define _read_targets(y, before, classes)")
+
+    def _weights(self, y: Any, sample_weight: Array | None, fit: Fit) -> Array | None:
+        """What each row of training counts for, or None."""
+        return sample_weight
+
+    # Fitting ----------------------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: ArrayLike | None = None,
+        validation_data: tuple[Any, Any] | None = None,
+    ) -> Self:
+        """Train on X (N, features), or images (N, height, width, channels), and y; returns self.
+
+        sample_weight (N,): what each row counts for. validation_data: (X, y) of your own, measured after every epoch
+        and, with early_stopping, watched in place of a part of the training data.
+        With warm_start a further call goes on from the last, the optimizer's state included.
+        """
+        return self._learn(X, y, sample_weight, validation_data)
+
+    def _learn(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: ArrayLike | None,
+        validation_data: Any = None,
+        is_partial: bool = False,
+        classes: Classes | None = None,
+    ) -> Self:
+        self._check_parameters()
+        fit = self._fit if is_partial or self.warm_start else None
+        inputs = tables.Inputs.of(self, X) if fit is None else fit.inputs
+        X, y = inputs.check(self, X, reset=fit is None, y=y, multi_output=True, **self._y_options)
+        sample_weight = tables.check_weights(sample_weight, X)
+        random_state = check_random_state(self.random_state)
+        objective = self._read_targets(y, None if fit is None else fit.objective, classes)
+        if fit is None:
+            self._fit = fit = Fit(self, inputs, objective, X, random_state)
+        data = Examples(X, objective.targets(y, inputs.dtype), self._weights(y, sample_weight, fit))
+        validation = self._check_validation(validation_data, fit)
+        try:
+            with blas_threads.for_products(fit.largest_product(self, len(data))):
+                if self._is_stochastic:
+                    fit.by_batches(self, data, validation, random_state, is_partial)
+                else:
+                    fit.by_lbfgs(self, data)
+        finally:
+            self.__dict__.update(fit.attributes())
+        return self
+
+    def _check_validation(self, validation_data: Any, fit: Fit) -> Examples | None:
+        if validation_data is None:
+            return None
+        if not self._is_stochastic:
+            advice = "use solver='adam' or 'sgd'"
+            raise ValueError(f"validation_data is measured after each epoch, and solver='lbfgs' has none: {advice}")
+        if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
+            raise ValueError("validation_data must be a pair (X, y)")
+        X, y = validation_data
+        try:
+            X, y = fit.inputs.check(self, X, y=y, multi_output=True, **self._y_options)
+            return Examples(X, fit.objective.targets(y, fit.inputs.dtype))
+        except ValueError as problem:
+            raise ValueError(f"validation_data: {problem}") from None
+
+    # Predicting -------------------------------------------------------------------------------------------------
+
+    @property
+    def _fitted(self) -> Fit:
+        """What was learned; NotFittedError before any training."""
+        if self._fit is None:
+            raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit(X, y) first")
+        return self._fit
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return self._fit is not None
+
+    def _outputs(self, X: Any) -> Array:
+        """The network's outputs for X, before any activation of the answer."""
+        fit = self._fitted
+        X = fit.inputs.check(self, X)
+        with blas_threads.for_products(fit.largest_product(self, min(X.shape[0], ROWS))):
+            return outputs_of(self.model_, X)
+
+    # What was learned -------------------------------------------------------------------------------------------
+
+    @property
+    def coefs_(self) -> Arrays:
+        """The weights, layer by layer: the network's own arrays. `coefs_[i] = a` copies a into the network."""
+        return Arrays(weight_arrays(self.model_, "weight"))
+
+    @property
+    def intercepts_(self) -> Arrays:
+        """The biases, layer by layer; as coefs_."""
+        return Arrays(weight_arrays(self.model_, "bias"))
+
+    def get_model(self) -> Sequential:
+        """A copy of the trained network, a handgrad.Sequential: its outputs are logits, or logarithms of rates."""
+        return copy.deepcopy(self._fitted.model_)
+
+    def to_torch(self) -> Any:
+        """The trained network as a PyTorch module, by `handgrad.torch_twin.to_torch`."""
+        from ..torch_twin import to_torch
+
+        return to_torch(self._fitted.model_)
+
+    def summary(self) -> str:
+        """A text: the network layer by layer, how it was trained, why training ended and what it reached."""
+        fit = self._fitted
+        return "\n".join([self._heading(fit), str(fit.model_.summary()), *self._training(fit), *self._results(fit)])
+
+    def _heading(self, fit: Fit) -> str:
+        features = " x ".join(map(str, fit.model_.input_shape))
+        if isinstance(fit.objective, ClassObjective):
+            classes = fit.objective.classes
+            target = f"{len(classes.names)} {'labels' if classes.kind == 'multilabel' else 'classes'}"
+        else:
+            target = f"{fit.n_outputs_} number{'s' if fit.n_outputs_ > 1 else ''}"
+        return f"{type(self).__name__}: {features} features -> {target}, read by {fit.out_activation_}"
+
+    def _training(self, fit: Fit) -> Iterator[str]:
+        """One line of what was minimised and how, one of how long and why no longer."""
+        penalty = f" + ½ · {self.alpha:g} Σ w² / rows of a batch" if self.alpha else ""
+        if fit.optimizer_ is None:
+            rule = "L-BFGS on all rows at once"
+        elif self.optimizer is not None:
+            rule = repr(fit.optimizer_)
+        else:
+            rule = f"{self.solver} with learning rate {fit.optimizer_.learning_rate:g}"
+        yield f"minimised: {self.loss}{penalty}, by {rule}"
+        reason = fit.stop_reason_ or f"max_iter={self.max_iter} was reached"
+        yield f"trained: {fit.n_iter_} iterations; ended because {reason}"
+
+    def _results(self, fit: Fit) -> Iterator[str]:
+        """The loss, and what validation measured."""
+        yield f"training loss: {fit.loss_curve_[0]:.4g} at first, {fit.loss_curve_[-1]:.4g} at last"
+        if fit.validation_scores_ and fit.best_validation_score_ is not None:
+            score = "accuracy" if isinstance(fit.objective, ClassObjective) else "R²"
+            best = fit.validation_scores_.index(fit.best_validation_score_)
+            yield (
+                f"validation {score}: {fit.best_validation_score_:.4g} at best, in iteration {best + 1}, "
+                f"{fit.validation_scores_[-1]:.4g} at last"
+            )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        is_table = self.input_shape is None and begins_with_linear(self.layers)
+        tags.input_tags.sparse = is_table and self.engine == "numpy"
+        return tags
+
+
+def begins_with_linear(layers: Any) -> bool:
+    """Whether the network can read sparse X; of a function's network nobody knows."""
+    return layers is None or (not callable(layers) and type(next(iter(layers), None)) is Linear)
+
+
+class Arrays(list[Array]):
+    """A list of a network's arrays, whose items can't be exchanged: `arrays[i] = a` copies a into the array there."""
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self[index][...] = value
+
+
+def trains_by_batches(net: NetEstimator) -> bool:
     """True, or an AttributeError that says why there is no partial_fit."""
     if net._is_stochastic:
         return True
     raise AttributeError(f"partial_fit takes a solver that works by batches, 'adam' or 'sgd', not {net.solver!r}")
 
 
-def has_probabilities(net):
+def has_probabilities(net: NetEstimator) -> bool:
     """True, or an AttributeError that says why there are no probabilities."""
-    if not hasattr(net, "_objective") or net._objective.is_probabilistic:
+    if net._fit is None or net._fit.objective.is_probabilistic:
         return True
     raise AttributeError(f"loss={net.loss!r} learns scores, no probabilities: use decision_function, or 'log_loss'")
 
 
-def has_scores_only(net):
-    return hasattr(net, "_objective") and not net._objective.is_probabilistic
+def has_scores_only(net: NetEstimator) -> bool:
+    return net._fit is not None and not net._fit.objective.is_probabilistic
 
 
+@dataclass(repr=False, eq=False)
 class NetClassifier(ClassifierMixin, NetEstimator):
     """A network that tells classes apart, in place of sklearn.neural_network.MLPClassifier, and beyond it.
 
@@ -48,130 +245,93 @@ class NetClassifier(ClassifierMixin, NetEstimator):
     engine: 'numpy', 'torch', or {'name': 'torch', 'device': 'cuda'}. progress: show a bar.
     """
 
-    def __init__(
-        self,
-        hidden_layer_sizes=(100,),
-        activation="relu",
-        *,
-        solver="adam",
-        alpha=0.0001,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
-        power_t=0.5,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
-        max_fun=15000,
-        loss="log_loss",
-        class_weight=None,
-        layers=None,
-        input_shape=None,
-        dropout=0.0,
-        batch_norm=False,
-        optimizer=None,
-        callbacks=(),
-        dtype=None,
-        engine="numpy",
-        progress=False,
-    ):
-        self._keep(locals())
+    hidden_layer_sizes: Sizes = (100,)
+    activation: Activations = "relu"
+    _: KW_ONLY
+    loss: Spec | Loss = "log_loss"
+    class_weight: Mapping[Any, float] | str | None = None
 
     @available_if(trains_by_batches)
-    def partial_fit(self, X, y, sample_weight=None, classes=None):
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
+    ) -> Self:
         """Train for one epoch on X and y, going on from earlier calls; returns self.
 
         classes: all that y may ever hold, needed by the first call.
         """
         if isinstance(self.class_weight, str):
-            raise ValueError(
-                f"class_weight={self.class_weight!r} counts all of y, and partial_fit sees a part of it: "
-                "give the weights as a dict"
-            )
-        self._note_all_classes(y, classes)
-        return self._learn(X, y, sample_weight, None, is_partial=True)
+            limits = "counts all of y, and partial_fit sees a part of it"
+            raise ValueError(f"class_weight={self.class_weight!r} {limits}: give the weights as a dict")
+        return self._learn(X, y, sample_weight, is_partial=True, classes=self._all_classes(y, classes))
 
-    def _note_all_classes(self, y, classes):
-        known = getattr(self, "_classes", None)
-        if known is None and classes is None:
-            raise ValueError("classes must be passed on the first call to partial_fit.")
-        if known is not None:
+    def _all_classes(self, y: Any, classes: Any) -> Classes:
+        if self._fit is not None:
+            known = self._classes
             if classes is not None and not np.array_equal(unique_labels(classes), known.names):
                 raise ValueError(f"classes={classes!r} are not those of the first call, {known.names}")
-        elif type_of_target(y).startswith("multilabel"):
-            self._classes = Classes.of(y)
-        else:
-            self._classes = Classes(unique_labels(classes))
+            return known
+        if classes is None:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        return Classes.of(y) if type_of_target(y).startswith("multilabel") else Classes(unique_labels(classes))
 
-    def _note(self, y, goes_on, is_partial):
-        if not (is_partial or goes_on):
-            self._classes = Classes.of(y)
-        elif not is_partial and not np.array_equal(Classes.of(y).names, self.classes_):
+    def _read_targets(self, y: Any, before: Objective | None, classes: Classes | None) -> Objective:
+        if before is None:
+            known = Classes.of(y) if classes is None else classes
+            self.classes_ = known.names
+            return for_classes(self.loss, known)
+        if classes is None and not np.array_equal(Classes.of(y).names, self.classes_):
             raise ValueError(
                 "warm_start can only be used where `y` has the same classes as in the previous call to "
                 f"fit. Previously got {self.classes_}, `y` has {Classes.of(y).names}"
             )
-        if not goes_on:
-            self.classes_, self._objective = self._classes.names, for_classes(self.loss, self._classes)
+        return before
 
-    def _targets(self, y):
-        return self._classes.targets(self._classes.codes(y), self._objective, self._dtype)
+    @property
+    def _classes(self) -> Classes:
+        objective = self._fitted.objective
+        assert isinstance(objective, ClassObjective)
+        return objective.classes
 
-    def _weights(self, y, sample_weight):
-        weight = row_weights(self.class_weight, self._classes, y)
-        if weight is None or sample_weight is None:
-            return sample_weight if weight is None else weight.astype(self._dtype)
-        return sample_weight * weight.astype(self._dtype)
+    def _weights(self, y: Any, sample_weight: Array | None, fit: Fit) -> Array | None:
+        weight = self._classes.row_weights(self.class_weight, y)
+        if weight is None:
+            return sample_weight
+        weight = weight.astype(fit.inputs.dtype)
+        return weight if sample_weight is None else sample_weight * weight
 
-    def _stratify(self, targets):
-        return targets.astype(bool) if targets.ndim > 1 and targets.shape[1] == 1 else None
-
-    def _scorer(self, sample_weight):
-        return Accuracy(self._classes, sample_weight)
-
-    def predict(self, X):
+    def predict(self, X: Any) -> Any:
         """The class of each row (N,), or labels 0 and 1 (N, K)."""
         outputs = self._outputs(X)
         return self._classes.decode(outputs)
 
     @available_if(has_probabilities)
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> Array:
         """Probabilities (N, C), columns in the order of classes_; of labels (N, K), each its own."""
         outputs = self._outputs(X)
-        answers = self._objective.answer(outputs)
+        answers = self._fitted.objective.answer(outputs)
         if self._classes.kind != "binary" or answers.shape[1] > 1:
             return answers
         return np.hstack([1 - answers, answers]) if len(self.classes_) > 1 else np.ones_like(answers)
 
     @available_if(has_probabilities)
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Any) -> Array:
         """The logarithms of predict_proba."""
         probabilities = self.predict_proba(X)
         return np.log(probabilities, out=probabilities)
 
     @available_if(has_scores_only)
-    def decision_function(self, X):
+    def decision_function(self, X: Any) -> Array:
         """Scores (N, C), or (N,) for two classes: for losses without probabilities, such as hinge."""
         outputs = self._outputs(X)
         return outputs[:, 1] - outputs[:, 0] if outputs.shape[1] == 2 else outputs
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
 
 
+@dataclass(repr=False, eq=False)
 class NetRegressor(RegressorMixin, NetEstimator):
     """A network that predicts numbers, in place of sklearn.neural_network.MLPRegressor, and beyond it.
 
@@ -179,77 +339,90 @@ class NetRegressor(RegressorMixin, NetEstimator):
     'mean-absolute-error'). All other parameters are as NetClassifier's. y may have several columns.
     """
 
+    loss: Spec | Loss = "squared_error"
+    hidden_layer_sizes: Sizes = (100,)
+    activation: Activations = "relu"
+
     _y_options = {"y_numeric": True}
 
-    def __init__(
-        self,
-        loss="squared_error",
-        hidden_layer_sizes=(100,),
-        activation="relu",
-        *,
-        solver="adam",
-        alpha=0.0001,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
-        power_t=0.5,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
-        max_fun=15000,
-        layers=None,
-        input_shape=None,
-        dropout=0.0,
-        batch_norm=False,
-        optimizer=None,
-        callbacks=(),
-        dtype=None,
-        engine="numpy",
-        progress=False,
-    ):
-        self._keep(locals())
-
     @available_if(trains_by_batches)
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
         """Train for one epoch on X and y, going on from earlier calls; returns self."""
-        return self._learn(X, y, sample_weight, None, is_partial=True)
+        return self._learn(X, y, sample_weight, is_partial=True)
 
-    def _note(self, y, goes_on, is_partial):
+    def _read_targets(self, y: Any, before: Objective | None, classes: Classes | None) -> Objective:
         num_columns = 1 if y.ndim == 1 else y.shape[1]
-        if not goes_on:
-            self._objective = for_numbers(self.loss, num_columns)
-        elif num_columns != self.n_outputs_:
-            raise ValueError(f"y has {num_columns} columns, in earlier calls it had {self.n_outputs_}")
+        if before is None:
+            return for_numbers(self.loss, num_columns)
+        if num_columns != before.num_outputs:
+            raise ValueError(f"y has {num_columns} columns, in earlier calls it had {before.num_outputs}")
+        return before
 
-    def _targets(self, y):
-        if self._objective.activation == "exp" and (y < 0).any():
-            raise ValueError(f"loss='poisson' is for counts, y >= 0; got {y.min()}")
-        return y.reshape(len(y), -1).astype(self._dtype)
-
-    def _weights(self, y, sample_weight):
-        return sample_weight
-
-    def _scorer(self, sample_weight):
-        return RSquared(self._objective, sample_weight)
-
-    def predict(self, X):
+    def predict(self, X: Any) -> Array:
         """The predicted numbers, (N,), or (N, K) for several columns of y."""
         outputs = self._outputs(X)
-        answers = self._objective.answer(outputs)
+        answers = self._fitted.objective.answer(outputs)
         return answers.ravel() if answers.shape[1] == 1 else answers
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+class NetFeatures(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
+    """A transformer: trains a copy of `estimator` on X and y; transform(X) is the output of `layer`, rows (N, units).
+
+    estimator: a NetClassifier or NetRegressor. To use one that is trained already, wrap it in scikit-learn's
+    FrozenEstimator. layer: a name that estimator.summary() shows; by default the layer in front of the output layer.
+    """
+
+    def __init__(self, estimator: NetEstimator, layer: str | None = None) -> None:
+        self.estimator, self.layer = estimator, layer
+
+    def fit(self, X: Any, y: Any, **fit_parameters: Any) -> Self:
+        """Train a copy of the estimator on X and y; fit_parameters go to its fit."""
+        self.estimator_ = clone(self.estimator).fit(X, y, **fit_parameters)
+        self._num_layers()
+        return self
+
+    def transform(self, X: Any) -> Array:
+        """The output of the layer for X, each example's as one row."""
+        check_is_fitted(self)
+        fit = self.estimator_._fitted
+        features = outputs_of(fit.model_, fit.inputs.check(self.estimator_, X), self._num_layers())
+        return features.reshape(len(features), -1)
+
+    def get_feature_names_out(self, input_features: object = None) -> Array:
+        """['relu1_0', 'relu1_1', ...]."""
+        check_is_fitted(self)
+        layer = self.estimator_.model_.layers[self._num_layers() - 1]
+        return np.array([f"{layer.name}_{i}" for i in range(int(np.prod(layer.output_shape)))], object)
+
+    @property
+    def n_features_in_(self) -> int:
+        """How many features X had in fit."""
+        count: int = self.estimator_.n_features_in_
+        return count
+
+    @property
+    def feature_names_in_(self) -> Array:
+        """The names of X's columns in fit, where it had any."""
+        names: Array = self.estimator_.feature_names_in_
+        return names
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = get_tags(self.estimator).input_tags.sparse
+        tags.target_tags.required = True
+        return tags
+
+    def _num_layers(self) -> int:
+        """How many layers make the features; ValueError for a name that the network has not, with the nearest."""
+        layers = self.estimator_.model_.layers
+        if self.layer is None:
+            last = max(i for i, layer in enumerate(layers) if "weight" in layer.parameters)
+            if not last:
+                raise ValueError("the network has no layer in front of its output layer: give it hidden layers")
+            return last
+        return 1 + look_up("layer", self.layer, {layer.name: i for i, layer in enumerate(layers)})

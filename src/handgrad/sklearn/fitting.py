@@ -1,217 +1,446 @@
-"""One fit of an estimator: its network and counters at the start, training by batches or by L-BFGS."""
+"""One fit of an estimator: what it learns and counts, training by batches or by L-BFGS, and when to stop."""
 
+from __future__ import annotations
+
+import contextlib
 import copy
+import functools
 import math
+import threading
 import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from scipy import sparse
+from numpy.random import RandomState
+from scipy import optimize, sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
-from ..layers import BatchNorm, Linear
+from ..arrays import Array
+from ..kernels.threads import limit_blas
+from ..layers import BatchNorm, Dropout, Linear, Loss, Sequential
 from ..layers.base import leaves
-from ..training import History
+from ..layers.description import load_arrays
+from ..optimizers import SGD, Optimizer
+from ..training import Callback, History, Trainer
+from ..training.engine import Figures
+from ..training.trainer import Data, ModelState, Progress
 from .engine import TableEngine
-from .lbfgs import minimize
 from .networks import make_network, weight_arrays
-from .rules import engine_options, engine_spec, make_optimizer, make_schedule
-from .training import Convergence, NetTrainer
+from .objectives import Objective
+from .parameters import Parameters
+from .tables import Inputs
 
 BROKEN = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
 )
+SMALL_PRODUCT = 2**24  # multiply-adds: below, a second thread of BLAS costs more in waiting than it brings
 
 
 @dataclass
-class Data:
+class Examples:
     """Checked x, targets as the loss wants them, and what each row counts for, or None."""
 
-    x: object
-    targets: np.ndarray
-    weight: np.ndarray | None = None
+    x: Any
+    targets: Array
+    weight: Array | None = None
 
-    def rows(self, rows):
-        return Data(self.x[rows], self.targets[rows], None if self.weight is None else self.weight[rows])
+    def rows(self, rows: Array) -> Examples:
+        return Examples(self.x[rows], self.targets[rows], None if self.weight is None else self.weight[rows])
 
-    def arrays(self):
-        return self.x, self.targets, self.weight
-
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.targets)
 
 
-def start(net, x, random_state):
-    """A fresh network, and everything that counts its training at zero."""
-    net.model_ = make_network(net, x.shape[1:], net._objective, net._dtype, random_state)
-    first = net.model_.layers[0]
-    if sparse.issparse(x) and type(first) is not Linear:
-        raise ValueError(f"sparse X needs a network that begins with Linear, not {first.label}: pass X.toarray()")
-    if sparse.issparse(x) and engine_spec(net)[0] != "numpy":
-        raise ValueError(f"sparse X needs engine='numpy', not {net.engine!r}: pass X.toarray()")
-    net.n_outputs_, net.out_activation_ = net._objective.num_outputs, net._objective.activation
-    net.n_layers_ = len(weight_arrays(net.model_, "weight")) + 1
-    net.n_iter_, net.t_, net._no_improvement_count = 0, 0, 0
-    net.loss_curve_, net.best_loss_ = [], math.inf
-    net.validation_loss_curve_ = net.validation_scores_ = net.best_validation_score_ = None
-    net.optimizer_, net.history_, net._engine_state = None, History(), None
-    net.callbacks_ = None
+class Learned:
+    """What a fit learns and counts: scikit-learn's fitted attributes, and ours."""
+
+    model_: Sequential
+    n_outputs_: int
+    out_activation_: str
+    n_layers_: int
+    n_iter_: int  # iterations: epochs of the last call of fit, or steps of L-BFGS
+    t_: int  # rows seen, each epoch's anew
+    loss_: float
+    best_loss_: float | None  # None with early stopping
+    loss_curve_: list[float]
+    validation_loss_curve_: list[float] | None  # None where nothing was measured, as the next two
+    validation_scores_: list[float] | None
+    best_validation_score_: float | None
+    optimizer_: Optimizer | None  # None for L-BFGS
+    callbacks_: list[Callback] | None
+    history_: History
+    stop_reason_: str | None
+    _no_improvement_count: int
 
 
-def fit_by_batches(net, data, validation, random_state, is_partial):
-    """Train for max_iter epochs, or for one (partial_fit), until converged or stopped."""
-    if net.early_stopping and is_partial:
-        raise ValueError("partial_fit does not support early_stopping=True")
-    if net.early_stopping and validation is None:
-        data, validation = split(net, data, random_state)
-    prepare_curves(net, validation is not None)
-    net.optimizer_ = next_optimizer(net, is_partial)
-    if net.callbacks_ is None or not is_partial:
-        net.callbacks_ = [*make_schedule(net), *copy.deepcopy(list(net.callbacks))]
-    batch_size = rows_of_batch(net, len(data))
-    convergence = Convergence(net, len(data))
-    trainer = make_trainer(net, convergence, batch_size, validation, random_state)
-    try:
-        trainer.fit(
-            data.x,
-            data.targets,
-            validation_data=None if validation is None else validation.arrays(),
-            epochs=1 if is_partial else net.max_iter,
-            batch_size=batch_size,
-            sample_weight=data.weight,
-            shuffle=net.shuffle,
-            progress=net.progress,
+class Fit(Learned):
+    """The owner of what is learned: from a fresh network on, through all calls that go on from it."""
+
+    def __init__(
+        self, net: Parameters, inputs: Inputs, objective: Objective, x: Any, random_state: RandomState
+    ) -> None:
+        self.inputs, self.objective = inputs, objective
+        self.model_ = make_network(net, x.shape[1:], objective, inputs.dtype, random_state)
+        first = self.model_.layers[0]
+        if sparse.issparse(x) and type(first) is not Linear:
+            raise ValueError(f"sparse X needs a network that begins with Linear, not {first.label}: pass X.toarray()")
+        if sparse.issparse(x) and net._engine_and_options()[0] != "numpy":
+            raise ValueError(f"sparse X needs engine='numpy', not {net.engine!r}: pass X.toarray()")
+        self.n_outputs_, self.out_activation_ = objective.num_outputs, objective.activation
+        self.n_layers_ = len(weight_arrays(self.model_, "weight")) + 1
+        self.n_iter_ = self.t_ = self._no_improvement_count = 0
+        self.loss_, self.best_loss_, self.loss_curve_ = math.nan, math.inf, []
+        self.validation_loss_curve_ = self.validation_scores_ = self.best_validation_score_ = None
+        self.optimizer_ = self.callbacks_ = self.stop_reason_ = None
+        self.history_ = History()
+        self.optimizer_state: dict[str, Any] | None = None  # of an engine that keeps it by itself
+
+    def attributes(self) -> dict[str, Any]:
+        """{name: value} of all that is learned, for the estimator to show."""
+        return {name: getattr(self, name) for name in Learned.__annotations__}
+
+    def largest_product(self, net: Parameters, num_rows: int) -> float:
+        """Multiply-adds of the largest matrix product on so many rows; infinite for images, which share their own."""
+        if len(self.model_.input_shape) > 1:
+            return math.inf
+        if net._is_stochastic:
+            num_rows = min(num_rows, 200 if net.batch_size == "auto" else net.batch_size)
+        return num_rows * max(weight.size for weight in weight_arrays(self.model_, "weight"))
+
+    # By batches -------------------------------------------------------------------------------------------------
+
+    def by_batches(
+        self, net: Parameters, data: Examples, validation: Examples | None, random_state: RandomState, is_partial: bool
+    ) -> None:
+        """Train for max_iter epochs, or for one (partial_fit), until converged or stopped."""
+        if net.early_stopping and is_partial:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        if net.early_stopping and validation is None:
+            data, validation = self.split(net, data, random_state)
+        self.prepare_curves(net, validation is not None)
+        self.optimizer_ = optimizer = self.next_optimizer(net, is_partial)
+        if self.callbacks_ is None or not is_partial:
+            self.callbacks_ = [*net._make_schedule(), *copy.deepcopy(list(net.callbacks))]
+        batch_size = self.rows_of_batch(net, len(data))
+        convergence = Convergence(net, self, len(data))
+        trainer = self.make_trainer(net, optimizer, [convergence, *self.callbacks_], batch_size, validation)
+        trainer.streams.update(shuffle=Shuffle(random_state), dropout=self.model_.rng)
+        try:
+            trainer.fit(
+                data.x,
+                data.targets,
+                None if validation is None else (validation.x, validation.targets, validation.weight),
+                epochs=1 if is_partial else net.max_iter,
+                batch_size=batch_size,
+                sample_weight=data.weight,
+                shuffle=net.shuffle,
+                progress=net.progress,
+            )
+        except FloatingPointError as problem:
+            self.note_divergence(net, problem)
+        self.finish(net, trainer, convergence.best_state, is_partial)
+
+    def split(self, net: Parameters, data: Examples, random_state: RandomState) -> tuple[Examples, Examples]:
+        """(training data, validation data): validation_fraction of the rows, two classes each by its share."""
+        rows, held_out = train_test_split(
+            np.arange(len(data)),
+            random_state=random_state,
+            test_size=net.validation_fraction,
+            stratify=self.objective.stratify(data.targets),
         )
-    except FloatingPointError as problem:
-        note_divergence(net, problem)
-    finish(net, trainer, convergence, is_partial)
+        if len(held_out) < 2:
+            advice = "Increase 'validation_fraction' or the size of your dataset."
+            raise ValueError(f"The validation set is too small. {advice}")
+        return data.rows(rows), data.rows(held_out)
 
+    def prepare_curves(self, net: Parameters, is_validated: bool) -> None:
+        """Lists for what this training measures, where earlier ones measured nothing; count the iterations anew."""
+        self.n_iter_ = 0
+        if is_validated and self.validation_scores_ is None:
+            self.validation_loss_curve_, self.validation_scores_, self.best_validation_score_ = [], [], -math.inf
+        if net.early_stopping:
+            self.best_loss_ = None
+        elif self.best_loss_ is None:
+            self.best_loss_ = math.inf
 
-def make_trainer(net, convergence, batch_size, validation, random_state):
-    """The trainer, with what earlier calls have counted and measured."""
-    metrics = {} if validation is None else {"score": net._scorer(validation.weight)}
-    trainer = NetTrainer(
-        net.model_,
-        net._objective.loss,
-        net.optimizer_,
-        random_state,
-        metrics=metrics,
-        callbacks=[convergence, *net.callbacks_],
-        **engine_options(net, batch_size),
-    )
-    trainer.history, trainer.epoch, trainer.num_steps = net.history_, net.history_.num_epochs, net.optimizer_.num_steps
-    if net._engine_state is not None:
-        rate = net.optimizer_.learning_rate
-        trainer.engine.load_state({**trainer.engine.state(), "optimizer": {**net._engine_state, "learning_rate": rate}})
-    return trainer
+    def next_optimizer(self, net: Parameters, is_partial: bool) -> Optimizer:
+        """The optimizer of before in partial_fit; in a warm start its state under the rates of today's parameters."""
+        before = self.optimizer_
+        if before is not None and is_partial:
+            return before
+        optimizer = net._make_optimizer()
+        if before is not None and type(before) is type(optimizer) and before.slots == optimizer.slots:
+            optimizer.load_state({**before.state(), "learning_rate": optimizer.learning_rate})
+        return optimizer
 
+    def rows_of_batch(self, net: Parameters, num_rows: int) -> int:
+        """batch_size as a number; with batch norm one that leaves no batch of a single row, which has no variance."""
+        size = 200 if net.batch_size == "auto" else net.batch_size
+        if net.batch_size != "auto" and size > num_rows:
+            message = f"batch_size={size} is larger than the {num_rows} samples and is clipped to them"
+            warnings.warn(message, stacklevel=5)
+        size = min(size, num_rows)
+        if any(isinstance(layer, BatchNorm) for layer in leaves(self.model_)):
+            while size < num_rows and num_rows % size == 1:
+                size += 1
+        return size
 
-def finish(net, trainer, convergence, is_partial):
-    """The best weights, the state that a warm start goes on from, and warnings."""
-    if convergence.best_state is not None:
-        trainer.load_model_state(convergence.best_state)
-    if not isinstance(trainer.engine, TableEngine):
-        net._engine_state = trainer.engine.state()["optimizer"]
-    net.stop_reason_ = trainer.stop_reason
-    if trainer.was_interrupted:
-        warnings.warn("Training interrupted by user.", stacklevel=5)
-    elif not is_partial and trainer.stop_reason is None and net.n_iter_ == net.max_iter:
-        warnings.warn(
-            f"max_iter={net.max_iter} iterations reached and the optimization hasn't converged yet: raise "
-            "max_iter, or tol to be content with less",
-            ConvergenceWarning,
-            stacklevel=5,
+    def make_trainer(
+        self,
+        net: Parameters,
+        optimizer: Optimizer,
+        callbacks: list[Callback],
+        batch_size: int,
+        validation: Examples | None,
+    ) -> NetTrainer:
+        """The trainer, with what earlier calls have counted and measured."""
+        score = self.objective.score
+        trainer = NetTrainer(
+            self.model_,
+            self.objective.loss,
+            optimizer,
+            metrics={} if validation is None else {"score": functools.partial(score, sample_weight=validation.weight)},
+            callbacks=callbacks,
+            **net._engine_arguments(batch_size),
         )
+        trainer.history, trainer.epoch, trainer.num_steps = self.history_, self.history_.num_epochs, optimizer.num_steps
+        if self.optimizer_state is not None:
+            trainer.engine.load_optimizer_state({**self.optimizer_state, "learning_rate": optimizer.learning_rate})
+        return trainer
+
+    def finish(self, net: Parameters, trainer: Trainer, best: ModelState | None, is_partial: bool) -> None:
+        """The best weights, the state that a warm start goes on from, and warnings."""
+        if best is not None:
+            trainer.load_model_state(best)
+        if not trainer.engine.trains_in_place:
+            self.optimizer_state = trainer.engine.optimizer_state()
+        self.stop_reason_ = trainer.stop_reason
+        if trainer.was_interrupted:
+            warnings.warn("Training interrupted by user.", stacklevel=5)
+        elif not is_partial and trainer.stop_reason is None and self.n_iter_ == net.max_iter:
+            reached = f"max_iter={net.max_iter} iterations reached and the optimization hasn't converged yet"
+            advice = "raise max_iter, or tol to be content with less"
+            warnings.warn(f"{reached}: {advice}", ConvergenceWarning, stacklevel=5)
+
+    def note_divergence(self, net: Parameters, problem: FloatingPointError) -> None:
+        """With early stopping the best weights so far stay; else an error."""
+        if not net.early_stopping:
+            raise ValueError(f"{BROKEN} ({problem})") from None
+        self.validation_scores_ = [*(self.validation_scores_ or []), math.nan]
+        message = f"training stopped in iteration {self.n_iter_ + 1}, the best weights before it are kept: {problem}"
+        warnings.warn(message, ConvergenceWarning, stacklevel=5)
+
+    # On all rows at once ----------------------------------------------------------------------------------------
+
+    def by_lbfgs(self, net: Parameters, data: Examples) -> None:
+        """Train on all rows at once until the gradient is below tol."""
+
+        def report(loss: float) -> None:
+            self.loss_curve_.append(loss)
+            if net.verbose:
+                print(f"Iteration {len(self.loss_curve_)}, loss = {loss:.8f}")
+
+        options = {"maxfun": net.max_fun, "maxiter": net.max_iter, "gtol": net.tol}
+        result = minimize(self.model_, self.objective.loss, data, net.alpha, options, report)
+        if not np.isfinite(result.x).all():
+            raise ValueError(BROKEN)
+        self.n_iter_, self.loss_ = min(result.nit, net.max_iter), float(result.fun)
+        self.best_loss_ = self.loss_ if self.best_loss_ is None else min(self.loss_, self.best_loss_)
+        self.stop_reason_ = str(result.message)
+        if not result.success:
+            advice = f"raise max_iter={net.max_iter} or max_fun={net.max_fun}, or scale the data"
+            message = f"lbfgs ended before it converged ({result.message}): {advice}"
+            warnings.warn(message, ConvergenceWarning, stacklevel=4)
 
 
-def note_divergence(net, problem):
-    """With early stopping the best weights so far stay; else an error."""
-    if not net.early_stopping:
-        raise ValueError(f"{BROKEN} ({problem})") from None
-    net.validation_scores_.append(math.nan)
-    warnings.warn(
-        f"training stopped in iteration {net.n_iter_ + 1}, the best weights before it are kept: {problem}",
-        ConvergenceWarning,
-        stacklevel=6,
+def minimize(
+    model: Sequential,
+    loss: Loss,
+    data: Examples,
+    alpha: float,
+    options: dict[str, float],
+    report: Callable[[float], None],
+) -> Any:
+    """Move the model to a minimum of loss and penalty over all rows at once; returns SciPy's result.
+
+    Everything is computed in float64: the line search compares losses too close for float32. report(loss) is called
+    after every iteration. Byrd, Lu, Nocedal & Zhu (1995).
+    """
+    check_deterministic(model)
+    double = model.astype(np.float64)
+    engine = TableEngine(double, loss, SGD(), alpha)  # of which only the gradient is asked, and no step
+    x, y = data.x.astype(np.float64), data.targets
+    y = y.astype(np.float64) if y.dtype.kind == "f" else y
+    latest = math.nan
+
+    def loss_and_gradient(vector: Array) -> tuple[float, Array]:
+        nonlocal latest
+        double.parameter_vector[...] = vector
+        latest = engine.differentiate(x, y, data.weight)
+        return latest, double.gradient_vector.copy()
+
+    result = optimize.minimize(
+        loss_and_gradient,
+        double.parameter_vector.copy(),
+        jac=True,
+        method="L-BFGS-B",
+        callback=lambda vector: report(latest),
+        options=options,
     )
+    double.parameter_vector[...] = result.x
+    load_arrays(model, {**double.parameters, **{f"state.{name}": array for name, array in double.state.items()}})
+    return result
 
 
-def fit_by_lbfgs(net, data):
-    """Train on all rows at once until the gradient is below tol."""
+def check_deterministic(model: Sequential) -> None:
+    """Refuse layers whose outputs are random in training."""
+    for layer in leaves(model):
+        if isinstance(layer, Dropout):
+            needs = f"solver='lbfgs' needs the same loss for the same weights, which {layer.label} does not give"
+            raise ValueError(f"{needs}: use solver='adam' or 'sgd' with dropout")
 
-    def report(loss):
-        net.loss_curve_.append(loss)
+
+class NetTrainer(Trainer):
+    """A Trainer that takes data which its estimator has checked, sparse or not."""
+
+    def check_data(self, training: Data, validation: Any) -> tuple[Data, Data | None]:
+        self.prepare()
+        return training, validation
+
+    def observers(self, progress: bool | None) -> list[Callback]:
+        return [Progress(True)] if progress else []
+
+    def train_on_batch(self, x: Any, y: Any, sample_weight: Any) -> Figures:
+        """A step without the metrics, which are for validation only."""
+        return self.engine.step(x, y, sample_weight)
+
+
+class Shuffle:
+    """The orders of rows that scikit-learn draws: each epoch shuffles the order of the last."""
+
+    def __init__(self, random_state: RandomState) -> None:
+        self.random_state = random_state
+        self.order: Array | None = None
+        self.bit_generator = self  # what a trainer asks for the state
+
+    def permutation(self, num_rows: int) -> Array:
+        order = np.arange(num_rows) if self.order is None else self.order
+        self.order = order[self.random_state.permutation(num_rows)]
+        return self.order
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return {"random_state": self.random_state.get_state(legacy=False), "order": self.order}
+
+    @state.setter
+    def state(self, state: dict[str, Any]) -> None:
+        self.random_state.set_state(state["random_state"])
+        self.order = state["order"]
+
+
+class Convergence(Callback):
+    """scikit-learn's bookkeeping after each epoch: curves, the best so far, when to stop.
+
+    Training stops, or an adaptive learning rate falls, when more than n_iter_no_change epochs in a row have not
+    improved by tol: the training loss, or with early stopping the validation score.
+    """
+
+    def __init__(self, net: Parameters, fit: Fit, num_rows: int) -> None:
+        self.net, self.fit, self.num_rows = net, fit, num_rows
+        self.best_state: ModelState | None = None
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        if self.net.early_stopping:
+            self.best_state = trainer.model_state()
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        net, fit, figures = self.net, self.fit, trainer.history.epoch(-1)
+        fit.n_iter_ += 1
+        fit.t_ += self.num_rows
+        fit.loss_ = figures["loss"]
+        fit.loss_curve_.append(fit.loss_)
         if net.verbose:
-            print(f"Iteration {len(net.loss_curve_)}, loss = {loss:.8f}")
+            print(f"Iteration {fit.n_iter_}, loss = {fit.loss_:.8f}")
+        if "validation_loss" in figures:
+            self.note_validation(figures["validation_loss"], figures["validation_score"], trainer)
+        if fit.best_loss_ is not None:
+            self.count(fit.loss_ > fit.best_loss_ - net.tol)
+            fit.best_loss_ = min(fit.loss_, fit.best_loss_)
+        if net.learning_rate == "invscaling" and self.is_plain_sgd:
+            change_rate(trainer.optimizer, net.learning_rate_init / (fit.t_ + 1) ** net.power_t)
+        if fit._no_improvement_count > net.n_iter_no_change:
+            self.react(trainer)
 
-    result = minimize(
-        net.model_,
-        net._objective.loss,
-        data.x,
-        data.targets,
-        data.weight,
-        net.alpha,
-        net.max_iter,
-        net.max_fun,
-        net.tol,
-        report,
-    )
-    if not np.isfinite(result.x).all():
-        raise ValueError(BROKEN)
-    net.n_iter_, net.loss_ = min(result.nit, net.max_iter), float(result.fun)
-    net.best_loss_, net.stop_reason_ = min(net.loss_, net.best_loss_), str(result.message)
-    if not result.success:
-        warnings.warn(
-            f"lbfgs ended before it converged ({result.message}): raise max_iter={net.max_iter} or "
-            f"max_fun={net.max_fun}, or scale the data",
-            ConvergenceWarning,
-            stacklevel=5,
-        )
+    @property
+    def is_plain_sgd(self) -> bool:
+        """Whether learning_rate means the learning rate of the solver 'sgd'."""
+        return self.net.optimizer is None and self.net.solver == "sgd"
 
+    def note_validation(self, loss: float, score: float, trainer: Trainer) -> None:
+        net, fit = self.net, self.fit
+        best = -math.inf if fit.best_validation_score_ is None else fit.best_validation_score_
+        fit.validation_loss_curve_ = [*(fit.validation_loss_curve_ or []), loss]
+        fit.validation_scores_ = [*(fit.validation_scores_ or []), score]
+        if net.verbose:
+            print(f"Validation score: {score:f}")
+        if net.early_stopping:
+            self.count(score < best + net.tol)
+        if score > best:
+            fit.best_validation_score_ = score
+            self.best_state = trainer.model_state() if net.early_stopping else None
 
-def split(net, data, random_state):
-    """(training data, validation data): validation_fraction of the rows, each class its share where there are two."""
-    rows, held_out = train_test_split(
-        np.arange(len(data)),
-        random_state=random_state,
-        test_size=net.validation_fraction,
-        stratify=net._stratify(data.targets),
-    )
-    if len(held_out) < 2:
-        raise ValueError("The validation set is too small. Increase 'validation_fraction' or the size of your dataset.")
-    return data.rows(rows), data.rows(held_out)
+    def count(self, is_stuck: bool) -> None:
+        self.fit._no_improvement_count = self.fit._no_improvement_count + 1 if is_stuck else 0
 
-
-def prepare_curves(net, is_validated):
-    """Lists for what this training measures, where earlier ones measured nothing; count the iterations anew."""
-    net.n_iter_ = 0
-    if is_validated and net.validation_scores_ is None:
-        net.validation_loss_curve_, net.validation_scores_, net.best_validation_score_ = [], [], -math.inf
-    if net.early_stopping:
-        net.best_loss_ = None
-    elif net.best_loss_ is None:
-        net.best_loss_ = math.inf
+    def react(self, trainer: Trainer) -> None:
+        net, watched = self.net, "validation score" if self.net.early_stopping else "training loss"
+        reason = f"the {watched} did not improve by tol={net.tol:g} for {net.n_iter_no_change} iterations"
+        if net.learning_rate == "adaptive" and self.is_plain_sgd and trainer.optimizer.learning_rate > 1e-6:
+            change_rate(trainer.optimizer, trainer.optimizer.learning_rate / 5)
+            self.fit._no_improvement_count = 0
+            action = f"learning rate set to {trainer.optimizer.learning_rate:g}"
+        else:
+            trainer.stop(reason)
+            action = "stopping"
+        if net.verbose:
+            print(f"{reason[0].upper()}{reason[1:]}: {action}.")
 
 
-def next_optimizer(net, is_partial):
-    """The optimizer of before in partial_fit; in a warm start its state under the rates of today's parameters."""
-    before = net.optimizer_
-    if before is not None and is_partial:
-        return before
-    optimizer = make_optimizer(net)
-    if before is not None and type(before) is type(optimizer) and before.slots == optimizer.slots:
-        optimizer.load_state({**before.state(), "learning_rate": optimizer.learning_rate})
-    return optimizer
+def change_rate(sgd: Optimizer, learning_rate: float) -> None:
+    """Change the learning rate as in scikit-learn, where a velocity keeps the rates of the steps that made it."""
+    for velocity in sgd.arrays.values():
+        velocity *= sgd.learning_rate / learning_rate
+    sgd.learning_rate = learning_rate
 
 
-def rows_of_batch(net, num_rows):
-    """batch_size as a number; with batch norm one that leaves no batch of a single row, which has no variance."""
-    size = 200 if net.batch_size == "auto" else net.batch_size
-    if net.batch_size != "auto" and size > num_rows:
-        warnings.warn(f"batch_size={size} is larger than the {num_rows} samples and is clipped to them", stacklevel=5)
-    size = min(size, num_rows)
-    if any(isinstance(layer, BatchNorm) for layer in leaves(net.model_)):
-        while size < num_rows and num_rows % size == 1:
-            size += 1
-    return size
+class BlasThreads:
+    """Within `for_products`, BLAS keeps to one thread while the products of a training are small.
+
+    Fits in several threads share one limit: the first sets it, the last takes it back.
+    """
+
+    def __init__(self) -> None:
+        self.lock, self.users, self.before = threading.Lock(), 0, 0
+
+    @contextlib.contextmanager
+    def for_products(self, multiply_adds: float) -> Iterator[None]:
+        if multiply_adds > SMALL_PRODUCT:
+            yield
+            return
+        with self.lock:
+            self.users += 1
+            if self.users == 1:
+                self.before = limit_blas(1)
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.users -= 1
+                if not self.users:
+                    limit_blas(self.before)
+
+
+blas_threads = BlasThreads()

@@ -1,43 +1,165 @@
-"""What a network is trained for: the loss that a name means for these targets, its outputs, and how to read them."""
+"""What a network is trained for: what y may hold, the loss that a name means for it, and how outputs are read."""
+
+from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
 
 import numpy as np
+from scipy import sparse
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import type_of_target
 
 from .. import functional as F
+from ..arrays import Array, Cache
 from ..layers import BinaryCrossEntropy, CrossEntropy, Loss, MeanSquaredError, ProbabilityCrossEntropy
 from ..layers.criteria import LOSSES
 from ..naming import build, fold
-from .losses import LogLoss, PoissonDeviance, Scaled
 
 
 @dataclass
 class Objective:
-    """A loss, how many outputs it takes, and the activation that makes its answer of them.
+    """A loss, how many outputs it takes, and the activation that makes its answer of them; of a regressor.
 
-    takes_labels: its targets are int labels (N,) rather than numbers (N, num_outputs). has_softmax: the network itself
-    ends in a Softmax.
+    has_softmax: the network itself ends in a Softmax.
     """
 
     loss: Loss
     num_outputs: int
     activation: str
-    takes_labels: bool = False
     has_softmax: bool = False
 
-    def answer(self, outputs):
+    def answer(self, outputs: Array) -> Array:
         """Probabilities, rates or values from the network's outputs."""
         if self.activation == "exp":
             return np.exp(outputs)
         return outputs if self.has_softmax else F.ACTIVATIONS[self.activation].forward(outputs)[0]
 
     @property
-    def is_probabilistic(self):
+    def is_probabilistic(self) -> bool:
+        """Whether the answers are probabilities of classes."""
         return self.activation in ("logistic", "softmax")
 
+    def targets(self, y: Array, dtype: np.dtype[Any]) -> Array:
+        """y as the loss wants it, (N, num_outputs)."""
+        if self.activation == "exp" and (y < 0).any():
+            raise ValueError(f"loss='poisson' is for counts, y >= 0; got {y.min()}")
+        return y.reshape(len(y), -1).astype(dtype)
 
-def for_classes(spec, classes):
+    def score(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> float:
+        """R² of the answers to targets (N, K); NaN where they are no numbers."""
+        answers = self.answer(outputs)
+        if not np.isfinite(answers).all():
+            return math.nan
+        return float(r2_score(targets, answers, sample_weight=sample_weight))
+
+    def stratify(self, targets: Array) -> Array | None:
+        """What early stopping stratifies its split by."""
+        return None
+
+
+class Classes:
+    """What y may hold: names, sorted, and kind 'binary' (one or two classes), 'multiclass' or 'multilabel'."""
+
+    def __init__(self, names: Array, is_multilabel: bool = False, is_sparse: bool = False) -> None:
+        self.names, self.is_sparse = names, is_sparse
+        self.kind = "multilabel" if is_multilabel else "multiclass" if len(names) > 2 else "binary"
+
+    @classmethod
+    def of(cls, y: Any) -> Classes:
+        """The classes of these targets; ValueError for numbers, and for rows of classes that are no labels 0 and 1."""
+        kind = type_of_target(y, input_name="y")
+        if kind == "multilabel-indicator":
+            return cls(np.arange(y.shape[1]), is_multilabel=True, is_sparse=sparse.issparse(y))
+        if kind not in ("binary", "multiclass"):
+            advice = "y must be one class a row, or labels 0 and 1; for numbers take a regressor"
+            raise ValueError(f"Unknown label type: {kind}. {advice}")
+        return cls(np.unique(y))
+
+    def codes(self, y: Any) -> Array:
+        """The number of each row's class (N,), or the labels (N, K) as an array; ValueError for an unseen class."""
+        if self.kind == "multilabel":
+            return self.labels(y)
+        codes = np.searchsorted(self.names, y)
+        codes[codes == len(self.names)] = 0
+        is_unseen = self.names[codes] != y
+        if np.any(is_unseen):
+            unseen = np.unique(np.asarray(y)[is_unseen])
+            raise ValueError(f"`y` has classes not in `self.classes_`: {unseen} are not among {self.names}")
+        return codes
+
+    def labels(self, y: Any) -> Array:
+        """Labels 0 and 1 (N, K) as an array."""
+        y = y.toarray() if sparse.issparse(y) else np.asarray(y)
+        if y.shape[1:] != self.names.shape:
+            raise ValueError(f"y must be labels 0 and 1, (N, {len(self.names)}) as in the first fit; got {y.shape}")
+        labels: Array = y
+        return labels
+
+    def decode(self, outputs: Array) -> Any:
+        """Names of the predicted classes, or labels (N, K), from a network's outputs."""
+        if self.kind == "multilabel":
+            labels = (outputs > 0).astype(int)
+            return sparse.csr_matrix(labels) if self.is_sparse else labels
+        return self.names[self.predicted(outputs)]
+
+    def predicted(self, outputs: Array) -> Array:
+        """Numbers of the predicted classes (N,), or labels (N, K): one output is for class 1 where it is positive."""
+        if self.kind == "multilabel":
+            return outputs > 0
+        if outputs.shape[1] > 1:
+            return outputs.argmax(axis=1)
+        return (outputs[:, 0] > 0).astype(int) if len(self.names) > 1 else np.zeros(len(outputs), int)
+
+    def row_weights(self, class_weight: Mapping[Any, float] | str | None, y: Any) -> Array | None:
+        """What each row counts for by its class (N,), or None. ValueError for a class that y has not, or labels."""
+        if class_weight is None:
+            return None
+        if self.kind == "multilabel":
+            raise ValueError("class_weight is for one class a row; y has labels: pass sample_weight instead")
+        known = self.names.tolist()
+        for name in class_weight if isinstance(class_weight, Mapping) else ():
+            if name not in known:
+                has = ", ".join(map(repr, known))
+                raise ValueError(f"class_weight names the class {name!r}, which y has not; its classes are {has}")
+        weights: Array = compute_class_weight(class_weight, classes=self.names, y=y)
+        return weights[self.codes(y)]
+
+
+@dataclass
+class ClassObjective(Objective):
+    """The objective of a classifier. takes_labels: the loss takes int labels (N,) rather than numbers (N, outputs)."""
+
+    _: KW_ONLY
+    classes: Classes
+    takes_labels: bool = False
+
+    def targets(self, y: Any, dtype: np.dtype[Any]) -> Array:
+        """y as the loss wants it: int labels (N,), or numbers 0 and 1 (N, num_outputs)."""
+        codes = self.classes.codes(y)
+        if self.takes_labels:
+            return codes
+        if self.classes.kind != "multilabel" and self.num_outputs > 1:
+            codes = np.eye(self.num_outputs)[codes]
+        return codes.reshape(len(codes), -1).astype(dtype)
+
+    def score(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> float:
+        """The fraction of rows that are right (for labels: all of a row's); NaN where outputs are no numbers."""
+        if not np.isfinite(outputs).all():
+            return math.nan
+        truth = targets if targets.ndim == 1 else self.classes.predicted(targets)
+        return float(accuracy_score(truth, self.classes.predicted(outputs), sample_weight=sample_weight))
+
+    def stratify(self, targets: Array) -> Array | None:
+        """The classes where there are two, as scikit-learn's MLP does."""
+        return targets.astype(bool) if targets.ndim > 1 and targets.shape[1] == 1 else None
+
+
+def for_classes(spec: Any, classes: Classes) -> ClassObjective:
     """The objective of a classifier, from its `loss` and the Classes it learns.
 
     ValueError for a loss that cannot tell these classes apart.
@@ -51,16 +173,16 @@ def for_classes(spec, classes):
     if isinstance(loss, BinaryCrossEntropy):
         if kind == "multiclass":
             raise ValueError(f"{name} tells two classes apart, y has {count}: use loss='log_loss'")
-        return Objective(loss if columns == 1 else Scaled(loss, columns), columns, "logistic")
+        return ClassObjective(loss if columns == 1 else Scaled(loss, columns), columns, "logistic", classes=classes)
     if kind == "multilabel":
         raise ValueError(f"{name} takes one class a row, y has {count} labels a row: use loss='log_loss'")
     if isinstance(loss, ProbabilityCrossEntropy):
-        return Objective(loss, count, "softmax", takes_labels=True, has_softmax=True)
-    is_softmax = isinstance(loss, CrossEntropy)
-    return Objective(loss, count, "softmax" if is_softmax else "identity", takes_labels=loss.classification)
+        return ClassObjective(loss, count, "softmax", has_softmax=True, classes=classes, takes_labels=True)
+    activation = "softmax" if isinstance(loss, CrossEntropy) else "identity"
+    return ClassObjective(loss, count, activation, classes=classes, takes_labels=loss.classification)
 
 
-def for_numbers(spec, num_outputs):
+def for_numbers(spec: Any, num_outputs: int) -> Objective:
     """The objective of a regressor, from its `loss` and the number of columns of y."""
     if is_named(spec, "squared_error"):
         return Objective(Scaled(MeanSquaredError(), num_outputs / 2), num_outputs, "identity")
@@ -68,20 +190,81 @@ def for_numbers(spec, num_outputs):
         return Objective(PoissonDeviance(), num_outputs, "exp")
     loss = find_loss(spec, ["squared_error", "poisson"])
     if loss.classification:
-        raise ValueError(
-            f"{type(loss).__name__} is a loss of classes: a regressor takes 'squared_error', 'poisson', "
-            "'mean-absolute-error', 'huber' or a loss of your own"
-        )
+        advice = "a regressor takes 'squared_error', 'poisson', 'mean-absolute-error', 'huber' or a loss of your own"
+        raise ValueError(f"{type(loss).__name__} is a loss of classes: {advice}")
     return Objective(loss, num_outputs, "identity")
 
 
-def is_named(spec, name):
+def is_named(spec: object, name: str) -> bool:
     return isinstance(spec, str) and fold(spec) == fold(name)
 
 
-def find_loss(spec, names):
+def find_loss(spec: Any, names: Sequence[str]) -> Loss:
     """A new loss from a name, a table or an object; names: those that are known besides handgrad's."""
-    loss = copy.deepcopy(build("loss", spec, {**dict.fromkeys(names), **LOSSES}))
+    loss = copy.deepcopy(build("loss", spec, {**dict.fromkeys(names, Loss), **LOSSES}))
     if not isinstance(loss, Loss):
         raise TypeError(f"loss must be a name, a table or a handgrad Loss, got {type(spec).__name__}")
     return loss
+
+
+# The losses that scikit-learn has and handgrad has not ----------------------------------------------------------------
+
+
+class LogLoss(CrossEntropy):
+    """CrossEntropy of int labels, without the checks that an estimator has made: they are a tenth of a small step."""
+
+    def compute(self, outputs: Array, targets: Array, sample_weight: Array | None) -> tuple[float, Cache]:
+        if sample_weight is not None:
+            return super().compute(outputs, targets, sample_weight)
+        shifted = outputs - np.maximum.reduce(outputs, axis=1, keepdims=True)
+        label, share = (np.arange(len(targets)), targets), 1 / len(targets)
+        picked = np.add.reduce(shifted[label])
+        exponentials = np.exp(shifted, out=shifted)
+        totals = np.add.reduce(exponentials, axis=1, keepdims=True)
+        loss = share * float(np.add.reduce(np.log(totals), axis=None) - picked)
+        return loss, (exponentials, totals, label, share, share)  # the cache of the pair, whose backward follows
+
+
+class Scaled(Loss):
+    """factor times another loss.
+
+    scikit-learn sums over the outputs where handgrad takes their mean, and halves the squared error: of K outputs
+    Scaled(BinaryCrossEntropy(), K) and Scaled(MeanSquaredError(), K / 2) are its losses.
+    """
+
+    def __init__(self, loss: Loss, factor: float) -> None:
+        self.loss, self.factor, self.classification = loss, factor, loss.classification
+
+    def compute(self, outputs: Array, targets: Array, sample_weight: Array | None) -> tuple[float, Cache]:
+        value, cache = self.loss.compute(outputs, targets, sample_weight)
+        return self.factor * value, cache
+
+    def pair_backward(self, dloss: float, cache: Cache) -> tuple[Array]:
+        return self.loss.pair_backward(self.factor * dloss, cache)
+
+
+class PoissonDeviance(Loss):
+    """Half the Poisson deviance of counts t at the rate eᶻ: Σ t log(t / eᶻ) - t + eᶻ over outputs, mean over rows.
+
+    z are the outputs, so that a rate is positive whatever the network says; the derivative by z is eᶻ - t.
+    """
+
+    def compute(self, outputs: Array, targets: Array, sample_weight: Array | None) -> tuple[float, Cache]:
+        targets = np.asarray(targets, outputs.dtype).reshape(outputs.shape)
+        share = row_shares(sample_weight, outputs)
+        rates = np.exp(outputs)
+        entropy = targets * np.log(np.where(targets.real > 0, targets, 1))  # t log t, 0 at t = 0
+        deviance: Array = (entropy - targets * outputs - targets + rates).sum(axis=1, keepdims=True)
+        return (share * deviance).sum().item(), (rates, targets, share)
+
+    @staticmethod
+    def pair_backward(dloss: float, cache: Cache) -> tuple[Array]:
+        rates, targets, share = cache
+        return (dloss * share * (rates - targets),)
+
+
+def row_shares(sample_weight: Array | None, outputs: Array) -> Array:
+    """Each row's share of the mean, (N, 1): 1 / N, or w / Σ w."""
+    weight = np.ones(len(outputs)) if sample_weight is None else np.asarray(sample_weight)
+    shares: Array = (weight / weight.sum()).astype(outputs.real.dtype)
+    return shares[:, None]

@@ -20,7 +20,7 @@ from ..training.engine import Augment, Engine, Figures, Metric, why_not_finite
 from .convert import to_torch, torch_dtype
 from .devices import Rows, find_device, generator_of, join, on_device
 from .read import copy_to_layers, copy_to_modules, pair
-from .rules import TwinLoss, clip, make_optimizer, penalty_of
+from .rules import LOSSES, TwinLoss, clip, make_optimizer, penalty_of
 from .table import Lay, Order
 
 PRECISIONS = {"float32": None, "bf16": torch.bfloat16}  # None: the model's own dtype
@@ -34,6 +34,9 @@ class TorchEngine(Engine):
     'bf16' for mixed precision. channels_last: images stay (N, H, W, C) in memory, which convolutions do faster.
     The model object gets the trained numbers at the end of every epoch, and from `state`.
     """
+
+    trains_in_place = False
+    losses = LOSSES  # a subclass may know more of them
 
     def __init__(
         self,
@@ -63,7 +66,10 @@ class TorchEngine(Engine):
         self.workers = join(self.device)
         network = self.workers.wrap(self.module, self.device)
         self.network = torch.compile(network) if compile else network
-        self.twin_loss, self.rule = TwinLoss(loss), make_optimizer(optimizer, list(self.module.parameters()))
+        self.twin_loss, self.rule = (
+            TwinLoss(loss, self.losses),
+            make_optimizer(optimizer, list(self.module.parameters())),
+        )
         self.is_random = any(isinstance(child, nn.Dropout) for child in self.module.modules())
         self.seed = int(model.rng.integers(2**62)) if self.is_random else 0
 

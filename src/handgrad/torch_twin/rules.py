@@ -108,8 +108,8 @@ def find(thing: object, kind: str, table: Mapping[type[Any], T]) -> T:
 class TwinLoss:
     """A loss of handgrad as a function of tensors: Σ w l / Σ w over the rows, w from sample and class weights."""
 
-    def __init__(self, loss: hg.Loss) -> None:
-        self.loss, self.rows = loss, find(loss, "loss", LOSSES)
+    def __init__(self, loss: hg.Loss, table: Mapping[type[hg.Loss], RowLoss] = LOSSES) -> None:
+        self.loss, self.rows = loss, find(loss, "loss", table)
 
     def __call__(
         self, outputs: Tensor, targets: Tensor, sample_weight: Tensor | None = None, total: float | None = None

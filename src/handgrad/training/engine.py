@@ -27,7 +27,7 @@ class Engine:
     on_gradients: where set, `step` calls it with {'linear1.weight': gradient, ...} between backward and update.
     """
 
-    runs_layers = False  # True: `step` calls the model's own layers, so that one can look into them
+    trains_in_place = True  # False: `step` works on copies of the model and of the optimizer's state
     on_gradients: Callable[[Mapping[str, Array]], object] | None = None
 
     def __init__(
@@ -108,8 +108,6 @@ class Engine:
 
 class NumpyEngine(Engine):
     """Each training step by the model's own layers, in NumPy."""
-
-    runs_layers = True
 
     def step(self, x: Array, y: Array, sample_weight: Array | None = None, metrics: bool = False) -> Figures:
         """One training step on one batch: forward, loss, backward, update. Returns {'loss': ...} and the metrics.

@@ -69,7 +69,7 @@ class Trainer:
         self.model, self.loss, self.optimizer = model, get_loss(loss), optimizers.get(optimizer)
         self.seed, self.penalty, self.augment = seed, get_penalty(penalty), augment
         self.metrics = default_metrics(self.loss) if metrics is None else dict(metrics)
-        self.streams = streams(seed)
+        self.streams: dict[str, Any] = dict(streams(seed))  # generators, or what shuffles as they do
         self.history, self.epoch, self.num_steps, self.steps_per_epoch = History(), 0, 0, 0
         self.figures: Figures = {}
         self.stop_reason: str | None = None
