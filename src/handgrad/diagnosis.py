@@ -7,20 +7,31 @@
 relu1: 2 of 8 units are dead (0 for all 4 examples): lower the learning_rate, or use LeakyReLU
 """
 
+from __future__ import annotations
+
 import copy
 import math
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import functional as F
 from . import optimizers
+from .arrays import Array, ArrayLike
 from .layers.activations import ACTIVATIONS, ReLU
 from .layers.base import walk
 from .layers.criteria import get_loss
 from .naming import check_count
 from .text import aligned
 from .training.engine import NumpyEngine
+
+if TYPE_CHECKING:
+    from .layers.containers import Sequential
+    from .layers.criteria import Loss
+    from .optimizers import Optimizer
 
 FLAT = 0.01  # a slope below this share of the activation's steepest
 OFTEN = 0.95  # a unit is saturated when it is flat for this share of what it sees
@@ -50,20 +61,26 @@ class Diagnosis:
     """Findings per layer and advice in one line each; print it."""
 
     num_examples: int
-    layers: list = field(default_factory=list)
-    advice: list = field(default_factory=list)
+    layers: list[LayerFindings] = field(default_factory=list)
+    advice: list[str] = field(default_factory=list)
 
     @property
-    def ok(self):
+    def ok(self) -> bool:
         return not self.advice
 
-    def __str__(self):
+    def __str__(self) -> str:
         columns = ("layer", "kind", ">units", ">dead", ">saturated", ">gradient", ">update")
         table = aligned(columns, [tuple(map(cell, vars(layer).values())) for layer in self.layers])
         return "\n".join([f"{self.num_examples} examples", *table, *(self.advice or ["nothing to advise"])])
 
 
-def diagnose(model, x, y=None, loss=None, optimizer=None):
+def diagnose(
+    model: Sequential,
+    x: ArrayLike,
+    y: ArrayLike | None = None,
+    loss: str | Loss | None = None,
+    optimizer: str | dict[str, Any] | Optimizer | None = None,
+) -> Diagnosis:
     """A Diagnosis of a built model on examples x (N, ...): dead and saturated units; with targets y gradients too.
 
     A ReLU unit is dead when its output is 0 for every example: no gradient reaches its weights, so it stays so.
@@ -71,67 +88,73 @@ def diagnose(model, x, y=None, loss=None, optimizer=None):
     of the step it would take. The model and the optimizer stay as they are. ValueError when x has no rows or does not
     fit the model.
     """
-    x = np.asarray(x)
-    check_count("diagnose", "the number of rows of x", len(x) if x.ndim else 0)
-    report = Diagnosis(len(x), look_at_units(model, x))
+    rows = np.asarray(x)
+    check_count("diagnose", "the number of rows of x", len(rows) if rows.ndim else 0)
+    report = Diagnosis(len(rows), look_at_units(model, rows))
     report.advice += unit_advice(report)
     if y is not None:
-        report.advice += measure_step(report, model, x[:STEP_ROWS], np.asarray(y)[:STEP_ROWS], loss, optimizer)
+        report.advice += measure_step(report, model, rows[:STEP_ROWS], np.asarray(y)[:STEP_ROWS], loss, optimizer)
     return report
 
 
 # Units ----------------------------------------------------------------------------------------------------------
 
 
-def look_at_units(model, x, batch_size=256):
+def look_at_units(model: Sequential, x: Array, batch_size: int = 256) -> list[LayerFindings]:
     """LayerFindings of every layer, dead and saturated units counted over all rows of x."""
-    names = {id(layer): name for name, layer in walk(model)}
-    fired, flat, seen = {}, {}, {}
+    fired: dict[int, Array] = {}
+    flat: dict[int, Array] = {}
+    seen: Counter[int] = Counter()
     for start in range(0, len(x), batch_size):
         for layer, y in model.trace(x[start : start + batch_size]):
-            axes = tuple(range(y.ndim - 1))
+            key, units = id(layer), y.reshape(-1, y.shape[-1])
             if isinstance(layer, ReLU):
-                fired[id(layer)] = fired.get(id(layer), False) | (y != 0).any(axis=axes)
+                fired[key] = fired.get(key, False) | (units != 0).any(axis=0)
             elif type(layer) in SLOPES:
-                options = {key: value for key, value in layer.config.items() if key != "name"}
-                slope = SLOPES[type(layer)](y, **options)
-                flat[id(layer)] = flat.get(id(layer), 0) + (slope < FLAT).sum(axis=axes)
-                seen[id(layer)] = seen.get(id(layer), 0) + slope[..., 0].size
+                options = {name: value for name, value in layer.config.items() if name != "name"}
+                flat[key] = flat.get(key, 0) + (SLOPES[type(layer)](units, **options) < FLAT).sum(axis=0)
+                seen[key] += len(units)
     findings = []
-    for key, layer in ((id(layer), layer) for _, layer in walk(model)):
+    for name, layer in walk(model):
+        key = id(layer)
         dead = int((~fired[key]).sum()) if key in fired else None
         saturated = int((flat[key] >= OFTEN * seen[key]).sum()) if key in flat else None
-        findings.append(LayerFindings(names[key], type(layer).__name__, layer.output_shape[-1], dead, saturated))
+        findings.append(LayerFindings(name, type(layer).__name__, layer.output_shape[-1], dead, saturated))
     return findings
 
 
-def unit_advice(report):
+def unit_advice(report: Diagnosis) -> list[str]:
     """Advice about dead and saturated units. The last layer is left out: what is flat there is a sure answer."""
     lines = []
     for layer in report.layers:
+        units = f"of {layer.num_units} units are"
         if layer.num_dead:
-            lines.append(
-                f"{layer.name}: {layer.num_dead} of {layer.num_units} units are dead (0 for all "
-                f"{report.num_examples} examples): lower the learning_rate, or use LeakyReLU"
-            )
+            cause = f"dead (0 for all {report.num_examples} examples)"
+            lines.append(f"{layer.name}: {layer.num_dead} {units} {cause}: lower the learning_rate, or use LeakyReLU")
         if layer.num_saturated and layer is not report.layers[-1]:
-            lines.append(
-                f"{layer.name}: {layer.num_saturated} of {layer.num_units} units are saturated (no slope for "
-                f"{OFTEN:.0%} of the examples): scale the inputs, start with smaller weights, or use ReLU"
-            )
+            cause = f"saturated (no slope for {OFTEN:.0%} of the examples)"
+            remedy = "scale the inputs, start with smaller weights, or use ReLU"
+            lines.append(f"{layer.name}: {layer.num_saturated} {units} {cause}: {remedy}")
     return lines
 
 
 # Gradients and updates ------------------------------------------------------------------------------------------
 
 
-def measure_step(report, model, x, y, loss, optimizer):
+def measure_step(
+    report: Diagnosis,
+    model: Sequential,
+    x: Array,
+    y: Array,
+    loss: str | Loss | None,
+    optimizer: str | dict[str, Any] | Optimizer | None,
+) -> list[str]:
     """Take one step on copies, write its sizes into the report, and return the advice they give."""
-    loss = get_loss(loss or ("cross-entropy" if y.dtype.kind in "iub" else "mean-squared-error"))
+    criterion = get_loss(loss or ("cross-entropy" if y.dtype.kind in "iub" else "mean-squared-error"))
     step = optimizers.get(copy.deepcopy(optimizer)) if optimizer is not None else optimizers.SGD(learning_rate=1.0)
     twin = copy.deepcopy(model)
-    engine = NumpyEngine(twin, copy.deepcopy(loss), step)
-    gradients = {}
+    engine = NumpyEngine(twin, copy.deepcopy(criterion), step)
+    gradients: dict[str, float] = {}
     engine.on_gradients = lambda arrays: gradients.update(norms(arrays))  # the update may overwrite them
     try:
         with np.errstate(all="ignore"):
@@ -144,28 +167,25 @@ def measure_step(report, model, x, y, loss, optimizer):
     return gradient_advice(gradients) + update_advice(updates)
 
 
-def norms(arrays):
+def norms(arrays: Mapping[str, Array]) -> dict[str, float]:
     """{'linear1': ‖all its arrays‖} of {'linear1.weight': array, 'linear1.bias': array}."""
-    squares = {}
+    squares: dict[str, float] = {}
     for name, array in arrays.items():
         layer = name.rpartition(".")[0]
         squares[layer] = squares.get(layer, 0.0) + float(np.vdot(array, array))
     return {layer: math.sqrt(square) for layer, square in squares.items()}
 
 
-def shares(before, after):
+def shares(before: Mapping[str, Array], after: Mapping[str, Array]) -> dict[str, float]:
     """{'linear1': ‖change‖ / ‖before‖}."""
     changes, sizes = norms({name: array - before[name] for name, array in after.items()}), norms(before)
     return {name: change / sizes[name] if sizes[name] else math.inf for name, change in changes.items() if change}
 
 
-def gradient_advice(gradients):
+def gradient_advice(gradients: Mapping[str, float]) -> list[str]:
     """Advice from {'linear1': ‖gradient‖}, in the order of the layers."""
-    lines = [
-        f"{name}: no gradient reaches its parameters: look for dead units or a zero input"
-        for name, size in gradients.items()
-        if size == 0
-    ]
+    none = "no gradient reaches its parameters: look for dead units or a zero input"
+    lines = [f"{name}: {none}" for name, size in gradients.items() if size == 0]
     sizes = {name: size for name, size in gradients.items() if size > 0}
     if len(sizes) > 1:
         first, *_, last = sizes
@@ -177,7 +197,7 @@ def gradient_advice(gradients):
     return lines
 
 
-def update_advice(updates):
+def update_advice(updates: Mapping[str, float]) -> list[str]:
     """Advice from {'linear1': ‖change‖ / ‖parameters‖}; about 1e-3 a step is usual."""
     lines = []
     for name, size in updates.items():
@@ -188,6 +208,6 @@ def update_advice(updates):
     return lines
 
 
-def cell(value):
-    """Sizes differ by powers of ten: they are shown with theirs."""
+def cell(value: object) -> object:
+    """What a table shows of a finding. Sizes differ by powers of ten: they are shown with theirs."""
     return f"{value:.2e}" if isinstance(value, float) else value

@@ -109,6 +109,11 @@ def shown(cell: object) -> str:
     return cell if isinstance(cell, Markup) else escape(figure_text(cell))
 
 
+def data_uri(png: bytes) -> str:
+    """A picture as text, for an <img> that needs no file."""
+    return "data:image/png;base64," + base64.b64encode(png).decode()
+
+
 @functools.cache
 def style_sheet() -> str:
     return STYLE.read_text(encoding="utf-8")

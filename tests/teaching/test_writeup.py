@@ -14,8 +14,7 @@ from handgrad import cli
 from handgrad.experiments import check_configuration, train
 from handgrad.experiments.run_folder import Run
 from handgrad.teaching import latex, markdown, write_up
-from handgrad.teaching.components import component_sentences
-from handgrad.teaching.results import entries
+from handgrad.teaching.results import component_sentences, entries
 
 TEX = shutil.which("pdflatex")
 
@@ -162,7 +161,7 @@ def test_a_students_code_with_what_is_wrong_with_it(runs, tmp_path, student):
     assert "not every gradient is right" in text and "2 times what it should be" in text
     assert "every gradient is right, the largest relative error being" in text
     assert "Its gradients were not checked" in text and "check\\_inputs" in text
-    assert "| x | 6x4 |" in text
+    assert "| x | 6×4 |" in text
 
 
 def test_chosen_names(runs, tmp_path, student):
@@ -266,8 +265,8 @@ def test_latex_compiles_whatever_is_in_it(runs, tmp_path, student):
 
 def test_latex_without_pdflatex_at_least_escapes():
     assert latex.escape("a_b & 5% $x$ \\input{y}") == r"a\_b \& 5\% \$x\$ \textbackslash{}input\{y\}"
-    assert latex.in_latex("Σ") == r"\ensuremath{\Sigma}" and latex.in_latex("é") == r"\'{e}"
-    assert latex.in_latex("²") == r"\ensuremath{^{2}}" and latex.in_latex("中") == "[U+4E2D]"
+    assert latex.character("Σ") == r"\ensuremath{\Sigma}" and latex.character("é") == r"\'{e}"
+    assert latex.character("²") == r"\ensuremath{^{2}}" and latex.character("中") == "[U+4E2D]"
 
 
 @pytest.fixture(scope="module")

@@ -1,17 +1,16 @@
 """Arrays as images: weights as pictures, many pictures as one grid, and a picture as text for a page."""
 
-import base64
 import io
 
 import numpy as np
 
+from .. import html
 from ..arrays import Array, ArrayLike, Shape
-from ..html import colours
 
 
 def colour(name: str) -> Array:
     """One of the style sheet's colours as (red, green, blue) in [0, 1]."""
-    return np.array(list(bytes.fromhex(colours()[name][1:]))) / 255
+    return np.array(list(bytes.fromhex(html.colours()[name][1:]))) / 255
 
 
 # blue below zero, white at zero, vermilion above: readable without red against green
@@ -82,4 +81,4 @@ def data_uri(image: Array) -> str:
 
     buffer = io.BytesIO()
     Image.fromarray(np.round(image * 255).astype(np.uint8)).save(buffer, format="png", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return html.data_uri(buffer.getvalue())

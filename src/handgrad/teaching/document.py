@@ -1,7 +1,12 @@
 """What a write-up is made of, before it is LaTeX, Markdown or HTML: a list of blocks."""
 
+import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TypeAlias
+
+from ..html import data_uri
 
 
 @dataclass(frozen=True)
@@ -31,8 +36,8 @@ class Code:
 class Table:
     """Texts; columns whose name starts with '>' stand to the right. marked: the number of a row to stand out."""
 
-    columns: list
-    rows: list
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
     caption: str = ""
     marked: int | None = None
 
@@ -42,5 +47,15 @@ class Picture:
     """draw(path) writes the picture, in the format of the path's suffix; name tells it from the others."""
 
     name: str
-    draw: Any
+    draw: Callable[[Path], object]
     caption: str
+
+    def data_uri(self) -> str:
+        """The picture as the text of a PNG, to stand within a document."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "picture.png"
+            self.draw(path)
+            return data_uri(path.read_bytes())
+
+
+Block: TypeAlias = Heading | Paragraph | Code | Table | Picture

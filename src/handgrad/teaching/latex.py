@@ -1,10 +1,11 @@
 """A write-up as LaTeX for pdflatex and a stock article; its pictures are files beside it."""
 
 import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
 
 from ..text import column_title, is_right, printable
-from .document import Code, Heading, Paragraph, Picture, Table
-from .pictures import file_name
+from .document import Block, Code, Heading, Paragraph, Picture, Table
 
 HEADINGS = ("section", "subsection", "subsubsection", "paragraph")
 TABLE_ROWS = 40  # more do not fit a page
@@ -20,196 +21,126 @@ PREAMBLE = r"""\documentclass{article}
 \setlength{\parskip}{0.08in}
 \setcounter{secnumdepth}{0}
 """
+PICTURE = r"""\begin{center}
+\includegraphics[width=\textwidth,height=0.4\textheight,keepaspectratio]{%s}
 
-ESCAPED = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "$": r"\$",
-    "&": r"\&",
-    "#": r"\#",
-    "%": r"\%",
-    "_": r"\_",
-    "^": r"\textasciicircum{}",
-    "~": r"\textasciitilde{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "-": "{-}",
-    "'": "{'}",
-    "`": "{`}",
-}
-
-MATHS = {
-    "«": r"\ll",
-    "»": r"\gg",
-    "×": r"\times",
-    "·": r"\cdot",
-    "÷": r"\div",
-    "±": r"\pm",
-    "√": r"\surd",
-    "∞": r"\infty",
-    "∂": r"\partial",
-    "∇": r"\nabla",
-    "∈": r"\in",
-    "∑": r"\sum",
-    "∏": r"\prod",
-    "∫": r"\int",
-    "≤": r"\leq",
-    "≥": r"\geq",
-    "≠": r"\neq",
-    "≈": r"\approx",
-    "→": r"\rightarrow",
-    "←": r"\leftarrow",
-    "⊗": r"\otimes",
-    "⊙": r"\odot",
-    "‖": r"\|",
-    "−": "-",
-    "⁻": "^{-}",
-    "ᵀ": "^{T}",
-    "½": r"\frac{1}{2}",
-    "¼": r"\frac{1}{4}",
-    "°": r"^{\circ}",
-    "′": "'",
-    "✓": r"\surd",
-    "✗": r"\times",
-    "Σ": r"\Sigma",
-    "Δ": r"\Delta",
-    "Γ": r"\Gamma",
-    "Θ": r"\Theta",
-    "Λ": r"\Lambda",
-    "Ξ": r"\Xi",
-    "Π": r"\Pi",
-    "Φ": r"\Phi",
-    "Ψ": r"\Psi",
-    "Ω": r"\Omega",
-    "α": r"\alpha",
-    "β": r"\beta",
-    "γ": r"\gamma",
-    "δ": r"\delta",
-    "ε": r"\varepsilon",
-    "ζ": r"\zeta",
-    "η": r"\eta",
-    "θ": r"\theta",
-    "ι": r"\iota",
-    "κ": r"\kappa",
-    "λ": r"\lambda",
-    "μ": r"\mu",
-    "µ": r"\mu",
-    "ν": r"\nu",
-    "ξ": r"\xi",
-    "π": r"\pi",
-    "ρ": r"\rho",
-    "σ": r"\sigma",
-    "τ": r"\tau",
-    "υ": r"\upsilon",
-    "φ": r"\varphi",
-    "χ": r"\chi",
-    "ψ": r"\psi",
-    "ω": r"\omega",
-}
-TEXTS = {"…": r"\ldots{}", "–": "--", "—": "---", "‘": "`", "’": "'", "“": "``", "”": "''", "\u00a0": "~"}
-ACCENTS = {
-    "\u0300": r"\`",
-    "\u0301": r"\'",
-    "\u0302": r"\^",
-    "\u0303": r"\~",
-    "\u0304": r"\=",
-    "\u0307": r"\.",
-    "\u0308": r"\"",
-    "\u030a": r"\r",
-    "\u030c": r"\v",
-    "\u0327": r"\c",
-}
+{\small %s}
+\end{center}"""
 
 
-def render(blocks, level, output):
+def pairs(table: str) -> dict[str, str]:
+    """{'a': '1', 'b': '2'} of 'a 1  b 2'."""
+    words = table.split()
+    return dict(zip(words[::2], words[1::2], strict=True))
+
+
+# how text is kept from being a command, and hyphens and quotes from joining up
+ESCAPED = pairs(r"""
+\ \textbackslash{}  { \{  } \}  $ \$  & \&  # \#  % \%  _ \_  ^ \textasciicircum{}  ~ \textasciitilde{}
+< \textless{}  > \textgreater{}  | \textbar{}  - {-}  ' {'}  ` {`}
+""")
+MATHS = pairs(r"""
+« \ll  » \gg  × \times  · \cdot  ÷ \div  ± \pm  √ \surd  ∞ \infty  ∂ \partial  ∇ \nabla  ∈ \in  ∑ \sum  ∏ \prod  ∫ \int
+≤ \leq  ≥ \geq  ≠ \neq  ≈ \approx  → \rightarrow  ← \leftarrow  ⊗ \otimes  ⊙ \odot  ‖ \|  − -  ⁻ ^{-}  ᵀ ^{T}
+½ \frac{1}{2}  ¼ \frac{1}{4}  ° ^{\circ}  ′ '  ✓ \surd  ✗ \times
+Σ \Sigma  Δ \Delta  Γ \Gamma  Θ \Theta  Λ \Lambda  Ξ \Xi  Π \Pi  Φ \Phi  Ψ \Psi  Ω \Omega
+α \alpha  β \beta  γ \gamma  δ \delta  ε \varepsilon  ζ \zeta  η \eta  θ \theta  ι \iota  κ \kappa  λ \lambda  μ \mu
+µ \mu  ν \nu  ξ \xi  π \pi  ρ \rho  σ \sigma  τ \tau  υ \upsilon  φ \varphi  χ \chi  ψ \psi  ω \omega
+""")
+TEXTS = pairs(r"… \ldots{}  – --  — ---  ‘ `  ’ '  “ ``  ” ''") | {"\u00a0": "~"}
+# a combining accent -> its command: grave, acute, circumflex, tilde, macron, dot, diaeresis, ring, caron, cedilla
+ACCENTS = dict(zip("\u0300\u0301\u0302\u0303\u0304\u0307\u0308\u030a\u030c\u0327", "`'^~=.\"rvc", strict=True))
+
+
+def render(blocks: Sequence[Block], level: int, output: Path) -> str:
     """The document as text, its sections at that heading level, its pictures beside the file `output`."""
-    body = "\n\n".join(RENDERERS[type(block)](block, level, output) for block in blocks)
+    body = "\n\n".join(in_latex(block, level, output) for block in blocks)
     return f"{PREAMBLE}{definitions(body)}\\begin{{document}}\n\n{body}\n\n\\end{{document}}\n"
 
 
-def definitions(text):
-    """What each character beyond ASCII is in LaTeX: they stand as they are, in code too."""
-    beyond = sorted({c for c in text if ord(c) > 127})
-    lines = [f"\\DeclareUnicodeCharacter{{{ord(c):04X}}}{{{in_latex(c)}}}" for c in beyond]
-    return "\n".join(["\\ifdefined\\DeclareUnicodeCharacter", *lines, "\\fi", ""]) if beyond else ""
+def write_pictures(blocks: Sequence[Block], output: Path) -> list[Path]:
+    """Write the pictures that `render` names; returns their paths."""
+    pictures = {picture_path(block, output): block for block in blocks if isinstance(block, Picture)}
+    for path, picture in pictures.items():
+        picture.draw(path)
+    return list(pictures)
 
 
-def in_latex(character):
-    """LaTeX for one character: a sign, an accented letter, a raised or lowered one, or else its number."""
-    if character in MATHS:
-        return f"\\ensuremath{{{MATHS[character]}}}"
-    if character in TEXTS:
-        return TEXTS[character]
-    if character in ACCENTS:
-        return f"{ACCENTS[character]}{{ }}"
-    kind, _, plain = unicodedata.decomposition(character).partition(" ")
-    if kind in ("<super>", "<sub>"):
-        base = "".join(chr(int(code, 16)) for code in plain.split())
-        if base.isascii() and base.isalnum():
-            return f"\\ensuremath{{{'^' if kind == '<super>' else '_'}{{{base}}}}}"
-    base, *accents = unicodedata.normalize("NFD", character)
-    if base.isascii() and len(accents) == 1 and accents[0] in ACCENTS:
-        return f"{ACCENTS[accents[0]]}{{{base}}}"
-    return f"[U+{ord(character):04X}]"
+def picture_path(picture: Picture, output: Path) -> Path:
+    """Beside the file that shows it, with a name of letters, digits and '-' only, as LaTeX wants it."""
+    name = "".join(c if c.isascii() and c.isalnum() else "-" for c in f"{output.stem}-{picture.name}")
+    return output.with_name(f"{name}.pdf")
 
 
-def escape(text):
-    """Text without a command in it; hyphens and quotes are kept from joining up."""
-    return "".join(ESCAPED.get(c, c) for c in printable(text))
+def in_latex(block: Block, level: int, output: Path) -> str:
+    match block:
+        case Heading(text, depth):
+            return f"\\{HEADINGS[level + depth - 1]}{{{escape(text)}}}"
+        case Paragraph(text):
+            return escape(text)
+        case Code(text):
+            return verbatim(text)
+        case Table():
+            return table(block)
+        case Picture(caption=caption):
+            return PICTURE % (picture_path(block, output).name, escape(caption))
 
 
-def heading(block, level, output):
-    return f"\\{HEADINGS[level + block.depth - 1]}{{{escape(block.text)}}}"
-
-
-def paragraph(block, level, output):
-    return escape(block.text)
-
-
-def code(block, level, output):
-    """Verbatim, which its own ending must not end."""
-    text = printable(block.text).rstrip("\n").replace("\\end{verbatim}", "\\end {verbatim}")
+def verbatim(text: str) -> str:
+    """Lines as they stand, which the environment's own ending must not end."""
+    text = printable(text).rstrip("\n").replace("\\end{verbatim}", "\\end {verbatim}")
     return f"{{\\scriptsize\n\\begin{{verbatim}}\n{text}\n\\end{{verbatim}}\n}}"
 
 
-def table(block, level, output):
+def table(block: Table) -> str:
     """One tabular for each page's worth of rows, made smaller where it is wider than the page."""
     parts = [table_part(block, start) for start in range(0, max(len(block.rows), 1), TABLE_ROWS)]
-    caption = [f"{escape(block.caption)}"] if block.caption else []
-    return "\n\n".join([*caption, *parts])
+    return "\n\n".join([*([escape(block.caption)] if block.caption else []), *parts])
 
 
-def table_part(block, start):
+def table_part(block: Table, start: int) -> str:
     places = "".join("r" if is_right(column) else "l" for column in block.columns)
     lines = [" & ".join(cell(column_title(column)) for column in block.columns) + r" \\ \hline"]
     for number, row in enumerate(block.rows[start : start + TABLE_ROWS], start):
-        bold = number == block.marked
-        lines.append(" & ".join(f"\\textbf{{{cell(text)}}}" if bold else cell(text) for text in row) + r" \\")
+        cells = [f"\\textbf{{{cell(text)}}}" if number == block.marked else cell(text) for text in row]
+        lines.append(" & ".join(cells) + r" \\")
     body = "\n".join([f"\\begin{{tabular}}{{{places}}}", *lines, "\\end{tabular}"])
     return f"\\resizebox{{\\ifdim\\width>\\textwidth\\textwidth\\else\\width\\fi}}{{!}}{{%\n{body}}}"
 
 
-def cell(text):
-    return escape(str(text).replace("\n", " "))
+def cell(text: str) -> str:
+    return escape(text.replace("\n", " "))
 
 
-def picture(block, level, output):
-    return (
-        f"\\begin{{center}}\n\\includegraphics[width=\\textwidth,height=0.4\\textheight,keepaspectratio]"
-        f"{{{file_name(output, block)}}}\n\n{{\\small {escape(block.caption)}}}\n\\end{{center}}"
-    )
+# Characters -----------------------------------------------------------------------------------------------------
 
 
-def write_pictures(blocks, output):
-    """Write the pictures that `render` names; returns their paths."""
-    paths = []
-    for block in blocks:
-        if isinstance(block, Picture):
-            paths.append(output.parent / file_name(output, block))
-            block.draw(paths[-1])
-    return paths
+def escape(text: str) -> str:
+    """Text without a command in it."""
+    return "".join(ESCAPED.get(c, c) for c in printable(text))
 
 
-RENDERERS = {Heading: heading, Paragraph: paragraph, Code: code, Table: table, Picture: picture}
+def definitions(text: str) -> str:
+    """What each character beyond ASCII is in LaTeX: they stand as they are, in code too."""
+    beyond = sorted({c for c in text if ord(c) > 127})
+    lines = [f"\\DeclareUnicodeCharacter{{{ord(c):04X}}}{{{character(c)}}}" for c in beyond]
+    return "\n".join(["\\ifdefined\\DeclareUnicodeCharacter", *lines, "\\fi", ""]) if beyond else ""
+
+
+def character(sign: str) -> str:
+    """LaTeX for one character: a sign, an accented letter, a raised or lowered one, or else its number."""
+    if sign in MATHS:
+        return f"\\ensuremath{{{MATHS[sign]}}}"
+    if sign in TEXTS:
+        return TEXTS[sign]
+    if sign in ACCENTS:
+        return f"\\{ACCENTS[sign]}{{ }}"
+    kind, _, plain = unicodedata.decomposition(sign).partition(" ")
+    if kind in ("<super>", "<sub>"):
+        base = "".join(chr(int(code, 16)) for code in plain.split())
+        if base.isascii() and base.isalnum():
+            return f"\\ensuremath{{{'^' if kind == '<super>' else '_'}{{{base}}}}}"
+    base, *accents = list(unicodedata.normalize("NFD", sign))
+    if base.isascii() and len(accents) == 1 and accents[0] in ACCENTS:
+        return f"\\{ACCENTS[accents[0]]}{{{base}}}"
+    return f"[U+{ord(sign):04X}]"

@@ -1,41 +1,46 @@
 """A write-up as Markdown that stands alone: its pictures are part of the text."""
 
 import re
+from collections.abc import Sequence
 
 from ..text import column_title, is_right, printable
-from .document import Code, Heading, Paragraph, Picture, Table
-from .pictures import data_uri
+from .document import Block, Code, Heading, Paragraph, Picture, Table
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$!])")
 LINE_START = re.compile(r"^(\s*)([-+]|\d+[.)])(?=\s)", re.MULTILINE)
 
 
-def render(blocks, level):
+def render(blocks: Sequence[Block], level: int) -> str:
     """The document as text, its sections at that heading level."""
-    return "\n\n".join(RENDERERS[type(block)](block, level) for block in blocks) + "\n"
+    return "\n\n".join(in_markdown(block, level) for block in blocks) + "\n"
 
 
-def escape(text):
+def escape(text: str) -> str:
     """Text that shows as it is, whatever signs are in it."""
     return LINE_START.sub(r"\1\\\2", SPECIAL.sub(r"\\\1", printable(text))).replace("&", "&amp;")
 
 
-def heading(block, level):
-    return f"{'#' * (level + block.depth)} {escape(block.text)}"
+def in_markdown(block: Block, level: int) -> str:
+    match block:
+        case Heading(text, depth):
+            return f"{'#' * (level + depth)} {escape(text)}"
+        case Paragraph(text):
+            return escape(text)
+        case Code(text, language):
+            return fenced(printable(text).rstrip("\n"), language)
+        case Table():
+            return table(block)
+        case Picture(caption=caption):
+            return f"![{cell(caption)}]({block.data_uri()})\n\n{escape(caption)}"
 
 
-def paragraph(block, level):
-    return escape(block.text)
-
-
-def code(block, level):
+def fenced(text: str, language: str) -> str:
     """A fence longer than any row of backticks within."""
-    text = printable(block.text).rstrip("\n")
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
-    return f"{fence}{block.language}\n{text}\n{fence}"
+    return f"{fence}{language}\n{text}\n{fence}"
 
 
-def table(block, level):
+def table(block: Table) -> str:
     rows = [[cell(text) for text in row] for row in block.rows]
     if block.marked is not None:
         rows[block.marked] = [f"**{text}**" if text else "" for text in rows[block.marked]]
@@ -45,12 +50,5 @@ def table(block, level):
     return "\n".join([*([escape(block.caption), ""] if block.caption else []), *lines])
 
 
-def cell(text):
+def cell(text: str) -> str:
     return escape(text).replace("\n", " ")
-
-
-def picture(block, level):
-    return f"![{cell(block.caption)}]({data_uri(block)})\n\n{escape(block.caption)}"
-
-
-RENDERERS = {Heading: heading, Paragraph: paragraph, Code: code, Table: table, Picture: picture}

@@ -1,119 +1,215 @@
-"""What the records of several runs say: their settings and figures side by side, and what came of them."""
+"""What the records of several runs say: their settings and figures side by side, and what each part contributed."""
 
+from __future__ import annotations
+
+import json
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from statistics import fmean
+from typing import Any, TypeAlias
 
+from ..experiments import Run
 from ..experiments.gather import judge_run
 from ..experiments.run_folder import as_number
 from ..reports.comparison import differing_keys
 from ..reports.view import flatten
 from ..text import figure_text
 
-NOT_SETTINGS = ("name", "seed")
 NOT_SIZES = ("momentum", "epsilon")
 WHOLE = ("model.layers.", "augmentation.")  # lists that are told as a whole where their kinds of parts differ
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One finished run: its settings as a flat table, and its figures by 'test error', 'validation loss', ..."""
+    """One finished run, with its settings as a flat table and its figures by 'test error', 'validation loss', ..."""
 
-    run: object
-    settings: dict
-    figures: dict
+    run: Run
 
     @property
-    def name(self):
+    def name(self) -> str:
         return "/".join(self.run.path.parts[-2:])
 
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """The configuration as it is recorded."""
+        found: dict[str, Any] = self.run.record["configuration"]
+        return found
 
-def entries(runs):
+    @property
+    def layers(self) -> list[dict[str, Any]]:
+        """The layers as built, each a table of its arguments."""
+        return ((self.run.record.get("model") or {}).get("config") or {}).get("layers") or []
+
+    @property
+    def layers_text(self) -> str:
+        """'Linear 25, BatchNorm, ReLU, Linear 3': each layer with its first argument that is a number and a size."""
+        texts = []
+        for layer in self.layers:
+            sizes = [v for key, v in layer.items() if isinstance(v, (int, float)) and key not in NOT_SIZES]
+            texts.append(" ".join(map(str, [layer.get("layer"), *sizes[:1]])))
+        return ", ".join(texts)
+
+    @property
+    def augmentation(self) -> list[dict[str, Any]]:
+        return self.configuration.get("augmentation") or []
+
+    @property
+    def augmentation_text(self) -> str:
+        return ", ".join(str(part.get("name")).replace("_", " ") for part in self.augmentation)
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """The configuration as a flat table, the layers and the augmentation also as one text each."""
+        flat = {key: value for key, value in flatten(self.configuration).items() if key != "augmentation"}
+        return {**flat, "layers": self.layers_text, "augmentation": self.augmentation_text or "none"}
+
+    @cached_property
+    def figures(self) -> dict[str, float]:
+        """{'test error': 1 - accuracy, 'test loss': ..., 'validation error': ...}, errors first."""
+        figures = {}
+        for split in ("test", "validation", "train"):
+            for name, value in (self.run.results.get(split) or {}).items():
+                key, figure = (name, as_number(value)) if name != "accuracy" else ("error", 1 - as_number(value))
+                figures[f"{split} {key}"] = figure
+        return dict(sorted(figures.items(), key=lambda pair: not pair[0].endswith("error")))
+
+
+def entries(runs: Iterable[Run]) -> list[Entry]:
     """Entries of the finished runs, the best first by test error, then by loss. ValueError where none is finished."""
-    found = [Entry(run, settings_of(run), figures_of(run)) for run in runs if run.results]
+    found = [Entry(run) for run in runs if run.results]
     if not found:
         raise ValueError("there is no finished run to write about (handgrad runs lists them, handgrad resume goes on)")
     keys = deciding(found), deciding(found).replace("error", "loss")
-    return sorted(found, key=lambda entry: [known(entry.figures.get(key, math.nan)) for key in keys])
+    return sorted(found, key=lambda entry: [rank(entry.figures.get(key, math.nan)) for key in keys])
 
 
-def known(figure):
+def rank(figure: float) -> float:
     """A figure to sort by: what is no number comes last."""
     return math.inf if math.isnan(figure) else figure
 
 
-def deciding(found):
+def deciding(found: Sequence[Entry]) -> str:
     """The name of the figure that ranks the runs: the error on test rows, else their loss, else validation's."""
-    for key in ("test error", "test loss", "validation error", "validation loss"):
-        if any(key in entry.figures for entry in found):
-            return key
-    return "train loss"
+    names = ("test error", "test loss", "validation error", "validation loss")
+    return next((name for name in names if any(name in entry.figures for entry in found)), "train loss")
 
 
-def figures_of(run):
-    """{'test error': 1 - accuracy, 'test loss': ..., 'validation error': ...}."""
-    figures = {}
-    for split in ("test", "validation", "train"):
-        for name, value in (run.results.get(split) or {}).items():
-            value = as_number(value)
-            figures[f"{split} {'error' if name == 'accuracy' else name}"] = 1 - value if name == "accuracy" else value
-    return dict(sorted(figures.items(), key=lambda pair: not pair[0].endswith("error")))
-
-
-def settings_of(run):
-    """The configuration as a flat table, the layers and the augmentation also as one text each."""
-    flat = {key: value for key, value in flatten(run.record["configuration"]).items() if key != "augmentation"}
-    return {**flat, "layers": layers_text(run), "augmentation": augmentation_text(run)}
-
-
-def layers_text(run):
-    """'Linear 25, BatchNorm, ReLU, Linear 3': each layer with its first argument that is a number and says a size."""
-    layers = ((run.record.get("model") or {}).get("config") or {}).get("layers") or []
-    numbers = [
-        [value for key, value in layer.items() if isinstance(value, (int, float)) and key not in NOT_SIZES]
-        for layer in layers
-    ]
-    return ", ".join(
-        " ".join(map(str, [layer.get("layer"), *found[:1]])) for layer, found in zip(layers, numbers, strict=True)
-    )
-
-
-def augmentation_text(run):
-    parts = run.record["configuration"].get("augmentation") or []
-    return ", ".join(str(part.get("name")).replace("_", " ") for part in parts) or "none"
-
-
-def varied(found):
+def varied(found: Sequence[Entry]) -> dict[str, str]:
     """The settings that differ: {key: a short name}; of a list whose parts differ in kind, the whole."""
     tables = [entry.settings for entry in found]
-    keys = [key for key in differing_keys(tables) if key not in NOT_SETTINGS]
+    keys = [key for key in differing_keys(tables) if not key.startswith(WHOLE[1])]
     kinds = {
-        tuple((k, v) for k, v in table.items() if k.startswith(WHOLE[0]) and k.endswith(".layer")) for table in tables
+        tuple(i for i in table.items() if i[0].startswith(WHOLE[0]) and i[0].endswith(".layer")) for table in tables
     }
     if len(kinds) > 1:
         keys = [key for key in keys if not key.startswith(WHOLE[0])]
     if len(kinds) == 1 or all("model.name" in table for table in tables):  # other settings say it in fewer words
         keys = [key for key in keys if key != "layers"]
-    keys = [key for key in keys if not key.startswith(WHOLE[1])]
     if len({table.get("seed") for table in tables}) > 1:
         keys.append("seed")
     return {key: short_name(key, keys) for key in keys}
 
 
-def short_name(key, keys):
+def short_name(key: str, keys: Iterable[str]) -> str:
     """'learning_rate' for 'optimizer.learning_rate' where no other key ends so; 'schedule' for 'schedule.name'."""
+    ends = [other.removesuffix(".name").rpartition(".")[2] for other in keys]
     stem = key.removesuffix(".name")
     last = stem.rpartition(".")[2]
-    return last if sum(other.removesuffix(".name").rpartition(".")[2] == last for other in keys) == 1 else stem
+    return last if ends.count(last) == 1 else stem
 
 
-def value_text(value):
+def value_text(value: object) -> str:
     return "none" if value is None else figure_text(value)
 
 
-def judgement_text(run):
+def judgement_text(run: Run) -> str:
     """The judgement as a sentence, or why there is none."""
     try:
         judgement = judge_run(run)
     except ValueError as problem:
         return f"It is not judged: {problem}."
     return f"Judged by these figures it is {judgement.verdict}: {'; '.join(judgement.reasons)}."
+
+
+# What a part contributes ----------------------------------------------------------------------------------------
+
+Group: TypeAlias = tuple[list[Entry], list[Entry]]  # runs with a part, and runs without it that are else alike
+
+
+@dataclass(frozen=True)
+class Part:
+    """Something that a run may have: what it is for, in a clause, and the layer that it is, if it is one."""
+
+    purpose: str
+    layer: str | None = None
+
+    def is_in(self, entry: Entry) -> bool:
+        """Whether a run has it; dropout at rate 0 is none."""
+        if self.layer is None:
+            return bool(entry.augmentation)
+        return any(layer.get("layer") == self.layer and layer.get("rate") != 0 for layer in entry.layers)
+
+    def rest(self, entry: Entry) -> str:
+        """All else of a run, without names and seeds: what runs to be compared must share."""
+        left_out = ("name", "seed", "model", "augmentation", "engine", "recording")
+        settings = {key: value for key, value in entry.configuration.items() if key not in left_out}
+        layers = [{k: v for k, v in layer.items() if k != "name"} for layer in entry.layers]
+        kept = [layer for layer in layers if layer.get("layer") != self.layer]
+        return json.dumps([settings, kept, self.layer and entry.augmentation], sort_keys=True, default=str)
+
+
+PARTS = {
+    "Batch normalization": Part(
+        "shifts and scales each feature by the statistics of the batch, so that layers above see inputs of one size",
+        "BatchNorm",
+    ),
+    "Dropout": Part("switches units off at random in training, so that none can rely on another", "Dropout"),
+    "Augmentation": Part("changes the training images at random, so that the network sees more of them"),
+}
+ERRORS = ("test error", "test loss", "validation error", "validation loss", "train loss")
+
+
+def component_sentences(found: Sequence[Entry]) -> dict[str, str]:
+    """{component: a paragraph} for each that some of these runs have and others, alike but for it, have not."""
+    sentences = {}
+    for name, part in PARTS.items():
+        groups: dict[str, Group] = {}
+        for entry in found:
+            groups.setdefault(part.rest(entry), ([], []))[not part.is_in(entry)].append(entry)
+        matched = [group for group in groups.values() if all(group)]
+        if matched:
+            sentences[name] = component_sentence(f"{name} {part.purpose}", matched)
+    return sentences
+
+
+def component_sentence(begin: str, groups: Sequence[Group]) -> str:
+    """The paragraph: its purpose, the error with and without, the gap between training and test rows."""
+    members = [entry for group in groups for side in group for entry in side]
+    error = next(name for name in ERRORS if all(name in entry.figures for entry in members))
+    with_it, without = ([fmean(entry.figures[error] for entry in group[i]) for group in groups] for i in (0, 1))
+    change = fmean(without) - fmean(with_it)
+    outcome = (
+        f"{'lowers' if change > 0 else 'raises'} it by {figure_text(abs(change))}" if change else "changed nothing"
+    )
+    settings = f", in {len(groups)} settings of the rest" if len(groups) > 1 else ""
+    both = f"{figure_text(fmean(with_it))} with it and {figure_text(fmean(without))} without"
+    text = (
+        f"{begin}. Its share was measured by {len(members)} runs that differ in nothing else{settings}: "
+        f"the {error} is {both}, so it {outcome}."
+    )
+    if len(groups) > 1:
+        each = ", ".join(f"{figure_text(a)} against {figure_text(b)}" for a, b in zip(with_it, without, strict=True))
+        text += f" One by one: {each}."
+    return text + gap_sentence(error, groups)
+
+
+def gap_sentence(error: str, groups: Sequence[Group]) -> str:
+    """How far the training rows are ahead, with it and without; '' where that was not measured."""
+    trained = f"train {error.partition(' ')[2]}"
+    sides = [[entry.figures for group in groups for entry in group[i]] for i in (0, 1)]
+    if trained == error or any(trained not in figures for side in sides for figures in side):
+        return ""
+    with_it, without = (figure_text(fmean(figures[error] - figures[trained] for figures in side)) for side in sides)
+    return f" On the training rows that figure is lower by {with_it} with it and by {without} without."
