@@ -1,5 +1,7 @@
 """Elman's recurrent network (Spring 2020) and batch normalization (2025), on handgrad's pairs."""
 
+from typing import Any
+
 import numpy as np
 
 from ... import functional as F
@@ -110,7 +112,7 @@ class BatchNorm1D(Layer):
             batch = batch_statistics(X, (0,))
             batch.update(self.cache["running_mu"], self.cache["running_var"], 1 - self.momentum, unbiased=False)
             self.cache["mu"], self.cache["var"] = batch.mean[None], batch.var[None]
-        running = {
+        running: dict[str, Any] = {
             f"running_{ours}": np.ravel(self.cache[f"running_{theirs}"])
             for ours, theirs in (("mean", "mu"), ("var", "var"))
         }

@@ -81,7 +81,7 @@ def batchnorm_forward(x: Array, gamma: Array, beta: Array, bn_param: dict[str, A
     ValueError for another mode.
     """
     mode, eps, momentum = mode_of("batchnorm", bn_param), bn_param.get("eps", 1e-5), bn_param.get("momentum", 0.9)
-    running = {
+    running: dict[str, Any] = {
         name: np.array(bn_param.get(name, np.zeros(x.shape[1])), x.dtype) for name in ("running_mean", "running_var")
     }
     if mode == "train":

@@ -61,7 +61,9 @@ class Network(nn.Module):
 
     def report_my_judgement(self) -> str:
         """'underfitting', 'overfitting' or 'generalizing', from the figures of all epochs."""
-        return judge(self.history(), num_classes=self.model[-1].out_features).verdict
+        last = self.model[-1]
+        assert isinstance(last, nn.Linear)
+        return judge(self.history(), num_classes=last.out_features).verdict
 
     def history(self) -> dict[str, list[float]]:
         """The metrics under handgrad's names."""
