@@ -1,52 +1,68 @@
-"""Mistakes that people make in gradients, each an edit of one of our right pairs: for proof, exercises and pages.
+"""Mistakes that people make in gradients, each an edit of our right code: for proof, exercises and pages.
 
-The table is mistakes.toml; this file makes the wrong pairs from it and from the source of the right ones.
+The table is mistakes.toml; this file makes the wrong code from it and from the source of the right one.
+
+>>> from handgrad import check_gradients
+>>> mistake = mistakes()["linear.dbias_not_summed"]
+>>> print(mistake.right[0], mistake.wrong[0], mistake.lesson, sep="\\n")
+return dx, x.T @ dy, dy.sum(axis=0)
+return dx, x.T @ dy, dy
+y = x W + b adds the same b to every row, so db is Σ dy over the rows (a printed erratum).
+>>> target, arrays, options = mistake.make(np.random.default_rng(0))
+>>> check_gradients(target, *arrays, **options).verdicts[0].mistake
+'not-summed'
 """
 
 import __future__
 
 import inspect
 import linecache
+import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from pkgutil import resolve_name
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from .. import functional
 from ..arrays import Array
 from ..experiments.configuration import parse_toml
 
 TABLE = Path(__file__).with_name("mistakes.toml")
+# What `check_gradients` takes: the code to check, its arrays, and further arguments by name.
+Case: TypeAlias = tuple[Any, tuple[Array, ...], dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A right pair of `handgrad.functional`, and in Python what it is tried on."""
+    """Right code of ours, and in Python what is made of it and what that is tried on."""
 
     name: str
-    pair: str
+    code: tuple[str, ...]
+    target: str
     inputs: str
     options: str = ""
 
-    def functions(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
-        """The right forward and backward."""
-        return getattr(functional, f"{self.pair}_forward"), getattr(functional, f"{self.pair}_backward")
+    def make(self, rng: np.random.Generator) -> Case:
+        """The right code, as a case that `check_gradients` finds right."""
+        return self.case(namespace(self.code), rng)
 
-    def draw(self, rng: np.random.Generator) -> tuple[tuple[Array, ...], dict[str, Any]]:
-        """Arrays for the forward, and the keywords it runs with."""
-        names = {"np": np, "rng": rng, "normal": lambda *shape: rng.normal(size=shape)}
-        return eval(f"({self.inputs},)", names), eval(f"dict({self.options})", names)
+    def case(self, names: dict[str, Any], rng: np.random.Generator) -> Case:
+        """The case for code, right or wrong, of these names."""
+        names = names | {"rng": rng, "normal": lambda *shape: rng.normal(size=shape)}
+        arrays, options = eval(f"({self.inputs},)", names), eval(f"dict({self.options})", names)
+        return eval(self.target, names), arrays, {"kwargs": options} if options else {}
 
 
 @dataclass(frozen=True)
 class Mistake:
     """One wrong version of a subject: what is written in place of what, and what one learns from it.
 
-    `slug` is the name a gradient check gives the mistake, `array` the one whose gradient goes wrong.
+    `slug` is the name a gradient check gives the mistake, `array` the one whose gradient goes wrong. `helper` is code
+    that the subject calls, where the line stands there.
     """
 
     name: str
@@ -58,34 +74,29 @@ class Mistake:
     array: str = ""
     helper: str = ""
 
+    @property
+    def code(self) -> tuple[str, ...]:
+        """What the wrong code is an edit of: names within handgrad, in the order of `source`."""
+        return (self.helper, *self.subject.code) if self.helper else self.subject.code
+
     def source(self) -> str:
-        """The wrong forward and backward (and helper) as text, as they run."""
-        text = "\n\n".join(inspect.getsource(function) for function in self._originals())
+        """The wrong code as text: that of the right functions or classes, but for the edited lines."""
+        text = "\n\n".join(inspect.getsource(resolve(name)) for name in self.code)
         for right, wrong in zip(self.right, self.wrong, strict=True):
             text = self._edited(text, right, wrong)
         return text
 
-    def functions(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
-        """The wrong forward and backward, made anew at each call; a traceback names the mistake and shows its lines."""
-        text, file = self.source(), f"<mistake {self.name}>"
+    def run(self) -> dict[str, Any]:
+        """The wrong code by name, made anew at each call; a traceback names the mistake and shows its lines."""
+        text, file, names = self.source(), f"<mistake {self.name}>", namespace(self.code)
         # a file without a time of change stays in the cache, where inspect and tracebacks find its lines
         linecache.cache[file] = len(text), None, text.splitlines(keepends=True), file
-        names: dict[str, Any] = {"np": np}
-        for function in self._originals():
-            names |= function.__globals__
         exec(compile(text, file, "exec", __future__.annotations.compiler_flag, dont_inherit=True), names)
-        forward, backward = self.subject.functions()
-        return names[forward.__name__], names[backward.__name__]
+        return names
 
-    def make(self, rng: np.random.Generator) -> tuple[Any, tuple[Array, ...], dict[str, Any]]:
-        """What `check_gradients` takes to find the mistake: the wrong pair, arrays, and further arguments by name."""
-        arrays, options = self.subject.draw(rng)
-        return self.functions(), arrays, {"kwargs": options}
-
-    def _originals(self) -> list[Any]:
-        forward, backward = self.subject.functions()
-        helpers = [backward.__globals__[self.helper]] if self.helper else []
-        return [*helpers, forward, backward]
+    def make(self, rng: np.random.Generator) -> Case:
+        """The wrong code, as a case in which `check_gradients` finds the mistake."""
+        return self.subject.case(self.run(), rng)
 
     def _edited(self, text: str, right: str, wrong: str) -> str:
         """The text with the lines `right`, which must stand in it exactly once, replaced by `wrong`, indented alike."""
@@ -94,7 +105,7 @@ class Mistake:
         places = [i for i in range(len(lines)) if stripped[i : i + len(sought)] == sought]
         if len(places) != 1:
             raise ValueError(
-                f"{TABLE.name}: the right line of {self.name} must stand once in {self.subject.pair}, "
+                f"{TABLE.name}: the right line of {self.name} must stand once in {', '.join(self.code)}, "
                 f"but stands there {len(places)} times; write it as the source has it now: {right!r}"
             )
         start = places[0]
@@ -107,13 +118,32 @@ class Mistake:
 def mistakes() -> dict[str, Mistake]:
     """Every mistake of the table by its name: the subject's, a dot, and its own."""
     table = parse_toml(TABLE.read_text("utf-8"), TABLE.name)
-    return {mistake.name: mistake for name, rows in table.items() for mistake in _read(name, rows)}
+    return {mistake.name: mistake for name, rows in table.items() for mistake in read(name, rows)}
 
 
-def _read(name: str, rows: dict[str, Any]) -> Iterator[Mistake]:
-    subject = Subject(name, **{key: value for key, value in rows.items() if isinstance(value, str)})
+def read(name: str, rows: dict[str, Any]) -> Iterator[Mistake]:
+    """The mistakes of one subject; one that names a pair is that pair's forward and backward."""
+    if pair := rows.pop("pair", None):
+        rows |= {"code": [f"functional.{pair}_{way}" for way in ("forward", "backward")]}
+        rows |= {"target": f"({pair}_forward, {pair}_backward)"}
+    given = {key: value for key, value in rows.items() if not isinstance(value, dict)}
+    subject = Subject(name, **given | {"code": tuple(given["code"])})
     for key, row in rows.items():
         if isinstance(row, dict):
-            for part in ("right", "wrong"):
-                row[part] = (row[part],) if isinstance(row[part], str) else tuple(row[part])
-            yield Mistake(f"{name.replace(' ', '_')}.{key}", subject, **row)
+            edits = {
+                part: tuple([row[part]] if isinstance(row[part], str) else row[part]) for part in ("right", "wrong")
+            }
+            yield Mistake(f"{name.replace(' ', '_')}.{key}", subject, **row | edits)
+
+
+def resolve(name: str) -> Any:
+    """The function or class of this name within handgrad."""
+    return resolve_name(f"{__package__.partition('.')[0]}.{name}")
+
+
+def namespace(code: tuple[str, ...]) -> dict[str, Any]:
+    """What the modules of this code know, NumPy as np, and handgrad as hg."""
+    names: dict[str, Any] = {"np": np, "hg": sys.modules[__package__.partition(".")[0]]}
+    for name in code:
+        names |= vars(sys.modules[resolve(name).__module__])
+    return names
