@@ -11,7 +11,7 @@ from handgrad.datasets.catalog import Download
 from handgrad.datasets.download import available, get, print_progress
 from small_image_sets import archive, folder_names, gzipped, python_batch
 
-pytest.importorskip("pooch")
+pytest.importorskip("requests")
 LABELS = "train-labels-idx1-ubyte"
 
 
@@ -174,9 +174,9 @@ def test_no_network_says_how_to_place_the_files(mirrors, server, data_folder):
     assert "\n" not in str(caught.value) and not folder_names(data_folder)
 
 
-def test_without_pooch_the_extra_is_named(mirrors, monkeypatch):
+def test_without_requests_the_extra_is_named(mirrors, monkeypatch):
     mirrors("mnist", "one")
-    monkeypatch.setitem(sys.modules, "pooch", None)
+    monkeypatch.setitem(sys.modules, "requests", None)
     with pytest.raises(ImportError, match=r"pip install 'handgrad\[app\]'"):
         get("mnist")
 

@@ -52,10 +52,8 @@ def load_dataset(
     if isinstance(about, Table):
         return load_shipped(about, preparation)
     if test is not None or standardize:
-        raise ValueError(
-            f"{about.name} has its own test part and stays uint8; leave out test and standardize "
-            "(a Normalize layer may follow the scaling to [0, 1])"
-        )
+        way_out = "leave out test and standardize (a Normalize layer may follow the scaling to [0, 1])"
+        raise ValueError(f"{about.name} has its own test part and stays uint8; {way_out}")
     from .images import load_images  # archives and checksums take their time to import
 
     return load_images(about, validation, seed)

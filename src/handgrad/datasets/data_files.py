@@ -17,6 +17,7 @@ import numpy as np
 from ..arrays import Array
 from ..files import FilePath
 
+SAVE = "np.savez(path, x=x, y=y)"
 MISSING = ("", "?", "na", "n/a", "nan")
 Rows = Iterable[tuple[int, list[str]]]  # each with its number in the file, as an editor counts
 
@@ -57,16 +58,12 @@ def read_features(path: FilePath, feature_names: Sequence[str], target_name: str
         elif len(names) == len(feature_names) + 1:
             names = with_target(feature_names, target_name)
         else:
-            raise ValueError(
-                f"{path} has {len(names)} columns; expected the {len(feature_names)} features "
-                f"({shortened(feature_names)}), with or without the target"
-            )
+            expected = f"the {len(feature_names)} features ({shortened(feature_names)}), with or without the target"
+            raise ValueError(f"{path} has {len(names)} columns; expected {expected}")
     missing = [name for name in feature_names if name not in names]
     if missing:
-        raise ValueError(
-            f"{path} has no column '{missing[0]}' (its columns: {shortened(names)}); "
-            f"the model was trained on {shortened(feature_names)}"
-        )
+        wanted = f"(its columns: {shortened(names)}); the model was trained on {shortened(feature_names)}"
+        raise ValueError(f"{path} has no column '{missing[0]}' {wanted}")
     return read_cells(path, rows, names, [names.index(name) for name in feature_names])[0]
 
 
@@ -133,10 +130,8 @@ def read_cells(
     labels: list[str] = []
     for number, cells in rows:
         if len(cells) != len(names):
-            raise ValueError(
-                f"{path} row {number} has {len(cells)} cells where the first row has {len(names)}; "
-                "every row needs as many"
-            )
+            expected = f"where the first row has {len(names)}; every row needs as many"
+            raise ValueError(f"{path} row {number} has {len(cells)} cells {expected}")
         try:
             values.extend([as_number(cells[i]) for i in features])
         except ValueError:
@@ -190,10 +185,8 @@ def find_column(path: FilePath, names: list[str], target: str | int | None) -> i
     hint = ""
     if names == numbered(len(names)):
         hint = " (its first row holds a number and so is no header: name every column of a header by a text)"
-    raise ValueError(
-        f"{path} has no target column {target!r}; name one of {shortened(names)}, "
-        f"or give its number from 1 to {len(names)}{hint}"
-    )
+    known = f"{shortened(names)}, or give its number from 1 to {len(names)}{hint}"
+    raise ValueError(f"{path} has no target column {target!r}; name one of {known}")
 
 
 def as_number(cell: str) -> float:
@@ -238,14 +231,12 @@ def read_npz_features(path: FilePath, num_features: int) -> Array:
 def open_npz(path: FilePath, keys: tuple[str, ...]) -> list[Array]:
     try:
         if os.path.isfile(path) and not zipfile.is_zipfile(path):
-            raise ValueError("it is no NPZ file; write one by np.savez(path, x=x, y=y)")
+            raise ValueError(f"it is no NPZ file; write one by {SAVE}")
         with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             missing = [key for key in keys if key not in file.files]
             if missing:
-                raise ValueError(
-                    f"it has no array '{missing[0]}' (its arrays: {', '.join(file.files) or 'none'}); "
-                    "save it by np.savez(path, x=x, y=y)"
-                )
+                known = ", ".join(file.files) or "none"
+                raise ValueError(f"it has no array '{missing[0]}' (its arrays: {known}); save it by {SAVE}")
             arrays = [file[key] for key in keys]
     except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
         raise cannot_read(path, error) from None
@@ -254,9 +245,8 @@ def open_npz(path: FilePath, keys: tuple[str, ...]) -> list[Array]:
 
 def checked_x(path: FilePath, x: Array) -> Array:
     if x.ndim < 2 or not x.size or x.dtype.kind not in "biuf":
-        raise ValueError(
-            f"{path}: x is {x.shape} {x.dtype}; expected numbers (N, features) or images (N, height, width, channels)"
-        )
+        expected = "numbers (N, features) or images (N, height, width, channels)"
+        raise ValueError(f"{path}: x is {x.shape} {x.dtype}; expected {expected}")
     if not np.isfinite(x).all():
         row = np.argwhere(~np.isfinite(x))[0]
         raise ValueError(f"{path}: x[{', '.join(map(str, row))}] is {x[tuple(row)]}; expected finite numbers")
@@ -283,7 +273,6 @@ def read_idx(data: bytes, num_axes: int) -> Array:
     start = 4 + 4 * num_axes
     magic, *shape = np.frombuffer(data[:start], ">u4").tolist() if len(data) >= start else (0,)
     if magic != 0x800 + num_axes or len(data) != start + math.prod(shape):
-        raise ValueError(
-            f"it is no whole IDX file: expected 00 00 08 {num_axes:02}, {num_axes} sizes, and as many bytes"
-        )
+        expected = f"00 00 08 {num_axes:02}, {num_axes} sizes, and as many bytes"
+        raise ValueError(f"it is no whole IDX file: expected {expected}")
     return np.frombuffer(data, np.uint8, offset=start).reshape(shape)

@@ -116,10 +116,8 @@ def num_rows(share: float, total: int, what: str) -> int:
         return 0
     count = max(1, round(share * total)) if share < 1 else share
     if count != int(count) or count >= total:
-        raise ValueError(
-            f"{what}={share!r} of {total} rows leaves no rows for training; "
-            "give a fraction below 1 or a whole number of rows"
-        )
+        way_out = "give a fraction below 1 or a whole number of rows"
+        raise ValueError(f"{what}={share!r} of {total} rows leaves no rows for training; {way_out}")
     return int(count)
 
 

@@ -5,7 +5,8 @@ import hashlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from types import ModuleType
+from typing import NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from ..files import FilePath
@@ -14,12 +15,9 @@ from .catalog import DATASETS, FOLDER, Contents, ImageSet, Table, find
 from .images import data_directory, files_below, is_present, lacking, make_folder, store
 from .layouts import is_archive, key
 
-if TYPE_CHECKING:
-    from pooch import HTTPDownloader
-    from requests import RequestException, Response
-
 ATTEMPTS = 3
 CHUNK = 2**16
+TIMEOUT = 30  # seconds without a byte
 Progress: TypeAlias = Callable[[str, int, "int | None"], None]  # (file, bytes done, bytes in all)
 
 
@@ -47,7 +45,7 @@ def get(name: str, source: FilePath | None = None, progress: Progress | None = N
     """Bring a data set to this machine, from the folder `source` or the network, and return the folder it is in.
 
     What is there already is checked and left alone. progress(file, bytes done, bytes in all or None) is called as a
-    download grows. Raises ValueError for an unknown name and for a source that lacks files, ImportError where pooch
+    download grows. Raises ValueError for an unknown name and for a source that lacks files, ImportError where requests
     is not installed, and OSError for network and disk: one line each, and no file is kept that failed its check.
     """
     about = find(name)
@@ -69,11 +67,9 @@ def place(about: ImageSet, source: Path, missing: list[Contents]) -> None:
     paths = files_below(source, 3) if source.is_dir() else [source]
     problems = store(about.name, [p for p in paths if key(p.name) in names or is_archive(p)], missing)
     if missing:
-        reason = f" ({problems[0]})" if problems else ""
-        raise ValueError(
-            f"{source} has no usable {', '.join(wanted.name for wanted in missing)} of {about.name}{reason}; "
-            f"expected {wanted_names(about)}"
-        )
+        what = ", ".join(wanted.name for wanted in missing) + f" of {about.name}"
+        why = f" ({problems[0]})" if problems else ""
+        raise ValueError(f"{source} has no usable {what}{why}; expected {wanted_names(about)}")
 
 
 def wanted_names(about: ImageSet) -> str:
@@ -86,7 +82,7 @@ def wanted_names(about: ImageSet) -> str:
 
 def download(about: ImageSet, missing: list[Contents], progress: Progress | None) -> None:
     """Fetch what the missing files need, each from the first mirror that delivers it whole."""
-    network_error, _ = network()
+    network_error = find_requests().RequestException
     for item in about.downloads:
         needed = [wanted for wanted in missing if is_archive(item.name) or key(wanted.name) == key(item.name)]
         problems: list[str] = []
@@ -97,15 +93,14 @@ def download(about: ImageSet, missing: list[Contents], progress: Progress | None
                 except (network_error, ValueError) as error:
                     problems.append(f"{urlsplit(address).netloc}: {reason(error)}")
         if needed:
-            raise OSError(
-                f"could not download {item.name} of {about.name} ({'; '.join(problems)}); try again later, or put "
-                f"{wanted_names(about)} into a folder and run 'handgrad data get {about.name} --from FOLDER'"
-            )
+            folder = f"put {wanted_names(about)} into a folder and run 'handgrad data get {about.name} --from FOLDER'"
+            what = f"could not download {item.name} of {about.name} ({'; '.join(problems)})"
+            raise OSError(f"{what}; try again later, or {folder}")
 
 
 def fetch(name: str, arrival: "Arrival", needed: list[Contents]) -> None:
     """Let one address deliver the needed files, going on where a cut connection stopped, and take them off the list."""
-    network_error, _ = network()
+    network_error = find_requests().RequestException
     for attempt in range(1, ATTEMPTS + 1):
         resumed = arrival.size()
         try:
@@ -127,14 +122,12 @@ def fetch(name: str, arrival: "Arrival", needed: list[Contents]) -> None:
 
 
 class Arrival:
-    """The file that a download grows in, for pooch to write to: it begins where an earlier try stopped."""
+    """The file that a download grows in: it begins where an earlier try stopped."""
 
     def __init__(self, name: str, address: str, progress: Progress | None) -> None:
         # each address has its own: one mirror's archive need not go on in the bytes of another's
         self.path = data_directory() / ".partial" / hashlib.sha256(address.encode()).hexdigest()[:12] / name
         self.name, self.address, self.progress = name, address, progress
-        self.total: int | None = None
-        self.response: Response | None = None
 
     def size(self) -> int:
         return self.path.stat().st_size if self.path.exists() else 0
@@ -147,53 +140,41 @@ class Arrival:
 
     def receive(self) -> None:
         """Append what the address still has to send; a full disk leaves nothing behind."""
-        self.start = self.size()
-        headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={self.start}-"} if self.start else {})}
-        _, downloader = network()
+        start = self.size()
+        headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={start}-"} if start else {})}
         try:
             make_folder(self.path.parent)
-            with open(self.path, "ab") as self.file:
-                transfer = downloader(headers=headers, hooks={"response": self.begin}, chunk_size=CHUNK)
-                transfer(self.address, self, None)
+            with (
+                open(self.path, "ab") as file,
+                find_requests().get(self.address, headers=headers, stream=True, timeout=TIMEOUT) as response,
+            ):
+                response.raise_for_status()
+                if response.status_code == 200:  # the server sends the file from its beginning after all
+                    file.truncate(0)
+                    start = 0
+                length = response.headers.get("Content-Length")
+                total = start + int(length) if length else None
+                for chunk in response.iter_content(CHUNK):
+                    file.write(chunk)
+                    if self.progress:
+                        self.progress(self.name, file.tell(), total)
         except OSError as error:
             if error.errno is None:  # of the network, not of the disk
                 raise
             self.discard()
-            raise OSError(
-                f"cannot write {self.path}: {error.strerror}; free some space, "
-                "or name another folder in the variable HANDGRAD_DATA"
-            ) from None
+            way_out = "free some space, or name another folder in the variable HANDGRAD_DATA"
+            raise OSError(f"cannot write {self.path}: {error.strerror}; {way_out}") from None
         finally:
-            if self.response is not None:
-                self.response.close()  # a cut connection would stay open until it is collected
             if not self.size():
                 self.discard()
 
-    def begin(self, response: "Response", **options: Any) -> None:
-        """Start afresh when the server sends the file from its beginning after all."""
-        self.response = response
-        if response.status_code == 200:
-            self.file.truncate(0)
-            self.start = 0
-        length = response.headers.get("Content-Length")
-        self.total = self.start + int(length) if length else None
 
-    def write(self, chunk: bytes) -> None:
-        self.file.write(chunk)
-        if self.progress:
-            self.progress(self.name, self.file.tell(), self.total)
-
-    def flush(self) -> None:
-        self.file.flush()
-
-
-def network() -> "tuple[type[RequestException], type[HTTPDownloader]]":
-    """The error class of network faults and pooch's downloader, or an ImportError that says how to get them."""
+def find_requests() -> ModuleType:
+    """The library that speaks HTTP, or an ImportError that says how to get it."""
     by_hand = "or bring the files yourself: handgrad data get NAME --from FOLDER"
-    with require_extra("app", "downloading", "pooch", by_hand):
-        from pooch import HTTPDownloader
-        from requests import RequestException
-    return RequestException, HTTPDownloader
+    with require_extra("app", "downloading", instead=by_hand):
+        import requests
+    return requests
 
 
 def reason(error: Exception) -> str:

@@ -108,11 +108,8 @@ def read_contents(name: str, wanted: Contents) -> bytes:
                         return verified(file, wanted)
                 except (OSError, ValueError) as error:
                     problem = problem or f"{path} cannot be used: {error}; 'handgrad data get {name}' puts it right"
-    raise ValueError(
-        problem
-        or f"{name} is not on this machine (no {wanted.name} in "
-        f"{' or '.join(map(str, folders(name)))}); get it by 'handgrad data get {name}'"
-    )
+    places = f"no {wanted.name} in {' or '.join(map(str, folders(name)))}"
+    raise ValueError(problem or f"{name} is not on this machine ({places}); get it by 'handgrad data get {name}'")
 
 
 def is_present(name: str) -> bool:
@@ -167,8 +164,6 @@ def make_folder(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OSError(
-            f"cannot make the folder {folder}: {error.strerror}; "
-            "name one you can write to in the variable HANDGRAD_DATA"
-        ) from None
+        way_out = "name one you can write to in the variable HANDGRAD_DATA"
+        raise OSError(f"cannot make the folder {folder}: {error.strerror}; {way_out}") from None
     return folder

@@ -103,10 +103,8 @@ def cast(x: Array, dtype: np.dtype[Any]) -> Array:
         fitted = x.astype(dtype)
     if not np.isfinite(fitted).all():
         row, column = np.argwhere(~np.isfinite(fitted.reshape(len(x), -1)))[0]
-        raise ValueError(
-            f"feature {column + 1} holds a number too large for {dtype} "
-            f"({x.reshape(len(x), -1)[row, column]:g}); scale the column, or pass dtype=float64"
-        )
+        what = f"feature {column + 1} holds a number too large for {dtype} ({x.reshape(len(x), -1)[row, column]:g})"
+        raise ValueError(f"{what}; scale the column, or pass dtype=float64")
     return fitted
 
 
@@ -124,17 +122,14 @@ def encode_targets(given: ArrayLike, task: str | None, where: str) -> tuple[Arra
         task = "classification" if numbers is None or are_classes(numbers) else "regression"
     if task == "regression":
         if numbers is None:
-            raise ValueError(
-                f"{where}: the target {first_text(raw)} is not a number; "
-                "regression needs numbers (or task='classification')"
-            )
+            way_out = "regression needs numbers (or task='classification')"
+            raise ValueError(f"{where}: the target {first_text(raw)} is not a number; {way_out}")
         return numbers, (), task
     values, labels = np.unique(raw if numbers is None else numbers, return_inverse=True)
     names = tuple(map(str, values) if numbers is None else (f"{value:.17g}" for value in values))
     if len(names) < 2:
-        raise ValueError(
-            f"{where}: every one of the {len(raw)} targets is '{names[0]}'; classification needs at least two classes"
-        )
+        what = f"{where}: every one of the {len(raw)} targets is '{names[0]}'"
+        raise ValueError(f"{what}; classification needs at least two classes")
     return labels.reshape(-1).astype(np.int64), names, task
 
 
@@ -170,8 +165,6 @@ def load_features(path: FilePath, feature_names: Sequence[str] = (), target_name
     if not name.endswith(SUFFIXES) and ("idx" in name or "ubyte" in name):
         return read_idx_images(where)
     if not feature_names:
-        raise ValueError(
-            f"{where}: the data trained on has no named columns; expected an .npz file with its x; "
-            "IDX files, named as t10k-images-idx3-ubyte is, will do too"
-        )
+        expected = "an .npz file with its x; IDX files, named as t10k-images-idx3-ubyte is, will do too"
+        raise ValueError(f"{where}: the data trained on has no named columns; expected {expected}")
     return read_features(where, feature_names, target_name)

@@ -74,16 +74,13 @@ def load_state_dict(model: Sequential, tensors: Mapping[str, Tensor]) -> None:
 
 def check_tensors(tensors: Any) -> None:
     if not isinstance(tensors, Mapping):
-        raise TypeError(
-            f"a state_dict is {{name: tensor}}, got {type(tensors).__name__}; "
-            "a module's is module.state_dict(), a file's weights come by load_weights(model, path)"
-        )
+        way_out = "a module's is module.state_dict(), a file's weights come by load_weights(model, path)"
+        raise TypeError(f"a state_dict is {{name: tensor}}, got {type(tensors).__name__}; {way_out}")
     for name, tensor in tensors.items():
         if not isinstance(tensor, Tensor):
-            raise TypeError(
-                f"a state_dict is {{name: tensor}}, and here '{name}' is {type(tensor).__name__}; "
-                "in a checkpoint, pick the part that is the state_dict"
-            )
+            found = f"here '{name}' is {type(tensor).__name__}"
+            way_out = "in a checkpoint, pick the part that is the state_dict"
+            raise TypeError(f"a state_dict is {{name: tensor}}, and {found}; {way_out}")
 
 
 def renamed(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -96,21 +93,18 @@ def renamed(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict
     names = [name for name in wanted if name not in counts]
     for name, (other, tensor) in zip(names, given, strict=False):
         if wanted[name].shape != tensor.shape:
-            raise ValueError(
-                f"this state_dict does not fit the model: '{other}' has shape {tuple(tensor.shape)} where "
-                f"the model has '{name}' {tuple(wanted[name].shape)}"
+            what = (
+                f"'{other}' has shape {tuple(tensor.shape)}, where the model has '{name}' {tuple(wanted[name].shape)}"
             )
+            raise ValueError(f"this state_dict does not fit the model: {what}")
         if other in wanted and other != name:
-            raise ValueError(
-                f"this state_dict has '{other}' where the model has '{name}', and not all of its names: "
-                "rename its arrays as state_dict(model) has them"
-            )
+            what = f"this state_dict has '{other}' where the model has '{name}', and not all of its names"
+            raise ValueError(f"{what}: rename its arrays as state_dict(model) has them")
     if len(names) != len(given):
-        lacking, unknown = ([k for k in a if k not in b][:3] for a, b in ((names, tensors), (dict(given), wanted)))
-        raise ValueError(
-            f"this state_dict holds {len(given)} arrays, the model {len(names)}: it lacks "
-            f"{', '.join(lacking) or 'none'}, and the model knows no {', '.join(unknown) or 'other'}"
-        )
+        lacking = ", ".join([name for name in names if name not in tensors][:3]) or "none"
+        unknown = ", ".join([name for name, _ in given if name not in wanted][:3]) or "other"
+        counts_differ = f"this state_dict holds {len(given)} arrays, the model {len(names)}"
+        raise ValueError(f"{counts_differ}: it lacks {lacking}, and the model knows no {unknown}")
     return {**{name: wanted[name] for name in counts}, **{n: t for n, (_, t) in zip(names, given, strict=True)}}
 
 

@@ -122,10 +122,8 @@ class TorchEngine(Engine):
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Go back to what `state` returned, to the bit."""
         if "torch" not in state["optimizer"]:
-            raise ValueError(
-                "this training state is the NumPy engine's: go on with that engine, or start a new "
-                "training from its parameters"
-            )
+            way_out = "go on with that engine, or start a new training from its parameters"
+            raise ValueError(f"this training state is the NumPy engine's: {way_out}")
         super().load_state(state)
         copy_to_modules(leaves(self.model), self.pairings)
 
@@ -185,10 +183,8 @@ class TorchEngine(Engine):
         if num_rows == 1:
             for layer in leaves(self.model):
                 if isinstance(layer, BatchNorm) and math.prod(layer.input_shape[:-1]) == 1:
-                    raise ValueError(
-                        f"{layer.label} cannot train on one example: it has no variance; use batches of "
-                        "two or more (choose a batch_size that leaves no last batch of one)"
-                    )
+                    way_out = "use batches of two or more (choose a batch_size that leaves no last batch of one)"
+                    raise ValueError(f"{layer.label} cannot train on one example: it has no variance; {way_out}")
 
     def _value(self, loss: Tensor, outputs: Tensor, y: Tensor, sample_weight: Tensor | None) -> float:
         """The loss of the whole batch, a number."""

@@ -70,10 +70,8 @@ def is_leaf(module: nn.Module) -> bool:
 
 def check_hooks(module: nn.Module) -> None:
     if module._forward_hooks or module._forward_pre_hooks:
-        raise ValueError(
-            f"{brief(module)} has forward hooks, which handgrad cannot see into: remove them "
-            "(torch.nn.utils.remove_weight_norm, remove_spectral_norm or the hook's own remove)"
-        )
+        way_out = "(torch.nn.utils.remove_weight_norm, remove_spectral_norm or the hook's own remove)"
+        raise ValueError(f"{brief(module)} has forward hooks, which handgrad cannot see into: remove them {way_out}")
 
 
 def unreadable(module: nn.Module, why: str) -> ValueError:
@@ -129,11 +127,8 @@ def step(module: nn.Module, node: fx.Node, value: fx.Node | None) -> nn.Module:
     inputs = [n for n in node.all_input_nodes if not is_size(n)]
     function = function_name(node)
     if inputs != [value] or node.op not in ("call_module", "call_function", "call_method"):
-        raise unreadable(
-            module,
-            f"'{node.name}' in its forward does not work on the output of the step before it alone, "
-            "and handgrad has chains only",
-        )
+        why = f"'{node.name}' in its forward does not work on the output of the step before it alone"
+        raise unreadable(module, f"{why}, and handgrad has chains only")
     if node.op == "call_module":
         child = module.get_submodule(function)
         if is_leaf(child) and not table.is_known(child):
@@ -233,10 +228,8 @@ class Reader:
         self.layers = self.sequence(self.module, "")
         self.end = self.view
         if self.end.order is not None:
-            raise ValueError(
-                "the module ends with features flattened from (C, H, W), which handgrad has in the order "
-                "(H, W, C): put a torch_twin.modules.Permute(0, 2, 3, 1) before the Flatten"
-            )
+            what = "the module ends with features flattened from (C, H, W), which handgrad has in the order (H, W, C)"
+            raise ValueError(f"{what}: put a torch_twin.modules.Permute(0, 2, 3, 1) before the Flatten")
 
     def sequence(self, module: nn.Module, prefix: str) -> list[Layer]:
         """The layers of an nn.Sequential, nested ones as models of their own."""
@@ -263,10 +256,8 @@ class Reader:
         check_axes(path, module, row, self.view, self.shape)
         check_size(path, module, row, self.shape)
         if row.ordered and self.view.order is not None:
-            raise ValueError(
-                f"{path} ({brief(module)}) has constants for features flattened from (C, H, W): "
-                "handgrad has those in the order (H, W, C)"
-            )
+            what = f"{path} ({brief(module)}) has constants for features flattened from (C, H, W)"
+            raise ValueError(f"{what}: handgrad has those in the order (H, W, C)")
         layer = row.read(path, module, self.shape, padding)
         layer.name, last = given_name(name), module
         if row.then is not None:
@@ -285,9 +276,8 @@ class Reader:
         """The module that must follow this one, and does."""
         _, last = following.pop(0) if following else (None, None)
         if not isinstance(last, then):
-            raise ValueError(
-                f"{path} ({module}) is read together with the {then.__name__}() after it; here follows {last}"
-            )
+            needed = f"the {then.__name__}() after it; here follows {last}"
+            raise ValueError(f"{path} ({module}) is read together with {needed}")
         table.row_for(path, last).read(path, last, self.shape)
         return last
 
@@ -296,17 +286,14 @@ class Reader:
         for parameter in module.parameters():
             owner = self.owners.setdefault(id(parameter), path)
             if owner != path:
-                raise ValueError(
-                    f"{path} ({brief(module)}) shares parameters with {owner}: each of handgrad's layers has its own"
-                )
+                what = f"{path} ({brief(module)}) shares parameters with {owner}"
+                raise ValueError(f"{what}: each of handgrad's layers has its own")
 
     def turn(self, path: str, permute: Permute) -> None:
         to_first = not self.view.first
         if permute.axes != channel_axes(len(self.shape), to_first):
-            raise ValueError(
-                f"{path} ({permute}) is neither channels last to first nor first to last for examples "
-                f"of shape {self.shape}"
-            )
+            what = f"{path} ({permute}) is neither channels last to first nor first to last"
+            raise ValueError(f"{what} for examples of shape {self.shape}")
         self.view = View(first=to_first)
 
     def model(self) -> Sequential:
@@ -322,10 +309,8 @@ def pair(model: Sequential, module: nn.Module) -> Reader:
     for layer, pairing in zip(ours, reader.pairings, strict=False):
         theirs, mine = pairing.layer.config, layer.config
         if type(layer) is not type(pairing.layer) or not same_arithmetic(mine, theirs):
-            raise ValueError(
-                f"{layer.label} is {layer!r} in the model, and {pairing.layer!r} in the module "
-                f"({pairing.module}): they are not the same network"
-            )
+            there = f"{pairing.layer!r} in the module ({pairing.module})"
+            raise ValueError(f"{layer.label} is {layer!r} in the model, and {there}: they are not the same network")
     if len(ours) != len(reader.pairings):
         raise ValueError(f"the model has {len(ours)} layers, the module {len(reader.pairings)}: not the same network")
     return reader
@@ -358,10 +343,8 @@ def copy_to_layers(layers: Iterable[Layer], pairings: Iterable[Pairing]) -> None
 
 def check_shape(layer: Layer, name: str, found: Shape, expected: Shape) -> None:
     if tuple(found) != tuple(expected):
-        raise ValueError(
-            f"{layer.label}: '{name}' would have shape {tuple(found)}, expected {tuple(expected)}; "
-            "does the module fit this input_shape (H, W, C)?"
-        )
+        what = f"{layer.label}: '{name}' would have shape {tuple(found)}, expected {tuple(expected)}"
+        raise ValueError(f"{what}; does the module fit this input_shape (H, W, C)?")
 
 
 def output_shape(path: str, module: nn.Module, layer: Layer, shape: Shape) -> Shape:
@@ -369,9 +352,8 @@ def output_shape(path: str, module: nn.Module, layer: Layer, shape: Shape) -> Sh
     try:
         return type(layer)(**layer.config).build(shape, rng=0).output_shape
     except ValueError as problem:
-        raise ValueError(
-            f"{path} ({module}) does not fit examples (channels last) of shape {shape}: {problem}"
-        ) from None
+        examples = f"examples (channels last) of shape {shape}"
+        raise ValueError(f"{path} ({module}) does not fit {examples}: {problem}") from None
 
 
 def given_name(name: str) -> str | None:
@@ -414,10 +396,8 @@ def infer_shape(module: nn.Module) -> Shape:
         row = table.row_for(path, child) if not isinstance(child, (Permute, *PADDINGS)) else None
         if row is None or row.channels:
             break
-    raise ValueError(
-        "the module does not tell the shape of its examples: pass input_shape=(28, 28, 1), say "
-        "(height, width, channels, also where the module takes channels first)"
-    )
+    way_out = "(28, 28, 1), say (height, width, channels, also where the module takes channels first)"
+    raise ValueError(f"the module does not tell the shape of its examples: pass input_shape={way_out}")
 
 
 def starts_first(module: nn.Module, rank: int) -> bool:
@@ -442,10 +422,9 @@ def starts_first(module: nn.Module, rank: int) -> bool:
 def check_padded(path: str, padding: nn.Module, module: nn.Module | None) -> None:
     """Refuse padding that no convolution or pooling takes up."""
     if not any(type(module) in row.classes and row.pads is not None for row in table.ROWS):
-        raise ValueError(
-            f"{path} ({padding}) pads images for what comes next, and handgrad pads within Conv2D, "
-            f"MaxPool2D and AvgPool2D only; here follows {module and brief(module)}"
-        )
+        able = ", ".join(row.layer.__name__ for row in table.ROWS if row.pads is not None)
+        what = f"{path} ({padding}) pads images for what comes next, and handgrad pads within {able} only"
+        raise ValueError(f"{what}; here follows {module and brief(module)}")
 
 
 def check_size(path: str, module: nn.Module, row: Row, shape: Shape) -> None:
@@ -453,17 +432,15 @@ def check_size(path: str, module: nn.Module, row: Row, shape: Shape) -> None:
     found, name = (prod(shape), "num_features") if isinstance(module, nn.Flatten) else (shape[-1], row.size)
     size = getattr(module, name, found)
     if size not in (found, (found,)):
-        raise ValueError(
-            f"{path} ({brief(module)}) has {name}={size}, and here come examples of shape {shape}, "
-            f"channels last: it should be {found}"
-        )
+        here = f"here come examples of shape {shape}, channels last: it should be {found}"
+        raise ValueError(f"{path} ({brief(module)}) has {name}={size}, and {here}")
 
 
 def check_axes(path: str, module: nn.Module, row: Row, view: View, shape: Shape) -> None:
     """Refuse a module whose axes are not where the batch has them."""
     told = row.lies(module)
     if len(shape) > 1 and told and (told == "first") != view.first:
+        here = "first" if view.first else "last"
         raise ValueError(
-            f"{path} ({module}) works on channels {told}, and here they are "
-            f"{'first' if view.first else 'last'}: put a Permute before it"
+            f"{path} ({module}) works on channels {told}, and here they are {here}: put a Permute before it"
         )

@@ -322,10 +322,8 @@ def row_of(layer: hg.Layer) -> Row:
     for row in ROWS:
         if type(layer) is row.layer:
             return row
-    raise ValueError(
-        f"{layer.label}: {type(layer).__name__} has no PyTorch twin; "
-        "append a handgrad.torch_twin.Row to handgrad.torch_twin.ROWS"
-    )
+    way_out = "append a handgrad.torch_twin.Row to handgrad.torch_twin.ROWS"
+    raise ValueError(f"{layer.label}: {type(layer).__name__} has no PyTorch twin; {way_out}")
 
 
 def row_for(name: str, module: nn.Module) -> Row:
