@@ -93,9 +93,7 @@ def renamed(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict
     names = [name for name in wanted if name not in counts]
     for name, (other, tensor) in zip(names, given, strict=False):
         if wanted[name].shape != tensor.shape:
-            what = (
-                f"'{other}' has shape {tuple(tensor.shape)}, where the model has '{name}' {tuple(wanted[name].shape)}"
-            )
+            what = f"'{other}' has shape {tuple(tensor.shape)} where the model has '{name}' {tuple(wanted[name].shape)}"
             raise ValueError(f"this state_dict does not fit the model: {what}")
         if other in wanted and other != name:
             what = f"this state_dict has '{other}' where the model has '{name}', and not all of its names"
