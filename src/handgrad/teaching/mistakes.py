@@ -123,27 +123,27 @@ def mistakes() -> dict[str, Mistake]:
 
 def read(name: str, rows: dict[str, Any]) -> Iterator[Mistake]:
     """The mistakes of one subject; one that names a pair is that pair's forward and backward."""
-    if pair := rows.pop("pair", None):
-        rows |= {"code": [f"functional.{pair}_{way}" for way in ("forward", "backward")]}
-        rows |= {"target": f"({pair}_forward, {pair}_backward)"}
-    given = {key: value for key, value in rows.items() if not isinstance(value, dict)}
-    subject = Subject(name, **given | {"code": tuple(given["code"])})
+    if pair := rows.get("pair"):
+        functions = f"{pair}_forward", f"{pair}_backward"
+        code, target = [f"functional.{function}" for function in functions], f"({', '.join(functions)})"
+    else:
+        code, target = rows["code"], rows["target"]
+    subject = Subject(name, tuple(code), target, rows["inputs"], rows.get("options", ""))
     for key, row in rows.items():
         if isinstance(row, dict):
-            edits = {
-                part: tuple([row[part]] if isinstance(row[part], str) else row[part]) for part in ("right", "wrong")
-            }
-            yield Mistake(f"{name.replace(' ', '_')}.{key}", subject, **row | edits)
+            edits = (row.pop("right"), row.pop("wrong"))
+            right, wrong = (tuple([lines] if isinstance(lines, str) else lines) for lines in edits)
+            yield Mistake(f"{name.replace(' ', '_')}.{key}", subject, right=right, wrong=wrong, **row)
 
 
 def resolve(name: str) -> Any:
     """The function or class of this name within handgrad."""
-    return resolve_name(f"{__package__.partition('.')[0]}.{name}")
+    return resolve_name(f"handgrad.{name}")
 
 
 def namespace(code: tuple[str, ...]) -> dict[str, Any]:
     """What the modules of this code know, NumPy as np, and handgrad as hg."""
-    names: dict[str, Any] = {"np": np, "hg": sys.modules[__package__.partition(".")[0]]}
+    names: dict[str, Any] = {"np": np, "hg": sys.modules["handgrad"]}
     for name in code:
         names |= vars(sys.modules[resolve(name).__module__])
     return names
