@@ -112,16 +112,21 @@ class Normal:
 
 
 @dataclass(frozen=True)
-class Glorot:
-    """std = gain √(2 / (fan_in + fan_out)): forward and backward signals keep about their size.
-
-    Glorot & Bengio (2010), also called Xavier. gain is a number or an activation's name.
-    """
+class Scaled:
+    """What takes a gain: a number, or the name of the activation behind the weight."""
 
     gain: float | str = 1.0
 
     def __post_init__(self) -> None:
         gain(self.gain)
+
+
+@dataclass(frozen=True)
+class Glorot(Scaled):
+    """std = gain √(2 / (fan_in + fan_out)): forward and backward signals keep about their size.
+
+    Glorot & Bengio (2010), also called Xavier. gain is a number or an activation's name.
+    """
 
     def std(self, shape: Shape) -> float:
         return gain(self.gain) * math.sqrt(2 / sum(fans(shape)))
@@ -142,7 +147,7 @@ class GlorotNormal(Glorot):
 
 
 @dataclass(frozen=True)
-class He:
+class He(Scaled):
     """std = gain / √fan: the forward signal keeps its size with mode 'fan_in', the backward one with 'fan_out'.
 
     He, Zhang, Ren & Sun (2015), also called Kaiming. gain is a number or an activation's name.
@@ -152,7 +157,7 @@ class He:
     mode: str = "fan_in"
 
     def __post_init__(self) -> None:
-        gain(self.gain)
+        super().__post_init__()
         look_up("mode", self.mode, {"fan_in": 0, "fan_out": 1})
 
     def std(self, shape: Shape) -> float:
@@ -191,16 +196,11 @@ class LecunNormal:
 
 
 @dataclass(frozen=True)
-class Orthogonal:
+class Orthogonal(Scaled):
     """gain Q with orthonormal columns, or rows where these are fewer: lengths stay. Saxe, McClelland & Ganguli (2014).
 
     A convolution's weight is taken as (height width in, out).
     """
-
-    gain: float | str = 1.0
-
-    def __post_init__(self) -> None:
-        gain(self.gain)
 
     def __call__(self, shape: Shape, rng: Seed) -> Array:
         fans(shape)
@@ -211,13 +211,8 @@ class Orthogonal:
 
 
 @dataclass(frozen=True)
-class Identity:
+class Identity(Scaled):
     """gain times the identity matrix, for square weights; ValueError for others. Le, Jaitly & Hinton (2015)."""
-
-    gain: float | str = 1.0
-
-    def __post_init__(self) -> None:
-        gain(self.gain)
 
     def __call__(self, shape: Shape, rng: Seed) -> Array:
         if len(shape) != 2 or shape[0] != shape[1]:

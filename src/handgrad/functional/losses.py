@@ -13,16 +13,18 @@ from ..arrays import Array, ArrayLike, Cache
 from ..naming import check_number
 from .analytic import logistic, magnitude, positive_part
 
+# of the rows or the classes, as a caller gives them
+Weights: TypeAlias = ArrayLike | None
 # what the rows count for in a mean: one number for all, or one for each
-Weight: TypeAlias = float | Array
+Share: TypeAlias = float | Array
 
 
 def cross_entropy_forward(
     logits: Array,
     targets: ArrayLike,
-    class_weight: ArrayLike | None = None,
+    class_weight: Weights = None,
     label_smoothing: float = 0.0,
-    sample_weight: ArrayLike | None = None,
+    sample_weight: Weights = None,
 ) -> tuple[float, Cache]:
     """Mean of -Σ_c q_c log softmax(logits)_c over the rows of logits (N, C), q being the row's target distribution.
 
@@ -53,7 +55,7 @@ def cross_entropy_backward(dloss: float, cache: Cache) -> tuple[Array]:
 
 
 def probability_cross_entropy_forward(
-    probabilities: Array, targets: ArrayLike, sample_weight: ArrayLike | None = None
+    probabilities: Array, targets: ArrayLike, sample_weight: Weights = None
 ) -> tuple[float, Cache]:
     """Mean of -Σ_c q_c log p_c over the rows of probabilities (N, C): for outputs that went through a softmax already.
 
@@ -80,7 +82,7 @@ def probability_cross_entropy_backward(dloss: float, cache: Cache) -> tuple[Arra
 
 
 def binary_cross_entropy_forward(
-    logits: Array, targets: ArrayLike, sample_weight: ArrayLike | None = None
+    logits: Array, targets: ArrayLike, sample_weight: Weights = None
 ) -> tuple[float, Cache]:
     """Mean over all elements of max(z, 0) - z t + log(1 + exp(-|z|)) for logits z and targets t in [0, 1].
 
@@ -103,7 +105,7 @@ def binary_cross_entropy_backward(dloss: float, cache: Cache) -> tuple[Array]:
 
 
 def mean_squared_error_forward(
-    outputs: Array, targets: ArrayLike, sample_weight: ArrayLike | None = None
+    outputs: Array, targets: ArrayLike, sample_weight: Weights = None
 ) -> tuple[float, Cache]:
     """Mean over all elements of (outputs - targets)², without a ½. Targets (N,) fit outputs (N, 1)."""
     difference = outputs - _fit_targets("mean_squared_error", outputs, targets)
@@ -118,7 +120,7 @@ def mean_squared_error_backward(dloss: float, cache: Cache) -> tuple[Array]:
 
 
 def mean_absolute_error_forward(
-    outputs: Array, targets: ArrayLike, sample_weight: ArrayLike | None = None
+    outputs: Array, targets: ArrayLike, sample_weight: Weights = None
 ) -> tuple[float, Cache]:
     """Mean over all elements of |outputs - targets|. Targets (N,) fit outputs (N, 1)."""
     difference = outputs - _fit_targets("mean_absolute_error", outputs, targets)
@@ -133,7 +135,7 @@ def mean_absolute_error_backward(dloss: float, cache: Cache) -> tuple[Array]:
 
 
 def huber_forward(
-    outputs: Array, targets: ArrayLike, delta: float = 1.0, sample_weight: ArrayLike | None = None
+    outputs: Array, targets: ArrayLike, delta: float = 1.0, sample_weight: Weights = None
 ) -> tuple[float, Cache]:
     """Mean over all elements of ½ d² where |d| ≤ delta, else delta (|d| - ½ delta), for d = outputs - targets."""
     delta = check_number("huber", "delta", delta, above=0)
@@ -151,7 +153,7 @@ def huber_backward(dloss: float, cache: Cache) -> tuple[Array]:
     return (clipped * (float(dloss) * weight),)
 
 
-def hinge_forward(scores: Array, targets: ArrayLike, sample_weight: ArrayLike | None = None) -> tuple[float, Cache]:
+def hinge_forward(scores: Array, targets: ArrayLike, sample_weight: Weights = None) -> tuple[float, Cache]:
     """Mean over the rows of Σ_{j≠y} max(0, s_j - s_y + 1), the multiclass hinge of Weston & Watkins 1999.
 
     scores (N, C), targets integer labels (N,).
@@ -211,9 +213,7 @@ def _fit_targets(loss: str, outputs: Array, targets: ArrayLike) -> Array:
     return targets
 
 
-def _row_weights(
-    loss: str, outputs: Array, sample_weight: ArrayLike | None, example_weight: Array | None = None
-) -> Weight:
+def _row_weights(loss: str, outputs: Array, sample_weight: Weights, example_weight: Array | None = None) -> Share:
     """What each example counts for in the mean: 1 / N, or s / Σ s e (N,) for sample weights s, example weights e."""
     if sample_weight is None and example_weight is None:
         return 1 / len(outputs)
@@ -244,7 +244,7 @@ def _weights(loss: str, name: str, weights: ArrayLike, outputs: Array, axis: int
     return weights
 
 
-def _element_weights(loss: str, outputs: Array, sample_weight: ArrayLike | None) -> Weight:
+def _element_weights(loss: str, outputs: Array, sample_weight: Weights) -> Share:
     """What each element counts for in the mean over all: 1 / size, or row weight / elements per row (N, 1, ...)."""
     weight = _row_weights(loss, outputs, sample_weight)
     elements_per_row = outputs.size // len(outputs)
@@ -253,7 +253,7 @@ def _element_weights(loss: str, outputs: Array, sample_weight: ArrayLike | None)
     return weight.reshape(-1, *[1] * (outputs.ndim - 1)) / elements_per_row
 
 
-def _weighted_sum(weight: Weight, values: Array) -> float:
+def _weighted_sum(weight: Share, values: Array) -> float:
     """Σ weight · value as a Python number; a weight that is one number stays out of the sum."""
     total: float
     if isinstance(weight, float):
@@ -263,19 +263,14 @@ def _weighted_sum(weight: Weight, values: Array) -> float:
     return total
 
 
-def _as_column(weight: Weight) -> Weight:
+def _as_column(weight: Share) -> Share:
     """Row weights (N,) as (N, 1), to go with (N, C); the one number 1 / N as it is."""
     return weight if isinstance(weight, float) else weight[:, None]
 
 
 def _term_weights(
-    loss: str,
-    outputs: Array,
-    targets: Array,
-    class_weight: ArrayLike | None,
-    label_smoothing: float,
-    sample_weight: ArrayLike | None,
-) -> tuple[tuple[Array, Array] | EllipsisType, Weight, Weight]:
+    loss: str, outputs: Array, targets: Array, class_weight: Weights, label_smoothing: float, sample_weight: Weights
+) -> tuple[tuple[Array, Array] | EllipsisType, Share, Share]:
     """Write a cross-entropy as -Σ amount · log p[where]; return where, amount and the sums of amount by row."""
     label_smoothing = check_number(loss, "label_smoothing", label_smoothing, minimum=0, below=1)
     is_label, example_weight = targets.ndim == 1, None
