@@ -1,5 +1,11 @@
 """Activations: each maps x (any shape) to y of the same shape; softmax and log_softmax work along the last axis.
 
+>>> y, cache = relu_forward(np.array([-1.0, 2.0]))
+>>> y
+array([0., 2.])
+>>> relu_backward(np.array([3.0, 3.0]), cache)
+(array([0., 3.]),)
+
 Derivations: docs/derivations/activations.md.
 """
 
@@ -12,7 +18,7 @@ import numpy as np
 from ..arrays import Array, Cache
 from .analytic import logistic, magnitude, positive_part
 
-# The tanh form of gelu: Hendrycks & Gimpel 2016, section 2.
+# of gelu's tanh form
 GELU_SCALE, GELU_CUBIC = math.sqrt(2 / math.pi), 0.044715
 
 
@@ -27,7 +33,7 @@ def identity_backward(dy: Array, cache: Cache) -> tuple[Array]:
 
 
 def relu_forward(x: Array) -> tuple[Array, Cache]:
-    """y = max(x, 0)."""
+    """y = max(x, 0) (Nair & Hinton 2010)."""
     y = positive_part(x)
     return y, y
 
@@ -103,7 +109,7 @@ def arctan_backward(dy: Array, cache: Cache) -> tuple[Array]:
 
 
 def softplus_forward(x: Array) -> tuple[Array, Cache]:
-    """y = log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|))."""
+    """y = log(1 + exp(x)), computed as max(x, 0) + log(1 + exp(-|x|)), which cannot overflow (Dugas et al. 2001)."""
     return positive_part(x) + np.log1p(np.exp(-magnitude(x))), x
 
 
@@ -125,7 +131,7 @@ def silu_backward(dy: Array, cache: Cache) -> tuple[Array]:
 
 
 def gelu_forward(x: Array) -> tuple[Array, Cache]:
-    """y = x (1 + tanh u) / 2 with u = sqrt(2/π) (x + 0.044715 x³)."""
+    """y = x (1 + tanh u) / 2 with u = sqrt(2/π) (x + 0.044715 x³), close to x Φ(x) (Hendrycks & Gimpel 2016)."""
     tanh = np.tanh(GELU_SCALE * (x + GELU_CUBIC * (x * x * x)))
     return 0.5 * x * (1 + tanh), (x, tanh)
 
@@ -144,7 +150,7 @@ def _shifted(x: Array) -> Array:
 
 
 def softmax_forward(x: Array) -> tuple[Array, Cache]:
-    """y_i = exp(x_i) / Σ_j exp(x_j) along the last axis."""
+    """y_i = exp(x_i) / Σ_j exp(x_j) along the last axis: positive numbers of sum 1 (Bridle 1990)."""
     exponentials = np.exp(_shifted(x))
     y = exponentials / exponentials.sum(axis=-1, keepdims=True)
     return y, y
@@ -157,7 +163,7 @@ def softmax_backward(dy: Array, cache: Cache) -> tuple[Array]:
 
 
 def log_softmax_forward(x: Array) -> tuple[Array, Cache]:
-    """y_i = x_i - log Σ_j exp(x_j) along the last axis."""
+    """y_i = x_i - log Σ_j exp(x_j) along the last axis: the logarithm of softmax, where that would round to 0."""
     shifted = _shifted(x)
     y = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return y, y

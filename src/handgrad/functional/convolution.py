@@ -1,4 +1,20 @@
-"""Convolution of images: one small weight slides over the picture, the same at every place."""
+"""Convolution of images: one small weight slides over the picture, the same at every place.
+
+>>> x = np.arange(9.0).reshape(1, 3, 3, 1)
+>>> difference = np.array([-1.0, 1.0]).reshape(1, 2, 1, 1)  # of a pixel and the one to its left
+>>> y, cache = conv2d_forward(x, difference)
+>>> y[0, :, :, 0]
+array([[1., 1.],
+       [1., 1.],
+       [1., 1.]])
+>>> dx, dweight, dbias = conv2d_backward(np.ones_like(y), cache)
+>>> dx[0, :, :, 0]
+array([[-1.,  0.,  1.],
+       [-1.,  0.,  1.],
+       [-1.,  0.,  1.]])
+
+Derivations: docs/derivations/convolution.md.
+"""
 
 import numpy as np
 
@@ -30,7 +46,7 @@ def conv2d_forward(
     x is (N, H, W, C), weight (kh, kw, C / groups, out), bias (out,) or None, y (N, H', W', out). stride s,
     padding and dilation d are an int or a pair (vertical, horizontal); padding also 'same' or 'valid'. With
     groups > 1 the channels are cut into that many parts, and each part of the outputs sees its part of the inputs.
-    The kernel is not flipped (cross-correlation), as everywhere in deep learning.
+    The kernel is not flipped (cross-correlation), as everywhere in deep learning. (LeCun et al. 1989)
     """
     check_weight(x.shape, weight.shape, None if bias is None else np.shape(bias), groups)
     geometry = window_geometry("conv2d", x.shape, weight.shape[:2], stride, padding, dilation)

@@ -1,4 +1,13 @@
-"""Dropout: in training each number is switched off at random, so that no unit can lean on another."""
+"""Dropout: in training each number is switched off at random, so that no unit can lean on another.
+
+>>> y, cache = dropout_forward(np.ones(6), rate=0.5, rng=1)
+>>> y
+array([2., 0., 2., 2., 2., 2.])
+>>> dropout_backward(np.ones(6), cache)[0]
+array([2., 0., 2., 2., 2., 2.])
+
+Derivations: docs/derivations/dropout.md.
+"""
 
 import numpy as np
 
@@ -9,8 +18,8 @@ from ..naming import check_number
 def dropout_forward(x: Array, rate: float = 0.5, rng: Seed = None, training: bool = True) -> tuple[Array, Cache]:
     """y = x mask / (1 - rate), where each entry of mask is 0 with probability rate, else 1.
 
-    Dividing in training ('inverted' dropout) keeps the expected y at x, so that outside training y is simply x. rng is
-    a np.random.Generator or an int seed. (Srivastava et al. 2014)
+    x and y have any shape. Dividing in training ('inverted' dropout) keeps the expected y at x, so that outside
+    training y is simply x. rng is a np.random.Generator or an int seed. (Srivastava et al. 2014)
     """
     check_number("dropout", "rate, the probability of dropping,", rate, minimum=0, below=1)
     if not training or rate == 0:

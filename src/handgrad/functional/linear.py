@@ -1,4 +1,16 @@
-"""The affine map y = x W + b, and its bare flattened form for images."""
+"""The affine map y = x W + b, and flatten, which lays pictures out as rows for it.
+
+>>> x, weight, bias = np.array([[1.0, 2.0]]), np.array([[1.0], [10.0]]), np.array([0.5])
+>>> y, cache = linear_forward(x, weight, bias)
+>>> y
+array([[21.5]])
+>>> dx, dweight, dbias = linear_backward(np.array([[2.0]]), cache)
+>>> dx, dweight, dbias
+(array([[ 2., 20.]]), array([[2.],
+       [4.]]), array([2.]))
+
+Derivations: docs/derivations/linear.md.
+"""
 
 from math import prod
 

@@ -1,7 +1,15 @@
 """Losses: each maps outputs and targets to one number, a mean over the batch, as a Python float.
 
 Every loss takes sample_weight (N,), which turns the mean over examples into Σ w l / Σ w. Shapes that would broadcast by
-accident are refused with a ValueError. Derivations: docs/derivations/losses.md.
+accident are refused with a ValueError.
+
+>>> loss, cache = cross_entropy_forward(np.zeros((1, 2)), np.array([1]))  # -log ½
+>>> round(loss, 4)
+0.6931
+>>> cross_entropy_backward(1.0, cache)[0]
+array([[ 0.5, -0.5]])
+
+Derivations: docs/derivations/losses.md.
 """
 
 from types import EllipsisType
@@ -137,7 +145,10 @@ def mean_absolute_error_backward(dloss: float, cache: Cache) -> tuple[Array]:
 def huber_forward(
     outputs: Array, targets: ArrayLike, delta: float = 1.0, sample_weight: Weights = None
 ) -> tuple[float, Cache]:
-    """Mean over all elements of ½ d² where |d| ≤ delta, else delta (|d| - ½ delta), for d = outputs - targets."""
+    """Mean over all elements of ½ d² where |d| ≤ delta, else delta (|d| - ½ delta), for d = outputs - targets.
+
+    Quadratic near the target and linear far from it, so that outliers do not rule. (Huber 1964)
+    """
     delta = check_number("huber", "delta", delta, above=0)
     difference = outputs - _fit_targets("huber", outputs, targets)
     weight = _element_weights("huber", outputs, sample_weight)

@@ -1,4 +1,17 @@
-"""Normalisation: shift and scale to mean 0 and variance 1, then to a learnt mean and scale."""
+"""Normalisation: shift and scale to mean 0 and variance 1, then to a learnt mean and scale.
+
+>>> x, gamma, beta = np.array([[1.0], [3.0]]), np.array([10.0]), np.array([5.0])
+>>> y, cache = batch_norm_forward(x, gamma, beta, epsilon=0.0)  # mean 2, variance 1
+>>> y
+array([[-5.],
+       [15.]])
+>>> dx, dgamma, dbeta = batch_norm_backward(np.array([[1.0], [0.0]]), cache)
+>>> dx, dgamma, dbeta
+(array([[0.],
+       [0.]]), array([-1.]), array([1.]))
+
+Derivations: docs/derivations/normalization.md.
+"""
 
 import numpy as np
 

@@ -1,5 +1,11 @@
 """Penalties on a weight array, added to the loss: L2 with the one half, L1 without.
 
+>>> penalty, cache = l2_penalty_forward(np.array([3.0, 4.0]), strength=0.1)
+>>> penalty
+1.25
+>>> l2_penalty_backward(1.0, cache)[0]
+array([0.3, 0.4])
+
 Derivations: docs/derivations/penalties.md.
 """
 
@@ -22,7 +28,7 @@ def l2_penalty_backward(dpenalty: float, cache: Cache) -> tuple[Array]:
 
 
 def l1_penalty_forward(weight: Array, strength: float = 1.0) -> tuple[float, Cache]:
-    """strength Σ |w|."""
+    """strength Σ |w|: it draws small weights to exactly 0 (Tibshirani 1996)."""
     strength = float(strength)
     return strength * magnitude(weight).sum().item(), (weight, strength)
 

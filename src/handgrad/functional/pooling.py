@@ -1,4 +1,15 @@
-"""Pooling: each window of an image becomes one number per channel, its largest or its mean."""
+"""Pooling: each window of an image becomes one number per channel, its largest or its mean.
+
+>>> x = np.array([[1.0, 5.0], [3.0, 2.0]]).reshape(1, 2, 2, 1)
+>>> y, cache = max_pool2d_forward(x)
+>>> y.ravel()
+array([5.])
+>>> max_pool2d_backward(np.full_like(y, 7.0), cache)[0][0, :, :, 0]
+array([[0., 7.],
+       [0., 0.]])
+
+Derivations: docs/derivations/pooling.md.
+"""
 
 import numpy as np
 
@@ -39,7 +50,10 @@ def max_pool2d_backward(dy: Array, cache: Cache) -> tuple[Array]:
 def avg_pool2d_forward(
     x: Array, kernel_size: IntOrPair = 2, stride: IntOrPair | None = None, padding: Padding = 0
 ) -> tuple[Array, Cache]:
-    """y = the mean of each window and channel; the zeros of the padding count (PyTorch's default)."""
+    """y = the mean of each window and channel: x (N, H, W, C) to y (N, H', W', C).
+
+    stride defaults to the kernel size. The zeros of the padding count, which is PyTorch's default.
+    """
     geometry = pool_geometry("avg_pool2d", x.shape, kernel_size, stride, padding)
     return windows(x, geometry).mean(axis=(3, 4)), (x.shape, geometry)
 
@@ -54,7 +68,7 @@ def avg_pool2d_backward(dy: Array, cache: Cache) -> tuple[Array]:
 
 
 def global_avg_pool2d_forward(x: Array) -> tuple[Array, Cache]:
-    """y (N, C) = the mean of each channel of x (N, H, W, C) over the whole picture."""
+    """y (N, C) = the mean of each channel of x (N, H, W, C) over the whole picture (Lin, Chen & Yan 2014)."""
     check_images("global_avg_pool2d", x.shape)
     return x.mean(axis=(1, 2)), x.shape
 

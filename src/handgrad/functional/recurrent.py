@@ -1,7 +1,17 @@
 """Recurrent networks over time: x (N, T, D) holds T steps of D features, y (N, T, H) the hidden state after each step.
 
 The backwards go through time from the last step to the first: what reaches a state is its own dy and what the step
-after it sends back. Derivations: docs/derivations/recurrent.md.
+after it sends back.
+
+>>> x, hidden = np.ones((1, 3, 1)), np.zeros((1, 1))
+>>> one, half = np.ones((1, 1)), np.full((1, 1), 0.5)
+>>> y, cache = rnn_forward(x, hidden, one, half, np.zeros(1), activation="identity")  # h <- x + h / 2
+>>> y.ravel()
+array([1.  , 1.5 , 1.75])
+>>> rnn_backward(np.array([[[0.0], [0.0], [1.0]]]), cache)[0].ravel()  # what each step gives to the last
+array([0.25, 0.5 , 1.  ])
+
+Derivations: docs/derivations/recurrent.md.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,12 @@
-"""Windows that slide over images: how many fit, a view of all of them, and the way back."""
+"""Windows that slide over images: how many fit, a view of all of them, and the way back.
+
+>>> geometry = window_geometry("an example", (1, 4, 4, 1), kernel_size=3, stride=2, padding=1)
+>>> geometry.output
+(2, 2)
+>>> windows(np.ones((1, 4, 4, 1)), geometry).sum(axis=(3, 4, 5))[0]  # in the corner 5 of 9 are padding
+array([[4., 6.],
+       [6., 9.]])
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
