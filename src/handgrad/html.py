@@ -51,17 +51,17 @@ def escape(text: str) -> str:
     return text if isinstance(text, Markup) else html.escape(printable(text))
 
 
-def page(title: str, *body: str, scripts: Sequence[str] = (), connect: str = "'none'", stamp: str | None = None) -> str:
+def page(title: str, *body: str, scripts: Sequence[str] = (), stamp: str | None = None) -> str:
     """A page as text that stands alone. body: HTML; scripts: the only ones that may run, each as text.
 
-    connect: what the scripts may fetch from, in the words of a content security policy. stamp: the state of what the
-    page shows, for a script that follows it.
+    stamp: the state of what a server's page shows, for a script that follows it. Only such a page may fetch.
     """
     hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
     allowed = " ".join(f"'sha256-{code}'" for code in hashes) or "'none'"
+    source = "none" if stamp is None else "self"
     policy = (
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "
-        f"connect-src {connect}; base-uri 'none'; form-action 'none'"
+        f"connect-src '{source}'; base-uri 'none'; form-action 'none'"
     )
     return SHELL.format(
         policy=policy,

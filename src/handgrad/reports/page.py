@@ -38,8 +38,8 @@ def save_report(view: RunView, path: str | Path) -> Path:
     return Path(path)
 
 
-def render_report(view: RunView, **options: Any) -> str:
-    """The page of a RunView, as text; the options are those of `render`."""
+def render_report(view: RunView, stamp: str | None = None) -> str:
+    """The page of a RunView, as text. stamp: see `render`."""
     parts = {
         "headline": headline(view),
         "curves": curve_charts(view.history),
@@ -54,23 +54,14 @@ def render_report(view: RunView, **options: Any) -> str:
         **confusion_parts(view),
         **example_parts(view.wrong),
     }
-    return render("report.html", view.title, view=view, **parts, **options)
+    return render("report.html", view.title, stamp, view=view, **parts)
 
 
-def render(
-    template: str,
-    title: str,
-    scripts: Sequence[str] = ("charts.js",),
-    connect: str = "'none'",
-    stamp: str | None = None,
-    **parts: Any,
-) -> str:
-    """A page from a template of ours and these scripts of ours. Whatever comes from a run is escaped.
-
-    connect, stamp: see `handgrad.html.page`.
-    """
+def render(template: str, title: str, stamp: str | None = None, **parts: Any) -> str:
+    """A page from a template of ours, whatever comes from a run escaped. stamp: of a page that follows its run."""
     body = environment().get_template(template).render(title=title, stamp=stamp, **parts)
-    return html.page(title, body, scripts=[page_file(name) for name in scripts], connect=connect, stamp=stamp)
+    scripts = ["charts.js"] if stamp is None else ["charts.js", "live.js"]
+    return html.page(title, body, scripts=[page_file(name) for name in scripts], stamp=stamp)
 
 
 @functools.cache
@@ -166,23 +157,12 @@ def confusion_parts(view: RunView) -> dict[str, Any]:
     matrix = square(view.confusion)
     count, share = len(matrix), row_shares(matrix)
     names = [str(name) for name in view.class_names] or [str(i) for i in range(count)]
-    if count > MAX_COUNTS:
-        wrong = matrix * ~np.eye(count, dtype=bool)
-        worst = [divmod(int(k), count) for k in np.argsort(-wrong, axis=None, kind="stable")[:MAX_COUNTS]]
-        confused = [(names[i], names[j], int(matrix[i, j]), f"{share[i, j]:.1%}") for i, j in worst if wrong[i, j]]
-        return {"confusion": None, "confused": confused}
-    rows = []
-    for i, name in enumerate(names):
-        recall = f"{share[i, i]:.1%}" if matrix[i].sum() else "–"
-        cells = [confusion_cell(matrix[i, j], share[i, j], i == j) for j in range(count)]
-        rows.append({"name": name, "recall": recall, "cells": cells})
-    return {"confusion": {"names": names, "rows": rows}, "confused": None}
-
-
-def confusion_cell(count: float, share: float, right: bool) -> dict[str, str]:
-    """Mistakes are shaded by the root of their share, so that a few can be seen."""
-    kind = "none" if count == 0 else "right" if right else "wrong"
-    return {"count": f"{count:g}", "kind": kind, "share": f"{share if right else np.sqrt(share):.3f}"}
+    if count <= MAX_COUNTS:
+        return {"confusion": {"names": names, "counts": matrix, "share": share}, "confused": None}
+    wrong = matrix * ~np.eye(count, dtype=bool)
+    worst = [divmod(int(k), count) for k in np.argsort(-wrong, axis=None, kind="stable")[:MAX_COUNTS]]
+    confused = [(names[i], names[j], int(matrix[i, j]), f"{share[i, j]:.1%}") for i, j in worst if wrong[i, j]]
+    return {"confusion": None, "confused": confused}
 
 
 def example_parts(wrong: Sequence[WrongExample]) -> dict[str, Any]:

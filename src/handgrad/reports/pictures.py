@@ -122,7 +122,7 @@ def write_counts(axes: Axes, matrix: Array) -> None:
     share = row_shares(matrix)
     for (i, j), count in np.ndenumerate(matrix):
         dark = share[i, j] > (0.6 if i == j else 0.4)
-        colour = "white" if dark else INK if count else "#bbbbbb"
+        colour = "white" if dark else INK if count else QUIET
         axes.text(j, i, f"{count:g}" if count else "·", ha="center", va="center", fontsize=8, color=colour)
 
 

@@ -11,7 +11,6 @@ from .page import measured, render, render_report
 from .view import RunView, words
 
 ADDRESS = "127.0.0.1"
-LIVE: dict[str, Any] = {"scripts": ("charts.js", "live.js"), "connect": "'self'"}
 HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -82,7 +81,7 @@ class Handler(BaseHTTPRequestHandler):
             return stamp, "text/plain"
         if path == "/":
             return render_runs(self.server.source, stamp), "text/html"
-        return render_report(self.server.source.view(self.key(path) or ""), stamp=stamp, **LIVE), "text/html"
+        return render_report(self.server.source.view(self.key(path) or ""), stamp), "text/html"
 
     def stamp(self, path: str) -> str | None:
         """The stamp of the page at an address, or None where there is no page."""
@@ -121,7 +120,7 @@ def render_runs(source: Source, stamp: str) -> str:
             notes.append(str(problem))
         else:
             rows.append({"key": key, "view": view, "figures": latest(view)})
-    return render("runs.html", f"{len(rows)} found", rows=rows, notes=notes, stamp=stamp, **LIVE)
+    return render("runs.html", f"{len(rows)} found", stamp, rows=rows, notes=notes)
 
 
 def latest(view: RunView) -> list[tuple[str, float | None]]:
