@@ -1,17 +1,23 @@
 """The engine of the estimators: NumpyEngine's training step for tables, in buffers that every batch uses again."""
 
+from __future__ import annotations
+
 import itertools
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..kernels.products import affine, affine_input_gradient, affine_weight_gradient
-from ..layers import Linear, ReLU
+from ..layers import Layer, Linear, Loss, ReLU, Sequential
 from ..layers.containers import Step, replace
 from ..layers.criteria import weights
 from ..layers.steps import bias_of, dbias_of
+from ..optimizers import Optimizer
 from ..training import NumpyEngine
-from ..training.engine import why_not_finite
+from ..training.engine import Figures, Metric, why_not_finite
 
 ROWS = 512  # inference takes so many rows at a time: what a layer makes of them stays in a core's cache
 
@@ -23,17 +29,25 @@ class TableEngine(NumpyEngine):
     much as the arithmetic. All other layers run as they are, and so does a model of images.
     """
 
-    def __init__(self, model, loss, optimizer, alpha=0.0, metrics=None, typical_rows=1):
+    def __init__(
+        self,
+        model: Sequential,
+        loss: Loss,
+        optimizer: Optimizer,
+        alpha: float = 0.0,
+        metrics: Mapping[str, Metric] | None = None,
+        typical_rows: int = 1,
+    ) -> None:
         super().__init__(model, loss, optimizer, metrics=metrics)
         self.stages = stages_of(model)
         self.typical_rows = typical_rows  # of a batch: what `evaluate` divides the penalty by
         penalized = weights(model.parameters)
         factors = [np.full(array.size, alpha * (name in penalized)) for name, array in model.parameters.items()]
-        self.decay = np.concatenate(factors).astype(model.dtype) if alpha else None
+        self.decay: Array | None = np.concatenate(factors).astype(model.dtype) if alpha else None
         self.scratch = np.empty_like(model.parameter_vector)
-        self.latest_share = 0, None  # (count, decay / count)
+        self.count, self.share = 0.0, self.decay  # decay / count, for the count that came last
 
-    def step(self, x, y, sample_weight=None, metrics=False):
+    def step(self, x: Any, y: Array, sample_weight: Array | None = None, metrics: bool = False) -> Figures:
         """One training step on one batch. Returns {'loss': ...}, the penalty in it; FloatingPointError as usual."""
         loss = self.differentiate(x, y, sample_weight)
         if not math.isfinite(loss):
@@ -43,7 +57,7 @@ class TableEngine(NumpyEngine):
         self.optimizer.update(*self.arrays())
         return {"loss": loss}
 
-    def differentiate(self, x, y, sample_weight=None):
+    def differentiate(self, x: Any, y: Array, sample_weight: Array | None = None) -> float:
         """The loss and the penalty of one batch; their gradient is then model.gradient_vector."""
         outputs = x
         for stage in self.stages:
@@ -52,39 +66,36 @@ class TableEngine(NumpyEngine):
         dy = self.loss.backward()
         for i in range(len(self.stages) - 1, -1, -1):
             dy = self.stages[i].backward(dy, i > 0)
-        return loss + self._add_penalty(len(y) if sample_weight is None else float(sample_weight.sum()))
+        return loss + self.add_penalty(len(y) if sample_weight is None else float(sample_weight.sum()))
 
-    def predict(self, x, batch_size=ROWS):
+    def predict(self, x: Any, batch_size: int = ROWS) -> Array:
         """The model's outputs for all rows."""
         return outputs_of(self.model, x.array if isinstance(x, Rows) else x)
 
-    def penalty_now(self):
+    def penalty_now(self) -> float:
         """½ alpha Σ w² over the rows of a typical batch."""
         if self.decay is None:
             return 0.0
         p = self.model.parameter_vector
         return 0.5 * float(np.dot(self.decay * p, p)) / self.typical_rows
 
-    def place(self, array):
+    def place(self, array: Any) -> Rows:
         """What the trainer draws batches from."""
         return array if isinstance(array, Rows) else Rows(array)
 
-    def _add_penalty(self, count):
+    def add_penalty(self, count: float) -> float:
         """Add alpha w / count to the gradients of the weights; returns ½ alpha Σ w² / count."""
         if self.decay is None:
             return 0.0
+        if self.count != count:
+            self.count, self.share = count, self.decay / self.decay.dtype.type(count)
         p, gradient = self.model.parameter_vector, self.model.gradient_vector
-        pull = np.multiply(self._decay_over(count), p, out=self.scratch)
+        pull = np.multiply(self.share, p, out=self.scratch)
         gradient += pull
         return 0.5 * float(np.dot(pull, p))
 
-    def _decay_over(self, count):
-        if self.latest_share[0] != count:
-            self.latest_share = count, self.decay / self.model.dtype.type(count)
-        return self.latest_share[1]
 
-
-def is_sparse(x):
+def is_sparse(x: Any) -> bool:
     """Whether x, an array or a csr matrix, is the latter: faster than SciPy's question, asked in every step."""
     return not isinstance(x, np.ndarray)
 
@@ -92,22 +103,22 @@ def is_sparse(x):
 class Rows:
     """An array or a csr matrix, of which batches are taken by their row numbers."""
 
-    def __init__(self, array):
-        self.array, self.shape = array, array.shape
+    def __init__(self, array: Any) -> None:
+        self.array, self.num_rows = array, int(array.shape[0])
         # take is twice as fast as fancy indexing, and sparse matrices have none
         self.take = array.__getitem__ if is_sparse(array) else lambda rows: array.take(rows, 0)
 
-    def __len__(self):
-        return self.shape[0]
+    def __len__(self) -> int:
+        return self.num_rows
 
-    def __getitem__(self, rows):
+    def __getitem__(self, rows: Array) -> Any:
         return self.take(rows)
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return np.asarray(self.array, dtype)
 
 
-def stages_of(model):
+def stages_of(model: Sequential) -> list[Layer | Step]:
     """What runs in place of the model's layers, the model as a whole where it reads images."""
     if len(model.input_shape) > 1:
         return [model]
@@ -127,20 +138,21 @@ class BufferedLinear(Step):
     along rows.
     """
 
-    def __init__(self, layers, is_last):
+    def __init__(self, layers: list[Layer], is_last: bool) -> None:
         super().__init__(layers)
         self.layer, self.is_rectified, self.is_last = layers[0], len(layers) > 1, is_last
-        self.follows, self.buffers = False, {}
+        self.follows = False
+        self.buffers: dict[Any, Array] = {}
 
     @classmethod
-    def offer(cls, layers):
+    def offer(cls, layers: list[Layer]) -> BufferedLinear | None:
         """For a Linear and the ReLU that may follow it; a subclass runs as it was written."""
         if type(layers[0]) is not Linear:
             return None
         is_rectified = len(layers) > 1 and type(layers[1]) is ReLU
         return cls(layers[: 1 + is_rectified], is_last=len(layers) == 1)
 
-    def forward(self, x, training=True):
+    def forward(self, x: Any, training: bool = True) -> Array:
         weight, bias = self.layer.parameters["weight"], bias_of(self.layer)
         if self.is_last and not is_sparse(x):
             y = self.buffer("y", len(bias), len(x)).T
@@ -149,39 +161,39 @@ class BufferedLinear(Step):
         affine(x, weight, bias, y)
         if self.is_rectified:
             np.maximum(y, 0, out=y)
-            self.positive = np.greater(y, 0, out=self.buffer("positive", *y.shape, bool))
+            self.positive = np.greater(y, 0, out=self.buffer("positive", len(y), y.shape[1], bool))
         self.x, self.y = x, y
         return y
 
-    def backward(self, dy, input_gradient=True):
+    def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         if self.is_rectified:
             dy = np.multiply(dy, self.positive, out=self.y)
         self.write_gradients(dy)
         if not input_gradient:
             return None
         weight = self.layer.parameters["weight"]
-        dx = self.x if self.follows else self.buffer("dx", len(dy), len(weight))
+        dx: Array = self.x if self.follows else self.buffer("dx", len(dy), len(weight))
         affine_input_gradient(dy, weight, dx)
         return dx
 
-    def write_gradients(self, dy):
+    def write_gradients(self, dy: Array) -> None:
         affine_weight_gradient(self.x, dy, self.layer.gradients["weight"])
         # Σ dy over the rows as a product, which BLAS does in half the time of a sum
         np.matmul(self.ones(len(dy)), dy, out=dbias_of(self.layer))
 
-    def ones(self, rows):
+    def ones(self, rows: int) -> Array:
         if rows not in self.buffers:
             self.buffers[rows] = np.ones(rows, self.layer.dtype)
         return self.buffers[rows]
 
-    def buffer(self, name, rows, columns, dtype=None):
+    def buffer(self, name: str, rows: int, columns: int, dtype: type[bool] | None = None) -> Array:
         key = name, rows, columns
         if key not in self.buffers:
             self.buffers[key] = np.empty((rows, columns), dtype or self.layer.dtype)
         return self.buffers[key]
 
 
-def outputs_of(model, x, num_layers=None):
+def outputs_of(model: Sequential, x: Any, num_layers: int | None = None) -> Array:
     """What the model, or its first num_layers layers, make of all rows of x, dense or csr, in inference."""
     layers = model.layers[:num_layers]
     is_whole = len(layers) == len(model.layers) and not is_sparse(x)
@@ -192,7 +204,7 @@ def outputs_of(model, x, num_layers=None):
     return y
 
 
-def through(layers, x):
+def through(layers: list[Layer], x: Any) -> Array:
     """What the layers make of x, the first of them a Linear where x is sparse."""
     if is_sparse(x):
         x, layers = x @ layers[0].parameters["weight"] + bias_of(layers[0]), layers[1:]
