@@ -243,7 +243,7 @@ SCHEDULES: dict[str, type[LearningRateSchedule]] = {
 }
 
 
-def get(spec: dict[str, Any] | LearningRateSchedule) -> LearningRateSchedule:
+def get(spec: str | dict[str, Any] | LearningRateSchedule) -> LearningRateSchedule:
     """The schedule meant by {'name': 'cosine', 'initial': 0.1, 'num_steps': 50} or a callable (t) -> learning rate."""
     schedule = build("schedule", spec, SCHEDULES)
     if not callable(schedule):

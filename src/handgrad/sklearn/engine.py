@@ -45,7 +45,7 @@ class TableEngine(NumpyEngine):
         factors = [np.full(array.size, alpha * (name in penalized)) for name, array in model.parameters.items()]
         self.decay: Array | None = np.concatenate(factors).astype(model.dtype) if alpha else None
         self.scratch = np.empty_like(model.parameter_vector)
-        self.count, self.share = 0.0, self.decay  # decay / count, for the count that came last
+        self.count, self.share = 0.0, self.scratch  # decay / count, for the count that came last
 
     def step(self, x: Any, y: Array, sample_weight: Array | None = None, metrics: bool = False) -> Figures:
         """One training step on one batch. Returns {'loss': ...}, the penalty in it; FloatingPointError as usual."""
@@ -90,7 +90,7 @@ class TableEngine(NumpyEngine):
         if self.count != count:
             self.count, self.share = count, self.decay / self.decay.dtype.type(count)
         p, gradient = self.model.parameter_vector, self.model.gradient_vector
-        pull = np.multiply(self.share, p, out=self.scratch)
+        pull: Array = np.multiply(self.share, p, out=self.scratch)
         gradient += pull
         return 0.5 * float(np.dot(pull, p))
 
@@ -138,19 +138,20 @@ class BufferedLinear(Step):
     along rows.
     """
 
-    def __init__(self, layers: list[Layer], is_last: bool) -> None:
+    def __init__(self, linear: Linear, layers: list[Layer], is_last: bool) -> None:
         super().__init__(layers)
-        self.layer, self.is_rectified, self.is_last = layers[0], len(layers) > 1, is_last
+        self.layer, self.is_rectified, self.is_last = linear, len(layers) > 1, is_last
         self.follows = False
         self.buffers: dict[Any, Array] = {}
 
     @classmethod
     def offer(cls, layers: list[Layer]) -> BufferedLinear | None:
         """For a Linear and the ReLU that may follow it; a subclass runs as it was written."""
-        if type(layers[0]) is not Linear:
+        first = layers[0]
+        if type(first) is not Linear:
             return None
         is_rectified = len(layers) > 1 and type(layers[1]) is ReLU
-        return cls(layers[: 1 + is_rectified], is_last=len(layers) == 1)
+        return cls(first, layers[: 1 + is_rectified], is_last=len(layers) == 1)
 
     def forward(self, x: Any, training: bool = True) -> Array:
         weight, bias = self.layer.parameters["weight"], bias_of(self.layer)
@@ -206,8 +207,9 @@ def outputs_of(model: Sequential, x: Any, num_layers: int | None = None) -> Arra
 
 def through(layers: list[Layer], x: Any) -> Array:
     """What the layers make of x, the first of them a Linear where x is sparse."""
-    if is_sparse(x):
-        x, layers = x @ layers[0].parameters["weight"] + bias_of(layers[0]), layers[1:]
+    first = layers[0]
+    if isinstance(first, Linear) and is_sparse(x):
+        x, layers = x @ first.parameters["weight"] + bias_of(first), layers[1:]
     for layer in layers:
         x = layer.forward(x)
     return x

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, RegressorMixin, TransformerMixin, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state, get_tags
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted
 
@@ -27,6 +26,13 @@ from .parameters import Activations, Parameters, Sizes, Spec
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    Method = TypeVar("Method")
+
+    def available_if(check: Callable[[Any], bool]) -> Callable[[Method], Method]:
+        """As scikit-learn's, which has no types: the method is there where the check holds."""
+else:
+    from sklearn.utils.metaestimators import available_if
 
 
 class NetEstimator(Parameters, Learned):

@@ -8,7 +8,7 @@ import functools
 import math
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from sklearn.model_selection import train_test_split
 
 from ..arrays import Array
 from ..kernels.threads import limit_blas
-from ..layers import BatchNorm, Dropout, Linear, Loss, Sequential
+from ..layers import BatchNorm, Dropout, Linear, Sequential
 from ..layers.base import leaves
 from ..layers.description import load_arrays
 from ..optimizers import SGD, Optimizer
@@ -49,6 +49,9 @@ class Examples:
 
     def rows(self, rows: Array) -> Examples:
         return Examples(self.x[rows], self.targets[rows], None if self.weight is None else self.weight[rows])
+
+    def parts(self) -> tuple[Any, ...]:
+        return self.x, self.targets, self.weight
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -132,7 +135,7 @@ class Fit(Learned):
             trainer.fit(
                 data.x,
                 data.targets,
-                None if validation is None else (validation.x, validation.targets, validation.weight),
+                None if validation is None else validation.parts(),
                 epochs=1 if is_partial else net.max_iter,
                 batch_size=batch_size,
                 sample_weight=data.weight,
@@ -236,15 +239,38 @@ class Fit(Learned):
     # On all rows at once ----------------------------------------------------------------------------------------
 
     def by_lbfgs(self, net: Parameters, data: Examples) -> None:
-        """Train on all rows at once until the gradient is below tol."""
+        """Train on all rows at once, by SciPy's quasi-Newton minimiser, until the gradient is below tol.
 
-        def report(loss: float) -> None:
-            self.loss_curve_.append(loss)
+        Everything is computed in float64: the line search compares losses too close for float32.
+        Byrd, Lu, Nocedal & Zhu (1995).
+        """
+        check_deterministic(self.model_)
+        double = self.model_.astype(np.float64)
+        engine = TableEngine(double, self.objective.loss, SGD(), net.alpha)  # of which no step is asked
+        x, y = data.x.astype(np.float64), data.targets
+        y = y.astype(np.float64) if y.dtype.kind == "f" else y
+
+        def loss_and_gradient(vector: Array) -> tuple[float, Array]:
+            double.parameter_vector[...] = vector
+            self.loss_ = engine.differentiate(x, y, data.weight)
+            return self.loss_, double.gradient_vector.copy()
+
+        def note_iteration(xk: Array) -> None:
+            self.loss_curve_.append(self.loss_)
             if net.verbose:
-                print(f"Iteration {len(self.loss_curve_)}, loss = {loss:.8f}")
+                print(f"Iteration {len(self.loss_curve_)}, loss = {self.loss_:.8f}")
 
-        options = {"maxfun": net.max_fun, "maxiter": net.max_iter, "gtol": net.tol}
-        result = minimize(self.model_, self.objective.loss, data, net.alpha, options, report)
+        result = optimize.minimize(
+            loss_and_gradient,
+            double.parameter_vector.copy(),
+            jac=True,
+            method="L-BFGS-B",
+            callback=note_iteration,
+            options={"maxfun": net.max_fun, "maxiter": net.max_iter, "gtol": net.tol},
+        )
+        double.parameter_vector[...] = result.x
+        states = {f"state.{name}": array for name, array in double.state.items()}
+        load_arrays(self.model_, {**double.parameters, **states})
         if not np.isfinite(result.x).all():
             raise ValueError(BROKEN)
         self.n_iter_, self.loss_ = min(result.nit, net.max_iter), float(result.fun)
@@ -254,45 +280,6 @@ class Fit(Learned):
             advice = f"raise max_iter={net.max_iter} or max_fun={net.max_fun}, or scale the data"
             message = f"lbfgs ended before it converged ({result.message}): {advice}"
             warnings.warn(message, ConvergenceWarning, stacklevel=4)
-
-
-def minimize(
-    model: Sequential,
-    loss: Loss,
-    data: Examples,
-    alpha: float,
-    options: dict[str, float],
-    report: Callable[[float], None],
-) -> Any:
-    """Move the model to a minimum of loss and penalty over all rows at once; returns SciPy's result.
-
-    Everything is computed in float64: the line search compares losses too close for float32. report(loss) is called
-    after every iteration. Byrd, Lu, Nocedal & Zhu (1995).
-    """
-    check_deterministic(model)
-    double = model.astype(np.float64)
-    engine = TableEngine(double, loss, SGD(), alpha)  # of which only the gradient is asked, and no step
-    x, y = data.x.astype(np.float64), data.targets
-    y = y.astype(np.float64) if y.dtype.kind == "f" else y
-    latest = math.nan
-
-    def loss_and_gradient(vector: Array) -> tuple[float, Array]:
-        nonlocal latest
-        double.parameter_vector[...] = vector
-        latest = engine.differentiate(x, y, data.weight)
-        return latest, double.gradient_vector.copy()
-
-    result = optimize.minimize(
-        loss_and_gradient,
-        double.parameter_vector.copy(),
-        jac=True,
-        method="L-BFGS-B",
-        callback=lambda vector: report(latest),
-        options=options,
-    )
-    double.parameter_vector[...] = result.x
-    load_arrays(model, {**double.parameters, **{f"state.{name}": array for name, array in double.state.items()}})
-    return result
 
 
 def check_deterministic(model: Sequential) -> None:

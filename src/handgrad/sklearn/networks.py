@@ -90,9 +90,9 @@ def draw_as_scikit_learn(
     Glorot & Bengio (2010), the biases drawn as well, in scikit-learn's order. The output layer goes with the activation
     before it.
     """
-    linear = [layer for layer in model.layers if type(layer) is hg.Linear]
-    neighbours = [*activations, *activations[-1:]] or [None]
-    for layer, activation in zip(linear, neighbours, strict=True):
+    linear = [layer for layer in model.layers if isinstance(layer, hg.Linear)]
+    before_output = activations[-1] if activations else None
+    for layer, activation in zip(linear, [*activations, before_output], strict=True):
         fans = layer.input_shape[0] + layer.units
         bound = np.sqrt((2.0 if isinstance(activation, hg.Sigmoid) else 6.0) / fans)
         for name in ("weight", "bias"):

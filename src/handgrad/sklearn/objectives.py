@@ -84,7 +84,7 @@ class Classes:
         """The number of each row's class (N,), or the labels (N, K) as an array; ValueError for an unseen class."""
         if self.kind == "multilabel":
             return self.labels(y)
-        codes = np.searchsorted(self.names, y)
+        codes: Array = np.searchsorted(self.names, y)
         codes[codes == len(self.names)] = 0
         is_unseen = self.names[codes] != y
         if np.any(is_unseen):
@@ -94,10 +94,9 @@ class Classes:
 
     def labels(self, y: Any) -> Array:
         """Labels 0 and 1 (N, K) as an array."""
-        y = y.toarray() if sparse.issparse(y) else np.asarray(y)
-        if y.shape[1:] != self.names.shape:
+        labels: Array = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
+        if labels.shape[1:] != self.names.shape:
             raise ValueError(f"y must be labels 0 and 1, (N, {len(self.names)}) as in the first fit; got {y.shape}")
-        labels: Array = y
         return labels
 
     def decode(self, outputs: Array) -> Any:
@@ -105,15 +104,16 @@ class Classes:
         if self.kind == "multilabel":
             labels = (outputs > 0).astype(int)
             return sparse.csr_matrix(labels) if self.is_sparse else labels
-        return self.names[self.predicted(outputs)]
+        names: Array = self.names[self.predicted(outputs)]
+        return names
 
     def predicted(self, outputs: Array) -> Array:
         """Numbers of the predicted classes (N,), or labels (N, K): one output is for class 1 where it is positive."""
         if self.kind == "multilabel":
             return outputs > 0
         if outputs.shape[1] > 1:
-            return outputs.argmax(axis=1)
-        return (outputs[:, 0] > 0).astype(int) if len(self.names) > 1 else np.zeros(len(outputs), int)
+            return np.argmax(outputs, axis=1)
+        return np.asarray(outputs[:, 0] > 0, int) if len(self.names) > 1 else np.zeros(len(outputs), int)
 
     def row_weights(self, class_weight: Mapping[Any, float] | str | None, y: Any) -> Array | None:
         """What each row counts for by its class (N,), or None. ValueError for a class that y has not, or labels."""
@@ -126,8 +126,8 @@ class Classes:
             if name not in known:
                 has = ", ".join(map(repr, known))
                 raise ValueError(f"class_weight names the class {name!r}, which y has not; its classes are {has}")
-        weights: Array = compute_class_weight(class_weight, classes=self.names, y=y)
-        return weights[self.codes(y)]
+        weights: Array = compute_class_weight(class_weight, classes=self.names, y=y)[self.codes(y)]
+        return weights
 
 
 @dataclass

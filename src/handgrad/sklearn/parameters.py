@@ -47,7 +47,7 @@ class Parameters(BaseEstimator):
     solver: Literal["adam", "sgd", "lbfgs"] = "adam"
     alpha: float = 0.0001
     batch_size: int | Literal["auto"] = "auto"
-    learning_rate: Spec | Callable[[int], float] = "constant"
+    learning_rate: Spec | schedules.LearningRateSchedule = "constant"
     learning_rate_init: float = 0.001
     power_t: float = 0.5
     max_iter: int = 200
@@ -138,8 +138,8 @@ class Parameters(BaseEstimator):
 
     def _engine_and_options(self) -> tuple[str, dict[str, Any]]:
         """(name, options) of the parameter engine: 'torch', or {'name': 'torch', 'device': 'cuda'}."""
-        options = {"name": self.engine} if isinstance(self.engine, str) else dict(self.engine)
-        name = options.pop("name", self.engine)
+        options: dict[str, Any] = {"name": self.engine} if isinstance(self.engine, str) else dict(self.engine)
+        name: Any = options.pop("name", self.engine)
         look_up("engine", name, dict.fromkeys(["numpy", "torch"]))
         if name == "numpy" and options:
             raise ValueError(f"engine 'numpy' has no options, got {options}")
