@@ -96,9 +96,9 @@ def sweep_rows(sweep: Sweep) -> tuple[list[str], Rows]:
     """Columns and rows of a sweep: the best first, then what is left by number."""
     keys = list(sweep.axes)
     rows = []
-    for trial in [*sweep.ranked(), *(trial for trial in sweep.trials if trial.get("value") is None)]:
+    for trial in [*sweep.ranked(), *(trial for trial in sweep.trials if trial["value"] is None)]:
         settings = [trial["settings"].get(key) for key in keys]
-        rows.append((sweep.folder(trial).name, *settings, trial.get("status", "waiting"), trial.get("value")))
+        rows.append((sweep.folder(trial).name, *settings, trial["status"], trial["value"]))
     return ["trial", *(f">{key}" for key in keys), "status", f">{sweep.record['metric']}"], rows
 
 
@@ -135,5 +135,5 @@ class LiveSweep:
             self.live.update(self.picture())
         else:
             settings = "  ".join(f"{key}={value}" for key, value in trial["settings"].items())
-            value = "" if trial.get("value") is None else f"  {sweep.record['metric']} {trial['value']:.4g}"
+            value = "" if trial["value"] is None else f"  {sweep.record['metric']} {trial['value']:.4g}"
             print(f"{trial['number']:03d}  {trial['status']}  {settings}{value}", flush=True)

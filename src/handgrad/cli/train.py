@@ -100,10 +100,8 @@ def sweep(
     return go_on(begun, jobs)
 
 
-def conclude(run: Run | None) -> int:
+def conclude(run: Run) -> int:
     """Print how a run ended; returns the exit code."""
-    if run is None:  # another process of this training has the run, and prints
-        return 0
     if run.status == "interrupted":  # training has said how to go on
         return 130
     from ..experiments.gather import gather
@@ -137,10 +135,10 @@ def go_on(sweep: Sweep, jobs: int | None = None) -> int:
         warn(f"interrupted; go on with: handgrad resume {sweep.path}")
         return 130
     sweep_table(sweep)
-    failed = [trial for trial in sweep.trials if trial.get("status") == "failed"]
+    failed = [trial for trial in sweep.trials if trial["status"] == "failed"]
     for trial in failed:
         warn(f"{sweep.folder(trial).name} failed: {trial['error']}")
-    interrupted = [trial for trial in sweep.trials if trial.get("status") == "interrupted"]
+    interrupted = [trial for trial in sweep.trials if trial["status"] == "interrupted"]
     if interrupted:
         warn(f"{len(interrupted)} trials were interrupted; go on with: handgrad resume {sweep.path}")
         return 130

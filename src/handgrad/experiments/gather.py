@@ -94,7 +94,7 @@ def runs_at(path: str | Path) -> list[Run]:
 # From the record ------------------------------------------------------------------------------------------------
 
 
-def results_of(results: Mapping[str, Mapping[str, object]]) -> dict[str, float]:
+def results_of(results: Mapping[str, Mapping[str, object]]) -> dict[str, float | None]:
     """{'test accuracy': 0.97, 'validation accuracy': ..., 'test loss': ...}: what counts first, losses last."""
     found = [(split, name, value) for split in SPLITS for name, value in (results.get(split) or {}).items()]
     in_order = sorted(found, key=lambda entry: entry[1].endswith("loss"))
@@ -232,9 +232,9 @@ def wrong_example(
 
 def in_own_units(x: Array, standardization: Standardization | None) -> Array:
     """A standardised row as it was measured."""
-    if standardization is None:
-        return x
-    return x * np.asarray(standardization.scale) + np.asarray(standardization.mean)
+    if standardization is not None:
+        x = x * np.asarray(standardization.scale) + np.asarray(standardization.mean)
+    return x
 
 
 def judge_run(run: Run) -> Judgement:

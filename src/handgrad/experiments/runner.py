@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -101,15 +101,14 @@ def train(
     progress: bool | None = None,
     command: Sequence[str] | None = None,
     folder: str | Path | None = None,
-) -> Run | None:
+) -> Run:
     """Train as configured in a new folder out/name/<time>, or in `folder`; returns the Run, finished or interrupted.
 
     Bad input raises a ValueError or TypeError before anything is written; what fails later raises RunFailed.
-    Of the processes that torchrun starts only the first writes, and returns a Run.
+    Of the processes that torchrun starts only the first writes and returns; the others end when the training does.
     """
     if is_follower(configuration):
         follow(prepare(configuration))
-        return None
     recorder = Recorder(configuration.recording)
     job = prepare(configuration, recorder)
     record = first_record(job, command or ())
@@ -118,7 +117,7 @@ def train(
     return conduct(job, recorder, record, progress)
 
 
-def resume(path: str | Path, progress: bool | None = None) -> Run | None:
+def resume(path: str | Path, progress: bool | None = None) -> Run:
     """Finish the run in a folder, to the bits it would have reached; from the beginning where it has no checkpoint.
 
     The data must be the same (by fingerprint). A finished run is returned as it is.
@@ -134,7 +133,6 @@ def resume(path: str | Path, progress: bool | None = None) -> Run | None:
     if follows:
         load_checkpoint(job, run)
         follow(job)
-        return None
     recorder.open(run.path)
     with contextlib.closing(recorder):
         load_checkpoint(job, run)
@@ -177,11 +175,12 @@ def is_follower(configuration: Configuration) -> bool:
     return configuration.engine["name"] == "torch" and int(os.environ.get("RANK", 0)) > 0
 
 
-def follow(job: Job) -> None:
-    """Train along and write nothing."""
+def follow(job: Job) -> NoReturn:
+    """Train along, write nothing, and end this process: the run is another one's to go on with."""
     fit(job, progress=False)
     if not job.trainer.was_interrupted:  # as in write_end: all processes measure, or none
         measure(job.trainer, job.data)
+    raise SystemExit(0)
 
 
 def conduct(job: Job, recorder: Recorder, record: dict[str, Any], progress: bool | None) -> Run:

@@ -31,14 +31,24 @@ SWEEP, FORMAT = "sweep.json", 1
 RANGE = re.compile(r"(\w+)\((.*)\)\s*")
 
 
-class Trial(TypedDict, total=False):
-    """One of a sweep's runs: what is set for it, and once it has ended, what became of it."""
+class Outcome(TypedDict):
+    """What became of a trial: its run's status, its value by the sweep's metric, and why it failed where it did."""
 
-    number: int
-    settings: dict[str, Any]
     status: str
     value: float | None
     error: str | None
+
+
+class Trial(Outcome):
+    """One of a sweep's runs: its number, what is set for it, and what became of it; 'waiting' until it has run."""
+
+    number: int
+    settings: dict[str, Any]
+
+
+def new_trial(number: int, settings: dict[str, Any]) -> Trial:
+    """A trial that waits to be run."""
+    return {"number": number, "settings": settings, "status": "waiting", "value": None, "error": None}
 
 
 class Sweep:
@@ -52,10 +62,11 @@ class Sweep:
         with report_damage(file):
             self.record = parse(read_text(file, LARGEST_RECORD), file)
             self.axes = dict(parse_axis(text) for text in self.record["axes"])
-            self.trials: list[Trial] = list(self.record["trials"])
-            for number, trial in enumerate(self.trials):
+            self.trials: list[Trial] = []
+            for number, trial in enumerate(self.record["trials"]):
                 if trial["number"] != number or not isinstance(trial["settings"], dict):
                     raise ValueError(f"{file} is damaged: trial {number} is {trial!s:.60}")
+                self.trials.append({**new_trial(number, trial["settings"]), **trial})
 
     def write(self) -> None:
         """Write down what has become of the trials so far."""
@@ -63,12 +74,12 @@ class Sweep:
 
     def unfinished(self) -> list[Trial]:
         """The trials that are still to be run, or run to their end."""
-        return [trial for trial in self.trials if trial.get("status") != "finished"]
+        return [trial for trial in self.trials if trial["status"] != "finished"]
 
     def ranked(self) -> list[Trial]:
         """The finished trials, the best first by the sweep's metric."""
         sign = 1 if lower_is_better(self.record["metric"]) else -1
-        done = [(value, trial) for trial in self.trials if (value := trial.get("value")) is not None]
+        done = [(value, trial) for trial in self.trials if (value := trial["value"]) is not None]
         return [trial for _, trial in sorted(done, key=lambda pair: sign * pair[0])]
 
     def folder(self, trial: Trial) -> Path:
@@ -118,7 +129,7 @@ def start_sweep(
         "seed": seed,
         "count": optuna or len(combinations),
         "metric": metric,
-        "trials": [{"number": i, "settings": combination} for i, combination in enumerate(combinations)],
+        "trials": [new_trial(number, combination) for number, combination in enumerate(combinations)],
     }
     path = Path(out) / job.configuration.name / datetime.datetime.now().strftime("sweep-%Y-%m-%d-%H%M%S")
     return Sweep(create_folder(path, SWEEP, record))
@@ -168,7 +179,7 @@ def run_trials(sweep: Sweep, trials: Iterable[Trial], jobs: int, threads: int, r
                 finish(sweep, waiting.pop(trial["number"]), run_alone(sweep, trial, threads), report)
 
 
-def run_alone(sweep: Sweep, trial: Trial, threads: int) -> Trial:
+def run_alone(sweep: Sweep, trial: Trial, threads: int) -> Outcome:
     """What becomes of a trial when nothing else runs that could be killed."""
     try:
         ((_, outcome),) = results(sweep, [trial], 2, threads)  # of two processes, as one would be this very one
@@ -177,24 +188,24 @@ def run_alone(sweep: Sweep, trial: Trial, threads: int) -> Trial:
         return {"status": "failed", "value": None, "error": "its process was killed (out of memory?)"}
 
 
-def results(sweep: Sweep, trials: Iterable[Trial], jobs: int, threads: int) -> Iterator[tuple[int, Trial]]:
+def results(sweep: Sweep, trials: Iterable[Trial], jobs: int, threads: int) -> Iterator[tuple[int, Outcome]]:
     """Yield (number, outcome) of each trial as it ends."""
     base, metric = sweep.record["base"], sweep.record["metric"]
     tasks = [joblib.delayed(run_trial)(base, trial, sweep.folder(trial), threads, metric) for trial in trials]
     yield from joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(tasks)
 
 
-def finish(sweep: Sweep, trial: Trial, outcome: Trial, report: Report) -> None:
+def finish(sweep: Sweep, trial: Trial, outcome: Outcome, report: Report) -> None:
     """Write down what became of a trial, and report it."""
-    trial.update(outcome)
+    trial["status"], trial["value"], trial["error"] = outcome["status"], outcome["value"], outcome["error"]
     sweep.write()
     report(sweep, trial)
 
 
-def run_trial(base: dict[str, Any], trial: Trial, folder: Path, threads: int, metric: str) -> tuple[int, Trial]:
+def run_trial(base: dict[str, Any], trial: Trial, folder: Path, threads: int, metric: str) -> tuple[int, Outcome]:
     """(number, what became of the trial), in a process of its own; whatever fails is recorded, not raised."""
     set_threads(threads)
-    outcome: Trial
+    outcome: Outcome
     try:
         run = train_or_resume(configured(base, trial["settings"]), folder)
         split, _, figure = metric.partition(".")
@@ -207,8 +218,7 @@ def run_trial(base: dict[str, Any], trial: Trial, folder: Path, threads: int, me
 def train_or_resume(configuration: Configuration, folder: Path) -> Run:
     """The trial's run; where its folder is there already, from the last good checkpoint."""
     there = (folder / RECORD).is_file()
-    run = resume(folder, progress=False) if there else train(configuration, folder=folder, progress=False)
-    return run or Run(folder)  # a process that torchrun started to train along returns none
+    return resume(folder, progress=False) if there else train(configuration, folder=folder, progress=False)
 
 
 # What a sweep varies: lists of values and ranges ----------------------------------------------------------------------
@@ -339,7 +349,7 @@ def search(sweep: Sweep, jobs: int, run: Callable[[list[Trial]], object]) -> Non
         trials: list[Trial] = []
         for number, trial in enumerate(asked, start=len(sweep.trials)):
             settings = {key: axis.from_optuna(trial.params[key]) for key, axis in sweep.axes.items()}
-            trials.append({"number": number, "settings": settings})
+            trials.append(new_trial(number, settings))
         sweep.trials += trials
         sweep.write()
         run(trials)
@@ -357,7 +367,7 @@ def load_optuna() -> Any:
 
 def outcome_of(optuna: Any, trial: Trial) -> dict[str, Any]:
     """How a trial ended, as Optuna is told."""
-    value = trial.get("value")
+    value = trial["value"]
     if value is None or not math.isfinite(value):
         return {"state": optuna.trial.TrialState.FAIL}
     return {"state": optuna.trial.TrialState.COMPLETE, "values": [value]}

@@ -1,0 +1,66 @@
+"""Types as users see them: how much of the public interface has them, and whether README, docs and examples agree.
+
+Prints what is wrong, and ends with 1 if anything is. mypy and basedpyright run with their defaults, as a reader's
+would.
+"""
+
+import doctest
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+COMPLETE = 0.98  # of the names that can be imported, those whose type is known
+FENCED = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def tool(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """What a tool beside this Python says, run where no configuration of ours is found."""
+    command = [str(Path(sys.executable).with_name(name)), *arguments]
+    return subprocess.run(command, cwd=Path(arguments[-1]).parent, capture_output=True, text=True, check=False)
+
+
+def untyped_names() -> list[str]:
+    """One line per public name whose type is not known, where they are too many."""
+    report = tool("basedpyright", "--verifytypes", "handgrad", "--ignoreexternal", "--outputjson", str(ROOT / "src"))
+    about = json.loads(report.stdout)["typeCompleteness"]
+    print(f"public names of known type: {about['completenessScore']:.1%}")
+    if about["completenessScore"] >= COMPLETE:
+        return []
+    return [symbol["name"] for symbol in about["symbols"] if symbol["isExported"] and not symbol["isTypeKnown"]]
+
+
+def python_of(page: Path) -> str:
+    """The code that a page shows: a program, as its reader runs it from top to bottom."""
+    text = page.read_text(encoding="utf-8")
+    if page.suffix == ".py":
+        return text
+    if page.suffix == ".ipynb":
+        cells = [cell["source"] for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
+        return "\n".join("".join(line for line in cell if not line.startswith("%")) for cell in cells)
+    return "\n".join(doctest.script_from_examples(b) if ">>>" in b else b for b in FENCED.findall(text))
+
+
+def wrong_pages() -> list[str]:
+    """What mypy and basedpyright say of README, docs and examples."""
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").glob("*.*")]
+    with tempfile.TemporaryDirectory() as folder:
+        for page in sorted(pages):
+            if code := python_of(page).strip():
+                name = re.sub(r"\W", "_", str(page.relative_to(ROOT)).rpartition(".")[0])
+                (Path(folder) / f"{name}.py").write_text(code + "\n", encoding="utf-8")
+        files = sorted(map(str, Path(folder).glob("*.py")))
+        said = (
+            tool("mypy", "--no-incremental", *files).stdout
+            + tool("basedpyright", "--pythonpath", sys.executable, "--level", "error", *files).stdout
+        )
+    return [line.strip() for line in said.splitlines() if "error" in line and ".py:" in line]
+
+
+if __name__ == "__main__":
+    wrong = untyped_names() + wrong_pages()
+    print("\n".join(wrong))
+    sys.exit(bool(wrong))
