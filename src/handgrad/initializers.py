@@ -9,7 +9,7 @@ keep the variance of the signal the same from layer to layer; `gain` makes up fo
 
 import math
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -22,6 +22,10 @@ class Initializer(Protocol):
     """Draws a weight: any callable (shape, rng) -> array."""
 
     def __call__(self, shape: Shape, rng: Seed, /) -> Array: ...
+
+
+# what layers and configurations take for one: its name, a table with the name and arguments, or itself
+AnyInitializer: TypeAlias = "str | dict[str, Any] | Initializer"
 
 
 def gain(activation: str | float) -> float:
@@ -263,7 +267,7 @@ INITIALIZERS: dict[str, type[Initializer]] = {
 }
 
 
-def get(spec: str | dict[str, Any] | Initializer) -> Initializer:
+def get(spec: AnyInitializer) -> Initializer:
     """The initializer meant by 'he_normal', {'name': 'he_normal', 'mode': 'fan_out'} or a callable (shape, rng)."""
     initializer = build("initializer", spec, INITIALIZERS)
     if not callable(initializer):

@@ -13,7 +13,6 @@ from ..datasets import Dataset, Split, Standardization
 from ..diagnosis import diagnose
 from ..layers.base import leaves
 from ..layers.containers import Sequential
-from ..layers.description import texts
 from ..metrics import confusion_matrix
 from ..reports.images import is_image, weight_images
 from ..reports.judgement import Judgement, judge
@@ -176,7 +175,7 @@ def flat_image(run: Run) -> Shape | None:
 def add_model(view: RunView, model: Sequential, image_shape: Shape | None) -> None:
     """The summary, and the first layer's weights as pictures where they look at an image."""
     summary = model.summary()
-    view.summary = (summary.columns, [texts(row) for row in summary.rows])
+    view.summary = (summary.columns, [row.texts() for row in summary.rows])
     weights = [layer.parameters["weight"] for layer in leaves(model) if "weight" in layer.parameters]
     shape = image_shape or model.input_shape
     if weights and is_image(shape) and min(weights[0].shape[:2]) > 1:

@@ -1,22 +1,25 @@
 """Activations as layers: one class a pair, no parameters."""
 
+from typing import ClassVar
+
 from .. import functional as F
+from ..arrays import Array, Cache, Shape
 from ..naming import check_number
-from .base import Layer
+from .base import Layer, Pair
 
 
 class Activation(Layer):
     """A layer whose whole content is one pair of `handgrad.functional`."""
 
-    pair: tuple  # (forward, backward)
+    pair: ClassVar[Pair]
 
-    def infer_output_shape(self, input_shape):
+    def infer_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def compute(self, x, training):
+    def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
         return self.pair[0](x)
 
-    def differentiate(self, dy, cache):
+    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, dict[str, Array]]:
         (dx,) = self.pair[1](dy, cache)
         return dx, {}
 
@@ -32,12 +35,12 @@ class LeakyReLU(Activation):
 
     pair = F.leaky_relu_forward, F.leaky_relu_backward
 
-    def __init__(self, alpha=0.01, name=None):
+    def __init__(self, alpha: float = 0.01, name: str | None = None) -> None:
         super().__init__(name)
         check_number("LeakyReLU", "alpha", alpha)
         self.alpha = alpha
 
-    def compute(self, x, training):
+    def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
         return F.leaky_relu_forward(x, self.alpha)
 
 
@@ -46,12 +49,12 @@ class ELU(Activation):
 
     pair = F.elu_forward, F.elu_backward
 
-    def __init__(self, alpha=1.0, name=None):
+    def __init__(self, alpha: float = 1.0, name: str | None = None) -> None:
         super().__init__(name)
         check_number("ELU", "alpha", alpha)
         self.alpha = alpha
 
-    def compute(self, x, training):
+    def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
         return F.elu_forward(x, self.alpha)
 
 

@@ -1,20 +1,30 @@
 """A layer: named parameters, their gradients, and the cache between the two calls."""
 
+from __future__ import annotations
+
 import copy
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 
 import numpy as np
 
+from ..arrays import Array, ArrayLike, Cache, DTypeLike, Generator, MaybeArray, Seed, Shape
 from ..naming import constructor_arguments
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from .containers import Step
+
+# (forward, backward) of handgrad.functional
+Pair: TypeAlias = tuple[Callable[..., tuple[Any, Cache]], Callable[..., tuple[MaybeArray, ...]]]
 NOTHING = object()  # marks an empty cache: None is a cache some pairs use
 
 
-class Parameters(dict):
+class Parameters(dict[str, Array]):
     """Named arrays. `parameters["weight"] = a` copies a into the array already there, after a shape check."""
 
-    def __setitem__(self, name, value):
+    def __setitem__(self, name: str, value: ArrayLike) -> None:
         if name not in self:
             raise ValueError(f"no parameter '{name}' here (there are: {', '.join(self) or 'none'})")
         if np.shape(value) != self[name].shape:
@@ -23,7 +33,7 @@ class Parameters(dict):
             )
         self[name][...] = value
 
-    def __reduce__(self):  # copying and pickling would set items one by one, into an empty dict
+    def __reduce__(self) -> tuple[Any, ...]:  # copying and pickling would set items one by one, into an empty dict
         return type(self), (dict(self),)
 
 
@@ -43,20 +53,22 @@ class Layer:
     name; that is all `config`, saving and cloning need.
     """
 
-    registry: dict = {}  # class name -> class: what a configuration or a checkpoint may name
+    registry: ClassVar[dict[str, type[Any]]] = {}  # class name -> class: what a configuration or a checkpoint may name
     can_skip_input_gradient = False  # True: `differentiate` takes input_gradient=False and then returns None for dx
-    multiply_adds = 0  # per example, known once built
+    # all that follows is known once the layer is built
+    input_shape: Shape = ()
+    output_shape: Shape = ()
+    dtype: np.dtype[Any] = np.dtype(np.float32)
+    rng: Generator | None = None
+    parameters = Parameters()
+    gradients = Parameters()
+    state = Parameters()
+    _cache: Any = NOTHING
 
-    name = input_shape = output_shape = dtype = rng = None
-    parameters: Mapping = MappingProxyType({})
-    gradients: Mapping = parameters
-    state: Mapping = parameters
-    _cache = NOTHING
-
-    def __init__(self, name=None):
+    def __init__(self, name: str | None = None) -> None:
         self.name = name
 
-    def __init_subclass__(cls, **keywords):
+    def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
         known = Layer.registry.get(cls.__name__)
         if known is None or not known.__module__.startswith("handgrad."):  # the library's names stay the library's
@@ -64,49 +76,49 @@ class Layer:
 
     # What a subclass writes -------------------------------------------------------------------------------------
 
-    def compute(self, x, training):
+    def compute(self, x: Array, training: bool, /) -> tuple[Array, Cache]:
         raise NotImplementedError(f"{type(self).__name__} must define compute(x, training) -> y, cache")
 
-    def differentiate(self, dy, cache):
+    def differentiate(self, dy: Array, cache: Cache, /) -> tuple[MaybeArray, dict[str, Array]]:
         raise NotImplementedError(f"{type(self).__name__} must define differentiate(dy, cache) -> dx, gradients")
 
-    def create_parameters(self, input_shape, rng):
+    def create_parameters(self, input_shape: Shape, rng: Generator, /) -> Mapping[str, ArrayLike]:
         return {}
 
-    def create_state(self, input_shape):
+    def create_state(self, input_shape: Shape, /) -> Mapping[str, ArrayLike]:
         return {}
 
-    def infer_output_shape(self, input_shape):
-        returned = self.compute(np.zeros((1, *input_shape), self.dtype), training=False)
+    def infer_output_shape(self, input_shape: Shape, /) -> Shape:
+        returned: Any = self.compute(np.zeros((1, *input_shape), self.dtype), False)
         if not isinstance(returned, tuple) or len(returned) != 2:
             raise TypeError(f"{self.label}: compute must return y, cache, got {type(returned).__name__}")
-        return returned[0].shape[1:]
+        return tuple(returned[0].shape[1:])
 
     # What the plan of a model asks, see `containers.plan` -------------------------------------------------------------
 
-    def fuse(self, following):
+    def fuse(self, following: Sequence[Layer], /) -> Step | None:
         """A step that does the work of this layer and of the first of those following it faster, or None."""
         return None
 
-    def share(self):
+    def share(self) -> Step | None:
         """A step that does this layer's work in our threads, for models with fused steps, or None."""
         return None
 
     # What a user calls ------------------------------------------------------------------------------------------
 
-    def build(self, input_shape, rng=None, dtype=np.float32):
+    def build(self, input_shape: int | Sequence[int], rng: Seed = None, dtype: DTypeLike = np.float32) -> Self:
         """Create parameters for examples of this shape; rng is a Generator or an int seed. Returns the layer."""
         self.input_shape, self.dtype = shape_of_one(input_shape), np.dtype(dtype)
         self.rng = np.random.default_rng(rng)
         created = self.create_parameters(self.input_shape, self.rng)
         self.parameters = Parameters({k: np.array(v, self.dtype) for k, v in created.items()})
-        self.gradients = {k: np.zeros_like(v) for k, v in self.parameters.items()}
+        self.gradients = Parameters({k: np.zeros_like(v) for k, v in self.parameters.items()})
         self.state = Parameters({k: np.array(v, self.dtype) for k, v in self.create_state(self.input_shape).items()})
         self.output_shape = tuple(self.infer_output_shape(self.input_shape))
         self._cache = NOTHING
         return self
 
-    def forward(self, x, training=False):
+    def forward(self, x: ArrayLike, training: bool = False) -> Array:
         """y for x (N, *input_shape). Training keeps the cache that `backward` takes away; inference keeps nothing."""
         x = self.accept(x)
         y, cache = self.compute(x, training)
@@ -114,13 +126,14 @@ class Layer:
             self._cache = cache, y.shape
         return y
 
-    def backward(self, dy, input_gradient=True):
+    def backward(self, dy: Array, input_gradient: bool = True) -> MaybeArray:
         """dx for dy; assigns `gradients`. input_gradient=False returns None instead, and may save its cost."""
         cache = self._take_cache(dy)
+        differentiate: Any = self.differentiate
         if input_gradient or not self.can_skip_input_gradient:
-            returned = self.differentiate(dy, cache)
+            returned = differentiate(dy, cache)
         else:
-            returned = self.differentiate(dy, cache, input_gradient=False)
+            returned = differentiate(dy, cache, input_gradient=False)
         if type(returned) is not tuple or len(returned) != 2 or not isinstance(returned[1], dict):
             raise TypeError(
                 f"{self.label}: differentiate must return dx, gradients with gradients a dict by name "
@@ -137,25 +150,30 @@ class Layer:
         return dx if input_gradient else None
 
     @property
-    def is_built(self):
-        return self.input_shape is not None
+    def is_built(self) -> bool:
+        return bool(self.input_shape)
 
     @property
-    def children(self):
+    def multiply_adds(self) -> int:
+        """Of one example."""
+        return 0
+
+    @property
+    def children(self) -> Sequence[Layer]:
         """The layers in a layer of layers, in the order in which they run; here none."""
         return ()
 
     @property
-    def label(self):
+    def label(self) -> str:
         """The name that messages use: 'linear1', or the class name outside a model."""
         return self.name or type(self).__name__
 
     @property
-    def config(self):
+    def config(self) -> dict[str, Any]:
         """The constructor's arguments as plain data: what rebuilds this layer, unbuilt."""
         return {k: plain(v) for k, v in constructor_arguments(self).items() if not (k == "name" and v is None)}
 
-    def astype(self, dtype):
+    def astype(self, dtype: DTypeLike) -> Self:
         """A copy whose parameters, gradients and state have this dtype (complex128 for a complex step)."""
         other = copy.deepcopy(self)
         other.dtype = np.dtype(dtype)
@@ -165,7 +183,7 @@ class Layer:
         other._cache = NOTHING
         return other
 
-    def bind(self, parameters, gradients):
+    def bind(self, parameters: Array, gradients: Array) -> None:
         """Move the parameters and gradients into two flat vectors, of which they become views."""
         start = 0
         for name, array in self.parameters.items():
@@ -177,30 +195,30 @@ class Layer:
             start = stop
 
     @property
-    def num_parameters(self):
+    def num_parameters(self) -> int:
         return sum(array.size for array in self.parameters.values())
 
-    def clear_cache(self):
+    def clear_cache(self) -> None:
         self._cache = NOTHING
 
-    def accept(self, x):
+    def accept(self, x: ArrayLike) -> Array:
         """x as an array of the layer's dtype, or a ValueError that names the layer and both shapes."""
         if type(x) is not np.ndarray:
             x = np.asarray(x)
-        if self.input_shape is None:
+        if not self.is_built:
             raise ValueError(f"{self.label} is not built: call build(input_shape={x.shape[1:]}, rng=0) first")
         if x.shape[1:] != self.input_shape:
             self._refuse_shape(x.shape)
         return x if x.dtype == self.dtype else cast(x, self.dtype)
 
-    def _refuse_shape(self, shape):
+    def _refuse_shape(self, shape: Shape) -> NoReturn:
         one = f"; this is one example: pass x[None], shape (1, {', '.join(map(str, shape))})"
         raise ValueError(
             f"{self.label} expected x of shape (N, {', '.join(map(str, self.input_shape))}), "
             f"got {shape}{one if shape == self.input_shape else self.shape_advice(shape)}"
         )
 
-    def shape_advice(self, shape):
+    def shape_advice(self, shape: Shape) -> str:
         """What to add to the message about a wrong input shape: how to arrange x where it is plain, or ''."""
         if len(self.input_shape) == 3 and shape[1:] == (self.input_shape[2], *self.input_shape[:2]):
             return "; this looks like (N, C, H, W): transpose with x.transpose(0, 2, 3, 1)"
@@ -208,7 +226,7 @@ class Layer:
             return "; the last axis is missing: pass x[..., None]"
         return ""
 
-    def _take_cache(self, dy):
+    def _take_cache(self, dy: Array) -> Cache:
         if self._cache is NOTHING:
             raise ValueError(
                 f"{self.label}.backward(dy) has no cache: call forward(x, training=True) before each backward"
@@ -219,7 +237,7 @@ class Layer:
         self._cache = NOTHING
         return cache
 
-    def _refuse(self, gradients):
+    def _refuse(self, gradients: Mapping[str, Any]) -> NoReturn:
         """Say what is wrong with gradients that are not one for each parameter, in its shape: nothing may broadcast."""
         if gradients.keys() != self.gradients.keys():
             raise ValueError(
@@ -232,15 +250,15 @@ class Layer:
             f"{self.gradients[name].shape}, got {np.shape(gradients[name])}"
         )
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return {k: v for k, v in self.__dict__.items() if k != "_cache"}
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         arguments = ", ".join(f"{k}={v!r}" for k, v in self.config.items())
         return f"{type(self).__name__}({arguments})"
 
 
-def walk(layer, prefix=""):
+def walk(layer: Layer, prefix: str = "") -> Iterator[tuple[str, Layer]]:
     """Yield ('sequential1.linear1', layer) for each layer without children, named as its parameters are."""
     for child in layer.children:
         if child.children:
@@ -249,23 +267,24 @@ def walk(layer, prefix=""):
             yield f"{prefix}{child.name}", child
 
 
-def leaves(layer):
+def leaves(layer: Layer) -> list[Layer]:
     """The layers without children in this one, or itself if it has none."""
     return [leaf for _, leaf in walk(layer)] or [layer]
 
 
-def shape_of_one(input_shape):
+def shape_of_one(input_shape: int | Sequence[int]) -> Shape:
     """(4,) for 4 or (4,): the shape of one example, each size at least 1."""
-    shape = (input_shape,) if np.isscalar(input_shape) else tuple(input_shape)
+    shape: tuple[Any, ...] = tuple(input_shape) if isinstance(input_shape, Iterable) else (input_shape,)
     if not shape or not all(isinstance(n, (int, np.integer)) and n > 0 for n in shape):
         raise ValueError(f"input_shape is the shape of one example, such as (4,) or (28, 28, 1); got {input_shape!r}")
     return tuple(int(n) for n in shape)
 
 
-def cast(x, dtype):
+def cast(x: Array, dtype: np.dtype[Any]) -> Array:
     """x in the model's dtype. uint8 means pixels: 0..255 become 0..1. Complex arrays stay complex (complex step)."""
     if x.dtype == np.uint8:
-        return np.multiply(x, dtype.type(1 / 255), dtype=dtype)
+        scaled: Array = np.multiply(x, dtype.type(1 / 255), dtype=dtype)
+        return scaled
     if x.dtype.kind == "c":
         return x
     if x.dtype.kind not in "fiub":
@@ -273,7 +292,7 @@ def cast(x, dtype):
     return x.astype(dtype)
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     """A constructor argument as plain data: layers, initializers and the like become {"name": ..., arguments}."""
     if isinstance(value, Layer):
         return {"layer": type(value).__name__, **value.config}

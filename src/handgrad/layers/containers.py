@@ -1,12 +1,21 @@
 """Sequential: layers one after the other, with all parameters in one flat vector."""
 
+from __future__ import annotations
+
 import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from ..arrays import Array, ArrayLike, DTypeLike, Generator, MaybeArray, Seed
 from .activations import LogSoftmax, Sigmoid, Softmax
 from .base import Layer, Parameters, leaves, shape_of_one
 from .description import Summary, from_spec, save_model
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class Sequential(Layer):
@@ -18,16 +27,16 @@ class Sequential(Layer):
 
     can_skip_input_gradient = True
 
-    def __init__(self, layers, name=None):
+    def __init__(self, layers: Sequence[Layer | dict[str, Any]], name: str | None = None) -> None:
         super().__init__(name)
         if isinstance(layers, Layer):
             raise TypeError("Sequential takes one list of layers: Sequential([Linear(25), ReLU(), Linear(3)])")
         self.layers = [from_spec(layer) if isinstance(layer, dict) else layer for layer in layers]
         check_layers(self.layers)
         give_names(self.layers)
-        self._route = self.layers
+        self._route: Sequence[Layer | Step] = self.layers
 
-    def build(self, input_shape, rng=None, dtype=np.float32):
+    def build(self, input_shape: int | Sequence[int], rng: Seed = None, dtype: DTypeLike = np.float32) -> Self:
         """Build each layer on the output shape of the one before it, drawing from one generator in order."""
         self.input_shape, self.dtype = shape_of_one(input_shape), np.dtype(dtype)
         generator, shape = np.random.default_rng(rng), self.input_shape
@@ -42,7 +51,7 @@ class Sequential(Layer):
         self._gather()
         return self
 
-    def bind(self, parameters, gradients):
+    def bind(self, parameters: Array, gradients: Array) -> None:
         """Move every layer's parameters and gradients into these two flat vectors, in order."""
         start = 0
         for layer in self.layers:
@@ -51,35 +60,35 @@ class Sequential(Layer):
             start = stop
         self.parameter_vector, self.gradient_vector = parameters, gradients
         self.parameters, self.gradients, self.state = (
-            named({layer.name: getattr(layer, group) for layer in self.layers})
+            named({layer.label: getattr(layer, group) for layer in self.layers})
             for group in ("parameters", "gradients", "state")
         )
 
-    def _gather(self):
+    def _gather(self) -> None:
         size = sum(layer.num_parameters for layer in self.layers)
         self.bind(np.empty(size, self.dtype), np.empty(size, self.dtype))
         self._route = plan(self.layers)
         self._lowest = next((i for i, step in enumerate(self._route) if step.num_parameters), len(self._route))
 
     @property
-    def children(self):
+    def children(self) -> Sequence[Layer]:
         return self.layers
 
     @property
-    def label(self):
+    def label(self) -> str:
         """A model without a name goes by its first layer's in messages: that is where input arrives."""
         return self.name or self.layers[0].label
 
     # Forward and backward ---------------------------------------------------------------------------------------
 
-    def forward(self, x, training=False):
+    def forward(self, x: ArrayLike, training: bool = False) -> Array:
         """y for x (N, *input_shape), through every layer in order."""
         y = self.accept(x)
         for step in self._route:
             y = step.forward(y, training)
         return y
 
-    def backward(self, dy, input_gradient=True):
+    def backward(self, dy: Array, input_gradient: bool = True) -> MaybeArray:
         """dx for dy, through every layer in reverse; input_gradient=False stops at the first layer with parameters."""
         lowest = 0 if input_gradient else self._lowest
         for i in range(len(self._route) - 1, lowest - 1, -1):
@@ -88,7 +97,7 @@ class Sequential(Layer):
             step.clear_cache()
         return dy if input_gradient else None
 
-    def trace(self, x):
+    def trace(self, x: ArrayLike) -> Iterator[tuple[Layer, Array]]:
         """Yield (layer, output) for each layer in inference, nested models opened: for diagnosis and pictures."""
         y = self.accept(x)
         for layer in self.layers:
@@ -97,13 +106,13 @@ class Sequential(Layer):
             y = layer.forward(y)
             yield layer, y
 
-    def clear_cache(self):
+    def clear_cache(self) -> None:
         for step in self._route:
             step.clear_cache()
 
     # Predictions ------------------------------------------------------------------------------------------------
 
-    def predict(self, x, batch_size=256):
+    def predict(self, x: ArrayLike, batch_size: int = 256) -> Array:
         """The outputs (logits, say) for all rows of x, in batches, keeping no cache."""
         x = np.asarray(x)
         self.accept(x if x.shape[1:] != self.input_shape else x[:0])
@@ -116,39 +125,38 @@ class Sequential(Layer):
             y[start : start + batch_size] = self.forward(x[start : start + batch_size])
         return y
 
-    def predict_probabilities(self, x, batch_size=256):
+    def predict_probabilities(self, x: ArrayLike, batch_size: int = 256) -> Array:
         """Probabilities (N, C): the softmax of the outputs; of one output per example, the sigmoid (N, 1)."""
         y = self.predict(x, batch_size)
         last = self.layers[-1]
         if isinstance(last, (Softmax, Sigmoid)):
             return y
-        if isinstance(last, LogSoftmax):
-            return np.exp(y)
-        pair = (Sigmoid if y.shape[-1] == 1 else Softmax).pair
-        return pair[0](y)[0]
+        forward = (Sigmoid if y.shape[-1] == 1 else Softmax).pair[0]
+        probabilities: Array = np.exp(y) if isinstance(last, LogSoftmax) else forward(y)[0]
+        return probabilities
 
-    def predict_classes(self, x, batch_size=256):
+    def predict_classes(self, x: ArrayLike, batch_size: int = 256) -> Array:
         """The most probable class of each row, (N,) ints; of one output per example, 1 where it is above one half."""
         probabilities = self.predict_probabilities(x, batch_size)
-        if probabilities.shape[-1] == 1:
-            return (probabilities[..., 0] > 0.5).astype(int)
-        return probabilities.argmax(axis=-1)
+        is_one = probabilities.shape[-1] == 1
+        classes: Array = (probabilities[..., 0] > 0.5).astype(int) if is_one else probabilities.argmax(axis=-1)
+        return classes
 
     # Description, copies and files ------------------------------------------------------------------------------
 
     @property
-    def num_parameters(self):
+    def num_parameters(self) -> int:
         return sum(layer.num_parameters for layer in self.layers)
 
     @property
-    def multiply_adds(self):
+    def multiply_adds(self) -> int:
         return sum(layer.multiply_adds for layer in self.layers)
 
-    def summary(self):
+    def summary(self) -> Summary:
         """A table of shapes, parameters, multiply-adds and activation memory per layer; print it."""
         return Summary(self)
 
-    def astype(self, dtype):
+    def astype(self, dtype: DTypeLike) -> Self:
         """A copy of this model in another dtype."""
         other = copy.deepcopy(self)
         other.dtype = np.dtype(dtype)
@@ -157,65 +165,68 @@ class Sequential(Layer):
         return other
 
     @property
-    def rng(self):
+    def rng(self) -> Generator | None:
         """The generator that random layers (dropout) draw from; assigning hands it to every layer."""
         return self._rng
 
     @rng.setter
-    def rng(self, generator):
+    def rng(self, generator: Generator | None) -> None:
         self._rng = generator
         for layer in self.layers:
             layer.rng = generator
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         flat = ("_cache", "parameter_vector", "gradient_vector", "parameters", "gradients", "state", "_route")
         return {k: v for k, v in self.__dict__.items() if k not in flat}
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._route = self.layers
         if self.is_built:
             self._gather()
 
-    def save(self, path):
+    def save(self, path: str | Path) -> None:
         """Write architecture, parameters and state to path (.npz, or .safetensors with the extra), atomically."""
         save_model(self, path)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Layer]:
         return iter(self.layers)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.layers)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> Layer:
         return self.layers[index]
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return "Sequential([\n" + "".join(f"    {layer!r},\n" for layer in self.layers) + "])"
+
+
+AnyStep = TypeVar("AnyStep", bound="Step")
 
 
 class Step:
     """What a model runs in place of some of its layers, through the two methods of a layer."""
 
-    def __init__(self, layers):
+    def __init__(self, layers: Sequence[Layer]) -> None:
         self.layers = layers
 
-    def forward(self, x, training=False):
+    def forward(self, x: Array, training: bool = False) -> Array:
         raise NotImplementedError
 
-    def backward(self, dy, input_gradient=True):
+    def backward(self, dy: Array, input_gradient: bool = True) -> MaybeArray:
         raise NotImplementedError
 
     @property
-    def num_parameters(self):
+    def num_parameters(self) -> int:
         return sum(layer.num_parameters for layer in self.layers)
 
-    def clear_cache(self):
+    def clear_cache(self) -> None:
         for layer in self.layers:
             layer.clear_cache()
 
 
-def plan(layers):
+def plan(layers: Sequence[Layer]) -> Sequence[Layer | Step]:
     """What runs in place of built layers: the steps that they offer where fused ones are among these, else themselves.
 
     A layer's class offers them, and a subclass runs as it was written.
@@ -227,9 +238,9 @@ def plan(layers):
     return steps
 
 
-def replace(layers, offer):
+def replace(layers: Sequence[Layer], offer: Callable[[Sequence[Layer]], AnyStep | None]) -> list[Layer | AnyStep]:
     """The layers in order; where offer(those from here on) is a step, it stands for as many as it has."""
-    steps, rest = [], list(layers)
+    steps, rest = list[Layer | AnyStep](), list(layers)
     while rest:
         step = offer(rest)
         steps.append(step or rest[0])
@@ -237,7 +248,7 @@ def replace(layers, offer):
     return steps
 
 
-def check_layers(layers):
+def check_layers(layers: Sequence[Layer]) -> None:
     """Refuse an empty list, things that are not layers, and the same layer twice."""
     if not layers:
         raise ValueError("Sequential needs at least one layer")
@@ -251,27 +262,27 @@ def check_layers(layers):
         raise ValueError("the same layer object stands twice in this model: make a second one of the same class")
 
 
-def give_names(layers):
+def give_names(layers: Sequence[Layer]) -> None:
     """'linear1', 'linear2', ... for the layers without a name of their own; two equal names are refused."""
-    counts, taken = {}, {layer.name for layer in layers if layer.name}
+    counts, taken = dict[str, int](), {layer.name for layer in layers if layer.name}
     for layer in layers:
         stem = type(layer).__name__.lower()
         while not layer.name:
             counts[stem] = counts.get(stem, 0) + 1
             if f"{stem}{counts[stem]}" not in taken:
                 layer.name = f"{stem}{counts[stem]}"
-    names = [layer.name for layer in layers]
+    names = [layer.label for layer in layers]
     for name in names:
         if names.count(name) > 1 or "." in name:
             raise ValueError(f"layer names are unique and have no '.'; got '{name}' {names.count(name)} times")
 
 
-def named(groups):
+def named(groups: Mapping[str, Parameters]) -> Parameters:
     """{'linear1': {'weight': a}} as one Parameters {'linear1.weight': a}."""
     return Parameters({f"{name}.{key}": array for name, group in groups.items() for key, array in group.items()})
 
 
-def check_finite(x, what="x"):
+def check_finite(x: Array, what: str = "x") -> None:
     """Raise a ValueError naming the first NaN or infinity of a float array."""
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         place = tuple(int(i[0]) for i in np.nonzero(~np.isfinite(x)))

@@ -1,10 +1,12 @@
 """What training minimises, as objects: losses, and penalties on large weights."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 from .. import functional as F
+from ..arrays import Array, ArrayLike, Cache
 from ..naming import build, check_number, constructor_arguments
-from .base import NOTHING, plain
+from .base import NOTHING, Pair, plain
 
 
 class Loss:
@@ -14,18 +16,18 @@ class Loss:
     """
 
     classification = False
-    pair_backward: Callable
-    _cache = NOTHING
+    pair_backward: Callable[[float, Cache], tuple[Array]]
+    _cache: Any = NOTHING
 
-    def compute(self, outputs, targets, sample_weight):
+    def compute(self, outputs: Array, targets: ArrayLike, sample_weight: ArrayLike | None) -> tuple[float, Cache]:
         raise NotImplementedError(f"{type(self).__name__} must define compute(outputs, targets, sample_weight)")
 
-    def forward(self, outputs, targets, sample_weight=None):
+    def forward(self, outputs: Array, targets: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """The loss (a float) of outputs (N, ...) against targets; keeps the cache that `backward` takes away."""
         value, self._cache = self.compute(outputs, targets, sample_weight)
         return value
 
-    def backward(self):
+    def backward(self) -> Array:
         """doutputs, in the shape of the outputs."""
         if self._cache is NOTHING:
             raise ValueError(f"{type(self).__name__}.backward() has no cache: call forward(outputs, targets) first")
@@ -33,16 +35,16 @@ class Loss:
         (doutputs,) = self.pair_backward(1.0, cache)
         return doutputs
 
-    def __call__(self, outputs, targets, sample_weight=None):
+    def __call__(self, outputs: Array, targets: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """The loss alone, keeping nothing."""
         return self.compute(outputs, targets, sample_weight)[0]
 
     @property
-    def config(self):
+    def config(self) -> dict[str, Any]:
         """The constructor's arguments as plain data."""
         return {k: plain(v) for k, v in constructor_arguments(self).items()}
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.config.items())})"
 
 
@@ -56,10 +58,10 @@ class CrossEntropy(Loss):
     classification = True
     pair_backward = staticmethod(F.cross_entropy_backward)
 
-    def __init__(self, class_weight=None, label_smoothing=0.0):
+    def __init__(self, class_weight: ArrayLike | None = None, label_smoothing: float = 0.0) -> None:
         self.class_weight, self.label_smoothing = class_weight, label_smoothing
 
-    def compute(self, outputs, targets, sample_weight):
+    def compute(self, outputs: Array, targets: ArrayLike, sample_weight: ArrayLike | None) -> tuple[float, Cache]:
         return F.cross_entropy_forward(
             outputs,
             targets,
@@ -75,7 +77,7 @@ class ProbabilityCrossEntropy(Loss):
     classification = True
     pair_backward = staticmethod(F.probability_cross_entropy_backward)
 
-    def compute(self, outputs, targets, sample_weight):
+    def compute(self, outputs: Array, targets: ArrayLike, sample_weight: ArrayLike | None) -> tuple[float, Cache]:
         return F.probability_cross_entropy_forward(outputs, targets, sample_weight=sample_weight)
 
 
@@ -85,7 +87,7 @@ class BinaryCrossEntropy(Loss):
     classification = True
     pair_backward = staticmethod(F.binary_cross_entropy_backward)
 
-    def compute(self, outputs, targets, sample_weight):
+    def compute(self, outputs: Array, targets: ArrayLike, sample_weight: ArrayLike | None) -> tuple[float, Cache]:
         return F.binary_cross_entropy_forward(outputs, targets, sample_weight=sample_weight)
 
 
@@ -95,7 +97,7 @@ class Hinge(Loss):
     classification = True
     pair_backward = staticmethod(F.hinge_backward)
 
-    def compute(self, outputs, targets, sample_weight):
+    def compute(self, outputs: Array, targets: ArrayLike, sample_weight: ArrayLike | None) -> tuple[float, Cache]:
         return F.hinge_forward(outputs, targets, sample_weight=sample_weight)
 
 
@@ -104,7 +106,7 @@ class MeanSquaredError(Loss):
 
     pair_backward = staticmethod(F.mean_squared_error_backward)
 
-    def compute(self, outputs, targets, sample_weight):
+    def compute(self, outputs: Array, targets: ArrayLike, sample_weight: ArrayLike | None) -> tuple[float, Cache]:
         return F.mean_squared_error_forward(outputs, targets, sample_weight=sample_weight)
 
 
@@ -113,7 +115,7 @@ class MeanAbsoluteError(Loss):
 
     pair_backward = staticmethod(F.mean_absolute_error_backward)
 
-    def compute(self, outputs, targets, sample_weight):
+    def compute(self, outputs: Array, targets: ArrayLike, sample_weight: ArrayLike | None) -> tuple[float, Cache]:
         return F.mean_absolute_error_forward(outputs, targets, sample_weight=sample_weight)
 
 
@@ -122,14 +124,14 @@ class Huber(Loss):
 
     pair_backward = staticmethod(F.huber_backward)
 
-    def __init__(self, delta=1.0):
+    def __init__(self, delta: float = 1.0) -> None:
         self.delta = delta
 
-    def compute(self, outputs, targets, sample_weight):
+    def compute(self, outputs: Array, targets: ArrayLike, sample_weight: ArrayLike | None) -> tuple[float, Cache]:
         return F.huber_forward(outputs, targets, delta=self.delta, sample_weight=sample_weight)
 
 
-LOSSES = {
+LOSSES: dict[str, type[Loss]] = {
     "cross-entropy": CrossEntropy,
     "probability-cross-entropy": ProbabilityCrossEntropy,
     "binary-cross-entropy": BinaryCrossEntropy,
@@ -140,7 +142,7 @@ LOSSES = {
 }
 
 
-def get_loss(spec):
+def get_loss(spec: str | dict[str, Any] | Loss) -> Loss:
     """A loss from its name ('cross-entropy'), from {"name": ..., arguments}, or the loss itself."""
     return build("loss", spec, LOSSES)
 
@@ -148,16 +150,16 @@ def get_loss(spec):
 class Penalty:
     """A pair of `handgrad.functional` applied to every parameter called 'weight' or '..._weight', times a strength."""
 
-    pair: tuple  # (forward, backward)
+    pair: ClassVar[Pair]
 
-    def __init__(self, strength):
+    def __init__(self, strength: float) -> None:
         self.strength = check_number(type(self).__name__, "strength", strength, minimum=0)
 
-    def __call__(self, parameters):
+    def __call__(self, parameters: Mapping[str, Array]) -> float:
         """The penalty of {'linear1.weight': array, ...}, a float."""
-        return sum(self.pair[0](weight, self.strength)[0] for weight in weights(parameters).values())
+        return sum(float(self.pair[0](weight, self.strength)[0]) for weight in weights(parameters).values())
 
-    def add(self, parameters, gradients):
+    def add(self, parameters: Mapping[str, Array], gradients: Mapping[str, Array]) -> float:
         """Add the penalty's gradient to the gradients, in place; returns the penalty."""
         total = 0.0
         for name, weight in weights(parameters).items():
@@ -167,7 +169,7 @@ class Penalty:
             total += value
         return total
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in constructor_arguments(self).items())})"
 
 
@@ -183,14 +185,14 @@ class L1(Penalty):
     pair = F.l1_penalty_forward, F.l1_penalty_backward
 
 
-PENALTIES = {"l2": L2, "l1": L1}
+PENALTIES: dict[str, type[Penalty]] = {"l2": L2, "l1": L1}
 
 
-def get_penalty(spec):
+def get_penalty(spec: dict[str, Any] | Penalty | None) -> Penalty | None:
     """A penalty from {"name": "l2", "strength": 1e-4}, the penalty itself, or None."""
     return spec if spec is None else build("penalty", spec, PENALTIES)
 
 
-def weights(parameters):
+def weights(parameters: Mapping[str, Array]) -> dict[str, Array]:
     """The arrays that penalties count: those named 'weight' or 'recurrent_weight', alone or in a model."""
     return {name: array for name, array in parameters.items() if name.endswith("weight")}

@@ -1,14 +1,18 @@
 """Layers of dense networks: Linear (also called dense or fully connected), Flatten and Dropout."""
 
+from __future__ import annotations
+
 from math import prod
 
 import numpy as np
 
 from .. import functional as F
 from .. import initializers
+from ..arrays import Array, Cache, Generator, MaybeArray, Shape
+from ..initializers import AnyInitializer
 from ..naming import check_count, check_number
 from .base import Layer
-from .steps import SharedLinear
+from .steps import SharedLinear, bias_of
 
 
 class Linear(Layer):
@@ -19,12 +23,18 @@ class Linear(Layer):
 
     can_skip_input_gradient = True
 
-    def __init__(self, units, initializer="glorot_uniform", bias=True, name=None):
+    def __init__(
+        self,
+        units: int,
+        initializer: AnyInitializer = "glorot_uniform",
+        bias: bool = True,
+        name: str | None = None,
+    ) -> None:
         super().__init__(name)
         self.units, self.initializer, self.bias = check_count("Linear", "units", units), initializer, bias
         initializers.get(initializer)  # an unknown name is refused here rather than at build
 
-    def create_parameters(self, input_shape, rng):
+    def create_parameters(self, input_shape: Shape, rng: Generator) -> dict[str, Array]:
         if len(input_shape) != 1:
             raise ValueError(
                 f"{self.label} works on rows (N, features), got examples of shape {input_shape}: "
@@ -33,34 +43,36 @@ class Linear(Layer):
         weight = initializers.get(self.initializer)((input_shape[0], self.units), rng)
         return {"weight": weight, "bias": np.zeros(self.units)} if self.bias else {"weight": weight}
 
-    def infer_output_shape(self, input_shape):
+    def infer_output_shape(self, input_shape: Shape) -> Shape:
         return (self.units,)
 
     @property
-    def multiply_adds(self):
+    def multiply_adds(self) -> int:
         return self.input_shape[0] * self.units
 
-    def compute(self, x, training):
-        return F.linear_forward(x, self.parameters["weight"], self.parameters.get("bias", 0))
+    def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
+        return F.linear_forward(x, self.parameters["weight"], bias_of(self))
 
-    def differentiate(self, dy, cache, input_gradient=True):
+    def differentiate(
+        self, dy: Array, cache: Cache, input_gradient: bool = True
+    ) -> tuple[MaybeArray, dict[str, Array]]:
         dx, dweight, dbias = F.linear_backward(dy, cache, input_gradient)
         return dx, {"weight": dweight, "bias": dbias} if self.bias else {"weight": dweight}
 
-    def share(self):
+    def share(self) -> SharedLinear | None:
         return SharedLinear(self) if type(self) is Linear else None
 
 
 class Flatten(Layer):
     """Lay each example out as one row: (N, H, W, C) becomes (N, H W C)."""
 
-    def infer_output_shape(self, input_shape):
+    def infer_output_shape(self, input_shape: Shape) -> Shape:
         return (prod(input_shape),)
 
-    def compute(self, x, training):
+    def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
         return F.flatten_forward(x)
 
-    def differentiate(self, dy, cache):
+    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, dict[str, Array]]:
         (dx,) = F.flatten_backward(dy, cache)
         return dx, {}
 
@@ -68,17 +80,17 @@ class Flatten(Layer):
 class Dropout(Layer):
     """In training each number is dropped with probability rate, the rest divided by 1 - rate; else y = x."""
 
-    def __init__(self, rate=0.5, name=None):
+    def __init__(self, rate: float = 0.5, name: str | None = None) -> None:
         super().__init__(name)
         check_number("Dropout", "rate, the probability of dropping,", rate, minimum=0, below=1)
         self.rate = rate
 
-    def infer_output_shape(self, input_shape):
+    def infer_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def compute(self, x, training):
+    def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
         return F.dropout_forward(x, self.rate, self.rng, training)
 
-    def differentiate(self, dy, cache):
+    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, dict[str, Array]]:
         (dx,) = F.dropout_backward(dy, cache)
         return dx, {}

@@ -1,33 +1,63 @@
 """A model described: as a table to print, as plain data, and as a file from which it can be rebuilt."""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Mapping
+from math import prod
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from .. import files
+from ..arrays import Array, Shape
 from ..naming import check_arguments, look_up
 from ..text import aligned, figures_from
 from .base import Layer, leaves, walk
 
+if TYPE_CHECKING:
+    from .containers import Sequential
+
+
+class SummaryRow(NamedTuple):
+    """What one layer makes of one example, and what that costs."""
+
+    name: str
+    layer: str
+    output_shape: Shape
+    num_parameters: int
+    multiply_adds: int
+    activation_bytes: int
+
+    @classmethod
+    def of(cls, name: str, layer: Layer) -> SummaryRow:
+        shape, size = layer.output_shape, layer.dtype.itemsize * prod(layer.output_shape)
+        return cls(name, type(layer).__name__, shape, layer.num_parameters, layer.multiply_adds, size)
+
+    def texts(self) -> tuple[str, ...]:
+        shape = shape_text(self.output_shape) if self.output_shape else ""
+        counts = f"{self.num_parameters:,}", f"{self.multiply_adds:,}", bytes_text(self.activation_bytes)
+        return self.name, self.layer, shape, *counts
+
 
 class Summary:
-    """Rows (name, layer, output shape, parameters, multiply-adds, activation bytes), per example; print it."""
+    """What each layer of a model makes and costs, as `rows`, and the sums; print it."""
 
     columns = ("name", "layer", "output shape", "parameters", "multiply-adds", "activations")
 
-    def __init__(self, model):
+    def __init__(self, model: Layer) -> None:
         if not model.is_built:
             raise ValueError("this model is not built: call build(input_shape, rng=0) before summary()")
         self.input_shape, self.dtype = model.input_shape, model.dtype
-        self.rows = [row(layer, name, model.dtype.itemsize) for name, layer in walk(model)]
-        self.num_parameters = sum(r[3] for r in self.rows)
-        self.multiply_adds = sum(r[4] for r in self.rows)
-        self.activation_bytes = sum(r[5] for r in self.rows)
+        self.rows = [SummaryRow.of(name, layer) for name, layer in walk(model)]
+        self.num_parameters = sum(row.num_parameters for row in self.rows)
+        self.multiply_adds = sum(row.multiply_adds for row in self.rows)
+        self.activation_bytes = sum(row.activation_bytes for row in self.rows)
 
-    def __str__(self):
-        total = ("total", "", "", self.num_parameters, self.multiply_adds, self.activation_bytes)
-        lines = aligned(figures_from(3, self.columns), [texts(r) for r in [*self.rows, total]])
+    def __str__(self) -> str:
+        total = SummaryRow("total", "", (), self.num_parameters, self.multiply_adds, self.activation_bytes)
+        lines = aligned(figures_from(3, self.columns), [row.texts() for row in [*self.rows, total]])
         rule = "-" * max(map(len, lines))
         head = f"input {shape_text(self.input_shape)}, {self.dtype}; counts and memory are per example"
         return "\n".join([head, lines[0], rule, *lines[1:-1], rule, lines[-1]])
@@ -35,23 +65,11 @@ class Summary:
     __repr__ = __str__
 
 
-def row(layer, name, itemsize):
-    size = itemsize
-    for n in layer.output_shape:
-        size *= n
-    return name, type(layer).__name__, layer.output_shape, layer.num_parameters, layer.multiply_adds, size
-
-
-def texts(r):
-    name, kind, shape, parameters, multiply_adds, size = r
-    return name, kind, shape_text(shape) if shape else "", f"{parameters:,}", f"{multiply_adds:,}", bytes_text(size)
-
-
-def shape_text(shape):
+def shape_text(shape: Shape) -> str:
     return f"(N, {', '.join(map(str, shape))})"
 
 
-def bytes_text(size):
+def bytes_text(size: float) -> str:
     for unit in ("B", "KiB", "MiB"):
         if size < 1024:
             return f"{size:.4g} {unit}"
@@ -59,14 +77,14 @@ def bytes_text(size):
     return f"{size:.4g} GiB"
 
 
-def save_model(model, path):
+def save_model(model: Sequential, path: str | Path) -> None:
     """Write architecture, parameters and state to path (.npz, or .safetensors with the extra), atomically."""
     if not model.is_built:
         raise ValueError("this model is not built: there are no parameters to save yet")
     files.write_arrays(path, arrays_of(model), {"handgrad": "model", "architecture": json.dumps(describe(model))})
 
 
-def load_model(path):
+def load_model(path: str | Path) -> Sequential:
     """The model that `save` wrote. Nothing in the file is run; damage and foreign files raise a ValueError."""
     arrays, metadata = files.read_arrays(path)
     if metadata.get("handgrad") != "model":
@@ -76,7 +94,7 @@ def load_model(path):
     return model
 
 
-def describe(model):
+def describe(model: Layer) -> dict[str, Any]:
     """A built model without its arrays: plain data that `from_description` turns into a model of the same shapes."""
     for layer in leaves(model):
         if Layer.registry.get(type(layer).__name__) is not type(layer):
@@ -87,18 +105,18 @@ def describe(model):
     return {"config": model.config, "input_shape": list(model.input_shape), "dtype": model.dtype.name}
 
 
-def from_description(description):
+def from_description(description: Mapping[str, Any]) -> Sequential:
     """A model built as described, its parameters freshly drawn."""
-    model = from_spec({"layer": "Sequential", **description["config"]})
+    model: Sequential = Layer.registry["Sequential"](**description["config"])
     return model.build(tuple(description["input_shape"]), rng=0, dtype=np.dtype(description["dtype"]))
 
 
-def arrays_of(model):
+def arrays_of(model: Layer) -> dict[str, Array]:
     """The arrays that a file of the model holds: its parameters, and its state as 'state.' and the name."""
     return {**model.parameters, **{f"state.{name}": array for name, array in model.state.items()}}
 
 
-def load_arrays(model, arrays, source="these arrays"):
+def load_arrays(model: Layer, arrays: Mapping[str, Array], source: object = "these arrays") -> None:
     """Copy parameters and 'state.' arrays into the model; a missing, unknown or misshapen one is a ValueError."""
     wanted = arrays_of(model)
     if set(arrays) != set(wanted):
@@ -111,11 +129,12 @@ def load_arrays(model, arrays, source="these arrays"):
         array[...] = arrays[name]
 
 
-def from_spec(spec):
+def from_spec(spec: Mapping[str, Any]) -> Layer:
     """A layer from plain data: {"layer": "Linear", "units": 25}."""
     arguments = {k: v for k, v in spec.items() if k != "layer"}
     if "layer" not in spec:
         raise ValueError(f'a layer is described as {{layer = "Linear", units = 25}}; got {spec}')
     cls = look_up("layer", spec["layer"], Layer.registry)
     check_arguments("layer", cls, arguments)
-    return cls(**arguments)
+    layer: Layer = cls(**arguments)
+    return layer

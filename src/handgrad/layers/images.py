@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any, ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 
 from .. import functional as F
 from .. import initializers
-from ..arrays import Array, Cache, Shape
+from ..arrays import Array, Cache, Generator, MaybeArray, Shape
 from ..functional.convolution import check_groups
 from ..functional.pooling import pool_geometry
-from ..functional.windows import Geometry, pair, window_geometry
+from ..functional.windows import Geometry, IntOrPair, Padding, pair, window_geometry
+from ..initializers import AnyInitializer
 from ..naming import check_count
 from .activations import ReLU
-from .base import Layer
+from .base import Layer, Pair
 from .normalization import BatchNorm
 from .steps import ConvolutionBlock
+
+AnyLayer = TypeVar("AnyLayer", bound=Layer)
 
 
 class Conv2D(Layer):
@@ -34,12 +37,12 @@ class Conv2D(Layer):
     def __init__(
         self,
         filters: int,
-        kernel_size: int | tuple[int, int],
-        stride: int | tuple[int, int] = 1,
-        padding: int | tuple[int, int] | str = 0,
-        dilation: int | tuple[int, int] = 1,
+        kernel_size: IntOrPair,
+        stride: IntOrPair = 1,
+        padding: Padding = 0,
+        dilation: IntOrPair = 1,
         groups: int = 1,
-        initializer: Any = "glorot_uniform",
+        initializer: AnyInitializer = "glorot_uniform",
         bias: bool = True,
         name: str | None = None,
     ) -> None:
@@ -48,7 +51,7 @@ class Conv2D(Layer):
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
         self.dilation, self.groups, self.initializer, self.bias = dilation, groups, initializer, bias
 
-    def create_parameters(self, input_shape: Shape, rng: np.random.Generator) -> dict[str, Array]:
+    def create_parameters(self, input_shape: Shape, rng: Generator) -> dict[str, Array]:
         check_image(self.label, input_shape)
         check_groups(self.label, input_shape[2], self.filters, self.groups)
         kernel = pair(self.label, "kernel_size", self.kernel_size, 1)
@@ -73,7 +76,7 @@ class Conv2D(Layer):
 
     def differentiate(
         self, dy: Array, cache: Cache, input_gradient: bool = True
-    ) -> tuple[Array | None, dict[str, Array]]:
+    ) -> tuple[MaybeArray, dict[str, Array]]:
         dx, dweight, dbias = F.conv2d_backward(dy, cache, input_gradient)
         return dx, {"weight": dweight, "bias": dbias} if self.bias else {"weight": dweight}
 
@@ -82,7 +85,7 @@ class Conv2D(Layer):
         if type(self) is not Conv2D or self.dtype not in (np.float32, np.float64) or not self.is_plain:
             return None
         rest = list(following)
-        norm, relu, pool = (take(rest, kind) for kind in (BatchNorm, ReLU, MaxPool2D))
+        norm, relu, pool = take(rest, BatchNorm), take(rest, ReLU), take(rest, MaxPool2D)
         return ConvolutionBlock(self, norm, relu, pool)
 
     @property
@@ -93,22 +96,25 @@ class Conv2D(Layer):
         return geometry.stride == geometry.dilation == (1, 1) and self.groups == 1 and fits
 
 
-def take(layers: list[Layer], kind: type[Layer]) -> Any:
+def take(layers: list[Layer], kind: type[AnyLayer]) -> AnyLayer | None:
     """Remove and return the first layer if it is of this very class, and a pooling only if its windows tile."""
-    is_next = bool(layers) and type(layers[0]) is kind
-    return layers.pop(0) if is_next and (kind is not MaxPool2D or layers[0].tiles) else None
+    layer = layers[0] if layers else None
+    if type(layer) is not kind or not isinstance(layer, kind) or (isinstance(layer, MaxPool2D) and not layer.tiles):
+        return None
+    del layers[0]
+    return layer
 
 
 class Pool2D(Layer):
     """What the two poolings share; kernel_size and padding as in Conv2D, stride is the kernel size unless given."""
 
-    pair: ClassVar[tuple[Any, Any]]  # (forward, backward)
+    pair: ClassVar[Pair]
 
     def __init__(
         self,
-        kernel_size: int | tuple[int, int] = 2,
-        stride: int | tuple[int, int] | None = None,
-        padding: int | tuple[int, int] | str = 0,
+        kernel_size: IntOrPair = 2,
+        stride: IntOrPair | None = None,
+        padding: Padding = 0,
         name: str | None = None,
     ) -> None:
         super().__init__(name)

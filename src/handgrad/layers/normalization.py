@@ -1,8 +1,12 @@
 """Normalisation as layers: by the batch, by the example, or by constants of the data set."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from .. import functional as F
+from ..arrays import Array, ArrayLike, Cache, Generator, Shape
+from ..kernels.plain import BatchStatistics
 from ..naming import check_number
 from .base import Layer
 from .steps import SharedBatchNorm
@@ -14,22 +18,22 @@ class BatchNorm(Layer):
     At inference the running averages of training serve instead: running = (1 - momentum) running + momentum batch.
     """
 
-    def __init__(self, momentum=0.1, epsilon=1e-5, name=None):
+    def __init__(self, momentum: float = 0.1, epsilon: float = 1e-5, name: str | None = None) -> None:
         super().__init__(name)
         check_number("BatchNorm", "momentum", momentum, minimum=0, maximum=1)
         check_number("BatchNorm", "epsilon", epsilon, minimum=0)
         self.momentum, self.epsilon = momentum, epsilon
 
-    def create_parameters(self, input_shape, rng):
+    def create_parameters(self, input_shape: Shape, rng: Generator) -> dict[str, Array]:
         return {"gamma": np.ones(input_shape[-1]), "beta": np.zeros(input_shape[-1])}
 
-    def create_state(self, input_shape):
+    def create_state(self, input_shape: Shape) -> dict[str, Array]:
         return {"running_mean": np.zeros(input_shape[-1]), "running_var": np.ones(input_shape[-1])}
 
-    def infer_output_shape(self, input_shape):
+    def infer_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def compute(self, x, training):
+    def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
         if training and x.size < 2 * x.shape[-1]:
             raise ValueError(
                 f"{self.label} cannot train on one example, x {x.shape}: it has no variance; "
@@ -45,36 +49,36 @@ class BatchNorm(Layer):
             epsilon=self.epsilon,
         )
 
-    def differentiate(self, dy, cache):
+    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, dict[str, Array]]:
         dx, dgamma, dbeta = F.batch_norm_backward(dy, cache)
         return dx, {"gamma": dgamma, "beta": dbeta}
 
-    def update(self, statistics):
+    def update(self, statistics: BatchStatistics) -> None:
         """Move the running averages towards a batch's statistics."""
         statistics.update(self.state["running_mean"], self.state["running_var"], float(self.momentum))
 
-    def share(self):
+    def share(self) -> SharedBatchNorm | None:
         return SharedBatchNorm(self) if type(self) is BatchNorm else None
 
 
 class LayerNorm(Layer):
     """Each example's features (the last axis) get mean beta and standard deviation gamma."""
 
-    def __init__(self, epsilon=1e-5, name=None):
+    def __init__(self, epsilon: float = 1e-5, name: str | None = None) -> None:
         super().__init__(name)
         check_number("LayerNorm", "epsilon", epsilon, minimum=0)
         self.epsilon = epsilon
 
-    def create_parameters(self, input_shape, rng):
+    def create_parameters(self, input_shape: Shape, rng: Generator) -> dict[str, Array]:
         return {"gamma": np.ones(input_shape[-1]), "beta": np.zeros(input_shape[-1])}
 
-    def infer_output_shape(self, input_shape):
+    def infer_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def compute(self, x, training):
+    def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
         return F.layer_norm_forward(x, self.parameters["gamma"], self.parameters["beta"], self.epsilon)
 
-    def differentiate(self, dy, cache):
+    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, dict[str, Array]]:
         dx, dgamma, dbeta = F.layer_norm_backward(dy, cache)
         return dx, {"gamma": dgamma, "beta": dbeta}
 
@@ -82,13 +86,13 @@ class LayerNorm(Layer):
 class Normalize(Layer):
     """y = (x - mean) / std with given constants: numbers, or one per feature or channel. Nothing is trained."""
 
-    def __init__(self, mean, std, name=None):
+    def __init__(self, mean: ArrayLike, std: ArrayLike, name: str | None = None) -> None:
         super().__init__(name)
         if not np.all(np.asarray(std) > 0):
             raise ValueError(f"Normalize divides by std, which must be above 0; got {std!r}")
         self.mean, self.std = mean, std
 
-    def infer_output_shape(self, input_shape):
+    def infer_output_shape(self, input_shape: Shape) -> Shape:
         if not {np.shape(self.mean), np.shape(self.std)} <= {(), input_shape[-1:]}:
             raise ValueError(
                 f"{self.label}: mean and std must be numbers or have {input_shape[-1]} entries, "
@@ -96,9 +100,9 @@ class Normalize(Layer):
             )
         return input_shape
 
-    def compute(self, x, training):
+    def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
         scale = np.asarray(1 / np.asarray(self.std), self.dtype)
         return (x - np.asarray(self.mean, self.dtype)) * scale, scale
 
-    def differentiate(self, dy, cache):
+    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, dict[str, Array]]:
         return dy * cache, {}

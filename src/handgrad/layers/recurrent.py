@@ -1,35 +1,46 @@
 """Recurrent layers: they read x (N, T, features) step by step and keep a state of `units` numbers."""
 
+from __future__ import annotations
+
+from typing import ClassVar
+
 import numpy as np
 
 from .. import functional as F
 from .. import initializers
+from ..arrays import Array, Cache, Generator, MaybeArray, Shape
+from ..initializers import AnyInitializer
 from ..naming import check_count
-from .base import Layer
+from .base import Layer, Pair
 
 
 class Recurrent(Layer):
     """What RNN and LSTM share: the state starts at zero; the last state (N, units) comes out, or all (N, T, units)."""
 
     can_skip_input_gradient = True
-    gates: tuple = ("z",)  # the blocks of columns of weight and recurrent_weight, in order
+    gates: tuple[str, ...] = ("z",)  # the blocks of columns of weight and recurrent_weight, in order
     states = 1  # arrays of state before the first step
-    pair: tuple
+    pair: ClassVar[Pair]
 
     def __init__(
-        self, units, return_sequences=False, initializer="glorot_uniform", recurrent_initializer="orthogonal", name=None
-    ):
+        self,
+        units: int,
+        return_sequences: bool = False,
+        initializer: AnyInitializer = "glorot_uniform",
+        recurrent_initializer: AnyInitializer = "orthogonal",
+        name: str | None = None,
+    ) -> None:
         super().__init__(name)
         self.units, self.return_sequences = check_count(type(self).__name__, "units", units), bool(return_sequences)
         self.initializer, self.recurrent_initializer = initializer, recurrent_initializer
         initializers.get(initializer), initializers.get(recurrent_initializer)
 
-    def create_parameters(self, input_shape, rng):
+    def create_parameters(self, input_shape: Shape, rng: Generator) -> dict[str, Array]:
         """Each gate's block is drawn as a weight of its own, so that its fans are its own."""
         if len(input_shape) != 2:
             raise ValueError(f"{self.label} works on sequences (N, T, features), got examples of shape {input_shape}")
 
-        def blocks(initializer, inputs):
+        def blocks(initializer: AnyInitializer, inputs: int) -> Array:
             draw = initializers.get(initializer)
             return np.concatenate([draw((inputs, self.units), rng) for _ in self.gates], axis=1)
 
@@ -39,23 +50,25 @@ class Recurrent(Layer):
             "bias": np.concatenate([self.create_bias(gate) for gate in self.gates]),
         }
 
-    def create_bias(self, gate):
+    def create_bias(self, gate: str) -> Array:
         return np.zeros(self.units)
 
-    def infer_output_shape(self, input_shape):
+    def infer_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], self.units) if self.return_sequences else (self.units,)
 
     @property
-    def multiply_adds(self):
+    def multiply_adds(self) -> int:
         return self.input_shape[0] * (self.parameters["weight"].size + self.parameters["recurrent_weight"].size)
 
-    def compute(self, x, training):
+    def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
         start = [np.zeros((len(x), self.units), self.dtype) for _ in range(self.states)]
         p = self.parameters
         y, cache = self.pair[0](x, *start, p["weight"], p["recurrent_weight"], p["bias"])
         return y if self.return_sequences else y[:, -1], (cache, y.shape)
 
-    def differentiate(self, dy, cache, input_gradient=True):
+    def differentiate(
+        self, dy: Array, cache: Cache, input_gradient: bool = True
+    ) -> tuple[MaybeArray, dict[str, Array]]:
         cache, shape = cache
         if not self.return_sequences:
             last, dy = dy, np.zeros(shape, dy.dtype)
@@ -84,5 +97,5 @@ class LSTM(Recurrent):
     states = 2
     pair = F.lstm_forward, F.lstm_backward
 
-    def create_bias(self, gate):
+    def create_bias(self, gate: str) -> Array:
         return np.ones(self.units) if gate == "f" else np.zeros(self.units)
