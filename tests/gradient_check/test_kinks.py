@@ -5,7 +5,7 @@ import pytest
 
 from handgrad.gradient_check import check_gradients
 from handgrad.gradient_check.models import is_chain
-from handgrad.gradient_check.subjects import LayerTarget
+from handgrad.gradient_check.subjects import LayerSubject
 from right_code import RealSequential, candidates, check_network
 
 ZEROS = np.array([[0.0, 1.0, -1.0], [2.0, 0.0, 0.0]])
@@ -171,7 +171,7 @@ def test_layers_that_are_right_make_a_model_right_only_if_they_have_nothing_in_c
 @pytest.mark.parametrize("common", ["nothing", "cache", "weight"])
 def test_the_chain_rule_is_claimed_for_layers_with_nothing_in_common(common):
     x = np.random.default_rng(0).normal(size=(5, 4))
-    subject = LayerTarget(rows_of_two()[common], [x], None, None, 0)
+    subject = LayerSubject(rows_of_two()[common], [x], None, None, 0)
     assert is_chain(subject, np.random.default_rng(1).normal(size=(5, 4))) == (common == "nothing")
 
 

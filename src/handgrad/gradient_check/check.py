@@ -1,9 +1,23 @@
 """check_gradients and assert_gradients: what a user calls."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from ..naming import check_count
+from .subjects import Wanted
+from .verdict import Report
 
 
-def check_gradients(target, *arrays, wrt=None, kwargs=None, loss=None, seed=0, max_entries=400, seconds=5.0):
+def check_gradients(
+    target: Any,
+    *arrays: Any,
+    wrt: Wanted = None,
+    kwargs: Mapping[str, Any] | None = None,
+    loss: Any = None,
+    seed: int = 0,
+    max_entries: int = 400,
+    seconds: float = 5.0,
+) -> Report:
     """Check hand-written gradients against numeric ones, and say what is wrong with them.
 
     target: a pair (forward, backward), a layer or model, `f, grad` as a pair of plain functions, a closure that
@@ -21,7 +35,7 @@ def check_gradients(target, *arrays, wrt=None, kwargs=None, loss=None, seed=0, m
     return run_check(target, arrays, wrt, kwargs, loss, seed, max_entries, seconds)
 
 
-def assert_gradients(target, *arrays, **options):
+def assert_gradients(target: Any, *arrays: Any, **options: Any) -> Report:
     """Fail with the whole report when a gradient is wrong; the arguments are those of check_gradients.
 
         def test_my_layer():

@@ -3,129 +3,152 @@
 A kink is a point without a derivative, where any value between the one-sided slopes is right.
 """
 
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
+
 import numpy as np
 
-from .conduct import fresh_gradients
-from .derivatives import STEPS, Line, central_difference, extrapolate
+from ..arrays import Array
+from .derivatives import STEPS, Differentiator, Line, Numeric, Slope, central_difference, extrapolate
+from .subjects import Gradients, Point
 from .verdict import ArrayCheck, Kink
+
+Index: TypeAlias = Any  # whatever selects entries of an array
 
 EXACT_THRESHOLD = 1e-9
 DIFFERENCE_THRESHOLD = 1e-7
+NUM_DIRECTIONS = 2
+TOLERANCE = 1e-6  # along a direction
+GIVE_UP = 5  # this many wrong entries that stand on no kink, and the rest is not looked at
+NEARBY = (1e-3, 1e-2, 1e-5, 3e-3)  # how far a point moves to leave its kinks, relative to each array's size
+SCANNED = 400  # entries at most
+AROUND = 24  # places at which the slopes around a kink are taken
 
 
-def compare_array(subject, numbers, upstreams, gradients, name, entries, floor):
+def compare_array(
+    numbers: Differentiator,
+    gradients: Sequence[Gradients],
+    name: str,
+    entries: Array,
+    floor: float,
+) -> tuple[ArrayCheck, Numeric]:
     """(ArrayCheck, Numeric) of one array; check.ok says whether its numbers agree."""
     array = numbers.real.arrays[name]
     check = ArrayCheck(name, array.shape, numbers.methods[name])
-    analytic = [found[name] for found in gradients]
-    check.analytic = analytic[0]
+    check.analytic = gradients[0][name]
     numeric = numbers.entries(name, entries)
-    if usable(analytic, array):
+    analytic = [a for g in gradients if (a := g[name]) is not None and a.shape == array.shape and np.isfinite(a).all()]
+    if len(analytic) == len(gradients):
         found = at_entries(analytic, entries)
         if numbers.mistrusts(name, numeric, found, floor):
             numeric = numbers.entries(name, entries)
-        judge_entries(subject, check, numbers, upstreams, numeric, found, floor)
+        judge_entries(check, numbers, numeric, found, floor)
         if check.ok:
-            check_directions(subject, check, numbers, upstreams, analytic, floor)
+            check_directions(check, numbers, analytic, floor)
     else:
         check.ok = False
     record(check, numbers, numeric)
     return check, numeric
 
 
-def usable(analytic, array):
-    """Whether the gradient has numbers that can be compared."""
-    return all(a is not None and a.shape == array.shape and np.isfinite(a).all() for a in analytic)
-
-
-def at_entries(analytic, entries):
+def at_entries(analytic: Sequence[Array], entries: Array) -> Array:
     return np.stack([a.ravel()[entries] for a in analytic])
 
 
-def judge_entries(subject, check, numbers, upstreams, numeric, found, floor):
+def judge_entries(
+    check: ArrayCheck,
+    numbers: Differentiator,
+    numeric: Numeric,
+    found: Array,
+    floor: float,
+) -> None:
     """Set the error, the threshold and the kinks of the entries checked one by one."""
     check.method, check.num_checked = numeric.method, len(numeric.entries)
     check.threshold = EXACT_THRESHOLD if numeric.method == "complex step" else DIFFERENCE_THRESHOLD
     check.error = relative_error(found, numeric.values)
     if check.error > check.threshold:
-        kinked = accept_kinks(subject, check, numbers, upstreams, numeric, found)
+        kinked = accept_kinks(check, numbers, numeric, found)
         noise = np.maximum(floor, 5 * np.linalg.norm(numeric.errors, axis=1))
         check.error = relative_error(found[:, ~kinked], numeric.values[:, ~kinked], noise)
     check.kinks += crossings(check, numbers, numeric)
     check.ok = check.error <= check.threshold
 
 
-def record(check, numbers, numeric):
+def record(check: ArrayCheck, numbers: Differentiator, numeric: Numeric) -> None:
     check.method, check.num_checked = numbers.methods[check.name], len(numeric.entries)
-    check.numeric = np.full(check.shape, np.nan)
-    check.numeric.flat[numeric.entries] = numeric.values[0]
+    shown = np.full(check.shape, np.nan)
+    shown.flat[numeric.entries] = numeric.values[0]
+    check.numeric = shown
 
 
-def relative_error(a, n, noise=0.0):
+def relative_error(a: Array, n: Array, noise: Array | float = 0.0) -> float:
     """|a - n| / (|a| + |n|) by norm, the worst of the upstream gradients (rows); differences below noise are none."""
     sizes = np.linalg.norm(a, axis=1) + np.linalg.norm(n, axis=1)
     off = np.linalg.norm(a - n, axis=1)
     return float(np.max(np.where(off <= noise, 0, off / np.where(sizes == 0, 1, sizes)), initial=0.0))
 
 
-def rounding_floors(subject, upstreams, gradients, fresh_gradients, rng):
+def rounding_floors(numbers: Differentiator, gradients: Gradients) -> dict[str, float]:
     """{name: how far its gradient moves when every array is rounded anew}: a difference below it says nothing.
 
     It matters where the true gradient is zero, as by a bias before batch norm: what is left there is rounding.
     """
-    point = subject.at(np.float64)
+    point = numbers.subject.at(np.float64)
     for array in point.arrays.values():
-        array *= 1 + 4 * np.finfo(float).eps * rng.choice((-1, 1), size=array.shape)
-    moved = fresh_gradients(subject, upstreams[0], point)
-    sizes = [np.linalg.norm(g) for g in gradients[0].values() if g is not None and np.isfinite(g).all()]
+        array *= 1 + 4 * np.finfo(float).eps * numbers.rng.choice((-1, 1), size=array.shape)
+    moved = numbers.subject.gradients(numbers.upstreams[0], point)
+    sizes = [float(np.linalg.norm(g)) for g in gradients.values() if g is not None and np.isfinite(g).all()]
     cap = 1e-9 * max(sizes, default=0.0)
-    return {name: floor_of(gradients[0][name], moved[name], cap) for name in subject.names}
+    return {name: floor_of(gradients[name], moved[name], cap) for name in numbers.subject.names}
 
 
-def floor_of(gradient, moved, cap):
+def floor_of(gradient: Array | None, moved: Array | None, cap: float) -> float:
     if gradient is None or moved is None or np.shape(gradient) != np.shape(moved):
         return 0.0
-    noise = np.linalg.norm(gradient - moved)
-    return float(min(30 * noise + 1e-15, cap)) if np.isfinite(noise) else 0.0
+    noise = float(np.linalg.norm(gradient - moved))
+    return min(30 * noise + 1e-15, cap) if np.isfinite(noise) else 0.0
 
 
-NUM_DIRECTIONS = 2
-TOLERANCE = 1e-6
+# All entries at once, along directions ----------------------------------------------------------------------------
 
 
-def check_directions(subject, check, numbers, upstreams, analytic, floor):
+def check_directions(
+    check: ArrayCheck,
+    numbers: Differentiator,
+    analytic: Sequence[Array],
+    floor: float,
+) -> None:
     """Set check.direction_error from random directions; where kinks disturb them, from a point moved off the kinks."""
     rng, kinked = numbers.rng, any(kink.at_point for kink in check.kinks)
-    errors = []
+    errors: list[float] = []
     for _ in range(NUM_DIRECTIONS):
         direction = rng.normal(size=check.shape)
         slope, uncertainty = numbers.along(check.name, direction)
-        noise = max(floor, 20 * float(np.max(np.abs(numbers.upstreams) @ uncertainty.ravel())))
-        error = direction_error(analytic, direction, numbers.upstreams @ slope.ravel(), noise)
+        noise = max(floor, 20 * float(np.max(np.abs(numbers.rows) @ uncertainty.ravel())))
+        error = direction_error(analytic, direction, numbers.rows @ slope.ravel(), noise)
         if error > TOLERANCE:
-            slope = central_difference(Line(numbers.real, check.name, ..., direction), numbers.base)
-            kinked |= bool(slope.kinked.any())
-            if Nearby(subject, numbers, upstreams).right(check.name, ..., direction):
+            kinked |= bool(numbers.difference(check.name, ..., direction).kinked.any())
+            if Nearby(numbers).right(check.name, ..., direction):
                 error = 0.0
         errors.append(error)
     check.direction_error = max(errors)
     check.ok = check.direction_error <= TOLERANCE
     if check.ok and kinked:
-        check_ties(subject, check, numbers, upstreams)
+        check_ties(check, numbers)
 
 
-def direction_error(analytic, direction, numeric, noise=0.0):
+def direction_error(analytic: Sequence[Array], direction: Array, numeric: Iterable[float], noise: float = 0.0) -> float:
     """|<a, v> - n| against the size that such a sum of random terms has, the worst of the upstreams."""
     worst = 0.0
     for a, n in zip(analytic, numeric, strict=True):
         total = float(np.sum(a * direction))
-        size = abs(total) + abs(n) + np.linalg.norm(a * direction)
+        size = abs(total) + abs(n) + float(np.linalg.norm(a * direction))
         off = abs(total - n)
         worst = max(worst, off / size if off > noise and size else 0.0)
     return worst
 
 
-def check_ties(subject, check, numbers, upstreams):
+def check_ties(check: ArrayCheck, numbers: Differentiator) -> None:
     """Move equal entries together: of tied maxima exactly one may be paid, whichever it is.
 
     The direction is a function of the entry's value, so ties stay ties and the maximum has a slope along it.
@@ -136,32 +159,32 @@ def check_ties(subject, check, numbers, upstreams):
         return
     phase = numbers.rng.uniform(0.5, 1.0)
     direction = np.cos(phase + array / (np.abs(values).max() or 1.0))
-    slope = central_difference(Line(numbers.real, check.name, ..., direction), numbers.base)
+    slope = numbers.difference(check.name, ..., direction)
     smooth = np.where(slope.kinked, 0.0, 1.0)
-    analytic = [np.array(fresh_gradients(subject, dy * smooth)[check.name]) for dy in upstreams]
-    numeric = [np.sum(dy * smooth * slope.value) for dy in upstreams]
-    noise = 20 * max(float(np.sum(np.abs(dy) * smooth * slope.error)) for dy in upstreams)
+    analytic = [numbers.subject.gradient(check.name, dy * smooth) for dy in numbers.upstreams]
+    numeric = [float(np.sum(dy * smooth * slope.value)) for dy in numbers.upstreams]
+    noise = 20 * max(float(np.sum(np.abs(dy) * smooth * slope.error)) for dy in numbers.upstreams)
     error = direction_error(analytic, direction, numeric, noise)
-    if error > TOLERANCE and all_paid(check, numbers, upstreams, subject):
+    if error > TOLERANCE and all_paid(check, numbers):
         check.ok, check.ties_error = False, error
 
 
-def all_paid(check, numbers, upstreams, subject):
+def all_paid(check: ArrayCheck, numbers: Differentiator) -> bool:
     """Whether every entry at a kink gets the slope of moving it up, as a winner does: then ties are paid twice."""
     kinks = [kink for kink in check.kinks if kink.at_point] or tied_entries(check, numbers)
-    found = fresh_gradients(subject, upstreams[0])[check.name]
+    found = numbers.subject.gradient(check.name, numbers.upstreams[0])
     for kink in kinks:
         slope = numbers.slope(check.name, int(np.ravel_multi_index(kink.index, check.shape)))
         right = np.where(slope.kinked, slope.right, slope.value)
-        due = float(np.sum(upstreams[0] * right))
+        due = float(np.sum(numbers.upstreams[0] * right))
         if abs(found[kink.index] - due) > 1e-4 * (abs(due) + abs(found[kink.index])) + 1e-9:
             return False
     return bool(kinks)
 
 
-def tied_entries(check, numbers, most=12):
+def tied_entries(check: ArrayCheck, numbers: Differentiator, most: int = 12) -> list[Kink]:
     """Some entries with a kink: the complex step and the code agreed on them, so that they were not looked at yet."""
-    found = []
+    found: list[Kink] = []
     for entry in numbers.rng.permutation(int(np.prod(check.shape)))[: 40 * most]:
         slope = numbers.slope(check.name, int(entry))
         if slope.kinked.any() and len(found) < most:
@@ -169,13 +192,15 @@ def tied_entries(check, numbers, most=12):
     return found
 
 
-GIVE_UP = 5  # this many wrong entries that stand on no kink, and the rest is not looked at
-NEARBY = (1e-3, 1e-2, 1e-5, 3e-3)  # how far a point moves to leave its kinks, relative to each array's size
-SCANNED = 400  # entries at most
-AROUND = 24  # places at which the slopes around a kink are taken
+# Kinks -----------------------------------------------------------------------------------------------------------
 
 
-def accept_kinks(subject, check, numbers, upstreams, numeric, found):
+def accept_kinks(
+    check: ArrayCheck,
+    numbers: Differentiator,
+    numeric: Numeric,
+    found: Array,
+) -> Array:
     """Mask of the entries that stand on a kink with a valid gradient there; they are noted in check.kinks.
 
     Valid is what lies between the one-sided slopes. Where several kinks meet (a maximum of ties that feeds a ReLU)
@@ -186,16 +211,15 @@ def accept_kinks(subject, check, numbers, upstreams, numeric, found):
     size = np.sqrt(np.mean(numeric.values**2)) if numeric.values.size else 0.0
     off = np.abs(found - numeric.values).max(axis=0, initial=0)
     allowed = 1e-7 * (np.abs(numeric.values).max(axis=0, initial=0) + size) + 1e-14
-    accepted, refused, nearby = np.zeros(len(numeric.entries), bool), 0, None
+    accepted, refused = np.zeros(len(numeric.entries), bool), 0
+    nearby, is_model = Nearby(numbers), numbers.subject.has_parts
     for i in np.flatnonzero(off > allowed):
         entry = int(numeric.entries[i])
         slope = numbers.slope(check.name, entry)
-        valid = slope.kinked.any() and between(found[:, i], slope, numbers.upstreams)
-        if not valid and (slope.kinked.any() or subject.has_parts):
-            nearby, index = nearby or Nearby(subject, numbers, upstreams), np.unravel_index(entry, check.shape)
-            valid = nearby.right(check.name, index) and (
-                subject.has_parts or nearby.spans(check.name, index, found[:, i])
-            )
+        valid = slope.kinked.any() and between(found[:, i], slope, numbers.rows)
+        if not valid and (slope.kinked.any() or is_model):
+            index = np.unravel_index(entry, check.shape)
+            valid = nearby.right(check.name, index) and (is_model or nearby.spans(check.name, index, found[:, i]))
         if valid:
             accepted[i] = True
             check.kinks.append(describe(check, entry, slope, numbers, at_point=True))
@@ -209,59 +233,59 @@ def accept_kinks(subject, check, numbers, upstreams, numeric, found):
 class Nearby:
     """Points a little way off, with the code's gradients there: kinks are not everywhere."""
 
-    def __init__(self, subject, numbers, upstreams):
-        self.subject, self.numbers, self.upstreams = subject, numbers, upstreams
-        self.known = {}
+    def __init__(self, numbers: Differentiator) -> None:
+        self.numbers = numbers
+        self.known: dict[int, tuple[Point, Array]] = {}
 
-    def point(self, i):
+    def point(self, i: int) -> tuple[Point, Array]:
         """(point, its y): the i-th place, the first few at other distances than the rest."""
         if i not in self.known:
             distance = NEARBY[i] if i < len(NEARBY) else NEARBY[0]
-            point = self.subject.at(np.float64)
+            point = self.numbers.subject.at(np.float64)
             for name, array in point.arrays.items():
                 array += distance * Line(point, name).scale * self.numbers.rng.normal(size=array.shape)
             self.known[i] = point, point.forward()
         return self.known[i]
 
-    def slope(self, i, name, index, direction=1.0):
+    def slope(self, i: int, name: str, index: Index, direction: Array | float = 1.0) -> Slope:
         point, base = self.point(i)
         return central_difference(Line(point, name, index, direction), base)
 
-    def right(self, name, index, direction=1.0, tolerance=1e-6):
+    def right(self, name: str, index: Index, direction: Array | float = 1.0, tolerance: float = 1e-6) -> bool:
         """Whether the gradient along a line agrees with differences at one of the places that has no kink there."""
         for i in range(len(NEARBY)):
             slope = self.slope(i, name, index, direction)
             if slope.kinked.any():
                 continue
-            dy = self.numbers.upstreams
+            dy = self.numbers.rows
             numeric, noise = dy @ slope.value.ravel(), np.abs(dy) @ slope.error.ravel()
-            gradients = [fresh_gradients(self.subject, u, self.point(i)[0])[name] for u in self.upstreams]
+            gradients = [self.numbers.subject.gradient(name, u, self.point(i)[0]) for u in self.numbers.upstreams]
             moving = np.stack([(g[index] * direction).ravel() for g in gradients])
             size = np.linalg.norm(moving, axis=1) + np.abs(numeric)
             if np.all(np.abs(moving.sum(axis=1) - numeric) <= tolerance * size + 20 * noise):
                 return True
         return False
 
-    def spans(self, name, index, values):
+    def spans(self, name: str, index: Index, values: Array) -> bool:
         """Whether values lie among the slopes at places around: the convex hull of nearby gradients (Clarke 1975)."""
         slopes = [self.slope(len(NEARBY) + i, name, index) for i in range(AROUND)]
         found = np.stack(
-            [self.numbers.upstreams @ slope.value.ravel() for slope in slopes if slope.smooth]
+            [self.numbers.rows @ slope.value.ravel() for slope in slopes if slope.smooth]
             or [np.full(len(values), np.nan)]
         )
         slack = 0.02 * np.abs(found).max()
         return bool(np.all((values >= found.min(axis=0) - slack) & (values <= found.max(axis=0) + slack)))
 
 
-def crossings(check, numbers, numeric):
+def crossings(check: ArrayCheck, numbers: Differentiator, numeric: Numeric) -> list[Kink]:
     """The entries whose first step crosses a kink: a smaller step on this side of it, or a complex one, counted."""
     noted = {kink.index for kink in check.kinks}
     slopes = scan(check, numbers, numeric) if numeric.method == "complex step" else numeric.slopes
-    found = [describe(check, entry, slope, numbers, slope.kinked.any()) for entry, slope in slopes.items()]
+    found = [describe(check, entry, slope, numbers, bool(slope.kinked.any())) for entry, slope in slopes.items()]
     return [kink for kink in found if kink.index not in noted]
 
 
-def scan(check, numbers, numeric):
+def scan(check: ArrayCheck, numbers: Differentiator, numeric: Numeric) -> dict[int, Slope]:
     """{entry: Slope} of the entries that a difference would take across a kink, though the complex step was not.
 
     Entry by entry only if moving all of them at once meets a kink at all.
@@ -282,7 +306,7 @@ def scan(check, numbers, numeric):
     return slopes
 
 
-def between(values, slope, upstreams):
+def between(values: Array, slope: Slope, upstreams: Array) -> bool:
     """Whether each <dy, subgradient> lies in the range that the one-sided slopes of each output allow."""
     value, kinked = slope.value.ravel(), slope.kinked.ravel()
     left, right = (np.where(kinked, side.ravel(), value) for side in (slope.left, slope.right))
@@ -292,7 +316,7 @@ def between(values, slope, upstreams):
     return bool(np.all((values >= low - slack) & (values <= high + slack)))
 
 
-def describe(check, entry, slope, numbers, at_point):
+def describe(check: ArrayCheck, entry: int, slope: Slope, numbers: Differentiator, at_point: bool) -> Kink:
     """The kink as a record: the first kinked output's row, and the slopes on the two sides."""
     outputs = np.flatnonzero(slope.kinked if at_point else slope.crossed)
     output, shape = int(outputs[0]) if len(outputs) else 0, numbers.base.shape

@@ -2,41 +2,26 @@
 
 import numpy as np
 
-from .verdict import CodeFault, Verdict
+from ..arrays import Array
+from .subjects import Gradients, Point, Subject
+from .verdict import CodeFault, Report, Verdict
 
-NUM_UPSTREAMS = 3
-CLOSE = {"rtol": 1e-9, "atol": 1e-300}
 
-
-def check_conduct(subject, report, rng):
+def check_conduct(subject: Subject, report: Report, rng: np.random.Generator) -> tuple[list[Array], list[Gradients]]:
     """Run forward and backward; verdicts on conduct go to the report. Returns (upstreams, gradients per upstream)."""
     y = check_forward(subject, report, rng)
-    upstreams = draw_upstreams(subject, y, rng)
+    upstreams = subject.draw_upstreams(y, rng)
     pure = check_backward_inputs(subject, report, upstreams[0])
-    gradients = [fresh_gradients(subject, dy) for dy in upstreams]
+    gradients = [subject.gradients(dy) for dy in upstreams]
     if pure and check_second_backward(subject, report, upstreams[0], gradients[0]):
         check_other_forward(subject, report, upstreams[0], gradients[0], rng)
     return upstreams, gradients
 
 
-def fresh_gradients(subject, dy, point=None):
-    """The gradients of one forward and one backward at a point of their own."""
-    point = point or subject.at(np.float64)
-    point.forward()
-    return point.backward(dy.copy())
-
-
-def draw_upstreams(subject, y, rng):
-    """Random upstream gradients; the number 1 where the code takes none."""
-    if not subject.has_upstream:
-        return [np.ones_like(y, dtype=np.float64)]
-    return [rng.normal(size=y.shape) if y.ndim else np.asarray(rng.uniform(0.5, 2.0)) for _ in range(NUM_UPSTREAMS)]
-
-
 # The forward ----------------------------------------------------------------------------------------------------
 
 
-def check_forward(subject, report, rng):
+def check_forward(subject: Subject, report: Report, rng: np.random.Generator) -> Array:
     """y, after making sure that it is finite, repeatable, in double precision, and leaves its input alone."""
     point = subject.at(np.float64)
     y = point.forward().copy()
@@ -55,26 +40,20 @@ def check_forward(subject, report, rng):
     return y
 
 
-def note_changes(subject, report, point, part):
+def note_changes(subject: Subject, report: Report, point: Point, part: str) -> bool:
     """A verdict for every array that the last call changed in place; whether there was one."""
     fresh, changed = subject.at(np.float64), False
     for name, array in point.arrays.items():
         kept = (array == fresh.arrays[name]) | (np.isnan(array) & np.isnan(fresh.arrays[name]))
         if not kept.all():
             changed = True
-            count = int((~kept).sum())
-            report.add(
-                Verdict(
-                    name,
-                    "input-modified",
-                    f"the {part} changes {name} in place; work on a copy",
-                    f"{count} of {array.size} numbers differ after the call",
-                )
-            )
+            message = f"the {part} changes {name} in place; work on a copy"
+            evidence = f"{int((~kept).sum())} of {array.size} numbers differ after the call"
+            report.add(Verdict(name, "input-modified", message, evidence))
     return changed
 
 
-def check_repeatable(subject, point, y):
+def check_repeatable(subject: Subject, point: Point, y: Array) -> None:
     """The same arrays must give the same y: from the same object, and from a fresh copy of it."""
     again = point.forward()
     if again.shape != y.shape:
@@ -83,29 +62,24 @@ def check_repeatable(subject, point, y):
         )
     if np.array_equal(y, again):
         return
-    evidence = f"y differs by up to {np.abs(y - again).max():.3g} between two calls"
+    mistake, message = "nondeterministic-forward", "the forward gives another y for the same arrays: "
     if np.array_equal(y, subject.at(np.float64).forward()):
-        raise CodeFault(
-            "state-mutated",
-            "the forward changes something that its next call depends on: the first call of a fresh "
-            "copy is repeatable, the second gives another y",
-            evidence=evidence,
+        mistake = "state-mutated"
+        message = (
+            "the forward changes something that its next call depends on: the first call of a fresh copy is "
+            "repeatable, the second gives another y"
         )
-    if global_generator_explains(point):
-        raise CodeFault(
-            "nondeterministic-forward",
-            "the forward draws from NumPy's global generator: take a "
-            "Generator as rng and pass it in kwargs (it is replayed)",
-            evidence=evidence,
+    elif global_generator_explains(point):
+        message = (
+            "the forward draws from NumPy's global generator: take a Generator as rng and pass it in kwargs (it is "
+            "replayed)"
         )
-    raise CodeFault(
-        "nondeterministic-forward",
-        "the forward gives another y for the same arrays: pass rng in kwargs (it is replayed), or seed it",
-        evidence=evidence,
-    )
+    else:
+        message += "pass rng in kwargs (it is replayed), or seed it"
+    raise CodeFault(mistake, message, evidence=f"y differs by up to {np.abs(y - again).max():.3g} between two calls")
 
 
-def global_generator_explains(point):
+def global_generator_explains(point: Point) -> bool:
     """Whether y repeats once np.random's global generator is put back; it is left as it was found."""
     saved = np.random.get_state()  # noqa: NPY002 (only read and restored)
     y = point.forward().copy()
@@ -115,7 +89,7 @@ def global_generator_explains(point):
     return np.array_equal(y, again)
 
 
-def check_precision(subject, rng):
+def check_precision(subject: Subject, rng: np.random.Generator) -> None:
     """A forward that rounds to float32 has no derivative worth the name: its y moves in steps."""
     point = subject.at(np.float64)
     for array in point.arrays.values():
@@ -125,8 +99,8 @@ def check_precision(subject, rng):
     if rounded and np.isfinite(y).all():
         raise CodeFault(
             "float32-precision",
-            "the forward computes in float32 although its arrays are float64: "
-            "keep the dtype of the input (look for astype, zeros or a constant of dtype float32)",
+            "the forward computes in float32 although its arrays are float64: keep the dtype of the input (look for "
+            "astype, zeros or a constant of dtype float32)",
             evidence=f"all {y.size} numbers of y are float32 numbers; y.dtype is {y.dtype}",
         )
 
@@ -134,25 +108,20 @@ def check_precision(subject, rng):
 # The backward ---------------------------------------------------------------------------------------------------
 
 
-def check_backward_inputs(subject, report, dy):
+def check_backward_inputs(subject: Subject, report: Report, dy: Array) -> bool:
     """The backward may change neither dy nor the arrays; whether it leaves the arrays alone."""
     point = subject.at(np.float64)
     point.forward()
     given = dy.copy()
     point.backward(given)
     if not np.array_equal(given, dy):
-        report.add(
-            Verdict(
-                "dy",
-                "input-modified",
-                "the backward changes dy in place; work on a copy",
-                f"{int((given != dy).sum())} of {dy.size} numbers of dy differ after the call",
-            )
-        )
+        message = "the backward changes dy in place; work on a copy"
+        evidence = f"{int((given != dy).sum())} of {dy.size} numbers of dy differ after the call"
+        report.add(Verdict("dy", "input-modified", message, evidence))
     return not note_changes(subject, report, point, "backward")
 
 
-def check_second_backward(subject, report, dy, first):
+def check_second_backward(subject: Subject, report: Report, dy: Array, first: Gradients) -> bool:
     """A second backward must give the same again: nothing added up, no cache worn out, no mask drawn anew.
 
     Returns whether it does.
@@ -162,18 +131,14 @@ def check_second_backward(subject, report, dy, first):
     point.backward(dy.copy())
     if subject.keeps_cache:
         point.forward()
-    again, repeats = point.backward(dy.copy()), True
-    for name in subject.names:
-        a, b = first[name], again[name]
-        if a is None or b is None or np.shape(a) != np.shape(b) or same(a, b):
-            continue
+    differing = changed(first, point.backward(dy.copy()))
+    for name, (a, b) in differing.items():
         report.add(second_verdict(subject, name, a, b, dy))
-        repeats = False
-    return repeats
+    return not differing
 
 
-def second_verdict(subject, name, a, b, dy):
-    if np.allclose(b, 2 * a, **CLOSE):
+def second_verdict(subject: Subject, name: str, a: Array, b: Array, dy: Array) -> Verdict:
+    if np.allclose(b, 2 * a, 1e-9, 1e-300):
         return Verdict(
             name,
             "gradient-accumulated",
@@ -183,40 +148,29 @@ def second_verdict(subject, name, a, b, dy):
     ratio = np.where(dy != 0, a / dy, 0) if a.shape == dy.shape else np.arange(9)
     levels = np.unique(np.round(ratio, 9))
     if len(levels) == 2 and 0 in levels:
-        return Verdict(
-            name,
-            "mask-redrawn",
-            "the backward draws its mask anew: keep the forward's mask in the cache",
-            "two backwards drop different entries",
+        message = "the backward draws its mask anew: keep the forward's mask in the cache"
+        return Verdict(name, "mask-redrawn", message, "two backwards drop different entries")
+    evidence = f"they differ by {np.abs(a - b).max():.3g}"
+    fresh, again = subject.gradients(dy)[name], subject.gradients(dy)[name]
+    if fresh is not None and again is not None and same(fresh, again):
+        message = (
+            "a second backward with the same cache gives another gradient: the first changed what the forward had kept"
         )
-    fresh = fresh_gradients(subject, dy)[name]
-    if same(fresh, fresh_gradients(subject, dy)[name]):
-        return Verdict(
-            name,
-            "cache-modified",
-            "a second backward with the same cache gives another gradient: the first changed what the forward had kept",
-            f"they differ by {np.abs(a - b).max():.3g}",
-        )
-    return Verdict(
-        name,
-        "nondeterministic-backward",
-        "the backward gives another gradient for the same dy and cache",
-        f"they differ by {np.abs(a - b).max():.3g}",
-    )
+        return Verdict(name, "cache-modified", message, evidence)
+    message = "the backward gives another gradient for the same dy and cache"
+    return Verdict(name, "nondeterministic-backward", message, evidence)
 
 
-def same(a, b):
-    return np.allclose(a, b, **CLOSE, equal_nan=True)
-
-
-def check_other_forward(subject, report, dy, first, rng):
+def check_other_forward(
+    subject: Subject, report: Report, dy: Array, first: Gradients, rng: np.random.Generator
+) -> None:
     """A forward on other arrays in between must not matter: a cache belongs to its own call."""
     point = subject.at(np.float64)
     if subject.keeps_cache:
         disturb(point, rng)
         guarded, subject.guarded = subject.guarded, True  # or what it kept would move with the arrays
         point.forward()
-        point.restore(subject)
+        point.restore()
         point.forward()
         subject.guarded = guarded
     else:
@@ -226,23 +180,30 @@ def check_other_forward(subject, report, dy, first, rng):
         disturb(other, rng)
         other.forward()
         point.cache = kept
-    found = point.backward(dy.copy())
-    for name in subject.names:
-        a, b = first[name], found[name]
-        if a is not None and b is not None and np.shape(a) == np.shape(b) and not same(a, b):
-            report.add(
-                Verdict(
-                    name,
-                    "stale-cache",
-                    f"the gradient by {name} depends on a forward made for other "
-                    f"arrays: "
-                    "the backward reads what another call left behind",
-                    f"with such a forward in between it differs by {np.abs(a - b).max():.3g}",
-                )
-            )
+    for name, (a, b) in changed(first, point.backward(dy.copy())).items():
+        message = (
+            f"the gradient by {name} depends on a forward made for other arrays: the backward reads what another call "
+            "left behind"
+        )
+        evidence = f"with such a forward in between it differs by {np.abs(a - b).max():.3g}"
+        report.add(Verdict(name, "stale-cache", message, evidence))
 
 
-def disturb(point, rng):
+def changed(first: Gradients, second: Gradients) -> dict[str, tuple[Array, Array]]:
+    """The gradients that two backwards gave in the same shape with different numbers."""
+    pairs = {name: (first[name], second[name]) for name in first}
+    return {
+        name: (a, b)
+        for name, (a, b) in pairs.items()
+        if a is not None and b is not None and a.shape == b.shape and not same(a, b)
+    }
+
+
+def same(a: Array, b: Array) -> bool:
+    return np.allclose(a, b, 1e-9, 1e-300, equal_nan=True)
+
+
+def disturb(point: Point, rng: np.random.Generator) -> None:
     """Move a point to other arrays that its code should accept as well: examples reversed, numbers 10% off."""
     for array in point.arrays.values():
         moved = array[::-1] if array.ndim > 1 else array

@@ -1,82 +1,86 @@
-"""Models: which layer is wrong, each checked by itself, and whether layers that are right make the model right."""
+"""Models: which layer is wrong, each checked by itself, and whether layers that are right make the model right.
+
+The latter is the chain rule itself, seen at work: a model that is its layers in a row, and whose backward is theirs in
+reverse, is right when they are. Where many kinks meet no difference decides, this does. The layers must have nothing in
+common: with a cache, a parameter or an output that two of them use, each may be right and the model wrong.
+"""
 
 import functools
-from functools import partial, wraps
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from .conduct import draw_upstreams
-from .slots import find_slots, label, parts, read, read_gradient
-from .subjects import WithLoss, inner
-from .verdict import Verdict
+from ..arrays import Array
+from .slots import Slot, find_slots, label, parts, read, read_gradient
+from .subjects import Function, Subject, WithLoss, inner
+from .verdict import Clue, Report, Verdict
+
+Call: TypeAlias = tuple[int | str, Array | None, Array | None]  # which part, what came in, what went out
 
 CHAINED = (
     "kinks meet in this model, so that no difference along its entries is reliable: right because each layer is right "
     "by itself and gets just what the one above returned (chain rule)"
 )
 CONSEQUENCE = "the layers below a wrong one get a wrong gradient: mend it first, then check again"
+NOT_PASSED_DOWN = (
+    "each layer is right by itself, the model is not: its backward calls them in the wrong order, leaves one out, or "
+    "hands on another gradient than the layer above returned; or two layers use the same cache or parameter"
+)
 
 
-def locate(subject, report, check):
-    """Replace a model's verdicts by those of its wrong layers; check(layer, *arrays) makes the reports.
+def check_layers(subject: Subject, report: Report, check: Callable[..., Report]) -> list[Verdict] | None:
+    """The verdicts on a model's layers, each checked by itself on what reaches it in the model's forward.
 
-    Done for a wrong model, and for one with kinks: at a kink only the layers by themselves tell right from wrong.
+    None: what was found in the model stands. check(layer, *arrays) makes the reports. Done for a wrong model, and for
+    one with kinks: at a kink only the layers by themselves tell right from wrong.
     """
-    model = inner(getattr(subject, "original", None))
-    if not parts(model) or (report.ok and not any(kink.at_point for kink in report.kinks)):
-        return
+    layers = parts(inner(subject.original))
+    if not layers or (report.ok and not any(kink.at_point for kink in report.kinks)):
+        return None
     seen = inputs_of_parts(subject)
-    found = []
-    for i, part in enumerate(parts(model)):
+    found: list[Verdict] = []
+    for i, part in enumerate(layers):
         if i in seen and seen[i][0].dtype.kind == "f":
-            inner_report = check(part, *seen[i])
-            report.num_forwards += inner_report.num_forwards
-            found += [prefixed(v, label(part, i)) for v in inner_report.verdicts]
-    loss = subject.original.loss if isinstance(subject.original, WithLoss) else None
-    if loss is not None and "loss" in seen:
-        found += [prefixed(v, "loss") for v in check(loss, *seen["loss"]).verdicts]
+            of_part = check(part, *seen[i])
+            report.num_forwards += of_part.num_forwards
+            found += [prefixed(v, label(part, i)) for v in of_part.verdicts]
+    if isinstance(subject.original, WithLoss) and "loss" in seen:
+        found += [prefixed(v, "loss") for v in check(subject.original.loss, *seen["loss"]).verdicts]
     if found:
         report.notes.append(CONSEQUENCE)
-    elif report.ok or not all(v.array for v in report.verdicts):
-        return  # verdicts without an array are on the model's own code: conduct, exceptions
-    elif report.kinks and all(i in seen for i in range(len(parts(model)))) and is_chain(subject, upstream(subject)):
+        return found
+    if report.ok or not all(v.array for v in report.verdicts):
+        return None  # verdicts without an array are on the model's own code: conduct, exceptions
+    watched = all(i in seen for i in range(len(layers)))
+    if report.kinks and watched and is_chain(subject, upstream(subject)):
         report.notes.append(CHAINED)
-        for check in report.arrays.values():
-            check.ok = True
-    elif len(seen) < len(parts(model)):
-        return  # not every layer could be watched: what was found in the model stands
-    else:
-        found = [
-            Verdict(
-                "",
-                "not-passed-down",
-                "each layer is right by itself, the model is not: its backward calls them in the wrong order, leaves "
-                "one out, or hands on another gradient than the layer above returned; or two layers use the same "
-                "cache or parameter",
-                f"wrong in the model: {', '.join(v.array for v in report.verdicts if v.array)}",
-            )
-        ]
-    report.verdicts[:] = found
+        for array in report.arrays.values():
+            array.ok = True
+        return []
+    if len(seen) < len(layers):
+        return None  # not every layer could be watched
+    evidence = f"wrong in the model: {', '.join(v.array for v in report.verdicts)}"
+    return [Verdict("", "not-passed-down", NOT_PASSED_DOWN, evidence, Clue.EFFECT)]
 
 
-def upstream(subject):
+def upstream(subject: Subject) -> Array:
     """A random dy for the model."""
-    return draw_upstreams(subject, subject.at(np.float64).forward(), np.random.default_rng(0))[0]
+    return subject.draw_upstreams(subject.at(np.float64).forward(), np.random.default_rng(0))[0]
 
 
-def prefixed(verdict, part):
-    array = f"{part}.{verdict.array}" if verdict.array else part
-    return Verdict(array, verdict.mistake, verdict.message, verdict.evidence)
+def prefixed(verdict: Verdict, part: str) -> Verdict:
+    return replace(verdict, array=f"{part}.{verdict.array}" if verdict.array else part)
 
 
-def inputs_of_parts(subject):
+def inputs_of_parts(subject: Subject) -> dict[int | str, list[Array]]:
     """{position: arrays} that each layer gets in one forward; 'loss' for the loss."""
-    seen = {}
+    seen: dict[int | str, list[Array]] = {}
 
-    def recording(position, forward):
-        @wraps(forward)
-        def record(*arrays, **keywords):
+    def recording(position: int | str, forward: Function) -> Function:
+        @functools.wraps(forward)
+        def record(*arrays: Any, **keywords: Any) -> Any:
             came = [np.array(a) for a in (*arrays, *keywords.values()) if isinstance(a, np.ndarray)]
             if came:
                 seen.setdefault(position, came)
@@ -90,7 +94,7 @@ def inputs_of_parts(subject):
             part.forward = recording(i, part.forward)
         else:  # called itself: the object of a class whose calls are noted
             cls = type(part)
-            call = recording(i, partial(cls.__call__, part))
+            call = recording(i, functools.partial(cls.__call__, part))
             part.__class__ = type(cls.__name__, (cls,), {"__call__": lambda self, *a, call=call, **k: call(*a, **k)})
     if isinstance(point.layer, WithLoss):
         loss = point.layer.loss
@@ -102,7 +106,7 @@ def inputs_of_parts(subject):
     return seen
 
 
-def is_chain(subject, dy):
+def is_chain(subject: Subject, dy: Array) -> bool:
     """Whether everything is passed from layer to layer unchanged, and no layer depends on another in other ways."""
     if not all(hasattr(part, "forward") for part in parts(inner(subject.original))):
         return False
@@ -111,8 +115,8 @@ def is_chain(subject, dy):
         return False
     rng = np.random.default_rng(0)
     fed = Fed(
-        {i: came for i, came, _ in seen.forwards},
-        {i: rng.normal(size=came.shape) for i, came, _ in seen.backwards},
+        {i: came for i, came, _ in seen.forwards if came is not None},
+        {i: rng.normal(size=came.shape) for i, came, _ in seen.backwards if came is not None},
         find_slots(seen.model),
     )
     usual = Passes(subject, dy, fed)
@@ -122,9 +126,9 @@ def is_chain(subject, dy):
 class Fed(NamedTuple):
     """What each layer is to get, by position, whatever reaches it; and where the model keeps its parameters."""
 
-    x: dict
-    dy: dict
-    slots: dict
+    x: Mapping[int | str, Array]
+    dy: Mapping[int | str, Array]
+    slots: Mapping[str, Slot]
 
 
 NOTHING = Fed({}, {}, {})
@@ -136,10 +140,12 @@ class Passes:
     The layer `moved` gets other x, dy and parameters than it is fed.
     """
 
-    def __init__(self, subject, dy, fed=NOTHING, moved=None):
+    def __init__(self, subject: Subject, dy: Array, fed: Fed = NOTHING, moved: int | None = None) -> None:
         self.point, self.dy, self.moved = subject.at(np.float64), dy, moved
         self.model = inner(self.point.layer)
-        self.forwards, self.backwards, self.gradients = [], [], {}
+        self.forwards: list[Call] = []
+        self.backwards: list[Call] = []
+        self.gradients: dict[str, Array] = {}
         self.order = list(range(len(parts(self.model))))
         for i, part in enumerate(parts(self.model)):
             part.forward = self.listened(part.forward, i, self.forwards, fed.x.get(i))
@@ -153,13 +159,15 @@ class Passes:
         self.point.forward()
         self.found = self.point.backward(dy.copy())
 
-    def listened(self, function, position, calls, given=None):
+    def listened(
+        self, function: Function, position: int | str, calls: list[Call], given: Array | None = None
+    ) -> Function:
         """The function; each call leaves (position, what came in, what went out) in calls."""
         if given is not None and position == self.moved:
             given = elsewhere(given)
 
         @functools.wraps(function)
-        def listening(*arguments, **keywords):
+        def listening(*arguments: Any, **keywords: Any) -> Any:
             if given is not None and arguments:
                 arguments = (given.copy(), *arguments[1:])
             elif given is not None:
@@ -169,7 +177,7 @@ class Passes:
             calls.append((position, came, None if went is None else np.array(went)))
             if calls is self.backwards:
                 self.gradients |= {
-                    name: np.array(read_gradient(self.model, slot))
+                    name: np.asarray(read_gradient(self.model, slot)).copy()
                     for name, slot in find_slots(self.model).items()
                     if slot.path[:1] == (position,)
                 }
@@ -177,17 +185,17 @@ class Passes:
 
         return listening
 
-    def is_in_a_row(self):
+    def is_in_a_row(self) -> bool:
         """Whether each layer was called once, got what the one before gave, and its gradients are the model's."""
         return (
             in_a_row(self.forwards, self.order)
             and in_a_row(self.backwards, self.order[::-1])
             and self.gradients.keys() <= self.found.keys()
-            and all(np.array_equal(self.found[name], gradient) for name, gradient in self.gradients.items())
+            and all(equal(self.found[name], gradient) for name, gradient in self.gradients.items())
             and (isinstance(self.point.layer, WithLoss) or equal(self.backwards[-1][1], self.dy))
         )
 
-    def are_alike_but(self, moved, other):
+    def are_alike_but(self, moved: int, other: "Passes") -> bool:
         """Whether all layers but one give the same in other passes, in which that one was moved."""
         own = {name for name, slot in find_slots(self.model).items() if slot.path[:1] == (moved,)}
         return (
@@ -197,18 +205,16 @@ class Passes:
                 a[0] in (moved, "model") or equal(a[2], b[2])
                 for a, b in zip(self.forwards + self.backwards, other.forwards + other.backwards, strict=True)
             )
-            and all(
-                np.array_equal(self.gradients[name], other.gradients.get(name)) for name in self.gradients.keys() - own
-            )
+            and all(equal(self.gradients[name], other.gradients.get(name)) for name in self.gradients.keys() - own)
         )
 
 
-def elsewhere(array):
+def elsewhere(array: Array) -> Array:
     """Other numbers of the same kind: those of the neighbours, 1% and a little off."""
     return 1.01 * np.roll(array, 1) + 0.01
 
 
-def in_a_row(calls, order):
+def in_a_row(calls: Sequence[Call], order: Sequence[int]) -> bool:
     """Whether the parts were called once each, in this order, each with what the one before gave, within the model."""
     if [position for position, _, _ in calls] != [*order, "model"]:
         return False
@@ -218,5 +224,5 @@ def in_a_row(calls, order):
     return all(equal(a, b) for a, b in zip(handed, taken, strict=True))
 
 
-def equal(a, b):
+def equal(a: Array | None, b: Array | None) -> bool:
     return a is not None and b is not None and np.array_equal(a, b)

@@ -3,36 +3,53 @@
 import contextlib
 import inspect
 import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from .subjects import LayerTarget, PairTarget, is_float_array, with_loss
+from ..arrays import Array, Shape
+from .subjects import (
+    Function,
+    LayerSubject,
+    PairSubject,
+    Subject,
+    Wanted,
+    is_float_array,
+    name_of,
+    parameters_of,
+    with_loss,
+)
 from .verdict import CodeFault
 
+Pair: TypeAlias = tuple[Function, Function]
 
-def recognize(target, arrays, kwargs, wrt, loss, seed):
+
+def recognize(
+    target: Any, arrays: Sequence[Any], kwargs: Mapping[str, Any] | None, wrt: Wanted, loss: Any, seed: int
+) -> Subject:
     """The target for whatever was given; TypeError for something that cannot be checked."""
     if not arrays:
         raise TypeError("check_gradients needs example arrays: check_gradients((forward, backward), x, ...)")
     for position, array in enumerate(arrays):
         if isinstance(array, np.ndarray) and array.size == 0:
             raise ValueError(
-                f"array {position} has shape {array.shape}, without any numbers: nothing can be checked "
-                "on it; give at least one example (two for batch norm)"
+                f"array {position} has shape {array.shape}, without any numbers: nothing can be checked on it; give "
+                "at least one example (two for batch norm)"
             )
     if isinstance(target, type):
-        return PairTarget(*function_class(target), arrays, kwargs, wrt, label=target.__name__)
+        return PairSubject(*function_class(target), arrays, kwargs, wrt, label=target.__name__)
     if isinstance(target, (tuple, list)):
         if len(target) != 2 or not all(map(callable, target)):
             raise TypeError(f"a pair is (forward, backward), two functions; got {target!r}")
-        return pair_or_function(*target, arrays, kwargs, wrt)
+        forward, backward = target
+        return pair_or_function(forward, backward, arrays, kwargs, wrt)
     if loss is not None:
         target = with_loss(target, loss)
     if hasattr(target, "backward"):
-        return LayerTarget(target, arrays, kwargs, wrt, seed)
+        return LayerSubject(target, arrays, kwargs, wrt, seed)
     if callable(target):
-        label = getattr(target, "__name__", type(target).__name__)
-        closure = PairTarget(*closure_pair(target), arrays, kwargs, wrt, label, has_upstream=False)
+        closure = PairSubject(*closure_pair(target), arrays, kwargs, wrt, name_of(target), has_upstream=False)
         closure.one_function = True
         return closure.settle()
     raise TypeError(
@@ -40,62 +57,61 @@ def recognize(target, arrays, kwargs, wrt, loss, seed):
     )
 
 
-def pair_or_function(forward, backward, arrays, kwargs, wrt):
+def pair_or_function(
+    forward: Function, backward: Function, arrays: Sequence[Any], kwargs: Mapping[str, Any] | None, wrt: Wanted
+) -> PairSubject:
     """A pair when the first function returns two things, as it must; else a function and its gradient."""
-    pair = PairTarget(forward, backward, arrays, kwargs, wrt)
+    pair = PairSubject(forward, backward, arrays, kwargs, wrt)
     arguments = [np.array(a) if isinstance(a, np.ndarray) else a for a in arrays]
     try:
         output = forward(*arguments, **pair.at(np.float64).kwargs)
     except Exception:  # the check proper calls it again and reports what it raised
         return pair
     if takes_each(backward, output):
-        return PairTarget(*joined(forward, backward), arrays, kwargs, wrt, getattr(forward, "__name__", None))
+        return PairSubject(*joined(forward, backward), arrays, kwargs, wrt, name_of(forward))
     named = names_a_pair(forward, backward)
     if not named and not isinstance(output, tuple) and takes_arrays(backward, len(arrays)):
-        return PairTarget(*from_arrays(forward, backward), arrays, kwargs, wrt, forward.__name__).settle()
+        return PairSubject(*from_arrays(forward, backward), arrays, kwargs, wrt, name_of(forward)).settle()
     if isinstance(output, tuple) or named:
         return pair.settle()
     adapted = function_pair(forward, backward)
-    return PairTarget(*adapted, arrays, kwargs, wrt, forward.__name__, has_upstream=False).settle()
+    return PairSubject(*adapted, arrays, kwargs, wrt, name_of(forward), has_upstream=False).settle()
 
 
-def takes_arrays(backward, count):
+def takes_arrays(backward: Function, count: int) -> bool:
     """Whether a backward takes dy and then the forward's arrays, as relu_backward(dy, x) does."""
-    try:
-        taken = [p for p in inspect.signature(backward).parameters.values() if p.default is p.empty]
-    except (TypeError, ValueError):
-        return False
-    return len(taken) == count + 1
+    return num_required(backward) == count + 1
 
 
-def from_arrays(forward, backward):
+def num_required(function: Function) -> int:
+    """How many arguments a function cannot do without."""
+    return sum(p.default is p.empty for p in parameters_of(function) or ())
+
+
+def from_arrays(forward: Function, backward: Function) -> Pair:
     """A forward that returns y alone, and a backward(dy, *arrays), as a pair."""
 
-    def paired(*arrays, **keywords):
+    def paired(*arrays: Any, **keywords: Any) -> Any:
         return forward(*arrays, **keywords), arrays
 
     return named_like(paired, forward), lambda dy, arrays: backward(dy, *arrays)
 
 
-def takes_each(backward, output):
+def takes_each(backward: Function, output: Any) -> bool:
     """Whether the forward gave several y and a cache, and the backward takes as many dy and the cache."""
     if not isinstance(output, tuple) or len(output) < 3 or not all(map(is_float_array, output[:-1])):
         return False
-    try:
-        taken = inspect.signature(backward).parameters.values()
-    except (TypeError, ValueError):
-        return False
-    return sum(p.default is p.empty for p in taken) == len(output)
+    return num_required(backward) == len(output)
 
 
-def joined(forward, backward):
+def joined(forward: Function, backward: Function) -> Pair:
     """A forward of several y, as a step of an LSTM, and its backward as a pair: the y's in one row."""
 
-    def joined_forward(*arrays, **keywords):
+    def joined_forward(*arrays: Any, **keywords: Any) -> Any:
         *outputs, cache = forward(*arrays, **keywords)
         return np.concatenate([y.ravel() for y in outputs]), ([y.shape for y in outputs], cache)
 
-    def joined_backward(dy, kept):
+    def joined_backward(dy: Array, kept: Any) -> Any:
         shapes, cache = kept
         ends = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1]
         return backward(*(part.reshape(shape) for part, shape in zip(np.split(dy, ends), shapes, strict=True)), cache)
@@ -103,17 +119,17 @@ def joined(forward, backward):
     return named_like(joined_forward, forward), joined_backward
 
 
-def names_a_pair(forward, backward):
+def names_a_pair(forward: Function, backward: Function) -> bool:
     return "forward" in getattr(forward, "__name__", "") and "backward" in getattr(backward, "__name__", "")
 
 
-def function_pair(function, gradient):
+def function_pair(function: Function, gradient: Function) -> Pair:
     """f(x) and its gradient as a pair: the gradient of a number, element-wise derivatives, or a Jacobian."""
 
-    def forward(*arrays, **keywords):
+    def forward(*arrays: Any, **keywords: Any) -> Any:
         return function(*arrays, **keywords), (arrays, keywords)
 
-    def backward(dy, cache):
+    def backward(dy: Array, cache: Any) -> Any:
         arrays, keywords = cache
         found = gradient(*arrays, **keywords)
         found = found if isinstance(found, (tuple, list)) else (found,)
@@ -122,7 +138,7 @@ def function_pair(function, gradient):
     return named_like(forward, function), backward
 
 
-def chain(dy, derivative, shape):
+def chain(dy: Array, derivative: Any, shape: Shape) -> Any:
     """dy times a derivative by an array of this shape: per number, per entry, or as a Jacobian (outputs, *shape)."""
     if derivative is None or np.ndim(dy) == 0:
         return None if derivative is None else dy * np.asarray(derivative)
@@ -132,20 +148,20 @@ def chain(dy, derivative, shape):
     return dy * derivative
 
 
-def closure_pair(closure):
+def closure_pair(closure: Function) -> Pair:
     """closure(*arrays) -> (loss, gradients), as optimizers call it, as a pair."""
 
-    def forward(*arrays, **keywords):
+    def forward(*arrays: Any, **keywords: Any) -> Any:
         returned = closure(*arrays, **keywords)
         if not isinstance(returned, tuple) or len(returned) < 2:
             raise CodeFault(
                 "wrong-output",
-                "a single function must return (loss, gradients), but returned "
-                f"{type(returned).__name__}; check a function and its gradient as (f, gradient)",
+                f"a single function must return (loss, gradients), but returned {type(returned).__name__}; check a "
+                "function and its gradient as (f, gradient)",
             )
         return (returned[0], returned[1:]) if len(returned) > 2 else returned
 
-    def backward(dloss, gradients):
+    def backward(dloss: Any, gradients: Any) -> Any:
         if isinstance(gradients, dict):
             return {k: dloss * np.asarray(g) for k, g in gradients.items()}
         gradients = gradients if isinstance(gradients, (tuple, list)) else (gradients,)
@@ -157,19 +173,19 @@ def closure_pair(closure):
 class Context:
     """What a static forward may keep for its backward: any attribute, and save_for_backward."""
 
-    saved_tensors = ()
+    saved_tensors: tuple[Any, ...] = ()
     needs_input_grad = (True,) * 64
 
-    def save_for_backward(self, *arrays):
+    def save_for_backward(self, *arrays: Any) -> None:
         self.saved_tensors = arrays
 
-    def ignore(self, *arrays):
+    def ignore(self, *arrays: Any) -> None:
         """Marks that mean something to torch alone."""
 
     mark_dirty = mark_non_differentiable = set_materialize_grads = ignore
 
 
-def function_class(cls):
+def function_class(cls: type) -> Pair:
     """A class with static forward(ctx, ...) and backward(ctx, dy), as torch.autograd.Function has them, as a pair."""
     if not (hasattr(cls, "forward") and hasattr(cls, "backward")):
         raise TypeError(f"{cls.__name__} has no forward and backward")
@@ -178,20 +194,20 @@ def function_class(cls):
 
     enter, leave = translations(cls)
 
-    def forward(*arrays, **keywords):
+    def forward(*arrays: Any, **keywords: Any) -> Any:
         context = Context()
         return leave(cls.forward(context, *map(enter, arrays), **keywords)), context
 
-    def backward(dy, context):
+    def backward(dy: Array, context: Context) -> Any:
         returned = cls.backward(context, enter(np.asarray(dy)))
         return tuple(map(leave, returned)) if isinstance(returned, tuple) else leave(returned)
 
     names = list(inspect.signature(cls.forward).parameters.values())[1:]
-    forward.__signature__ = inspect.Signature(names)
+    vars(forward)["__signature__"] = inspect.Signature(names)
     return forward, backward
 
 
-def translations(cls):
+def translations(cls: type) -> tuple[Function, Function]:
     """Functions from arrays to what the class computes with, and back: tensors for a true torch.autograd.Function."""
     if not any(base.__module__.startswith("torch.autograd") for base in cls.__mro__):
         return (lambda array: array), (lambda array: array)
@@ -202,9 +218,9 @@ def translations(cls):
     )
 
 
-def named_like(forward, function):
+def named_like(forward: Function, function: Function) -> Function:
     """forward, with the parameter names that function's signature shows."""
     with contextlib.suppress(TypeError, ValueError):
-        forward.__signature__ = inspect.signature(function)
-    forward.__name__ = getattr(function, "__name__", type(function).__name__)
+        vars(forward)["__signature__"] = inspect.signature(function)
+    forward.__name__ = name_of(function)
     return forward

@@ -2,31 +2,45 @@
 
 import sys
 import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from .compare import compare_array, rounding_floors
-from .conduct import check_conduct, fresh_gradients
+from .conduct import check_conduct
 from .derivatives import Differentiator, choose_entries
-from .mistakes import Case, diagnose
-from .models import locate
+from .mistakes import Case, diagnose, unexplained
+from .models import check_layers
 from .recognize import recognize
 from .repair import mend
-from .verdict import CodeFault, Report, Verdict
+from .subjects import Gradients, Subject, Wanted
+from .verdict import Clue, CodeFault, Report, Verdict
 
 EVERY_ENTRY = 1000  # arrays up to this size are checked entry by entry
 FEWEST = 5  # of each array, however long it takes
-SHOWN = {"constant-factor", "wrong-shape", "broadcast", "normalisation-terms", "not-passed-down"}
-VAGUE = SHOWN | {"unexplained", "wrong-derivative"}  # of these the source may tell more
-LITTLE = {"formula-slip", "shifted", "wrong-variable", "term-too-many", "statement-too-many", "statistics-constant"}
+WORTH_A_BAR = 2.0  # seconds a check must be expected to take
+BAR_WIDTH = 30
 
 
-def run_check(target, arrays, wrt, kwargs, loss, seed, max_entries, seconds):
+def run_check(
+    target: Any,
+    arrays: Sequence[Any],
+    wrt: Wanted,
+    kwargs: Mapping[str, Any] | None,
+    loss: Any,
+    seed: int,
+    max_entries: int,
+    seconds: float,
+) -> Report:
     """The report of one check: see check_gradients."""
     started = time.perf_counter()
     report = Report(target=getattr(target, "__name__", type(target).__name__), seed=seed)
-    subject, cases = None, {}
+    subject: Subject | None = None
+    cases: dict[str, Case] = {}
     with np.errstate(all="ignore"):
         try:
             subject = recognize(target, arrays, kwargs, wrt, loss, seed)
@@ -35,65 +49,87 @@ def run_check(target, arrays, wrt, kwargs, loss, seed, max_entries, seconds):
         except CodeFault as fault:
             report.verdicts.append(fault.verdict)
         if subject:
-            locate(subject, report, partial(check_part, seed=seed, max_entries=max_entries, seconds=seconds))
-            look_at_source(subject, report, cases)
-    report.num_forwards += subject.num_forwards if subject else 0
+            by_layers = check_layers(subject, report, partial(check_part, seed, max_entries, seconds))
+            right = [name for name, check in report.arrays.items() if check.ok]
+            look_at_source = partial(mend, subject, cases, right)
+            report.verdicts[:] = final_verdicts(report.verdicts, by_layers, list(cases), look_at_source)
+            report.num_forwards += subject.num_forwards
     report.seconds = time.perf_counter() - started
     return report
 
 
-def check_part(layer, *arrays, seed, max_entries, seconds):
+def check_part(seed: int, max_entries: int, seconds: float, layer: Any, *arrays: Array) -> Report:
     return run_check(layer, arrays, None, None, None, seed, max_entries, seconds)
 
 
-def generator(seed):
+def generator(seed: int) -> np.random.Generator:
     """A stream of our own: with plain default_rng(seed) dy would equal an x that was drawn from the same seed."""
     return np.random.default_rng([seed, 0x67726164])
 
 
-def examine(subject, report, rng, max_entries, seconds):
+def examine(
+    subject: Subject, report: Report, rng: np.random.Generator, max_entries: int, seconds: float
+) -> dict[str, Case]:
     """Conduct first (what makes numbers meaningless), then each array's numbers. Returns the wrong ones as cases."""
     upstreams, gradients = check_conduct(subject, report, rng)
     numbers = Differentiator(subject, upstreams, rng)
     plan, expected = plan_entries(subject, numbers, gradients[0], rng, max_entries, seconds)
-    floors = rounding_floors(subject, upstreams, gradients, fresh_gradients, rng)
-    numbers.progress = Bar(sum(map(len, plan.values())), expected)
+    floors = rounding_floors(numbers, gradients[0])
+    bar = Bar(sum(map(len, plan.values())), expected)
+    numbers.on_entry = bar.step
     cases = {}
     for name in subject.names:
-        check, numeric = compare_array(subject, numbers, upstreams, gradients, name, plan[name], floors[name])
+        check, numeric = compare_array(numbers, gradients, name, plan[name], floors[name])
         report.arrays[name] = check
         if not check.ok:
-            cases[name] = Case(subject, numbers, upstreams, gradients, check, numeric)
-    numbers.progress.wipe()
+            cases[name] = Case(numbers, gradients, check, numeric)
+    bar.wipe()
     for name, case in cases.items():
-        for verdict in diagnose(case):
-            if verdict.mistake != "unexplained" or name not in {v.array for v in report.verdicts}:
-                report.add(verdict)
+        found = diagnose(case)
+        if not found and name not in {v.array for v in report.verdicts}:
+            found = [unexplained(case)]
+        for verdict in found:
+            report.add(verdict)
     return cases
 
 
-def look_at_source(subject, report, cases):
-    """Where numbers say little, the source may say more: the one line that, changed, makes the gradients right."""
-    vague = {v.array or name for v in report.verdicts if v.mistake in VAGUE for name in cases}
-    if not vague & set(cases):
-        return
-    right = [name for name, check in report.arrays.items() if check.ok]
-    mended = mend(subject, cases, right, next(iter(cases.values())).y)
+def final_verdicts(
+    found: list[Verdict],
+    by_layers: list[Verdict] | None,
+    wrong: Sequence[str],
+    look_at_source: Callable[[], Mapping[str, Verdict]],
+) -> list[Verdict]:
+    """What the report says in the end.
+
+    Of a model what its layers say; else what was found. Where that tells less than the cause of a wrong array, the
+    source is read: it may tell the one line that, changed, makes the gradients right.
+    """
+    verdicts = found if by_layers is None else by_layers
+    vague = {v.array or name for v in verdicts if v.clue is not Clue.CAUSE for name in wrong}
+    mended = look_at_source() if vague & set(wrong) else {}
     if not mended.keys() & vague:
-        return
-    told = {v.array: v for v in report.verdicts if v.mistake in SHOWN}
-    report.verdicts[:] = [v for v in report.verdicts if v.array not in mended and v.mistake != "not-passed-down"]
-    for name, verdict in mended.items():
-        first = told.get(name) or told.get("")
-        report.add(both(first, verdict) if first and verdict.mistake in LITTLE else verdict)
+        return verdicts
+    effects = {v.array: v for v in verdicts if v.clue is Clue.EFFECT}
+    kept = [v for v in verdicts if v.array not in mended and (v.array or v.clue is Clue.CAUSE)]
+    told = [with_effect(effects.get(name) or effects.get(""), line) for name, line in mended.items()]
+    return [*kept, *dict.fromkeys(told)]
 
 
-def both(numbers, source):
-    """One verdict of two: the name that the numbers gave it, and the line."""
-    return Verdict(numbers.array, numbers.mistake, numbers.message, f"{source.message}; {source.evidence}")
+def with_effect(effect: Verdict | None, line: Verdict) -> Verdict:
+    """A line of the source, under the name that the numbers gave to the mistake where that tells more."""
+    if effect is None or line.clue is Clue.CAUSE:
+        return line
+    return replace(effect, evidence=f"{line.message}; {line.evidence}")
 
 
-def plan_entries(subject, numbers, gradients, rng, max_entries, seconds):
+def plan_entries(
+    subject: Subject,
+    numbers: Differentiator,
+    gradients: Gradients,
+    rng: np.random.Generator,
+    max_entries: int,
+    seconds: float,
+) -> tuple[dict[str, Array], float]:
     """({name: entries to differentiate by}, seconds it should take): fewer of each where it would take too long."""
     arrays = numbers.real.arrays
     sizes = {n: arrays[n].size for n in subject.names}
@@ -104,27 +140,26 @@ def plan_entries(subject, numbers, gradients, rng, max_entries, seconds):
     return {n: choose_entries(arrays[n], gradients[n], rng, most[n]) for n in subject.names}, min(cost, seconds)
 
 
-WORTH_IT = 2.0  # seconds a check must be expected to take
-WIDTH = 30
-
-
 class Bar:
-    """Counts entries; drawn at most ten times a second, and wiped at the end."""
+    """A bar on standard error for checks that take a while; nothing in a pipe or a notebook's log.
 
-    def __init__(self, total, expected_seconds):
+    It counts entries, is drawn at most ten times a second, and wiped at the end.
+    """
+
+    def __init__(self, total: int, expected_seconds: float) -> None:
         self.total, self.done, self.drawn = total, 0, 0.0
-        self.visible = expected_seconds >= WORTH_IT and sys.stderr.isatty()
+        self.visible = expected_seconds >= WORTH_A_BAR and sys.stderr.isatty()
 
-    def step(self):
+    def step(self) -> None:
         self.done += 1
         if self.visible and time.monotonic() - self.drawn > 0.1:
-            filled = WIDTH * self.done // max(self.total, 1)
-            bar = "█" * filled + "·" * (WIDTH - filled)
+            filled = BAR_WIDTH * self.done // max(self.total, 1)
+            bar = "█" * filled + "·" * (BAR_WIDTH - filled)
             sys.stderr.write(f"\rchecking {bar} {self.done:,} of {self.total:,} entries")
             sys.stderr.flush()
             self.drawn = time.monotonic()
 
-    def wipe(self):
+    def wipe(self) -> None:
         if self.visible:
             sys.stderr.write("\r\033[K")
             sys.stderr.flush()

@@ -4,9 +4,12 @@ Dicts or lists (`parameters` and `gradients`, `params` and `grads`), or attribut
 `dW`); in a model without any of its own, those of the layers in its `layers`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from ..arrays import Array
 
 GROUPS = (("parameters", "gradients"), ("params", "grads"), ("weights", "gradients"))
 GRADIENT_NAMES = ("{}", "d{}", "d_{}", "grad_{}", "{}_grad", "dL_d{}", "dLd{}")
@@ -14,25 +17,24 @@ GRADIENT_NAMES = ("{}", "d{}", "d_{}", "grad_{}", "{}_grad", "dL_d{}", "dLd{}")
 UPDATED = "updated"  # in the place of a gradient's group: there is none, the backward takes the step itself
 
 
-@dataclass(frozen=True)
-class Slot:
+class Slot(NamedTuple):
     """One parameter: the layer it is in (indices into `layers`), its group (None: an attribute), key and gradient."""
 
-    path: tuple
+    path: tuple[int, ...]
     group: str | None
-    key: object
+    key: Any  # of a dict or list
     gradient_group: str | None
 
 
-def find_slots(layer, path=(), prefix=""):
+def find_slots(layer: Any, path: tuple[int, ...] = (), prefix: str = "") -> dict[str, Slot]:
     """{name: Slot} of every array of floats that has a gradient."""
-    found = {}
+    found: dict[str, Slot] = {}
     for group, gradients in GROUPS:
         held, kept = getattr(layer, group, None), getattr(layer, gradients, None)
         if held and kept is not None and isinstance(held, (list, tuple)) == isinstance(kept, (list, tuple)):
             found |= {
-                name_of(prefix, group, k): Slot(path, group, k, gradients)
-                for k, value in items(held)
+                prefix + (key if isinstance(key, str) else f"{group}[{key}]"): Slot(path, group, key, gradients)
+                for key, value in items(held)
                 if is_trainable(value)
             }
     if not found:
@@ -42,51 +44,48 @@ def find_slots(layer, path=(), prefix=""):
             if is_trainable(value) and gradient_key(attributes(layer), name, own=False) is not None
         }
     if not found:
-        for i, inner in enumerate(parts(layer)):
-            found |= find_slots(inner, (*path, i), f"{prefix}{label(inner, i)}.")
+        for i, part in enumerate(parts(layer)):
+            found |= find_slots(part, (*path, i), f"{prefix}{label(part, i)}.")
     return found
 
 
-def updated_slots(before, after):
+def updated_slots(before: Any, after: Any) -> dict[str, Slot]:
     """The slots of a layer whose backward takes a learning rate and updates: the attributes that it changed."""
     return {
         name: Slot((), None, name, UPDATED)
         for name, value in attributes(before).items()
         if is_trainable(value)
-        and np.shape(attributes(after).get(name)) == value.shape
+        and np.shape(attributes(after).get(name, ())) == value.shape
         and not np.array_equal(value, attributes(after)[name])
     }
 
 
-def parts(layer):
+def parts(layer: Any) -> list[Any]:
     """The layers that a model is made of; [] for a layer."""
-    inner = getattr(layer, "layers", None)
-    inner = list(inner.values()) if isinstance(inner, dict) else inner
-    return inner if isinstance(inner, (list, tuple)) and all(hasattr(part, "backward") for part in inner) else []
+    held = getattr(layer, "layers", None)
+    held = list(held.values()) if isinstance(held, dict) else held
+    return list(held) if isinstance(held, (list, tuple)) and all(hasattr(part, "backward") for part in held) else []
 
 
-def label(layer, position):
+def label(layer: Any, position: int) -> str:
     name = getattr(layer, "name", None)
     return name if isinstance(name, str) else f"layers[{position}]"
 
 
-def name_of(prefix, group, key):
-    return prefix + (key if isinstance(key, str) else f"{group}[{key}]")
-
-
-def items(held):
+def items(held: Any) -> Iterable[tuple[Any, Any]]:
     return held.items() if hasattr(held, "items") else enumerate(held)
 
 
-def attributes(layer):
-    return getattr(layer, "__dict__", {})
+def attributes(layer: Any) -> dict[str, Any]:
+    held: dict[str, Any] = getattr(layer, "__dict__", {})
+    return held
 
 
-def is_trainable(value):
+def is_trainable(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype.kind in "fc"
 
 
-def gradient_key(held, key, own=True):
+def gradient_key(held: Any, key: Any, own: bool = True) -> Any:
     """The key under which the gradient of `key` stands, or None."""
     if not isinstance(held, dict) and not hasattr(held, "keys"):
         return key
@@ -94,29 +93,30 @@ def gradient_key(held, key, own=True):
     return next((name for name in names if name in held), None)
 
 
-def holder(layer, path, group):
+def holder(layer: Any, path: tuple[int, ...], group: str | None) -> Any:
     """The dict or list that a slot's array stands in."""
     for i in path:
         layer = parts(layer)[i]
     return attributes(layer) if group is None else getattr(layer, group)
 
 
-def read(layer, slot):
-    return holder(layer, slot.path, slot.group)[slot.key]
+def read(layer: Any, slot: Slot) -> Array:
+    array: Array = holder(layer, slot.path, slot.group)[slot.key]
+    return array
 
 
-def write(layer, slot, array):
+def write(layer: Any, slot: Slot, array: Array) -> None:
     holder(layer, slot.path, slot.group)[slot.key] = array
 
 
-def read_gradient(layer, slot):
+def read_gradient(layer: Any, slot: Slot) -> Array | None:
     """The gradient as it stands now, or None."""
     held = holder(layer, slot.path, slot.gradient_group)
     key = gradient_key(held, slot.key, own=slot.group is not None)
     return None if key is None else held[key]
 
 
-def exists(layer, slot):
+def exists(layer: Any, slot: Slot) -> bool:
     """Whether the parameter is there already: some layers create theirs in the first forward."""
     try:
         return is_trainable(read(layer, slot))

@@ -3,14 +3,24 @@
 import importlib.util
 import inspect
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from ..arrays import Array, Shape
 from ..naming import nearest
 from .check import check_gradients
 from .recognize import recognize
-from .verdict import CodeFault
+from .subjects import Function, parameters_of
+from .verdict import CodeFault, Report
+
+# the thing to check, its arrays, its keywords
+Trial: TypeAlias = tuple[Any, list[Any], dict[str, Any]]
+# of an input, a matrix or kernel, and a vector; and the size of the input's last axis
+Shapes: TypeAlias = tuple[Shape, Shape, Shape, int]
 
 DERIVATIVES = ("{}_backward", "{}_gradient", "{}_grad", "{}_derivative", "{}_prime", "grad_{}", "d{}", "d_{}")
 ADVICE = (
@@ -18,8 +28,36 @@ ADVICE = (
     "{{'{name}': ({name}(...), x, ...)}}"
 )
 
+TARGETS = {"t", "target", "targets", "label", "labels", "y_true", "y"}
+SIZES_IN = (
+    "n_in num_in num_inputs in_features input_size input_dim in_dim d_in fan_in inputs in_channels channels "
+    "num_features features input_features"
+)
+OPTIONS: dict[str, Any] = {
+    **dict.fromkeys(("rate", "p", "drop"), 0.3),
+    **dict.fromkeys(("alpha", "slope", "strength", "reg", "learning_rate", "lr"), 0.1),
+    **dict.fromkeys(("stride", "padding", "pad"), 1),
+    **dict.fromkeys(("epsilon", "eps"), 1e-5),
+    **dict.fromkeys(("training", "train"), True),
+    **{"momentum": 0.9, "kernel_size": 3, "pool_size": 2, "kernel_shape": (3, 3), "delta": 1.0},
+    **{"mode": "train", "seed": 0, "activation": "tanh"},
+}
+DICTIONARY: dict[str, Any] = {  # what a dict of settings (conv_param, bn_param) may hold
+    **{"stride": 1, "pad": 1, "pool_height": 2, "pool_width": 2},
+    **{"mode": "train", "p": 0.7, "seed": 1, "eps": 1e-5, "momentum": 0.9},
+}
+SHAPES: tuple[Shapes, ...] = (
+    ((6, 4), (4, 5), (5,), 4),
+    ((6, 4), (4, 4), (4,), 4),
+    ((4, 6, 6, 3), (3, 3, 3, 5), (5,), 3),
+    ((4, 6, 6, 3), (3, 3, 3, 3), (3,), 3),
+    ((4, 3, 6, 6), (5, 3, 3, 3), (5,), 3),
+    ((6,), (6, 4), (4,), 6),
+    ((6, 4), (5, 4), (5,), 4),
+)
 
-def check_file(path, name=None, seed=0):
+
+def check_file(path: str | Path, name: str | None = None, seed: int = 0) -> list[tuple[str, Report]]:
     """[(name, Report)] of every pair, layer and function with a gradient in a Python file, or of the one named.
 
     Found are x_forward with x_backward, f with f_grad (f_backward, f_gradient, f_prime, grad_f...), and classes
@@ -42,7 +80,7 @@ def check_file(path, name=None, seed=0):
     return [(key, check_one(key, target, given, path, seed)) for key, target in chosen.items()]
 
 
-def load(path):
+def load(path: str | Path) -> ModuleType:
     """The file as a module. Its own error becomes one line."""
     path = Path(path)
     if path.is_dir():
@@ -50,7 +88,7 @@ def load(path):
     if not path.is_file():
         raise ValueError(f"there is no file {path}")
     spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None:
+    if spec is None or spec.loader is None:
         raise ValueError(f"{path} is no Python file: its name must end in .py")
     module = importlib.util.module_from_spec(spec)
     folders = import_folders(path.resolve())
@@ -67,17 +105,17 @@ def load(path):
     return module
 
 
-def import_folders(path):
+def import_folders(path: Path) -> list[str]:
     """Where a file's imports may stand: its folder, and the one that holds the package it is part of."""
     home = next(folder for folder in path.parents if not (folder / "__init__.py").exists())
     return list(dict.fromkeys([str(path.parent), str(home)]))
 
 
-def line_of(problem, path):
+def line_of(problem: BaseException, path: Path) -> str:
     """' (line 3)', the last line of the file that the error came through."""
     if isinstance(problem, SyntaxError):
         return ""
-    trace, line = problem.__traceback__, None
+    trace, line = problem.__traceback__, 0
     while trace:
         if Path(trace.tb_frame.f_code.co_filename) == path:
             line = trace.tb_lineno
@@ -85,10 +123,10 @@ def line_of(problem, path):
     return f" (line {line})" if line else ""
 
 
-def discover(module):
+def discover(module: ModuleType) -> dict[str, Any]:
     """{name: target} of what the module itself defines, in its order."""
     own = {k: v for k, v in vars(module).items() if getattr(v, "__module__", None) == module.__name__ and k[0] != "_"}
-    found = {}
+    found: dict[str, Any] = {}
     for name, thing in own.items():
         if inspect.isclass(thing) and hasattr(thing, "forward") and hasattr(thing, "backward"):
             if not inspect.isabstract(thing):
@@ -100,14 +138,14 @@ def discover(module):
     return found
 
 
-def partner(name, own):
+def partner(name: str, own: Mapping[str, Any]) -> str | None:
     """The name of the backward or derivative that belongs to a function, or None."""
-    if "forward" in name:
-        return next((b for b in (name.replace("forward", "backward"),) if b in own), None)
-    return next((pattern.format(name) for pattern in DERIVATIVES if pattern.format(name) in own), None)
+    names = [pattern.format(name) for pattern in DERIVATIVES]
+    names = [name.replace("forward", "backward")] if "forward" in name else names
+    return next((name for name in names if name in own), None)
 
 
-def check_one(name, target, given, path, seed):
+def check_one(name: str, target: Any, given: Mapping[str, Any], path: str | Path, seed: int) -> Report:
     key = next((k for k in (name, f"{name}_forward") if k in given), None)
     if key is not None:
         arguments = given[key] if isinstance(given[key], (tuple, list)) else (given[key],)
@@ -121,7 +159,7 @@ def check_one(name, target, given, path, seed):
     return report
 
 
-def fitting(name, target, path, seed):
+def fitting(name: str, target: Any, path: str | Path, seed: int) -> Trial:
     """(target, arrays, kwargs): the first guess that the forward runs on."""
     problem = "its constructor refused what was guessed"
     for thing, arrays, kwargs in trials(target, seed):
@@ -138,7 +176,7 @@ def fitting(name, target, path, seed):
     raise ValueError(f"{path}: no guessed arrays suit {name} ({problem}); {ADVICE.format(name=name)}")
 
 
-def trials(target, seed):
+def trials(target: Any, seed: int) -> Iterator[Trial]:
     """Guesses of what to check: the target, or objects of a class, each with arrays."""
     if isinstance(target, tuple):
         yield from ((target, arrays, kwargs) for arrays, kwargs in guesses(target[0], seed))
@@ -152,96 +190,28 @@ def trials(target, seed):
                     yield thing, arrays, kwargs
 
 
-TARGETS = {"t", "target", "targets", "label", "labels", "y_true", "y"}
-SIZES_IN = {
-    "n_in",
-    "num_in",
-    "num_inputs",
-    "in_features",
-    "input_size",
-    "input_dim",
-    "in_dim",
-    "d_in",
-    "fan_in",
-    "inputs",
-    "in_channels",
-    "channels",
-    "num_features",
-    "features",
-    "input_features",
-}
-OPTIONS = {
-    "rate": 0.3,
-    "p": 0.3,
-    "drop": 0.3,
-    "alpha": 0.1,
-    "slope": 0.1,
-    "epsilon": 1e-5,
-    "eps": 1e-5,
-    "momentum": 0.9,
-    "kernel_size": 3,
-    "pool_size": 2,
-    "stride": 1,
-    "padding": 1,
-    "pad": 1,
-    "delta": 1.0,
-    "strength": 0.1,
-    "reg": 0.1,
-    "learning_rate": 0.1,
-    "lr": 0.1,
-    "training": True,
-    "train": True,
-    "mode": "train",
-    "seed": 0,
-    "activation": "tanh",
-    "kernel_shape": (3, 3),
-}
-DICTIONARY = {  # what a dict of settings (conv_param, bn_param) may hold
-    "stride": 1,
-    "pad": 1,
-    "pool_height": 2,
-    "pool_width": 2,
-    "mode": "train",
-    "p": 0.7,
-    "seed": 1,
-    "eps": 1e-5,
-    "momentum": 0.9,
-}
-
-# input, matrix or kernel, vector, size of the input's last axis
-SHAPES = (
-    ((6, 4), (4, 5), (5,), 4),
-    ((6, 4), (4, 4), (4,), 4),
-    ((4, 6, 6, 3), (3, 3, 3, 5), (5,), 3),
-    ((4, 6, 6, 3), (3, 3, 3, 3), (3,), 3),
-    ((4, 3, 6, 6), (5, 3, 3, 3), (5,), 3),
-    ((6,), (6, 4), (4,), 6),
-    ((6, 4), (5, 4), (5,), 4),
-)
+# Guesses by name ----------------------------------------------------------------------------------------------
 
 
-def guesses(forward, seed=0):
+def guesses(forward: Function, seed: int = 0) -> Iterator[tuple[list[Any], dict[str, Any]]]:
     """Yield (arrays, kwargs): arguments that a forward with these parameter names may accept, likely ones first."""
     parameters = required(forward)
     for shapes in SHAPES:
         for kind in ("labels", "one-hot", "same"):
             rng = np.random.default_rng([seed, 3])
-            yield [argument(p, i, shapes, kind, rng) for i, p in enumerate(parameters)], randomness(forward, rng)
+            yield [argument(p, i, shapes, kind, rng) for i, p in enumerate(parameters)], randomness(forward)
             if not any(p in TARGETS and i for i, p in enumerate(parameters)):
                 break
 
 
-def required(function):
+def required(function: Function) -> list[str]:
     """Names of the parameters without a default."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return ["x"]
-    return [p.name for p in parameters if p.default is p.empty and p.kind in kinds]
+    parameters = parameters_of(function)
+    return ["x"] if parameters is None else [p.name for p in parameters if p.default is p.empty and p.kind in kinds]
 
 
-def argument(name, position, shapes, kind, rng):
+def argument(name: str, position: int, shapes: Shapes, kind: str, rng: np.random.Generator) -> Any:
     """One argument by its name and place."""
     data, matrix, vector, _ = shapes
     low = name.lower()
@@ -261,23 +231,20 @@ def argument(name, position, shapes, kind, rng):
     return np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True) if low.startswith(("p", "y_hat", "yhat")) else x
 
 
-def targets(kind, shape, rng):
+def targets(kind: str, shape: Shape, rng: np.random.Generator) -> Array:
     labels = rng.integers(0, shape[-1], shape[0])
     if kind == "labels":
         return labels
     return np.eye(shape[-1])[labels] if kind == "one-hot" else rng.normal(size=shape)
 
 
-def randomness(forward, rng):
+def randomness(forward: Function) -> dict[str, Any]:
     """rng=... for a forward whose rng is optional but wanted."""
-    try:
-        parameter = inspect.signature(forward).parameters.get("rng")
-    except (TypeError, ValueError):
-        return {}
-    return {"rng": np.random.default_rng(0)} if parameter is not None and parameter.default is None else {}
+    wanted = any(p.name == "rng" and p.default is None for p in parameters_of(forward) or ())
+    return {"rng": np.random.default_rng(0)} if wanted else {}
 
 
-def instances(cls, seed=0):
+def instances(cls: type, seed: int = 0) -> Iterator[tuple[Any, Shapes]]:
     """Yield (object, shapes) of a class, its constructor's arguments guessed."""
     names = required(cls)
     for shapes in SHAPES:
@@ -289,13 +256,13 @@ def instances(cls, seed=0):
             continue
 
 
-def constructor_value(name, position, shapes, rng):
+def constructor_value(name: str, position: int, shapes: Shapes, rng: np.random.Generator) -> Any:
     low = name.lower()
     if low in OPTIONS:
         return OPTIONS[low]
     if low == "rng":
         return rng
-    if low in SIZES_IN or (position == 0 and "in" in low.split("_")):
+    if low in SIZES_IN.split() or (position == 0 and "in" in low.split("_")):
         return shapes[3]
     if low.startswith(("w", "kernel")):
         return rng.normal(size=shapes[1])

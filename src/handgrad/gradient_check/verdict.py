@@ -1,16 +1,28 @@
 """What a gradient check found: verdicts on mistakes, one record per array, and the report that holds them."""
 
 from dataclasses import dataclass, field
+from enum import Enum
 
 import numpy as np
+
+from ..arrays import Array, Shape
 
 
 class CodeFault(Exception):
     """A fault of the code under test, on its way to becoming a verdict."""
 
-    def __init__(self, mistake, message, array="", evidence=""):
+    def __init__(self, mistake: str, message: str, array: str = "", evidence: str = "") -> None:
         super().__init__(message)
         self.verdict = Verdict(array, mistake, message, evidence)
+
+
+class Clue(Enum):
+    """How much the name of a mistake tells: only a cause is enough to mend it."""
+
+    CAUSE = "the mistake itself"
+    EFFECT = "what it looks like in the numbers"
+    CHANGE = "what to change in the source, but not why"
+    NOTHING = "that the gradient is wrong"
 
 
 @dataclass(frozen=True)
@@ -21,8 +33,9 @@ class Verdict:
     mistake: str
     message: str
     evidence: str = ""
+    clue: Clue = field(default=Clue.CAUSE, repr=False, compare=False)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.array + ': ' if self.array else ''}{self.mistake}: {self.message}"
 
 
@@ -34,7 +47,7 @@ class Kink:
     """
 
     array: str
-    index: tuple
+    index: tuple[int, ...]
     row: int | None
     flat: bool
     left: float
@@ -42,7 +55,7 @@ class Kink:
     at_point: bool
     by: str  # the method of the array
 
-    def __str__(self):
+    def __str__(self) -> str:
         entry = f"{self.array}[{', '.join(map(str, self.index))}]" if self.index else self.array
         kind = "a ReLU kink" if self.flat else "a kink"
         where = f" of row {self.row}" if self.row is not None else ""
@@ -62,39 +75,38 @@ class ArrayCheck:
     """
 
     name: str
-    shape: tuple
+    shape: Shape
     method: str
-    analytic: np.ndarray | None = None
-    numeric: np.ndarray | None = None
+    analytic: Array | None = None
+    numeric: Array | None = None
     error: float = np.nan
     direction_error: float = np.nan
     ties_error: float = 0.0
     threshold: float = np.nan
     num_checked: int = 0
-    kinks: list = field(default_factory=list)
+    kinks: list[Kink] = field(default_factory=list)
     ok: bool = True
 
     @property
-    def size(self):
+    def size(self) -> int:
         return int(np.prod(self.shape))
 
     @property
-    def deviation(self):
+    def deviation(self) -> Array | None:
         """analytic - numeric per entry, NaN where unchecked; None when the shapes do not allow it."""
         if self.analytic is None or self.numeric is None or self.analytic.shape != self.numeric.shape:
             return None
         return self.analytic - self.numeric
 
     @property
-    def coverage(self):
+    def coverage(self) -> str:
         """How sure sampling makes us, in words; '' when every entry was checked."""
         if self.num_checked >= self.size:
             return ""
         missed = 0.99**self.num_checked
         return (
             f"{self.num_checked:,} of {self.size:,} entries one by one, all of them along 2 random directions; a "
-            f"mistake in "
-            f"1% of the entries stays among the unseen with probability {missed:.2g}"
+            f"mistake in 1% of the entries stays among the unseen with probability {missed:.2g}"
         )
 
 
@@ -103,40 +115,40 @@ class Report:
     """The outcome of a check. `ok` is True only when everything is right; `print(report)` is the short form."""
 
     target: str
-    arrays: dict = field(default_factory=dict)
-    verdicts: list = field(default_factory=list)
-    notes: list = field(default_factory=list)
+    arrays: dict[str, ArrayCheck] = field(default_factory=dict)
+    verdicts: list[Verdict] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     num_forwards: int = 0
     seconds: float = 0.0
     seed: int = 0
 
     @property
-    def ok(self):
+    def ok(self) -> bool:
         return not self.verdicts
 
-    def add(self, verdict):
+    def add(self, verdict: Verdict) -> None:
         """Note a verdict, once."""
         if (verdict.array, verdict.mistake) not in {(v.array, v.mistake) for v in self.verdicts}:
             self.verdicts.append(verdict)
 
     @property
-    def kinks(self):
+    def kinks(self) -> list[Kink]:
         return [kink for check in self.arrays.values() for kink in check.kinks]
 
     @property
-    def max_error(self):
+    def max_error(self) -> float:
         """The largest error of any array: 0.0 when nothing was compared."""
         return max((check.error for check in self.arrays.values() if np.isfinite(check.error)), default=0.0)
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> ArrayCheck:
         return self.arrays[name]
 
-    def __str__(self):
+    def __str__(self) -> str:
         from .text import render
 
         return render(self)
 
-    def to_html(self):
+    def to_html(self) -> str:
         """One self-contained page: the verdicts, and the deviation of each array as a heat map."""
         from .page import render
 

@@ -1,8 +1,11 @@
 """What was forgotten? Hypotheses on a wrong gradient, the simplest first; each must explain every entry."""
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import numpy as np
 
-from ..verdict import Verdict
+from ..verdict import ArrayCheck, Clue, Verdict
 from .arrangement import (
     averaged,
     extra_product,
@@ -13,92 +16,55 @@ from .arrangement import (
     reshaped,
     shifted,
     skip_missing,
-    swapped,
     transposed,
 )
-from .case import Case
-from .elementwise import elementwise, fused, hidden, other_formula, other_mask
+from .case import Case as Case
+from .elementwise import elementwise, fused, other_formula, other_mask
 from .factors import constant, single_precision, zero
-from .losses import behind_product, losses, penalised, penalty
-from .normalizing import jacobian, log_softmax_terms, other_terms, scale_terms, softmax_terms, statistics
-from .other_call import changed, ignored, keyword, keyword_default, other_array, own_array
-from .windows import counted, overwritten, ties, winners
+from .losses import losses, penalised, penalty
+from .normalizing import jacobian, log_softmax_terms, scale_terms, softmax_terms, statistics
+from .other_call import changed, ignored, keyword, keyword_default, other_array
+from .windows import overwritten, ties, winners
 
-__all__ = ["HYPOTHESES", "Case", "diagnose"]
+Hypothesis: TypeAlias = Callable[[Case], Verdict | None]
 
-HYPOTHESES = (
-    ties,
-    zero,
-    single_precision,
-    constant,
-    ignored,
-    keyword_default,
-    transposed,
-    elementwise,
-    losses,
-    softmax_terms,
-    log_softmax_terms,
-    statistics,
-    scale_terms,
-    jacobian,
-    fused,
-    extra_product,
-    hidden,
-    swapped,
-    flipped,
-    index_repeated,
-    overwritten,
-    counted,
-    winners,
-    averaged,
-    changed,
-    penalty,
-    penalised,
-    behind_product,
-    skip_missing,
-    partly_missing,
-    shifted,
-    reshaped,
-    other_array,
-    own_array,
-    keyword,
-    other_terms,
-    other_mask,
-    other_formula,
+HYPOTHESES: tuple[Hypothesis, ...] = (
+    *(ties, zero, single_precision, constant, ignored, keyword_default, transposed, elementwise, losses, softmax_terms),
+    *(log_softmax_terms, statistics, scale_terms, jacobian, fused, extra_product, flipped, index_repeated, overwritten),
+    *(winners, averaged, changed, penalty, penalised, skip_missing, partly_missing, shifted, reshaped, other_array),
+    *(keyword, other_mask, other_formula),
 )
 
 
-def diagnose(case):
-    """The verdicts on a gradient that is wrong: the first hypothesis that explains it, or an honest 'unexplained'.
+def diagnose(case: Case) -> list[Verdict]:
+    """The verdicts on a gradient that is wrong: the first hypothesis that explains it; none where none does.
 
     One that ignores dy may be wrong for dy = 1 besides: then what it forgot there is named too.
     """
     verdict = misshapen(case) or explanation(case)
     if verdict is None:
-        return [unexplained(case)]
+        return []
     if verdict.mistake != "upstream-ignored" or not case.wrong_at_one:
         return [verdict]
     second = explanation(case.at_one())
     return [verdict] if second is None else [verdict, second]
 
 
-def explanation(case):
+def explanation(case: Case) -> Verdict | None:
     """The verdict of the first hypothesis that explains every entry, or None."""
     if not case.numeric.values.size or not np.isfinite(case.expected).all():
         return None
     return next(filter(None, (weigh(hypothesis, case) for hypothesis in HYPOTHESES)), None)
 
 
-def unexplained(case):
-    return Verdict(
-        case.name,
-        "unexplained",
-        f"the gradient by {case.name} is wrong (error {worst(case.check):.2g}), and no mistake we know explains it",
-        "most deviating: " + case.deviates_most(),
+def unexplained(case: Case) -> Verdict:
+    message = (
+        f"the gradient by {case.name} is wrong (error {worst(case.check):.2g}), and no mistake we know explains it"
     )
+    return case.verdict("unexplained", message, f"most deviating: {case.deviates_most()}", Clue.NOTHING)
 
 
-def weigh(hypothesis, case):
+def weigh(hypothesis: Hypothesis, case: Case) -> Verdict | None:
     """What a hypothesis says; nothing when it does not fit this code's shapes."""
     try:
         return hypothesis(case)
@@ -106,5 +72,5 @@ def weigh(hypothesis, case):
         return None
 
 
-def worst(check):
+def worst(check: ArrayCheck) -> float:
     return max(e for e in (check.error, check.direction_error) if np.isfinite(e))

@@ -1,74 +1,70 @@
 """The right numbers in the wrong place or shape: transposed, flipped, shifted, not summed, or only some of them."""
 
 import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from ..verdict import Verdict
-from .case import ratio
+from ...arrays import Array
+from ..verdict import Clue, Verdict
+from .case import Case, ratio
 
 
-def transposed(case):
+def transposed(case: Case) -> Verdict | None:
     """The same axes in another order (only possible where sizes agree)."""
-    for axes in itertools.permutations(range(case.array.ndim)):
-        if axes != tuple(range(case.array.ndim)) and moved_fits(case, lambda a, axes=axes: a.transpose(axes)):
-            return Verdict(
-                case.name,
-                "transposed",
-                f"the gradient by {case.name} is transposed",
-                f"with its axes in the order {axes} it is right in all {len(case.entries)} entries",
-            )
+    for axes in orders_of_axes(case.array):
+        if moved_fits(case, [a.transpose(axes) for a in case.analytic]):
+            evidence = f"with its axes in the order {axes} it is right {case.everywhere}"
+            return case.verdict("transposed", f"the gradient by {case.name} is transposed", evidence)
     return None
 
 
-def moved_fits(case, move):
-    """Whether found, put back by `move`, is what is expected; a constant factor is let pass."""
-    moved = [move(a) for a in case.analytic]
-    if moved[0].shape != case.array.shape:
-        return False
-    return case.same(case.pick(moved), case.expected)
+def orders_of_axes(array: Array) -> list[tuple[int, ...]]:
+    """Every order of its axes but the one that they have."""
+    return [*itertools.permutations(range(array.ndim))][1:]
 
 
-def flipped(case):
+def groups_of_axes(ndim: int) -> Iterator[tuple[int, ...]]:
+    """Every choice of axes, single ones first."""
+    for n in range(1, ndim + 1):
+        yield from itertools.combinations(range(ndim), n)
+
+
+def moved_fits(case: Case, moved: Sequence[Array]) -> bool:
+    """Whether the gradients found, moved back, are what is expected."""
+    return moved[0].shape == case.array.shape and case.same(case.pick(moved), case.expected)
+
+
+def flipped(case: Case) -> Verdict | None:
     """Some axes run backwards."""
-    shape = case.array.shape
-    candidates = [axes for n in (2, 1, 3) for axes in itertools.combinations(range(case.array.ndim), n)]
-    for axes in candidates:
-        if all(shape[a] > 1 for a in axes) and moved_fits(case, lambda a, axes=axes: np.flip(a, axes)):
-            slug = "flipped-kernel" if case.array.ndim > 2 else "reversed"
-            what = (
-                "the kernel is flipped: convolution here means cross-correlation, without a flip"
-                if slug == "flipped-kernel"
-                else "its entries are in reverse order"
-            )
-            return Verdict(
-                case.name,
-                slug,
-                f"in the gradient by {case.name} {what}",
-                f"flipped along axes {axes} it is right in all {len(case.entries)} entries",
-            )
+    for axes in (axes for n in (2, 1, 3) for axes in itertools.combinations(range(case.array.ndim), n)):
+        if all(case.array.shape[a] > 1 for a in axes) and moved_fits(case, [np.flip(g, axes) for g in case.analytic]):
+            mistake, what = "reversed", "its entries are in reverse order"
+            if case.array.ndim > 2:
+                mistake = "flipped-kernel"
+                what = "the kernel is flipped: convolution here means cross-correlation, without a flip"
+            evidence = f"flipped along axes {axes} it is right {case.everywhere}"
+            return case.verdict(mistake, f"in the gradient by {case.name} {what}", evidence)
     return None
 
 
-def shifted(case):
+def shifted(case: Case) -> Verdict | None:
     """Everything one or two places along an axis; what left at one end may have come in at the other, or be lost."""
-    n = case.array.ndim
-    single = [((axis,), (step,)) for axis in range(n) for step in (1, -1, 2, -2)]
-    double = [((1, 2), (i, j)) for i in (1, -1, 2, -2) for j in (1, -1, 2, -2)] if n == 4 else []
-    for axes, steps in single + double:
+    n, places = case.array.ndim, (1, -1, 2, -2)
+    shifts: list[tuple[Sequence[int], Sequence[int]]] = [((axis,), (step,)) for axis in range(n) for step in places]
+    shifts += [((1, 2), steps) for steps in itertools.product(places, places)] if n == 4 else []
+    for axes, steps in shifts:
         if shift_fits(case, axes, steps):
             by, along = (", ".join(map(str, group)) for group in (steps, axes))
-            return Verdict(
-                case.name,
-                "shifted",
+            message = (
                 f"the gradient by {case.name} is shifted by {by} along axis {along}: an offset (padding, stride, an "
-                "index) is wrong",
-                f"moved back by {by} it is right where it overlaps",
+                "index) is wrong"
             )
+            return case.verdict("shifted", message, f"moved back by {by} it is right where it overlaps")
     return None
 
 
-def shift_fits(case, axes, steps):
+def shift_fits(case: Case, axes: Sequence[int], steps: Sequence[int]) -> bool:
     index, inside = np.unravel_index(case.entries, case.array.shape), np.ones(len(case.entries), bool)
     for axis, step in zip(axes, steps, strict=True):
         inside &= (index[axis] + step >= 0) & (index[axis] + step < case.array.shape[axis])
@@ -78,91 +74,58 @@ def shift_fits(case, axes, steps):
     return case.same(moved[:, inside], case.expected[:, inside])
 
 
-def reshaped(case):
+def reshaped(case: Case) -> Verdict | None:
     """A reshape where a transpose was due, or the other way round."""
     shape = case.array.shape
-    for axes in itertools.permutations(range(len(shape))):
-        back = np.argsort(axes)
-        sizes = tuple(shape[a] for a in axes)
-        moves = (lambda a, s=sizes, b=back: a.reshape(s).transpose(b), lambda a, x=axes: a.transpose(x).reshape(shape))
-        if axes != tuple(range(len(shape))) and any(moved_fits(case, move) for move in moves):
-            return Verdict(
-                case.name,
-                "reshaped",
+    for axes in orders_of_axes(case.array):
+        back, sizes = np.argsort(axes), tuple(shape[a] for a in axes)
+        if moved_fits(case, [a.reshape(sizes).transpose(back) for a in case.analytic]) or moved_fits(
+            case, [a.transpose(axes).reshape(shape) for a in case.analytic]
+        ):
+            message = (
                 f"the numbers of the gradient by {case.name} are laid out in another order: a reshape does not move "
-                "axes, transpose does",
-                f"right in all {len(case.entries)} entries once the axes {axes} are moved",
+                "axes, transpose does"
             )
+            return case.verdict("reshaped", message, f"right {case.everywhere} once the axes {axes} are moved")
     return None
 
 
-def swapped(case):
-    """Another array's gradient."""
-    for other, array in case.arrays.items():
-        if other == case.name or array.shape != case.array.shape:
-            continue
-        numeric = case.numbers.entries(other, case.entries)
-        if case.same(case.found, numeric.values):
-            return Verdict(
-                case.name,
-                "swapped-gradients",
-                f"this is the gradient by {other}, returned in {case.name}'s place: gradients come in the order of "
-                "the forward's arrays",
-                "equal to it in every entry checked",
-            )
-    return None
-
-
-def partly_missing(case):
+def partly_missing(case: Case) -> Verdict | None:
     """Right in some entries, zero in the others: say which."""
-    zero = ~case.found.any(axis=0)
     due = case.expected.any(axis=0)
-    wrong = zero & due
+    wrong = ~case.found.any(axis=0) & due
     if not wrong.any() or wrong.all() or not case.same(case.found[:, ~wrong], case.expected[:, ~wrong]):
         return None
     if not case.found[:, ~wrong].any():
         return None
-    index = np.unravel_index(case.entries, case.array.shape)
-    for axis, where in enumerate(index):
+    message = f"the gradient by {case.name} is zero in {int(wrong.sum())} entries where it is due, right elsewhere"
+    evidence = case.deviates_most()
+    for axis, where in enumerate(np.unravel_index(case.entries, case.array.shape)):
         missing, present = set(where[wrong].tolist()), set(where[~wrong & due].tolist())
         if not missing & present:
             places = ", ".join(map(str, sorted(missing)[:6])) + (", ..." if len(missing) > 6 else "")
-            return Verdict(
-                case.name,
-                "partly-missing",
-                f"the gradient by {case.name} is zero at positions {places} of axis {axis}: a loop or a slice stops "
-                "short",
-                "right in every other entry",
-            )
-    return Verdict(
-        case.name,
-        "partly-missing",
-        f"the gradient by {case.name} is zero in {int(wrong.sum())} entries where it is due, and right in the others",
-        case.deviates_most(),
-    )
+            where_zero = f"positions {places} of axis {axis}"
+            message = f"the gradient by {case.name} is zero at {where_zero}: a loop or a slice stops short"
+            evidence = "right in every other entry"
+            break
+    return case.verdict("partly-missing", message, evidence)
 
 
-def averaged(case):
+def averaged(case: Case) -> Verdict | None:
     """The same number along an axis along which the right gradient varies: its sum or mean was spread."""
-    if not case.complete or case.array.ndim == 0:
-        return None
-    full = case.expected_full
-    for n in range(1, case.array.ndim + 1):
-        for axes in itertools.combinations(range(case.array.ndim), n):
-            for how, words in ((np.sum, "summed"), (np.mean, "averaged")):
-                spread = [np.broadcast_to(how(g, axis=axes, keepdims=True), g.shape) for g in full]
-                if case.explains(case.pick(spread)):
-                    return Verdict(
-                        case.name,
-                        "wrong-axis",
-                        f"the gradient by {case.name} is {words} over axis {', '.join(map(str, axes))} and spread "
-                        f"again: {case.name} keeps that axis",
-                        "equal to that in every entry",
-                    )
+    for axes in groups_of_axes(case.array.ndim) if case.complete else ():
+        for how, words in ((np.sum, "summed"), (np.mean, "averaged")):
+            spread = [np.broadcast_to(how(g, axis=axes, keepdims=True), g.shape) for g in case.expected_full]
+            if case.explains(case.pick(spread)):
+                message = (
+                    f"the gradient by {case.name} is {words} over axis {listed(axes)} and spread again: {case.name} "
+                    "keeps that axis"
+                )
+                return case.verdict("wrong-axis", message, "equal to that in every entry")
     return None
 
 
-def index_repeated(case):
+def index_repeated(case: Case) -> Verdict | None:
     """One index used twice: a[i, j] holds what belongs to [j, j] or [i, i]."""
     if not case.complete or case.array.ndim < 2 or case.array.shape[0] != case.array.shape[1]:
         return None
@@ -170,147 +133,129 @@ def index_repeated(case):
     for slip, index in (("[j, j]", n[None, :]), ("[i, i]", n[:, None])):
         wrong = [np.broadcast_to(g[index, index], g.shape) for g in case.expected_full]
         if case.explains(case.pick(wrong)):
-            return Verdict(
-                case.name,
-                "index-repeated",
-                f"an index is used twice in the gradient by {case.name}: {slip} stands where [i, j] is due",
-                f"equal to that in all {len(case.entries)} entries",
-            )
+            message = f"an index is used twice in the gradient by {case.name}: {slip} stands where [i, j] is due"
+            return case.verdict("index-repeated", message, f"equal to that {case.everywhere}")
     return None
 
 
-def extra_product(case):
+def extra_product(case: Case) -> Verdict | None:
     """The right gradient multiplied by another matrix of the forward."""
     if not case.complete or case.array.ndim != 2 or case.analytic[0].ndim != 2:
         return None
-    for other, matrix in case.arrays.items():
-        if matrix.ndim != 2:
-            continue
-        for factor, word in ((matrix, other), (matrix.T, other + "ᵀ")):
-            for side in ("right", "left"):
-                if product_fits(case, factor, side):
-                    return Verdict(
-                        case.name,
-                        "extra-product",
-                        f"the gradient by {case.name} is multiplied by {word} from the {side}, which does not belong "
-                        "there",
-                        "right without it, for every upstream gradient",
-                    )
+    matrices = [(name, a) for name, a in case.arrays.items() if a.ndim == 2]
+    factors = [pair for name, a in matrices for pair in ((name, a), (f"{name}ᵀ", a.T))]
+    for (word, factor), side in itertools.product(factors, ("right", "left")):
+        if product_fits(case, factor, side):
+            message = (
+                f"the gradient by {case.name} is multiplied by {word} from the {side}, which does not belong there"
+            )
+            return case.verdict("extra-product", message, "right without it, for every upstream gradient")
     return None
 
 
-def product_fits(case, factor, side):
-    first, second = (case.expected_full[0], factor) if side == "right" else (factor, case.expected_full[0])
-    if first.shape[1] != second.shape[0]:
+def product_fits(case: Case, factor: Array, side: str) -> bool:
+    pairs = [(g, factor) if side == "right" else (factor, g) for g in case.expected_full]
+    if pairs[0][0].shape[1] != pairs[0][1].shape[0]:
         return False
-    products = [g @ factor if side == "right" else factor @ g for g in case.expected_full]
+    products = [a @ b for a, b in pairs]
     return products[0].shape == case.analytic[0].shape and all(map(case.same, case.analytic, products))
 
 
-def skip_missing(case):
+def skip_missing(case: Case) -> Verdict | None:
     """dy itself is missing, or there once too often: a connection around the function, y = x + f(x)."""
     if case.y.shape != case.array.shape:
         return None
-    dy = case.dy[:, case.entries]
-    for words, candidate in (
-        ("dy is missing from dx: the way around, y = x + f(x), has a gradient too", case.expected - dy),
-        ("dy is in dx once too often: the way around is counted twice", case.expected + dy),
+    for message, sign, candidate in (
+        (
+            "dy is missing from dx: the way around, y = x + f(x), has a gradient too",
+            "-",
+            case.expected - case.dy_at_entries,
+        ),
+        ("dy is in dx once too often: the way around is counted twice", "+", case.expected + case.dy_at_entries),
     ):
         if case.explains(candidate):
-            return Verdict(
-                case.name, "skip-missing", words, f"found - expected = ∓dy in all {len(case.entries)} entries"
-            )
+            return case.verdict("skip-missing", message, f"found = expected {sign} dy {case.everywhere}")
     return None
 
 
-def misshapen(case):
+# Gradients of another shape than their array, or none at all -----------------------------------------------------
+
+
+def misshapen(case: Case) -> Verdict | None:
     """What became of a gradient whose shape is wrong; None where the shape is right."""
     a, shape = case.analytic[0], case.array.shape
-    if a is None:
-        return Verdict(
-            case.name, "gradient-missing", f"the backward gives None where the gradient by {case.name} is due"
-        )
+    if case.missing:
+        return case.verdict("gradient-missing", f"the backward gives None where the gradient by {case.name} is due")
     if a.shape == shape:
         return not_finite(case, a)
     said = f"the gradient by {case.name} has shape {a.shape}, but {case.name} has {shape}"
     if not np.isfinite(a).all():
-        return Verdict(case.name, "wrong-shape", said)
+        return case.verdict("wrong-shape", said, clue=Clue.EFFECT)
     for hypothesis in SHAPES:
         verdict = hypothesis(case, a, said)
         if verdict is not None:
             return verdict
-    return Verdict(case.name, "wrong-shape", said, f"{a.size} numbers instead of {case.array.size}")
+    evidence = f"{a.size} numbers instead of {case.array.size}"
+    return case.verdict("wrong-shape", said, evidence, Clue.EFFECT)
 
 
-def not_finite(case, a):
+def not_finite(case: Case, a: Array) -> Verdict | None:
     bad = ~np.isfinite(a)
     if not bad.any():
         return None
-    first = ", ".join(str(int(i[0])) for i in np.nonzero(bad))
-    return Verdict(
-        case.name,
-        "not-finite",
-        f"the gradient by {case.name} has {int(bad.sum())} NaN or infinite numbers of {a.size}: a division by zero, "
-        "an overflow or a log of zero",
-        f"the first at {case.name}[{first}]",
+    message = (
+        f"the gradient by {case.name} has {int(bad.sum())} NaN or infinite numbers of {a.size}: a division by zero, an "
+        "overflow or a log of zero"
+    )
+    return case.verdict(
+        "not-finite", message, f"the first at {case.name}[{listed(int(i[0]) for i in np.nonzero(bad))}]"
     )
 
 
-def others(case, a, said):
+def others(case: Case, a: Array, said: str) -> Verdict | None:
     """Another array's gradient in this one's place."""
     for other, array in case.arrays.items():
         if other != case.name and array.shape == a.shape:
             numeric = case.numbers.entries(other, np.arange(array.size))
             if case.same(np.stack([g.ravel() for g in case.analytic]), numeric.values):
-                return Verdict(
-                    case.name,
-                    "swapped-gradients",
+                message = (
                     f"this is the gradient by {other}, returned in {case.name}'s place: gradients come in the order "
-                    "of the forward's arrays",
-                    "equal to it in every entry",
+                    "of the forward's arrays"
                 )
+                return case.verdict("swapped-gradients", message, "equal to it in every entry")
     return None
 
 
-def fits(case, moved):
+def fits(case: Case, moved: Sequence[Array]) -> bool:
     """Whether these arrays, of the right shape, are the expected gradients up to a factor."""
-    if np.shape(moved[0]) != case.array.shape:
+    if moved[0].shape != case.array.shape:
         return False
     return ratio(case.pick(moved), case.expected, case.tolerance) is not None
 
 
-def same_numbers(case, a, said):
+def same_numbers(case: Case, a: Array, said: str) -> Verdict | None:
     if a.size != case.array.size:
         return None
-    if a.ndim == case.array.ndim:
-        for axes in itertools.permutations(range(a.ndim)):
-            if a.transpose(axes).shape == case.array.shape and fits(case, [g.transpose(axes) for g in case.analytic]):
-                return Verdict(
-                    case.name, "transposed", f"{said}: it is transposed", "its numbers are right once transposed"
-                )
+    for axes in itertools.permutations(range(a.ndim)) if a.ndim == case.array.ndim else ():
+        if fits(case, [g.transpose(axes) for g in case.analytic]):
+            return case.verdict("transposed", f"{said}: it is transposed", "its numbers are right once transposed")
     if fits(case, [g.reshape(case.array.shape) for g in case.analytic]):
-        return Verdict(case.name, "wrong-shape", f"{said}; its numbers are right, reshape it", "right in every entry")
+        message = f"{said}; its numbers are right, reshape it"
+        return case.verdict("wrong-shape", message, "right in every entry", Clue.EFFECT)
     return None
 
 
-def not_summed(case, a, said):
+def not_summed(case: Case, a: Array, said: str) -> Verdict | None:
     """Right once summed over axes that were kept, the batch's above all."""
-    for n in range(1, a.ndim + 1):
-        for axes in itertools.combinations(range(a.ndim), n):
-            for keepdims in (False, True):
-                total = [g.sum(axis=axes, keepdims=keepdims) for g in case.analytic]
-                if total[0].size == case.array.size and case.same(case.pick(total), case.expected):
-                    return Verdict(
-                        case.name,
-                        "not-summed",
-                        f"{said}: sum over axis {', '.join(map(str, axes))}, because every example uses the same "
-                        f"{case.name}",
-                        "right in every entry once summed",
-                    )
+    for axes, keepdims in itertools.product(groups_of_axes(a.ndim), (False, True)):
+        total = [g.sum(axis=axes, keepdims=keepdims) for g in case.analytic]
+        if total[0].size == case.array.size and case.same(case.pick(total), case.expected):
+            message = f"{said}: sum over axis {listed(axes)}, because every example uses the same {case.name}"
+            return case.verdict("not-summed", message, "right in every entry once summed")
     return None
 
 
-def padding_kept(case, a, said):
+def padding_kept(case: Case, a: Array, said: str) -> Verdict | None:
     """Right once the rim is cut off."""
     if a.ndim < 3 or a.ndim != case.array.ndim:
         return None
@@ -320,16 +265,12 @@ def padding_kept(case, a, said):
     for before in (extra // 2, extra * 0, extra):
         cut = tuple(slice(int(b), int(b) + n) for b, n in zip(before, case.array.shape, strict=True))
         if fits(case, [g[cut] for g in case.analytic]):
-            return Verdict(
-                case.name,
-                "padding-kept",
-                f"{said}: it still has the padding; cut it off",
-                f"right in every entry once cropped by {tuple(int(b) for b in before)}",
-            )
+            evidence = f"right in every entry once cropped by {tuple(int(b) for b in before)}"
+            return case.verdict("padding-kept", f"{said}: it still has the padding; cut it off", evidence)
     return None
 
 
-def padding_cut(case, a, said):
+def padding_cut(case: Case, a: Array, said: str) -> Verdict | None:
     """The inner part of what is due."""
     if a.ndim < 3 or a.ndim != case.array.ndim or not case.complete:
         return None
@@ -338,70 +279,49 @@ def padding_cut(case, a, said):
         return None
     cut = tuple(slice(int(b // 2), int(b // 2) + n) for b, n in zip(lost, a.shape, strict=True))
     if all(case.same(g, e[cut]) for g, e in zip(case.analytic, case.expected_full, strict=True)):
-        return Verdict(
-            case.name, "padding-cut", f"{said}: padding is cut off that was never added", "its numbers are right"
-        )
+        message = f"{said}: padding is cut off that was never added"
+        return case.verdict("padding-cut", message, "its numbers are right")
     return None
 
 
-def wrong_axis(case, a, said):
+def wrong_axis(case: Case, a: Array, said: str) -> Verdict | None:
     """dy, or what should have been summed, summed over another axis."""
-    for n in range(1, case.y.ndim + 1):
-        for axes in itertools.combinations(range(case.y.ndim), n):
-            sums = [np.squeeze(dy.sum(axis=axes)) for dy in case.upstreams]
-            if (
-                sums[0].shape == np.squeeze(a).shape
-                and sums[0].ndim
-                and all(ratio(np.squeeze(g), s) is not None for g, s in zip(case.analytic, sums, strict=True))
-            ):
-                return Verdict(
-                    case.name,
-                    "wrong-axis",
-                    f"{said}: dy was summed over axis {', '.join(map(str, axes))}, which leaves the wrong one",
-                    "equal to that sum of dy",
-                )
+    for axes in groups_of_axes(case.y.ndim):
+        sums = [np.squeeze(dy.sum(axis=axes)) for dy in case.upstreams]
+        if sums[0].ndim and proportional([np.squeeze(g) for g in case.analytic], sums):
+            message = f"{said}: dy was summed over axis {listed(axes)}, which leaves the wrong one"
+            return case.verdict("wrong-axis", message, "equal to that sum of dy")
     return None
 
 
-def summed_too_far(case, a, said):
-    if not case.complete:
-        return None
-    for n in range(1, case.array.ndim + 1):
-        for axes in itertools.combinations(range(case.array.ndim), n):
-            sums = [g.sum(axis=axes) for g in case.expected_full]
-            if sums[0].size == a.size and all(
-                ratio(g.ravel(), s.ravel()) is not None for g, s in zip(case.analytic, sums, strict=True)
-            ):
-                return Verdict(
-                    case.name,
-                    "wrong-axis",
-                    f"{said}: it is summed over axis {', '.join(map(str, axes))}, which {case.name} has",
-                    "equal to that sum of what is due",
-                )
+def summed_too_far(case: Case, a: Array, said: str) -> Verdict | None:
+    for axes in groups_of_axes(case.array.ndim) if case.complete else ():
+        sums = [g.sum(axis=axes) for g in case.expected_full]
+        if sums[0].size == a.size and proportional([g.ravel() for g in case.analytic], [s.ravel() for s in sums]):
+            message = f"{said}: it is summed over axis {listed(axes)}, which {case.name} has"
+            return case.verdict("wrong-axis", message, "equal to that sum of what is due")
     return None
 
 
-def spread(case, a, said):
+def proportional(found: Sequence[Array], expected: Sequence[Array]) -> bool:
+    """Whether each array is another's, up to a factor."""
+    return all(ratio(a, b) is not None for a, b in zip(found, expected, strict=True))
+
+
+def spread(case: Case, a: Array, said: str) -> Verdict | None:
     """Broadcasting made it larger: two shapes such as (N,) and (N, 1) met."""
     if a.size <= case.array.size or a.size % case.array.size:
         return None
-    return Verdict(
-        case.name,
-        "broadcast",
-        f"{said}: two arrays of different shapes were broadcast, as (N,) and (N, 1) become (N, N); give them the same "
-        "shape",
-        f"{a.size} numbers instead of {case.array.size}",
-    )
+    message = f"{said}: arrays of shapes such as (N,) and (N, 1) were broadcast to (N, N); give both the same shape"
+    return case.verdict("broadcast", message, f"{a.size} numbers instead of {case.array.size}", Clue.EFFECT)
 
 
-SHAPES = (
+def listed(numbers: Iterable[int]) -> str:
+    return ", ".join(map(str, numbers))
+
+
+SHAPES: tuple[Callable[[Case, Array, str], Verdict | None], ...] = (
     others,
     lambda case, a, said: extra_product(case),
-    same_numbers,
-    not_summed,
-    padding_kept,
-    padding_cut,
-    wrong_axis,
-    summed_too_far,
-    spread,
+    *(same_numbers, not_summed, padding_kept, padding_cut, wrong_axis, summed_too_far, spread),
 )

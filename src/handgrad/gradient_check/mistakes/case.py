@@ -1,11 +1,17 @@
 """A wrong gradient with everything known about it: the case that hypotheses argue over."""
 
 import copy
+from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ..derivatives import Line, central_difference, complex_step
+from ...arrays import Array
+from ..derivatives import Differentiator, Line, Numeric, central_difference, complex_step
+from ..subjects import Gradients, Point
+from ..verdict import ArrayCheck, Clue, Verdict
 
 SUBSET = 24  # entries on which a costly hypothesis is tried before all of them
 
@@ -17,108 +23,135 @@ class Case:
     columns: ∂y/∂entry as rows, or None where there were too many to keep.
     """
 
-    def __init__(self, subject, numbers, upstreams, gradients, check, numeric):
-        self.subject, self.numbers, self.check, self.numeric = subject, numbers, check, numeric
-        self.upstreams, self.gradients = upstreams, gradients
-        self.name, self.array = check.name, numbers.real.arrays[check.name]
-        self.analytic = [found[check.name] for found in gradients]
+    def __init__(
+        self, numbers: Differentiator, gradients: Sequence[Gradients], check: ArrayCheck, numeric: Numeric
+    ) -> None:
+        self.numbers, self.subject, self.check, self.numeric = numbers, numbers.subject, check, numeric
+        self.gradients, self.upstreams = gradients, numbers.upstreams
+        self.name, self.array, self.y = check.name, numbers.real.arrays[check.name], numbers.base
+        given = [found[check.name] for found in gradients]
+        self.missing = given[0] is None
+        self.analytic = [np.empty(0) if a is None else a for a in given]
         kinks = [np.ravel_multi_index(k.index, check.shape) for k in check.kinks if k.at_point and k.index]
         self.kept = ~np.isin(numeric.entries, kinks)
         self.entries = numeric.entries[self.kept]
-        self.expected = numeric.values[:, self.kept]
-        self.columns = None if numeric.columns is None else numeric.columns[self.kept]
-        self.y = numbers.base
+        self.expected: Array = numeric.values[:, self.kept]
+        self.columns: Array | None = None if numeric.columns is None else numeric.columns[self.kept]
         self.tolerance = 1e-6 if numeric.method == "complex step" else 1e-5
 
+    def verdict(self, mistake: str, message: str, evidence: str = "", clue: Clue = Clue.CAUSE) -> Verdict:
+        return Verdict(self.name, mistake, message, evidence, clue)
+
     @cached_property
-    def found(self):
+    def found(self) -> Array:
         return self.pick(self.analytic)
 
     @property
-    def complete(self):
+    def complete(self) -> bool:
         """Whether every entry was differentiated."""
         return len(self.entries) == self.array.size
 
     @property
-    def expected_full(self):
+    def everywhere(self) -> str:
+        return f"in all {len(self.entries)} entries"
+
+    @property
+    def expected_full(self) -> list[Array]:
         """The numeric gradient in the array's shape, one per upstream (only where complete)."""
         return [values.reshape(self.array.shape) for values in self.expected]
 
     @property
-    def dy(self):
+    def dy(self) -> Array:
         """The upstream gradients as rows."""
-        return self.numbers.upstreams
+        return self.numbers.rows
 
     @property
-    def arrays(self):
+    def dy_full(self) -> Array:
+        """The upstream gradients in the shape of y, one per upstream."""
+        return self.dy.reshape(-1, *self.y.shape)
+
+    @property
+    def dy_at_entries(self) -> Array:
+        """dy at the entries checked, where y has the array's shape."""
+        return self.dy[:, self.entries]
+
+    @property
+    def values(self) -> Array:
+        """The array itself at the entries checked."""
+        return self.array.ravel()[self.entries]
+
+    @property
+    def arrays(self) -> dict[str, Array]:
         return self.numbers.real.arrays
 
     @property
-    def inputs(self):
+    def inputs(self) -> dict[str, Any]:
         """Every argument of the forward by name, differentiated or not."""
-        point = self.numbers.real
-        return dict(zip(self.subject.all_names, point.arguments, strict=True))
+        return dict(zip(self.subject.all_names, self.numbers.real.arguments, strict=True))
 
     @property
-    def batch_size(self):
+    def keywords(self) -> dict[str, Any]:
+        """The forward's keywords, given or by default."""
+        return {**self.subject.defaults, **self.subject.kwargs}
+
+    @property
+    def batch_size(self) -> int:
         if self.y.ndim == 2 and any(a.shape == (len(self.y), 1) for a in self.arrays.values()):
-            return self.y.shape[1]  # examples are columns where the bias is one
+            return int(self.y.shape[1])  # examples are columns where the bias is one
         if self.y.ndim:
             return len(self.y)
-        sizes = [len(a) for name, a in self.inputs.items() if np.ndim(a)]
+        sizes = [len(a) for a in self.inputs.values() if np.ndim(a)]
         shared = [n for n in sizes if sizes.count(n) > 1]  # by inputs and targets
-        return (shared or sizes or [1])[0]
+        return int((shared or sizes or [1])[0])
 
-    def pick(self, arrays):
+    def pick(self, arrays: Sequence[ArrayLike] | Array) -> Array:
         """These arrays (one per upstream) at the entries checked."""
         return np.stack([np.asarray(a).ravel()[self.entries] for a in arrays])
 
     # Comparing --------------------------------------------------------------------------------------------------
 
-    def same(self, a, b, tolerance=None):
+    def same(self, a: ArrayLike, b: ArrayLike) -> bool:
         """Whether a and b agree by norm."""
         a, b = np.asarray(a), np.asarray(b)
         size = np.linalg.norm(a) + np.linalg.norm(b)
-        return (
-            a.shape == b.shape
-            and 0 < size < np.inf
-            and bool(np.linalg.norm(a - b) <= (tolerance or self.tolerance) * size)
-        )
+        return a.shape == b.shape and bool(0 < size < np.inf and np.linalg.norm(a - b) <= self.tolerance * size)
 
-    def explains(self, candidate):
+    def explains(self, candidate: Array | None) -> bool:
         """Whether candidate (rows like found) is what the code computed, and not what is right anyway."""
-        return self.same(self.found, candidate) and not self.same(candidate, self.expected)
+        return candidate is not None and self.same(self.found, candidate) and not self.same(candidate, self.expected)
 
-    def factor(self, candidate):
+    def factor(self, candidate: Array) -> float | None:
         """c with found = c · candidate, or None."""
         return ratio(self.found, candidate, self.tolerance)
 
     # Computing --------------------------------------------------------------------------------------------------
 
-    def through(self, upstreams):
+    def through(self, upstreams: Array) -> Array | None:
         """The right gradient for other upstreams (rows), at the entries: how a changed dy would have come out."""
-        return None if self.columns is None else np.reshape(upstreams, (-1, self.y.size)) @ self.columns.T
+        if self.columns is None:
+            return None
+        right: Array = np.reshape(upstreams, (-1, self.y.size)) @ self.columns.T
+        return right
 
     @property
-    def wrong_at_one(self):
+    def wrong_at_one(self) -> bool:
         """Whether the gradient is not the right one for dy = 1 either (False where that can't be told)."""
         right = self.through(np.ones_like(self.dy))
         return right is not None and not self.same(self.found, right)
 
-    def at_one(self):
+    def at_one(self) -> "Case":
         """The same case with dy = 1 as its only upstream gradient: for code that ignores dy."""
-        case = copy.copy(self)
-        case.numbers = copy.copy(self.numbers)
-        case.numbers.upstreams = np.ones((1, self.y.size))
-        case.upstreams = [np.ones_like(self.y, dtype=np.float64)]
-        case.expected = self.through(case.numbers.upstreams)
+        case, numbers = copy.copy(self), copy.copy(self.numbers)
+        numbers.upstreams, numbers.rows = [np.ones_like(self.y, dtype=np.float64)], np.ones((1, self.y.size))
+        expected = self.through(numbers.rows)
+        case.numbers, case.upstreams = numbers, numbers.upstreams
+        case.expected = self.expected[:1] if expected is None else expected
         case.gradients, case.analytic, case.found = self.gradients[:1], self.analytic[:1], self.found[:1]
         return case
 
-    def elsewhere(self, change, entries=None):
+    def elsewhere(self, change: Callable[[Point], object], entries: Array | None = None) -> Array | None:
         """The numeric gradient at a changed point: change(point) moves arrays or keywords. None if that fails."""
-        entries = self.entries if entries is None else entries
-        exact = self.numbers.methods[self.name] == "complex step"
+        exact = self.numbers.is_exact(self.name)
         try:
             point = self.subject.at(np.complex128 if exact else np.float64)
             point.forward()  # running averages are those after one forward, as the code's backward found them
@@ -127,14 +160,15 @@ class Case:
             if base.shape != self.y.shape:
                 return None
             rows = []
-            for entry in entries:
+            for entry in self.entries if entries is None else entries:
                 line = Line(point, self.name, np.unravel_index(entry, self.array.shape))
                 rows.append((complex_step(line) if exact else central_difference(line, base).value).ravel())
         except Exception:  # a changed point may be one that the code refuses: then it explains nothing
             return None
-        return self.dy @ np.stack(rows).T
+        gradient: Array = self.dy @ np.stack(rows).T
+        return gradient
 
-    def explained_at(self, change):
+    def explained_at(self, change: Callable[[Point], object]) -> bool:
         """Whether the code's gradient is the right one of a changed point: tried on some entries, then on all."""
         order = np.argsort(-np.abs(self.found - self.expected).max(axis=0), kind="stable")
         some = order[:SUBSET]
@@ -145,9 +179,12 @@ class Case:
             or self.same(candidate, self.expected[:, some])
         ):
             return False
-        return len(some) == len(order) or self.same(self.found, self.elsewhere(change))
+        if len(some) == len(order):
+            return True
+        candidate = self.elsewhere(change)
+        return candidate is not None and self.same(self.found, candidate)
 
-    def deviates_most(self, count=3):
+    def deviates_most(self, count: int = 3) -> str:
         """The worst entries in words: 'weight[0, 1] is 0.2, should be 0.1; ...'."""
         off = np.abs(self.found[0] - self.expected[0])
         words = []
@@ -157,7 +194,7 @@ class Case:
         return "; ".join(words)
 
 
-def ratio(a, b, tolerance=1e-6):
+def ratio(a: ArrayLike, b: ArrayLike, tolerance: float = 1e-6) -> float | None:
     """c with a = c b up to tolerance, or None."""
     a, b = np.asarray(a, float), np.asarray(b, float)
     if a.shape != b.shape or not np.any(b) or not np.any(a) or not np.isfinite(a).all():

@@ -1,56 +1,55 @@
 """Right, but for another call: another dy, another array, a keyword forgotten."""
 
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
 import numpy as np
 
+from ...arrays import Array
+from ..subjects import Point
 from ..verdict import Verdict
+from .case import Case
 
 
-def ignored(case):
+def ignored(case: Case) -> Verdict | None:
     """The same gradient whatever dy is."""
     if len(case.found) < 2 or not case.same(case.found[0], case.found[1]) or case.same(case.dy[0], case.dy[1]):
         return None
     evidence = f"the same gradient for {len(case.found)} different dy"
     if case.columns is not None and not case.wrong_at_one:
         evidence += "; equal to the right one for dy = 1, so a check with dy = 1 misses it"
-    return Verdict(
-        case.name, "upstream-ignored", f"the gradient by {case.name} ignores dy: multiply by it (chain rule)", evidence
+    return case.verdict(
+        "upstream-ignored", f"the gradient by {case.name} ignores dy: multiply by it (chain rule)", evidence
     )
 
 
-def changed(case):
+def changed(case: Case) -> Verdict | None:
     """The right gradient for another dy: dy², dy y, dy where positive, dy transposed..."""
-    if case.columns is None:
-        return None
-    for slug, words, dy in variants(case):
-        candidate = case.through(dy)
-        if candidate is not None and case.explains(candidate):
-            return Verdict(
-                case.name,
-                slug,
-                said(case.name, slug, words),
-                f"equal to it in all {len(case.entries)} entries, for {len(case.dy)} upstream gradients",
-            )
+    for slug, words, dy in other_upstreams(case) if case.columns is not None else ():
+        if case.explains(case.through(dy)):
+            message = f"the gradient by {case.name} is right for {words}"
+            if slug == "examples-missing":
+                message = (
+                    f"the gradient by {case.name} counts {words}: a loop assigns where it should add, or stops short"
+                )
+            evidence = f"equal to that {case.everywhere}, for {len(case.dy)} upstream gradients"
+            return case.verdict(slug, message, evidence)
     return None
 
 
-def said(name, slug, words):
-    if slug == "examples-missing":
-        return f"the gradient by {name} counts {words}: a loop assigns where it should add, or stops short"
-    return f"the gradient by {name} is right for {words} in place of dy"
-
-
-def variants(case):
-    dy, y = case.dy, case.y.ravel()
-    yield "upstream-twice", "dy²: dy is multiplied in twice", dy**2
-    yield "output-factor", "dy · y: a factor y too many", dy * y
-    yield "mask-from-upstream", "dy where dy > 0: the mask belongs to the input, not to dy", dy * (dy > 0)
-    yield "mask-from-upstream", "dy where y > 0", dy * (y > 0)
-    yield "upstream-sign", "the sign of dy", np.sign(dy)
-    yield "upstream-sign", "|dy|", np.abs(dy)
+def other_upstreams(case: Case) -> Iterator[tuple[str, str, Array]]:
+    """(mistake, words, dy) of what may stand in the place of dy."""
+    dy, y, full = case.dy, case.y.ravel(), case.dy_full
+    yield "upstream-twice", "dy² in place of dy: dy is multiplied in twice", dy**2
+    yield "output-factor", "dy · y in place of dy: a factor y is too many", dy * y
+    yield "mask-from-upstream", "dy masked by dy > 0: the mask belongs to the input, not to dy", dy * (dy > 0)
+    yield "mask-from-upstream", "dy masked by y > 0", dy * (y > 0)
+    yield "upstream-sign", "the sign of dy in place of dy", np.sign(dy)
+    yield "upstream-sign", "|dy| in place of dy", np.abs(dy)
     shape = case.y.shape
     if case.y.ndim < 2:
         return
-    full = dy.reshape(-1, *shape)
     for words, kept in (
         ("only the last example", slice(-1, None)),
         ("only the first example", slice(0, 1)),
@@ -61,37 +60,40 @@ def variants(case):
         part[:, kept] = full[:, kept]
         yield "examples-missing", words, part
     for axis in range(case.y.ndim):
-        sizes = f"its mean over axis {axis}"
         spread = np.broadcast_to(full.mean(axis=axis + 1, keepdims=True), full.shape)
-        yield "upstream-averaged", sizes, spread
-        yield "upstream-averaged", f"its sum over axis {axis}", spread * shape[axis]
+        yield "upstream-averaged", f"the mean of dy over axis {axis} in place of dy", spread
+        yield "upstream-averaged", f"the sum of dy over axis {axis} in place of dy", spread * shape[axis]
         yield "upstream-reversed", f"dy in reverse order along axis {axis}", np.flip(full, axis + 1)
     if len(shape) == 4:
         spread = np.broadcast_to(full.mean(axis=(2, 3), keepdims=True), full.shape)
-        yield "upstream-averaged", "its mean over the image", spread
+        yield "upstream-averaged", "the mean of dy over the image in place of dy", spread
     if shape[0] == shape[1]:
         yield "wrong-axis", "dy transposed", full.swapaxes(1, 2)
     if len(shape) == 4 and shape[1] == shape[2]:
         yield "transposed", "dy with rows and columns of the image exchanged", full.swapaxes(2, 3)
 
 
-def other_array(case):
+def other_array(case: Case) -> Verdict | None:
     """The gradient that would be right if another argument were ones, zeros, transposed, flipped or negative."""
     for other, array in case.arrays.items():
         if other == case.name:
             continue
         for slug, words, value in array_variants(other, array):
-            if case.explained_at(lambda point, o=other, v=value: point.arrays[o].__setitem__(..., v)):
-                return Verdict(
-                    case.name,
-                    slug,
-                    f"the gradient by {case.name} {words}",
-                    f"equal to the right one for such a {other}, in all {len(case.entries)} entries",
-                )
+            if case.explained_at(partial(put_array, other, value)):
+                evidence = f"equal to the right one for such a {other}, {case.everywhere}"
+                return case.verdict(slug, f"the gradient by {case.name} {words}", evidence)
     return None
 
 
-def array_variants(name, array):
+def put_array(name: str, value: Array, point: Point) -> None:
+    point.arrays[name][...] = value
+
+
+def put_keyword(name: str, value: Any, point: Point) -> None:
+    point.kwargs[name] = value
+
+
+def array_variants(name: str, array: Array) -> Iterator[tuple[str, str, Array]]:
     yield "parameter-ignored", f"leaves {name} out (as if it were 1): multiply by it", np.ones_like(array)
     if array.ndim == 2 and array.shape[0] == array.shape[1]:
         yield "transposed", f"uses {name} where its transpose is due", array.T
@@ -106,51 +108,34 @@ def array_variants(name, array):
     yield "wrong-sign", f"uses {name} with the wrong sign", -array
 
 
-def own_array(case):
-    """The gradient of the same function taken at the output."""
-    if case.y.shape != case.array.shape or not case.explained_at(
-        lambda point: point.arrays[case.name].__setitem__(..., case.y)
-    ):
-        return None
-    return Verdict(
-        case.name,
-        "derivative-at-output",
-        "the derivative is taken at the output y instead of the input x",
-        f"right for x = y in all {len(case.entries)} entries",
-    )
-
-
-def keyword_default(case):
+def keyword_default(case: Case) -> Verdict | None:
     """The gradient that would be right had a keyword not been given."""
     return by_keyword(case, lambda name, value: [case.subject.defaults[name]] if name in case.subject.defaults else [])
 
 
-def keyword(case):
+def keyword(case: Case) -> Verdict | None:
     """The gradient that would be right for other keywords: 0, 1, their square, or a switched flag."""
     return by_keyword(case, keyword_variants)
 
 
-def by_keyword(case, variants):
-    known = {**case.subject.defaults, **case.subject.kwargs}
-    for name, value in known.items():
+def by_keyword(case: Case, variants: Callable[[str, Any], list[Any]]) -> Verdict | None:
+    for name, value in case.keywords.items():
         if isinstance(value, np.random.Generator):
             continue
         for other in variants(name, value):
             if other is value or (np.ndim(value) == 0 and other == value):
                 continue
-            if case.explained_at(lambda point, n=name, v=other: point.kwargs.__setitem__(n, v)):
+            if case.explained_at(partial(put_keyword, name, other)):
                 given = f"{name}={value!r}" if np.ndim(value) == 0 else f"{name} given"
-                return Verdict(
-                    case.name,
-                    "keyword-ignored",
+                message = (
                     f"the gradient by {case.name} is right for {name}={other!r}, but the forward ran with {given}: "
-                    "keep it in the cache",
-                    "equal in every entry checked",
+                    "keep it in the cache"
                 )
+                return case.verdict("keyword-ignored", message, "equal in every entry checked")
     return None
 
 
-def keyword_variants(name, value):
+def keyword_variants(name: str, value: Any) -> list[Any]:
     if isinstance(value, bool):
         return [not value]
     if isinstance(value, int):

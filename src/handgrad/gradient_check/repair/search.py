@@ -9,22 +9,25 @@ import warnings
 
 import numpy as np
 
-from ..verdict import Verdict
+from ..verdict import Clue, Verdict
 from .edits import small_edits
 from .insertions import INSERTIONS
 from .places import kind
 from .source import Restored, captured_arrays, routines
 
 SECONDS = 5.0  # of one core
+# names that say which change mends, and not what was mistaken
+CHANGES = {"formula-slip", "shifted", "wrong-variable", "term-too-many", "statement-too-many", "statistics-constant"}
 
 
-def mend(subject, cases, right, y):
+def mend(subject, cases, right):
     """{array: Verdict} for the wrong arrays (cases by name) that one changed line makes right.
 
     right: the names of the arrays whose gradients are right already; a change may not spoil those, nor y. Where a
     change leaves some arrays wrong, a second one is looked for on top of it: two mistakes in one backward are common.
     """
-    point, upstream = subject.at(np.float64), next(iter(cases.values())).upstreams[0]
+    first = next(iter(cases.values()))
+    point, upstream, y = subject.at(np.float64), first.upstreams[0], first.y
     try:
         found = routines(point.forward, lambda: point.backward(upstream.copy()), subject.one_function)
     except Exception:  # then nothing can be tried either
@@ -184,4 +187,5 @@ def explained(routine, edit, names):
         f"{routine.name}: {edit.message}"
     )
     evidence = f"right with  {after}  in the place of  {before}"
-    return {name: Verdict(name, edit.mistake, message, evidence) for name in names}
+    clue = Clue.CHANGE if edit.mistake in CHANGES else Clue.CAUSE
+    return {name: Verdict(name, edit.mistake, message, evidence, clue) for name in names}
