@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ from .text import aligned
 from .training.engine import NumpyEngine
 
 if TYPE_CHECKING:
+    from .layers.base import Layer
     from .layers.containers import Sequential
     from .layers.criteria import Loss
     from .optimizers import Optimizer
@@ -36,7 +37,10 @@ if TYPE_CHECKING:
 FLAT = 0.01  # a slope below this share of the activation's steepest
 OFTEN = 0.95  # a unit is saturated when it is flat for this share of what it sees
 STEP_ROWS = 256  # gradients are those of one batch of this many examples
-SLOPES = {cls: slope for name, cls in ACTIVATIONS.items() if (slope := F.ACTIVATIONS[name].slope)}
+# at output y, as a share of the activation's steepest slope
+SLOPES: dict[type[Layer], Callable[..., Array]] = {
+    cls: slope for name, cls in ACTIVATIONS.items() for slope in [F.ACTIVATIONS[name].slope] if slope
+}
 
 
 @dataclass

@@ -59,7 +59,7 @@ def render_report(view: RunView, stamp: str | None = None) -> str:
 
 def render(template: str, title: str, stamp: str | None = None, **parts: Any) -> str:
     """A page from a template of ours, whatever comes from a run escaped. stamp: of a page that follows its run."""
-    body = environment().get_template(template).render(title=title, stamp=stamp, **parts)
+    body = environment().get_template(template).render(title=title, stamp=stamp, table=html.table, **parts)
     scripts = ["charts.js"] if stamp is None else ["charts.js", "live.js"]
     return html.page(title, body, scripts=[page_file(name) for name in scripts], stamp=stamp)
 
@@ -72,7 +72,6 @@ def environment() -> Environment:
     options: dict[str, Any] = {"undefined": jinja2.StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
     made = jinja2.Environment(loader=loader, autoescape=True, **options)
     made.filters.update(figure=figure_text, css_word=css_word, words=words)
-    made.globals["table"] = html.table
     return made
 
 

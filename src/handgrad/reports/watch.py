@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 from urllib.parse import unquote
 
 from .page import measured, render, render_report
@@ -50,9 +50,18 @@ class WatchServer(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     """GET / lists the runs, GET /run/KEY shows one, GET /stamp/... says whether a page is old."""
 
-    server_version, sys_version = "handgrad", ""
-    timeout = 20
-    server: WatchServer
+    server_version: str = "handgrad"
+    sys_version: str = ""
+    timeout: ClassVar[float | None] = 20
+
+    @property
+    def watch_server(self) -> WatchServer:
+        assert isinstance(self.server, WatchServer)
+        return self.server
+
+    @property
+    def source(self) -> Source:
+        return self.watch_server.source
 
     def do_GET(self) -> None:
         if not self.is_local():
@@ -69,7 +78,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def is_local(self) -> bool:
         """Whether the request names this server. A page elsewhere whose name leads here (DNS rebinding) does not."""
-        local = {f"{host}:{self.server.server_port}" for host in (ADDRESS, "localhost")}
+        local = {f"{host}:{self.watch_server.server_port}" for host in (ADDRESS, "localhost")}
         return self.headers.get("Host", "") in local
 
     def page(self, path: str) -> tuple[str, str] | None:
@@ -80,21 +89,20 @@ class Handler(BaseHTTPRequestHandler):
         if path.startswith("/stamp/"):
             return stamp, "text/plain"
         if path == "/":
-            return render_runs(self.server.source, stamp), "text/html"
-        return render_report(self.server.source.view(self.key(path) or ""), stamp), "text/html"
+            return render_runs(self.source, stamp), "text/html"
+        return render_report(self.source.view(self.key(path) or ""), stamp), "text/html"
 
     def stamp(self, path: str) -> str | None:
         """The stamp of the page at an address, or None where there is no page."""
-        source = self.server.source
         if path == "/":
-            return " ".join(source.stamp(key) for key in source.runs())
+            return " ".join(self.source.stamp(key) for key in self.source.runs())
         key = self.key(path)
-        return None if key is None else source.stamp(key)
+        return None if key is None else self.source.stamp(key)
 
     def key(self, path: str) -> str | None:
         """The key that an address names, if it is one of the keys there are."""
         wanted = unquote(path.removeprefix("/run/")) if path.startswith("/run/") else None
-        return wanted if wanted in self.server.source.runs() else None
+        return wanted if wanted in self.source.runs() else None
 
     def answer(self, status: int, text: str, kind: str = "text/plain") -> None:
         body = text.encode()
@@ -106,7 +114,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def log_message(self, *_: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:
         """Quiet: the terminal belongs to the command."""
 
 

@@ -16,9 +16,12 @@ from ..naming import check_count, look_up
 from ..reports import save_curves, save_sweep
 from ..reports.view import words
 from ..text import clipped, duration, figure_text
-from . import html, latex, markdown
 from .document import Block, Code, Heading, Paragraph, Picture, Table
+from .html import render as in_html
 from .implementations import implementations
+from .latex import render as in_latex
+from .latex import write_pictures
+from .markdown import render as in_markdown
 from .results import Entry, component_sentences, deciding, entries, judgement_text, value_text, varied
 
 MAX_LINES, MAX_COLUMNS = 8, 4  # lines in a picture, and figures in the table of all runs
@@ -46,10 +49,10 @@ def write_up(
     output = Path(output or f"writeup{suffix}")
     blocks = list(document(runs, code, seed))
     if suffix == ".tex":
-        latex.write_pictures(blocks, output)
-        text = latex.render(blocks, heading_level, output)
+        write_pictures(blocks, output)
+        text = in_latex(blocks, heading_level, output)
     else:
-        text = (markdown if suffix == ".md" else html).render(blocks, heading_level)
+        text = (in_markdown if suffix == ".md" else in_html)(blocks, heading_level)
     write_text(output, text)
     return output
 
