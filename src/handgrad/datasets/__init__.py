@@ -8,11 +8,12 @@ from ..arrays import DTypeLike
 from ..files import FilePath
 from ..naming import check_count
 from .catalog import Table, find
+from .data_files import read_csv
 from .dataset import Dataset as Dataset
 from .dataset import Split as Split
 from .dataset import Standardization as Standardization
 from .tabular import SUFFIXES as SUFFIXES
-from .tabular import Preparation, load_file, load_shipped
+from .tabular import Preparation, build, load_file
 from .tabular import load_features as load_features
 
 
@@ -50,7 +51,7 @@ def load_dataset(
     if target is not None or task is not None:
         raise ValueError(f"{about.name} has its target already; target and task are for files")
     if isinstance(about, Table):
-        return load_shipped(about, preparation)
+        return build(about, read_csv(about.path), None, preparation)
     if test is not None or standardize:
         way_out = "leave out test and standardize (a Normalize layer may follow the scaling to [0, 1])"
         raise ValueError(f"{about.name} has its own test part and stays uint8; {way_out}")

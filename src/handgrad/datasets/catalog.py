@@ -19,7 +19,7 @@ class Table(NamedTuple):
     name: str
     title: str
     source: str
-    licence: str
+    licence: str = "CC BY 4.0"
     scale: float | None = None
     kind: str = "table"
 
@@ -106,22 +106,17 @@ CIFAR_MIRRORS = (
 DEFINITIONS: list[Table | ImageSet] = [
     Table("iris", "flowers of three species by four lengths", f"R. A. Fisher, 1936; {UCI}53/iris", "CC BY 4.0"),
     Table(
-        "wine",
-        "wines of three cultivars by thirteen measurements",
-        f"S. Aeberhard and M. Forina, 1991; {UCI}109/wine",
-        "CC BY 4.0",
+        "wine", "wines of three cultivars by thirteen measurements", f"S. Aeberhard and M. Forina, 1991; {UCI}109/wine"
     ),
     Table(
         "breast-cancer",
         "tumours, benign or malignant, by thirty measurements of cell nuclei",
         f"W. Wolberg, O. Mangasarian, N. Street and W. Street, 1993; {UCI}17/breast+cancer+wisconsin+diagnostic",
-        "CC BY 4.0",
     ),
     Table(
         "digits",
         "handwritten digits as 8x8 images, one row each",
         f"E. Alpaydin and C. Kaynak, 1998 (its test part); {UCI}80/optical+recognition+of+handwritten+digits",
-        "CC BY 4.0",
         scale=16.0,
     ),
     Table(

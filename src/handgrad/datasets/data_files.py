@@ -14,7 +14,7 @@ from typing import NamedTuple, NoReturn
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, ArrayLike
 from ..files import FilePath
 
 SAVE = "np.savez(path, x=x, y=y)"
@@ -22,16 +22,16 @@ MISSING = ("", "?", "na", "n/a", "nan")
 Rows = Iterable[tuple[int, list[str]]]  # each with its number in the file, as an editor counts
 
 
-class CsvTable(NamedTuple):
-    """Features x (N, features) in float64, the target cells as text, and the names of the columns."""
+class Columns(NamedTuple):
+    """x (N, features) or (N, ...), N targets as they stand in the file, texts or numbers, and the columns' names."""
 
     x: Array
-    target: list[str]
+    target: ArrayLike
     feature_names: tuple[str, ...]
     target_name: str
 
 
-def read_csv(path: FilePath, target: str | int | None = None) -> CsvTable:
+def read_csv(path: FilePath, target: str | int | None = None) -> Columns:
     """The table in a CSV file; target is a column's name, or its number counted from 1 (default: the last).
 
     Raises ValueError, naming rows and columns as a spreadsheet does, where the file is unreadable, empty or ragged,
@@ -43,7 +43,7 @@ def read_csv(path: FilePath, target: str | int | None = None) -> CsvTable:
     if not features:
         raise ValueError(f"{path} has the target column '{names[chosen]}' alone; it needs at least one feature column")
     x, labels = read_cells(path, rows, names, features, chosen)
-    return CsvTable(x, labels, tuple(names[i] for i in features), names[chosen])
+    return Columns(x, labels, tuple(names[i] for i in features), names[chosen])
 
 
 def read_features(path: FilePath, feature_names: Sequence[str], target_name: str | None = None) -> Array:
@@ -176,15 +176,11 @@ def find_column(path: FilePath, names: list[str], target: str | int | None) -> i
         return len(names) - 1
     if target in names:
         return names.index(str(target))
-    try:
-        number = int(target)
-    except (TypeError, ValueError):
-        number = 0
+    number = int(target) if str(target).strip().isdecimal() else 0
     if 1 <= number <= len(names):
         return number - 1
-    hint = ""
-    if names == numbered(len(names)):
-        hint = " (its first row holds a number and so is no header: name every column of a header by a text)"
+    no_header = " (its first row holds a number and so is no header: name every column of a header by a text)"
+    hint = no_header if names == numbered(len(names)) else ""
     known = f"{shortened(names)}, or give its number from 1 to {len(names)}{hint}"
     raise ValueError(f"{path} has no target column {target!r}; name one of {known}")
 
@@ -208,7 +204,7 @@ def shortened(names: Sequence[str]) -> str:
     return ", ".join(names if len(names) <= 8 else [*names[:6], "...", names[-1]])
 
 
-def read_npz(path: FilePath) -> tuple[Array, Array]:
+def read_npz(path: FilePath) -> Columns:
     """The arrays x (N, ...) and y (N,) of an NPZ file, or a ValueError saying which is missing or wrong."""
     x, y = open_npz(path, ("x", "y"))
     if y.ndim == 2 and y.shape[1] == 1:
@@ -217,7 +213,7 @@ def read_npz(path: FilePath) -> tuple[Array, Array]:
         raise ValueError(f"{path}: x is {x.shape} and y is {y.shape}; expected one target for each row of x, y (N,)")
     if y.dtype.kind not in "US" and (y.dtype.kind not in "biuf" or not np.isfinite(y).all()):
         raise ValueError(f"{path}: y is {y.dtype} or holds NaN or inf; expected labels or finite numbers")
-    return x, y
+    return Columns(x, y, (), "y")
 
 
 def read_npz_features(path: FilePath, num_features: int) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 from ..arrays import Array, ArrayLike
 from ..files import FilePath
 from .catalog import Table
-from .data_files import is_images, read_csv, read_features, read_idx_images, read_npz, read_npz_features
+from .data_files import Columns, is_images, read_csv, read_features, read_idx_images, read_npz, read_npz_features
 from .dataset import Dataset, Split, Standardization, fingerprint, three_way
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".npz")
@@ -27,73 +27,54 @@ class Preparation(NamedTuple):
     dtype: np.dtype[Any]
 
 
-class Origin(NamedTuple):
-    """Where the rows of a table come from, and what its columns are called."""
-
-    name: str
-    feature_names: tuple[str, ...]
-    target_name: str
-    source: str
-    licence: str
-
-
-def load_shipped(about: Table, preparation: Preparation) -> Dataset:
-    """One of the tables of the catalog; standardize=None divides by its scale where it has one."""
-    x, target, feature_names, target_name = read_csv(about.path)
-    fixed = None
-    if preparation.standardize is None and about.scale:
-        fixed = Standardization(np.zeros(x.shape[1]), np.full(x.shape[1], about.scale))
-    return build(
-        x, target, None, Origin(about.name, feature_names, target_name, about.source, about.licence), preparation, fixed
-    )
-
-
-def load_file(path: FilePath, target: str | int | None, task: str | None, preparation: Preparation) -> Dataset:
+def load_file(path: FilePath, target: str | int | None, task: str | None, how: Preparation) -> Dataset:
     """The user's table in a CSV file, or arrays x and y in an NPZ file; standardize=None does so for tables only."""
-    where, name = str(path), Path(path).name.split(".")[0]
+    where = str(path)
+    about = Table(Path(path).name.split(".")[0], "", where, "not stated")
     if not where.lower().endswith(".npz"):
-        x, cells, feature_names, target_name = read_csv(where, target)
-        return build(x, cells, task, Origin(name, feature_names, target_name, where, "not stated"), preparation)
+        return build(about, read_csv(where, target), task, how)
     if target is not None:
         raise ValueError(f"target={target!r} names a column of a CSV file; {where} keeps its targets as 'y'")
-    return build(*read_npz(where), task, Origin(name, (), "y", where, "not stated"), preparation)
+    return build(about, read_npz(where), task, how)
 
 
-def build(
-    x: Array,
-    targets: ArrayLike,
-    task: str | None,
-    origin: Origin,
-    how: Preparation,
-    fixed: Standardization | None = None,
-) -> Dataset:
-    """A Dataset of x (N, ...) and N targets: split, standardised by its training rows, cast; uint8 images stay so."""
-    y, class_names, task = encode_targets(targets, task, origin.source)
+def build(about: Table, columns: Columns, task: str | None, how: Preparation) -> Dataset:
+    """The Dataset of a table: split, standardised by its training rows (or divided by its scale) and cast to a dtype.
+
+    Arrays that are no table are not standardised, and images in uint8 stay so.
+    """
+    x, source = columns.x, about.source
+    y, class_names, task = encode_targets(columns.target, task, source)
     if how.standardize and x.ndim != 2:
-        raise ValueError(f"standardize=True needs a table (N, features); x of {origin.source} is {x.shape}")
+        raise ValueError(f"standardize=True needs a table (N, features); x of {source} is {x.shape}")
     if len(y) < 3:
-        raise ValueError(f"{origin.source} has {len(y)} rows; three splits need at least 3")
+        raise ValueError(f"{source} has {len(y)} rows; three splits need at least 3")
     groups = y if task == "classification" else np.zeros(len(y), np.int64)
-    parts = three_way(groups, how.validation, how.test, how.seed)
+    train, validation, test = three_way(groups, how.validation, how.test, how.seed)
     standardization = None
-    if x.ndim == 2 and how.standardize is not False:
-        standardization = fixed or Standardization.fit(x[parts[0]])
-    splits = []
-    for rows in parts:
+    if x.ndim == 2 and how.standardize is None and about.scale:
+        standardization = Standardization(np.zeros(x.shape[1]), np.full(x.shape[1], about.scale))
+    elif x.ndim == 2 and how.standardize is not False:
+        standardization = Standardization.fit(x[train])
+
+    def split(rows: Array) -> Split:
         part = x[rows] if standardization is None else standardization.apply(x[rows])
         labels = y[rows] if task == "classification" else y[rows].astype(how.dtype)
-        splits.append(Split(part if is_images(x) else cast(part, how.dtype), labels) if len(rows) else None)
-    train, validation, test = splits
-    assert train is not None, "three_way leaves rows for training"
+        return Split(part if is_images(x) else cast(part, how.dtype), labels)
+
     return Dataset(
+        name=about.name,
         task=task,
-        train=train,
-        validation=validation,
-        test=test,
-        standardization=standardization,
+        train=split(train),
+        validation=split(validation) if len(validation) else None,
+        test=split(test) if len(test) else None,
         class_names=class_names,
+        feature_names=columns.feature_names,
+        target_name=columns.target_name,
+        standardization=standardization,
+        source=source,
+        licence=about.licence,
         fingerprint=fingerprint(x, y, class_names),
-        **origin._asdict(),
     )
 
 

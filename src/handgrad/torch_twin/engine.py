@@ -66,10 +66,8 @@ class TorchEngine(Engine):
         self.workers = join(self.device)
         network = self.workers.wrap(self.module, self.device)
         self.network = torch.compile(network) if compile else network
-        self.twin_loss, self.rule = (
-            TwinLoss(loss, self.losses),
-            make_optimizer(optimizer, list(self.module.parameters())),
-        )
+        self.twin_loss = TwinLoss(loss, self.losses)
+        self.rule = make_optimizer(optimizer, list(self.module.parameters()))
         self.is_random = any(isinstance(child, nn.Dropout) for child in self.module.modules())
         self.seed = int(model.rng.integers(2**62)) if self.is_random else 0
 

@@ -41,6 +41,7 @@ FUNCTIONS: Mapping[str, Any] = {
     "adaptive_avg_pool2d": nn.AdaptiveAvgPool2d,
     "permute": permute,
 }
+SIZE = "num_features"  # what an nn.Flatten is given to remember it by
 RESHAPES = ("view", "reshape")
 IRRELEVANT = ("input", "training", "inplace", "_stacklevel")
 
@@ -159,7 +160,7 @@ def reshape(module: nn.Module, node: fx.Node) -> nn.Flatten:
         raise unreadable(module, why)
     flatten = nn.Flatten()
     if sizes[1] != -1:
-        vars(flatten)["num_features"] = sizes[1]
+        vars(flatten)[SIZE] = sizes[1]
     return flatten
 
 
@@ -388,12 +389,10 @@ def flat(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]
 def infer_shape(module: nn.Module) -> Shape:
     """The examples' shape, where the first module with sizes works on rows; else a ValueError."""
     for path, child in flat(module):
-        size = next((getattr(child, key) for key in ("in_features", "num_features") if hasattr(child, key)), None)
-        if size is not None and not isinstance(child, (nn.BatchNorm2d, nn.BatchNorm3d)):
-            return (size,)
-        if isinstance(child, nn.LayerNorm):
-            return (child.normalized_shape[-1],)
         row = table.row_for(path, child) if not isinstance(child, (Permute, *PADDINGS)) else None
+        size = size_of(child, row) if row else None
+        if row and isinstance(size, int) and (row.channels is None or isinstance(child, nn.BatchNorm1d)):
+            return (size,)
         if row is None or row.channels:
             break
     way_out = "(28, 28, 1), say (height, width, channels, also where the module takes channels first)"
@@ -429,11 +428,18 @@ def check_padded(path: str, padding: nn.Module, module: nn.Module | None) -> Non
 
 def check_size(path: str, module: nn.Module, row: Row, shape: Shape) -> None:
     """Refuse a module made for examples of another size."""
-    found, name = (prod(shape), "num_features") if isinstance(module, nn.Flatten) else (shape[-1], row.size)
-    size = getattr(module, name, found)
-    if size not in (found, (found,)):
+    found = prod(shape) if isinstance(module, nn.Flatten) else shape[-1]
+    if size_of(module, row) not in (None, found):
         here = f"here come examples of shape {shape}, channels last: it should be {found}"
-        raise ValueError(f"{path} ({brief(module)}) has {name}={size}, and {here}")
+        raise ValueError(
+            f"{path} ({brief(module)}) has {row.size or SIZE}={getattr(module, row.size or SIZE)}, and {here}"
+        )
+
+
+def size_of(module: nn.Module, row: Row) -> Any:
+    """The number of features that a module says it is for, if it does; an nn.Flatten only by what `reshape` noted."""
+    size = getattr(module, row.size or SIZE, None)
+    return size[0] if isinstance(size, tuple) and len(size) == 1 else size
 
 
 def check_axes(path: str, module: nn.Module, row: Row, view: View, shape: Shape) -> None:
