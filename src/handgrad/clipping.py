@@ -32,14 +32,44 @@ class Clipping:
 
 
 class ClipGlobalNorm(Clipping):
-    """g <- g limit / ‖all gradients‖ where that norm is above the limit. Pascanu, Mikolov & Bengio (2013)."""
+    """g <- g limit / ‖all gradients‖ where that norm is above the limit: the direction of the step stays.
+
+    Parameters
+    ----------
+    limit : float
+        The largest L2 norm of all gradients together, above 0.
+
+    References
+    ----------
+    Pascanu, Mikolov & Bengio, On the difficulty of training recurrent neural networks (2013).
+
+    Examples
+    --------
+    >>> gradients = [np.array([3.0]), np.array([4.0])]
+    >>> ClipGlobalNorm(1.0)(gradients)
+    >>> gradients
+    [array([0.6]), array([0.8])]
+    """
 
     def __call__(self, gradients: Sequence[Array]) -> None:
         shorten(gradients, self.limit)
 
 
 class ClipParameterNorm(Clipping):
-    """g <- g limit / ‖g‖ for every parameter on its own whose gradient's norm is above the limit."""
+    """g <- g limit / ‖g‖ for every parameter on its own whose gradient's norm is above the limit.
+
+    Parameters
+    ----------
+    limit : float
+        The largest L2 norm of one parameter's gradient, above 0.
+
+    Examples
+    --------
+    >>> gradients = [np.array([3.0, 4.0]), np.array([0.5])]
+    >>> ClipParameterNorm(1.0)(gradients)
+    >>> gradients
+    [array([0.6, 0.8]), array([0.5])]
+    """
 
     per_parameter: ClassVar[bool] = True
 
@@ -49,7 +79,20 @@ class ClipParameterNorm(Clipping):
 
 
 class ClipValue(Clipping):
-    """g <- min(max(g, -limit), limit), element by element."""
+    """g <- min(max(g, -limit), limit), element by element.
+
+    Parameters
+    ----------
+    limit : float
+        The largest absolute value of an entry, above 0.
+
+    Examples
+    --------
+    >>> gradients = [np.array([-3.0, 0.5])]
+    >>> ClipValue(1.0)(gradients)
+    >>> gradients
+    [array([-1. ,  0.5])]
+    """
 
     def __call__(self, gradients: Sequence[Array]) -> None:
         for gradient in gradients:

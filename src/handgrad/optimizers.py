@@ -36,8 +36,27 @@ ClippingSpec: TypeAlias = str | dict[str, Any] | Clipping | None
 class Optimizer:
     """A rule for p; subclasses write `step` and name their state arrays in `slots`.
 
-    weight_decay adds weight_decay p to g (L2 regularisation; AdamW's differs). clipping is an object called with the
-    list of gradients before every update. `learning_rate` may be changed between updates.
+    `learning_rate` may be changed between updates.
+
+    Parameters
+    ----------
+    learning_rate : float
+        The length of a step, above 0.
+    weight_decay : float
+        Adds weight_decay p to g (L2 regularisation), 0 or more.
+    clipping : str, dict or Clipping, optional
+        What is done to the gradients before the update: ClipGlobalNorm(1.0), or a table such as
+        {'name': 'clip_global_norm', 'limit': 1.0}.
+
+    Examples
+    --------
+    >>> class SignDescent(Optimizer):
+    ...     def step(self, p, g, scratch, *state):
+    ...         p -= self.learning_rate * np.sign(g)
+    >>> weight = np.array([1.0, 2.0])
+    >>> SignDescent(0.5).update([weight], [np.array([3.0, -0.1])])
+    >>> weight
+    array([0.5, 2.5])
     """
 
     slots: tuple[str, ...] = ()
@@ -61,7 +80,17 @@ class Optimizer:
     def update(self, parameters: Sequence[Array], gradients: Sequence[Array]) -> None:
         """Move the parameters one step, in place; the gradients may be overwritten.
 
-        ValueError when parameters, gradients and the state of earlier updates differ in number or shape.
+        Parameters
+        ----------
+        parameters : list of arrays
+            C-contiguous arrays of floats, the same ones in every update.
+        gradients : list of arrays
+            One for each parameter, in its shape.
+
+        Raises
+        ------
+        ValueError
+            When parameters, gradients and the state of earlier updates differ in number or shape.
         """
         rows = self.rows or self.start(parameters)
         if not list(map(SHAPE, parameters)) == list(map(SHAPE, gradients)) == self.shapes:
@@ -150,9 +179,35 @@ def blocks(parameter: Array, gradient: Array, scratch: Array, *state: Array) -> 
 
 
 class SGD(Optimizer):
-    """p <- p - learning_rate v with v <- momentum v + g; with Nesterov's momentum g + momentum v in v's place.
+    """Stochastic gradient descent: p <- p - learning_rate v with v <- momentum v + g.
 
-    Polyak (1964); Sutskever et al. (2013), in the form where the learning rate stays outside v.
+    With Nesterov's momentum p <- p - learning_rate (g + momentum v).
+
+    Parameters
+    ----------
+    learning_rate : float
+        The length of a step, above 0.
+    momentum : float
+        How much of v stays, from 0 to below 1.
+    nesterov : bool
+        Nesterov's form, which needs momentum.
+    weight_decay : float
+        Adds weight_decay p to g (L2 regularisation), 0 or more.
+    clipping : str, dict or Clipping, optional
+        What is done to the gradients before the update: ClipGlobalNorm(1.0), or a table such as
+        {'name': 'clip_global_norm', 'limit': 1.0}.
+
+    References
+    ----------
+    Polyak (1964); Sutskever, Martens, Dahl & Hinton (2013), in the form where the learning rate stays outside v.
+
+    Examples
+    --------
+    >>> optimizer, weight = SGD(0.1, momentum=0.5), np.array([1.0])
+    >>> for _ in range(2):
+    ...     optimizer.update([weight], [np.array([1.0])])
+    >>> weight  # 1 - 0.1 - 0.1 * 1.5
+    array([0.75])
     """
 
     def __init__(
@@ -189,11 +244,36 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """p <- p - learning_rate m̂ / (√v̂ + epsilon), the hats for m / (1 - beta1ᵗ) and v / (1 - beta2ᵗ), where
-    m <- beta1 m + (1 - beta1) g and v <- beta2 v + (1 - beta2) g². Kingma & Ba (2015).
+    """p <- p - learning_rate m̂ / (√v̂ + epsilon), the hats for m / (1 - beta1ᵗ) and v / (1 - beta2ᵗ).
 
+    m <- beta1 m + (1 - beta1) g and v <- beta2 v + (1 - beta2) g² are running means of the gradient and its square.
     The state holds the sums Σ beta1ᵏ g and Σ beta2ᵏ g², that is m / (1 - beta1) and v / (1 - beta2): two passes over
     the arrays fewer. The factors go into the step length and, as √v̂ = scale √Σ, into epsilon / scale.
+
+    Parameters
+    ----------
+    learning_rate : float
+        About the largest change of a number in one step, above 0.
+    beta1, beta2 : float
+        How much of the running means stays, from 0 to below 1.
+    epsilon : float
+        Keeps the quotient finite where gradients are tiny, above 0.
+    weight_decay : float
+        Adds weight_decay p to g (L2 regularisation), 0 or more.
+    clipping : str, dict or Clipping, optional
+        What is done to the gradients before the update: ClipGlobalNorm(1.0), or a table such as
+        {'name': 'clip_global_norm', 'limit': 1.0}.
+
+    References
+    ----------
+    Kingma & Ba, Adam: A Method for Stochastic Optimization (2015), algorithm 1.
+
+    Examples
+    --------
+    >>> optimizer, weight = Adam(0.1), np.array([1.0, 1.0])
+    >>> optimizer.update([weight], [np.array([5.0, -0.01])])  # the first step is learning_rate, whatever g's size
+    >>> weight.round(4)
+    array([0.9, 1.1])
     """
 
     slots: tuple[str, ...] = ("gradient_sum", "square_sum")
@@ -230,7 +310,26 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam after p <- (1 - learning_rate weight_decay) p, which v does not rescale. Loshchilov & Hutter (2019)."""
+    """Adam after p <- (1 - learning_rate weight_decay) p: the decay is not divided by √v̂ as in Adam.
+
+    Parameters
+    ----------
+    learning_rate, beta1, beta2, epsilon, clipping
+        As for Adam.
+    weight_decay : float
+        The share of p, times the learning rate, that goes in every step; 0 or more.
+
+    References
+    ----------
+    Loshchilov & Hutter, Decoupled Weight Decay Regularization (2019).
+
+    Examples
+    --------
+    >>> optimizer, weight = AdamW(0.1, weight_decay=0.5), np.array([1.0])
+    >>> optimizer.update([weight], [np.array([0.0])])
+    >>> weight
+    array([0.95])
+    """
 
     def __init__(
         self,
@@ -249,9 +348,34 @@ class AdamW(Adam):
 
 
 class RMSprop(Optimizer):
-    """p <- p - learning_rate g / (√v + epsilon), v <- decay_rate v + (1 - decay_rate) g². Hinton (2012, lecture 6e).
+    """p <- p - learning_rate g / (√v + epsilon) with v <- decay_rate v + (1 - decay_rate) g².
 
-    The state holds v / (1 - decay_rate), as Adam's.
+    The state holds v / (1 - decay_rate), for the reason that Adam's does.
+
+    Parameters
+    ----------
+    learning_rate : float
+        The length of a step, above 0.
+    decay_rate : float
+        How much of v stays, from 0 to below 1.
+    epsilon : float
+        Keeps the quotient finite where gradients are tiny, above 0.
+    weight_decay : float
+        Adds weight_decay p to g (L2 regularisation), 0 or more.
+    clipping : str, dict or Clipping, optional
+        What is done to the gradients before the update: ClipGlobalNorm(1.0), or a table such as
+        {'name': 'clip_global_norm', 'limit': 1.0}.
+
+    References
+    ----------
+    Hinton, Neural Networks for Machine Learning (2012), lecture 6e.
+
+    Examples
+    --------
+    >>> optimizer, weight = RMSprop(0.01, decay_rate=0.75), np.array([1.0])
+    >>> optimizer.update([weight], [np.array([3.0])])  # v = 9 / 4, a step of 0.01 * 3 / 1.5
+    >>> weight.round(6)
+    array([0.98])
     """
 
     slots: tuple[str, ...] = ("square_sum",)
@@ -277,7 +401,32 @@ class RMSprop(Optimizer):
 
 
 class Adagrad(Optimizer):
-    """p <- p - learning_rate g / (√s + epsilon), s <- s + g². Duchi, Hazan & Singer (2011)."""
+    """p <- p - learning_rate g / (√s + epsilon) with s <- s + g²: numbers that moved much move less.
+
+    Parameters
+    ----------
+    learning_rate : float
+        The length of the first step, above 0.
+    epsilon : float
+        Keeps the quotient finite where gradients are tiny, above 0.
+    weight_decay : float
+        Adds weight_decay p to g (L2 regularisation), 0 or more.
+    clipping : str, dict or Clipping, optional
+        What is done to the gradients before the update: ClipGlobalNorm(1.0), or a table such as
+        {'name': 'clip_global_norm', 'limit': 1.0}.
+
+    References
+    ----------
+    Duchi, Hazan & Singer, Adaptive Subgradient Methods (2011).
+
+    Examples
+    --------
+    >>> optimizer, weight = Adagrad(0.1), np.array([1.0])
+    >>> for _ in range(2):
+    ...     optimizer.update([weight], [np.array([2.0])])
+    >>> weight.round(4)  # 1 - 0.1 - 0.1 / √2
+    array([0.8293])
+    """
 
     slots: tuple[str, ...] = ("square_sum",)
 
@@ -318,7 +467,23 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 
 
 def get(spec: str | dict[str, Any] | Optimizer) -> Optimizer:
-    """The optimizer meant by 'adam', {'name': 'sgd', 'momentum': 0.9} or an Optimizer."""
+    """The optimizer that a configuration means.
+
+    Parameters
+    ----------
+    spec : str, dict or Optimizer
+        A name, a table with a name and arguments, or an object, which is returned.
+
+    Raises
+    ------
+    ValueError
+        For a name or an argument that there is not; TypeError for anything else.
+
+    Examples
+    --------
+    >>> get("adagrad")
+    Adagrad(learning_rate=0.01, epsilon=1e-10, weight_decay=0.0, clipping=None)
+    """
     optimizer = build("optimizer", spec, OPTIMIZERS)
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer must be a name, a table or an Optimizer, got {type(spec).__name__}")

@@ -36,7 +36,18 @@ def check(schedule: object, **limits: Mapping[str, float]) -> None:
 
 @dataclass(frozen=True)
 class Constant:
-    """initial, always."""
+    """The same learning rate always.
+
+    Parameters
+    ----------
+    initial : float
+        The learning rate, above 0.
+
+    Examples
+    --------
+    >>> Constant(0.1)(1000)
+    0.1
+    """
 
     initial: float
 
@@ -49,7 +60,26 @@ class Constant:
 
 @dataclass(frozen=True)
 class Exponential:
-    """initial decay^(t / stage_length); with staircase the exponent is rounded down, so the rate falls in steps."""
+    """initial decay^(t / stage_length): the rate falls by the same factor in every stage.
+
+    Parameters
+    ----------
+    initial : float
+        The rate at t = 0, above 0.
+    decay : float
+        The factor of one stage, above 0.
+    stage_length : int
+        Epochs or steps in a stage.
+    staircase : bool
+        Round the exponent down, so that the rate falls at the end of each stage only.
+
+    Examples
+    --------
+    >>> Exponential(0.8, decay=0.5)(2)
+    0.2
+    >>> Exponential(0.8, decay=0.5, stage_length=10, staircase=True)(19)
+    0.4
+    """
 
     initial: float
     decay: float
@@ -66,7 +96,23 @@ class Exponential:
 
 @dataclass(frozen=True)
 class Step:
-    """initial, multiplied by decay after every stage_length epochs or steps."""
+    """initial, multiplied by decay after every stage_length epochs or steps.
+
+    Parameters
+    ----------
+    initial : float
+        The rate at t = 0, above 0.
+    stage_length : int
+        Epochs or steps for which the rate stays.
+    decay : float
+        The factor after each stage, above 0.
+
+    Examples
+    --------
+    >>> schedule = Step(1.0, stage_length=10, decay=0.5)
+    >>> schedule(9), schedule(10), schedule(20)
+    (1.0, 0.5, 0.25)
+    """
 
     initial: float
     stage_length: int
@@ -81,7 +127,25 @@ class Step:
 
 @dataclass(frozen=True)
 class Polynomial:
-    """final + (initial - final) (1 - t / num_steps)^power, and final from num_steps on."""
+    """final + (initial - final) (1 - t / num_steps)^power, and final from num_steps on.
+
+    Parameters
+    ----------
+    initial : float
+        The rate at t = 0, above 0.
+    num_steps : int
+        The t at which final is reached.
+    power : float
+        1 for a straight line; larger ones fall sooner. Above 0.
+    final : float
+        The last rate, 0 or more.
+
+    Examples
+    --------
+    >>> schedule = Polynomial(1.0, num_steps=4)
+    >>> schedule(1), schedule(4), schedule(9)
+    (0.75, 0.0, 0.0)
+    """
 
     initial: float
     num_steps: int
@@ -98,7 +162,27 @@ class Polynomial:
 
 @dataclass(frozen=True)
 class Cosine:
-    """Half a cosine wave from initial down to final at num_steps, and final after it. Loshchilov & Hutter (2017)."""
+    """Half a cosine wave from initial down to final at num_steps, and final after it.
+
+    Parameters
+    ----------
+    initial : float
+        The rate at t = 0, above 0.
+    num_steps : int
+        The t at which final is reached.
+    final : float
+        The last rate, 0 or more.
+
+    References
+    ----------
+    Loshchilov & Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts (2017), without the restarts.
+
+    Examples
+    --------
+    >>> schedule = Cosine(1.0, num_steps=10)
+    >>> schedule(0), schedule(5), schedule(10)
+    (1.0, 0.5, 0.0)
+    """
 
     initial: float
     num_steps: int
@@ -121,6 +205,19 @@ class WarmUp:
     """A straight rise of num_steps to the first value of another schedule, which then begins.
 
     schedule(0) (t + 1) / (num_steps + 1) for t < num_steps: the first rate is not 0, nor the last one the full rate.
+
+    Parameters
+    ----------
+    schedule : callable (t) -> float, or a table with a name
+        What begins after the rise, counted from its own 0.
+    num_steps : int
+        Epochs or steps of the rise.
+
+    Examples
+    --------
+    >>> schedule = WarmUp(Constant(1.0), num_steps=3)
+    >>> [schedule(t) for t in range(5)]
+    [0.25, 0.5, 0.75, 1.0, 1.0]
     """
 
     schedule: LearningRateSchedule
@@ -138,8 +235,31 @@ class WarmUp:
 
 @dataclass(frozen=True)
 class OneCycle:
-    """From peak / start_divisor up to peak in the warm_up fraction of num_steps, then down to the start rate divided
-    by final_divisor, both along half a cosine wave. Smith & Topin (2018), in PyTorch's two-phase form.
+    """Up from a small rate to peak, then down to a much smaller one, both along half a cosine wave.
+
+    The rate starts at peak / start_divisor, is at its peak after the warm_up fraction of num_steps, and ends at the
+    start rate divided by final_divisor.
+
+    Parameters
+    ----------
+    peak : float
+        The highest rate, above 0.
+    num_steps : int
+        The length of the cycle; the last rate is that of t = num_steps - 1.
+    warm_up : float
+        The rise's share of the cycle, from 0 to below 1.
+    start_divisor, final_divisor : float
+        1 or more.
+
+    References
+    ----------
+    Smith & Topin, Super-Convergence (2018), in PyTorch's two-phase form.
+
+    Examples
+    --------
+    >>> schedule = OneCycle(1.0, num_steps=10)
+    >>> [round(schedule(t), 3) for t in (0, 1, 2, 6, 9)]
+    [0.04, 0.52, 1.0, 0.389, 0.0]
     """
 
     peak: float
@@ -161,7 +281,26 @@ class OneCycle:
 
 @dataclass(frozen=True)
 class Sequence:
-    """Schedules one after the other: each for its length, counted from its own 0; the last, without one, for ever."""
+    """Schedules one after the other, each counted from its own 0.
+
+    Parameters
+    ----------
+    schedules : list or tuple
+        Callables (t) -> float, or tables with a name.
+    lengths : list or tuple of int
+        How long each but the last goes on; the last goes on for ever.
+
+    Raises
+    ------
+    ValueError
+        Unless there is one length fewer than schedules.
+
+    Examples
+    --------
+    >>> schedule = Sequence([Constant(0.1), Exponential(1.0, decay=0.5)], lengths=[2])
+    >>> [schedule(t) for t in range(4)]
+    [0.1, 0.1, 1.0, 0.5]
+    """
 
     schedules: list[LearningRateSchedule] | tuple[LearningRateSchedule, ...]
     lengths: list[int] | tuple[int, ...]
@@ -187,7 +326,30 @@ class Sequence:
 class ReduceOnPlateau:
     """initial, times factor whenever more than `patience` observed metrics in a row were no better than the best.
 
-    Better means smaller by more than the fraction threshold (mode 'max': larger). Never falls below minimum.
+    Not a pure function: `observe` is told each metric, and what t is does not matter.
+
+    Parameters
+    ----------
+    initial : float
+        The first rate, above 0.
+    factor : float
+        What the rate is multiplied by, between 0 and 1.
+    patience : int
+        How many metrics in a row may be no better.
+    threshold : float
+        Better means better by more than this fraction of the best.
+    minimum : float
+        The rate never falls below it.
+    mode : str
+        'min' where a smaller metric is better, 'max' where a larger one is.
+
+    Examples
+    --------
+    >>> schedule = ReduceOnPlateau(1.0, factor=0.5, patience=1)
+    >>> for loss in (3.0, 3.0, 3.0):
+    ...     schedule.observe(loss)
+    >>> schedule(3)
+    0.5
     """
 
     initial: float
@@ -244,7 +406,23 @@ SCHEDULES: dict[str, type[LearningRateSchedule]] = {
 
 
 def get(spec: str | dict[str, Any] | LearningRateSchedule) -> LearningRateSchedule:
-    """The schedule meant by {'name': 'cosine', 'initial': 0.1, 'num_steps': 50} or a callable (t) -> learning rate."""
+    """The schedule that a configuration means.
+
+    Parameters
+    ----------
+    spec : str, dict or callable
+        A name, a table with the name and the arguments of a schedule, or a callable (t) -> learning rate, which is returned.
+
+    Raises
+    ------
+    ValueError
+        For a name or an argument that there is not; TypeError for anything else.
+
+    Examples
+    --------
+    >>> get({"name": "cosine", "initial": 0.1, "num_steps": 50})
+    Cosine(initial=0.1, num_steps=50, final=0.0)
+    """
     schedule = build("schedule", spec, SCHEDULES)
     if not callable(schedule):
         raise TypeError(f"schedule must be a table with a 'name' or a callable of t, got {spec!r}")
