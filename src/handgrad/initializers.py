@@ -29,16 +29,47 @@ AnyInitializer: TypeAlias = "str | dict[str, Any] | Initializer"
 
 
 def gain(activation: str | float) -> float:
-    """The factor for weights in front of this activation (name), or a number as it is: gain('relu') is √2."""
+    """The factor for weights in front of an activation, which makes up for what that takes from the signal's size.
+
+    Parameters
+    ----------
+    activation : str or float
+        The activation's name, or a factor above 0, which is returned.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name or a number not above 0.
+
+    Examples
+    --------
+    >>> round(gain("relu"), 4), gain(2.0)  # half of ReLU's outputs are 0: √2 keeps the mean square
+    (1.4142, 2.0)
+    """
     if isinstance(activation, str):
         return look_up("activation", activation, ACTIVATIONS).gain
     return check_number("gain", "value", activation, above=0)
 
 
 def fans(shape: Shape) -> tuple[int, int]:
-    """(fan_in, fan_out) of a weight (..., in, out): the values one output is summed from, and one input goes to.
+    """(fan_in, fan_out): how many values one output is summed from, and how many outputs one input goes to.
 
-    Each is in, or out, times the number of kernel positions. ValueError for fewer than two axes or an empty one.
+    Each is in, or out, times the number of kernel positions.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of a weight: (in, out), or (kernel height, kernel width, in, out).
+
+    Raises
+    ------
+    ValueError
+        For fewer than two axes or an empty one.
+
+    Examples
+    --------
+    >>> fans((4, 3)), fans((5, 5, 3, 8))
+    ((4, 3), (75, 200))
     """
     if len(shape) < 2 or 0 in shape:
         raise ValueError(f"fans are defined for weights (..., in, out) with no empty axis, got shape {tuple(shape)}")
@@ -58,7 +89,13 @@ def draw_normal(shape: Shape, rng: Seed, std: float) -> Array:
 
 @dataclass(frozen=True)
 class Zeros:
-    """All 0: right for biases; as a weight it leaves the units of a layer alike for ever."""
+    """All 0: right for biases; as a weight it leaves the units of a layer alike for ever.
+
+    Examples
+    --------
+    >>> Zeros()((2,), 0)
+    array([0., 0.])
+    """
 
     def __call__(self, shape: Shape, rng: Seed) -> Array:
         return np.zeros(shape)
@@ -66,7 +103,13 @@ class Zeros:
 
 @dataclass(frozen=True)
 class Ones:
-    """All 1."""
+    """All 1.
+
+    Examples
+    --------
+    >>> Ones()((2,), 0)
+    array([1., 1.])
+    """
 
     def __call__(self, shape: Shape, rng: Seed) -> Array:
         return np.ones(shape)
@@ -74,7 +117,18 @@ class Ones:
 
 @dataclass(frozen=True)
 class Constant:
-    """All the same value."""
+    """All the same value.
+
+    Parameters
+    ----------
+    value : float
+        That value.
+
+    Examples
+    --------
+    >>> Constant(0.1)((2,), 0)
+    array([0.1, 0.1])
+    """
 
     value: float
 
@@ -87,7 +141,19 @@ class Constant:
 
 @dataclass(frozen=True)
 class Uniform:
-    """Uniform on [low, high)."""
+    """Uniform on [low, high).
+
+    Parameters
+    ----------
+    low, high : float
+        The bounds; high is low or more.
+
+    Examples
+    --------
+    >>> weight = Uniform(0.0, 1.0)((100, 100), rng=0)
+    >>> bool(weight.min() >= 0), bool(weight.max() < 1)
+    (True, True)
+    """
 
     low: float = -0.05
     high: float = 0.05
@@ -102,7 +168,19 @@ class Uniform:
 
 @dataclass(frozen=True)
 class Normal:
-    """Normal with this mean and standard deviation."""
+    """Normal with this mean and standard deviation.
+
+    Parameters
+    ----------
+    mean, std : float
+        std is 0 or more.
+
+    Examples
+    --------
+    >>> weight = Normal(std=0.1)((300, 300), rng=0)
+    >>> round(float(weight.std()), 2)
+    0.1
+    """
 
     mean: float = 0.0
     std: float = 0.05
@@ -129,7 +207,21 @@ class Scaled:
 class Glorot(Scaled):
     """std = gain √(2 / (fan_in + fan_out)): forward and backward signals keep about their size.
 
-    Glorot & Bengio (2010), also called Xavier. gain is a number or an activation's name.
+    Also called Xavier initialization. Use GlorotUniform or GlorotNormal.
+
+    Parameters
+    ----------
+    gain : float or str
+        A factor, or the name of the activation behind the weight: see `gain`.
+
+    References
+    ----------
+    Glorot & Bengio, Understanding the difficulty of training deep feedforward neural networks (2010).
+
+    Examples
+    --------
+    >>> round(Glorot().std((30, 20)), 4), round(Glorot("relu").std((30, 20)), 4)
+    (0.2, 0.2828)
     """
 
     def std(self, shape: Shape) -> float:
@@ -137,14 +229,28 @@ class Glorot(Scaled):
 
 
 class GlorotUniform(Glorot):
-    """Uniform with std = gain √(2 / (fan_in + fan_out)); see Glorot."""
+    """Uniform of mean 0 and std = gain √(2 / (fan_in + fan_out)); parameters and source as for Glorot.
+
+    Examples
+    --------
+    >>> weight = GlorotUniform()((30, 20), rng=0)
+    >>> weight.shape, bool(abs(weight).max() <= (6 / 50) ** 0.5)
+    ((30, 20), True)
+    """
 
     def __call__(self, shape: Shape, rng: Seed) -> Array:
         return draw_uniform(shape, rng, self.std(shape))
 
 
 class GlorotNormal(Glorot):
-    """Normal with std = gain √(2 / (fan_in + fan_out)); see Glorot."""
+    """Normal of mean 0 and std = gain √(2 / (fan_in + fan_out)); parameters and source as for Glorot.
+
+    Examples
+    --------
+    >>> weight = GlorotNormal("tanh")((300, 200), rng=0)
+    >>> round(float(weight.std()), 3)  # 5/3 √(2 / 500)
+    0.105
+    """
 
     def __call__(self, shape: Shape, rng: Seed) -> Array:
         return draw_normal(shape, rng, self.std(shape))
@@ -152,9 +258,25 @@ class GlorotNormal(Glorot):
 
 @dataclass(frozen=True)
 class He(Scaled):
-    """std = gain / √fan: the forward signal keeps its size with mode 'fan_in', the backward one with 'fan_out'.
+    """std = gain / √fan: the size of the signal stays from layer to layer where the activation is ReLU.
 
-    He, Zhang, Ren & Sun (2015), also called Kaiming. gain is a number or an activation's name.
+    Also called Kaiming initialization. Use HeUniform or HeNormal.
+
+    Parameters
+    ----------
+    gain : float or str
+        A factor, or the name of the activation behind the weight: see `gain`.
+    mode : str
+        'fan_in' keeps the size of the signal forward, 'fan_out' that of the gradient backward.
+
+    References
+    ----------
+    He, Zhang, Ren & Sun, Delving Deep into Rectifiers (2015).
+
+    Examples
+    --------
+    >>> round(He().std((50, 10)), 4), round(He(mode="fan_out").std((50, 10)), 4)
+    (0.2, 0.4472)
     """
 
     gain: float | str = "relu"
@@ -170,14 +292,28 @@ class He(Scaled):
 
 
 class HeUniform(He):
-    """Uniform with std = gain / √fan; see He."""
+    """Uniform of mean 0 and std = gain / √fan; parameters and source as for He.
+
+    Examples
+    --------
+    >>> weight = HeUniform()((50, 10), rng=0)
+    >>> bool(abs(weight).max() <= (6 / 50) ** 0.5)
+    True
+    """
 
     def __call__(self, shape: Shape, rng: Seed) -> Array:
         return draw_uniform(shape, rng, self.std(shape))
 
 
 class HeNormal(He):
-    """Normal with std = gain / √fan; see He."""
+    """Normal of mean 0 and std = gain / √fan; parameters and source as for He.
+
+    Examples
+    --------
+    >>> weight = HeNormal()((200, 300), rng=0)
+    >>> round(float(weight.std()), 2)  # √(2 / 200)
+    0.1
+    """
 
     def __call__(self, shape: Shape, rng: Seed) -> Array:
         return draw_normal(shape, rng, self.std(shape))
@@ -185,7 +321,18 @@ class HeNormal(He):
 
 @dataclass(frozen=True)
 class LecunUniform:
-    """Uniform with std = 1 / √fan_in. LeCun, Bottou, Orr & Müller, Efficient BackProp (1998)."""
+    """Uniform of mean 0 and std = 1 / √fan_in.
+
+    References
+    ----------
+    LeCun, Bottou, Orr & Müller, Efficient BackProp (1998).
+
+    Examples
+    --------
+    >>> weight = LecunUniform()((300, 100), rng=0)
+    >>> bool(abs(weight).max() <= (3 / 300) ** 0.5)
+    True
+    """
 
     def __call__(self, shape: Shape, rng: Seed) -> Array:
         return draw_uniform(shape, rng, 1 / math.sqrt(fans(shape)[0]))
@@ -193,7 +340,18 @@ class LecunUniform:
 
 @dataclass(frozen=True)
 class LecunNormal:
-    """Normal with std = 1 / √fan_in. LeCun, Bottou, Orr & Müller, Efficient BackProp (1998)."""
+    """Normal of mean 0 and std = 1 / √fan_in.
+
+    References
+    ----------
+    LeCun, Bottou, Orr & Müller, Efficient BackProp (1998).
+
+    Examples
+    --------
+    >>> weight = LecunNormal()((100, 600), rng=0)
+    >>> round(float(weight.std()), 2)
+    0.1
+    """
 
     def __call__(self, shape: Shape, rng: Seed) -> Array:
         return draw_normal(shape, rng, 1 / math.sqrt(fans(shape)[0]))
@@ -201,9 +359,24 @@ class LecunNormal:
 
 @dataclass(frozen=True)
 class Orthogonal(Scaled):
-    """gain Q with orthonormal columns, or rows where these are fewer: lengths stay. Saxe, McClelland & Ganguli (2014).
+    """gain Q with orthonormal columns, or rows where these are fewer: a vector's length stays.
 
     A convolution's weight is taken as (height width in, out).
+
+    Parameters
+    ----------
+    gain : float or str
+        A factor, or the name of the activation behind the weight: see `gain`.
+
+    References
+    ----------
+    Saxe, McClelland & Ganguli, Exact solutions to the nonlinear dynamics of learning (2014).
+
+    Examples
+    --------
+    >>> weight = Orthogonal()((3, 3), rng=0)
+    >>> np.allclose(weight.T @ weight, np.eye(3))
+    True
     """
 
     def __call__(self, shape: Shape, rng: Seed) -> Array:
@@ -216,7 +389,28 @@ class Orthogonal(Scaled):
 
 @dataclass(frozen=True)
 class Identity(Scaled):
-    """gain times the identity matrix, for square weights; ValueError for others. Le, Jaitly & Hinton (2015)."""
+    """gain times the identity matrix, for the square weights of recurrent layers.
+
+    Parameters
+    ----------
+    gain : float or str
+        A factor, or the name of the activation behind the weight: see `gain`.
+
+    Raises
+    ------
+    ValueError
+        When called, for weights that are not square.
+
+    References
+    ----------
+    Le, Jaitly & Hinton, A Simple Way to Initialize Recurrent Networks of Rectified Linear Units (2015).
+
+    Examples
+    --------
+    >>> Identity(0.5)((2, 2), 0)
+    array([[0.5, 0. ],
+           [0. , 0.5]])
+    """
 
     def __call__(self, shape: Shape, rng: Seed) -> Array:
         if len(shape) != 2 or shape[0] != shape[1]:
@@ -226,7 +420,30 @@ class Identity(Scaled):
 
 @dataclass(frozen=True)
 class Sparse:
-    """Normal of standard deviation std, with ⌈sparsity in⌉ of each unit's incoming weights set to 0. Martens (2010)."""
+    """Normal of mean 0, with ⌈sparsity in⌉ of each unit's incoming weights set to 0.
+
+    Parameters
+    ----------
+    sparsity : float
+        The share of the incoming weights that are 0, from 0 to 1.
+    std : float
+        The standard deviation of the others, 0 or more.
+
+    Raises
+    ------
+    ValueError
+        When called, for weights that are not (in, out).
+
+    References
+    ----------
+    Martens, Deep learning via Hessian-free optimization (2010).
+
+    Examples
+    --------
+    >>> weight = Sparse(sparsity=0.5)((4, 3), rng=0)
+    >>> (weight == 0).sum(axis=0)
+    array([2, 2, 2])
+    """
 
     sparsity: float = 0.1
     std: float = 0.01
@@ -268,7 +485,23 @@ INITIALIZERS: dict[str, type[Initializer]] = {
 
 
 def get(spec: AnyInitializer) -> Initializer:
-    """The initializer meant by 'he_normal', {'name': 'he_normal', 'mode': 'fan_out'} or a callable (shape, rng)."""
+    """The initializer that a configuration means.
+
+    Parameters
+    ----------
+    spec : str, dict or callable
+        A name, a table with a name and arguments, or a callable (shape, rng) -> array, which is returned.
+
+    Raises
+    ------
+    ValueError
+        For a name or an argument that there is not; TypeError for anything else.
+
+    Examples
+    --------
+    >>> get({"name": "he_normal", "mode": "fan_out"})
+    HeNormal(gain='relu', mode='fan_out')
+    """
     initializer = build("initializer", spec, INITIALIZERS)
     if not callable(initializer):
         raise TypeError(f"initializer must be a name, a table or a callable (shape, rng), got {spec!r}")

@@ -17,7 +17,13 @@ Average: TypeAlias = Literal["macro", "micro"]
 
 
 def predicted_classes(outputs: ArrayLike) -> Array:
-    """Labels (N,) from int labels (N,), scores (N, C) by the largest, or scores (N, 1) by the sign."""
+    """Labels (N,) from int labels (N,), scores (N, C) by the largest, or scores (N, 1) by the sign.
+
+    Examples
+    --------
+    >>> predicted_classes([[0.1, 0.9], [0.8, 0.2]]), predicted_classes([[-1.0], [2.0]])
+    (array([1, 0]), array([0, 1]))
+    """
     outputs = np.asarray(outputs)
     if outputs.ndim == 2 and outputs.shape[1] == 1:
         return (outputs[:, 0] > 0).astype(np.int64)
@@ -28,7 +34,13 @@ def predicted_classes(outputs: ArrayLike) -> Array:
 
 
 def target_classes(targets: ArrayLike) -> Array:
-    """Labels (N,) from int labels (N,) or (N, 1), or from one-hot or probability rows (N, C)."""
+    """Labels (N,) from int labels (N,) or (N, 1), or from one-hot or probability rows (N, C).
+
+    Examples
+    --------
+    >>> target_classes([[0, 0, 1], [1, 0, 0]])
+    array([2, 0])
+    """
     targets = np.asarray(targets)
     if targets.ndim == 2 and targets.shape[1] > 1:
         likeliest: Array = targets.argmax(axis=1)
@@ -59,13 +71,61 @@ def check_rows(outputs: Array, targets: Array) -> None:
 
 
 def accuracy(outputs: ArrayLike, targets: ArrayLike) -> float:
-    """The fraction of rows whose predicted class is the target."""
+    """The fraction of rows whose predicted class is the target.
+
+    Parameters
+    ----------
+    outputs : array_like
+        Scores (N, C), scores (N, 1) of two classes, or predicted labels (N,).
+    targets : array_like
+        Labels (N,) or one-hot rows (N, C).
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        For no rows, or outputs and targets of different lengths.
+
+    Examples
+    --------
+    >>> accuracy([[0.1, 0.9], [0.8, 0.2]], [1, 1])
+    0.5
+    """
     predictions, truth = both_classes(outputs, targets)
     return float((predictions == truth).mean())
 
 
 def top_k_accuracy(outputs: ArrayLike, targets: ArrayLike, k: int = 5) -> float:
-    """The fraction of rows whose target is among the k largest scores (N, C); of equal scores the first count."""
+    """The fraction of rows whose target is among the k largest scores; of equal scores the first count.
+
+    Parameters
+    ----------
+    outputs : array_like
+        Scores (N, C).
+    targets : array_like
+        Labels (N,) or one-hot rows (N, C).
+    k : int
+        From 1 to C.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        For outputs without scores, a k out of range, or targets that do not fit.
+
+    Examples
+    --------
+    >>> top_k_accuracy([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2]], [1, 2], k=2)
+    0.5
+    """
     outputs, truth = np.asarray(outputs), target_classes(targets)
     if outputs.ndim != 2 or not 1 <= k <= outputs.shape[1]:
         raise ValueError(f"top_k_accuracy needs scores (N, C) and 1 <= k <= C, got shape {outputs.shape} and k={k}")
@@ -77,7 +137,33 @@ def top_k_accuracy(outputs: ArrayLike, targets: ArrayLike, k: int = 5) -> float:
 
 
 def confusion_matrix(outputs: ArrayLike, targets: ArrayLike, num_classes: int | None = None) -> Array:
-    """counts[i, j]: rows of class i that were predicted as j. num_classes: the largest label + 1 if not given."""
+    """counts[i, j]: how many rows of class i were predicted as class j.
+
+    Parameters
+    ----------
+    outputs : array_like
+        Scores (N, C), scores (N, 1) of two classes, or predicted labels (N,).
+    targets : array_like
+        Labels (N,) or one-hot rows (N, C).
+    num_classes : int, optional
+        Rows and columns of counts; by default as many as labels or scores tell of.
+
+    Returns
+    -------
+    array of int
+        (num_classes, num_classes).
+
+    Raises
+    ------
+    ValueError
+        For rows that do not fit, or a label that is not below num_classes.
+
+    Examples
+    --------
+    >>> confusion_matrix([0, 1, 1], [0, 0, 1])
+    array([[1, 1],
+           [0, 1]])
+    """
     predictions, truth = both_classes(outputs, targets)
     found = int(max(predictions.max(), truth.max())) + 1
     widest = max([found, *(a.shape[1] for a in map(np.asarray, (outputs, targets)) if a.ndim == 2)])
@@ -99,10 +185,33 @@ def precision_recall_f1(
 def precision_recall_f1(
     outputs: ArrayLike, targets: ArrayLike, average: Average | None = None, num_classes: int | None = None
 ) -> tuple[Array, Array, Array] | tuple[float, float, float]:
-    """(precision, recall, F1): arrays with a value per class, or floats with average 'macro' or 'micro'.
+    """precision = right / predicted, recall = right / present, F1 = 2 right / (predicted + present), for each class.
 
-    precision = right / predicted, recall = right / present, F1 = 2 right / (predicted + present), for a class. 0 where
-    a denominator is 0. 'macro' is the plain mean over the classes, 'micro' sums numerators and denominators first.
+    0 where a denominator is 0.
+
+    Parameters
+    ----------
+    outputs : array_like
+        Scores (N, C), scores (N, 1) of two classes, or predicted labels (N,).
+    targets : array_like
+        Labels (N,) or one-hot rows (N, C).
+    average : 'macro' or 'micro', optional
+        The plain mean over the classes, or numerators and denominators summed over them first.
+    num_classes : int, optional
+        By default as many as labels or scores tell of.
+
+    Returns
+    -------
+    precision, recall, F1
+        Arrays (num_classes,), or floats where there is an average.
+
+    Examples
+    --------
+    >>> precision, recall, f1 = precision_recall_f1([0, 1, 1], [0, 0, 1])
+    >>> precision, recall
+    (array([1. , 0.5]), array([0.5, 1. ]))
+    >>> precision_recall_f1([0, 1, 1, 0], [0, 0, 1, 1], average="macro")
+    (0.5, 0.5, 0.5)
     """
     if average not in (None, "macro", "micro"):
         raise ValueError(f"average must be None, 'macro' or 'micro', got {average!r}")
@@ -123,7 +232,23 @@ def ratio(numerator: Array, denominator: Array) -> Array:
 
 
 def mean_squared_error(outputs: ArrayLike, targets: ArrayLike) -> float:
-    """The mean of (output - target)² over all elements."""
+    """The mean of (output - target)² over all elements.
+
+    Parameters
+    ----------
+    outputs, targets : array_like
+        Of one shape, (N,) or (N, columns); (N,) fits (N, 1).
+
+    Raises
+    ------
+    ValueError
+        For other shapes: nothing is broadcast.
+
+    Examples
+    --------
+    >>> mean_squared_error([1.0, 2.0], [1.0, 4.0])
+    2.0
+    """
     outputs, targets = same_shape(outputs, targets)
     return float(((outputs - targets) ** 2).mean())
 
@@ -132,6 +257,21 @@ def r2_score(outputs: ArrayLike, targets: ArrayLike) -> float:
     """1 - Σ (output - target)² / Σ (target - mean target)²: 1 is perfect, 0 is as good as the mean. Mean over columns.
 
     A column of equal targets counts 1 if predicted exactly, else 0.
+
+    Parameters
+    ----------
+    outputs, targets : array_like
+        Of one shape, (N,) or (N, columns); (N,) fits (N, 1).
+
+    Raises
+    ------
+    ValueError
+        For other shapes: nothing is broadcast.
+
+    Examples
+    --------
+    >>> r2_score([1.0, 2.0, 4.0], [1.0, 2.0, 3.0])
+    0.5
     """
     outputs, targets = same_shape(outputs, targets)
     residual = ((outputs - targets) ** 2).sum(axis=0)

@@ -26,7 +26,25 @@ from .naming import look_up
 
 
 def create(name: str, **sizes: Any) -> Sequential:
-    """A fresh, unbuilt Sequential: create("cifar-cnn"), create("lenet", num_outputs=26)."""
+    """A fresh, unbuilt Sequential of this name.
+
+    Parameters
+    ----------
+    name : str
+        A key of `models.MODELS`.
+    **sizes
+        Arguments of the function of that name below: num_outputs, and batch_norm and dropout where it has them.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+
+    Examples
+    --------
+    >>> create("lenet", num_outputs=26).build((28, 28, 1), rng=0).output_shape
+    (26,)
+    """
     return Sequential(look_up("model", name, MODELS)(**sizes))
 
 
