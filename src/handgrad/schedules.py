@@ -411,7 +411,7 @@ def get(spec: str | dict[str, Any] | LearningRateSchedule) -> LearningRateSchedu
     Parameters
     ----------
     spec : str, dict or callable
-        A name, a table with the name and the arguments of a schedule, or a callable (t) -> learning rate, which is returned.
+        A name, a table with a name and arguments, or a callable (t) -> learning rate, which is returned.
 
     Raises
     ------
