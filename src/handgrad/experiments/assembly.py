@@ -6,7 +6,7 @@ import importlib
 import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from ..training.batches import check_training_data
 from .configuration import Configuration
 from .recorder import MLflow
 
+T = TypeVar("T")
 CALLBACKS = {"early-stopping": EarlyStopping, "mlflow": MLflow}
 # name -> where its class stands: loaded when asked for, so that nobody pays for PyTorch who does not use it.
 # Each is a subclass of training.Engine, whose constructor takes options of its own after the usual five.
@@ -35,25 +36,16 @@ def load_data(configuration: Configuration) -> Dataset:
 
 def build_trainer(configuration: Configuration, data: Dataset, observers: Sequence[Callback] = ()) -> Trainer:
     """A Trainer as configured, its model built on the data's shape; observers are further callbacks, put last."""
-    with name_key("optimizer"):
-        optimizer = optimizers.get(configuration.optimizer)
-    with name_key("loss"):
-        loss = get_loss(configuration.loss)
-    with name_key("penalty"):
-        penalty = get_penalty(configuration.penalty)
-    with name_key("engine"):
-        engine = get_engine(configuration.engine)
-    with name_key("augmentation"):
-        augmentation = augment.get([*configuration.augmentation])
+    optimizer = make("optimizer", optimizers.get, configuration.optimizer)
     trainer = Trainer(
         build_model(configuration, data),
-        loss,
+        make("loss", get_loss, configuration.loss),
         optimizer,
         seed=configuration.seed,
         callbacks=[*build_callbacks(configuration, data, optimizer), *observers],
-        penalty=penalty,
-        augment=augmentation,
-        engine=engine,
+        penalty=make("penalty", get_penalty, configuration.penalty),
+        augment=make("augmentation", augment.get, configuration.augmentation),
+        engine=make("engine", get_engine, configuration.engine),
     )
     with name_key("model"):
         trainer.model.build(data.train.x.shape[1:], trainer.streams["init"], np.dtype(configuration.dtype))
@@ -135,6 +127,12 @@ def complete(spec: Mapping[str, Any], **usual: float) -> dict[str, Any]:
 def without(table: Mapping[str, Any], *names: str) -> dict[str, Any]:
     """The table without these keys."""
     return {name: value for name, value in table.items() if name not in names}
+
+
+def make(key: str, build: Callable[[Any], T], spec: object) -> T:
+    """What `build` makes of the value of a key, a fault named by it."""
+    with name_key(key):
+        return build(spec)
 
 
 @contextlib.contextmanager
