@@ -8,7 +8,7 @@ import pytest
 
 from handgrad import functional as F
 from handgrad.gradient_check import check_gradients
-from handgrad.gradient_check.page import render
+from handgrad.gradient_check.report import render
 
 X, W, B = (np.random.default_rng(1).normal(size=shape) for shape in ((5, 4), (4, 3), (3,)))
 

@@ -11,7 +11,7 @@ import click
 def check(context: click.Context, file: str, output: str | None, seed: int) -> None:
     """Check the gradients of the layers and pairs in a file of yours, and name the mistakes."""
     from ..files import write_text
-    from ..gradient_check.page import render
+    from ..gradient_check.report import render
     from ..gradient_check.user_files import check_file
 
     path, _, name = file.partition(":")

@@ -2,6 +2,6 @@
 
 from .check import assert_gradients as assert_gradients
 from .check import check_gradients as check_gradients
+from .report import Report as Report
 from .verdict import Kink as Kink
-from .verdict import Report as Report
 from .verdict import Verdict as Verdict

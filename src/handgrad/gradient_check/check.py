@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..naming import check_count
+from .report import Report
 from .subjects import Wanted
-from .verdict import Report
 
 
 def check_gradients(

@@ -3,8 +3,9 @@
 import numpy as np
 
 from ..arrays import Array
+from .report import Report
 from .subjects import Gradients, Point, Subject
-from .verdict import CodeFault, Report, Verdict
+from .verdict import CodeFault, Verdict
 
 
 def check_conduct(subject: Subject, report: Report, rng: np.random.Generator) -> tuple[list[Array], list[Gradients]]:

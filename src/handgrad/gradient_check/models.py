@@ -13,9 +13,10 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from ..arrays import Array
+from .report import Report
 from .slots import Slot, find_slots, label, parts, read, read_gradient
 from .subjects import Function, Subject, WithLoss, inner
-from .verdict import Clue, Report, Verdict
+from .verdict import Clue, Verdict
 
 Call: TypeAlias = tuple[int | str, Array | None, Array | None]  # which part, what came in, what went out
 

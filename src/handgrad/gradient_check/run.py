@@ -17,8 +17,9 @@ from .mistakes import Case, diagnose, unexplained
 from .models import check_layers
 from .recognize import recognize
 from .repair import mend
+from .report import Report
 from .subjects import Gradients, Subject, Wanted
-from .verdict import Clue, CodeFault, Report, Verdict
+from .verdict import Clue, CodeFault, Verdict
 
 EVERY_ENTRY = 1000  # arrays up to this size are checked entry by entry
 FEWEST = 5  # of each array, however long it takes

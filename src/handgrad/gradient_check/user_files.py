@@ -14,8 +14,9 @@ from ..arrays import Array, Shape
 from ..naming import nearest
 from .check import check_gradients
 from .recognize import recognize
+from .report import Report
 from .subjects import Function, parameters_of
-from .verdict import CodeFault, Report
+from .verdict import CodeFault
 
 # the thing to check, its arrays, its keywords
 Trial: TypeAlias = tuple[Any, list[Any], dict[str, Any]]

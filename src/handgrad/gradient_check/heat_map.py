@@ -1,77 +1,18 @@
-"""A report as one self-contained page: verdicts first, then each array as heat maps, their cells blue or orange."""
-
-from __future__ import annotations
+"""Arrays as coloured squares in SVG: negative blue, positive orange, unknown grey."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .. import html
 from ..arrays import Array
-from ..html import Markup, colours, escape, mark
-from .text import count, distinct, entries, error, outcome, shape
-
-if TYPE_CHECKING:
-    from .verdict import ArrayCheck, Report, Verdict
+from ..html import colours, escape
+from .verdict import ArrayCheck
 
 MOST_CELLS = 48  # per side; larger arrays are drawn in blocks
 CELL, GAP = 22, 1  # pixels
-MOST_REMARKS = 60
 
 
-def render(*reports: Report) -> str:
-    """The whole page as a string; several reports stand one below the other."""
-    title = ", ".join(f"{report.target}: {outcome(report)}" for report in reports)
-    return html.page(title, "<main>", *map(section, reports), "</main>")
-
-
-def section(report: Report) -> str:
-    head = f"<h1>{mark(report.ok)} {escape(f'{report.target}: {outcome(report)}')}</h1>"
-    maps = map(pictures, report.arrays.values())
-    return "".join([head, *map(verdict, distinct(report)), table(report), *maps, remarks(report), cost(report)])
-
-
-def verdict(found: Verdict) -> str:
-    where = f"{escape(found.array)}: " if found.array else ""
-    evidence = f'<p class="evidence">{escape(found.evidence)}</p>' if found.evidence else ""
-    return f'<div class="verdict"><b>{where}{escape(found.mistake)}</b><p>{escape(found.message)}</p>{evidence}</div>'
-
-
-def table(report: Report) -> str:
-    if not report.arrays:
-        return ""
-    rows = [
-        (Markup(f"{mark(check.ok)} {escape(name)}"), shape(check), figure(check), check.method, entries(check))
-        for name, check in report.arrays.items()
-    ]
-    columns = ("array", "shape", "|a - n| / (|a| + |n|)", "by", "checked")
-    return "<h2>Arrays</h2>" + html.table(columns, rows, "gradients by array")
-
-
-def figure(check: ArrayCheck) -> str:
-    return str(error(check).removeprefix("error "))
-
-
-def remarks(report: Report) -> str:
-    said = [str(kink) for kink in report.kinks] + report.notes
-    said += [f"{name}: {check.coverage}" for name, check in report.arrays.items() if check.coverage]
-    lines = "".join(f"<li>{escape(words)}</li>" for words in said[:MOST_REMARKS])
-    return f"<h2>Notes</h2><ul>{lines}</ul>" if said else ""
-
-
-def cost(report: Report) -> str:
-    return (
-        f'<p class="quiet">{count(report.num_forwards, "forward")}, {report.seconds:.2f} s, seed {report.seed}. '
-        "The gradient is checked for random upstream gradients: by complex step where the forward allows it, else "
-        "by extrapolated central differences. Made by handgrad.</p>"
-    )
-
-
-# Heat maps ------------------------------------------------------------------------------------------------------
-
-
-def pictures(check: ArrayCheck) -> str:
+def heat_maps(check: ArrayCheck) -> str:
     """Yours, the right one and the difference, side by side; folded away where all is well."""
     if check.numeric is None or check.size == 0:
         return ""
