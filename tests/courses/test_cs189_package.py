@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from handgrad.courses.cs189 import starter
+from handgrad.courses.cs189 import _starter as starter
 from handgrad.courses.link import link
 from handgrad.datasets.images import is_present
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 class Course(NamedTuple):
     """One course; modules: {the top-level name that its scripts import: our module or package of that content}.
 
-    What lies in a package called `starter` beside the modules is copied to the student: scripts, tests, data. Its
+    What lies in the package `starter` beside the modules is copied to the student: scripts, tests, data. Its
     function `furnish(folder)`, if it has one, adds what has to be made, and returns the paths.
     """
 
@@ -23,7 +23,7 @@ COURSES = {
     "cs189": Course(
         title="UC Berkeley CS189/289A: neural_networks",
         modules={"neural_networks": "handgrad.courses.cs189"},
-        starter="handgrad.courses.cs189.starter",
+        starter="handgrad.courses.cs189._starter",
     ),
     "nndl": Course(
         title="UCLA ECE C147/C247: nndl, with Stanford CS231n's support package",

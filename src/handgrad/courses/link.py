@@ -82,7 +82,7 @@ def add_module(files: dict[Path, str], path: Path, target: str) -> None:
     text = f'"""{name}, from handgrad."""\n\n{OURS}{target.removeprefix("handgrad.courses.")} import *\n'
     files[path / "__init__.py" if inside else path.with_suffix(".py")] = text
     for inner in pkgutil.iter_modules(inside or []):
-        if not inner.name.startswith("_") and inner.name != "starter":
+        if not inner.name.startswith("_"):
             add_module(files, path / inner.name, f"{target}.{inner.name}")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...arrays import Array
 from .activations import Activation, initialize_activation
-from .weights import initialize_weights
+from .weights import WeightInitializer, initialize_weights
 
 
 class Layer(ABC):
@@ -66,6 +66,7 @@ class WeightedLayer(Layer):
 
     activation: Activation
     n_out: int
+    init_weights: WeightInitializer
 
     def __init__(self, n_out: int, activation: str, weight_init: str = "xavier_uniform") -> None:
         super().__init__()

@@ -49,7 +49,7 @@ class Conv2D(WeightedLayer):
     def _init_parameters(self, X_shape: Shape) -> None:
         """Draw the weight for images of this shape, and settle the padding."""
         self.pad = resolve_pad(self.pad, self.kernel_shape)
-        self.n_in = X_shape[3]
+        self.n_in: int | None = X_shape[3]
         W = self.init_weights((*self.kernel_shape, X_shape[3], self.n_out))
         self._set_parameters(("Z", "X"), W=W, b=np.zeros((1, self.n_out)))
 

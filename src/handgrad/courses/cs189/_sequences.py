@@ -22,7 +22,7 @@ class Elman(WeightedLayer):
 
     def _init_parameters(self, X_shape: Shape) -> None:
         """Draw W, then U; X_shape is (batch, features)."""
-        self.n_in = X_shape[1]
+        self.n_in: int | None = X_shape[1]
         W = self.init_weights((X_shape[1], self.n_out))
         U = self.init_weights((self.n_out, self.n_out))
         self._set_parameters(("s", "Z", "X"), W=W, U=U, b=np.zeros((1, self.n_out)))

@@ -2,12 +2,14 @@
 
 from abc import ABC
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from ... import functional as F
 from ...arrays import Array, ArrayLike
+
+Pair: TypeAlias = tuple[Callable[..., Any], Callable[..., Any]]
 
 
 def initialize_activation(name: str) -> "Activation":
@@ -20,7 +22,7 @@ def initialize_activation(name: str) -> "Activation":
 class Activation(ABC):
     """An elementwise function, or one of rows; Z is what goes into it, (batch, dim)."""
 
-    pair: tuple[Callable[..., Any], Callable[..., Any]]  # (forward, backward) of handgrad.functional
+    pair: Pair  # (forward, backward) of handgrad.functional
 
     def __call__(self, Z: Array) -> Array:
         return self.forward(Z)
@@ -39,37 +41,37 @@ class Activation(ABC):
 class Linear(Activation):
     """Y = Z."""
 
-    pair = F.identity_forward, F.identity_backward
+    pair: Pair = F.identity_forward, F.identity_backward
 
 
 class Sigmoid(Activation):
     """Y = 1 / (1 + exp(-Z)), with no overflow for any Z."""
 
-    pair = F.sigmoid_forward, F.sigmoid_backward
+    pair: Pair = F.sigmoid_forward, F.sigmoid_backward
 
 
 class TanH(Activation):
     """Y = tanh(Z)."""
 
-    pair = F.tanh_forward, F.tanh_backward
+    pair: Pair = F.tanh_forward, F.tanh_backward
 
 
 class ReLU(Activation):
     """Y = max(0, Z); the derivative at Z = 0 is 0 (the course's texts differ: 0 in the code, 1 in a write-up)."""
 
-    pair = F.relu_forward, F.relu_backward
+    pair: Pair = F.relu_forward, F.relu_backward
 
 
 class SoftMax(Activation):
     """Each row becomes probabilities; backward applies the whole Jacobian, so a loss gives dL/dY and not dL/dZ."""
 
-    pair = F.softmax_forward, F.softmax_backward
+    pair: Pair = F.softmax_forward, F.softmax_backward
 
 
 class ArcTan(Activation):
     """Y = arctan(Z)."""
 
-    pair = F.arctan_forward, F.arctan_backward
+    pair: Pair = F.arctan_forward, F.arctan_backward
 
 
 ACTIVATIONS = {"linear": Linear, "sigmoid": Sigmoid, "tanh": TanH, "relu": ReLU, "softmax": SoftMax, "arctan": ArcTan}

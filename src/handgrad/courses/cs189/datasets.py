@@ -54,6 +54,14 @@ def prepare_mnist(key: str, array: Array) -> Array:
 class Data:
     """Rows of data and labels, handed out in batches; the first batch of an epoch shuffles them, for good."""
 
+    data_: Array
+    labels: Array | None
+    out_dim: int | None
+    iteration: int
+    batch_size: int
+    n_samples: int
+    samples_per_epoch: int
+
     def __init__(
         self, data: Array, batch_size: int = 50, labels: Array | None = None, out_dim: int | None = None
     ) -> None:
@@ -90,6 +98,10 @@ class Dataset:
     train: Data
     validate: Data
     test: Data
+    batch_size: int
+    n_training: int
+    n_validation: int
+    out_dim: int
 
     def __init__(
         self,

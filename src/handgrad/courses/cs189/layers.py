@@ -53,7 +53,7 @@ class FullyConnected(WeightedLayer):
     """Y = activation(X W + b) for X (batch, n_in), W (n_in, n_out), b (1, n_out)."""
 
     def _init_parameters(self, X_shape: Shape) -> None:
-        self.n_in = X_shape[1]
+        self.n_in: int | None = X_shape[1]
         W = self.init_weights((X_shape[1], self.n_out))
         self._set_parameters(("Z", "X"), W=W, b=np.zeros((1, self.n_out)))
 
@@ -78,7 +78,7 @@ class Flatten(Layer):
     def __init__(self, keep_dim: str | int = "first") -> None:
         super().__init__()
         self.keep_dim = keep_dim
-        self.cache = {"in_dims": []}
+        self.cache: dict[str, Any] = {"in_dims": []}
 
     def forward(self, X: Array, retain_derived: bool = True) -> Array:
         if retain_derived:

@@ -17,6 +17,15 @@ class Logger:
     A folder that another run has filled is left alone: the run goes to <model_name>-2 and so on, and says so.
     """
 
+    model_name: str
+    model_args: Mapping[str, Any]
+    data_args: Mapping[str, Any]
+    save: bool
+    plot: bool
+    save_dir: str
+    log: dict[str, Any]
+    counter: int
+
     def __init__(
         self,
         model_name: str,
@@ -45,7 +54,7 @@ class Logger:
 
     def reset(self) -> None:
         """Forget all figures."""
-        self.log: dict[str, Any] = {
+        self.log = {
             "loss": {"train": [], "validate": []},
             "error": {"train": [], "validate": []},
             "params": {},

@@ -9,12 +9,13 @@ import numpy as np
 
 from ...arrays import Array
 from ...files import atomic_path
+from ._base import Layer
 from ._sequences import BatchNorm1D
 from .datasets import Dataset
 from .layers import initialize_layer
 from .logs import Logger
 from .losses import Loss, initialize_loss
-from .optimizers import initialize_optimizer
+from .optimizers import SGD, initialize_optimizer
 
 
 def initialize_model(
@@ -34,6 +35,13 @@ class NeuralNetwork:
 
     Batch normalization goes by the batch in training only (the course's model never leaves that mode).
     """
+
+    n_layers: int
+    layer_args: Sequence[dict[str, Any]]
+    layers: list[Layer]
+    loss: Loss
+    optimizer: SGD
+    logger: Logger | None
 
     def __init__(
         self,

@@ -46,7 +46,10 @@ class SGD(Optimizer):
     outside). clip_norm shortens each parameter's gradient, biases included, by itself. lr_scheduler None: constant.
     """
 
+    lr: float | None
     lr_scheduler: Scheduler
+    momentum: float
+    clip_norm: float | None
 
     def __init__(
         self,

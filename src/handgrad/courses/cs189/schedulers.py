@@ -35,6 +35,8 @@ class Scheduler(ABC):
 class Constant(Scheduler):
     """lr, always."""
 
+    lr: float
+
     def __init__(self, lr: float = 0.01) -> None:
         self.lr = lr
 
@@ -44,6 +46,11 @@ class Constant(Scheduler):
 
 class Exponential(Scheduler):
     """lr decay^(epoch / stage_length), the exponent rounded down with staircase."""
+
+    lr: float
+    decay: float
+    stage_length: int
+    staircase: bool
 
     def __init__(self, lr: float = 0.01, decay: float = 0.9, stage_length: int = 1000, staircase: bool = False) -> None:
         self.lr, self.decay, self.stage_length, self.staircase = lr, decay, stage_length, staircase

@@ -75,6 +75,9 @@ class Identity(WeightInitializer):
 class Uniform(WeightInitializer):
     """Uniform on [low, high)."""
 
+    low: float
+    high: float
+
     def __init__(self, low: float = -1.0, high: float = 1.0) -> None:
         self.low, self.high = low, high
 
@@ -85,6 +88,9 @@ class Uniform(WeightInitializer):
 class Normal(WeightInitializer):
     """Normal with this mean and standard deviation."""
 
+    mean: float
+    std: float
+
     def __init__(self, mean: float = 0, std: float = 1.0) -> None:
         self.mean, self.std = mean, std
 
@@ -94,6 +100,8 @@ class Normal(WeightInitializer):
 
 class Constant(WeightInitializer):
     """All the same value."""
+
+    val: float
 
     def __init__(self, val: float = 0.5) -> None:
         self.val = val
@@ -112,6 +120,9 @@ class Preset(WeightInitializer):
 class Sparse(WeightInitializer):
     """Normal of standard deviation std, ⌈sparsity rows⌉ entries of each column set to 0."""
 
+    sparsity: float
+    std: float
+
     def __init__(self, sparsity: float = 0.1, std: float = 0.01) -> None:
         self.sparsity, self.std = sparsity, std
 
@@ -126,6 +137,8 @@ class Sparse(WeightInitializer):
 
 class Xavier(WeightInitializer):
     """Standard deviation gain √(2 / (fan_in + fan_out))."""
+
+    activation: str | None
 
     def __init__(self, activation: str | None = None) -> None:
         self.activation = activation
@@ -150,6 +163,9 @@ class XavierNormal(Xavier):
 
 class He(WeightInitializer):
     """Standard deviation gain / √fan, the fan chosen by mode (fan_in, fan_out or sum)."""
+
+    activation: str | None
+    mode: str
 
     def __init__(self, activation: str | None = None, mode: str = "fan_in") -> None:
         self.activation, self.mode = activation, mode

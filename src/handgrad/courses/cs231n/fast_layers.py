@@ -4,8 +4,8 @@ CS231n's needs a compiled im2col_cython, has several ways of which one is fast, 
 not square. Here the library's product over windows does all; caches begin as those of the naive layers do.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 from ...arrays import Array, Cache, MaybeArray
 from ..nndl import conv_layers
@@ -24,6 +24,9 @@ __all__ = [
     "max_pool_forward_im2col",
     "max_pool_forward_reshape",
 ]
+
+Forward: TypeAlias = Callable[..., tuple[Array, Cache]]
+Backward: TypeAlias = Callable[..., tuple[MaybeArray, Array, MaybeArray]]
 
 
 def conv_forward_strides(x: Array, w: Array, b: Array, conv_param: Mapping[str, Any]) -> tuple[Array, Cache]:
@@ -61,7 +64,10 @@ def max_pool_forward_reshape(x: Array, pool_param: Mapping[str, Any]) -> tuple[A
     return max_pool_forward_fast(x, pool_param)
 
 
-conv_forward_fast = conv_forward_im2col = conv_forward_strides
-conv_backward_fast = conv_backward_im2col = conv_backward_strides
-max_pool_forward_im2col = max_pool_forward_fast
-max_pool_backward_im2col = max_pool_backward_reshape = max_pool_backward_fast
+conv_forward_fast: Forward = conv_forward_strides
+conv_forward_im2col: Forward = conv_forward_strides
+conv_backward_fast: Backward = conv_backward_strides
+conv_backward_im2col: Backward = conv_backward_strides
+max_pool_forward_im2col: Forward = max_pool_forward_fast
+max_pool_backward_im2col: Callable[[Array, Cache], Array] = max_pool_backward_fast
+max_pool_backward_reshape: Callable[[Array, Cache], Array] = max_pool_backward_fast

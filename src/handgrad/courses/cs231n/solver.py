@@ -1,7 +1,7 @@
 """solver: trains any model with `params` and `loss(X, y)` by a rule of nndl.optim."""
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,15 @@ class Solver:
     checkpoint_name: str | None
     print_every: int
     verbose: bool
+    model: Any
+    X_train: Array
+    y_train: Array
+    X_val: Array
+    y_val: Array
+    update_rule: Callable[..., Any]
+    epoch: int
+    best_val_acc: float
+    optim_configs: dict[str, dict[str, Any]]
 
     def __init__(self, model: Any, data: Mapping[str, Array], **kwargs: Any) -> None:
         unknown = [name for name in kwargs if name not in OPTIONS]

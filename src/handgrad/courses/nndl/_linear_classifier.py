@@ -1,18 +1,22 @@
 """What homework 2's Softmax and SVM share: scores X Wᵀ, a loss on them, and SGD."""
 
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
 from ... import functional as F
 from ...arrays import Array, Cache
 
+LossPair: TypeAlias = tuple[Callable[..., tuple[float, Cache]], Callable[..., tuple[Array]]]
+
 
 class LinearClassifier:
     """W (classes, D) on rows X (N, D) that end in a one, for the bias. Subclasses name a loss pair and a scale of W."""
 
-    loss_pair: tuple[Callable[..., tuple[float, Cache]], Callable[..., tuple[Array]]]
-    weight_scale = 1.0
+    loss_pair: LossPair
+    weight_scale: float = 1.0
+    W: Array
 
     def __init__(self, dims: Sequence[int] = (10, 3073)) -> None:
         self.init_weights(dims=dims)

@@ -33,6 +33,14 @@ class ThreeLayerConvNet:
     use_batchnorm gamma1, beta1, gamma2, beta2; all of dtype. The convolution keeps the size of the image.
     """
 
+    use_batchnorm: bool
+    reg: float
+    dtype: DTypeLike
+    conv_param: dict[str, Any]
+    pool_param: dict[str, Any]
+    params: dict[str, Array]
+    bn_params: list[dict[str, Any]]
+
     def __init__(
         self,
         input_dim: tuple[int, int, int] = (3, 32, 32),

@@ -35,6 +35,9 @@ def add_l2(
 class TwoLayerNet:
     """affine - relu - affine - softmax; params W1 (D, H), b1, W2 (H, C), b2, drawn W1 first. dropout is not used."""
 
+    reg: float
+    params: dict[str, Array]
+
     def __init__(
         self,
         input_dim: int = 3 * 32 * 32,
@@ -73,6 +76,15 @@ class FullyConnectedNet:
     bn_param[mode] for bn_param['mode'], and so never left training).
     """
 
+    use_batchnorm: bool
+    use_dropout: bool
+    reg: float
+    dtype: DTypeLike
+    num_layers: int
+    params: dict[str, Array]
+    dropout_param: dict[str, Any]
+    bn_params: list[dict[str, Any]]
+
     def __init__(
         self,
         hidden_dims: Sequence[int],
@@ -95,7 +107,7 @@ class FullyConnectedNet:
             if use_batchnorm and i < self.num_layers:
                 self.params[f"gamma{i}"], self.params[f"beta{i}"] = np.ones(dims[i]), np.zeros(dims[i])
         self.params = {name: value.astype(dtype) for name, value in self.params.items()}
-        self.dropout_param: dict[str, Any] = {"mode": "train", "p": dropout} if self.use_dropout else {}
+        self.dropout_param = {"mode": "train", "p": dropout} if self.use_dropout else {}
         if self.use_dropout and seed is not None:
             self.dropout_param["seed"] = seed
         self.bn_params = [{"mode": "train"} for _ in hidden_dims] if use_batchnorm else []

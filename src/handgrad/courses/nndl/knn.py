@@ -18,6 +18,9 @@ def euclidean(difference: Array) -> float:
 class KNN:
     """Labels a row by the majority of the k training rows nearest to it."""
 
+    X_train: Array
+    y_train: Array
+
     def train(self, X: Array, y: Array) -> None:
         """Keep the training rows X (num_train, D) and their labels."""
         self.X_train, self.y_train = X, y

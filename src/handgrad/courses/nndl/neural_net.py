@@ -16,6 +16,8 @@ class TwoLayerNet:
     fc_net's network of the same name has its weights the other way round.
     """
 
+    params: dict[str, Array]
+
     def __init__(self, input_size: int, hidden_size: int, output_size: int, std: float = 1e-4) -> None:
         self.params = {
             "W1": std * np.random.randn(hidden_size, input_size),

@@ -26,12 +26,16 @@ class Network(nn.Module):
     `train` is the course's name for training and takes the place of nn.Module's, so modes are switched on `model`.
     """
 
+    seed: int
+    model: nn.Sequential
+    train_val_metrics: dict[str, list[float]]
+
     picture = "train_val_metrics.png"  # where the curves go
 
     def __init__(self, model: nn.Sequential, random_seed: int) -> None:
         super().__init__()
         self.seed, self.model = random_seed, model
-        self.train_val_metrics: dict[str, list[float]] = {name: [] for name in METRICS.values()}
+        self.train_val_metrics = {name: [] for name in METRICS.values()}
 
     def forward(self, X: torch.Tensor) -> torch.Tensor:
         """Logits (N, classes)."""

@@ -24,6 +24,19 @@ __all__ = ["NumpyANN"]
 class NumpyANN:
     """softmax(relu(X W1 + b1) W2 + b2), trained by SGD on one-hot rows; W1, W2 start at 0.01 N(0, 1), in this order."""
 
+    input_size: int
+    hidden_size: int
+    output_size: int
+    lr: float
+    W1: Array
+    b1: Array
+    W2: Array
+    b2: Array
+    z1: Array
+    a1: Array
+    z2: Array
+    a2: Array
+
     def __init__(self, input_size: int, hidden_size: int, output_size: int, lr: float, random_seed: int = 42) -> None:
         np.random.seed(random_seed)
         self.input_size, self.hidden_size, self.output_size, self.lr = input_size, hidden_size, output_size, lr

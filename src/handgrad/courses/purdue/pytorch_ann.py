@@ -27,6 +27,10 @@ __all__ = ["PyTorchANN"]
 class PyTorchANN(Network):
     """Linear, ReLU, Linear to logits; drawn by PyTorch's generator after torch.manual_seed(random_seed)."""
 
+    input_size: int
+    hidden_size: int
+    output_size: int
+
     picture = "pytorch_ann_train_val_metrics.png"
 
     def __init__(self, input_size: int, hidden_size: int, output_size: int, random_seed: int = 42) -> None:

@@ -21,6 +21,8 @@ CHANNELS = (1, 32, 64, 128, 256)
 class PyTorchCNN(Network):
     """Four times convolution, ReLU, max-pool, batch norm, dropout, then 256-128-num_classes; all generators seeded."""
 
+    num_classes: int
+
     picture = "pytorch_cnn_train_val_metrics.png"
 
     def __init__(self, num_classes: int = 10, random_seed: int = 42) -> None:

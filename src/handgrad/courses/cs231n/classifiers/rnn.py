@@ -32,6 +32,12 @@ class CaptioningRNN:
     ValueError for a cell_type that is neither 'rnn' nor 'lstm'.
     """
 
+    cell_type: str
+    dtype: DTypeLike
+    word_to_idx: Mapping[str, int]
+    idx_to_word: dict[int, str]
+    params: dict[str, Array]
+
     def __init__(
         self,
         word_to_idx: Mapping[str, int],
