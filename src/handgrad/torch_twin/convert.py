@@ -11,9 +11,9 @@ from ..arrays import Shape
 from ..files import FilePath
 from ..layers import Flatten, Layer, Sequential
 from ..layers.base import leaves
-from . import table
 from .modules import Permute, channel_axes
 from .read import Reader, copy_to_layers, copy_to_modules, pair
+from .table import Row, row_of
 
 LAYOUTS = ("NHWC", "NCHW")
 
@@ -133,7 +133,7 @@ class Writer:
     """
 
     def __init__(self, model: Sequential, layout: str) -> None:
-        self.model, self.rows = model, [(layer, table.row_of(layer)) for layer in leaves(model)]
+        self.model, self.rows = model, [(layer, row_of(layer)) for layer in leaves(model)]
         self.given_first = self.first = layout == "NCHW" and len(model.input_shape) > 1
         self.position = 0  # of the leaf that comes next
 
@@ -149,18 +149,19 @@ class Writer:
 
     def fill(self, container: nn.Sequential, model: Sequential) -> nn.Sequential:
         for layer in model.layers:
+            name = str(layer.name)
             if isinstance(layer, Sequential):
-                add(container, layer.name, self.fill(nn.Sequential(), layer))
+                add(container, name, self.fill(nn.Sequential(), layer))
                 continue
             row, rank = self.rows[self.position][1], len(layer.input_shape)
             if self.needs_turn(layer, row):
                 self.turn(container, not self.first, rank)
             for suffix, module in row.write(layer, self.first and rank > 1).items():
-                add(container, layer.name + suffix, module)
+                add(container, name + suffix, module)
             self.position += 1
         return container
 
-    def needs_turn(self, layer: Layer, row: table.Row) -> bool:
+    def needs_turn(self, layer: Layer, row: Row) -> bool:
         if len(layer.input_shape) == 1:
             return False
         if row.layer is Flatten:
@@ -183,7 +184,7 @@ class Writer:
             self.first = to_first
 
 
-def wants_first(layer: Layer, row: table.Row) -> bool | None:
+def wants_first(layer: Layer, row: Row) -> bool | None:
     """True or False where the layer's module wants channels first or last, None where it takes both."""
     if row.layer is Flatten or len(layer.input_shape) == 1:
         return False

@@ -69,7 +69,7 @@ class TorchEngine(Engine):
         self.twin_loss = TwinLoss(loss, self.losses)
         self.rule = make_optimizer(optimizer, list(self.module.parameters()))
         self.is_random = any(isinstance(child, nn.Dropout) for child in self.module.modules())
-        self.seed = int(model.rng.integers(2**62)) if self.is_random else 0
+        self.seed = int(np.random.default_rng(model.rng).integers(2**62)) if self.is_random else 0
 
     # Training and inference -------------------------------------------------------------------------------------
 

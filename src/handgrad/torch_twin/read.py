@@ -12,9 +12,8 @@ from torch import Tensor, fx, nn
 from ..arrays import Array, Shape
 from ..layers import Activation, Layer, Sequential
 from ..layers.base import leaves, shape_of_one
-from . import table
 from .modules import Permute, channel_axes
-from .table import PADDINGS, Lay, Order, Row, brief
+from .table import PADDINGS, ROWS, Lay, Order, Row, brief, is_known, row_for
 
 Children: TypeAlias = "list[tuple[str, nn.Module]]"
 
@@ -28,7 +27,7 @@ def permute(*axes: Any) -> Permute:
 # 'relu' -> nn.ReLU: PyTorch's functions of activations have the names of our pairs
 ACTIVATIONS = {
     row.layer.pair[0].__name__.removesuffix("_forward"): row.classes[0]
-    for row in table.ROWS
+    for row in ROWS
     if issubclass(row.layer, Activation)
 }
 # what a forward may call -> the module that does the same with the call's further arguments
@@ -66,7 +65,7 @@ def is_leaf(module: nn.Module) -> bool:
     """True for a module that is not looked into: one of the table, or another class of PyTorch's, to be refused."""
     cls = type(module)
     is_theirs = cls.__module__.startswith("torch.nn.") and cls.forward is not nn.Sequential.forward
-    return is_theirs or table.is_known(module)
+    return is_theirs or is_known(module)
 
 
 def check_hooks(module: nn.Module) -> None:
@@ -132,8 +131,8 @@ def step(module: nn.Module, node: fx.Node, value: fx.Node | None) -> nn.Module:
         raise unreadable(module, f"{why}, and handgrad has chains only")
     if node.op == "call_module":
         child = module.get_submodule(function)
-        if is_leaf(child) and not table.is_known(child):
-            table.row_for(function, child)  # which refuses it
+        if is_leaf(child) and not is_known(child):
+            row_for(function, child)  # which refuses it
         return child
     if function in RESHAPES:
         return reshape(module, node)
@@ -252,7 +251,7 @@ class Reader:
         return layers
 
     def leaf(self, path: str, name: str, module: nn.Module, padding: nn.Module | None, following: Children) -> Layer:
-        row = table.row_for(path, module)
+        row = row_for(path, module)
         check_hooks(module)
         check_axes(path, module, row, self.view, self.shape)
         check_size(path, module, row, self.shape)
@@ -279,7 +278,7 @@ class Reader:
         if not isinstance(last, then):
             needed = f"the {then.__name__}() after it; here follows {last}"
             raise ValueError(f"{path} ({module}) is read together with {needed}")
-        table.row_for(path, last).read(path, last, self.shape)
+        row_for(path, last).read(path, last, self.shape)
         return last
 
     def own(self, path: str, module: nn.Module) -> None:
@@ -389,7 +388,7 @@ def flat(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]
 def infer_shape(module: nn.Module) -> Shape:
     """The examples' shape, where the first module with sizes works on rows; else a ValueError."""
     for path, child in flat(module):
-        row = table.row_for(path, child) if not isinstance(child, (Permute, *PADDINGS)) else None
+        row = row_for(path, child) if not isinstance(child, (Permute, *PADDINGS)) else None
         size = size_of(child, row) if row else None
         if row and isinstance(size, int) and (row.channels is None or isinstance(child, nn.BatchNorm1d)):
             return (size,)
@@ -412,7 +411,7 @@ def starts_first(module: nn.Module, rank: int) -> bool:
         elif type(child) in PADDINGS:
             return True
         else:
-            told = table.row_for(path, child).lies(child)
+            told = row_for(path, child).lies(child)
             if told:
                 return (told == "first") != is_turned
     return False
@@ -420,8 +419,8 @@ def starts_first(module: nn.Module, rank: int) -> bool:
 
 def check_padded(path: str, padding: nn.Module, module: nn.Module | None) -> None:
     """Refuse padding that no convolution or pooling takes up."""
-    if not any(type(module) in row.classes and row.pads is not None for row in table.ROWS):
-        able = ", ".join(row.layer.__name__ for row in table.ROWS if row.pads is not None)
+    if not any(type(module) in row.classes and row.pads is not None for row in ROWS):
+        able = ", ".join(row.layer.__name__ for row in ROWS if row.pads is not None)
         what = f"{path} ({padding}) pads images for what comes next, and handgrad pads within {able} only"
         raise ValueError(f"{what}; here follows {module and brief(module)}")
 

@@ -21,10 +21,10 @@ from ..layers.base import leaves, walk
 from ..layers.criteria import get_loss
 from ..naming import constructor_arguments
 from ..optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
-from . import table
 from .convert import check_model, to_torch
 from .read import flat, pair
 from .rules import TwinLoss, clip, make_optimizer
+from .table import row_of
 
 TITLES = {"output": "output", "dx": "input gradient", "gradients": "parameter gradients", "statistics": "statistics"}
 EXPLAINED = "Largest differences on one batch, relative where numbers are above 1; – where there is nothing to compare."
@@ -167,7 +167,7 @@ def compare(
     results = {
         dtype: Comparison(model, module, x, y, get_loss(loss), dtype).result(rules) for dtype in Receipt.tolerances
     }
-    notes = {type(layer).__name__: table.row_of(layer).note for layer in leaves(model)}
+    notes = {type(layer).__name__: row_of(layer).note for layer in leaves(model)}
     return Receipt(results, [f"{name}: {note}" for name, note in notes.items() if note])
 
 
@@ -191,6 +191,7 @@ class Comparison:
         reader = pair(self.model, self.whole)
         self.chain, self.pairings, self.start, self.end = reader.module, reader.pairings, reader.start, reader.end
         self.chain.requires_grad_()  # those that are frozen as well
+        self.masks: list[Array | None] = []  # of our dropout layers, drawn by `ours`
         self.x, self.y, self.loss, self.layers = self.model.accept(x), y, loss, leaves(self.model)
 
     def result(self, rules: list[Optimizer]) -> Result:
@@ -220,7 +221,6 @@ class Comparison:
         y: Array = self.x
         outputs: list[Array] = []
         dx: list[Array] = []
-        self.masks: list[Array | None] = []
         for layer in self.layers:
             y = layer.forward(y, training=True)
             self.masks.append(layer._cache[0] if isinstance(layer, Dropout) else None)

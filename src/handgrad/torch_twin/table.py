@@ -12,7 +12,7 @@ from .. import layers as hg
 from ..arrays import Array, Shape
 from ..functional.pooling import pool_geometry
 from ..functional.windows import window_geometry
-from . import modules
+from .modules import LSTM, RNN, Arctan, LayerNorm2d, Normalize, Permute
 
 # where features were flattened from channels first: theirs = ours[order]; else None
 Order: TypeAlias = "Array | None"
@@ -259,17 +259,17 @@ ROWS = [
     ),
     Row(
         hg.LayerNorm,
-        (nn.LayerNorm, modules.LayerNorm2d),
+        (nn.LayerNorm, LayerNorm2d),
         {"epsilon": "eps"},
         "normalized_shape",
         requires={"elementwise_affine": (True,), "bias": (True,)},
         arrays=AFFINE,
-        axes=lambda module: "first" if isinstance(module, modules.LayerNorm2d) else "last",
+        axes=lambda module: "first" if isinstance(module, LayerNorm2d) else "last",
         choose=lambda layer, first: int(first),
     ),
     Row(
         hg.Normalize,
-        modules.Normalize,
+        Normalize,
         {"mean": "mean", "std": "std"},
         given=lambda layer, first: {"channels_first": first},
         axes=lambda module: "first" if module.channels_first else None,
@@ -277,14 +277,14 @@ ROWS = [
     ),
     recurrent(
         hg.RNN,
-        modules.RNN,
+        RNN,
         LINEAR,
         SAME,
         "one bias here, two there, of which the second is fixed at 0; weights (in, out) here, (out, in) there",
     ),
     recurrent(
         hg.LSTM,
-        modules.LSTM,
+        LSTM,
         GATES,
         GATES,
         "gates in the order i, f, o, g here, i, f, g, o there; one bias here, two there, the second fixed at 0",
@@ -312,7 +312,7 @@ ROWS = [
         fixed={"beta": (1.0,), "threshold": (50, 20)},
         note="nn.Softplus() turns into y = x above 20",
     ),
-    Row(hg.Arctan, modules.Arctan),
+    Row(hg.Arctan, Arctan),
     Row(hg.Identity, nn.Identity),
 ]
 
@@ -340,7 +340,7 @@ def row_for(name: str, module: nn.Module) -> Row:
 
 
 def is_known(module: nn.Module) -> bool:
-    return any(type(module) in row.classes for row in ROWS) or type(module) in (modules.Permute, *PADDINGS)
+    return any(type(module) in row.classes for row in ROWS) or type(module) in (Permute, *PADDINGS)
 
 
 def brief(module: nn.Module) -> str:
