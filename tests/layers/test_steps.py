@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import handgrad as hg
 from handgrad.kernels import route, set_threads
 from handgrad.kernels.threads import num_threads
-from handgrad.layers.steps import ConvolutionBlock
+from handgrad.layers.images import ConvolutionBlock
 
 runs = st.fixed_dictionaries(
     {

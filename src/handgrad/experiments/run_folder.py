@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import files
-from ..layers.containers import Sequential
-from ..layers.description import from_description, load_arrays, load_model
+from ..layers.containers import Sequential, from_description, load_model
+from ..layers.description import load_arrays
 from ..training import History
 from ..training.checkpoint import read_state
 from .configuration import Configuration, check_configuration

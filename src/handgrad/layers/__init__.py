@@ -15,6 +15,7 @@ from .activations import Softplus as Softplus
 from .activations import Tanh as Tanh
 from .base import Layer as Layer
 from .containers import Sequential as Sequential
+from .containers import load_model as load_model
 from .criteria import L1 as L1
 from .criteria import L2 as L2
 from .criteria import BinaryCrossEntropy as BinaryCrossEntropy
@@ -28,7 +29,6 @@ from .criteria import ProbabilityCrossEntropy as ProbabilityCrossEntropy
 from .dense import Dropout as Dropout
 from .dense import Flatten as Flatten
 from .dense import Linear as Linear
-from .description import load_model as load_model
 from .images import AvgPool2D as AvgPool2D
 from .images import Conv2D as Conv2D
 from .images import GlobalAvgPool2D as GlobalAvgPool2D

@@ -1,4 +1,4 @@
-"""A layer: named parameters, their gradients, and the cache between the two calls."""
+"""A layer: named parameters, their gradients, and the cache between the two calls. A step may run in its place."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from ..naming import constructor_arguments
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-    from .containers import Step
 
 # (forward, backward) of handgrad.functional
 Pair: TypeAlias = tuple[Callable[..., tuple[Any, Cache]], Callable[..., tuple[MaybeArray, ...]]]
@@ -94,7 +92,7 @@ class Layer:
             raise TypeError(f"{self.label}: compute must return y, cache, got {type(returned).__name__}")
         return tuple(returned[0].shape[1:])
 
-    # What the plan of a model asks, see `containers.plan` -------------------------------------------------------------
+    # What the plan of a model asks, see `steps.plan` --- -------------------------------------------------------------
 
     def fuse(self, following: Sequence[Layer], /) -> Step | None:
         """A step that does the work of this layer and of the first of those following it faster, or None."""
@@ -256,6 +254,27 @@ class Layer:
     def __repr__(self) -> str:
         arguments = ", ".join(f"{k}={v!r}" for k, v in self.config.items())
         return f"{type(self).__name__}({arguments})"
+
+
+class Step:
+    """What a model runs in place of some of its layers, through the two methods of a layer."""
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self.layers = layers
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        raise NotImplementedError
+
+    def backward(self, dy: Array, input_gradient: bool = True) -> MaybeArray:
+        raise NotImplementedError
+
+    @property
+    def num_parameters(self) -> int:
+        return sum(layer.num_parameters for layer in self.layers)
+
+    def clear_cache(self) -> None:
+        for layer in self.layers:
+            layer.clear_cache()
 
 
 def walk(layer: Layer, prefix: str = "") -> Iterator[tuple[str, Layer]]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..arrays import Array, ArrayLike, DTypeLike, Generator, MaybeArray, Seed
 from .activations import LogSoftmax, Sigmoid, Softmax
-from .base import Layer, Parameters, leaves, shape_of_one
-from .description import Summary, from_spec, save_model
+from .base import Layer, Parameters, Step, leaves, shape_of_one
+from .description import Summary, from_spec, load_arrays, read_model, save_model
+from .steps import plan
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -202,50 +203,18 @@ class Sequential(Layer):
         return "Sequential([\n" + "".join(f"    {layer!r},\n" for layer in self.layers) + "])"
 
 
-AnyStep = TypeVar("AnyStep", bound="Step")
+def load_model(path: str | Path) -> Sequential:
+    """The model that `save` wrote. Nothing in the file is run; damage and foreign files raise a ValueError."""
+    description, arrays = read_model(path)
+    model = from_description(description)
+    load_arrays(model, arrays, path)
+    return model
 
 
-class Step:
-    """What a model runs in place of some of its layers, through the two methods of a layer."""
-
-    def __init__(self, layers: Sequence[Layer]) -> None:
-        self.layers = layers
-
-    def forward(self, x: Array, training: bool = False) -> Array:
-        raise NotImplementedError
-
-    def backward(self, dy: Array, input_gradient: bool = True) -> MaybeArray:
-        raise NotImplementedError
-
-    @property
-    def num_parameters(self) -> int:
-        return sum(layer.num_parameters for layer in self.layers)
-
-    def clear_cache(self) -> None:
-        for layer in self.layers:
-            layer.clear_cache()
-
-
-def plan(layers: Sequence[Layer]) -> Sequence[Layer | Step]:
-    """What runs in place of built layers: the steps that they offer where fused ones are among these, else themselves.
-
-    A layer's class offers them, and a subclass runs as it was written.
-    """
-    steps = replace(layers, lambda rest: rest[0].fuse(rest[1:]))
-    if any(isinstance(step, Step) for step in steps):
-        # Fused steps use threads of ours, and BLAS must not use its own beside them: share its products out, too.
-        steps = [step if isinstance(step, Step) else step.share() or step for step in steps]
-    return steps
-
-
-def replace(layers: Sequence[Layer], offer: Callable[[Sequence[Layer]], AnyStep | None]) -> list[Layer | AnyStep]:
-    """The layers in order; where offer(those from here on) is a step, it stands for as many as it has."""
-    steps, rest = list[Layer | AnyStep](), list(layers)
-    while rest:
-        step = offer(rest)
-        steps.append(step or rest[0])
-        rest = rest[len(step.layers) if step else 1 :]
-    return steps
+def from_description(description: Mapping[str, Any]) -> Sequential:
+    """A model built as described, its parameters freshly drawn."""
+    model = Sequential(**description["config"])
+    return model.build(tuple(description["input_shape"]), rng=0, dtype=np.dtype(description["dtype"]))
 
 
 def check_layers(layers: Sequence[Layer]) -> None:

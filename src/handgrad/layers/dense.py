@@ -10,9 +10,10 @@ from .. import functional as F
 from .. import initializers
 from ..arrays import Array, Cache, Generator, MaybeArray, Shape
 from ..initializers import AnyInitializer
+from ..kernels.products import shared_affine, shared_affine_gradients
 from ..naming import check_count, check_number
 from .base import Layer
-from .steps import SharedLinear, bias_of
+from .steps import FastStep, bias_of, dbias_of
 
 
 class Linear(Layer):
@@ -94,3 +95,18 @@ class Dropout(Layer):
     def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, dict[str, Array]]:
         (dx,) = F.dropout_backward(dy, cache)
         return dx, {}
+
+
+class SharedLinear(FastStep):
+    """Linear, its products shared out among threads."""
+
+    def __init__(self, layer: Linear) -> None:
+        super().__init__([layer])
+        self.layer = layer
+
+    def compute(self, x: Array, training: bool) -> tuple[Array, Array]:
+        return shared_affine(x, self.layer.parameters["weight"], bias_of(self.layer)), x
+
+    def differentiate(self, dy: Array, cache: Array, input_gradient: bool) -> Array | None:
+        weight, dweight = self.layer.parameters["weight"], self.layer.gradients["weight"]
+        return shared_affine_gradients(cache, weight, dy, dweight, dbias_of(self.layer), input_gradient)

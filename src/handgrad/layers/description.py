@@ -6,18 +6,13 @@ import json
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
+from typing import Any, NamedTuple
 
 from .. import files
 from ..arrays import Array, Shape
 from ..naming import check_arguments, look_up
 from ..text import aligned, figures_from
 from .base import Layer, leaves, walk
-
-if TYPE_CHECKING:
-    from .containers import Sequential
 
 
 class SummaryRow(NamedTuple):
@@ -77,21 +72,19 @@ def bytes_text(size: float) -> str:
     return f"{size:.4g} GiB"
 
 
-def save_model(model: Sequential, path: str | Path) -> None:
+def save_model(model: Layer, path: str | Path) -> None:
     """Write architecture, parameters and state to path (.npz, or .safetensors with the extra), atomically."""
     if not model.is_built:
         raise ValueError("this model is not built: there are no parameters to save yet")
     files.write_arrays(path, arrays_of(model), {"handgrad": "model", "architecture": json.dumps(describe(model))})
 
 
-def load_model(path: str | Path) -> Sequential:
-    """The model that `save` wrote. Nothing in the file is run; damage and foreign files raise a ValueError."""
+def read_model(path: str | Path) -> tuple[dict[str, Any], dict[str, Array]]:
+    """The description and the arrays of a model, of a file that `save_model` wrote."""
     arrays, metadata = files.read_arrays(path)
     if metadata.get("handgrad") != "model":
         raise ValueError(f"{Path(path)} holds no handgrad model (write one with model.save(path))")
-    model = from_description(json.loads(metadata["architecture"]))
-    load_arrays(model, arrays, path)
-    return model
+    return json.loads(metadata["architecture"]), arrays
 
 
 def describe(model: Layer) -> dict[str, Any]:
@@ -103,12 +96,6 @@ def describe(model: Layer) -> dict[str, Any]:
                 "a name of its own, so that a file can name it"
             )
     return {"config": model.config, "input_shape": list(model.input_shape), "dtype": model.dtype.name}
-
-
-def from_description(description: Mapping[str, Any]) -> Sequential:
-    """A model built as described, its parameters freshly drawn."""
-    model: Sequential = Layer.registry["Sequential"](**description["config"])
-    return model.build(tuple(description["input_shape"]), rng=0, dtype=np.dtype(description["dtype"]))
 
 
 def arrays_of(model: Layer) -> dict[str, Array]:

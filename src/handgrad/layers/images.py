@@ -15,11 +15,12 @@ from ..functional.convolution import check_groups
 from ..functional.pooling import pool_geometry
 from ..functional.windows import Geometry, IntOrPair, Padding, pair, window_geometry
 from ..initializers import AnyInitializer
+from ..kernels.blocks import ConvolutionKernel
 from ..naming import check_count
 from .activations import ReLU
 from .base import Layer, Pair
-from .normalization import BatchNorm
-from .steps import ConvolutionBlock
+from .normalization import BatchNorm, inference_affine
+from .steps import FastStep, bias_of, dbias_of
 
 AnyLayer = TypeVar("AnyLayer", bound=Layer)
 
@@ -175,3 +176,48 @@ def check_image(label: str, input_shape: Shape) -> None:
             f"{label} works on images (N, H, W, C), got examples of shape {input_shape}: "
             "give the images three axes, such as input_shape=(28, 28, 1)"
         )
+
+
+class ConvolutionBlock(FastStep):
+    """Conv2D [BatchNorm] [ReLU] [MaxPool2D] by `ConvolutionKernel`."""
+
+    def __init__(self, conv: Conv2D, norm: BatchNorm | None, relu: Layer | None, pool: MaxPool2D | None) -> None:
+        super().__init__([layer for layer in (conv, norm, relu, pool) if layer is not None])
+        self.conv, self.norm = conv, norm
+        self.kernel = ConvolutionKernel(
+            conv.input_shape,
+            conv.parameters["weight"].shape,
+            conv.geometry(conv.input_shape).padding,
+            pool.geometry(pool.input_shape).kernel if pool else (1, 1),
+            relu is not None,
+            norm is not None,
+            conv.dtype,
+        )
+
+    def serves(self, x: Array, training: bool) -> bool:
+        """Batch norm in training: not for one number per channel, which is an error, nor where a gamma is 0 and
+        the maximum of the result says nothing about which input made it."""
+        if not super().serves(x, training) or self.norm is None or not training:
+            return super().serves(x, training)
+        height, width, _ = self.norm.input_shape
+        return len(x) * height * width > 1 and bool(self.norm.parameters["gamma"].all())
+
+    def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
+        weight, bias, norm = self.conv.parameters["weight"], bias_of(self.conv), self.norm
+        if norm is None:
+            return (self.kernel.train if training else self.kernel.infer)(x, weight, bias), None
+        if not training:
+            scale, shift = inference_affine(norm)
+            return self.kernel.infer(x, weight * scale, bias * scale + shift), None
+        gamma, beta = norm.parameters["gamma"], norm.parameters["beta"]
+        y, statistics, cache = self.kernel.train_normalized(x, weight, gamma, beta, float(norm.epsilon))
+        norm.update(statistics._replace(mean=statistics.mean + bias))
+        return y, cache
+
+    def differentiate(self, dy: Array, cache: Cache, input_gradient: bool) -> Array | None:
+        weight, dweight, dbias = self.conv.parameters["weight"], self.conv.gradients["weight"], dbias_of(self.conv)
+        if self.norm is None:
+            return self.kernel.backward(dy, weight, dweight, dbias, input_gradient)
+        dbias[...] = 0  # batch norm takes any shift away again
+        dgamma, dbeta = self.norm.gradients["gamma"], self.norm.gradients["beta"]
+        return self.kernel.backward_normalized(dy, cache, weight, dweight, dgamma, dbeta, input_gradient)

@@ -6,10 +6,11 @@ import numpy as np
 
 from .. import functional as F
 from ..arrays import Array, ArrayLike, Cache, Generator, Shape
+from ..kernels.blocks import BatchNormKernel, Normalization
 from ..kernels.plain import BatchStatistics
 from ..naming import check_number
 from .base import Layer
-from .steps import SharedBatchNorm
+from .steps import FastStep
 
 
 class BatchNorm(Layer):
@@ -106,3 +107,32 @@ class Normalize(Layer):
 
     def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, dict[str, Array]]:
         return dy * cache, {}
+
+
+class SharedBatchNorm(FastStep):
+    """BatchNorm, the batch shared out among threads."""
+
+    def __init__(self, norm: BatchNorm) -> None:
+        super().__init__([norm])
+        self.norm, self.kernel = norm, BatchNormKernel(norm.dtype)
+
+    def serves(self, x: Array, training: bool) -> bool:
+        return super().serves(x, training) and (not training or x.size > x.shape[-1])
+
+    def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
+        norm, x = self.norm, np.ascontiguousarray(x)
+        if not training:
+            return self.kernel.infer(x, *inference_affine(norm)), None
+        gamma, beta = norm.parameters["gamma"], norm.parameters["beta"]
+        y, normalization = self.kernel.train(x, gamma, beta, float(norm.epsilon))
+        norm.update(normalization.statistics)
+        return y, (x, normalization)
+
+    def differentiate(self, dy: Array, cache: tuple[Array, Normalization], input_gradient: bool) -> Array | None:
+        return self.kernel.backward(dy, *cache, self.norm.gradients["gamma"], self.norm.gradients["beta"])
+
+
+def inference_affine(norm: BatchNorm) -> tuple[Array, Array]:
+    """Batch norm at inference is y = scale x + shift."""
+    scale = norm.parameters["gamma"] / np.sqrt(norm.state["running_var"] + float(norm.epsilon))
+    return scale, norm.parameters["beta"] - norm.state["running_mean"] * scale

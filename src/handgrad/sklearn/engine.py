@@ -12,9 +12,9 @@ import numpy as np
 from ..arrays import Array
 from ..kernels.products import affine, affine_input_gradient, affine_weight_gradient
 from ..layers import Layer, Linear, Loss, ReLU, Sequential
-from ..layers.containers import Step, replace
+from ..layers.base import Step
 from ..layers.criteria import weights
-from ..layers.steps import bias_of, dbias_of
+from ..layers.steps import bias_of, dbias_of, replace
 from ..optimizers import Optimizer
 from ..training import NumpyEngine
 from ..training.engine import Figures, Metric, why_not_finite

@@ -15,9 +15,9 @@ from .. import metrics as measures
 from .. import optimizers
 from ..arrays import Array, ArrayLike
 from ..layers.base import plain
-from ..layers.containers import Sequential
+from ..layers.containers import Sequential, from_description
 from ..layers.criteria import Loss, Penalty, get_loss, get_penalty
-from ..layers.description import describe, from_description
+from ..layers.description import describe
 from ..naming import check_count, constructor_names
 from ..optimizers import Optimizer
 from . import checkpoint
