@@ -92,7 +92,7 @@ class Optimizer:
         ValueError
             When parameters, gradients and the state of earlier updates differ in number or shape.
         """
-        rows = self.rows or self.start(parameters)
+        rows = self.start(parameters) if self.rows is None else self.rows
         if not list(map(SHAPE, parameters)) == list(map(SHAPE, gradients)) == self.shapes:
             raise ValueError(
                 f"parameters and gradients must keep the shapes of the first update, {self.shapes}; "

@@ -21,8 +21,8 @@ import numpy as np
 from ..arrays import Array, Cache, MaybeArray, Shape
 from ..kernels.products import windows_gradient, windows_times
 from .windows import (
-    IntOrPair,
     Padding,
+    Size,
     add_windows,
     check_channels,
     check_images,
@@ -36,9 +36,9 @@ def conv2d_forward(
     x: Array,
     weight: Array,
     bias: Array | None = None,
-    stride: IntOrPair = 1,
+    stride: Size = 1,
     padding: Padding = 0,
-    dilation: IntOrPair = 1,
+    dilation: Size = 1,
     groups: int = 1,
 ) -> tuple[Array, Cache]:
     """y[n, p, q, o] = Σ_ijc x[n, p s + i d, q s + j d, c] weight[i, j, c, o] + bias[o], with x padded by zeros.

@@ -14,11 +14,11 @@ Derivations: docs/derivations/pooling.md.
 import numpy as np
 
 from ..arrays import Array, Cache, Shape
-from .windows import Geometry, IntOrPair, Padding, add_windows, check_images, check_upstream, window_geometry, windows
+from .windows import Geometry, Padding, Size, add_windows, check_images, check_upstream, window_geometry, windows
 
 
 def max_pool2d_forward(
-    x: Array, kernel_size: IntOrPair = 2, stride: IntOrPair | None = None, padding: Padding = 0
+    x: Array, kernel_size: Size = 2, stride: Size | None = None, padding: Padding = 0
 ) -> tuple[Array, Cache]:
     """y = the largest number of each window and channel: x (N, H, W, C) to y (N, H', W', C).
 
@@ -48,7 +48,7 @@ def max_pool2d_backward(dy: Array, cache: Cache) -> tuple[Array]:
 
 
 def avg_pool2d_forward(
-    x: Array, kernel_size: IntOrPair = 2, stride: IntOrPair | None = None, padding: Padding = 0
+    x: Array, kernel_size: Size = 2, stride: Size | None = None, padding: Padding = 0
 ) -> tuple[Array, Cache]:
     """y = the mean of each window and channel: x (N, H, W, C) to y (N, H', W', C).
 
@@ -80,9 +80,7 @@ def global_avg_pool2d_backward(dy: Array, cache: Cache) -> tuple[Array]:
     return (np.broadcast_to((dy / (height * width))[:, None, None], cache).copy(),)
 
 
-def pool_geometry(
-    name: str, shape: Shape, kernel_size: IntOrPair, stride: IntOrPair | None, padding: Padding
-) -> Geometry:
+def pool_geometry(name: str, shape: Shape, kernel_size: Size, stride: Size | None, padding: Padding) -> Geometry:
     """Windows of a pooling; padding must leave at least one pixel of the picture in every window."""
     geometry = window_geometry(name, shape, kernel_size, kernel_size if stride is None else stride, padding)
     for kernel, pads in zip(geometry.kernel, geometry.padding, strict=True):

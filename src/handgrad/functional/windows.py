@@ -16,7 +16,7 @@ import numpy as np
 from ..arrays import Array, Shape
 
 # an int for both axes, or (vertical, horizontal)
-IntOrPair: TypeAlias = int | Sequence[int]
+Size: TypeAlias = int | Sequence[int]
 # these, or 'same' or 'valid'
 Padding: TypeAlias = int | Sequence[int] | str
 Pair: TypeAlias = tuple[int, int]
@@ -33,12 +33,7 @@ class Geometry(NamedTuple):
 
 
 def window_geometry(
-    name: str,
-    shape: Shape,
-    kernel_size: IntOrPair,
-    stride: IntOrPair = 1,
-    padding: Padding = 0,
-    dilation: IntOrPair = 1,
+    name: str, shape: Shape, kernel_size: Size, stride: Size = 1, padding: Padding = 0, dilation: Size = 1
 ) -> Geometry:
     """Place windows on images of shape (N, H, W, C).
 
@@ -88,7 +83,7 @@ def check_upstream(name: str, dy: Array, shape: Shape) -> None:
         raise ValueError(f"{name}: dy must have the shape of y, {tuple(shape)}, but has shape {dy.shape}")
 
 
-def pair(name: str, argument: str, value: IntOrPair, least: int) -> Pair:
+def pair(name: str, argument: str, value: Size, least: int) -> Pair:
     """The ints (vertical, horizontal) of an int or a pair of ints, none below least."""
     values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     whole = all(isinstance(v, (int, np.integer)) and not isinstance(v, bool) for v in values)

@@ -13,7 +13,7 @@ from .. import initializers
 from ..arrays import Array, Cache, Generator, MaybeArray, Shape
 from ..functional.convolution import check_groups
 from ..functional.pooling import pool_geometry
-from ..functional.windows import Geometry, IntOrPair, Padding, pair, window_geometry
+from ..functional.windows import Geometry, Padding, Size, pair, window_geometry
 from ..initializers import AnyInitializer
 from ..kernels.blocks import ConvolutionKernel
 from ..naming import check_count
@@ -38,10 +38,10 @@ class Conv2D(Layer):
     def __init__(
         self,
         filters: int,
-        kernel_size: IntOrPair,
-        stride: IntOrPair = 1,
+        kernel_size: Size,
+        stride: Size = 1,
         padding: Padding = 0,
-        dilation: IntOrPair = 1,
+        dilation: Size = 1,
         groups: int = 1,
         initializer: AnyInitializer = "glorot_uniform",
         bias: bool = True,
@@ -112,11 +112,7 @@ class Pool2D(Layer):
     pair: ClassVar[Pair]
 
     def __init__(
-        self,
-        kernel_size: IntOrPair = 2,
-        stride: IntOrPair | None = None,
-        padding: Padding = 0,
-        name: str | None = None,
+        self, kernel_size: Size = 2, stride: Size | None = None, padding: Padding = 0, name: str | None = None
     ) -> None:
         super().__init__(name)
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
