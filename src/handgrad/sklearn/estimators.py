@@ -17,9 +17,10 @@ from sklearn.utils.validation import check_is_fitted
 from ..arrays import Array, ArrayLike
 from ..layers import Linear, Loss, Sequential
 from ..naming import look_up
+from ..training.trainer import Data
 from . import tables
 from .engine import ROWS, outputs_of
-from .fitting import Examples, Fit, Learned, blas_threads
+from .fitting import Fit, Learned, Training
 from .networks import weight_arrays
 from .objectives import Classes, ClassObjective, Objective, for_classes, for_numbers
 from .parameters import Activations, Parameters, Sizes, Spec
@@ -87,19 +88,19 @@ class NetEstimator(Parameters, Learned):
         objective = self._read_targets(y, None if fit is None else fit.objective, classes)
         if fit is None:
             self._fit = fit = Fit(self, inputs, objective, X, random_state)
-        data = Examples(X, objective.targets(y, inputs.dtype), self._weights(y, sample_weight, fit))
+        data = X, objective.targets(y, inputs.dtype), self._weights(y, sample_weight, fit)
         validation = self._check_validation(validation_data, fit)
         try:
-            with blas_threads.for_products(fit.largest_product(self, len(data))):
+            with fit.limit_blas(self, X.shape[0]):
                 if self._is_stochastic:
-                    fit.by_batches(self, data, validation, random_state, is_partial)
+                    Training(self, fit, is_partial).run(data, validation, random_state)
                 else:
                     fit.by_lbfgs(self, data)
         finally:
             self.__dict__.update(fit.attributes())
         return self
 
-    def _check_validation(self, validation_data: Any, fit: Fit) -> Examples | None:
+    def _check_validation(self, validation_data: Any, fit: Fit) -> Data | None:
         if validation_data is None:
             return None
         if not self._is_stochastic:
@@ -110,7 +111,7 @@ class NetEstimator(Parameters, Learned):
         X, y = validation_data
         try:
             X, y = fit.inputs.check(self, X, y=y, multi_output=True, **self._y_options)
-            return Examples(X, fit.objective.targets(y, fit.inputs.dtype))
+            return X, fit.objective.targets(y, fit.inputs.dtype), None
         except ValueError as problem:
             raise ValueError(f"validation_data: {problem}") from None
 
@@ -130,7 +131,7 @@ class NetEstimator(Parameters, Learned):
         """The network's outputs for X, before any activation of the answer."""
         fit = self._fitted
         X = fit.inputs.check(self, X)
-        with blas_threads.for_products(fit.largest_product(self, min(X.shape[0], ROWS))):
+        with fit.limit_blas(self, min(X.shape[0], ROWS)):
             return outputs_of(self.model_, X)
 
     # What was learned -------------------------------------------------------------------------------------------

@@ -8,8 +8,6 @@ import functools
 import math
 import threading
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -39,24 +37,6 @@ BROKEN = (
 SMALL_PRODUCT = 2**24  # multiply-adds: below, a second thread of BLAS costs more in waiting than it brings
 
 
-@dataclass
-class Examples:
-    """Checked x, targets as the loss wants them, and what each row counts for, or None."""
-
-    x: Any
-    targets: Array
-    weight: Array | None = None
-
-    def rows(self, rows: Array) -> Examples:
-        return Examples(self.x[rows], self.targets[rows], None if self.weight is None else self.weight[rows])
-
-    def parts(self) -> tuple[Any, ...]:
-        return self.x, self.targets, self.weight
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-
 class Learned:
     """What a fit learns and counts: scikit-learn's fitted attributes, and ours."""
 
@@ -82,11 +62,9 @@ class Learned:
 class Fit(Learned):
     """The owner of what is learned: from a fresh network on, through all calls that go on from it."""
 
-    def __init__(
-        self, net: Parameters, inputs: Inputs, objective: Objective, x: Any, random_state: RandomState
-    ) -> None:
+    def __init__(self, net: Parameters, inputs: Inputs, objective: Objective, x: Any, random: RandomState) -> None:
         self.inputs, self.objective = inputs, objective
-        self.model_ = make_network(net, x.shape[1:], objective, inputs.dtype, random_state)
+        self.model_ = make_network(net, x.shape[1:], objective, inputs.dtype, random)
         first = self.model_.layers[0]
         if sparse.issparse(x) and type(first) is not Linear:
             raise ValueError(f"sparse X needs a network that begins with Linear, not {first.label}: pass X.toarray()")
@@ -105,140 +83,15 @@ class Fit(Learned):
         """{name: value} of all that is learned, for the estimator to show."""
         return {name: getattr(self, name) for name in Learned.__annotations__}
 
-    def largest_product(self, net: Parameters, num_rows: int) -> float:
-        """Multiply-adds of the largest matrix product on so many rows; infinite for images, which share their own."""
-        if len(self.model_.input_shape) > 1:
-            return math.inf
+    def limit_blas(self, net: Parameters, num_rows: int) -> contextlib.AbstractContextManager[object]:
+        """One thread of BLAS while products on so many rows are small; images share their products by themselves."""
         if net._is_stochastic:
             num_rows = min(num_rows, 200 if net.batch_size == "auto" else net.batch_size)
-        return num_rows * max(weight.size for weight in weight_arrays(self.model_, "weight"))
+        largest = num_rows * max((weight.size for weight in weight_arrays(self.model_, "weight")), default=0)
+        is_table = len(self.model_.input_shape) == 1
+        return one_blas_thread if is_table and largest <= SMALL_PRODUCT else contextlib.nullcontext()
 
-    # By batches -------------------------------------------------------------------------------------------------
-
-    def by_batches(
-        self, net: Parameters, data: Examples, validation: Examples | None, random_state: RandomState, is_partial: bool
-    ) -> None:
-        """Train for max_iter epochs, or for one (partial_fit), until converged or stopped."""
-        if net.early_stopping and is_partial:
-            raise ValueError("partial_fit does not support early_stopping=True")
-        if net.early_stopping and validation is None:
-            data, validation = self.split(net, data, random_state)
-        self.prepare_curves(net, validation is not None)
-        self.optimizer_ = optimizer = self.next_optimizer(net, is_partial)
-        if self.callbacks_ is None or not is_partial:
-            self.callbacks_ = [*net._make_schedule(), *copy.deepcopy(list(net.callbacks))]
-        batch_size = self.rows_of_batch(net, len(data))
-        convergence = Convergence(net, self, len(data))
-        trainer = self.make_trainer(net, optimizer, [convergence, *self.callbacks_], batch_size, validation)
-        trainer.streams.update(shuffle=Shuffle(random_state), dropout=self.model_.rng)
-        try:
-            trainer.fit(
-                data.x,
-                data.targets,
-                None if validation is None else validation.parts(),
-                epochs=1 if is_partial else net.max_iter,
-                batch_size=batch_size,
-                sample_weight=data.weight,
-                shuffle=net.shuffle,
-                progress=net.progress,
-            )
-        except FloatingPointError as problem:
-            self.note_divergence(net, problem)
-        self.finish(net, trainer, convergence.best_state, is_partial)
-
-    def split(self, net: Parameters, data: Examples, random_state: RandomState) -> tuple[Examples, Examples]:
-        """(training data, validation data): validation_fraction of the rows, two classes each by its share."""
-        rows, held_out = train_test_split(
-            np.arange(len(data)),
-            random_state=random_state,
-            test_size=net.validation_fraction,
-            stratify=self.objective.stratify(data.targets),
-        )
-        if len(held_out) < 2:
-            advice = "Increase 'validation_fraction' or the size of your dataset."
-            raise ValueError(f"The validation set is too small. {advice}")
-        return data.rows(rows), data.rows(held_out)
-
-    def prepare_curves(self, net: Parameters, is_validated: bool) -> None:
-        """Lists for what this training measures, where earlier ones measured nothing; count the iterations anew."""
-        self.n_iter_ = 0
-        if is_validated and self.validation_scores_ is None:
-            self.validation_loss_curve_, self.validation_scores_, self.best_validation_score_ = [], [], -math.inf
-        if net.early_stopping:
-            self.best_loss_ = None
-        elif self.best_loss_ is None:
-            self.best_loss_ = math.inf
-
-    def next_optimizer(self, net: Parameters, is_partial: bool) -> Optimizer:
-        """The optimizer of before in partial_fit; in a warm start its state under the rates of today's parameters."""
-        before = self.optimizer_
-        if before is not None and is_partial:
-            return before
-        optimizer = net._make_optimizer()
-        if before is not None and type(before) is type(optimizer) and before.slots == optimizer.slots:
-            optimizer.load_state({**before.state(), "learning_rate": optimizer.learning_rate})
-        return optimizer
-
-    def rows_of_batch(self, net: Parameters, num_rows: int) -> int:
-        """batch_size as a number; with batch norm one that leaves no batch of a single row, which has no variance."""
-        size = 200 if net.batch_size == "auto" else net.batch_size
-        if net.batch_size != "auto" and size > num_rows:
-            message = f"batch_size={size} is larger than the {num_rows} samples and is clipped to them"
-            warnings.warn(message, stacklevel=5)
-        size = min(size, num_rows)
-        if any(isinstance(layer, BatchNorm) for layer in leaves(self.model_)):
-            while size < num_rows and num_rows % size == 1:
-                size += 1
-        return size
-
-    def make_trainer(
-        self,
-        net: Parameters,
-        optimizer: Optimizer,
-        callbacks: list[Callback],
-        batch_size: int,
-        validation: Examples | None,
-    ) -> NetTrainer:
-        """The trainer, with what earlier calls have counted and measured."""
-        score = self.objective.score
-        trainer = NetTrainer(
-            self.model_,
-            self.objective.loss,
-            optimizer,
-            metrics={} if validation is None else {"score": functools.partial(score, sample_weight=validation.weight)},
-            callbacks=callbacks,
-            **net._engine_arguments(batch_size),
-        )
-        trainer.history, trainer.epoch, trainer.num_steps = self.history_, self.history_.num_epochs, optimizer.num_steps
-        if self.optimizer_state is not None:
-            trainer.engine.load_optimizer_state({**self.optimizer_state, "learning_rate": optimizer.learning_rate})
-        return trainer
-
-    def finish(self, net: Parameters, trainer: Trainer, best: ModelState | None, is_partial: bool) -> None:
-        """The best weights, the state that a warm start goes on from, and warnings."""
-        if best is not None:
-            trainer.load_model_state(best)
-        if not trainer.engine.trains_in_place:
-            self.optimizer_state = trainer.engine.optimizer_state()
-        self.stop_reason_ = trainer.stop_reason
-        if trainer.was_interrupted:
-            warnings.warn("Training interrupted by user.", stacklevel=5)
-        elif not is_partial and trainer.stop_reason is None and self.n_iter_ == net.max_iter:
-            reached = f"max_iter={net.max_iter} iterations reached and the optimization hasn't converged yet"
-            advice = "raise max_iter, or tol to be content with less"
-            warnings.warn(f"{reached}: {advice}", ConvergenceWarning, stacklevel=5)
-
-    def note_divergence(self, net: Parameters, problem: FloatingPointError) -> None:
-        """With early stopping the best weights so far stay; else an error."""
-        if not net.early_stopping:
-            raise ValueError(f"{BROKEN} ({problem})") from None
-        self.validation_scores_ = [*(self.validation_scores_ or []), math.nan]
-        message = f"training stopped in iteration {self.n_iter_ + 1}, the best weights before it are kept: {problem}"
-        warnings.warn(message, ConvergenceWarning, stacklevel=5)
-
-    # On all rows at once ----------------------------------------------------------------------------------------
-
-    def by_lbfgs(self, net: Parameters, data: Examples) -> None:
+    def by_lbfgs(self, net: Parameters, data: Data) -> None:
         """Train on all rows at once, by SciPy's quasi-Newton minimiser, until the gradient is below tol.
 
         Everything is computed in float64: the line search compares losses too close for float32.
@@ -247,12 +100,12 @@ class Fit(Learned):
         check_deterministic(self.model_)
         double = self.model_.astype(np.float64)
         engine = TableEngine(double, self.objective.loss, SGD(), net.alpha)  # of which no step is asked
-        x, y = data.x.astype(np.float64), data.targets
-        y = y.astype(np.float64) if y.dtype.kind == "f" else y
+        x, y, sample_weight = data
+        x, y = x.astype(np.float64), y.astype(np.float64) if y.dtype.kind == "f" else y
 
         def loss_and_gradient(vector: Array) -> tuple[float, Array]:
             double.parameter_vector[...] = vector
-            self.loss_ = engine.differentiate(x, y, data.weight)
+            self.loss_ = engine.differentiate(x, y, sample_weight)
             return self.loss_, double.gradient_vector.copy()
 
         def note_iteration(xk: Array) -> None:
@@ -290,54 +143,114 @@ def check_deterministic(model: Sequential) -> None:
             raise ValueError(f"{needs}: use solver='adam' or 'sgd' with dropout")
 
 
-class NetTrainer(Trainer):
-    """A Trainer that takes data which its estimator has checked, sparse or not."""
-
-    def check_data(self, training: Data, validation: Any) -> tuple[Data, Data | None]:
-        self.prepare()
-        return training, validation
-
-    def observers(self, progress: bool | None) -> list[Callback]:
-        return [Progress(True)] if progress else []
-
-    def train_on_batch(self, x: Any, y: Any, sample_weight: Any) -> Figures:
-        """A step without the metrics, which are for validation only."""
-        return self.engine.step(x, y, sample_weight)
-
-
-class Shuffle:
-    """The orders of rows that scikit-learn draws: each epoch shuffles the order of the last."""
-
-    def __init__(self, random_state: RandomState) -> None:
-        self.random_state = random_state
-        self.order: Array | None = None
-        self.bit_generator = self  # what a trainer asks for the state
-
-    def permutation(self, num_rows: int) -> Array:
-        order = np.arange(num_rows) if self.order is None else self.order
-        self.order = order[self.random_state.permutation(num_rows)]
-        return self.order
-
-    @property
-    def state(self) -> dict[str, Any]:
-        return {"random_state": self.random_state.get_state(legacy=False), "order": self.order}
-
-    @state.setter
-    def state(self, state: dict[str, Any]) -> None:
-        self.random_state.set_state(state["random_state"])
-        self.order = state["order"]
-
-
-class Convergence(Callback):
-    """scikit-learn's bookkeeping after each epoch: curves, the best so far, when to stop.
+class Training(Callback):
+    """One call of fit or partial_fit by batches, and scikit-learn's bookkeeping after each of its epochs.
 
     Training stops, or an adaptive learning rate falls, when more than n_iter_no_change epochs in a row have not
     improved by tol: the training loss, or with early stopping the validation score.
     """
 
-    def __init__(self, net: Parameters, fit: Fit, num_rows: int) -> None:
-        self.net, self.fit, self.num_rows = net, fit, num_rows
+    def __init__(self, net: Parameters, fit: Fit, is_partial: bool) -> None:
+        self.net, self.fit, self.is_partial, self.num_rows = net, fit, is_partial, 0
         self.best_state: ModelState | None = None
+        if net.early_stopping and is_partial:
+            raise ValueError("partial_fit does not support early_stopping=True")
+
+    def run(self, data: Data, validation: Data | None, random: RandomState) -> None:
+        """Train for max_iter epochs, or for one (partial_fit), until converged or stopped."""
+        net, fit = self.net, self.fit
+        if net.early_stopping and validation is None:
+            data, validation = self.split(data, random)
+        x, targets, sample_weight = data
+        self.num_rows, fit.n_iter_ = len(targets), 0
+        if validation is not None and fit.validation_scores_ is None:
+            fit.validation_loss_curve_, fit.validation_scores_, fit.best_validation_score_ = [], [], -math.inf
+        fit.best_loss_ = None if net.early_stopping else math.inf if fit.best_loss_ is None else fit.best_loss_
+        fit.optimizer_ = optimizer = self.next_optimizer()
+        if fit.callbacks_ is None or not self.is_partial:
+            fit.callbacks_ = [*net._make_schedule(), *copy.deepcopy(list(net.callbacks))]
+        batch_size = self.rows_of_batch()
+        trainer = self.make_trainer(optimizer, [self, *fit.callbacks_], batch_size, validation)
+        trainer.streams.update(shuffle=Shuffle(random), dropout=fit.model_.rng)
+        epochs = 1 if self.is_partial else net.max_iter
+        try:
+            trainer.fit(x, targets, validation, epochs, batch_size, sample_weight, net.shuffle, progress=net.progress)
+        except FloatingPointError as problem:
+            self.note_divergence(problem)
+        if self.best_state is not None:
+            trainer.load_model_state(self.best_state)
+        if not trainer.engine.trains_in_place:
+            fit.optimizer_state = trainer.engine.optimizer_state()
+        fit.stop_reason_ = trainer.stop_reason
+        self.warn_of_the_end(trainer)
+
+    def split(self, data: Data, random: RandomState) -> tuple[Data, Data]:
+        """(training data, validation data): validation_fraction of the rows, two classes each by its share."""
+        stratify = self.fit.objective.stratify(data[1])
+        rows = np.arange(len(data[1]))
+        parts = train_test_split(rows, random_state=random, test_size=self.net.validation_fraction, stratify=stratify)
+        if len(parts[1]) < 2:
+            advice = "Increase 'validation_fraction' or the size of your dataset."
+            raise ValueError(f"The validation set is too small. {advice}")
+        training, held_out = (tuple(None if array is None else array[part] for array in data) for part in parts)
+        return training, held_out
+
+    def next_optimizer(self) -> Optimizer:
+        """The optimizer of before in partial_fit; in a warm start its state under the rates of today's parameters."""
+        before = self.fit.optimizer_
+        if before is not None and self.is_partial:
+            return before
+        optimizer = self.net._make_optimizer()
+        if before is not None and type(before) is type(optimizer) and before.slots == optimizer.slots:
+            optimizer.load_state({**before.state(), "learning_rate": optimizer.learning_rate})
+        return optimizer
+
+    def rows_of_batch(self) -> int:
+        """batch_size as a number; with batch norm one that leaves no batch of a single row, which has no variance."""
+        given, num_rows = self.net.batch_size, self.num_rows
+        if given != "auto" and given > num_rows:
+            message = f"batch_size={given} is larger than the {num_rows} samples and is clipped to them"
+            warnings.warn(message, stacklevel=5)
+        size = min(200 if given == "auto" else given, num_rows)
+        if any(isinstance(layer, BatchNorm) for layer in leaves(self.fit.model_)):
+            while size < num_rows and num_rows % size == 1:
+                size += 1
+        return size
+
+    def make_trainer(
+        self, optimizer: Optimizer, callbacks: list[Callback], batch_size: int, validation: Data | None
+    ) -> NetTrainer:
+        """The trainer, with what earlier calls have counted and measured."""
+        fit = self.fit
+        loss, score = fit.objective.loss, fit.objective.score
+        metrics = {} if validation is None else {"score": functools.partial(score, sample_weight=validation[2])}
+        engine = self.net._engine_arguments(batch_size)
+        trainer = NetTrainer(fit.model_, loss, optimizer, callbacks=callbacks, metrics=metrics, **engine)
+        trainer.history, trainer.epoch, trainer.num_steps = fit.history_, fit.history_.num_epochs, optimizer.num_steps
+        if fit.optimizer_state is not None:
+            trainer.engine.load_optimizer_state({**fit.optimizer_state, "learning_rate": optimizer.learning_rate})
+        return trainer
+
+    def note_divergence(self, problem: FloatingPointError) -> None:
+        """With early stopping the best weights so far stay; else an error."""
+        if not self.net.early_stopping:
+            raise ValueError(f"{BROKEN} ({problem})") from None
+        fit = self.fit
+        fit.validation_scores_ = [*(fit.validation_scores_ or []), math.nan]
+        message = f"training stopped in iteration {fit.n_iter_ + 1}, the best weights before it are kept: {problem}"
+        warnings.warn(message, ConvergenceWarning, stacklevel=5)
+
+    def warn_of_the_end(self, trainer: Trainer) -> None:
+        """Say so where training ended for no good reason."""
+        max_iter = self.net.max_iter
+        if trainer.was_interrupted:
+            warnings.warn("Training interrupted by user.", stacklevel=5)
+        elif not self.is_partial and trainer.stop_reason is None and self.fit.n_iter_ == max_iter:
+            reached = f"max_iter={max_iter} iterations reached and the optimization hasn't converged yet"
+            advice = "raise max_iter, or tol to be content with less"
+            warnings.warn(f"{reached}: {advice}", ConvergenceWarning, stacklevel=5)
+
+    # After each epoch -------------------------------------------------------------------------------------------
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         if self.net.early_stopping:
@@ -403,31 +316,62 @@ def change_rate(sgd: Optimizer, learning_rate: float) -> None:
     sgd.learning_rate = learning_rate
 
 
-class BlasThreads:
-    """Within `for_products`, BLAS keeps to one thread while the products of a training are small.
+class NetTrainer(Trainer):
+    """A Trainer that takes data which its estimator has checked, sparse or not."""
 
-    Fits in several threads share one limit: the first sets it, the last takes it back.
-    """
+    def check_data(self, training: Data, validation: Any) -> tuple[Data, Data | None]:
+        self.prepare()
+        return training, validation
+
+    def observers(self, progress: bool | None) -> list[Callback]:
+        return [Progress(True)] if progress else []
+
+    def train_on_batch(self, x: Any, y: Any, sample_weight: Any) -> Figures:
+        """A step without the metrics, which are for validation only."""
+        return self.engine.step(x, y, sample_weight)
+
+
+class Shuffle:
+    """The orders of rows that scikit-learn draws: each epoch shuffles the order of the last."""
+
+    def __init__(self, random: RandomState) -> None:
+        self.random_state = random
+        self.order: Array | None = None
+        self.bit_generator = self  # what a trainer asks for the state
+
+    def permutation(self, num_rows: int) -> Array:
+        order = np.arange(num_rows) if self.order is None else self.order
+        self.order = order[self.random_state.permutation(num_rows)]
+        return self.order
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return {"random_state": self.random_state.get_state(legacy=False), "order": self.order}
+
+    @state.setter
+    def state(self, state: dict[str, Any]) -> None:
+        self.random_state.set_state(state["random_state"])
+        self.order = state["order"]
+
+
+class OneBlasThread:
+    """Within the block BLAS keeps to one thread. Blocks in several threads share one limit: the first sets it, the last
+    takes it back."""
 
     def __init__(self) -> None:
         self.lock, self.users, self.before = threading.Lock(), 0, 0
 
-    @contextlib.contextmanager
-    def for_products(self, multiply_adds: float) -> Iterator[None]:
-        if multiply_adds > SMALL_PRODUCT:
-            yield
-            return
+    def __enter__(self) -> None:
         with self.lock:
             self.users += 1
             if self.users == 1:
                 self.before = limit_blas(1)
-        try:
-            yield
-        finally:
-            with self.lock:
-                self.users -= 1
-                if not self.users:
-                    limit_blas(self.before)
+
+    def __exit__(self, *problem: object) -> None:
+        with self.lock:
+            self.users -= 1
+            if not self.users:
+                limit_blas(self.before)
 
 
-blas_threads = BlasThreads()
+one_blas_thread = OneBlasThread()

@@ -25,16 +25,11 @@ Sizes: TypeAlias = "int | Sequence[int]"
 Activations: TypeAlias = "str | Layer | Sequence[str | Layer]"
 
 RATES = ("constant", "invscaling", "adaptive")
-NUMBERS = {  # parameter: limits, as check_number has them
-    "alpha": {"minimum": 0},
-    "learning_rate_init": {"above": 0},
-    "power_t": {"minimum": 0},
-    "tol": {"minimum": 0},
-    "momentum": {"minimum": 0, "below": 1},
-    "validation_fraction": {"minimum": 0, "below": 1},
-    "beta_1": {"minimum": 0, "below": 1},
-    "beta_2": {"minimum": 0, "below": 1},
-    "epsilon": {"above": 0},
+# parameters that are numbers, with their limits as check_number has them
+NUMBERS: dict[str, dict[str, float]] = {
+    **dict.fromkeys(("alpha", "power_t", "tol"), {"minimum": 0}),
+    **dict.fromkeys(("learning_rate_init", "epsilon"), {"above": 0}),
+    **dict.fromkeys(("momentum", "validation_fraction", "beta_1", "beta_2"), {"minimum": 0, "below": 1}),
 }
 SWITCHES = ("shuffle", "warm_start", "nesterovs_momentum", "early_stopping", "batch_norm", "progress")
 
