@@ -56,11 +56,7 @@ class NetEstimator(Parameters, Learned):
     # Fitting ----------------------------------------------------------------------------------------------------
 
     def fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: ArrayLike | None = None,
-        validation_data: tuple[Any, Any] | None = None,
+        self, X: Any, y: Any, sample_weight: ArrayLike | None = None, validation_data: tuple[Any, Any] | None = None
     ) -> Self:
         """Train on X (N, features), or images (N, height, width, channels), and y; returns self.
 

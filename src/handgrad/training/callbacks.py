@@ -17,11 +17,7 @@ class EarlyStopping(Callback):
     """
 
     def __init__(
-        self,
-        monitor: str = "validation_loss",
-        patience: int = 10,
-        min_delta: float = 0.0,
-        restore_best: bool = True,
+        self, monitor: str = "validation_loss", patience: int = 10, min_delta: float = 0.0, restore_best: bool = True
     ) -> None:
         if patience < 1 or min_delta < 0:
             raise ValueError(f"EarlyStopping needs patience >= 1 and min_delta >= 0, got {patience} and {min_delta}")
