@@ -27,9 +27,9 @@ Activations: TypeAlias = "str | Layer | Sequence[str | Layer]"
 RATES = ("constant", "invscaling", "adaptive")
 # parameters that are numbers, with their limits as check_number has them
 NUMBERS: dict[str, dict[str, float]] = {
-    **dict.fromkeys(("alpha", "power_t", "tol"), {"minimum": 0}),
-    **dict.fromkeys(("learning_rate_init", "epsilon"), {"above": 0}),
-    **dict.fromkeys(("momentum", "validation_fraction", "beta_1", "beta_2"), {"minimum": 0, "below": 1}),
+    **{name: {"minimum": 0} for name in ("alpha", "power_t", "tol")},
+    **{name: {"above": 0} for name in ("learning_rate_init", "epsilon")},
+    **{name: {"minimum": 0, "below": 1} for name in ("momentum", "validation_fraction", "beta_1", "beta_2")},
 }
 SWITCHES = ("shuffle", "warm_start", "nesterovs_momentum", "early_stopping", "batch_norm", "progress")
 

@@ -1,6 +1,8 @@
 """What each epoch measured, as plain data."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 
 class History(dict[str, list[float]]):
@@ -36,16 +38,22 @@ def lower_is_better(name: str) -> bool:
     return name.endswith(("loss", "error"))
 
 
-class RunningMean:
-    """The row-weighted mean of batch figures, one epoch's worth."""
+@dataclass
+class EpochSoFar:
+    """How far the running epoch has come, and the row-weighted sums of its batches' figures."""
 
-    def __init__(self, num_rows: int = 0, sums: Mapping[str, float] | Iterable[tuple[str, float]] = ()) -> None:
-        self.num_rows, self.sums = num_rows, dict(sums)
+    order_state: Any = None  # of the shuffle generator at the epoch's start; None between epochs
+    steps_done: int = 0
+    num_rows: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
 
     def add(self, figures: Mapping[str, float], num_rows: int) -> None:
+        """Count one step, on a batch of so many rows."""
+        self.steps_done += 1
         self.num_rows += num_rows
         for name, value in figures.items():
             self.sums[name] = self.sums.get(name, 0.0) + num_rows * value
 
     def mean(self) -> dict[str, float]:
+        """The row-weighted mean of each figure."""
         return {name: total / self.num_rows for name, total in self.sums.items()}

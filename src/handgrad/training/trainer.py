@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
@@ -23,7 +25,7 @@ from ..optimizers import Optimizer
 from . import checkpoint
 from .batches import batches, check_rows, check_training_data, check_validation, epoch_order, streams
 from .engine import Augment, Engine, Figures, Metric, NumpyEngine
-from .history import History, RunningMean
+from .history import EpochSoFar, History
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -79,8 +81,7 @@ class Trainer:
         self._engine: Engine | None = None
         self._augment: Augment | None = None
         self._plan: Plan | None = None
-        self._steps_done, self._means = 0, RunningMean()
-        self._order_state: Any = None  # of the shuffle generator at the start of the running epoch
+        self._so_far = EpochSoFar()
 
     # Training ---------------------------------------------------------------------------------------------------
 
@@ -201,19 +202,19 @@ class Trainer:
         self, training: Data, validation: Data | None, observers: list[Callback], interrupt: Interruptible
     ) -> None:
         x, y, weight = training
-        if self._order_state is None:
+        shuffle = self.streams["shuffle"]
+        if self._so_far.order_state is None:
             notify(observers, "on_epoch_begin", self)
-            self._order_state = self.streams["shuffle"].bit_generator.state
-            self._means, self._steps_done = RunningMean(), 0
-        self.streams["shuffle"].bit_generator.state = self._order_state
-        order = epoch_order(len(y), self.streams["shuffle"] if self.plan["shuffle"] else None)
-        for rows in batches(order, self.plan["batch_size"], self._steps_done):
+            self._so_far = EpochSoFar(shuffle.bit_generator.state)
+        shuffle.bit_generator.state = self._so_far.order_state
+        order = epoch_order(len(y), shuffle if self.plan["shuffle"] else None)
+        for rows in batches(order, self.plan["batch_size"], self._so_far.steps_done):
             notify(observers, "on_step_begin", self)
             self._train_on(x[rows], y[rows], None if weight is None else weight[rows])
             notify(observers, "on_step_end", self)
             if interrupt.requested:
                 return
-        figures = self.engine.evaluate(*training) if self.plan["exact"] else self._means.mean()
+        figures = self.engine.evaluate(*training) if self.plan["exact"] else self._so_far.mean()
         self._finish_epoch(figures, validation)
         notify(observers, "on_epoch_end", self)
 
@@ -221,9 +222,8 @@ class Trainer:
         if self._augment is not None:
             x = self._augment(x, self.streams["augment"])
         self.figures = self.train_on_batch(x, y, weight)
-        self._means.add(self.figures, len(y))
+        self._so_far.add(self.figures, len(y))
         self.num_steps += 1
-        self._steps_done += 1
 
     def _finish_epoch(self, figures: Figures, validation: Data | None) -> None:
         self.engine.bring_home()
@@ -231,8 +231,7 @@ class Trainer:
             measured = self.engine.evaluate(*validation)
             figures.update((f"validation_{name}", value) for name, value in measured.items())
         self.history.append({**figures, "learning_rate": float(self.optimizer.learning_rate)})
-        self.epoch += 1
-        self._order_state, self._steps_done = None, 0
+        self.epoch, self._so_far = self.epoch + 1, EpochSoFar()
 
     @property
     def engine(self) -> Engine:
@@ -277,12 +276,7 @@ class Trainer:
             "epoch": self.epoch,
             "num_steps": self.num_steps,
             "plan": self._plan,
-            "epoch_so_far": {
-                "steps_done": self._steps_done,
-                "order_state": self._order_state,
-                "num_rows": self._means.num_rows,
-                "sums": self._means.sums,
-            },
+            "epoch_so_far": asdict(self._so_far),
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -298,9 +292,7 @@ class Trainer:
             callback.load_state(memory)
         self.history, self._plan, self.stop_reason = History(state["history"]), state["plan"], state["stop_reason"]
         self.epoch, self.num_steps = state["epoch"], state["num_steps"]
-        so_far = state["epoch_so_far"]
-        self._steps_done, self._order_state = so_far["steps_done"], so_far["order_state"]
-        self._means = RunningMean(so_far["num_rows"], so_far["sums"])
+        self._so_far = EpochSoFar(**copy.deepcopy(state["epoch_so_far"]))
 
     def recipe(self) -> dict[str, Any]:
         """What this trainer was made of, as plain data: enough to make it again, but for callbacks and functions."""
