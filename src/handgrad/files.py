@@ -75,6 +75,7 @@ def read_arrays(path: FilePath) -> tuple[Arrays, Metadata]:
 
 
 def format_of(path: FilePath) -> Format:
+    """The writer and the reader of the format that path's suffix names."""
     suffix = Path(path).suffix
     if suffix not in FORMATS:
         raise ValueError(f"{path}: arrays are stored as {' or '.join(FORMATS)}, got suffix '{suffix}'")
@@ -85,12 +86,14 @@ METADATA = "__metadata__"
 
 
 def write_npz(path: Path, arrays: Arrays, metadata: Metadata) -> None:
+    """Write NumPy's own format, the metadata as one more array."""
     named: dict[str, Any] = {**arrays, METADATA: np.frombuffer(json.dumps(metadata).encode(), np.uint8)}
     with open(path, "wb") as file:
         np.savez(file, **named)
 
 
 def read_npz(path: Path) -> tuple[Arrays, Metadata]:
+    """What `write_npz` wrote."""
     try:
         # np.load would take a bare .npy too, and would leave a damaged file open
         with open(path, "rb") as raw, np.lib.npyio.NpzFile(raw, allow_pickle=False) as file:
@@ -105,6 +108,7 @@ def read_npz(path: Path) -> tuple[Arrays, Metadata]:
 
 
 def write_safetensors(path: Path, arrays: Arrays, metadata: Metadata) -> None:
+    """Write the format of https://github.com/huggingface/safetensors, the metadata as JSON."""
     # One entry, because the library writes several in no definite order: the same state makes the same bytes.
     packed = {"handgrad": json.dumps(metadata, sort_keys=True)}
     with open(path, "wb") as file:
@@ -112,6 +116,7 @@ def write_safetensors(path: Path, arrays: Arrays, metadata: Metadata) -> None:
 
 
 def read_safetensors(path: Path) -> tuple[Arrays, Metadata]:
+    """What `write_safetensors` wrote."""
     safetensors = safetensors_library()
     try:
         with safetensors.safe_open(str(path), framework="numpy") as file:
@@ -125,6 +130,7 @@ def read_safetensors(path: Path) -> tuple[Arrays, Metadata]:
 
 
 def safetensors_library() -> Any:
+    """The library, or an ImportError that names the extra."""
     with require_extra("app", "a .safetensors file", "safetensors", "or use a path that ends in .npz"):
         import safetensors.numpy
     return safetensors

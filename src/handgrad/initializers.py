@@ -84,6 +84,7 @@ def draw_uniform(shape: Shape, rng: Seed, std: float) -> Array:
 
 
 def draw_normal(shape: Shape, rng: Seed, std: float) -> Array:
+    """Normal of mean 0 and this standard deviation."""
     return np.random.default_rng(rng).normal(0.0, std, shape)
 
 
@@ -225,6 +226,7 @@ class Glorot(Scaled):
     """
 
     def std(self, shape: Shape) -> float:
+        """The standard deviation for a weight of this shape."""
         return gain(self.gain) * math.sqrt(2 / sum(fans(shape)))
 
 
@@ -287,6 +289,7 @@ class He(Scaled):
         look_up("mode", self.mode, {"fan_in": 0, "fan_out": 1})
 
     def std(self, shape: Shape) -> float:
+        """The standard deviation for a weight of this shape."""
         fan_in, fan_out = fans(shape)
         return gain(self.gain) / math.sqrt(look_up("mode", self.mode, {"fan_in": fan_in, "fan_out": fan_out}))
 

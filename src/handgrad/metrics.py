@@ -49,6 +49,7 @@ def target_classes(targets: ArrayLike) -> Array:
 
 
 def labels(name: str, array: Array) -> Array:
+    """The array as labels (N,) of int64; ValueError where they are no whole numbers of 0 or more."""
     if array.ndim != 1 or (array.dtype.kind not in "iub" and (array != np.floor(array)).any()):
         raise ValueError(f"{name} must be whole labels (N,) or rows (N, C), got {array.dtype} of shape {array.shape}")
     if array.size and array.min() < 0:
@@ -57,12 +58,14 @@ def labels(name: str, array: Array) -> Array:
 
 
 def both_classes(outputs: ArrayLike, targets: ArrayLike) -> tuple[Array, Array]:
+    """Predicted and true labels, (N,) each."""
     predictions, truth = predicted_classes(outputs), target_classes(targets)
     check_rows(predictions, truth)
     return predictions, truth
 
 
 def check_rows(outputs: Array, targets: Array) -> None:
+    """Refuse arrays of different lengths, and empty ones."""
     if len(outputs) != len(targets) or not len(targets):
         raise ValueError(
             f"outputs and targets must have the same number of rows, at least one; "

@@ -95,10 +95,12 @@ def convolution(filters: int) -> Layer:
 
 
 def normalized(batch_norm: bool) -> list[Layer]:
+    """A batch normalization where it is wanted."""
     return [BatchNorm()] if batch_norm else []
 
 
 def dropped(rate: float) -> list[Layer]:
+    """A dropout where its rate is above 0."""
     return [Dropout(rate)] if rate else []
 
 

@@ -30,6 +30,7 @@ def look_up(kind: str, name: object, table: Mapping[str, T]) -> T:
 
 
 def fold(name: str) -> str:
+    """The name without what does not count: case, '-', '_' and spaces."""
     return name.lower().replace("-", "").replace("_", "").replace(" ", "")
 
 
@@ -43,6 +44,7 @@ def constructor_arguments(thing: object) -> dict[str, Any]:
 
 
 def constructor_names(cls: type[Any]) -> list[str]:
+    """The names of the arguments that a class is made with."""
     parameters = inspect.signature(cls.__init__).parameters.values()
     variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return [p.name for p in parameters if p.name != "self" and p.kind not in variable]

@@ -72,6 +72,7 @@ class Optimizer:
         self.shapes: list[Shape] = []
 
     def number(self, name: str, value: float, **limits: float) -> float:
+        """value as a float within the limits; see `naming.check_number`."""
         return check_number(type(self).__name__, name, value, **limits)
 
     def __repr__(self) -> str:
@@ -226,6 +227,7 @@ class SGD(Optimizer):
         self.slots: tuple[str, ...] = ("velocity",) if self.momentum else ()
 
     def step(self, p: Array, g: Array, scratch: Array, *state: Array) -> None:
+        """v <- momentum v + g, then p <- p - learning_rate v."""
         learning_rate = scalar(self.learning_rate, p.dtype)
         self.decay(p, g, scratch)
         if not state:
@@ -293,6 +295,7 @@ class Adam(Optimizer):
         self.epsilon: float = self.number("epsilon", epsilon, above=0)
 
     def step(self, p: Array, g: Array, scratch: Array, *state: Array) -> None:
+        """Both running means, then p <- p - learning_rate m̂ / (√v̂ + epsilon)."""
         gradient_sum, square_sum = state
         self.decay(p, g, scratch)
         scale = math.sqrt((1 - self.beta2) / (1 - self.beta2**self.num_steps))
@@ -393,6 +396,7 @@ class RMSprop(Optimizer):
         self.epsilon: float = self.number("epsilon", epsilon, above=0)
 
     def step(self, p: Array, g: Array, scratch: Array, *state: Array) -> None:
+        """v <- decay_rate v + (1 - decay_rate) g², then p <- p - learning_rate g / (√v + epsilon)."""
         (square_sum,) = state
         self.decay(p, g, scratch)
         square_sum *= self.decay_rate
@@ -441,6 +445,7 @@ class Adagrad(Optimizer):
         self.epsilon: float = self.number("epsilon", epsilon, above=0)
 
     def step(self, p: Array, g: Array, scratch: Array, *state: Array) -> None:
+        """s <- s + g², then p <- p - learning_rate g / (√s + epsilon)."""
         (square_sum,) = state
         self.decay(p, g, scratch)
         scaled_step(p, g, scratch, square_sum, self.learning_rate, self.epsilon)

@@ -86,6 +86,7 @@ def channel_groups(weight_shape: Shape, groups: int) -> list[tuple[slice, slice]
 
 
 def check_weight(x_shape: Shape, weight_shape: Shape, bias_shape: Shape | None, groups: int) -> None:
+    """Refuse x, weight and bias that do not fit each other."""
     check_images("conv2d", x_shape)
     if len(weight_shape) != 4 or 0 in weight_shape:
         raise ValueError(
@@ -101,6 +102,7 @@ def check_weight(x_shape: Shape, weight_shape: Shape, bias_shape: Shape | None, 
 
 
 def check_groups(name: str, channels: int, filters: int, groups: int) -> None:
+    """Refuse a number of groups that does not divide channels and filters."""
     if not isinstance(groups, (int, np.integer)) or groups < 1 or channels % groups or filters % groups:
         raise ValueError(
             f"{name}: groups={groups!r} must divide the {channels} input channels and the {filters} filters"

@@ -128,6 +128,7 @@ def input_product(x: Array, weight: Array, bias: Array) -> tuple[Array, Cache]:
 
 
 def input_product_gradients(dinputs: Array, cache: Cache, input_gradient: bool) -> tuple[MaybeArray, Array, Array]:
+    """dx, dweight and dbias of `input_product`, from the gradients dz_t (N, T, blocks H) of all steps."""
     n, steps, units = dinputs.shape
     dx, dweight, dbias = linear_backward(dinputs.reshape(n * steps, units), cache, input_gradient)
     return None if dx is None else dx.reshape(n, steps, -1), dweight, dbias

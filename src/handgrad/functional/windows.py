@@ -58,6 +58,7 @@ def window_geometry(
 
 
 def check_images(name: str, shape: Shape) -> None:
+    """Refuse a shape that is not that of images (N, H, W, C)."""
     if len(shape) != 4 or 0 in shape[1:]:
         raise ValueError(
             f"{name}: images are (N, H, W, C), but x has shape {tuple(shape)}; "
