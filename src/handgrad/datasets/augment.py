@@ -34,7 +34,7 @@ class RandomFlip(Augmentation):
     """Mirror each image left to right with probability `rate`."""
 
     def __init__(self, rate: float = 0.5) -> None:
-        self.rate = check_number("RandomFlip", "rate", rate, minimum=0, maximum=1)
+        self.rate: float = check_number("RandomFlip", "rate", rate, minimum=0, maximum=1)
 
     def change(self, x: Array, rng: Generator) -> Array:
         chosen = rng.random(len(x)) < self.rate
@@ -48,7 +48,7 @@ class RandomCrop(Augmentation):
     """Surround each image by `padding` zeros and cut it out again at a random place (He et al., 2015, section 4.2)."""
 
     def __init__(self, padding: int = 4) -> None:
-        self.padding = check_count("RandomCrop", "padding", padding, minimum=0)
+        self.padding: int = check_count("RandomCrop", "padding", padding, minimum=0)
 
     def change(self, x: Array, rng: Generator) -> Array:
         sides = (self.padding, self.padding)
@@ -64,7 +64,7 @@ class Chain(Augmentation):
     """One augmentation after the other."""
 
     def __init__(self, steps: Iterable[Augmentation]) -> None:
-        self.steps = list(steps)
+        self.steps: list[Augmentation] = list(steps)
 
     def change(self, x: Array, rng: Generator) -> Array:
         for step in self.steps:

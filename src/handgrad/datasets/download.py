@@ -126,8 +126,10 @@ class Arrival:
 
     def __init__(self, name: str, address: str, progress: Progress | None) -> None:
         # each address has its own: one mirror's archive need not go on in the bytes of another's
-        self.path = data_directory() / ".partial" / hashlib.sha256(address.encode()).hexdigest()[:12] / name
-        self.name, self.address, self.progress = name, address, progress
+        self.path: Path = data_directory() / ".partial" / hashlib.sha256(address.encode()).hexdigest()[:12] / name
+        self.name = name
+        self.address = address
+        self.progress = progress
 
     def size(self) -> int:
         return self.path.stat().st_size if self.path.exists() else 0

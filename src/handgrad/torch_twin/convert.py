@@ -133,9 +133,11 @@ class Writer:
     """
 
     def __init__(self, model: Sequential, layout: str) -> None:
-        self.model, self.rows = model, [(layer, row_of(layer)) for layer in leaves(model)]
-        self.given_first = self.first = layout == "NCHW" and len(model.input_shape) > 1
-        self.position = 0  # of the leaf that comes next
+        self.model = model
+        self.rows: list[tuple[Layer, Row]] = [(layer, row_of(layer)) for layer in leaves(model)]
+        self.given_first: bool = layout == "NCHW" and len(model.input_shape) > 1
+        self.first: bool = self.given_first
+        self.position: int = 0  # of the leaf that comes next
 
     def module(self) -> nn.Sequential:
         """The nn.Sequential of the whole model."""

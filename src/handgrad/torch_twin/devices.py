@@ -113,7 +113,9 @@ class Workers:
     """The `count` processes of one training, of which this is number `rank`; one without torchrun."""
 
     def __init__(self, rank: int = 0, count: int = 1) -> None:
-        self.rank, self.count, self.is_ending = rank, count, False
+        self.rank = rank
+        self.count = count
+        self.is_ending: bool = False
         if count > 1 and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self._end)
 

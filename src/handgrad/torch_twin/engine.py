@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,8 @@ from ..naming import look_up
 from ..optimizers import Optimizer
 from ..training.engine import Augment, Engine, Figures, Metric, why_not_finite
 from .convert import to_torch, torch_dtype
-from .devices import Rows, find_device, generator_of, join, on_device
-from .read import copy_to_layers, copy_to_modules, pair
+from .devices import Rows, Workers, find_device, generator_of, join, on_device
+from .read import Pairing, copy_to_layers, copy_to_modules, pair
 from .rules import LOSSES, TwinLoss, clip, make_optimizer, penalty_of
 from .table import Lay, Order
 
@@ -50,26 +50,26 @@ class TorchEngine(Engine):
         precision: str = "float32",
         channels_last: bool = True,
     ) -> None:
-        self.autocast = look_up("precision", precision, PRECISIONS)
+        self.autocast: torch.dtype | None = look_up("precision", precision, PRECISIONS)
         for name, flag in (("compile", compile), ("channels_last", channels_last)):
             if not isinstance(flag, bool):
                 raise ValueError(f"{name} is {flag!r}; expected true or false")
         super().__init__(model, loss, optimizer, penalty, metrics)
-        self.num_steps = 0
-        self.device = find_device(device, model.dtype)
-        self.module = to_torch(model)
-        self.pairings = pair(model, self.module).pairings
+        self.num_steps: int = 0
+        self.device: torch.device = find_device(device, model.dtype)
+        self.module: nn.Sequential = to_torch(model)
+        self.pairings: list[Pairing] = pair(model, self.module).pairings
         self.module.to(self.device)
         penalized = weights(model.parameters)
-        self.weights = [tensor for name, tensor, *_ in self._tensors() if name in penalized]
+        self.weights: list[Tensor] = [tensor for name, tensor, *_ in self._tensors() if name in penalized]
         lay_out_images(self.module, channels_last)
-        self.workers = join(self.device)
+        self.workers: Workers = join(self.device)
         network = self.workers.wrap(self.module, self.device)
-        self.network = torch.compile(network) if compile else network
-        self.twin_loss = TwinLoss(loss, self.losses)
-        self.rule = make_optimizer(optimizer, list(self.module.parameters()))
-        self.is_random = any(isinstance(child, nn.Dropout) for child in self.module.modules())
-        self.seed = int(np.random.default_rng(model.rng).integers(2**62)) if self.is_random else 0
+        self.network: Callable[[Tensor], Tensor] = torch.compile(network) if compile else network
+        self.twin_loss: TwinLoss = TwinLoss(loss, self.losses)
+        self.rule: torch.optim.Optimizer = make_optimizer(optimizer, list(self.module.parameters()))
+        self.is_random: bool = any(isinstance(child, nn.Dropout) for child in self.module.modules())
+        self.seed: int = int(np.random.default_rng(model.rng).integers(2**62)) if self.is_random else 0
 
     # Training and inference -------------------------------------------------------------------------------------
 

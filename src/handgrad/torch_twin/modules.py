@@ -19,7 +19,7 @@ class Permute(nn.Module):
 
     def __init__(self, *axes: int) -> None:
         super().__init__()
-        self.axes = tuple(axes)
+        self.axes: tuple[int, ...] = tuple(axes)
 
     def forward(self, x: Tensor) -> Tensor:
         return x.permute(self.axes)
@@ -43,7 +43,9 @@ class Normalize(nn.Module):
 
     def __init__(self, mean: Constant, std: Constant, channels_first: bool = False) -> None:
         super().__init__()
-        self.mean, self.std, self.channels_first = mean, std, channels_first
+        self.mean = mean
+        self.std = std
+        self.channels_first = channels_first
         self.register_buffer("shift", torch.tensor(mean, dtype=torch.float64), persistent=False)
         self.register_buffer("scale", 1 / torch.tensor(std, dtype=torch.float64), persistent=False)
 

@@ -219,14 +219,15 @@ class Reader:
     """
 
     def __init__(self, module: nn.Module, input_shape: Shape | None) -> None:
-        self.module = as_sequential(module)
+        self.module: nn.Sequential = as_sequential(module)
         self.pairings: list[Pairing] = []
-        self.shape = infer_shape(self.module) if input_shape is None else shape_of_one(input_shape)
-        self.input_shape = self.shape
-        self.start = self.view = View(first=starts_first(self.module, len(self.shape)))
+        self.shape: Shape = infer_shape(self.module) if input_shape is None else shape_of_one(input_shape)
+        self.input_shape: Shape = self.shape
+        self.start: View = View(first=starts_first(self.module, len(self.shape)))
+        self.view: View = self.start
         self.owners: dict[int, str] = {}  # path of the module that each parameter belongs to, by the parameter's id
-        self.layers = self.sequence(self.module, "")
-        self.end = self.view
+        self.layers: list[Layer] = self.sequence(self.module, "")
+        self.end: View = self.view
         if self.end.order is not None:
             what = "the module ends with features flattened from (C, H, W), which handgrad has in the order (H, W, C)"
             raise ValueError(f"{what}: put a torch_twin.modules.Permute(0, 2, 3, 1) before the Flatten")

@@ -16,13 +16,13 @@ from ..arrays import Array, ArrayLike
 from ..clipping import ClipGlobalNorm
 from ..experiments import Run
 from ..experiments.assembly import load_data
-from ..layers import CrossEntropy, Dropout, Loss, MeanSquaredError, Sequential
+from ..layers import CrossEntropy, Dropout, Layer, Loss, MeanSquaredError, Sequential
 from ..layers.base import leaves, walk
 from ..layers.criteria import get_loss
 from ..naming import constructor_arguments
 from ..optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from .convert import check_model, to_torch
-from .read import flat, pair
+from .read import Reader, flat, pair
 from .rules import TwinLoss, clip, make_optimizer
 from .table import row_of
 
@@ -55,7 +55,7 @@ class Receipt:
 
     results: dict[str, Result]  # by dtype
     conventions: list[str]
-    tolerances: ClassVar = {"float64": 1e-10, "float32": 1e-3}
+    tolerances: ClassVar[dict[str, float]] = {"float64": 1e-10, "float32": 1e-3}
 
     def worst(self, dtype: str = "float64") -> tuple[float, str]:
         """(difference, where) of the largest one."""
@@ -185,14 +185,17 @@ class Comparison:
     """Both networks in one dtype, run over one batch side by side."""
 
     def __init__(self, model: Sequential, module: nn.Module | None, x: Array, y: Array, loss: Loss, dtype: str) -> None:
-        self.model = model.astype(np.dtype(dtype))
+        self.model: Sequential = model.astype(np.dtype(dtype))
         self.model.rng = np.random.default_rng(0)
-        self.whole = to_torch(self.model) if module is None else out_of_place(module).to("cpu", getattr(torch, dtype))
-        reader = pair(self.model, self.whole)
-        self.chain, self.pairings, self.start, self.end = reader.module, reader.pairings, reader.start, reader.end
-        self.chain.requires_grad_()  # those that are frozen as well
+        twin = to_torch(self.model) if module is None else out_of_place(module).to("cpu", getattr(torch, dtype))
+        self.whole: nn.Module = twin
+        self.reader: Reader = pair(self.model, self.whole)
+        self.reader.module.requires_grad_()  # those that are frozen as well
         self.masks: list[Array | None] = []  # of our dropout layers, drawn by `ours`
-        self.x, self.y, self.loss, self.layers = self.model.accept(x), y, loss, leaves(self.model)
+        self.x: Array = self.model.accept(x)
+        self.y = y
+        self.loss = loss
+        self.layers: list[Layer] = leaves(self.model)
 
     def result(self, rules: list[Optimizer]) -> Result:
         inference = self.inference()
@@ -211,11 +214,11 @@ class Comparison:
 
     def there(self) -> Tensor:
         """Our batch as the module takes it."""
-        return torch.from_numpy(self.start.there(np.array(self.x)))
+        return torch.from_numpy(self.reader.start.there(np.array(self.x)))
 
     def back(self, outputs: Tensor) -> Tensor:
         """The module's output as our model gives it."""
-        return outputs.movedim(1, -1) if self.end.first and outputs.ndim > 2 else outputs
+        return outputs.movedim(1, -1) if self.reader.end.first and outputs.ndim > 2 else outputs
 
     def ours(self) -> Found:
         y: Array = self.x
@@ -233,11 +236,11 @@ class Comparison:
         return Found(loss, outputs, dx, [la.gradients for la in self.layers], [la.state for la in self.layers])
 
     def theirs(self) -> Found:
-        self.chain.train()
+        self.reader.module.train()
         h = start = self.there().requires_grad_()
         ends: list[Tensor] = []
-        ahead = list(self.pairings)
-        for _, module in flat(self.chain):
+        ahead = list(self.reader.pairings)
+        for _, module in flat(self.reader.module):
             is_last = bool(ahead) and module is ahead[0].last
             h = self.drop(h, len(ends)) if is_last and isinstance(module, nn.Dropout) else module(h)
             if is_last:
@@ -245,12 +248,12 @@ class Comparison:
                 ends.append(h)
                 del ahead[0]
         loss = TwinLoss(self.loss)(self.back(h), torch.from_numpy(np.array(self.y)))
-        self.chain.zero_grad()
+        self.reader.module.zero_grad()
         torch.autograd.backward(loss)
-        views = [pairing.after for pairing in self.pairings]
+        views = [pairing.after for pairing in self.reader.pairings]
         outputs = [view.back(end.detach().numpy()) for view, end in zip(views, ends, strict=True)]
         dx = [view.back(gradient_of(end)) for view, end in zip(views, ends, strict=True)][:-1]
-        dx.insert(0, self.start.back(gradient_of(start)))
+        dx.insert(0, self.reader.start.back(gradient_of(start)))
         return Found(loss.item(), outputs, dx, self.arrays("parameters"), self.arrays("state"))
 
     def drop(self, h: Tensor, index: int) -> Tensor:
@@ -258,12 +261,12 @@ class Comparison:
         mask = self.masks[index]
         if mask is None:
             return h * 1
-        return h * torch.from_numpy(np.ascontiguousarray(self.pairings[index].before.there(mask)))
+        return h * torch.from_numpy(np.ascontiguousarray(self.reader.pairings[index].before.there(mask)))
 
     def arrays(self, wanted: str) -> list[Mapping[str, Array]]:
         """Of each layer the gradients of its parameters, or its state, as they lie here."""
         found: list[Mapping[str, Array]] = []
-        for layer, pairing in zip(self.layers, self.pairings, strict=True):
+        for layer, pairing in zip(self.layers, self.reader.pairings, strict=True):
             tensors = [(name, t, lay) for group, name, _, t, lay in pairing.tensors(layer) if group == wanted]
             numbers = {name: gradient_of(t) if wanted == "parameters" else t.numpy() for name, t, _ in tensors}
             found.append({name: lay.back(numbers[name], pairing.before.order) for name, _, lay in tensors})

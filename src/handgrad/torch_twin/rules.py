@@ -109,7 +109,8 @@ class TwinLoss:
     """A loss of handgrad as a function of tensors: Σ w l / Σ w over the rows, w from sample and class weights."""
 
     def __init__(self, loss: hg.Loss, table: Mapping[type[hg.Loss], RowLoss] = LOSSES) -> None:
-        self.loss, self.rows = loss, find(loss, "loss", table)
+        self.loss = loss
+        self.rows: RowLoss = find(loss, "loss", table)
 
     def __call__(
         self, outputs: Tensor, targets: Tensor, sample_weight: Tensor | None = None, total: float | None = None
