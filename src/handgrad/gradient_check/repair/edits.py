@@ -2,37 +2,24 @@
 
 import ast
 import itertools
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from .places import is_call, sites, within_index
+from .places import Edit, Site, is_call, sites, within_index
+from .source import Routine, Values
 
 
-def small_edits(tree, values):
+def small_edits(routine: Routine) -> Iterator[Edit]:
     """The edits of one place that need no other name."""
-    for site in sites(tree):
+    for site in sites(routine.part):
         stored = isinstance(getattr(site.node, "ctx", None), (ast.Store, ast.Del))
-        if stored and not isinstance(site.node, ast.Subscript):
-            continue
-        for edits in (
-            assignments,
-            signs,
-            transposes,
-            axes,
-            means,
-            comparisons,
-            removals,
-            powers,
-            numbers,
-            functions,
-            reversals,
-            orders,
-            slices,
-        ):
-            yield from edits(site, values)
+        if not stored or isinstance(site.node, ast.Subscript):
+            for edits in SMALL:
+                yield from edits(site, routine.values)
 
 
-def assignments(site, values):
+def assignments(site: Site, values: Values) -> Iterator[Edit]:
     """= for +=, and the other way round."""
     node = site.node
     if (
@@ -56,14 +43,14 @@ def assignments(site, values):
         yield site.edit(ast.AugAssign(node.target, other, node.value), "wrong-sign", "the sign is wrong here")
 
 
-def signs(site, values):
+def signs(site: Site, values: Values) -> Iterator[Edit]:
     node = site.node
     if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub)) and not within_index(site):
         other = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
         yield site.edit(ast.BinOp(node.left, other, node.right), "wrong-sign", "the sign is wrong here")
         yield site.edit(ast.BinOp(node.right, node.op, node.left), "wrong-sign", "this is the wrong way round")
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and not isinstance(node.operand, ast.Constant):
-        yield site.edit(node.operand, "wrong-sign", "the minus sign is too many")
+        yield site.edit(node.operand, "wrong-sign", "there is a minus sign too many")
     if isinstance(site.holder, (ast.Assign, ast.AugAssign, ast.Return)) and site.field == "value":
         yield site.edit(ast.UnaryOp(ast.USub(), node), "wrong-sign", "the sign is wrong here")
 
@@ -71,7 +58,7 @@ def signs(site, values):
 REDUCTIONS = ("sum", "mean", "max", "flip", "concatenate", "argmax", "repeat")
 
 
-def axes(site, values):
+def axes(site: Site, values: Values) -> Iterator[Edit]:
     """Another axis of a sum or mean."""
     named = isinstance(site.holder, ast.keyword) and site.holder.arg == "axis"
     if named or (
@@ -82,14 +69,14 @@ def axes(site, values):
         yield from (site.edit(new, "wrong-axis", "this runs over the wrong axis") for new in other_axes(site.node))
 
 
-def other_axes(node):
+def other_axes(node: ast.AST) -> Iterator[ast.expr]:
     for value in (0, 1, -1, 2, 3, None, (0, 1), (0, 2), (0, 3), (1, 2), (2, 3), (0, 1, 2), (0, 2, 3), (1, 2, 3)):
         new = ast.parse(repr(value), mode="eval").body
         if ast.dump(new) != ast.dump(node):
             yield new
 
 
-def means(site, values):
+def means(site: Site, values: Values) -> Iterator[Edit]:
     """sum for mean, and the other way round."""
     for wrong, right, mistake, message in (
         ("sum", "mean", "not-averaged", "a sum stands where a mean is due"),
@@ -100,7 +87,7 @@ def means(site, values):
             yield site.edit(ast.Call(function, site.node.args, site.node.keywords), mistake, message)
 
 
-def comparisons(site, values):
+def comparisons(site: Site, values: Values) -> Iterator[Edit]:
     node = site.node
     if (
         isinstance(node, ast.Compare)
@@ -113,26 +100,21 @@ def comparisons(site, values):
         )
 
 
-def removals(site, values):
+def removals(site: Site, values: Values) -> Iterator[Edit]:
     """A factor, a term or a statement that does not belong."""
     node = site.node
     if isinstance(node, ast.BinOp) and not within_index(site):
-        pairs = [(node.left, node.right)]
-        pairs += [(node.right, node.left)] if not isinstance(node.op, (ast.Div, ast.Sub, ast.Pow)) else []
-        for kept, removed in pairs:
-            yield site.edit(kept, *too_many(node.op, removed, values))
-        if all(isinstance(n, ast.BinOp) and isinstance(n.op, ast.Mult) for n in (node, node.left)):
-            removed = ast.BinOp(node.left.right, ast.Mult(), node.right)
-            yield site.edit(node.left.left, *too_many(node.op, removed, values))
+        left, right = node.left, node.right
+        yield site.edit(left, *too_many(node.op, right, values))
+        if not isinstance(node.op, (ast.Div, ast.Sub, ast.Pow)):
+            yield site.edit(right, *too_many(node.op, left, values))
+        if isinstance(node.op, ast.Mult) and isinstance(left, ast.BinOp) and isinstance(left.op, ast.Mult):
+            yield site.edit(left.left, *too_many(node.op, ast.BinOp(left.right, ast.Mult(), right), values))
     if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div)):
         other = ast.Div() if isinstance(node.op, ast.Mult) else ast.Mult()
-        yield site.edit(
-            ast.BinOp(node.left, other, node.right),
-            "derivative-inverted",
-            f"multiply by {ast.unparse(node.right)}, do not divide"
-            if isinstance(node.op, ast.Div)
-            else f"divide by {ast.unparse(node.right)}, do not multiply",
-        )
+        due, found = ("multiply", "divide") if isinstance(node.op, ast.Div) else ("divide", "multiply")
+        message = f"{due} by {ast.unparse(node.right)}, do not {found}"
+        yield site.edit(ast.BinOp(node.left, other, node.right), "derivative-inverted", message)
     if (
         isinstance(node, (ast.AugAssign, ast.Assign))
         and isinstance(getattr(site.holder, site.field), list)
@@ -141,7 +123,7 @@ def removals(site, values):
         yield site.edit(ast.Pass(), "statement-too-many", "this statement does not belong here")
 
 
-def too_many(op, removed, values):
+def too_many(op: ast.operator, removed: ast.expr, values: Values) -> tuple[str, str]:
     """(mistake, message) of an operand that is left out."""
     text = ast.unparse(removed)
     if isinstance(op, (ast.Add, ast.Sub)):
@@ -150,12 +132,11 @@ def too_many(op, removed, values):
         return "extra-product", f"the product with {text} does not belong here"
     if isinstance(op, ast.Pow):
         return "formula-slip", f"the power {text} does not belong here"
-    return factor_kind(removed, text, values), f"the factor {text} does not belong here" if isinstance(
-        op, ast.Mult
-    ) else f"the division by {text} does not belong here"
+    what = "the factor" if isinstance(op, ast.Mult) else "the division by"
+    return factor_kind(removed, text, values), f"{what} {text} does not belong here"
 
 
-def factor_kind(node, text, values):
+def factor_kind(node: ast.expr, text: str, values: Values) -> str:
     """What a factor too many is, by the look of it."""
     if isinstance(node, ast.Constant):
         return "factor-two" if node.value in (2, 0.5) else "constant-factor"
@@ -167,7 +148,7 @@ def factor_kind(node, text, values):
     return "extra-product"
 
 
-def numbers(site, values):
+def numbers(site: Site, values: Values) -> Iterator[Edit]:
     """Another number: an index or offset one off, an exponent, a coefficient."""
     node = site.node
     if (
@@ -198,7 +179,7 @@ def numbers(site, values):
             yield site.edit(ast.Constant(new), "shifted" if index else "formula-slip", f"{node.value} should be {new}")
 
 
-def powers(site, values):
+def powers(site: Site, values: Values) -> Iterator[Edit]:
     """(1 - y)² where 1 - y² is due, and the other way round."""
     node = site.node
     if not isinstance(node, ast.BinOp):
@@ -224,7 +205,7 @@ OPPOSITE = {
 }
 
 
-def functions(site, values):
+def functions(site: Site, values: Values) -> Iterator[Edit]:
     """A function applied once too often, or its opposite."""
     node = site.node
     if not isinstance(node, ast.Call) or not node.args:
@@ -248,7 +229,7 @@ def functions(site, values):
         )
 
 
-def transposes(site, values):
+def transposes(site: Site, values: Values) -> Iterator[Edit]:
     """.T where it is missing or too much, other orders of axes in transpose, a transpose before a reshape."""
     node, message = site.node, "a transpose is missing or too many here"
     if isinstance(node, ast.Attribute) and node.attr == "T":
@@ -270,20 +251,17 @@ def transposes(site, values):
         yield from other_outputs(site)
 
 
-def other_orders(site):
+def other_orders(site: Site) -> Iterator[Edit]:
     node = site.node
-    order = [a.value for a in node.args if isinstance(a, ast.Constant)]
+    order = [a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, int)]
     if len(order) == len(node.args) and sorted(order) == list(range(len(order))) and len(order) <= 4:
         for axes in itertools.permutations(order):
             if list(axes) != order:
-                yield site.edit(
-                    ast.Call(node.func, [ast.Constant(a) for a in axes], []),
-                    "transposed",
-                    "the axes are in the wrong order here",
-                )
+                new = ast.Call(node.func, [ast.Constant(a) for a in axes], [])
+                yield site.edit(new, "transposed", "the axes are in the wrong order here")
 
 
-def other_outputs(site):
+def other_outputs(site: Site) -> Iterator[Edit]:
     node, spec = site.node, site.node.args[0].value
     if "->" in spec:
         left, right = spec.split("->")
@@ -296,7 +274,7 @@ def other_outputs(site):
 TURNS = ("flip", "flipud", "fliplr", "rot90")
 
 
-def reversals(site, values):
+def reversals(site: Site, values: Values) -> Iterator[Edit]:
     """A flip too many or too few."""
     node = site.node
     if is_call(node, *TURNS) and node.args:
@@ -316,7 +294,7 @@ def reversals(site, values):
         yield site.edit(ast.Subscript(node, flip, ast.Load()), "flipped-kernel", f"{name} must be reversed here")
 
 
-def orders(site, values):
+def orders(site: Site, values: Values) -> Iterator[Edit]:
     """Two elements exchanged; a loop the wrong way round."""
     node = site.node
     if isinstance(node, (ast.Tuple, ast.List)) and 2 <= len(node.elts) <= 8 and isinstance(node.ctx, ast.Load):
@@ -335,7 +313,7 @@ def orders(site, values):
         yield site.edit(node.args[0], "reversed", "the loop must run from the first step to the last")
 
 
-def slices(site, values):
+def slices(site: Site, values: Values) -> Iterator[Edit]:
     """An offset (padding) or a stride that is missing in a slice or an index."""
     node = site.node
     if not isinstance(node, ast.Subscript):
@@ -348,7 +326,7 @@ def slices(site, values):
     steps = [name for name, value in values.items() if isinstance(value, (int, np.integer)) and name.isidentifier()]
     for name in steps:
         for change, mistake, message in (
-            (moved, "shifted", f"the slice starts at {name}: cut off the padding there"),
+            (moved, "shifted", f"the slice should start at {name}: cut off the padding there"),
             (scaled, "shifted", f"the position is the index times {name}, the stride"),
         ):
             elements = [change(end, name) for end in ends]
@@ -357,13 +335,14 @@ def slices(site, values):
                 yield site.edit(ast.Subscript(node.value, index, node.ctx), mistake, message)
 
 
-def turned(end):
+def turned(end: ast.expr) -> ast.expr:
     """n - 1 - i as i."""
-    minus = isinstance(end, ast.BinOp) and isinstance(end.op, ast.Sub) and isinstance(end.left, ast.BinOp)
-    return end.right if minus and isinstance(end.left.op, ast.Sub) and ast.unparse(end.left.right) == "1" else end
+    if isinstance(end, ast.BinOp) and isinstance(end.op, ast.Sub) and isinstance(end.left, ast.BinOp):
+        return end.right if isinstance(end.left.op, ast.Sub) and ast.unparse(end.left.right) == "1" else end
+    return end
 
 
-def moved(end, name):
+def moved(end: ast.expr, name: str) -> ast.expr:
     """:n as p:n + p."""
     if not isinstance(end, ast.Slice) or end.upper is None or end.step is not None:
         return end
@@ -373,7 +352,7 @@ def moved(end, name):
     return ast.Slice(offset, ast.BinOp(end.upper, ast.Add(), offset), None)
 
 
-def scaled(end, name):
+def scaled(end: ast.expr, name: str) -> ast.expr:
     """i:i + k as i*s:i*s + k, and i + r as i*s + r."""
     stride = ast.Name(name, ast.Load())
     if isinstance(end, ast.Slice) and isinstance(end.lower, ast.Name) and isinstance(end.upper, ast.BinOp):
@@ -383,3 +362,9 @@ def scaled(end, name):
     if isinstance(end, ast.BinOp) and isinstance(end.op, ast.Add) and isinstance(end.left, ast.Name):
         return ast.BinOp(ast.BinOp(end.left, ast.Mult(), stride), ast.Add(), end.right)
     return end
+
+
+SMALL: tuple[Callable[[Site, Values], Iterator[Edit]], ...] = (
+    *(assignments, signs, transposes, axes, means, comparisons, removals, powers, numbers, functions),
+    *(reversals, orders, slices),
+)

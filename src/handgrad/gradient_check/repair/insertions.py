@@ -3,25 +3,25 @@
 import ast
 import copy
 import itertools
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
 
 import numpy as np
 
-from .places import expression, fitting, is_index, kind, named, openings, sites, within_index
+from ...arrays import Array
+from .places import Edit, Node, Site, fitting, is_index, kind, mentions, named, openings, sites, within_index
+from .source import Routine, Values
 
 OUR_WRAPPERS = ("sigmoid", "softmax", "relu")
 WRAPPERS = ("tanh", "exp", "sign", "abs", "sqrt", *OUR_WRAPPERS)
 
 
-def other_names(routine):
+def other_names(routine: Routine) -> Iterator[Edit]:
     """One variable for another of the same kind: in one place, in all of an index, in all of a statement."""
     values = routine.values
-    for site in sites(routine.part):
-        text = expression(site.node, values)
-        if (
-            text is None
-            or isinstance(site.node.ctx, ast.Store)
-            or (isinstance(site.holder, ast.Attribute) and site.holder.attr == "shape")
-        ):
+    for site, text in mentions(routine, values):
+        if isinstance(site.holder, ast.Attribute) and site.holder.attr == "shape":
             continue
         for other, value in values.items():
             if other != text and alike(value, values[text]):
@@ -29,7 +29,7 @@ def other_names(routine):
     yield from renamed(routine)
 
 
-def renamed(routine):
+def renamed(routine: Routine) -> Iterator[Edit]:
     for site in sites(routine.part):
         node = site.node
         whole = isinstance(node, (ast.Assign, ast.AugAssign, ast.Return))
@@ -55,7 +55,7 @@ def renamed(routine):
         yield from unapplied(site) if whole else ()
 
 
-def unapplied(site):
+def unapplied(site: Site) -> Iterator[Edit]:
     """A function applied to the same value several times in a statement, where the value itself is due."""
     calls = [n for n in ast.walk(site.node) if isinstance(n, ast.Call) and len(n.args) == 1 and not n.keywords]
     texts = [ast.unparse(call) for call in calls]
@@ -72,15 +72,15 @@ def unapplied(site):
 class Unapply(ast.NodeTransformer):
     """Replaces every call of this text by its argument."""
 
-    def __init__(self, text):
+    def __init__(self, text: str) -> None:
         self.text = text
 
-    def visit_Call(self, node):
+    def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
         return node.args[0] if ast.unparse(node) == self.text else node
 
 
-def substituted(node, names):
+def substituted(node: Node, names: Mapping[str, str]) -> Node:
     """A copy of the node with names exchanged."""
     new = copy.deepcopy(node)
     for name in ast.walk(new):
@@ -89,23 +89,22 @@ def substituted(node, names):
     return new
 
 
-def misnamed(site, text, other, values):
+def misnamed(site: Site, text: str, other: str, values: Values) -> tuple[str, str]:
     message = f"{other} is due here, not {text}"
     if is_index(values[text]) and (within_index(site) or isinstance(site.holder, (ast.BinOp, ast.Tuple, ast.Call))):
         return "index-repeated", message
     return "wrong-mask" if isinstance(site.holder, ast.Compare) else "wrong-variable", message
 
 
-def alike(a, b):
+def alike(a: Any, b: Any) -> bool:
     """Whether one can stand for the other: numbers of a kind, arrays of a shape."""
     return kind(a) == kind(b) and np.shape(a) == np.shape(b)
 
 
-def operands(routine):
+def operands(routine: Routine) -> Iterator[Edit]:
     """A value where the derivative is due that is computed from it."""
-    for site in sites(routine.part):
-        text = expression(site.node, routine.values)
-        if kind(routine.values.get(text)) != "array" or not isinstance(site.holder, (ast.BinOp, ast.Return)):
+    for site, text in mentions(routine, routine.values):
+        if kind(routine.values[text]) != "array" or not isinstance(site.holder, (ast.BinOp, ast.Return)):
             continue
         for derivative, words in derivatives(text):
             yield site.edit(
@@ -113,7 +112,7 @@ def operands(routine):
             )
 
 
-def derivatives(text):
+def derivatives(text: str) -> tuple[tuple[str, str], ...]:
     return (
         (f"({text} > 0)", "ReLU's derivative"),
         (f"(1 - {text}**2)", "tanh's derivative"),
@@ -122,7 +121,7 @@ def derivatives(text):
     )
 
 
-def variables(routine):
+def variables(routine: Routine) -> Iterator[Edit]:
     """A number where a variable is due: 1 for dy above all."""
     for site in sites(routine.part):
         if (
@@ -135,7 +134,7 @@ def variables(routine):
                 yield site.edit(named(text), mistake, f"{text} is due here, not {site.node.value}")
 
 
-def factors(routine, whole):
+def factors(routine: Routine, whole: bool) -> Iterator[Edit]:
     """A factor that is missing: dy, a parameter, an activation's derivative, a size."""
     for site in openings(routine, whole):
         for new, value, mistake, message in missing_factors(site.node, routine):
@@ -143,7 +142,7 @@ def factors(routine, whole):
                 yield site.edit(new, mistake, message)
 
 
-def activations(routine):
+def activations(routine: Routine) -> Iterator[Edit]:
     """An activation's derivative that is missing."""
     for whole in (True, False):
         for site in openings(routine, whole):
@@ -152,7 +151,7 @@ def activations(routine):
                     continue
                 for derivative, words in (
                     *derivatives(text),
-                    (f"(1 - {text})", "its last factor"),
+                    (f"(1 - {text})", "a derivative's last factor"),
                     (f"(1 - np.tanh({text})**2)", "tanh's derivative"),
                 ):
                     mistake = "factor-missing" if "sign" in derivative else "derivative-missing"
@@ -161,10 +160,12 @@ def activations(routine):
                     )
 
 
-def entries(routine):
+def entries(routine: Routine) -> Iterator[Edit]:
     """An activation's derivative that is missing on dy itself, before anything is made of it."""
     dy, values = routine.upstream, routine.values
-    for site in sites(routine.part) if dy in values else ():
+    if dy is None or dy not in values:
+        return
+    for site in sites(routine.part):
         if site.holder is not routine.part or not isinstance(site.node, ast.Assign):
             continue
         for text in {n.id for n in ast.walk(site.node.targets[0]) if isinstance(n, ast.Name)} & set(values):
@@ -177,7 +178,7 @@ def entries(routine):
                 )
 
 
-def missing_factors(node, routine):
+def missing_factors(node: ast.expr, routine: Routine) -> Iterator[tuple[ast.expr, Any, str, str]]:
     for text, value in routine.values.items():
         mistake = (
             "upstream-ignored"
@@ -200,7 +201,7 @@ def missing_factors(node, routine):
     yield over(node, "2"), None, "factor-two", "a factor 2 is too many"
 
 
-def terms(routine, whole):
+def terms(routine: Routine, whole: bool) -> Iterator[Edit]:
     """A term that is missing: the way around a function, what comes back from the next step of time."""
     known = dict(routine.values) | parts_of(routine)
     for site in openings(routine, whole, in_products=True):
@@ -211,7 +212,7 @@ def terms(routine, whole):
                     yield site.edit(ast.BinOp(site.node, op, named(text)), mistake, f"the term {text} is missing")
 
 
-def parts_of(routine):
+def parts_of(routine: Routine) -> Values:
     """{expression: value} of the arrays cut as the code cuts them: a[:, :D] where b[:, :D] is written."""
     cuts = {
         ast.unparse(n).removeprefix(ast.unparse(n.value))[1:-1]
@@ -228,7 +229,7 @@ def parts_of(routine):
     return found
 
 
-def jacobians(routine):
+def jacobians(routine: Routine) -> Iterator[Edit]:
     """The whole softmax Jacobian, where only part of it was applied."""
     arrays = {text: value for text, value in routine.values.items() if kind(value) == "array"}
     for (text, p), (other, u) in itertools.permutations(arrays.items(), 2):
@@ -242,51 +243,48 @@ def jacobians(routine):
                 )
 
 
-def statistics(routine):
+def statistics(routine: Routine) -> Iterator[Edit]:
     """The terms of a normalisation's mean and variance, which move with every x they are taken over."""
     arrays = {text: value for text, value in routine.values.items() if kind(value) == "array" and value.ndim > 1}
+    axes: tuple[int | tuple[int, ...], ...] = (-1, 0, (0, 1, 2), (0, 2, 3))
     normal = [
         (text, axis)
         for text, value in arrays.items()
-        for axis in (-1, 0, (0, 1, 2), (0, 2, 3))
+        for axis in axes
         if np.max(axis) < value.ndim and is_normal(value, axis)
     ]
-    for site in sites(routine.part):
-        text = expression(site.node, routine.values)
-        for h, axis in normal if text in arrays and not isinstance(site.node.ctx, ast.Store) else ():
+    for site, text in mentions(routine, arrays):
+        for h, axis in normal:
             if h != text and arrays[h].shape == arrays[text].shape:
                 mean, spread = (f"{a}.mean({axis}, keepdims=True)" for a in (text, f"({text} * {h})"))
                 for terms_, words in (
-                    (f" - {mean} - {h} * {spread}", "mean and variance"),
-                    (f" - {h} * {spread}", "the variance"),
-                    (f" - {mean}", "the mean"),
+                    (f" - {mean} - {h} * {spread}", "mean and variance move"),
+                    (f" - {h} * {spread}", "the variance moves"),
+                    (f" - {mean}", "the mean moves"),
                 ):
                     yield site.edit(
                         named(f"({text}{terms_})"),
                         "statistics-constant",
-                        f"{words} moves with every x it is taken over: the term{terms_} is missing",
+                        f"{words} with every x: the term{terms_} is missing",
                     )
 
 
-def is_normal(h, axis):
+def is_normal(h: Array, axis: int | tuple[int, ...]) -> bool:
     return np.allclose(h.mean(axis=axis), 0, atol=1e-8) and np.allclose((h * h).mean(axis=axis), 1, atol=0.05)
 
 
-def wrapped(routine):
+def wrapped(routine: Routine) -> Iterator[Edit]:
     """A function that was not applied, or axes that were not moved."""
-    for site in sites(routine.part):
-        text = expression(site.node, routine.values | routine.given)
-        if text is None or isinstance(site.node.ctx, ast.Store):
-            continue
+    for site, text in mentions(routine, routine.values | routine.given):
         for name in WRAPPERS if kind(routine.values.get(text)) == "array" else ():
             call = ast.Call(named(name if name in OUR_WRAPPERS else f"np.{name}"), [site.node], [])
             mistake = "softmax-missing" if name == "softmax" else "function-missing"
             yield site.edit(call, mistake, f"{name} is not applied to {text}")
-        if 4 in (np.ndim(routine.values.get(text)), np.ndim(routine.given.get(text))):
+        if 4 in (np.ndim(held.get(text, 0)) for held in (routine.values, routine.given)):
             yield from moved_first(site, text)
 
 
-def moved_first(site, text):
+def moved_first(site: Site, text: str) -> Iterator[Edit]:
     """Axes to move before a reshape."""
     for axes in ((0, 2, 3, 1), (0, 3, 1, 2), (1, 2, 3, 0), (3, 0, 1, 2), (1, 0, 2, 3), (2, 3, 1, 0)):
         yield site.edit(
@@ -296,41 +294,16 @@ def moved_first(site, text):
         )
 
 
-def times(left, right):
+def times(left: ast.expr, right: str) -> ast.BinOp:
     return ast.BinOp(left, ast.Mult(), named(right))
 
 
-def over(left, right):
+def over(left: ast.expr, right: str) -> ast.BinOp:
     return ast.BinOp(left, ast.Div(), named(right))
 
 
-def whole_factors(routine):
-    return factors(routine, True)
-
-
-def part_factors(routine):
-    return factors(routine, False)
-
-
-def whole_terms(routine):
-    return terms(routine, True)
-
-
-def part_terms(routine):
-    return terms(routine, False)
-
-
-INSERTIONS = (
-    variables,
-    operands,
-    entries,
-    activations,
-    other_names,
-    jacobians,
-    statistics,
-    whole_factors,
-    whole_terms,
-    wrapped,
-    part_factors,
-    part_terms,
+INSERTIONS: tuple[Callable[[Routine], Iterator[Edit]], ...] = (
+    *(variables, operands, entries, activations, other_names, jacobians, statistics),
+    *(partial(factors, whole=True), partial(terms, whole=True), wrapped),
+    *(partial(factors, whole=False), partial(terms, whole=False)),
 )

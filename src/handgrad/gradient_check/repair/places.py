@@ -1,9 +1,15 @@
 """Places in a syntax tree, changes of what stands there, and where a factor or a term may be missing."""
 
 import ast
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
+
+from .source import Routine, Values
+
+Node: TypeAlias = ast.expr | ast.stmt
 
 
 @dataclass
@@ -13,27 +19,26 @@ class Edit:
     holder: ast.AST
     field: str
     index: int | None
-    new: ast.AST
+    new: Node
     mistake: str
     message: str
-    statement: ast.AST
+    statement: Node
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         self.old = self.swap(self.new)
 
-    def __exit__(self, *problem):
+    def __exit__(self, *problem: object) -> None:
         self.swap(self.old)
 
-    def swap(self, node):
-        if self.index is None:
-            old = getattr(self.holder, self.field)
-            setattr(self.holder, self.field, node)
-        else:
-            old = getattr(self.holder, self.field)[self.index]
-            getattr(self.holder, self.field)[self.index] = node
+    def swap(self, node: Node) -> Node:
+        """Put node in the place, and return what stood there."""
+        place: Any = vars(self.holder) if self.index is None else getattr(self.holder, self.field)
+        key = self.field if self.index is None else self.index
+        old: Node = place[key]
+        place[key] = node
         return old
 
-    def described(self):
+    def described(self) -> tuple[str, str, str]:
         """'line 4: before -> after' in the words of the source."""
         line, before = self.statement.lineno, ast.unparse(self.statement)
         if isinstance(self.new, ast.If):
@@ -48,20 +53,20 @@ class Edit:
 class Site:
     """An expression or statement in its place."""
 
-    node: ast.AST
-    holder: ast.AST
+    node: Any  # an ast.expr or ast.stmt: each edit asks for the kind it can change
+    holder: Any
     field: str
     index: int | None
-    statement: ast.AST
+    statement: Node
 
-    def edit(self, new, mistake, message):
+    def edit(self, new: Node, mistake: str, message: str) -> Edit:
         ast.copy_location(new, self.node)
         return Edit(self.holder, self.field, self.index, new, mistake, message, self.statement)
 
 
-def sites(tree):
+def sites(tree: ast.AST) -> Iterator[Site]:
     """Every expression and statement under tree, in the order of the source."""
-    stack = [(tree, None)]
+    stack: list[tuple[Any, Any]] = [(tree, None)]
     while stack:
         holder, statement = stack.pop()
         below = []
@@ -79,38 +84,39 @@ def sites(tree):
         stack.extend(reversed(below))
 
 
-def within_index(site):
+def within_index(site: Site) -> bool:
     return isinstance(site.holder, (ast.Slice, ast.Subscript))
 
 
-def is_call(node, *names):
+def is_call(node: ast.AST, *names: str) -> bool:
     if not isinstance(node, ast.Call):
         return False
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
     return name in names
 
 
-def is_index(value):
+def is_index(value: Any) -> bool:
     return isinstance(value, (int, np.integer))
 
 
-def expression(node, values):
-    """The text of a name or of an attribute of self, where its value is known."""
-    if not isinstance(node, (ast.Name, ast.Attribute)):
-        return None
-    text = ast.unparse(node)
-    return text if text in values else None
+def mentions(routine: Routine, values: Values) -> Iterator[tuple[Site, str]]:
+    """Where a name or an attribute of self is read whose value is known, and its text."""
+    for site in sites(routine.part):
+        if isinstance(site.node, (ast.Name, ast.Attribute)) and not isinstance(site.node.ctx, ast.Store):
+            text = ast.unparse(site.node)
+            if text in values:
+                yield site, text
 
 
-def named(text):
+def named(text: str) -> ast.expr:
     return ast.parse(text, mode="eval").body
 
 
-def kind(value):
+def kind(value: Any) -> str:
     return "array" if isinstance(value, np.ndarray) and value.ndim else "integer" if is_index(value) else "number"
 
 
-def openings(routine, whole, in_products=False):
+def openings(routine: Routine, whole: bool, in_products: bool = False) -> Iterator[Site]:
     """Where a factor or a term may be missing: in a value assigned or returned (whole), or in a part of one."""
     for site in sites(routine.part):
         holder, node = site.holder, site.node
@@ -137,13 +143,13 @@ def openings(routine, whole, in_products=False):
             yield site
 
 
-def is_operand(holder, in_products):
+def is_operand(holder: ast.AST, in_products: bool) -> bool:
     return isinstance(holder, ast.BinOp) and isinstance(
         holder.op, (ast.MatMult, ast.Add, ast.Sub, ast.Mult) if in_products else (ast.MatMult, ast.Add, ast.Sub)
     )
 
 
-def fitting(site, value, values):
+def fitting(site: Site, value: Any, values: Values) -> bool:
     """Whether an array of this value's shape can be a factor or a term of what the statement assigns."""
     targets = getattr(site.statement, "targets", [getattr(site.statement, "target", None)])
     assigned = values.get(ast.unparse(targets[0])) if targets[0] is not None and site.field == "value" else None
@@ -158,7 +164,7 @@ def fitting(site, value, values):
         return False
 
 
-def computed(node, values):
+def computed(node: ast.expr, values: Values) -> Any:
     """What a plain expression comes to with the names as they were at the end, or None."""
     if any(isinstance(n, (ast.Call, ast.Lambda)) for n in ast.walk(node)):
         return None

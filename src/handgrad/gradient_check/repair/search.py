@@ -6,56 +6,64 @@ import copy
 import os
 import time
 import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
+from ...arrays import Array
+from ..mistakes import Case
+from ..subjects import Point, Subject
 from ..verdict import Clue, Verdict
 from .edits import small_edits
 from .insertions import INSERTIONS
-from .places import kind
-from .source import Restored, captured_arrays, routines
+from .places import Edit, kind
+from .source import Restored, Routine, Values, captured_arrays, routines
+
+Cure: TypeAlias = tuple[set[str], Routine, Edit]  # the arrays that an edit of a routine mends
 
 SECONDS = 5.0  # of one core
 # names that say which change mends, and not what was mistaken
 CHANGES = {"formula-slip", "shifted", "wrong-variable", "term-too-many", "statement-too-many", "statistics-constant"}
 
 
-def mend(subject, cases, right):
+def mend(subject: Subject, cases: Mapping[str, Case], right: Sequence[str]) -> dict[str, Verdict]:
     """{array: Verdict} for the wrong arrays (cases by name) that one changed line makes right.
 
     right: the names of the arrays whose gradients are right already; a change may not spoil those, nor y. Where a
     change leaves some arrays wrong, a second one is looked for on top of it: two mistakes in one backward are common.
     """
     first = next(iter(cases.values()))
-    point, upstream, y = subject.at(np.float64), first.upstreams[0], first.y
+    point, upstream = subject.at(np.float64), first.upstreams[0]
     try:
         found = routines(point.forward, lambda: point.backward(upstream.copy()), subject.one_function)
     except Exception:  # then nothing can be tried either
         return {}
     restore = Restored(captured_arrays(f for routine in found for f in routine.functions))
     with silence():
-        cures = search(found, subject, Bench(subject, cases, right, y, restore))
+        cures = search(found, subject, Bench(subject, cases, right, restore))
         verdicts = chosen(cures, cases)
         left = {name: case for name, case in cases.items() if name not in verdicts}
         if verdicts and left:
             _, routine, edit = max(cures, key=lambda cure: len(cure[0]))
-            with edit, routine.running(routine.compiled()):
-                more = search(found, subject, Bench(subject, left, right, y, restore))
+            with edit, routine.replace_code(routine.compiled()):
+                more = search(found, subject, Bench(subject, left, right, restore))
                 verdicts |= chosen(more, left)
     return verdicts
 
 
 @contextlib.contextmanager
-def silence():
+def silence() -> Iterator[None]:
     """No prints and warnings of changed code."""
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
-def search(found, subject, bench):
+def search(found: Sequence[Routine], subject: Subject, bench: "Bench") -> list[Cure]:
     """[(names mended, routine, edit)] of the edits that mend something, until one mends all or time is up."""
-    deadline, cures = time.thread_time() + SECONDS, []
+    deadline = time.thread_time() + SECONDS
+    cures: list[Cure] = []
     for routine, edit in edits_of(found, subject):
         if time.thread_time() > deadline:
             break
@@ -67,9 +75,9 @@ def search(found, subject, bench):
     return cures
 
 
-def chosen(cures, cases):
+def chosen(cures: Sequence[Cure], cases: Mapping[str, Case]) -> dict[str, Verdict]:
     """The cures that mend most, an earlier one before a later one."""
-    verdicts = {}
+    verdicts: dict[str, Verdict] = {}
     for mended, routine, edit in sorted(cures, key=lambda cure: -len(cure[0])):
         new = mended - set(verdicts)
         if new:
@@ -77,7 +85,7 @@ def chosen(cures, cases):
     return verdicts
 
 
-def edits_of(found, subject):
+def edits_of(found: Sequence[Routine], subject: Subject) -> Iterator[tuple[Routine, Edit]]:
     """Every edit of every routine, the small ones of all of them first."""
     for routine in found:
         names = [a.arg for a in routine.part.args.args if a.arg not in ("self", "ctx", "cls")]
@@ -85,14 +93,14 @@ def edits_of(found, subject):
         routine.remade = subject.one_function or routine.part is not routine.node
         routine.parameters = set(subject.all_names)
         routine.fixed = statements_of_loss(routine.part, routine.values) if subject.one_function else set()
-    for stage in (lambda r: small_edits(r.part, r.values), *INSERTIONS):
+    for stage in (small_edits, *INSERTIONS):
         for routine in found:
             for edit in list(stage(routine)):
                 if edit.statement not in routine.fixed:
                     yield routine, edit
 
 
-def statements_of_loss(part, values):
+def statements_of_loss(part: ast.AST, values: Values) -> set[ast.AST]:
     """The assignments that the loss depends on, in a function that returns (loss, gradients)."""
     returned = [n.value.elts for n in ast.walk(part) if isinstance(n, ast.Return) and isinstance(n.value, ast.Tuple)]
     losses = [
@@ -103,7 +111,8 @@ def statements_of_loss(part, values):
     ]
     if not losses:
         return set()
-    wanted, fixed, grown = names_in(losses[0]), set(), True
+    wanted, grown = names_in(losses[0]), True
+    fixed: set[ast.AST] = set()
     while grown:
         grown = False
         for statement in ast.walk(part):
@@ -116,26 +125,26 @@ def statements_of_loss(part, values):
     return fixed
 
 
-def names_in(node):
+def names_in(node: ast.AST) -> set[str]:
     return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
 
 
 class Bench:
     """Tries changed code: forward and backward once, and compares with the numeric gradients."""
 
-    def __init__(self, subject, cases, right, y, restore):
-        self.subject, self.cases, self.y, self.restore = subject, cases, y, restore
+    def __init__(self, subject: Subject, cases: Mapping[str, Case], right: Sequence[str], restore: Restored) -> None:
+        self.subject, self.cases, self.restore = subject, cases, restore
         first = next(iter(cases.values()))
-        self.upstreams = first.upstreams
-        self.ready = None
+        self.upstreams, self.y = first.upstreams, first.y
+        self.ready: Point | None = None
         self.right = {name: first.gradients[0][name] for name in right}
 
-    def mended(self, routine, edit):
+    def mended(self, routine: Routine, edit: Edit) -> set[str]:
         """The names of the wrong arrays that this edit makes right for every upstream, none spoiled."""
         try:
             with edit:
                 code = routine.compiled()
-            with routine.running(code):
+            with routine.replace_code(code):
                 mended = set(self.cases)
                 for i in range(len(self.upstreams)):
                     mended = mended and self.compare(i, mended, routine.remade or self.subject.keeps_cache)
@@ -145,7 +154,7 @@ class Bench:
             self.restore()
         return mended
 
-    def compare(self, i, wanted, remade):
+    def compare(self, i: int, wanted: set[str], remade: bool) -> set[str]:
         point = self.after_forward(remade)
         if point is None:
             return set()
@@ -154,7 +163,7 @@ class Bench:
             return set()
         return {name for name in wanted if self.fits(name, gradients[name], i)}
 
-    def after_forward(self, remade):
+    def after_forward(self, remade: bool) -> Point | None:
         """A point whose forward has run: anew where the forward may be another now, else with a copy of its cache."""
         if remade or self.ready is None:
             point = self.subject.at(np.float64)
@@ -167,18 +176,18 @@ class Bench:
             point.cache = copy.deepcopy(self.ready.cache)
         return point
 
-    def fits(self, name, gradient, i):
+    def fits(self, name: str, gradient: Array | None, i: int) -> bool:
         case = self.cases[name]
         if gradient is None or np.shape(gradient) != case.array.shape:
             return False
         return case.same(np.asarray(gradient).ravel()[case.entries], case.expected[i])
 
 
-def close(a, b):
-    return a is not None and np.shape(a) == np.shape(b) and np.allclose(a, b, rtol=1e-7, atol=1e-12)
+def close(a: Array | None, b: Array | None) -> bool:
+    return a is not None and b is not None and a.shape == b.shape and np.allclose(a, b, rtol=1e-7, atol=1e-12)
 
 
-def explained(routine, edit, names):
+def explained(routine: Routine, edit: Edit, names: Sequence[str]) -> dict[str, Verdict]:
     """{name: Verdict} of one edit."""
     line, before, after = edit.described()
     many = len(names) > 1
@@ -186,6 +195,6 @@ def explained(routine, edit, names):
         f"the gradient{'s' * many} by {', '.join(names)} {'are' if many else 'is'} wrong in {line} of "
         f"{routine.name}: {edit.message}"
     )
-    evidence = f"right with  {after}  in the place of  {before}"
+    evidence = f"right with  {after}  in place of  {before}"
     clue = Clue.CHANGE if edit.mistake in CHANGES else Clue.CAUSE
     return {name: Verdict(name, edit.mistake, message, evidence, clue) for name in names}

@@ -9,8 +9,19 @@ import inspect
 import os
 import sys
 import types
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import CodeType, FrameType, FunctionType
+from typing import Any, TypeAlias
 
 import numpy as np
+
+from ...arrays import Array
+
+Definition: TypeAlias = ast.FunctionDef | ast.Lambda
+# {expression: value} of the arrays and numbers that names hold
+Values: TypeAlias = dict[str, Any]
+# {code: what its names held when called, and at the end}
+Kept: TypeAlias = dict[CodeType, list[dict[str, Any]]]
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 OURS = os.path.dirname(HERE)
@@ -20,13 +31,19 @@ MARK = 10**6  # a line number that no file has
 class Routine:
     """A function of the user's: its tree, the part of it to change, what its names held at the end and when called."""
 
-    def __init__(self, functions, node, part, values, given):
+    def __init__(
+        self, functions: list[FunctionType], node: Definition, part: Definition, values: Values, given: Values
+    ) -> None:
         self.functions, self.node, self.part, self.values, self.given = functions, node, part, values, given
         self.name = getattr(node, "name", "the lambda")
         self.original = functions[0].__code__
+        self.upstream: str | None = None  # the name of dy
+        self.remade = False  # whether the forward may be another once this is changed
+        self.parameters: set[str] = set()
+        self.fixed: set[ast.AST] = set()  # statements not to change
 
     @contextlib.contextmanager
-    def running(self, code):
+    def replace_code(self, code: CodeType) -> Iterator[None]:
         """While it lasts, the function runs this code."""
         before = self.functions[0].__code__
         try:
@@ -37,11 +54,11 @@ class Routine:
             for function in self.functions:
                 function.__code__ = before
 
-    def compiled(self):
+    def compiled(self) -> CodeType:
         """The tree as it stands now, as code that can take the function's place."""
         return compiled(self.keeping(self.original.co_freevars), self.original)
 
-    def keeping(self, free):
+    def keeping(self, free: Sequence[str]) -> Definition:
         """The definition, undecorated; an idle mention of its free names keeps them, should a change drop the last."""
         names = ast.Tuple([ast.Name(name, ast.Load()) for name in free], ast.Load())
         new = copy.copy(self.node)
@@ -52,39 +69,38 @@ class Routine:
         return new
 
 
-def compiled(node, original):
+def compiled(node: Definition, original: CodeType) -> CodeType:
     """The code of a definition that stands where the original does: undecorated, with the same free names."""
-    arguments = ast.arguments([], [ast.arg(name) for name in original.co_freevars], None, [], [], None, [])
     node = copy.copy(node)
     if isinstance(node, ast.FunctionDef):
         node.decorator_list = []
-    body = [ast.Expr(node) if isinstance(node, ast.Lambda) else node]
-    outer = ast.FunctionDef("outer", arguments, body, [], None, type_params=[])
-    code = compile(ast.fix_missing_locations(ast.Module([outer], [])), original.co_filename, "exec")
+    module = ast.parse(f"def outer({', '.join(original.co_freevars)}): pass")
+    vars(module.body[0])["body"] = [ast.Expr(node) if isinstance(node, ast.Lambda) else node]
+    code = compile(ast.fix_missing_locations(module), original.co_filename, "exec")
     return code_within(code_within(code, "outer"), original.co_name)
 
 
-def fingerprint(code):
+def fingerprint(code: CodeType) -> tuple[Any, ...]:
     """What a code object does, wherever it stands."""
-    constants = tuple(fingerprint(c) if isinstance(c, types.CodeType) else c for c in code.co_consts)
+    constants = tuple(fingerprint(c) if isinstance(c, CodeType) else c for c in code.co_consts)
     return code.co_code, code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars, constants
 
 
-def code_within(code, name):
-    return next(c for c in code.co_consts if isinstance(c, types.CodeType) and c.co_name == name)
+def code_within(code: CodeType, name: str) -> CodeType:
+    return next(c for c in code.co_consts if isinstance(c, CodeType) and c.co_name == name)
 
 
-def routines(forward, backward, closure):
+def routines(forward: Callable[[], object], backward: Callable[[], object], closure: bool) -> list[Routine]:
     """The routines whose change can mend the gradient: those that only the backward runs.
 
     A closure computes loss and gradient in one, so there it is those of its forward. A function that the forward
     makes anew at each call is reached through the one that makes it.
     """
-    kept = {}
-    with watching(kept):
+    kept: Kept = {}
+    with watch(kept):
         forward()
     first = dict(kept)
-    with watching(kept):
+    with watch(kept):
         backward()
     codes = list(first) if closure else [code for code in kept if code not in first]
     found = []
@@ -96,15 +112,15 @@ def routines(forward, backward, closure):
     return found
 
 
-def makes(maker, code):
-    return any(c is code or (isinstance(c, types.CodeType) and makes(c, code)) for c in maker.co_consts)
+def makes(maker: CodeType, code: CodeType) -> bool:
+    return any(c is code or (isinstance(c, CodeType) and makes(c, code)) for c in maker.co_consts)
 
 
 @contextlib.contextmanager
-def watching(kept):
+def watch(kept: Kept) -> Iterator[None]:
     """Note every Python function of the user's that runs: {code: what its names held when called and at the end}."""
 
-    def note(frame, event, _):
+    def note(frame: FrameType, event: str, _: object) -> None:
         code = frame.f_code
         if event in ("call", "return") and is_users(code) and len(kept.get(code, ())) < 2:
             kept.setdefault(code, []).append(dict(frame.f_locals))
@@ -117,16 +133,19 @@ def watching(kept):
         sys.setprofile(before)
 
 
-def is_users(code):
+def is_users(code: CodeType) -> bool:
     name = code.co_filename
     installed = os.sep + "numpy" + os.sep in name or os.sep + "lib" + os.sep + "python" in name
-    machinery = name.startswith(OURS + os.sep) and os.sep + "zoo" + os.sep not in name
-    return not installed and not machinery and code.co_name not in ("<module>", "<listcomp>", "<genexpr>", "<dictcomp>")
+    return (
+        not installed
+        and not name.startswith(OURS + os.sep)
+        and code.co_name not in ("<module>", "<listcomp>", "<genexpr>", "<dictcomp>")
+    )
 
 
-def routine_of(code, values, inner):
+def routine_of(code: CodeType, values: list[dict[str, Any]], inner: CodeType) -> Routine | None:
     """The routine of a code object, or None where its function or its source cannot be had."""
-    functions = [f for f in gc.get_referrers(code) if isinstance(f, types.FunctionType) and f.__code__ is code]
+    functions = [f for f in gc.get_referrers(code) if isinstance(f, FunctionType) and f.__code__ is code]
     if not functions:
         return None
     try:
@@ -135,29 +154,31 @@ def routine_of(code, values, inner):
         return None
     tree = parsed("".join(lines))
     node = None if tree is None else find_node(tree, code)
-    if node is None:
+    if tree is None or node is None:
         return None
     part = node if inner is code else find_node(tree, inner, node) or node
     return Routine(functions, node, part, readable(values[-1], inner), readable(values[0], inner))
 
 
 @functools.lru_cache(8)
-def parsed(text):
+def parsed(text: str) -> ast.Module | None:
     try:
         return ast.parse(text)
     except SyntaxError:
         return None
 
 
-def find_node(tree, code, within=None):
+def find_node(tree: ast.Module, code: CodeType, within: ast.AST | None = None) -> Definition | None:
     """The definition in the tree of a file, or within a part of it, that this code was compiled from, or None.
 
     Several lambdas may stand in one line, and a file may have changed since it was loaded: what is taken compiles to
     this very code.
     """
     for node in list(ast.walk(within or tree)):
+        if not isinstance(node, (ast.FunctionDef, ast.Lambda)):
+            continue
         if name_of(node) == code.co_name and code.co_firstlineno in lines_of(node):
-            with marked(node):
+            with mark(node):
                 module = compile(tree, code.co_filename, "exec", dont_inherit=True)
             if any(fingerprint(c) == fingerprint(code) for c in codes_in(module) if c.co_firstlineno == MARK):
                 return node
@@ -165,7 +186,7 @@ def find_node(tree, code, within=None):
 
 
 @contextlib.contextmanager
-def marked(node):
+def mark(node: Definition) -> Iterator[None]:
     """While it lasts, the definition seems to stand in a line of its own, by which its code is known."""
     saved = dict(vars(node))
     node.lineno = node.end_lineno = MARK
@@ -177,24 +198,24 @@ def marked(node):
         vars(node).update(saved)
 
 
-def codes_in(code):
+def codes_in(code: CodeType) -> Iterator[CodeType]:
     """A code object and all within it."""
     yield code
     for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
+        if isinstance(constant, CodeType):
             yield from codes_in(constant)
 
 
-def name_of(node):
-    return "<lambda>" if isinstance(node, ast.Lambda) else node.name if isinstance(node, ast.FunctionDef) else None
+def name_of(node: Definition) -> str:
+    return "<lambda>" if isinstance(node, ast.Lambda) else node.name
 
 
-def lines_of(node):
+def lines_of(node: Definition) -> list[int]:
     """Where Python may say that a definition begins: at its name, or at its first decorator."""
     return [node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))]
 
 
-def readable(values, code):
+def readable(values: Mapping[str, Any], code: CodeType) -> Values:
     """{expression: value} of the arrays and numbers that a function's names hold, and its object's attributes."""
     found = {}
     for name, value in values.items():
@@ -205,21 +226,22 @@ def readable(values, code):
     return found
 
 
-def is_number(value):
+def is_number(value: Any) -> bool:
     return (isinstance(value, (int, float, np.floating, np.integer)) and not isinstance(value, bool)) or (
         isinstance(value, np.ndarray) and value.dtype.kind in "fiub"
     )
 
 
-def captured_arrays(functions):
+def captured_arrays(functions: Iterable[FunctionType]) -> list[Array]:
     """Every array that these functions can reach through their closures, the globals they name and what hangs there."""
-    found, seen = [], set()
+    found: list[Array] = []
+    seen: set[int] = set()
     for function in functions:
         look(function, found, seen, 6)
     return found
 
 
-def look(value, found, seen, depth):
+def look(value: Any, found: list[Array], seen: set[int], depth: int) -> None:
     if id(value) in seen or not depth:
         return
     seen.add(id(value))
@@ -230,11 +252,11 @@ def look(value, found, seen, depth):
         look(inner, found, seen, depth - 1)
 
 
-def held(value):
+def held(value: Any) -> list[Any]:
     """What a value holds: a function its closure and the globals it names, a container its items, an object its own."""
     if isinstance(value, types.MethodType):
         return [value.__self__, value.__func__]
-    if isinstance(value, types.FunctionType):
+    if isinstance(value, FunctionType):
         cells = [cell.cell_contents for cell in value.__closure__ or () if cell != types.CellType()]
         return [*cells, *(value.__globals__[n] for n in value.__code__.co_names if n in value.__globals__)]
     if isinstance(value, dict):
@@ -249,9 +271,9 @@ def held(value):
 class Restored:
     """Puts arrays back to what they held, as often as it is called: changed code may write anywhere."""
 
-    def __init__(self, arrays):
+    def __init__(self, arrays: Iterable[Array]) -> None:
         self.arrays = [(a, a.copy()) for a in arrays if a.flags.writeable]
 
-    def __call__(self):
+    def __call__(self) -> None:
         for array, kept in self.arrays:
             np.copyto(array, kept)
