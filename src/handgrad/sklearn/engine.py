@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -122,7 +122,7 @@ def stages_of(model: Sequential) -> list[Layer | Step]:
     """What runs in place of the model's layers, the model as a whole where it reads images."""
     if len(model.input_shape) > 1:
         return [model]
-    stages = replace(model.layers, BufferedLinear.offer)
+    stages: list[Layer | Step] = [*replace(model.layers, BufferedLinear.offer)]
     for before, stage in itertools.pairwise(stages):
         if isinstance(stage, BufferedLinear):
             stage.follows = isinstance(before, BufferedLinear)
@@ -138,20 +138,19 @@ class BufferedLinear(Step):
     along rows.
     """
 
-    def __init__(self, linear: Linear, layers: list[Layer], is_last: bool) -> None:
+    def __init__(self, layers: Sequence[Layer], is_last: bool) -> None:
         super().__init__(layers)
-        self.layer, self.is_rectified, self.is_last = linear, len(layers) > 1, is_last
+        self.layer, self.is_rectified, self.is_last = layers[0], len(layers) > 1, is_last
         self.follows = False
         self.buffers: dict[Any, Array] = {}
 
     @classmethod
-    def offer(cls, layers: list[Layer]) -> BufferedLinear | None:
+    def offer(cls, layers: Sequence[Layer]) -> BufferedLinear | None:
         """For a Linear and the ReLU that may follow it; a subclass runs as it was written."""
-        first = layers[0]
-        if type(first) is not Linear:
+        if type(layers[0]) is not Linear:
             return None
         is_rectified = len(layers) > 1 and type(layers[1]) is ReLU
-        return cls(first, layers[: 1 + is_rectified], is_last=len(layers) == 1)
+        return cls(layers[: 1 + is_rectified], is_last=len(layers) == 1)
 
     def forward(self, x: Any, training: bool = True) -> Array:
         weight, bias = self.layer.parameters["weight"], bias_of(self.layer)
@@ -207,9 +206,9 @@ def outputs_of(model: Sequential, x: Any, num_layers: int | None = None) -> Arra
 
 def through(layers: list[Layer], x: Any) -> Array:
     """What the layers make of x, the first of them a Linear where x is sparse."""
-    first = layers[0]
-    if isinstance(first, Linear) and is_sparse(x):
-        x, layers = x @ first.parameters["weight"] + bias_of(first), layers[1:]
+    if is_sparse(x):
+        x, layers = x @ layers[0].parameters["weight"] + bias_of(layers[0]), layers[1:]
+    y: Array = x
     for layer in layers:
-        x = layer.forward(x)
-    return x
+        y = layer.forward(y)
+    return y

@@ -112,7 +112,8 @@ class Classes:
         if self.kind == "multilabel":
             return outputs > 0
         if outputs.shape[1] > 1:
-            return np.argmax(outputs, axis=1)
+            codes: Array = np.argmax(outputs, axis=1)
+            return codes
         return np.asarray(outputs[:, 0] > 0, int) if len(self.names) > 1 else np.zeros(len(outputs), int)
 
     def row_weights(self, class_weight: Mapping[Any, float] | str | None, y: Any) -> Array | None:
@@ -213,7 +214,7 @@ def find_loss(spec: Any, names: Sequence[str]) -> Loss:
 class LogLoss(CrossEntropy):
     """CrossEntropy of int labels, without the checks that an estimator has made: they are a tenth of a small step."""
 
-    def compute(self, outputs: Array, targets: Array, sample_weight: Array | None) -> tuple[float, Cache]:
+    def compute(self, outputs: Array, targets: Any, sample_weight: Any) -> tuple[float, Cache]:
         if sample_weight is not None:
             return super().compute(outputs, targets, sample_weight)
         shifted = outputs - np.maximum.reduce(outputs, axis=1, keepdims=True)
@@ -235,7 +236,7 @@ class Scaled(Loss):
     def __init__(self, loss: Loss, factor: float) -> None:
         self.loss, self.factor, self.classification = loss, factor, loss.classification
 
-    def compute(self, outputs: Array, targets: Array, sample_weight: Array | None) -> tuple[float, Cache]:
+    def compute(self, outputs: Array, targets: Any, sample_weight: Any) -> tuple[float, Cache]:
         value, cache = self.loss.compute(outputs, targets, sample_weight)
         return self.factor * value, cache
 
@@ -249,7 +250,7 @@ class PoissonDeviance(Loss):
     z are the outputs, so that a rate is positive whatever the network says; the derivative by z is eᶻ - t.
     """
 
-    def compute(self, outputs: Array, targets: Array, sample_weight: Array | None) -> tuple[float, Cache]:
+    def compute(self, outputs: Array, targets: Any, sample_weight: Any) -> tuple[float, Cache]:
         targets = np.asarray(targets, outputs.dtype).reshape(outputs.shape)
         share = row_shares(sample_weight, outputs)
         rates = np.exp(outputs)

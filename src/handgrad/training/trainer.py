@@ -62,7 +62,7 @@ class Trainer:
         *,
         seed: int | None = 0,
         callbacks: Iterable[Callback] = (),
-        penalty: Penalty | Spec | None = None,
+        penalty: Penalty | dict[str, Any] | None = None,
         metrics: Mapping[str, Metric] | None = None,
         augment: Augment | None = None,
         engine: Callable[..., Engine] = NumpyEngine,
