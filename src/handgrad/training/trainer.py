@@ -22,8 +22,8 @@ from ..layers.criteria import Loss, Penalty, get_loss, get_penalty
 from ..layers.description import describe
 from ..naming import check_count, constructor_names
 from ..optimizers import Optimizer
-from . import checkpoint
 from .batches import batches, check_rows, check_training_data, check_validation, epoch_order, streams
+from .checkpoint import read_state, save_state
 from .engine import Augment, Engine, Figures, Metric, NumpyEngine
 from .history import EpochSoFar, History
 
@@ -301,13 +301,13 @@ class Trainer:
 
     def save(self, path: str | Path) -> None:
         """Write the full state to path (.npz or .safetensors), atomically."""
-        checkpoint.save_state(path, self.state())
+        save_state(path, self.state())
 
     @classmethod
     def load(cls, path: str | Path, callbacks: Iterable[Callback] = (), **options: Any) -> Self:
         """The trainer that `save` wrote, ready to `resume`. Callbacks, and other options such as augment or metrics,
         are functions and objects of the caller's: pass the same ones again."""
-        state = checkpoint.read_state(path)
+        state = read_state(path)
         recipe = dict(state["recipe"])
         trainer = cls(from_description(recipe.pop("model")), **recipe, callbacks=callbacks, **options)
         trainer.load_state(state)
