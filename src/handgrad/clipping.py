@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from .arrays import Array
-from .naming import check_number
+from .naming import by_name, check_number
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,4 @@ def shorten(arrays: Sequence[Array], limit: float) -> None:
             array *= limit / norm
 
 
-CLIPPINGS: dict[str, type[Clipping]] = {
-    "clip_global_norm": ClipGlobalNorm,
-    "clip_parameter_norm": ClipParameterNorm,
-    "clip_value": ClipValue,
-}
+CLIPPINGS: dict[str, type[Clipping]] = by_name("_", ClipGlobalNorm, ClipParameterNorm, ClipValue)

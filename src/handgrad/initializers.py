@@ -15,7 +15,7 @@ import numpy as np
 
 from .arrays import Array, Seed, Shape
 from .functional.activations import ACTIVATIONS
-from .naming import build, check_number, look_up
+from .naming import build, by_name, check_number, look_up
 
 
 class Initializer(Protocol):
@@ -466,24 +466,10 @@ class Sparse:
 
 
 INITIALIZERS: dict[str, type[Initializer]] = {
-    "zeros": Zeros,
-    "ones": Ones,
-    "constant": Constant,
-    "uniform": Uniform,
-    "normal": Normal,
-    "glorot_uniform": GlorotUniform,
-    "glorot_normal": GlorotNormal,
-    "xavier_uniform": GlorotUniform,
-    "xavier_normal": GlorotNormal,
-    "he_uniform": HeUniform,
-    "he_normal": HeNormal,
-    "kaiming_uniform": HeUniform,
-    "kaiming_normal": HeNormal,
-    "lecun_uniform": LecunUniform,
-    "lecun_normal": LecunNormal,
-    "orthogonal": Orthogonal,
-    "identity": Identity,
-    "sparse": Sparse,
+    **by_name("_", Zeros, Ones, Constant, Uniform, Normal, Orthogonal, Identity, Sparse),
+    **by_name("_", GlorotUniform, GlorotNormal, HeUniform, HeNormal, LecunUniform, LecunNormal),
+    **{"xavier_uniform": GlorotUniform, "xavier_normal": GlorotNormal},
+    **{"kaiming_uniform": HeUniform, "kaiming_normal": HeNormal},
 }
 
 

@@ -4,6 +4,7 @@ import contextlib
 import difflib
 import inspect
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -32,6 +33,11 @@ def look_up(kind: str, name: object, table: Mapping[str, T]) -> T:
 def fold(name: str) -> str:
     """The name without what does not count: case, '-', '_' and spaces."""
     return name.lower().replace("-", "").replace("_", "").replace(" ", "")
+
+
+def by_name(separator: str, *classes: type[T]) -> dict[str, type[T]]:
+    """{'warm_up': WarmUp, ...}: classes by their own names, in lower case with the separator between words."""
+    return {re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", separator, cls.__name__).lower(): cls for cls in classes}
 
 
 def constructor_arguments(thing: object) -> dict[str, Any]:

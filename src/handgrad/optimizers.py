@@ -24,7 +24,7 @@ from .clipping import CLIPPINGS, Clipping
 from .clipping import ClipGlobalNorm as ClipGlobalNorm
 from .clipping import ClipParameterNorm as ClipParameterNorm
 from .clipping import ClipValue as ClipValue
-from .naming import build, check_number, constructor_arguments
+from .naming import build, by_name, check_number, constructor_arguments
 
 # Larger arrays are updated in pieces of this many floats, so that parameter, gradient and state stay in the cache
 # while ten operations pass over them. From 2^17 to 2^20 floats do equally well; smaller pieces cost more calls.
@@ -462,13 +462,7 @@ def scaled_step(p: Array, g: Array, scratch: Array, square_sum: Array, length: f
     p -= g
 
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {
-    "sgd": SGD,
-    "adam": Adam,
-    "adamw": AdamW,
-    "rmsprop": RMSprop,
-    "adagrad": Adagrad,
-}
+OPTIMIZERS: dict[str, type[Optimizer]] = by_name("_", SGD, Adam, AdamW, RMSprop, Adagrad)
 
 
 def get(spec: str | dict[str, Any] | Optimizer) -> Optimizer:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from .naming import build, check_count, check_number, look_up
+from .naming import build, by_name, check_count, check_number, look_up
 
 
 class LearningRateSchedule(Protocol):
@@ -392,17 +392,9 @@ class ReduceOnPlateau:
         self.num_bad = int(state["num_bad"])
 
 
-SCHEDULES: dict[str, type[LearningRateSchedule]] = {
-    "constant": Constant,
-    "exponential": Exponential,
-    "step": Step,
-    "polynomial": Polynomial,
-    "cosine": Cosine,
-    "warm_up": WarmUp,
-    "one_cycle": OneCycle,
-    "sequence": Sequence,
-    "reduce_on_plateau": ReduceOnPlateau,
-}
+SCHEDULES: dict[str, type[LearningRateSchedule]] = by_name(
+    "_", Constant, Exponential, Step, Polynomial, Cosine, WarmUp, OneCycle, Sequence, ReduceOnPlateau
+)
 
 
 def get(spec: str | dict[str, Any] | LearningRateSchedule) -> LearningRateSchedule:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..arrays import Array, Generator
-from ..naming import build, check_count, check_number, constructor_arguments
+from ..naming import build, by_name, check_count, check_number, constructor_arguments
 
 
 class Augmentation:
@@ -73,7 +73,7 @@ class Chain(Augmentation):
 
 
 Given: TypeAlias = str | dict[str, Any] | Augmentation
-AUGMENTATIONS: dict[str, type[Augmentation]] = {"random_crop": RandomCrop, "random_flip": RandomFlip}
+AUGMENTATIONS: dict[str, type[Augmentation]] = by_name("_", RandomCrop, RandomFlip)
 
 
 def get(given: Given | list[Given] | tuple[Given, ...] | None) -> Augmentation | None:

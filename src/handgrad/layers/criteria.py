@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from .. import functional as F
 from ..arrays import Array, ArrayLike, Cache
-from ..naming import build, check_number, constructor_arguments
+from ..naming import build, by_name, check_number, constructor_arguments
 from .base import NOTHING, Pair, plain
 
 
@@ -131,15 +131,9 @@ class Huber(Loss):
         return F.huber_forward(outputs, targets, delta=self.delta, sample_weight=sample_weight)
 
 
-LOSSES: dict[str, type[Loss]] = {
-    "cross-entropy": CrossEntropy,
-    "probability-cross-entropy": ProbabilityCrossEntropy,
-    "binary-cross-entropy": BinaryCrossEntropy,
-    "hinge": Hinge,
-    "mean-squared-error": MeanSquaredError,
-    "mean-absolute-error": MeanAbsoluteError,
-    "huber": Huber,
-}
+LOSSES: dict[str, type[Loss]] = by_name(
+    "-", CrossEntropy, ProbabilityCrossEntropy, BinaryCrossEntropy, Hinge, MeanSquaredError, MeanAbsoluteError, Huber
+)
 
 
 def get_loss(spec: str | dict[str, Any] | Loss) -> Loss:
@@ -185,7 +179,7 @@ class L1(Penalty):
     pair = F.l1_penalty_forward, F.l1_penalty_backward
 
 
-PENALTIES: dict[str, type[Penalty]] = {"l2": L2, "l1": L1}
+PENALTIES: dict[str, type[Penalty]] = by_name("_", L2, L1)
 
 
 def get_penalty(spec: dict[str, Any] | Penalty | None) -> Penalty | None:
