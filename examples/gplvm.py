@@ -71,7 +71,7 @@ def draw(x, data, labels, path):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Draw a map of wines by a Gaussian process.")
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--alpha", type=float, default=1.0, help="the variance of the functions")
     parser.add_argument("--beta", type=float, default=2.0, help="1 / the variance of the noise")

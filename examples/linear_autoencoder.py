@@ -51,7 +51,7 @@ def largest_angle(a, b):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Find the principal subspace of digits.")
     parser.add_argument("--size", type=int, default=8, help="numbers that a digit is squeezed into")
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--picture", help="draw the learnt rows above the principal directions (.png, .svg, .pdf)")

@@ -38,15 +38,13 @@ def python_of(page: Path) -> str:
     text = page.read_text(encoding="utf-8")
     if page.suffix == ".py":
         return text
-    if page.suffix == ".ipynb":
-        cells = [cell["source"] for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
-        return "\n".join("".join(line for line in cell if not line.startswith("%")) for cell in cells)
     return "\n".join(doctest.script_from_examples(b) if ">>>" in b else b for b in FENCED.findall(text))
 
 
 def wrong_pages() -> list[str]:
     """What mypy and basedpyright say of README, docs and examples."""
-    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").glob("*.*")]
+    pages = {ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").glob("*.py")}
+    pages -= {ROOT / "docs" / "courses.md"}  # imports modules that `handgrad courses link` makes
     with tempfile.TemporaryDirectory() as folder:
         for page in sorted(pages):
             if code := python_of(page).strip():
@@ -54,7 +52,7 @@ def wrong_pages() -> list[str]:
                 (Path(folder) / f"{name}.py").write_text(code + "\n", encoding="utf-8")
         files = sorted(map(str, Path(folder).glob("*.py")))
         said = (
-            tool("mypy", "--no-incremental", *files).stdout
+            tool("mypy", "--no-incremental", "--disable-error-code=import-untyped", *files).stdout
             + tool("basedpyright", "--pythonpath", sys.executable, "--level", "error", *files).stdout
         )
     return [line.strip() for line in said.splitlines() if "error" in line and ".py:" in line]

@@ -13,6 +13,8 @@ Array: TypeAlias = NDArray[Any]
 Cache: TypeAlias = Any
 # None only where the caller asked for it (input_gradient=False), so that no other caller has to test for it
 MaybeArray: TypeAlias = Array | Any
+# in a union: None only where the caller had no rows, or asked for nothing that would be there
+MaybeNone: TypeAlias = Any
 # of one example, the batch axis left out, unless a docstring says otherwise
 Shape: TypeAlias = tuple[int, ...]
 # in quotes, because naming np.random loads it, which a program that only imports handgrad need not wait for

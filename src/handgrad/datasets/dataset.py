@@ -2,14 +2,11 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 
-from ..arrays import Array, ArrayLike, Generator
-
-# None in fact where a split was asked for with no rows; whoever asks for rows need not look
-MaybeNone: TypeAlias = Any
+from ..arrays import Array, ArrayLike, Generator, MaybeNone
 
 
 class Split(NamedTuple):

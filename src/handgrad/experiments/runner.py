@@ -318,8 +318,8 @@ def check_same_data(run: Run, data: Dataset) -> None:
     trained_on = run.record["data"].get("fingerprint")
     if trained_on != data.fingerprint:
         raise ValueError(
-            f"the data of {data.source} have changed since {run.path} was started (fingerprint "
-            f"{data.fingerprint[:12]}, was {str(trained_on)[:12]}): put the old data back, or train anew"
+            f"the data of {data.source} have changed since {run.path} was started: put the old data back or train anew "
+            f"(fingerprint {data.fingerprint[:12]}, was {str(trained_on)[:12]})"
         )
 
 

@@ -16,7 +16,7 @@ from scipy import optimize, sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
-from ..arrays import Array
+from ..arrays import Array, MaybeNone
 from ..kernels.threads import limit_blas
 from ..layers import BatchNorm, Dropout, Linear, Sequential
 from ..layers.base import leaves
@@ -49,9 +49,9 @@ class Learned:
     loss_: float
     best_loss_: float | None  # None with early stopping
     loss_curve_: list[float]
-    validation_loss_curve_: list[float] | None  # None where nothing was measured, as the next two
-    validation_scores_: list[float] | None
-    best_validation_score_: float | None
+    validation_loss_curve_: list[float] | MaybeNone  # None where nothing was measured, as the next two
+    validation_scores_: list[float] | MaybeNone
+    best_validation_score_: float | MaybeNone
     optimizer_: Optimizer | None  # None for L-BFGS
     callbacks_: list[Callback] | None
     history_: History
