@@ -105,13 +105,13 @@ def check_number(
     below: float = math.inf,
 ) -> float:
     """value as a float, or a ValueError that names its owner when it is no finite number in the range."""
-    limits = {">=": minimum, ">": above, "<=": maximum, "<": below}
-    wanted = " and ".join(f"{sign} {limit:g}" for sign, limit in limits.items() if math.isfinite(limit))
     try:
         number = math.nan if isinstance(value, (bool, str)) else float(value)
     except (TypeError, ValueError):
         number = math.nan
     if not (math.isfinite(number) and minimum <= number <= maximum and above < number < below):
+        limits = {">=": minimum, ">": above, "<=": maximum, "<": below}
+        wanted = " and ".join(f"{sign} {limit:g}" for sign, limit in limits.items() if math.isfinite(limit))
         raise ValueError(f"{owner}: {name} must be a finite number {wanted}".rstrip() + f", got {value!r}")
     return number
 

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from .. import functional as F
-from ..arrays import Array, Cache, Shape
+from ..arrays import Array, Cache
 from ..naming import check_number
 from .base import Layer, Pair
 
@@ -12,9 +12,6 @@ class Activation(Layer):
     """A layer whose whole content is one pair of `handgrad.functional`."""
 
     pair: ClassVar[Pair]
-
-    def infer_output_shape(self, input_shape: Shape) -> Shape:
-        return input_shape
 
     def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
         return self.pair[0](x)

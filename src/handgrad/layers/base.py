@@ -92,7 +92,7 @@ class Layer:
             raise TypeError(f"{self.label}: compute must return y, cache, got {type(returned).__name__}")
         return tuple(returned[0].shape[1:])
 
-    # What the plan of a model asks, see `steps.plan` --- -------------------------------------------------------------
+    # What the plan of a model asks, see `steps.plan` -------------------------------------------------------------
 
     def fuse(self, following: Sequence[Layer], /) -> Step | None:
         """A step that does the work of this layer and of the first of those following it faster, or None."""
@@ -203,7 +203,7 @@ class Layer:
         """x as an array of the layer's dtype, or a ValueError that names the layer and both shapes."""
         if type(x) is not np.ndarray:
             x = np.asarray(x)
-        if not self.is_built:
+        if not self.input_shape:
             raise ValueError(f"{self.label} is not built: call build(input_shape={x.shape[1:]}, rng=0) first")
         if x.shape[1:] != self.input_shape:
             self._refuse_shape(x.shape)

@@ -1,6 +1,6 @@
 """What training minimises, as objects: losses, and penalties on large weights."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from .. import functional as F
@@ -10,17 +10,27 @@ from .base import NOTHING, Pair, plain
 
 
 class Loss:
-    """How wrong outputs are, as one number. A subclass writes `compute` and names the pair's backward.
+    """How wrong outputs are, as one number. A subclass names its pair, and writes `compute` where it has options.
 
     classification: True where targets are classes, so that accuracy means something.
     """
 
     classification = False
-    pair_backward: Callable[[float, Cache], tuple[Array]]
+    pair: ClassVar[Pair]
     _cache: Any = NOTHING
 
     def compute(self, outputs: Array, targets: ArrayLike, sample_weight: ArrayLike | None) -> tuple[float, Cache]:
-        raise NotImplementedError(f"{type(self).__name__} must define compute(outputs, targets, sample_weight)")
+        """The loss, and what `pair_backward` needs."""
+        if not hasattr(self, "pair"):
+            raise NotImplementedError(f"{type(self).__name__} must name its pair, or define compute and pair_backward")
+        value, cache = self.pair[0](outputs, targets, sample_weight=sample_weight)
+        return value, cache
+
+    def pair_backward(self, dloss: float, cache: Cache) -> tuple[Array]:
+        """(doutputs,) for the derivative of what is minimised by this loss."""
+        backward: Any = self.pair[1]
+        gradients: tuple[Array] = backward(dloss, cache)
+        return gradients
 
     def forward(self, outputs: Array, targets: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """The loss (a float) of outputs (N, ...) against targets; keeps the cache that `backward` takes away."""
@@ -56,7 +66,7 @@ class CrossEntropy(Loss):
     """
 
     classification = True
-    pair_backward = staticmethod(F.cross_entropy_backward)
+    pair = F.cross_entropy_forward, F.cross_entropy_backward
 
     def __init__(self, class_weight: ArrayLike | None = None, label_smoothing: float = 0.0) -> None:
         self.class_weight, self.label_smoothing = class_weight, label_smoothing
@@ -75,54 +85,39 @@ class ProbabilityCrossEntropy(Loss):
     """-log p[target] on probabilities (the output of Softmax), mean over the batch."""
 
     classification = True
-    pair_backward = staticmethod(F.probability_cross_entropy_backward)
-
-    def compute(self, outputs: Array, targets: ArrayLike, sample_weight: ArrayLike | None) -> tuple[float, Cache]:
-        return F.probability_cross_entropy_forward(outputs, targets, sample_weight=sample_weight)
+    pair = F.probability_cross_entropy_forward, F.probability_cross_entropy_backward
 
 
 class BinaryCrossEntropy(Loss):
     """Cross-entropy of one logit per example (or per label) against targets in [0, 1]."""
 
     classification = True
-    pair_backward = staticmethod(F.binary_cross_entropy_backward)
-
-    def compute(self, outputs: Array, targets: ArrayLike, sample_weight: ArrayLike | None) -> tuple[float, Cache]:
-        return F.binary_cross_entropy_forward(outputs, targets, sample_weight=sample_weight)
+    pair = F.binary_cross_entropy_forward, F.binary_cross_entropy_backward
 
 
 class Hinge(Loss):
     """Multiclass hinge: Σ max(0, s_j - s_y + 1) over the wrong classes j, mean over the batch."""
 
     classification = True
-    pair_backward = staticmethod(F.hinge_backward)
-
-    def compute(self, outputs: Array, targets: ArrayLike, sample_weight: ArrayLike | None) -> tuple[float, Cache]:
-        return F.hinge_forward(outputs, targets, sample_weight=sample_weight)
+    pair = F.hinge_forward, F.hinge_backward
 
 
 class MeanSquaredError(Loss):
     """(y - t)², mean over all elements, no ½."""
 
-    pair_backward = staticmethod(F.mean_squared_error_backward)
-
-    def compute(self, outputs: Array, targets: ArrayLike, sample_weight: ArrayLike | None) -> tuple[float, Cache]:
-        return F.mean_squared_error_forward(outputs, targets, sample_weight=sample_weight)
+    pair = F.mean_squared_error_forward, F.mean_squared_error_backward
 
 
 class MeanAbsoluteError(Loss):
     """|y - t|, mean over all elements."""
 
-    pair_backward = staticmethod(F.mean_absolute_error_backward)
-
-    def compute(self, outputs: Array, targets: ArrayLike, sample_weight: ArrayLike | None) -> tuple[float, Cache]:
-        return F.mean_absolute_error_forward(outputs, targets, sample_weight=sample_weight)
+    pair = F.mean_absolute_error_forward, F.mean_absolute_error_backward
 
 
 class Huber(Loss):
     """Quadratic within delta of the target, linear beyond (Huber, 1964), mean over all elements."""
 
-    pair_backward = staticmethod(F.huber_backward)
+    pair = F.huber_forward, F.huber_backward
 
     def __init__(self, delta: float = 1.0) -> None:
         self.delta = delta

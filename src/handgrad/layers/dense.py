@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import prod
-
 import numpy as np
 
 from .. import functional as F
@@ -52,7 +50,8 @@ class Linear(Layer):
         return self.input_shape[0] * self.units
 
     def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
-        return F.linear_forward(x, self.parameters["weight"], bias_of(self))
+        bias = self.parameters["bias"] if self.bias else bias_of(self)
+        return F.linear_forward(x, self.parameters["weight"], bias)
 
     def differentiate(
         self, dy: Array, cache: Cache, input_gradient: bool = True
@@ -66,9 +65,6 @@ class Linear(Layer):
 
 class Flatten(Layer):
     """Lay each example out as one row: (N, H, W, C) becomes (N, H W C)."""
-
-    def infer_output_shape(self, input_shape: Shape) -> Shape:
-        return (prod(input_shape),)
 
     def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
         return F.flatten_forward(x)
@@ -85,9 +81,6 @@ class Dropout(Layer):
         super().__init__(name)
         check_number("Dropout", "rate, the probability of dropping,", rate, minimum=0, below=1)
         self.rate = rate
-
-    def infer_output_shape(self, input_shape: Shape) -> Shape:
-        return input_shape
 
     def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
         return F.dropout_forward(x, self.rate, self.rng, training)

@@ -31,9 +31,6 @@ class BatchNorm(Layer):
     def create_state(self, input_shape: Shape) -> dict[str, Array]:
         return {"running_mean": np.zeros(input_shape[-1]), "running_var": np.ones(input_shape[-1])}
 
-    def infer_output_shape(self, input_shape: Shape) -> Shape:
-        return input_shape
-
     def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
         if training and x.size < 2 * x.shape[-1]:
             raise ValueError(
@@ -72,9 +69,6 @@ class LayerNorm(Layer):
 
     def create_parameters(self, input_shape: Shape, rng: Generator) -> dict[str, Array]:
         return {"gamma": np.ones(input_shape[-1]), "beta": np.zeros(input_shape[-1])}
-
-    def infer_output_shape(self, input_shape: Shape) -> Shape:
-        return input_shape
 
     def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
         return F.layer_norm_forward(x, self.parameters["gamma"], self.parameters["beta"], self.epsilon)
