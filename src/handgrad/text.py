@@ -1,10 +1,11 @@
 """Text for people to read: durations, figures, aligned tables, and what is safe to show."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-MAX_TEXT = 300  # letters of a value that is shown: a record can be made to burst a page
+# what is shown of a record that was made to burst a page: letters of a value, and settings by how deep they are nested
+MAX_TEXT, MAX_SETTINGS, MAX_DEPTH = 300, 1000, 20
 
 
 def duration(seconds: Any) -> str | None:
@@ -79,3 +80,18 @@ def aligned(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> list[st
     widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
     sides = [">" if is_right(column) else "<" for column in columns]
     return ["  ".join(f"{c:{s}{w}}" for c, s, w in zip(line, sides, widths, strict=True)).rstrip() for line in lines]
+
+
+def flatten(table: Mapping[str, Any] | Sequence[Any], prefix: str = "", depth: int = 0) -> dict[str, Any]:
+    """{'data.name': 'iris', 'model.layers.0.units': 25}: nested plain data by dotted key."""
+    pairs: Iterable[tuple[Any, Any]] = table.items() if isinstance(table, Mapping) else enumerate(table)
+    flat: dict[str, Any] = {}
+    for key, value in pairs:
+        if len(flat) >= MAX_SETTINGS:
+            flat["…"] = "more than a page holds"
+            break
+        if isinstance(value, (dict, list, tuple)) and len(value):
+            flat.update(flatten(value, f"{prefix}{key}.", depth + 1) if depth < MAX_DEPTH else {f"{prefix}{key}": "…"})
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

@@ -13,7 +13,7 @@ import pytest
 from handgrad.html import style_sheet
 from handgrad.reports import RunView, WrongExample, save_report
 from handgrad.reports.page import render_report
-from handgrad.reports.view import flatten
+from handgrad.text import flatten
 from run_views import ATTACK, history, hostile_view, view
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..naming import nearest
-from ..reports.view import flatten
+from ..text import flatten
 from ..training.history import lower_is_better
 from .run_folder import RECORD, Run
 

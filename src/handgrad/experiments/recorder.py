@@ -13,7 +13,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..naming import require_extra
-from ..reports.view import flatten
+from ..text import flatten
 from ..training import Callback, Trainer
 from .configuration import Recording
 from .run_folder import CHECKPOINT, METRICS, NOT_FIGURES, Run, as_number, open_locked, read_lines

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 Figures: TypeAlias = Sequence["float | None"]  # by epoch, None where one was not measured
 Curves: TypeAlias = Mapping[str, Figures]  # {'loss': [1.0, 0.5], 'validation_loss': [2.0, None], ...}
 
-MAX_DEPTH, MAX_SETTINGS = 20, 1000  # what a page takes from a record that was made to burst it
 LOG_RATIO = 100  # figures that span more than this are drawn on a log axis, or the low ones would be a flat line
 
 
@@ -66,21 +65,6 @@ class RunView:
     @property
     def title(self) -> str:
         return f"{self.name} {self.id}".strip()
-
-
-def flatten(table: Mapping[str, Any] | Sequence[Any], prefix: str = "", depth: int = 0) -> dict[str, Any]:
-    """{'data.name': 'iris', 'model.layers.0.units': 25}: nested plain data by dotted key."""
-    pairs: Iterable[tuple[Any, Any]] = table.items() if isinstance(table, Mapping) else enumerate(table)
-    flat: dict[str, Any] = {}
-    for key, value in pairs:
-        if len(flat) >= MAX_SETTINGS:
-            flat["…"] = "more than a page holds"
-            break
-        if isinstance(value, (dict, list, tuple)) and len(value):
-            flat.update(flatten(value, f"{prefix}{key}.", depth + 1) if depth < MAX_DEPTH else {f"{prefix}{key}": "…"})
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
 
 
 def numbers(values: Iterable[float | None]) -> Array:

@@ -14,8 +14,7 @@ from ..experiments import Run
 from ..experiments.gather import judge_run
 from ..experiments.run_folder import as_number
 from ..reports.comparison import differing_keys
-from ..reports.view import flatten
-from ..text import figure_text
+from ..text import figure_text, flatten
 
 NOT_SIZES = ("momentum", "epsilon")
 WHOLE = ("model.layers.", "augmentation.")  # lists that are told as a whole where their kinds of parts differ
