@@ -129,14 +129,15 @@ def diabetes_mlp(num_outputs: int = 1) -> list[Layer]:
     return [Linear(16), Tanh(), Linear(num_outputs)]
 
 
-MODELS: dict[str, Callable[..., list[Layer]]] = {
-    "fashion-mlp": fashion_mlp,
-    "lenet": lenet,
-    "cifar-cnn": cifar_cnn,
-    "fashion-cnn": fashion_cnn,
-    "iris-mlp": iris_mlp,
-    "wine-mlp": wine_mlp,
-    "breast-cancer-mlp": breast_cancer_mlp,
-    "digits-mlp": digits_mlp,
-    "diabetes-mlp": diabetes_mlp,
-}
+NETWORKS: list[Callable[..., list[Layer]]] = [
+    fashion_mlp,
+    lenet,
+    cifar_cnn,
+    fashion_cnn,
+    iris_mlp,
+    wine_mlp,
+    breast_cancer_mlp,
+    digits_mlp,
+    diabetes_mlp,
+]
+MODELS: dict[str, Callable[..., list[Layer]]] = {one.__name__.replace("_", "-"): one for one in NETWORKS}
