@@ -22,7 +22,7 @@ from .layers import (
     Sequential,
     Tanh,
 )
-from .naming import look_up
+from .naming import by_name, look_up
 
 
 def create(name: str, **sizes: Any) -> Sequential:
@@ -129,15 +129,6 @@ def diabetes_mlp(num_outputs: int = 1) -> list[Layer]:
     return [Linear(16), Tanh(), Linear(num_outputs)]
 
 
-NETWORKS: list[Callable[..., list[Layer]]] = [
-    fashion_mlp,
-    lenet,
-    cifar_cnn,
-    fashion_cnn,
-    iris_mlp,
-    wine_mlp,
-    breast_cancer_mlp,
-    digits_mlp,
-    diabetes_mlp,
-]
-MODELS: dict[str, Callable[..., list[Layer]]] = {one.__name__.replace("_", "-"): one for one in NETWORKS}
+MODELS: dict[str, Callable[..., list[Layer]]] = by_name(
+    "-", fashion_mlp, lenet, cifar_cnn, fashion_cnn, iris_mlp, wine_mlp, breast_cancer_mlp, digits_mlp, diabetes_mlp
+)

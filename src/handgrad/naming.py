@@ -5,10 +5,11 @@ import difflib
 import inspect
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+Made = TypeVar("Made", bound=Callable[..., Any])
 
 
 def nearest(name: object, known: Iterable[object]) -> str:
@@ -35,9 +36,9 @@ def fold(name: str) -> str:
     return name.lower().replace("-", "").replace("_", "").replace(" ", "")
 
 
-def by_name(separator: str, *classes: type[T]) -> dict[str, type[T]]:
-    """{'warm_up': WarmUp, ...}: classes by their own names, in lower case with the separator between words."""
-    return {re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", separator, cls.__name__).lower(): cls for cls in classes}
+def by_name(separator: str, *things: Made) -> dict[str, Made]:
+    """{'warm_up': WarmUp, ...}: classes or functions by their names, in lower case, the separator between words."""
+    return {re.sub(r"(?<=[a-z])(?=[A-Z][a-z])|_", separator, thing.__name__).lower(): thing for thing in things}
 
 
 def constructor_arguments(thing: object) -> dict[str, Any]:
