@@ -28,14 +28,50 @@ def load_dataset(
     standardize: bool | None = None,
     dtype: DTypeLike = np.float32,
 ) -> Dataset:
-    """The data set of that name, or in that .csv, .tsv (or .gz of them) or .npz file, in seeded stratified splits.
+    """The data set of that name, or in that file, in seeded stratified splits.
 
-    test and validation are fractions or numbers of rows: 0.2 of all rows, then 0.2 of the rest (0: no such split).
-    standardize: by the statistics of the training rows; None does what suits the data set. target: the column of a
-    file by name or number from 1 (the last); task: "classification" or "regression" where the file's numbers leave a
-    doubt. Tables come in dtype, labels as int64. Images are uint8 (N, height, width, channels); they have their own
-    test part, and 5000 of their training rows validate unless validation says otherwise. Raises ValueError for an
-    unknown name and for a file that is unreadable, empty or faulty, naming row and column.
+    Tables come in `dtype`, labels as int64. Images are uint8 (N, height, width, channels), in one copy in memory; they
+    have their own test part, and 5000 of their training rows validate unless `validation` says otherwise.
+
+    Parameters
+    ----------
+    name : str or path
+        "iris", "wine", "breast-cancer", "digits", "diabetes", "mnist", "fashion-mnist", "cifar10"; or a file that ends
+        in .csv, .tsv (or .gz of them) or .npz.
+    target : str or int, optional
+        The column of a CSV file to be predicted, by name or by number from 1; the last one by default.
+    task : {"classification", "regression"}, optional
+        For files whose numbers leave a doubt. By default texts are classes, and so are whole numbers of at most 20
+        values, each on two rows or more on average.
+    validation, test : float or int, optional
+        Fractions of the rows, or numbers of rows: 0.2 of all rows for the test, then 0.2 of the rest for validation.
+        0: no such split.
+    seed : int
+        Decides which rows go where.
+    standardize : bool, optional
+        Whether columns become (x - mean) / standard deviation, by the statistics of the training rows. None does what
+        suits the data: tables are standardised, "digits" is divided by 16, arrays that are no table stay as they are.
+    dtype : {float32, float64}
+        Of tables and of float arrays.
+
+    Returns
+    -------
+    Dataset
+        Its `train`, `validation` and `test` are pairs (x, y).
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, naming the nearest; for a file that is unreadable, empty or faulty, naming row and column.
+
+    Examples
+    --------
+    >>> data = hg.load_dataset("iris")
+    >>> data
+    <data set iris: 3 classes, x 4 float32, rows: train 96, validation 24, test 30>
+    >>> x, y = data.train
+    >>> x.shape, y.dtype, data.class_names
+    ((96, 4), dtype('int64'), ('setosa', 'versicolor', 'virginica'))
     """
     dtype = np.dtype(dtype)
     if dtype not in (np.float32, np.float64):

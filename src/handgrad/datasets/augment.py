@@ -14,7 +14,16 @@ from ..naming import build, by_name, check_count, check_number, constructor_argu
 
 
 class Augmentation:
-    """Subclass with `change(x, rng)`."""
+    """A random change of training images. A subclass defines `change(x, rng)`, and draws from rng alone.
+
+    Examples
+    --------
+    >>> class Darken(Augmentation):
+    ...     def change(self, x, rng):
+    ...         return np.where(rng.random((len(x), 1, 1, 1)) < 0.5, x // 2, x)
+    >>> Darken()(np.full((4, 1, 1, 1), 200, np.uint8), np.random.default_rng(0)).ravel()
+    array([200, 100, 100, 100], dtype=uint8)
+    """
 
     def __call__(self, x: Array, rng: Generator) -> Array:
         if x.ndim != 4:
@@ -31,12 +40,24 @@ class Augmentation:
 
 
 class RandomFlip(Augmentation):
-    """Mirror each image left to right with probability `rate`."""
+    """Mirror each image left to right with probability `rate`.
+
+    Parameters
+    ----------
+    rate : float
+        From 0 to 1.
+
+    Examples
+    --------
+    >>> RandomFlip(rate=1)(np.array([[[[1], [2]]]]), np.random.default_rng(0)).ravel()
+    array([2, 1])
+    """
 
     def __init__(self, rate: float = 0.5) -> None:
         self.rate: float = check_number("RandomFlip", "rate", rate, minimum=0, maximum=1)
 
     def change(self, x: Array, rng: Generator) -> Array:
+        """The batch, some images of it mirrored."""
         chosen = rng.random(len(x)) < self.rate
         flipped = x.copy()
         # take is eight times as fast here as a where with [::-1], which goes element by element
@@ -45,12 +66,28 @@ class RandomFlip(Augmentation):
 
 
 class RandomCrop(Augmentation):
-    """Surround each image by `padding` zeros and cut it out again at a random place (He et al., 2015, section 4.2)."""
+    """Surround each image by zeros and cut it out again at a random place.
+
+    Parameters
+    ----------
+    padding : int
+        How many zeros on each side, and so by how much an image moves at most, in pixels.
+
+    References
+    ----------
+    He, Zhang, Ren & Sun (2015), Deep residual learning for image recognition, section 4.2.
+
+    Examples
+    --------
+    >>> RandomCrop(padding=4)(np.zeros((2, 32, 32, 3), np.uint8), np.random.default_rng(0)).shape
+    (2, 32, 32, 3)
+    """
 
     def __init__(self, padding: int = 4) -> None:
         self.padding: int = check_count("RandomCrop", "padding", padding, minimum=0)
 
     def change(self, x: Array, rng: Generator) -> Array:
+        """The batch, each image shifted by up to `padding` pixels both ways."""
         sides = (self.padding, self.padding)
         padded = np.pad(x, ((0, 0), sides, sides, (0, 0)))
         # windows (N, top, left, 1, H, W, C) is a view; taking one place of each image copies just these
@@ -61,12 +98,24 @@ class RandomCrop(Augmentation):
 
 
 class Chain(Augmentation):
-    """One augmentation after the other."""
+    """One augmentation after the other.
+
+    Parameters
+    ----------
+    steps : iterable of Augmentation
+        The first works on the batch, each next on what the one before returns.
+
+    Examples
+    --------
+    >>> Chain([RandomCrop(padding=4), RandomFlip()]).steps
+    [RandomCrop(padding=4), RandomFlip(rate=0.5)]
+    """
 
     def __init__(self, steps: Iterable[Augmentation]) -> None:
         self.steps: list[Augmentation] = list(steps)
 
     def change(self, x: Array, rng: Generator) -> Array:
+        """What the last step makes of the batch."""
         for step in self.steps:
             x = step(x, rng)
         return x
@@ -77,9 +126,27 @@ AUGMENTATIONS: dict[str, type[Augmentation]] = by_name("_", RandomCrop, RandomFl
 
 
 def get(given: Given | list[Given] | tuple[Given, ...] | None) -> Augmentation | None:
-    """An augmentation from a configuration: a name, a table like {name="random_crop", padding=4}, or a list of these.
+    """The augmentation that a configuration means.
 
-    None and an empty list mean no augmentation: None. Raises ValueError for unknown names and arguments.
+    Parameters
+    ----------
+    given : str, dict, Augmentation, list of these, or None
+        A name, a table such as {"name": "random_crop", "padding": 4}, or several, one after the other.
+
+    Returns
+    -------
+    Augmentation or None
+        None for None and for an empty list.
+
+    Raises
+    ------
+    ValueError
+        For unknown names and arguments.
+
+    Examples
+    --------
+    >>> get({"name": "random_crop", "padding": 2})
+    RandomCrop(padding=2)
     """
     if given is None:
         return None

@@ -25,6 +25,7 @@ class Table(NamedTuple):
 
     @property
     def path(self) -> Path:
+        """Where its file lies."""
         return next(FOLDER.glob(f"{self.name}.csv*"))
 
     @property
@@ -66,6 +67,7 @@ class ImageSet(NamedTuple):
 
     @property
     def files(self) -> tuple[Contents, ...]:
+        """All of its files, those to train with first."""
         return self.train + self.test
 
     def num_images(self, files: tuple[Contents, ...]) -> int:

@@ -93,6 +93,7 @@ def open_table(path: FilePath) -> tuple[list[str], Rows]:
 
 
 def numbered(count: int) -> list[str]:
+    """'column 1', 'column 2', ...: the names of columns without a header."""
     return [f"column {i + 1}" for i in range(count)]
 
 
@@ -119,6 +120,7 @@ def numbered_rows(path: FilePath) -> Iterator[tuple[int, list[str]]]:
 
 
 def cannot_read(path: FilePath, error: Exception) -> ValueError:
+    """The error for a file that could not be opened or is damaged."""
     return ValueError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}")
 
 
@@ -153,6 +155,7 @@ def read_cells(
 
 
 def place(path: FilePath, number: int, names: list[str], column: int) -> str:
+    """Where a cell stands, as a spreadsheet would say."""
     return f"{path} row {number}, column {column + 1} ('{names[column]}')"
 
 
@@ -167,6 +170,7 @@ def refuse(where: str, number: int, cell: str) -> NoReturn:
 
 
 def refuse_missing(where: str, what: str, cell: str) -> NoReturn:
+    """Raise the ValueError for an empty cell."""
     raise ValueError(f"{where}: the {what} is missing ('{cell}'); fill it in or leave the row out")
 
 
@@ -193,6 +197,7 @@ def as_number(cell: str) -> float:
 
 
 def is_number(cell: str) -> bool:
+    """Whether the cell is a finite number."""
     try:
         return math.isfinite(as_number(cell))
     except ValueError:
@@ -225,6 +230,7 @@ def read_npz_features(path: FilePath, num_features: int) -> Array:
 
 
 def open_npz(path: FilePath, keys: tuple[str, ...]) -> list[Array]:
+    """The arrays of these names, x checked; a ValueError says what is wrong with the file."""
     try:
         if os.path.isfile(path) and not zipfile.is_zipfile(path):
             raise ValueError(f"it is no NPZ file; write one by {SAVE}")
@@ -240,6 +246,7 @@ def open_npz(path: FilePath, keys: tuple[str, ...]) -> list[Array]:
 
 
 def checked_x(path: FilePath, x: Array) -> Array:
+    """x in float64, or as it is where it holds images in uint8."""
     if x.ndim < 2 or not x.size or x.dtype.kind not in "biuf":
         expected = "numbers (N, features) or images (N, height, width, channels)"
         raise ValueError(f"{path}: x is {x.shape} {x.dtype}; expected {expected}")

@@ -10,7 +10,15 @@ from ..arrays import Array, ArrayLike, Generator, MaybeNone
 
 
 class Split(NamedTuple):
-    """Examples x (N, ...) and their targets y (N,): int labels, or numbers in regression."""
+    """Examples and their targets: a pair, so that `x, y = data.train`.
+
+    Attributes
+    ----------
+    x : ndarray (N, ...)
+        The examples.
+    y : ndarray (N,)
+        Labels from 0 as int64 in classification, numbers in regression.
+    """
 
     x: Array
     y: Array
@@ -18,21 +26,60 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Standardization:
-    """x -> (x - mean) / scale by column, with statistics kept from the training rows; lists of numbers will do."""
+    """x -> (x - mean) / scale by column, with the statistics of the training rows.
+
+    Parameters
+    ----------
+    mean, scale : array_like (features,)
+        What is subtracted from each column, and what the difference is divided by.
+
+    Examples
+    --------
+    >>> standardization = Standardization.fit(np.array([[0.0, 5.0], [2.0, 5.0]]))
+    >>> standardization.apply([[4.0, 5.0]])
+    array([[3., 0.]])
+    """
 
     mean: ArrayLike
     scale: ArrayLike
 
     @classmethod
     def fit(cls, x: Array) -> "Standardization":
-        """Mean and standard deviation of the columns of x (N, features); a constant column keeps scale 1."""
+        """Measure mean and standard deviation of the columns; a constant column keeps scale 1.
+
+        Parameters
+        ----------
+        x : ndarray (N, features)
+            The rows to measure, those to train on say.
+
+        Returns
+        -------
+        Standardization
+            With these statistics.
+        """
         mean, scale = x.mean(axis=0), x.std(axis=0)
         # rounding leaves a constant column a spread of a few ulps, which must not be blown up to 1
         constant = scale <= 10 * np.finfo(scale.dtype).eps * np.abs(mean)
         return cls(mean, np.where(constant, 1.0, scale))
 
     def apply(self, x: ArrayLike) -> Array:
-        """x (N, features) standardised; a float x keeps its dtype."""
+        """Standardise rows.
+
+        Parameters
+        ----------
+        x : array_like (N, features)
+            Rows with the columns measured.
+
+        Returns
+        -------
+        ndarray (N, features)
+            In the dtype of x where that is a float type, else in float64.
+
+        Raises
+        ------
+        ValueError
+            For another number of columns.
+        """
         x = np.asarray(x)
         mean, scale = np.asarray(self.mean, np.float64), np.asarray(self.scale, np.float64)
         if x.shape[-1:] != mean.shape[-1:]:
@@ -47,10 +94,28 @@ class Standardization:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A named data set in splits, each a pair (x, y); a split of no rows is None.
+    """A named data set in splits, and all that is needed to read more rows of the same kind.
 
-    class_names[k] is the name of label k (empty in regression); fingerprint is a hash of the whole data as it was
-    before splitting and standardising, for run records.
+    Attributes
+    ----------
+    name : str
+        What `load_dataset` was asked for, or the file's name without its suffix.
+    task : {"classification", "regression"}
+        What the targets are.
+    train, validation, test : Split
+        Pairs (x, y); None where the split was asked to have no rows.
+    class_names : tuple of str
+        class_names[k] is the name of label k; empty in regression.
+    feature_names : tuple of str
+        Of the columns of a table; empty for images.
+    target_name : str
+        Of the column that is predicted.
+    standardization : Standardization or None
+        What was done to x, to be done to new rows as well.
+    source, licence : str
+        Where the data come from, and how they may be used.
+    fingerprint : str
+        SHA-256 of the whole data as they were before splitting and standardising, for run records.
     """
 
     name: str

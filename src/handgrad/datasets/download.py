@@ -42,11 +42,32 @@ def available() -> list[Row]:
 
 
 def get(name: str, source: FilePath | None = None, progress: Progress | None = None) -> Path:
-    """Bring a data set to this machine, from the folder `source` or the network, and return the folder it is in.
+    """Bring a data set to this machine: from a folder, or from the network.
 
-    What is there already is checked and left alone. progress(file, bytes done, bytes in all or None) is called as a
-    download grows. Raises ValueError for an unknown name and for a source that lacks files, ImportError where requests
-    is not installed, and OSError for network and disk: one line each, and no file is kept that failed its check.
+    What is there already is checked and left alone.
+
+    Parameters
+    ----------
+    name : str
+        Of a data set in `available()`.
+    source : str or path, optional
+        A folder, looked through three levels deep, or an archive, to take the files from instead of the network.
+    progress : callable, optional
+        Called as progress(file, bytes done, bytes in all or None) while a download grows; `print_progress` is one.
+
+    Returns
+    -------
+    Path
+        The folder that the data set is in.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, and for a source that lacks files.
+    ImportError
+        Where a download is needed and requests is not installed.
+    OSError
+        For network and disk. No file is kept that failed its check.
     """
     about = find(name)
     if isinstance(about, Table):
@@ -132,9 +153,11 @@ class Arrival:
         self.progress = progress
 
     def size(self) -> int:
+        """How many bytes are there."""
         return self.path.stat().st_size if self.path.exists() else 0
 
     def discard(self) -> None:
+        """Take away what has arrived, and its folders."""
         with contextlib.suppress(OSError):  # the folders go when nothing else is in them
             self.path.unlink(missing_ok=True)
             self.path.parent.rmdir()

@@ -161,6 +161,7 @@ def good_files(path: Path, missing: list[Contents], problems: list[str]) -> Iter
 
 
 def make_folder(folder: Path) -> Path:
+    """The folder, which is there now; an OSError says where another can be named."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -45,6 +45,7 @@ def key(name: str) -> str:
 
 
 def is_archive(path: str | Path) -> bool:
+    """Whether the name is that of an archive of several files."""
     return Path(path).name.endswith((".tar.gz", ".tgz", ".tar"))
 
 
@@ -109,6 +110,7 @@ class PlainUnpickler(pickle.Unpickler):
     """Unpickles dicts, lists, numbers, text and arrays; every other class or function is refused unlooked-up."""
 
     def find_class(self, module: str, name: str) -> Any:
+        """The class or function of that name, if it is one of the few that plain data need."""
         if (module, name) not in ALLOWED:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no plain data")
         return ALLOWED[module, name]

@@ -58,6 +58,7 @@ def build(about: Table, columns: Columns, task: str | None, how: Preparation) ->
         standardization = Standardization.fit(x[train])
 
     def split(rows: Array) -> Split:
+        """The prepared rows of these numbers."""
         part = x[rows] if standardization is None else standardization.apply(x[rows])
         labels = y[rows] if task == "classification" else y[rows].astype(how.dtype)
         return Split(part if is_images(x) else cast(part, how.dtype), labels)
@@ -125,20 +126,47 @@ def as_numbers(raw: Array) -> Array | None:
 
 
 def are_classes(numbers: Array) -> bool:
+    """Whether these numbers look like labels: whole, few, and each more than once."""
     if not (numbers == np.round(numbers)).all():
         return False
     return len(np.unique(numbers)) <= min(MOST_NUMBER_CLASSES, len(numbers) / 2)
 
 
 def first_text(raw: Array) -> str:
+    """The first target that is no number, and where it stands."""
     return next(f"'{cell}' of example {row}" for row, cell in enumerate(raw, 1) if as_numbers(np.array([cell])) is None)
 
 
 def load_features(path: FilePath, feature_names: Sequence[str] = (), target_name: str | None = None) -> Array:
-    """x in float64 (uint8 for images) of a CSV, NPZ or IDX file of new examples, in the columns a model was trained on.
+    """The features of new examples out of a file, in the columns that a model was trained on.
 
-    feature_names and target_name are the data set's; the target column may be there or not. What the model takes is
-    `dataset.standardization.apply(x)`, where the data set has one.
+    What the model takes is `dataset.standardization.apply(x)`, where the data set has a standardization.
+
+    Parameters
+    ----------
+    path : str or path
+        A CSV file, with or without the target column; an NPZ file with an array x; or an IDX file of images, named as
+        t10k-images-idx3-ubyte is.
+    feature_names : sequence of str
+        The data set's; with a header, columns are found by name in any order. Not needed for images.
+    target_name : str, optional
+        The data set's.
+
+    Returns
+    -------
+    ndarray
+        x (N, features) in float64; images (N, height, width, channels) in uint8 stay so.
+
+    Raises
+    ------
+    ValueError
+        For a file that is unreadable, lacks a column or holds a cell that is no number, naming row and column.
+
+    Examples
+    --------
+    >>> from handgrad.datasets.catalog import FOLDER
+    >>> load_features(FOLDER / "iris.csv", ["petal_length", "petal_width"])[0]
+    array([1.4, 0.2])
     """
     where, name = str(path), Path(path).name.lower()
     if name.endswith(".npz"):

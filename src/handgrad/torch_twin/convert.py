@@ -19,11 +19,34 @@ LAYOUTS = ("NHWC", "NCHW")
 
 
 def to_torch(model: Sequential, layout: str = "NHWC") -> nn.Sequential:
-    """The model as an nn.Sequential of ordinary layers with the same numbers, names and dtype.
+    """The model as PyTorch modules: an nn.Sequential of ordinary layers with the same numbers, names and dtype.
 
-    The module takes and gives what the model does, images as (N, H, W, C); where it has image layers its first module
-    then turns them to (N, C, H, W). layout='NCHW' leaves that to you: the module takes and gives (N, C, H, W).
-    Raises ValueError for a model not built, for a layer PyTorch has no counterpart of, and for complex numbers.
+    Parameters
+    ----------
+    model : Sequential
+        A built model in float32 or float64.
+    layout : {"NHWC", "NCHW"}
+        How the module takes and gives images. "NHWC" as the model does: where it has image layers, the first module
+        turns (N, H, W, C) to (N, C, H, W) and the last one back. "NCHW" leaves that to you.
+
+    Returns
+    -------
+    nn.Sequential
+        A module whose outputs are the model's, to rounding.
+
+    Raises
+    ------
+    ValueError
+        For a model not built, for a layer that has no row in `ROWS`, and for complex numbers.
+
+    Examples
+    --------
+    >>> model = hg.Sequential([hg.Linear(3), hg.ReLU()]).build((4,), rng=0)
+    >>> to_torch(model)
+    Sequential(
+      (linear1): Linear(in_features=4, out_features=3, bias=True)
+      (relu1): ReLU()
+    )
     """
     check_model(model)
     if layout not in LAYOUTS:
@@ -35,13 +58,35 @@ def to_torch(model: Sequential, layout: str = "NHWC") -> nn.Sequential:
 
 
 def from_torch(module: nn.Module, input_shape: Shape | None = None) -> Sequential:
-    """The built model that does what the module does, with the same numbers, names and dtype.
+    """The built model that does what a PyTorch module does, with the same numbers, names and dtype.
 
-    module: an nn.Sequential of layers of the table, nested as you like, or a module whose forward is a plain chain of
-    them. input_shape: one example's shape as handgrad has it (H, W, C), needed where the module works on images.
-    A module that takes (N, C, H, W) becomes a model that takes (N, H, W, C).
-    Raises ValueError for modules and options handgrad does not have, by name, for hooks, and for parameters that two
-    modules share. Frozen parameters come along as any others, and will be trained.
+    Frozen parameters come along as any others, and will be trained.
+
+    Parameters
+    ----------
+    module : nn.Module
+        An nn.Sequential of layers of the table, nested as you like, or a module whose forward is a plain chain of them.
+    input_shape : tuple of int, optional
+        One example's shape as handgrad has it, (H, W, C); needed where the module works on images. A module that takes
+        (N, C, H, W) becomes a model that takes (N, H, W, C).
+
+    Returns
+    -------
+    Sequential
+        A built model.
+
+    Raises
+    ------
+    ValueError
+        For modules and options that handgrad does not have, by name; for hooks; for parameters that two modules share.
+    TypeError
+        For what is no module.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from_torch(nn.Sequential(nn.Linear(4, 3), nn.ReLU())).output_shape
+    (3,)
     """
     if not isinstance(module, nn.Module):
         raise TypeError(f"from_torch takes an nn.Module, got {type(module).__name__}")
@@ -49,17 +94,57 @@ def from_torch(module: nn.Module, input_shape: Shape | None = None) -> Sequentia
 
 
 def torch_dtype(model: Sequential) -> torch.dtype:
+    """The model's dtype as PyTorch calls it."""
     dtype: torch.dtype = getattr(torch, str(model.dtype))
     return dtype
 
 
 def state_dict(model: Sequential) -> dict[str, Tensor]:
-    """{'linear1.weight': tensor, ...}: the model's numbers as PyTorch stores them; `to_torch(model)` takes it."""
+    """The model's numbers as PyTorch stores them; `to_torch(model)` takes them.
+
+    Parameters
+    ----------
+    model : Sequential
+        A built model.
+
+    Returns
+    -------
+    dict
+        {'linear1.weight': tensor, ...}
+
+    Examples
+    --------
+    >>> model = hg.Sequential([hg.Linear(3)]).build((4,), rng=0)
+    >>> {name: tuple(tensor.shape) for name, tensor in state_dict(model).items()}
+    {'linear1.weight': (3, 4), 'linear1.bias': (3,)}
+    """
     return to_torch(model).state_dict()
 
 
 def load_state_dict(model: Sequential, tensors: Mapping[str, Tensor]) -> None:
-    """Copy a state_dict into the model. Names as `state_dict` gives them, or any names in the same order and shapes."""
+    """Copy a state_dict into the model.
+
+    Parameters
+    ----------
+    model : Sequential
+        A built model; its parameters and statistics are overwritten.
+    tensors : mapping of str to Tensor
+        With the names that `state_dict(model)` gives, or with any names in the same order and shapes.
+
+    Raises
+    ------
+    ValueError
+        Where names, order or shapes do not fit.
+    TypeError
+        For what is no state_dict.
+
+    Examples
+    --------
+    >>> model, other = (hg.Sequential([hg.Linear(3)]).build((4,), rng=seed) for seed in (0, 1))
+    >>> load_state_dict(model, state_dict(other))
+    >>> bool((model.parameter_vector == other.parameter_vector).all())
+    True
+    """
     check_tensors(tensors)
     module = to_torch(model)
     wanted = module.state_dict()
@@ -73,6 +158,7 @@ def load_state_dict(model: Sequential, tensors: Mapping[str, Tensor]) -> None:
 
 
 def check_tensors(tensors: Any) -> None:
+    """Refuse what is no state_dict."""
     if not isinstance(tensors, Mapping):
         way_out = "a module's is module.state_dict(), a file's weights come by load_weights(model, path)"
         raise TypeError(f"a state_dict is {{name: tensor}}, got {type(tensors).__name__}; {way_out}")
@@ -107,17 +193,39 @@ def renamed(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict
 
 
 def save_weights(model: Sequential, path: FilePath) -> None:
-    """Write `state_dict(model)` to a .safetensors (or .npz) file, as PyTorch users exchange them."""
+    """Write `state_dict(model)` to a file, as PyTorch users exchange them.
+
+    Parameters
+    ----------
+    model : Sequential
+        A built model.
+    path : str or path
+        Ends in .safetensors or .npz.
+    """
     files.write_arrays(path, {name: tensor.numpy() for name, tensor in state_dict(model).items()})
 
 
 def load_weights(model: Sequential, path: FilePath) -> None:
-    """Copy such a file of a PyTorch module's numbers into the model. Nothing in the file is run."""
+    """Copy the numbers of a PyTorch module out of a file into the model. Nothing in the file is run.
+
+    Parameters
+    ----------
+    model : Sequential
+        A built model; its parameters and statistics are overwritten.
+    path : str or path
+        A .safetensors or .npz file of a state_dict, as `save_weights` writes it.
+
+    Raises
+    ------
+    ValueError
+        For a damaged file, and where names, order or shapes do not fit.
+    """
     arrays, _ = files.read_arrays(path)
     load_state_dict(model, {name: torch.from_numpy(array) for name, array in arrays.items()})
 
 
 def check_model(model: Sequential) -> None:
+    """Refuse a model that cannot have a twin: not built, or of complex numbers."""
     if not isinstance(model, Sequential):
         raise TypeError(f"to_torch takes a Sequential, got {type(model).__name__}: put it in hg.Sequential([...])")
     if not model.is_built:
@@ -150,6 +258,7 @@ class Writer:
         return container
 
     def fill(self, container: nn.Sequential, model: Sequential) -> nn.Sequential:
+        """Put the model's layers into the container, turned where the next one wants it."""
         for layer in model.layers:
             name = str(layer.name)
             if isinstance(layer, Sequential):
@@ -164,6 +273,7 @@ class Writer:
         return container
 
     def needs_turn(self, layer: Layer, row: Row) -> bool:
+        """Whether the batch must be turned before this layer."""
         if len(layer.input_shape) == 1:
             return False
         if row.layer is Flatten:
@@ -179,6 +289,7 @@ class Writer:
         return False
 
     def turn(self, container: nn.Sequential, to_first: bool, rank: int) -> None:
+        """Add a Permute where channels lie otherwise than is asked."""
         if to_first != self.first and rank > 1:
             name = "to_channels_first" if to_first else "to_channels_last"
             count = sum(child.startswith(name) for child in container._modules)
@@ -194,6 +305,7 @@ def wants_first(layer: Layer, row: Row) -> bool | None:
 
 
 def add(container: nn.Sequential, name: str, module: nn.Module) -> None:
+    """Put a module into a container, under a name that PyTorch may refuse."""
     try:
         container.add_module(name, module)
     except KeyError:

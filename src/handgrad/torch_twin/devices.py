@@ -73,11 +73,13 @@ def find_device(name: str, dtype: DTypeLike) -> torch.device:
 
 
 def flip(step: augment.RandomFlip, x: Tensor, rng: Generator) -> Tensor:
+    """`RandomFlip` on a device."""
     flipped = torch.from_numpy(rng.random(len(x)) < step.rate).to(x.device)
     return torch.where(flipped[:, None, None, None], x.flip(2), x)
 
 
 def crop(step: augment.RandomCrop, x: Tensor, rng: Generator) -> Tensor:
+    """`RandomCrop` on a device."""
     p, (n, height, width, _) = step.padding, x.shape
     top, left = torch.from_numpy(rng.integers(0, 2 * p + 1, (2, n))).to(x.device)
     padded = tf.pad(x, (0, 0, p, p, p, p))
@@ -87,6 +89,7 @@ def crop(step: augment.RandomCrop, x: Tensor, rng: Generator) -> Tensor:
 
 
 def chain(steps: augment.Chain, x: Tensor, rng: Generator) -> Tensor:
+    """`Chain` on a device."""
     for step in steps.steps:
         x = STEPS[type(step)](step, x, rng)
     return x
@@ -182,6 +185,7 @@ def join(device: torch.device) -> Workers:
 
 
 def leave() -> None:
+    """Say goodbye to the other workers, at the end of the process."""
     if distributed.is_initialized():
         distributed.destroy_process_group()
 
@@ -191,11 +195,13 @@ class SumOverWorkers(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, group: Any) -> Tensor:
+        """y = Σ x."""
         ctx.group = group
         return total(x, group)
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None]:
+        """dx = Σ dy."""
         return total(dy, ctx.group), None
 
 
@@ -203,6 +209,7 @@ sum_over_workers: Callable[[Tensor, Any], Tensor] = SumOverWorkers.apply
 
 
 def total(x: Tensor, group: Any) -> Tensor:
+    """Σ x over the workers."""
     x = x.clone()
     distributed.all_reduce(x, group=group)
     return x

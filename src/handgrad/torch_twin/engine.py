@@ -27,12 +27,47 @@ PRECISIONS = {"float32": None, "bf16": torch.bfloat16}  # None: the model's own 
 
 
 class TorchEngine(Engine):
-    """Each training step on the PyTorch twin of a handgrad model.
+    """Trains the PyTorch twin of a model, on a CPU, a GPU or several.
 
-    The same loss, optimizer rule, penalty, metrics and batches as the NumPy engine. device: 'cpu', 'cuda', 'cuda:1' or
-    'mps'; under torchrun each process takes its share of every batch. compile: torch.compile the module. precision:
-    'bf16' for mixed precision. channels_last: images stay (N, H, W, C) in memory, which convolutions do faster.
-    The model object gets the trained numbers at the end of every epoch, and from `state`.
+    The same loss, optimizer rule, penalty, metrics and batches as the NumPy engine. The model object gets the trained
+    numbers at the end of every epoch, and from `state`. Under torchrun each process takes its share of every batch.
+
+    Parameters
+    ----------
+    model : Sequential
+        A built model.
+    loss : Loss
+        What is minimised.
+    optimizer : Optimizer
+        Its rule, learning rate and clipping are followed by PyTorch's.
+    penalty : Penalty, optional
+        L2 or L1 of the weights.
+    metrics : mapping, optional
+        {name: function(outputs, targets)}.
+    device : str
+        'cpu', 'cuda', 'cuda:1' or 'mps'.
+    compile : bool
+        Whether torch.compile is used.
+    precision : {'float32', 'bf16'}
+        'bf16': mixed precision.
+    channels_last : bool
+        Whether images stay (N, H, W, C) in memory, which convolutions do faster.
+
+    Raises
+    ------
+    ValueError
+        For a device that is not there, and for a layer, loss, optimizer or penalty without a counterpart in PyTorch.
+
+    Examples
+    --------
+    >>> import functools
+    >>> data = hg.load_dataset("iris")
+    >>> model = hg.Sequential([hg.Linear(8), hg.Tanh(), hg.Linear(3)])
+    >>> engine = functools.partial(TorchEngine, device="cpu")
+    >>> trainer = hg.Trainer(model, hg.CrossEntropy(), hg.Adam(0.01), seed=0, engine=engine)
+    >>> history = trainer.fit(*data.train, epochs=20, progress=False)
+    >>> trainer.evaluate(*data.test)["accuracy"] > 0.8
+    True
     """
 
     trains_in_place = False
@@ -112,6 +147,7 @@ class TorchEngine(Engine):
         return outputs.cpu().to(self._dtype).numpy()
 
     def penalty_now(self) -> float:
+        """What the weights of this moment add to the loss."""
         with torch.no_grad():
             return penalty_of(self.penalty, self.weights).item()
 
@@ -135,6 +171,7 @@ class TorchEngine(Engine):
         }
 
     def load_optimizer_state(self, state: Mapping[str, Any]) -> None:
+        """Go back to what `optimizer_state` returned."""
         self.optimizer.learning_rate = state["learning_rate"]
         self.num_steps, self.seed = state["num_steps"], state["seed"]
         parameters = self.rule.param_groups[0]["params"]

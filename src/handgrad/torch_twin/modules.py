@@ -15,16 +15,24 @@ def channel_axes(rank: int, to_first: bool) -> tuple[int, ...]:
 
 
 class Permute(nn.Module):
-    """The same numbers with their axes in another order: Permute(0, 3, 1, 2) makes (N, H, W, C) (N, C, H, W)."""
+    """The same numbers with their axes in another order.
+
+    Parameters
+    ----------
+    *axes : int
+        Permute(0, 3, 1, 2) makes (N, H, W, C) (N, C, H, W).
+    """
 
     def __init__(self, *axes: int) -> None:
         super().__init__()
         self.axes: tuple[int, ...] = tuple(axes)
 
     def forward(self, x: Tensor) -> Tensor:
+        """x with its axes in that order."""
         return x.permute(self.axes)
 
     def extra_repr(self) -> str:
+        """The axes."""
         return ", ".join(map(str, self.axes))
 
 
@@ -32,11 +40,20 @@ class Arctan(nn.Module):
     """y = arctan x."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """arctan x."""
         return torch.arctan(x)
 
 
 class Normalize(nn.Module):
-    """y = (x - mean) (1 / std) with constants: numbers, or one per channel, on the last axis or on axis 1."""
+    """y = (x - mean) (1 / std) with constants.
+
+    Parameters
+    ----------
+    mean, std : float or sequence of float
+        Numbers, or one per channel.
+    channels_first : bool
+        Whether the channels are on axis 1, and not on the last one.
+    """
 
     shift: Tensor
     scale: Tensor
@@ -50,12 +67,14 @@ class Normalize(nn.Module):
         self.register_buffer("scale", 1 / torch.tensor(std, dtype=torch.float64), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(x - mean) (1 / std)."""
         return (x - self._beside(self.shift, x)) * self._beside(self.scale, x)
 
     def _beside(self, constant: Tensor, x: Tensor) -> Tensor:
         return constant.view(-1, *[1] * (x.ndim - 2)) if self.channels_first and constant.ndim else constant
 
     def extra_repr(self) -> str:
+        """The constants."""
         return f"{self.mean}, {self.std}"
 
 
@@ -89,19 +108,37 @@ class OutputsAlone(nn.RNNBase):
     forward: Any = outputs  # PyTorch's takes a state as well, this one does not, on purpose
 
     def extra_repr(self) -> str:
+        """The sizes, and whether all steps come out."""
         return f"{self.input_size}, {self.hidden_size}, return_sequences={self.return_sequences}"
 
 
 class RNN(OutputsAlone, nn.RNN):
-    """h_t = tanh(x_t W + h_{t-1} U + b)."""
+    """nn.RNN as a layer of a Sequential: h_t = tanh(x_t W + h_{t-1} U + b).
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+        Numbers of features of x and of h.
+    return_sequences : bool
+        Whether h of all steps come out, (N, T, units), or that of the last one, (N, units).
+    """
 
 
 class LSTM(OutputsAlone, nn.LSTM):
-    """nn.LSTM as a layer of a Sequential."""
+    """nn.LSTM as a layer of a Sequential.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+        Numbers of features of x and of h.
+    return_sequences : bool
+        Whether h of all steps come out, (N, T, units), or that of the last one, (N, units).
+    """
 
 
 class LayerNorm2d(nn.LayerNorm):
     """LayerNorm over the channels of (N, C, H, W), pixel by pixel."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """x (N, C, H, W), normalized over C."""
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)

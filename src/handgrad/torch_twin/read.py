@@ -21,6 +21,7 @@ Children: TypeAlias = "list[tuple[str, nn.Module]]"
 
 
 def permute(*axes: Any) -> Permute:
+    """The module of x.permute(0, 2, 1), or of x.permute((0, 2, 1))."""
     return Permute(*(axes[0] if isinstance(axes[0], (tuple, list)) else axes))
 
 
@@ -69,12 +70,14 @@ def is_leaf(module: nn.Module) -> bool:
 
 
 def check_hooks(module: nn.Module) -> None:
+    """Refuse a module whose hooks may change what it does."""
     if module._forward_hooks or module._forward_pre_hooks:
         way_out = "(torch.nn.utils.remove_weight_norm, remove_spectral_norm or the hook's own remove)"
         raise ValueError(f"{brief(module)} has forward hooks, which handgrad cannot see into: remove them {way_out}")
 
 
 def unreadable(module: nn.Module, why: str) -> ValueError:
+    """The error for a module that cannot be read."""
     return ValueError(f"{type(module).__name__} cannot be read: {why}")
 
 
@@ -82,6 +85,7 @@ class Tracer(fx.Tracer):
     """Looks into modules of other people's classes."""
 
     def is_leaf_module(self, module: nn.Module, name: str) -> bool:
+        """Whether tracing stops at this module."""
         return is_leaf(module)
 
 
@@ -119,6 +123,7 @@ def is_size(node: fx.Node) -> bool:
 
 
 def function_name(node: fx.Node) -> str:
+    """The name of the function, method or module that a node calls."""
     return node.target if isinstance(node.target, str) else node.target.__name__
 
 
@@ -252,6 +257,7 @@ class Reader:
         return layers
 
     def leaf(self, path: str, name: str, module: nn.Module, padding: nn.Module | None, following: Children) -> Layer:
+        """The layer that a module is, paired with it; a ValueError says what differs."""
         row = row_for(path, module)
         check_hooks(module)
         check_axes(path, module, row, self.view, self.shape)
@@ -291,6 +297,7 @@ class Reader:
                 raise ValueError(f"{what}: each of handgrad's layers has its own")
 
     def turn(self, path: str, permute: Permute) -> None:
+        """Follow a Permute that moves the channels; refuse any other."""
         to_first = not self.view.first
         if permute.axes != channel_axes(len(self.shape), to_first):
             what = f"{path} ({permute}) is neither channels last to first nor first to last"
@@ -343,6 +350,7 @@ def copy_to_layers(layers: Iterable[Layer], pairings: Iterable[Pairing]) -> None
 
 
 def check_shape(layer: Layer, name: str, found: Shape, expected: Shape) -> None:
+    """Refuse an array whose shape is not that of its counterpart."""
     if tuple(found) != tuple(expected):
         what = f"{layer.label}: '{name}' would have shape {tuple(found)}, expected {tuple(expected)}"
         raise ValueError(f"{what}; does the module fit this input_shape (H, W, C)?")

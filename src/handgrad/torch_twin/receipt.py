@@ -51,7 +51,18 @@ class Result(TypedDict):
 
 @dataclass
 class Receipt:
-    """How far a model and its PyTorch twin are apart. ok: every difference within the tolerance of its dtype."""
+    """How far a model and its PyTorch twin are apart, as `compare` found.
+
+    Attributes
+    ----------
+    results : dict
+        {dtype: {'layers': {path: {quantity: difference}}, 'whole': ..., 'optimizers': ...}}; a difference is None where
+        there is nothing to compare.
+    conventions : list of str
+        What the two say differently, for the layers of this model.
+    tolerances : dict
+        {dtype: the largest difference allowed}.
+    """
 
     results: dict[str, Result]  # by dtype
     conventions: list[str]
@@ -63,6 +74,7 @@ class Receipt:
 
     @property
     def ok(self) -> bool:
+        """Whether every difference is within the tolerance of its dtype."""
         return all(self.worst(dtype)[0] <= tolerance for dtype, tolerance in self.tolerances.items())
 
     def places(self, dtype: str) -> Iterator[tuple[str, float | None]]:
@@ -74,6 +86,7 @@ class Receipt:
         yield from result["optimizers"].items()
 
     def verdict(self) -> list[str]:
+        """A line for each dtype: how well the engines agree, or where they differ first."""
         lines = []
         for dtype, tolerance in self.tolerances.items():
             value, place = self.worst(dtype)
@@ -148,13 +161,44 @@ def compare(
     loss: str | dict[str, Any] | Loss | None = None,
     optimizers: Iterable[Optimizer] | None = None,
 ) -> Receipt:
-    """The receipt for a built model and a PyTorch module (its twin by default) on one batch x (N, ...), y (N, ...).
+    """The receipt for a model and its PyTorch twin on one batch: how far apart their numbers are.
 
-    Both get the same batch, in float64 and float32; x lies as the model wants it (N, H, W, C). Per layer: the largest
-    difference of outputs, input and parameter gradients and running statistics, in training; dropout uses the same
-    masks in both. loss: by default cross-entropy where y are labels, else mean squared error. optimizers: two steps of
-    each, from the same gradients. A difference counts relative to the largest number where that is above 1.
-    Raises ValueError where the module is not the same network.
+    Both get the same batch, in float64 and in float32. Layer by layer and in training it compares outputs, gradients
+    of inputs and of parameters, and running statistics, with the same dropout masks in both; besides, outputs in
+    inference, the loss, and parameters after two steps of each optimizer from the same gradients. A difference counts
+    relative to the largest number where that is above 1. Neither network is changed.
+
+    Parameters
+    ----------
+    model : Sequential
+        A built model.
+    module : nn.Module, optional
+        What it is compared with; its twin by default.
+    x : array_like (N, ...)
+        A batch as the model wants it, images (N, H, W, C).
+    y : array_like (N, ...)
+        Its targets.
+    loss : Loss, str or dict, optional
+        By default cross-entropy where y are labels, else mean squared error.
+    optimizers : iterable of Optimizer, optional
+        The rules to compare; by default one of each.
+
+    Returns
+    -------
+    Receipt
+        `ok`, `worst()`, `verdict()`, and as text, page and plain data.
+
+    Raises
+    ------
+    ValueError
+        Where the module is not the same network.
+
+    Examples
+    --------
+    >>> model = hg.Sequential([hg.Linear(3), hg.Tanh()]).build((4,), rng=0)
+    >>> receipt = compare(model, x=np.eye(4), y=np.ones((4, 3)))
+    >>> receipt.ok, receipt.worst("float64")[0] < 1e-12
+    (True, True)
     """
     check_model(model)
     if x is None or y is None:
@@ -198,6 +242,7 @@ class Comparison:
         self.layers: list[Layer] = leaves(self.model)
 
     def result(self, rules: list[Optimizer]) -> Result:
+        """All differences, with two steps of each of these rules."""
         inference = self.inference()
         ours, theirs = self.ours(), self.theirs()
         layers: dict[str, Differences] = {}
@@ -207,6 +252,7 @@ class Comparison:
         return {"layers": layers, "whole": whole, "optimizers": {brief(rule): self.steps(rule) for rule in rules}}
 
     def inference(self) -> float | None:
+        """How far the outputs are apart in inference."""
         self.whole.eval()
         with torch.no_grad():
             outputs = self.whole(self.there())
@@ -221,6 +267,7 @@ class Comparison:
         return outputs.movedim(1, -1) if self.reader.end.first and outputs.ndim > 2 else outputs
 
     def ours(self) -> Found:
+        """What our model makes of the batch."""
         y: Array = self.x
         outputs: list[Array] = []
         dx: list[Array] = []
@@ -236,6 +283,7 @@ class Comparison:
         return Found(loss, outputs, dx, [la.gradients for la in self.layers], [la.state for la in self.layers])
 
     def theirs(self) -> Found:
+        """What the module makes of it, laid as ours."""
         self.reader.module.train()
         h = start = self.there().requires_grad_()
         ends: list[Tensor] = []
@@ -291,6 +339,7 @@ class Comparison:
 
 
 def gradient_of(tensor: Tensor) -> Array:
+    """The gradient that a backward pass has left in a tensor."""
     assert tensor.grad is not None, "backward has been called"
     return tensor.grad.numpy()
 

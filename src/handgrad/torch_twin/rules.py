@@ -22,6 +22,7 @@ def rows_of(losses: Tensor) -> Tensor:
 
 
 def cross_entropy(loss: hg.CrossEntropy, outputs: Tensor, targets: Tensor) -> Tensor:
+    """Softmax cross-entropy of each row, by the weight of its class and with smoothed labels."""
     weight = None if loss.class_weight is None else torch.as_tensor(loss.class_weight).to(outputs)
     return tf.cross_entropy(outputs, targets, weight, reduction="none", label_smoothing=loss.label_smoothing)
 
@@ -34,6 +35,7 @@ def cross_entropy_counts(loss: hg.CrossEntropy, targets: Tensor) -> Tensor | Non
 
 
 def probability_cross_entropy(loss: hg.Loss, outputs: Tensor, targets: Tensor) -> Tensor:
+    """-Σ t log p of each row, of outputs p that are probabilities."""
     if targets.ndim == 1:
         targets = tf.one_hot(targets, outputs.shape[1])
     smallest = torch.finfo(outputs.dtype).tiny
@@ -42,6 +44,7 @@ def probability_cross_entropy(loss: hg.Loss, outputs: Tensor, targets: Tensor) -
 
 
 def hinge(loss: hg.Loss, outputs: Tensor, targets: Tensor) -> Tensor:
+    """Σ max(0, 1 + s_k - s_true) of each row, over the wrong classes k."""
     return tf.multi_margin_loss(outputs, targets, reduction="none") * outputs.shape[1]
 
 
@@ -81,11 +84,13 @@ def clip_global_norm(limit: float, gradients: Sequence[Tensor]) -> None:
 
 
 def clip_parameter_norm(limit: float, gradients: Sequence[Tensor]) -> None:
+    """Each gradient shortened by itself."""
     for gradient in gradients:
         clip_global_norm(limit, [gradient])
 
 
 def clip_value(limit: float, gradients: Sequence[Tensor]) -> None:
+    """Each number of each gradient kept within ±limit."""
     for gradient in gradients:
         gradient.clamp_(-limit, limit)
 
@@ -130,6 +135,7 @@ class TwinLoss:
         return float(len(targets) if weight is None else weight.sum())
 
     def weights(self, targets: Tensor, sample_weight: Tensor | None) -> Tensor | None:
+        """What each row counts: its sample weight times the weight of its class, None where all count 1."""
         counts = cross_entropy_counts(self.loss, targets) if isinstance(self.loss, hg.CrossEntropy) else None
         if counts is None or sample_weight is None:
             return sample_weight if counts is None else counts

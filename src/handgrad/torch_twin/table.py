@@ -27,10 +27,12 @@ class Lay(NamedTuple):
 
 
 def take(array: Array, order: Order) -> Array:
+    """Our rows in the order of theirs."""
     return array if order is None else array[order]
 
 
 def give(array: Array, order: Order) -> Array:
+    """Their rows in our order."""
     return array if order is None else array[np.argsort(order)]
 
 
@@ -50,16 +52,48 @@ GATES = Lay(lambda a, order: swap_gates(a).T, lambda a, order: swap_gates(a.T))
 
 @dataclass(frozen=True)
 class Row:
-    """A layer of handgrad and its module.
+    """A layer of handgrad and its module. Append one to `ROWS` for a layer of your own.
 
-    same: {our constructor argument: theirs}. size: their argument that counts our features. fixed: {their argument:
-    the values at which the module does what the layer does}, written by the first. requires: the same of what they
-    need not be told. given: arguments made from (layer, first), first meaning that the module sees (N, C, H, W).
-    arrays: {our parameter or state: (theirs, how it lies)}. channels: 'first' or 'last' where its module works on such
-    only. axes: the same, where the module itself tells. pads: what its padding holds, for layers with padding. ordered:
-    its constructor's constants belong to features in our order. mixes: its outputs are new features, whatever order the
-    old ones had. then: a class of module that always follows. choose: which of several classes it is, from (layer,
-    first). note: what a reader who knows one side should know of the other.
+    Attributes
+    ----------
+    layer : class
+        Of handgrad.
+    module : class or tuple of classes
+        Of PyTorch, or of `torch_twin.modules`.
+    same : dict
+        {our constructor argument: theirs}.
+    size : str
+        Their argument that counts our features.
+    fixed : dict
+        {their argument: the values at which the module does what the layer does}, written by the first of the values.
+    requires : dict
+        The same, of arguments that need not be written.
+    given : callable
+        (layer, first) -> {their argument: value}; first means that the module sees (N, C, H, W).
+    arrays : dict
+        {our parameter or state: (theirs, how it lies)}.
+    channels : {'first', 'last'} or None
+        Where its module works on such only.
+    axes : callable
+        module -> the same, where the module itself tells.
+    pads : float, optional
+        What its padding holds, for layers with padding.
+    ordered : bool
+        Its constructor's constants belong to features in our order.
+    mixes : bool
+        Its outputs are new features, whatever order the old ones had.
+    then : class, optional
+        Of a module that always follows.
+    choose : callable
+        (layer, first) -> which of several classes it is.
+    note : str
+        What a reader who knows one side should know of the other.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> Row(hg.LeakyReLU, nn.LeakyReLU, {"alpha": "negative_slope"}).write(hg.LeakyReLU(0.1), first=False)
+    {'': LeakyReLU(negative_slope=0.1)}
     """
 
     layer: type[hg.Layer]
@@ -81,6 +115,7 @@ class Row:
 
     @property
     def classes(self) -> tuple[type[nn.Module], ...]:
+        """The classes of modules that the layer can be."""
         return self.module if isinstance(self.module, tuple) else (self.module,)
 
     def lies(self, module: nn.Module) -> str | None:
@@ -173,10 +208,12 @@ def joint_padding(
 
 
 def softmax_axis(layer: hg.Layer, first: bool) -> dict[str, int]:
+    """The axis of the classes, as PyTorch counts."""
     return {"dim": 1 if first or len(layer.input_shape) == 1 else -1}
 
 
 def recurrent(layer: type[hg.Layer], module: type[nn.Module], lay: Lay, bias: Lay, note: str) -> Row:
+    """The row of a recurrent layer."""
     arrays = {"weight": ("weight_ih_l0", lay), "recurrent_weight": ("weight_hh_l0", lay), "bias": ("bias_ih_l0", bias)}
     same = {"units": "hidden_size", "return_sequences": "return_sequences"}
     return Row(layer, module, same, "input_size", arrays=arrays, channels="last", mixes=True, note=note)
@@ -340,6 +377,7 @@ def row_for(name: str, module: nn.Module) -> Row:
 
 
 def is_known(module: nn.Module) -> bool:
+    """Whether a module is of the table, or helps to read one that is."""
     return any(type(module) in row.classes for row in ROWS) or type(module) in (Permute, *PADDINGS)
 
 
