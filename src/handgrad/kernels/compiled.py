@@ -8,6 +8,7 @@ place of its window that passes a gradient, or BLOCKED. An array of length 0 sta
 
 import sys
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, TypeAlias, TypeVar
 
 import numba.experimental.function_type  # noqa: F401 - lets a function pointer be an argument
@@ -18,7 +19,7 @@ from ..arrays import Array, Shape
 from . import blas
 from .plain import Affine, Moments
 from .products import Buffers
-from .sweep import Backward, Forward, Padding, Sweep
+from .sweep import Backward, Forward, Sweep
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Pair: TypeAlias = tuple[int, int]
@@ -123,15 +124,10 @@ def largest_of(z: Array, best: Array, choice: Array) -> None:
             for q in range(width):
                 for c in range(channels):
                     top, place = z[b, 2 * p, 2 * q, c], np.uint8(0)
-                    other = z[b, 2 * p, 2 * q + 1, c]
-                    wins = (other > top) | (other != other)
-                    top, place = other if wins else top, np.uint8(1) if wins else place
-                    other = z[b, 2 * p + 1, 2 * q, c]
-                    wins = (other > top) | (other != other)
-                    top, place = other if wins else top, np.uint8(2) if wins else place
-                    other = z[b, 2 * p + 1, 2 * q + 1, c]
-                    wins = (other > top) | (other != other)
-                    top, place = other if wins else top, np.uint8(3) if wins else place
+                    for k in range(1, 4):
+                        other = z[b, 2 * p + k // 2, 2 * q + k % 2, c]
+                        wins = (other > top) | (other != other)
+                        top, place = other if wins else top, np.uint8(k) if wins else place
                     best[b, p, q, c], choice[b, p, q, c] = top, place
 
 
@@ -328,15 +324,11 @@ class CompiledSweep(Sweep):
     choice_dtype = np.uint8
     block_bytes = 1 << 18  # less than in NumPy: blocks cost no calls here, and all that one needs stays close
 
-    def __init__(
-        self, input_shape: Shape, weight_shape: Shape, padding: Padding, sizes: Pair, pool: Pair, relu: bool, dtype: Any
-    ) -> None:
-        super().__init__(input_shape, weight_shape, padding, sizes, pool, relu, dtype)
+    @cached_property
+    def gemm(self) -> Gemm:
         library = blas.find()
         assert isinstance(library, blas.OpenBlas), "`route` takes these functions where NumPy has OpenBLAS"
-        self.gemm = Gemm(*library.gemm(dtype), dtype)
-        self.nothing, self.no_z = np.empty(0, dtype), np.empty((0, *sizes, self.out), dtype)
-        self.no_dx, self.no_bordered = np.empty((0, *input_shape), dtype), np.empty((0, *self.dz_padded), dtype)
+        return Gemm(*library.gemm(self.dtype), self.dtype)
 
     def choice_shape(self, shape: Shape) -> Shape:
         return shape
@@ -348,9 +340,8 @@ class CompiledSweep(Sweep):
         z = scratch.take("z", (part[2], *self.sizes, self.out)) if job.z is None else job.z
         windows = padded, self.kernel, self.columns(scratch, "columns", part[2], self.sizes, job.matrix)
         choice = scratch.take("choice", job.best.shape, np.uint8) if job.choice is None else job.choice
-        scale, shift, y = job.activation or (self.nothing, self.nothing, job.best[:0])
-        if scale is None:
-            scale = np.ones_like(shift)
+        scale, shift, y = job.activation or (None, np.empty(0, self.dtype), job.best[:0])
+        scale = np.ones_like(shift) if scale is None else scale
         images, result = (job.x, self.corner, windows, job.matrix, z, moments), (job.best, choice, self.pools)
         forward_part(self.gemm, part, *images, *result, self.relu, scale, shift, y)
         if job.moments is not None:
@@ -363,15 +354,15 @@ class CompiledSweep(Sweep):
         dweight = self.take_dweight(scratch, job, start)
         dz = scratch.take("dz", (part[2], *self.sizes, self.out))
         windows = job.padded, self.kernel, self.columns(scratch, "columns", part[2], self.sizes, dweight)
-        dx, dz_windows = self.no_dx, (self.no_bordered, self.kernel, windows[2])
+        dx, dz_windows = np.empty((0, *self.input_shape), self.dtype), (dz[:0], self.kernel, windows[2])
         if job.dx is not None:
             dx, bordered = job.dx, scratch.take("bordered", (part[2], *self.dz_padded))
             columns = self.columns(scratch, "dz columns", part[2], dx.shape[1:3], job.flipped)
             dz_windows = bordered, self.kernel, columns
-        affine, passed = job.affine, self.nothing
+        affine, passed = job.affine, np.empty(0, self.dtype)
         if affine is None:
             passed = np.zeros(job.dy.shape[2] * self.out, self.dtype)
-            affine = np.ones_like(passed), self.no_z, self.nothing, self.nothing
+            affine = np.ones_like(passed), dz[:0], passed[:0], passed[:0]
         gradient, weights = (job.dy, job.choice, self.pool[0], affine, dz, passed), (windows, dweight)
         backward_part(self.gemm, part, *gradient, *weights, self.dz_corner, dz_windows, job.flipped, dx)
         if job.affine is None:

@@ -1,9 +1,9 @@
 """Convolution with stride 1, forward and backward, a few images at a time so that all steps find them in cache."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import reduce
 from types import ModuleType
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -51,6 +51,9 @@ class Backward(NamedTuple):
     dx: Array | None
 
 
+Job = TypeVar("Job", Forward, Backward)
+
+
 class Sweep:
     """Convolves batches of one image shape, keeping all memory from step to step.
 
@@ -96,11 +99,7 @@ class Sweep:
         matrix = np.ascontiguousarray(weight).reshape(-1, self.out)
         padded = self.kept.take("padded", (len(x), *self.padded)) if keep else None
         job = Forward(np.ascontiguousarray(x), matrix, padded=padded, **options)
-        share(
-            len(x),
-            lambda worker, start, stop: self.forward_part(self.scratch_of(worker), job, start, stop),
-            len(x) * self.multiply_adds,
-        )
+        self.share(self.forward_part, job, len(x) * self.multiply_adds)
 
     def backward(
         self,
@@ -116,13 +115,13 @@ class Sweep:
         flipped = np.ascontiguousarray(weight[::-1, ::-1].transpose(0, 1, 3, 2)).reshape(-1, self.input_shape[2])
         dx = np.empty((n, *self.input_shape), self.dtype) if input_gradient else None
         job = Backward(dy, choice, self.kept.take("padded", (n, *self.padded)), flipped, affine, {}, {}, dx)
-        share(
-            n,
-            lambda worker, start, stop: self.backward_part(self.scratch_of(worker), job, start, stop),
-            2 * n * self.multiply_adds,
-        )
+        self.share(self.backward_part, job, 2 * n * self.multiply_adds)
         dweight[...] = total(job.dweight).reshape(self.weight_shape)
         return dx, total(job.passed) if affine is None else None
+
+    def share(self, part: Callable[[Buffers, Job, int, int], None], job: Job, work: int) -> None:
+        """Have the threads do their parts of a job, each with memory of its own."""
+        share(len(job[0]), lambda worker, start, stop: part(self.scratch_of(worker), job, start, stop), work)
 
     def scratch_of(self, worker: int) -> Buffers:
         return self.scratch.setdefault(worker, Buffers(self.dtype))

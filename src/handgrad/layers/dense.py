@@ -23,11 +23,7 @@ class Linear(Layer):
     can_skip_input_gradient = True
 
     def __init__(
-        self,
-        units: int,
-        initializer: AnyInitializer = "glorot_uniform",
-        bias: bool = True,
-        name: str | None = None,
+        self, units: int, initializer: AnyInitializer = "glorot_uniform", bias: bool = True, name: str | None = None
     ) -> None:
         super().__init__(name)
         self.units, self.initializer, self.bias = check_count("Linear", "units", units), initializer, bias
