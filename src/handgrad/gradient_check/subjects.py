@@ -394,6 +394,8 @@ def in_dtype(layer: Any, dtype: DTypeLike, slots: Mapping[str, Slot]) -> Any:
 class WithLoss:
     """A model and a loss as one layer whose output is the loss; the loss is an object, or a pair of functions."""
 
+    cache: Cache = None
+
     def __init__(self, model: Any, loss: Any) -> None:
         self.model, self.loss = model, loss
 

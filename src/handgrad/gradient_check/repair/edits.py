@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from .places import Edit, Site, is_call, sites, within_index
+from .places import Edit, Site, called, is_call, is_index, sites, within_index
 from .source import Routine, Values
 
 
@@ -22,32 +22,33 @@ def small_edits(routine: Routine) -> Iterator[Edit]:
 def assignments(site: Site, values: Values) -> Iterator[Edit]:
     """= for +=, and the other way round."""
     node = site.node
-    if (
-        isinstance(node, ast.Assign)
-        and len(node.targets) == 1
-        and isinstance(node.targets[0], (ast.Subscript, ast.Name, ast.Attribute))
-    ):
-        yield site.edit(
-            ast.AugAssign(node.targets[0], ast.Add(), node.value),
-            "overlap-overwritten",
-            "what was there is overwritten: add to it with +=, every window, step or example has its share",
-        )
+    if isinstance(node, ast.Assign) and len(node.targets) == 1:
+        target = node.targets[0]
+        if isinstance(target, (ast.Subscript, ast.Name, ast.Attribute)):
+            message = "what was there is overwritten: add to it with +=, every window, step or example has its share"
+            yield site.edit(ast.AugAssign(target, ast.Add(), node.value), "overlap-overwritten", message)
     if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add):
-        yield site.edit(
-            ast.Assign([node.target], node.value),
-            "added-twice",
-            "this is added to what was there, but should replace it: = instead of +=",
-        )
+        message = "this is added to what was there, but should replace it: = instead of +="
+        yield site.edit(ast.Assign([node.target], node.value), "added-twice", message)
     if isinstance(node, ast.AugAssign) and isinstance(node.op, (ast.Add, ast.Sub)):
-        other = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
-        yield site.edit(ast.AugAssign(node.target, other, node.value), "wrong-sign", "the sign is wrong here")
+        changed = ast.AugAssign(node.target, opposite(node.op), node.value)
+        yield site.edit(changed, "wrong-sign", "the sign is wrong here")
+
+
+def opposite(op: ast.operator) -> ast.operator:
+    """- for +, / for *, and the other way round."""
+    return OPPOSITES[type(op)]()
+
+
+OPPOSITES: dict[type[ast.operator], type[ast.operator]]
+OPPOSITES = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult}
 
 
 def signs(site: Site, values: Values) -> Iterator[Edit]:
     node = site.node
     if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub)) and not within_index(site):
-        other = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
-        yield site.edit(ast.BinOp(node.left, other, node.right), "wrong-sign", "the sign is wrong here")
+        changed = ast.BinOp(node.left, opposite(node.op), node.right)
+        yield site.edit(changed, "wrong-sign", "the sign is wrong here")
         yield site.edit(ast.BinOp(node.right, node.op, node.left), "wrong-sign", "this is the wrong way round")
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and not isinstance(node.operand, ast.Constant):
         yield site.edit(node.operand, "wrong-sign", "there is a minus sign too many")
@@ -61,11 +62,8 @@ REDUCTIONS = ("sum", "mean", "max", "flip", "concatenate", "argmax", "repeat")
 def axes(site: Site, values: Values) -> Iterator[Edit]:
     """Another axis of a sum or mean."""
     named = isinstance(site.holder, ast.keyword) and site.holder.arg == "axis"
-    if named or (
-        is_call(site.holder, *REDUCTIONS)
-        and site.field == "args"
-        and isinstance(site.node, (ast.Constant, ast.Tuple, ast.UnaryOp))
-    ):
+    second = is_call(site.holder, *REDUCTIONS) and site.field == "args"
+    if named or (second and isinstance(site.node, (ast.Constant, ast.Tuple, ast.UnaryOp))):
         yield from (site.edit(new, "wrong-axis", "this runs over the wrong axis") for new in other_axes(site.node))
 
 
@@ -89,15 +87,11 @@ def means(site: Site, values: Values) -> Iterator[Edit]:
 
 def comparisons(site: Site, values: Values) -> Iterator[Edit]:
     node = site.node
-    if (
-        isinstance(node, ast.Compare)
-        and len(node.ops) == 1
-        and isinstance(node.ops[0], (ast.Gt, ast.Lt, ast.GtE, ast.LtE))
-    ):
-        other = ast.Lt() if isinstance(node.ops[0], (ast.Gt, ast.GtE)) else ast.Gt()
-        yield site.edit(
-            ast.Compare(node.left, [other], node.comparators), "wrong-mask", "the condition is the wrong way round"
-        )
+    if isinstance(node, ast.Compare) and len(node.ops) == 1:
+        op, (less, more) = node.ops[0], ((ast.Lt, ast.LtE), (ast.Gt, ast.GtE))
+        if isinstance(op, (*less, *more)):
+            changed = ast.Compare(node.left, [ast.Lt() if isinstance(op, more) else ast.Gt()], node.comparators)
+            yield site.edit(changed, "wrong-mask", "the condition is the wrong way round")
 
 
 def removals(site: Site, values: Values) -> Iterator[Edit]:
@@ -111,15 +105,11 @@ def removals(site: Site, values: Values) -> Iterator[Edit]:
         if isinstance(node.op, ast.Mult) and isinstance(left, ast.BinOp) and isinstance(left.op, ast.Mult):
             yield site.edit(left.left, *too_many(node.op, ast.BinOp(left.right, ast.Mult(), right), values))
     if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div)):
-        other = ast.Div() if isinstance(node.op, ast.Mult) else ast.Mult()
         due, found = ("multiply", "divide") if isinstance(node.op, ast.Div) else ("divide", "multiply")
         message = f"{due} by {ast.unparse(node.right)}, do not {found}"
-        yield site.edit(ast.BinOp(node.left, other, node.right), "derivative-inverted", message)
-    if (
-        isinstance(node, (ast.AugAssign, ast.Assign))
-        and isinstance(getattr(site.holder, site.field), list)
-        and not isinstance(getattr(node, "targets", [None])[0], (ast.Name, ast.Tuple))
-    ):
+        yield site.edit(ast.BinOp(node.left, opposite(node.op), node.right), "derivative-inverted", message)
+    statement = isinstance(node, (ast.AugAssign, ast.Assign)) and site.index is not None
+    if statement and not isinstance(getattr(node, "targets", [None])[0], (ast.Name, ast.Tuple)):
         yield site.edit(ast.Pass(), "statement-too-many", "this statement does not belong here")
 
 
@@ -141,7 +131,7 @@ def factor_kind(node: ast.expr, text: str, values: Values) -> str:
     if isinstance(node, ast.Constant):
         return "factor-two" if node.value in (2, 0.5) else "constant-factor"
     value = values.get(text)
-    if "len(" in text or ".shape" in text or ".size" in text or isinstance(value, (int, np.integer)):
+    if "len(" in text or ".shape" in text or ".size" in text or is_index(value):
         return "batch-size-factor"
     if isinstance(node, ast.Compare) or "1 - " in text or "1.0 - " in text:
         return "derivative-twice"
@@ -150,33 +140,16 @@ def factor_kind(node: ast.expr, text: str, values: Values) -> str:
 
 def numbers(site: Site, values: Values) -> Iterator[Edit]:
     """Another number: an index or offset one off, an exponent, a coefficient."""
-    node = site.node
-    if (
-        not isinstance(node, ast.Constant)
-        or isinstance(node.value, (bool, str))
-        or node.value is None
-        or not isinstance(node.value, (int, float))
-    ):
+    n = site.node.value if isinstance(site.node, ast.Constant) else None
+    if isinstance(n, bool) or not isinstance(n, (int, float)):
         return
     if is_call(site.holder, "transpose", "reshape", *REDUCTIONS) or isinstance(site.holder, (ast.keyword, ast.UnaryOp)):
         return
     index = within_index(site)
-    for value in dict.fromkeys(
-        (
-            node.value + 1,
-            node.value - 1,
-            2 * node.value,
-            node.value / 2,
-            3 * node.value,
-            node.value / 3,
-            -node.value,
-            0,
-            1,
-        )
-    ):
-        if value != node.value and not (index and value != int(value)):
-            new = int(value) if value == int(value) and isinstance(node.value, int) else value
-            yield site.edit(ast.Constant(new), "shifted" if index else "formula-slip", f"{node.value} should be {new}")
+    for value in dict.fromkeys((n + 1, n - 1, 2 * n, n / 2, 3 * n, n / 3, -n, 0, 1)):
+        if value != n and not (index and value != int(value)):
+            new = int(value) if value == int(value) and isinstance(n, int) else value
+            yield site.edit(ast.Constant(new), "shifted" if index else "formula-slip", f"{n} should be {new}")
 
 
 def powers(site: Site, values: Values) -> Iterator[Edit]:
@@ -193,16 +166,8 @@ def powers(site: Site, values: Values) -> Iterator[Edit]:
         yield site.edit(new, "formula-slip", f"{ast.unparse(new)} is due, not {ast.unparse(node)}")
 
 
-OPPOSITE = {
-    "argmax": "argmin",
-    "argmin": "argmax",
-    "maximum": "minimum",
-    "minimum": "maximum",
-    "sin": "cos",
-    "cos": "sin",
-    "max": "min",
-    "min": "max",
-}
+CONFUSED = [("argmax", "argmin"), ("maximum", "minimum"), ("sin", "cos"), ("max", "min")]
+CONFUSED += [(b, a) for a, b in CONFUSED]
 
 
 def functions(site: Site, values: Values) -> Iterator[Edit]:
@@ -210,23 +175,19 @@ def functions(site: Site, values: Values) -> Iterator[Edit]:
     node = site.node
     if not isinstance(node, ast.Call) or not node.args:
         return
-    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    name = called(node)
     if name in TURNS:
         return
-    if name in OPPOSITE and isinstance(node.func, ast.Attribute):
-        yield site.edit(
-            ast.Call(ast.Attribute(node.func.value, OPPOSITE[name], ast.Load()), node.args, node.keywords),
-            "winner-misplaced" if name.startswith("arg") else "formula-slip",
-            f"{OPPOSITE[name]} is due, not {name}",
-        )
+    for due in (b for a, b in CONFUSED if a == name):
+        if isinstance(node.func, ast.Attribute):
+            changed = ast.Call(ast.Attribute(node.func.value, due, ast.Load()), node.args, node.keywords)
+            mistake = "winner-misplaced" if name.startswith("arg") else "formula-slip"
+            yield site.edit(changed, mistake, f"{due} is due, not {name}")
     if len(node.args) == 1 and not node.keywords and name not in ("range", "len", "list", "tuple", "zeros"):
         yield site.edit(node.args[0], "derivative-at-output", f"{name} does not belong here: it was applied already")
     if name == "range" and isinstance(site.holder, (ast.For, ast.Call)):
-        yield site.edit(
-            ast.Call(ast.Name("reversed", ast.Load()), [node], []),
-            "reversed",
-            "the loop must run from the last step to the first",
-        )
+        turned_round = ast.Call(ast.Name("reversed", ast.Load()), [node], [])
+        yield site.edit(turned_round, "reversed", "the loop must run from the last step to the first")
 
 
 def transposes(site: Site, values: Values) -> Iterator[Edit]:
@@ -279,36 +240,32 @@ def reversals(site: Site, values: Values) -> Iterator[Edit]:
     node = site.node
     if is_call(node, *TURNS) and node.args:
         yield site.edit(node.args[0], "flipped-kernel", "the flip does not belong here")
-    ends = (
-        []
-        if not isinstance(node, ast.Subscript)
-        else (node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice])
-    )
-    if any(isinstance(end, ast.Slice) and isinstance(end.step, ast.UnaryOp) for end in ends):
-        kept = [end for end in ends if not (isinstance(end, ast.Slice) and isinstance(end.step, ast.UnaryOp))]
-        if all(isinstance(end, ast.Slice) and end.lower is end.upper for end in kept):
-            yield site.edit(node.value, "flipped-kernel", "the order must not be reversed here")
+    ends = indices(node) if isinstance(node, ast.Subscript) else []
+    kept = [end for end in ends if not (isinstance(end, ast.Slice) and isinstance(end.step, ast.UnaryOp))]
+    if len(kept) < len(ends) and all(isinstance(end, ast.Slice) and end.lower is end.upper for end in kept):
+        yield site.edit(node.value, "flipped-kernel", "the order must not be reversed here")
     name = ast.unparse(node) if isinstance(node, (ast.Name, ast.Attribute)) else None
     if name in values and np.ndim(values[name]) and not isinstance(site.holder, (ast.Subscript, ast.Attribute)):
         flip = ast.Slice(None, None, ast.UnaryOp(ast.USub(), ast.Constant(1)))
         yield site.edit(ast.Subscript(node, flip, ast.Load()), "flipped-kernel", f"{name} must be reversed here")
 
 
+def indices(node: ast.Subscript) -> list[ast.expr]:
+    """The index or slice of each axis."""
+    return node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+
+
 def orders(site: Site, values: Values) -> Iterator[Edit]:
     """Two elements exchanged; a loop the wrong way round."""
     node = site.node
     if isinstance(node, (ast.Tuple, ast.List)) and 2 <= len(node.elts) <= 8 and isinstance(node.ctx, ast.Load):
-        returned = isinstance(site.holder, ast.Return)
-        for i in range(len(node.elts)):
-            for j in range(i):
-                elements = list(node.elts)
-                elements[i], elements[j] = elements[j], elements[i]
-                mistake = "index-repeated" if within_index(site) else "swapped-gradients" if returned else "swapped"
-                yield site.edit(
-                    type(node)(elements, ast.Load()),
-                    mistake,
-                    f"{ast.unparse(node.elts[j])} and {ast.unparse(node.elts[i])} are exchanged here",
-                )
+        mistake = "swapped-gradients" if isinstance(site.holder, ast.Return) else "swapped"
+        mistake = "index-repeated" if within_index(site) else mistake
+        for j, i in sorted(itertools.combinations(range(len(node.elts)), 2), key=lambda pair: pair[1]):
+            elements = list(node.elts)
+            elements[i], elements[j] = elements[j], elements[i]
+            message = f"{ast.unparse(elements[i])} and {ast.unparse(elements[j])} are exchanged here"
+            yield site.edit(type(node)(elements, ast.Load()), mistake, message)
     if is_call(node, "reversed") and isinstance(site.holder, ast.For):
         yield site.edit(node.args[0], "reversed", "the loop must run from the first step to the last")
 
@@ -318,21 +275,18 @@ def slices(site: Site, values: Values) -> Iterator[Edit]:
     node = site.node
     if not isinstance(node, ast.Subscript):
         return
-    ends = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-    if any(turned(end) is not end for end in ends):
-        elements = [turned(end) for end in ends]
-        index = ast.Tuple(elements, ast.Load()) if isinstance(node.slice, ast.Tuple) else elements[0]
-        yield site.edit(ast.Subscript(node.value, index, node.ctx), "flipped-kernel", "the index must not run back")
-    steps = [name for name, value in values.items() if isinstance(value, (int, np.integer)) and name.isidentifier()]
-    for name in steps:
-        for change, mistake, message in (
-            (moved, "shifted", f"the slice should start at {name}: cut off the padding there"),
-            (scaled, "shifted", f"the position is the index times {name}, the stride"),
-        ):
-            elements = [change(end, name) for end in ends]
-            if any(a is not b for a, b in zip(elements, ends, strict=True)):
-                index = ast.Tuple(elements, ast.Load()) if isinstance(node.slice, ast.Tuple) else elements[0]
-                yield site.edit(ast.Subscript(node.value, index, node.ctx), mistake, message)
+    ends = indices(node)
+    changes = [([turned(end) for end in ends], "flipped-kernel", "the index must not run back")]
+    for name, value in values.items():
+        if is_index(value) and name.isidentifier():
+            start = f"the slice should start at {name}: cut off the padding there"
+            changes.append(([moved(end, name) for end in ends], "shifted", start))
+            position = f"the position is the index times {name}, the stride"
+            changes.append(([scaled(end, name) for end in ends], "shifted", position))
+    for elements, mistake, message in changes:
+        if any(a is not b for a, b in zip(elements, ends, strict=True)):
+            index = ast.Tuple(elements, ast.Load()) if isinstance(node.slice, ast.Tuple) else elements[0]
+            yield site.edit(ast.Subscript(node.value, index, node.ctx), mistake, message)
 
 
 def turned(end: ast.expr) -> ast.expr:

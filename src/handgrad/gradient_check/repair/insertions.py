@@ -35,19 +35,12 @@ def renamed(routine: Routine) -> Iterator[Edit]:
         whole = isinstance(node, (ast.Assign, ast.AugAssign, ast.Return))
         if not whole and not isinstance(node, (ast.Slice, ast.Tuple, ast.Subscript)):
             continue
-        used = sorted(
-            {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-            & set(routine.values)
-        )
-        for a, b in itertools.permutations(used, 2) if whole or isinstance(node, ast.Tuple) else ():
-            if a < b and alike(routine.values[a], routine.values[b]):
-                mistake = (
-                    "index-repeated"
-                    if is_index(routine.values[a])
-                    else "swapped-gradients"
-                    if isinstance(node, ast.Return)
-                    else "swapped"
-                )
+        read = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+        used = sorted(read & set(routine.values))
+        for a, b in itertools.combinations(used, 2) if whole or isinstance(node, ast.Tuple) else ():
+            if alike(routine.values[a], routine.values[b]):
+                mistake = "swapped-gradients" if isinstance(node, ast.Return) else "swapped"
+                mistake = "index-repeated" if is_index(routine.values[a]) else mistake
                 yield site.edit(substituted(node, {a: b, b: a}), mistake, f"{a} and {b} are exchanged here")
         for a, b in itertools.product(used, routine.values):
             if a != b and b.isidentifier() and alike(routine.values[a], routine.values[b]):
@@ -61,12 +54,8 @@ def unapplied(site: Site) -> Iterator[Edit]:
     texts = [ast.unparse(call) for call in calls]
     for text, call in dict(zip(texts, calls, strict=True)).items():
         if texts.count(text) > 1:
-            new = Unapply(text).visit(copy.deepcopy(site.node))
-            yield site.edit(
-                new,
-                "derivative-at-output",
-                f"{ast.unparse(call.func)} was applied to {ast.unparse(call.args[0])} already",
-            )
+            message = f"{ast.unparse(call.func)} was applied to {ast.unparse(call.args[0])} already"
+            yield site.edit(Unapply(text).visit(copy.deepcopy(site.node)), "derivative-at-output", message)
 
 
 class Unapply(ast.NodeTransformer):
@@ -107,9 +96,8 @@ def operands(routine: Routine) -> Iterator[Edit]:
         if kind(routine.values[text]) != "array" or not isinstance(site.holder, (ast.BinOp, ast.Return)):
             continue
         for derivative, words in derivatives(text):
-            yield site.edit(
-                named(derivative), "value-for-derivative", f"{text} stands where {words}, {derivative}, is due"
-            )
+            message = f"{text} stands where {words}, {derivative}, is due"
+            yield site.edit(named(derivative), "value-for-derivative", message)
 
 
 def derivatives(text: str) -> tuple[tuple[str, str], ...]:
@@ -123,12 +111,10 @@ def derivatives(text: str) -> tuple[tuple[str, str], ...]:
 
 def variables(routine: Routine) -> Iterator[Edit]:
     """A number where a variable is due: 1 for dy above all."""
+    holders = (ast.BinOp, ast.Assign, ast.AugAssign, ast.Call, ast.Return)
     for site in sites(routine.part):
-        if (
-            isinstance(site.node, ast.Constant)
-            and isinstance(site.node.value, (int, float))
-            and isinstance(site.holder, (ast.BinOp, ast.Assign, ast.AugAssign, ast.Call, ast.Return))
-        ):
+        number = isinstance(site.node, ast.Constant) and isinstance(site.node.value, (int, float))
+        if number and isinstance(site.holder, holders):
             for text in routine.values:
                 mistake = "upstream-ignored" if text == routine.upstream else "wrong-variable"
                 yield site.edit(named(text), mistake, f"{text} is due here, not {site.node.value}")
@@ -144,20 +130,19 @@ def factors(routine: Routine, whole: bool) -> Iterator[Edit]:
 
 def activations(routine: Routine) -> Iterator[Edit]:
     """An activation's derivative that is missing."""
-    for whole in (True, False):
-        for site in openings(routine, whole):
-            for text, value in routine.values.items():
-                if kind(value) != "array" or text == routine.upstream or not fitting(site, value, routine.values):
-                    continue
-                for derivative, words in (
-                    *derivatives(text),
-                    (f"(1 - {text})", "a derivative's last factor"),
-                    (f"(1 - np.tanh({text})**2)", "tanh's derivative"),
-                ):
-                    mistake = "factor-missing" if "sign" in derivative else "derivative-missing"
-                    yield site.edit(
-                        times(site.node, derivative), mistake, f"{words} is missing: multiply by {derivative}"
-                    )
+    for site in itertools.chain(openings(routine, True), openings(routine, False)):
+        for text, value in arrays_of(routine).items():
+            if text == routine.upstream or not fitting(site, value, routine.values):
+                continue
+            last = (f"(1 - {text})", "a derivative's last factor"), (f"(1 - np.tanh({text})**2)", "tanh's derivative")
+            for derivative, words in (*derivatives(text), *last):
+                mistake = "factor-missing" if "sign" in derivative else "derivative-missing"
+                message = f"{words} is missing: multiply by {derivative}"
+                yield site.edit(times(site.node, derivative), mistake, message)
+
+
+def arrays_of(routine: Routine) -> dict[str, Array]:
+    return {text: value for text, value in routine.values.items() if kind(value) == "array"}
 
 
 def entries(routine: Routine) -> Iterator[Edit]:
@@ -171,27 +156,18 @@ def entries(routine: Routine) -> Iterator[Edit]:
         for text in {n.id for n in ast.walk(site.node.targets[0]) if isinstance(n, ast.Name)} & set(values):
             for derivative, words in derivatives(text) if np.shape(values[text]) == np.shape(values[dy]) else ():
                 given = ast.Assign([ast.Name(dy, ast.Store())], times(ast.Name(dy, ast.Load()), derivative))
-                yield site.edit(
-                    ast.If(ast.Constant(True), [site.node, given], []),
-                    "derivative-missing",
-                    f"{words} is missing: multiply {dy} by {derivative} first",
-                )
+                message = f"{words} is missing: multiply {dy} by {derivative} first"
+                yield site.edit(ast.If(ast.Constant(True), [site.node, given], []), "derivative-missing", message)
 
 
 def missing_factors(node: ast.expr, routine: Routine) -> Iterator[tuple[ast.expr, Any, str, str]]:
     for text, value in routine.values.items():
-        mistake = (
-            "upstream-ignored"
-            if text == routine.upstream
-            else "parameter-ignored"
-            if text in routine.parameters
-            else "batch-size-factor"
-            if is_index(value)
-            else "factor-missing"
-        )
-        yield times(node, text), value, mistake, f"the factor {text} is missing"
         if text == routine.upstream:
+            yield times(node, text), value, "upstream-ignored", f"the factor {text} is missing"
             continue
+        mistake = "batch-size-factor" if is_index(value) else "factor-missing"
+        mistake = "parameter-ignored" if text in routine.parameters else mistake
+        yield times(node, text), value, mistake, f"the factor {text} is missing"
         yield over(node, text), value, mistake, f"divide by {text}"
         if kind(value) == "array":
             yield over(node, f"{text}.shape[0]"), None, "batch-size-factor", f"divide by the batch, {text}.shape[0]"
@@ -231,28 +207,19 @@ def parts_of(routine: Routine) -> Values:
 
 def jacobians(routine: Routine) -> Iterator[Edit]:
     """The whole softmax Jacobian, where only part of it was applied."""
-    arrays = {text: value for text, value in routine.values.items() if kind(value) == "array"}
-    for (text, p), (other, u) in itertools.permutations(arrays.items(), 2):
+    for (text, p), (other, u) in itertools.permutations(arrays_of(routine).items(), 2):
         if p.dtype.kind == "f" and p.shape == u.shape and (p >= 0).all() and np.allclose(p.sum(axis=-1), 1):
             whole = f"{text} * ({other} - ({other} * {text}).sum(axis=-1, keepdims=True))"
+            message = f"through the softmax {text} each number moves all the others: {whole}"
             for site in openings(routine, True):
-                yield site.edit(
-                    named(whole),
-                    "cross-terms-missing",
-                    f"through the softmax {text} each number moves all the others: {whole}",
-                )
+                yield site.edit(named(whole), "cross-terms-missing", message)
 
 
 def statistics(routine: Routine) -> Iterator[Edit]:
     """The terms of a normalisation's mean and variance, which move with every x they are taken over."""
-    arrays = {text: value for text, value in routine.values.items() if kind(value) == "array" and value.ndim > 1}
+    arrays = {text: value for text, value in arrays_of(routine).items() if value.ndim > 1}
     axes: tuple[int | tuple[int, ...], ...] = (-1, 0, (0, 1, 2), (0, 2, 3))
-    normal = [
-        (text, axis)
-        for text, value in arrays.items()
-        for axis in axes
-        if np.max(axis) < value.ndim and is_normal(value, axis)
-    ]
+    normal = [(text, axis) for text, value in arrays.items() for axis in axes if is_normal(value, axis)]
     for site, text in mentions(routine, arrays):
         for h, axis in normal:
             if h != text and arrays[h].shape == arrays[text].shape:
@@ -262,14 +229,14 @@ def statistics(routine: Routine) -> Iterator[Edit]:
                     (f" - {h} * {spread}", "the variance moves"),
                     (f" - {mean}", "the mean moves"),
                 ):
-                    yield site.edit(
-                        named(f"({text}{terms_})"),
-                        "statistics-constant",
-                        f"{words} with every x: the term{terms_} is missing",
-                    )
+                    message = f"{words} with every x: the term{terms_} is missing"
+                    yield site.edit(named(f"({text}{terms_})"), "statistics-constant", message)
 
 
 def is_normal(h: Array, axis: int | tuple[int, ...]) -> bool:
+    """Whether mean and variance over these axes are 0 and about 1."""
+    if np.max(axis) >= h.ndim:
+        return False
     return np.allclose(h.mean(axis=axis), 0, atol=1e-8) and np.allclose((h * h).mean(axis=axis), 1, atol=0.05)
 
 
@@ -286,12 +253,9 @@ def wrapped(routine: Routine) -> Iterator[Edit]:
 
 def moved_first(site: Site, text: str) -> Iterator[Edit]:
     """Axes to move before a reshape."""
+    message = f"the axes of {text} must be moved first: a reshape does not move them"
     for axes in ((0, 2, 3, 1), (0, 3, 1, 2), (1, 2, 3, 0), (3, 0, 1, 2), (1, 0, 2, 3), (2, 3, 1, 0)):
-        yield site.edit(
-            named(f"{text}.transpose{axes}"),
-            "reshaped",
-            f"the axes of {text} must be moved first: a reshape does not move them",
-        )
+        yield site.edit(named(f"{text}.transpose{axes}"), "reshaped", message)
 
 
 def times(left: ast.expr, right: str) -> ast.BinOp:

@@ -1,9 +1,10 @@
 """Places in a syntax tree, changes of what stands there, and where a factor or a term may be missing."""
 
 import ast
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 
@@ -14,7 +15,7 @@ Node: TypeAlias = ast.expr | ast.stmt
 
 @dataclass
 class Edit:
-    """One change: in `holder`, the field (at index, in a list) becomes `new`. While entered, the tree has it."""
+    """One change: in `holder`, the field (at index, in a list) becomes `new`."""
 
     holder: ast.AST
     field: str
@@ -24,11 +25,14 @@ class Edit:
     message: str
     statement: Node
 
-    def __enter__(self) -> None:
-        self.old = self.swap(self.new)
-
-    def __exit__(self, *problem: object) -> None:
-        self.swap(self.old)
+    @contextlib.contextmanager
+    def apply(self) -> Iterator[Node]:
+        """While it lasts, the tree has the change; gives what stood there."""
+        old = self.swap(self.new)
+        try:
+            yield old
+        finally:
+            self.swap(old)
 
     def swap(self, node: Node) -> Node:
         """Put node in the place, and return what stood there."""
@@ -43,8 +47,8 @@ class Edit:
         line, before = self.statement.lineno, ast.unparse(self.statement)
         if isinstance(self.new, ast.If):
             return f"line {line}", before, f"{before}; {ast.unparse(ast.fix_missing_locations(self.new.body[-1]))}"
-        with self:
-            whole = self.new if self.old is self.statement else self.statement
+        with self.apply() as old:
+            whole = self.new if old is self.statement else self.statement
             after = ast.unparse(ast.fix_missing_locations(whole))
         return f"line {line}", before.split("\n")[0], after.split("\n")[0]
 
@@ -88,11 +92,13 @@ def within_index(site: Site) -> bool:
     return isinstance(site.holder, (ast.Slice, ast.Subscript))
 
 
-def is_call(node: ast.AST, *names: str) -> bool:
-    if not isinstance(node, ast.Call):
-        return False
-    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-    return name in names
+def is_call(node: Any, *names: str) -> TypeGuard[ast.Call]:
+    return isinstance(node, ast.Call) and called(node) in names
+
+
+def called(node: ast.Call) -> str:
+    """The name of the function that is called, without where it is from."""
+    return str(getattr(node.func, "attr", getattr(node.func, "id", "")))
 
 
 def is_index(value: Any) -> bool:
@@ -120,33 +126,29 @@ def openings(routine: Routine, whole: bool, in_products: bool = False) -> Iterat
     """Where a factor or a term may be missing: in a value assigned or returned (whole), or in a part of one."""
     for site in sites(routine.part):
         holder, node = site.holder, site.node
-        if (
-            not isinstance(node, ast.expr)
-            or isinstance(getattr(node, "ctx", None), ast.Store)
-            or isinstance(node, (ast.Tuple, ast.List, ast.Dict, ast.Constant, ast.Slice))
-            or isinstance(site.statement, ast.For)
-        ):
+        if isinstance(node, ast.stmt) or isinstance(site.statement, ast.For):
             continue
-        if (isinstance(holder, (ast.Assign, ast.AugAssign, ast.Return)) and site.field == "value") or (
-            isinstance(holder, (ast.Tuple, ast.List, ast.Dict)) and site.field in ("elts", "values")
-        ):
+        if isinstance(getattr(node, "ctx", None), ast.Store) or isinstance(node, UNLIKELY):
+            continue
+        value = isinstance(holder, (ast.Assign, ast.AugAssign, ast.Return)) and site.field == "value"
+        if value or (isinstance(holder, (ast.Tuple, ast.List, ast.Dict)) and site.field in ("elts", "values")):
             if whole and fitting(site, None, routine.values):
                 yield site
-        elif not whole and (
-            is_operand(holder, in_products)
-            or (
-                isinstance(holder, ast.Call)
-                and site.field == "args"
-                and not is_call(holder, "zeros", "zeros_like", "range", "reshape", "transpose", "len")
-            )
-        ):
+        elif not whole and (is_operand(site, in_products) or is_argument(site)):
             yield site
 
 
-def is_operand(holder: ast.AST, in_products: bool) -> bool:
-    return isinstance(holder, ast.BinOp) and isinstance(
-        holder.op, (ast.MatMult, ast.Add, ast.Sub, ast.Mult) if in_products else (ast.MatMult, ast.Add, ast.Sub)
-    )
+UNLIKELY = (ast.Tuple, ast.List, ast.Dict, ast.Constant, ast.Slice)
+
+
+def is_operand(site: Site, in_products: bool) -> bool:
+    kinds = (ast.MatMult, ast.Add, ast.Sub, *([ast.Mult] if in_products else []))
+    return isinstance(site.holder, ast.BinOp) and isinstance(site.holder.op, kinds)
+
+
+def is_argument(site: Site) -> bool:
+    shaping = ("zeros", "zeros_like", "range", "reshape", "transpose", "len")
+    return isinstance(site.holder, ast.Call) and site.field == "args" and called(site.holder) not in shaping
 
 
 def fitting(site: Site, value: Any, values: Values) -> bool:

@@ -46,7 +46,7 @@ def mend(subject: Subject, cases: Mapping[str, Case], right: Sequence[str]) -> d
         left = {name: case for name, case in cases.items() if name not in verdicts}
         if verdicts and left:
             _, routine, edit = max(cures, key=lambda cure: len(cure[0]))
-            with edit, routine.replace_code(routine.compiled()):
+            with edit.apply(), routine.replace_code(routine.compiled()):
                 more = search(found, subject, Bench(subject, left, right, restore))
                 verdicts |= chosen(more, left)
     return verdicts
@@ -142,7 +142,7 @@ class Bench:
     def mended(self, routine: Routine, edit: Edit) -> set[str]:
         """The names of the wrong arrays that this edit makes right for every upstream, none spoiled."""
         try:
-            with edit:
+            with edit.apply():
                 code = routine.compiled()
             with routine.replace_code(code):
                 mended = set(self.cases)
