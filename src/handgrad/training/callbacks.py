@@ -12,8 +12,32 @@ from .trainer import ModelState, Trainer
 class EarlyStopping(Callback):
     """Stop when a figure has not improved for `patience` epochs; restore the parameters of its best epoch.
 
-    monitor: a history key, by default the user's own validation loss. min_delta: the least change that counts.
     Prechelt, "Early stopping, but when?", 1998.
+
+    Parameters
+    ----------
+    monitor : str
+        A key of the history; those that end in 'loss' or 'error' are better when they are lower.
+    patience : int
+        How many epochs without improvement are waited for, 1 or more.
+    min_delta : float
+        The least change that counts as an improvement, 0 or more.
+    restore_best : bool
+        Whether the parameters and running averages of the best epoch are put back when training has ended.
+
+    Raises
+    ------
+    ValueError
+        For numbers out of range; and in training, where `monitor` is not measured.
+
+    Examples
+    --------
+    >>> data = hg.load_dataset("iris")
+    >>> model = hg.Sequential([hg.Linear(3)])
+    >>> trainer = hg.Trainer(model, optimizer=hg.Adam(0.1), callbacks=[hg.EarlyStopping(patience=3)])
+    >>> history = trainer.fit(*data.train, validation_data=data.validation, epochs=1000)
+    >>> history.num_epochs < 1000, trainer.stop_reason.startswith("validation_loss has not improved")
+    (True, True)
     """
 
     def __init__(
@@ -60,7 +84,25 @@ class EarlyStopping(Callback):
 class Checkpoint(Callback):
     """Write the trainer's full state to path after every `every` epochs, atomically: `Trainer.load(path)` goes on.
 
-    monitor: write only when this figure is the best so far ("validation_accuracy", say).
+    Parameters
+    ----------
+    path : str or Path
+        The file, .npz or .safetensors (which needs an extra).
+    every : int
+        The number of epochs from one writing to the next, 1 or more.
+    monitor : str, optional
+        A key of the history: write only when this figure is the best so far ("validation_accuracy", say).
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> x = np.random.default_rng(0).normal(size=(20, 4))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = folder + "/state.npz"
+    ...     trainer = hg.Trainer(hg.Sequential([hg.Linear(2)]), callbacks=[hg.Checkpoint(path, every=2)])
+    ...     _ = trainer.fit(x, (x[:, 0] > 0).astype(int), epochs=5)
+    ...     hg.Trainer.load(path, callbacks=[hg.Checkpoint(path, every=2)]).epoch
+    4
     """
 
     runs_last = True
@@ -86,7 +128,23 @@ class Checkpoint(Callback):
 class Schedule(Callback):
     """Set the optimizer's learning rate from a schedule of `handgrad.schedules`, per epoch or per step.
 
-    A schedule with `observe` (reduce on plateau) is shown `monitor` after each epoch.
+    Parameters
+    ----------
+    schedule : callable
+        (t) -> learning rate, where t counts the completed epochs or steps from 0. One with a method `observe`
+        (ReduceOnPlateau) is shown the figure `monitor` after each epoch.
+    per : {'epoch', 'step'}
+        What t counts.
+    monitor : str
+        A key of the history, for schedules that observe.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).normal(size=(20, 4))
+    >>> halving = hg.Schedule(hg.schedules.Exponential(0.1, decay=0.5))
+    >>> trainer = hg.Trainer(hg.Sequential([hg.Linear(2)]), callbacks=[halving])
+    >>> trainer.fit(x, (x[:, 0] > 0).astype(int), epochs=3)["learning_rate"]
+    [0.1, 0.05, 0.025]
     """
 
     def __init__(

@@ -23,8 +23,36 @@ class Engine:
     A subclass defines `step`; the other methods have defaults for an engine that trains the model object itself. One
     that works elsewhere, on a GPU say, overrides `predict`, `place`, `adapt`, `bring_home` and what concerns state.
 
-    penalty: L2 or L1 of the weights, part of every loss reported. metrics: {name: function(outputs, targets)}.
-    on_gradients: where set, `step` calls it with {'linear1.weight': gradient, ...} between backward and update.
+    `on_gradients`, where it is set, is called by `step` with {'linear1.weight': gradient, ...} between backward and
+    update.
+
+    Parameters
+    ----------
+    model : Sequential
+        The network, built.
+    loss : Loss
+        What is minimised.
+    optimizer : Optimizer
+        The rule for updates.
+    penalty : Penalty, optional
+        L2 or L1 of the weights, part of every loss reported.
+    metrics : dict of str to callable, optional
+        {name: function(outputs, targets) -> number}.
+
+    Examples
+    --------
+    >>> class SignOfGradients(hg.training.Engine):
+    ...     def step(self, x, y, sample_weight=None, metrics=False):
+    ...         loss = self.loss.forward(self.model.forward(x, training=True), y, sample_weight)
+    ...         self.model.backward(self.loss.backward())
+    ...         signs = np.sign(self.model.gradient_vector)
+    ...         self.optimizer.update([self.model.parameter_vector], [signs])
+    ...         return {"loss": loss}
+    >>> trainer = hg.Trainer(hg.Sequential([hg.Linear(1)]), "mean-squared-error", engine=SignOfGradients)
+    >>> x = np.linspace(-1, 1, 20).reshape(-1, 1)
+    >>> history = trainer.fit(x, 3 * x, epochs=50, batch_size=20)
+    >>> history["loss"][-1] < history["loss"][0]
+    True
     """
 
     trains_in_place = True  # False: `step` works on copies of the model and of the optimizer's state
@@ -42,9 +70,26 @@ class Engine:
         self.metrics = dict(metrics or {})
 
     def step(self, x: Any, y: Any, sample_weight: Any = None, metrics: bool = False) -> Figures:
-        """One training step on one batch: forward, loss, backward, update. Returns {'loss': ...} and the metrics.
+        """One training step on one batch: forward, loss, backward, update.
 
-        A loss that is NaN or infinite raises FloatingPointError before anything is updated.
+        Parameters
+        ----------
+        x, y : array
+            The rows of the batch, x (N, ...) and y (N, ...), as `place` hands them out.
+        sample_weight : array, optional
+            What each row counts for, (N,).
+        metrics : bool
+            Whether the metrics are measured, too, on the outputs before the update.
+
+        Returns
+        -------
+        dict of str to float
+            {'loss': ...}, the penalty in it, and the metrics asked for.
+
+        Raises
+        ------
+        FloatingPointError
+            For a loss that is NaN or infinite, before anything is updated.
         """
         raise NotImplementedError(f"{type(self).__name__} must define step(x, y, sample_weight, metrics)")
 
@@ -53,7 +98,17 @@ class Engine:
         return self.model.predict(x, batch_size)
 
     def evaluate(self, x: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, batch_size: int = 256) -> Figures:
-        """{'loss': ..., 'accuracy': ...} over all rows, in inference."""
+        """The loss, the penalty in it, and the metrics over all rows, in inference: {'loss': ..., 'accuracy': ...}.
+
+        Parameters
+        ----------
+        x, y : array
+            All rows, as arrays or as `place` returned them.
+        sample_weight : array, optional
+            What each row counts for, (N,).
+        batch_size : int
+            How many rows are computed at a time.
+        """
         outputs, y = self.predict(x, batch_size), np.asarray(y)
         loss = self.loss(outputs, y, None if sample_weight is None else np.asarray(sample_weight))
         return {"loss": float(loss + self.penalty_now()), **self.measure(outputs, y)}
@@ -110,10 +165,7 @@ class NumpyEngine(Engine):
     """Each training step by the model's own layers, in NumPy."""
 
     def step(self, x: Array, y: Array, sample_weight: Array | None = None, metrics: bool = False) -> Figures:
-        """One training step on one batch: forward, loss, backward, update. Returns {'loss': ...} and the metrics.
-
-        A loss that is NaN or infinite raises FloatingPointError before anything is updated.
-        """
+        """One training step on one batch: forward, loss, backward, update; arguments and errors are Engine's."""
         model = self.model
         outputs = model.forward(x, training=True)
         loss = self.loss.forward(outputs, y, sample_weight)

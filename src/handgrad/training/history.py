@@ -9,6 +9,16 @@ class History(dict[str, list[float]]):
     """{'loss': [per epoch], 'accuracy': [...], 'validation_loss': [...], ...}: a dict of lists of floats.
 
     Training figures are row-weighted means over the epoch's batches, each measured before its update.
+
+    Examples
+    --------
+    >>> history = hg.History(loss=[0.9, 0.4, 0.5], accuracy=[0.5, 0.8, 0.8])
+    >>> history["loss"][-1], history.num_epochs
+    (0.5, 3)
+    >>> history.best("loss")
+    (1, 0.4)
+    >>> history.epoch(-1)
+    {'loss': 0.5, 'accuracy': 0.8}
     """
 
     def append(self, figures: Mapping[str, float]) -> None:
@@ -26,7 +36,23 @@ class History(dict[str, list[float]]):
         return {name: values[index] for name, values in self.items()}
 
     def best(self, name: str = "validation_loss") -> tuple[int, float]:
-        """(epoch index, value) of the lowest loss or error, or of the highest other figure; the first on a tie."""
+        """(epoch index, value) of the lowest loss or error, or of the highest other figure; the first on a tie.
+
+        Parameters
+        ----------
+        name : str
+            A key of the history. Names that end in 'loss' or 'error' are better when they are lower.
+
+        Returns
+        -------
+        tuple of int and float
+            The epoch, counted from 0, and its figure.
+
+        Raises
+        ------
+        ValueError
+            For a figure that was not measured.
+        """
         if name not in self:
             raise ValueError(f"the history has no '{name}' (it has: {', '.join(self) or 'nothing yet'})")
         value = min(self[name]) if lower_is_better(name) else max(self[name])

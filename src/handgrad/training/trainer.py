@@ -48,10 +48,57 @@ class Plan(TypedDict):
 class Trainer:
     """Train a model: loss, optimizer, and one seed spawned into the streams init, shuffle, dropout and augment.
 
-    model: a Sequential, built already or built by the first fit. loss, optimizer: objects or names.
-    penalty: L2 or L1 of the weights. metrics: {name: function(outputs, targets)}; accuracy for classification losses.
-    augment: function(x_batch, generator) -> x_batch, for training batches only. engine: called with (model, loss,
-    optimizer, penalty, metrics) to make the Engine that does the work; NumpyEngine by default.
+    Parameters
+    ----------
+    model : Sequential
+        The network, built already or built by the first fit.
+    loss : Loss, str or dict
+        An object, a name ('cross-entropy') or a table {'name': 'huber', 'delta': 0.5}.
+    optimizer : Optimizer, str or dict
+        The same for the rule of updates.
+    seed : int, optional
+        What parameters, shuffling, dropout and augmentation are drawn from; None draws anew each time.
+    callbacks : iterable of Callback
+        What happens between steps and epochs.
+    penalty : Penalty or dict, optional
+        L2 or L1 of the weights, part of every loss reported.
+    metrics : dict of str to callable, optional
+        {name: function(outputs, targets) -> number}; by default the accuracy, for losses of classes.
+    augment : callable, optional
+        function(x_batch, generator) -> x_batch, for training batches only.
+    engine : callable
+        Called with (model, loss, optimizer, penalty, metrics) to make the Engine that does the work.
+
+    Attributes
+    ----------
+    history : History
+        What each completed epoch measured.
+    epoch, num_steps : int
+        How many epochs and steps are completed.
+    figures : dict of str to float
+        What the last step measured.
+    stop_reason : str or None
+        Why training ended before its last epoch.
+    was_interrupted : bool
+        Whether Ctrl-C ended it.
+
+    Raises
+    ------
+    TypeError
+        For a model that is no Sequential, a class where an object is wanted, and the like.
+    ValueError
+        For a name or an argument that does not exist.
+
+    Examples
+    --------
+    >>> data = hg.load_dataset("iris")
+    >>> model = hg.Sequential([hg.Linear(25), hg.ReLU(), hg.Linear(3)])
+    >>> trainer = hg.Trainer(model, "cross-entropy", hg.Adam(0.01), penalty=hg.L2(1e-4))
+    >>> history = trainer.fit(*data.train, validation_data=data.validation, epochs=50)
+    >>> history["loss"][-1] < history["loss"][0]
+    True
+    >>> trainer.evaluate(*data.test)["accuracy"] > 0.8
+    True
     """
 
     def __init__(
@@ -97,14 +144,41 @@ class Trainer:
         exact: bool = False,
         progress: bool | None = None,
     ) -> History:
-        """Train for `epochs` more epochs on x (N, ...) and y (N, ...); returns the history of all epochs so far.
+        """Train for `epochs` more epochs. Ctrl-C ends after the running step, keeping everything: `resume` goes on.
 
-        validation_data: (x, y) or (x, y, sample_weight), measured after each epoch.
-        sample_weight (N,): each batch's loss is Σ w l / Σ w.
-        exact: measure the training figures after the epoch too, in inference over all rows, at the cost of a pass;
-        otherwise they are means over the epoch's batches, each measured before its update.
-        progress: True or False; by default a bar where somebody watches a terminal or a notebook.
-        Ctrl-C ends training after the running step, keeping everything: `resume` goes on.
+        Parameters
+        ----------
+        x : array_like
+            Examples (N, ...), images as (N, height, width, channels).
+        y : array_like
+            Targets (N, ...), as the loss takes them: int labels (N,), numbers (N, outputs).
+        validation_data : sequence of array_like, optional
+            (x, y) or (x, y, sample_weight), measured after each epoch.
+        epochs : int
+            How many epochs more than so far, 0 or more.
+        batch_size : int
+            Rows of a batch; the last of an epoch may be shorter.
+        sample_weight : array_like, optional
+            What each row counts for, (N,): a batch's loss is Σ w l / Σ w.
+        shuffle : bool
+            Whether each epoch takes the rows in another order.
+        exact : bool
+            Whether the training figures are measured after the epoch, in inference over all rows, for the price of a
+            pass; otherwise they are means over the epoch's batches, each measured before its update.
+        progress : bool, optional
+            Whether progress is shown; by default a bar where somebody watches a terminal or a notebook.
+
+        Returns
+        -------
+        History
+            The figures of all epochs so far.
+
+        Raises
+        ------
+        ValueError
+            For data that the model or the loss cannot take: shapes, NaN, labels, weights, a single class.
+        FloatingPointError
+            For a loss that is not finite, before the update, naming the parameter or layer that is not.
         """
         check_count("fit", "epochs", epochs, minimum=0)
         check_count("fit", "batch_size", batch_size)
@@ -120,7 +194,15 @@ class Trainer:
         sample_weight: ArrayLike | None = None,
         progress: bool | None = None,
     ) -> History:
-        """Finish the fit that was interrupted or loaded, on the same data, to the bits it would have reached."""
+        """Finish the fit that was interrupted or loaded, on the same data, to the bits it would have reached.
+
+        Parameters and errors are those of `fit`; a ValueError also where no fit was begun.
+
+        Returns
+        -------
+        History
+            The figures of all epochs, those before the interruption included.
+        """
         batch_size = self.plan["batch_size"]
         training, validation = self.check_data((x, y, sample_weight), validation_data)
         self.steps_per_epoch = -(-len(training[1]) // batch_size)
@@ -138,7 +220,27 @@ class Trainer:
         return self.history
 
     def step(self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """One training step on one batch: forward, loss, backward, update. Returns the loss before the update."""
+        """One training step on one batch: forward, loss, backward, update.
+
+        Parameters
+        ----------
+        x, y : array_like
+            The batch, (N, ...) each.
+        sample_weight : array_like, optional
+            What each row counts for, (N,).
+
+        Returns
+        -------
+        float
+            The loss before the update.
+
+        Examples
+        --------
+        >>> trainer = hg.Trainer(hg.Sequential([hg.Linear(1)]), "mean-squared-error", hg.SGD(0.1))
+        >>> x, y = np.array([[1.0], [2.0]]), np.array([[2.0], [4.0]])
+        >>> trainer.step(x, y) > trainer.step(x, y)
+        True
+        """
         self.figures = self.prepare(np.asarray(x)).step(x, y, sample_weight)
         self.num_steps += 1
         return self.figures["loss"]
@@ -146,13 +248,33 @@ class Trainer:
     def evaluate(
         self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, batch_size: int = 256
     ) -> Figures:
-        """{'loss': ..., 'accuracy': ...} over all rows, in inference."""
+        """The loss and the metrics over all rows, in inference: {'loss': ..., 'accuracy': ...}.
+
+        Parameters
+        ----------
+        x, y : array_like
+            Examples and targets, (N, ...) each.
+        sample_weight : array_like, optional
+            What each row counts for in the loss, (N,).
+        batch_size : int
+            How many rows are computed at a time.
+
+        Returns
+        -------
+        dict of str to float
+            The loss, the penalty in it, and each metric by its name.
+
+        Raises
+        ------
+        ValueError
+            For no rows, arrays of different lengths, and a model that is not built.
+        """
         x, y = np.asarray(x), np.asarray(y)
         check_rows(x, y, None if sample_weight is None else np.asarray(sample_weight))
         return self.engine.evaluate(x, y, sample_weight, batch_size)
 
     def stop(self, reason: str) -> None:
-        """End training after the current epoch; called by callbacks."""
+        """End training after the current epoch; called by callbacks. The reason is kept in `stop_reason`."""
         self.stop_reason = reason
 
     @property
@@ -300,13 +422,38 @@ class Trainer:
         return {"model": describe(self.model), **{name: plain(part) for name, part in parts.items()}}
 
     def save(self, path: str | Path) -> None:
-        """Write the full state to path (.npz or .safetensors), atomically."""
+        """Write the full state to path (.npz or .safetensors), atomically.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> trainer = hg.Trainer(hg.Sequential([hg.Linear(1)]).build((1,), rng=0), "mean-squared-error")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     trainer.save(folder + "/state.npz")
+        ...     again = hg.Trainer.load(folder + "/state.npz")
+        >>> again.optimizer
+        SGD(learning_rate=0.01, momentum=0.0, nesterov=False, weight_decay=0.0, clipping=None)
+        """
         save_state(path, self.state())
 
     @classmethod
     def load(cls, path: str | Path, callbacks: Iterable[Callback] = (), **options: Any) -> Self:
-        """The trainer that `save` wrote, ready to `resume`. Callbacks, and other options such as augment or metrics,
-        are functions and objects of the caller's: pass the same ones again."""
+        """The trainer that `save` wrote, ready to `resume`.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+        callbacks : iterable of Callback
+            The same as the saved trainer had: a file holds their memory, and no code.
+        **options
+            Other arguments of the constructor that are functions: the same augment, metrics and engine.
+
+        Raises
+        ------
+        ValueError
+            For a file that is damaged or holds no training state, and for another number of callbacks.
+        """
         state = read_state(path)
         recipe = dict(state["recipe"])
         trainer = cls(from_description(recipe.pop("model")), **recipe, callbacks=callbacks, **options)
@@ -341,6 +488,17 @@ class Callback:
     """Hooks that a trainer calls with itself as argument; override those you want.
 
     state() and load_state() make a callback's memory part of a checkpoint, so that a resumed run is the same run.
+
+    Examples
+    --------
+    >>> class Announce(hg.Callback):
+    ...     def on_epoch_end(self, trainer):
+    ...         print("epoch", trainer.epoch, "measured", *trainer.history)
+    >>> x = np.ones((4, 1))
+    >>> trainer = hg.Trainer(hg.Sequential([hg.Linear(1)]), "mean-squared-error", callbacks=[Announce()])
+    >>> history = trainer.fit(x, 2 * x, epochs=2)
+    epoch 1 measured loss learning_rate
+    epoch 2 measured loss learning_rate
     """
 
     runs_last = False  # True: called after the other callbacks, to see (and save) what they have done
