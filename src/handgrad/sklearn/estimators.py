@@ -58,11 +58,29 @@ class NetEstimator(Parameters, Learned):
     def fit(
         self, X: Any, y: Any, sample_weight: ArrayLike | None = None, validation_data: tuple[Any, Any] | None = None
     ) -> Self:
-        """Train on X (N, features), or images (N, height, width, channels), and y; returns self.
+        """Train on X and y; with warm_start a further call goes on from the last, the optimizer's state included.
 
-        sample_weight (N,): what each row counts for. validation_data: (X, y) of your own, measured after every epoch
-        and, with early_stopping, watched in place of a part of the training data.
-        With warm_start a further call goes on from the last, the optimizer's state included.
+        Parameters
+        ----------
+        X : array_like or sparse matrix
+            A table (N, features), or images (N, height, width, channels).
+        y : array_like
+            Targets (N,), labels 0 and 1 (N, K), or for a regressor several columns (N, K).
+        sample_weight : array_like, optional
+            What each row counts for, (N,).
+        validation_data : tuple, optional
+            (X, y) of your own, measured after every epoch and, with early_stopping, watched in place of a part of the
+            training data.
+
+        Returns
+        -------
+        NetClassifier or NetRegressor
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            For parameters out of range, data or layers that do not fit, and a training that diverges.
         """
         return self._learn(X, y, sample_weight, validation_data)
 
@@ -231,21 +249,97 @@ def has_scores_only(net: NetEstimator) -> bool:
 class NetClassifier(ClassifierMixin, NetEstimator):
     """A network that tells classes apart, in place of sklearn.neural_network.MLPClassifier, and beyond it.
 
-    The parameters up to max_fun are MLPClassifier's and mean the same; so do the fitted attributes. With the same
-    random_state the same numbers are drawn. Beyond them:
+    With the same random_state the same numbers are drawn as by MLPClassifier, whose parameters and fitted attributes
+    mean the same here. What stands under a parameter below is ours, beside scikit-learn's.
 
-    activation: also any name or layer of handgrad, or a list, one for each hidden layer.
-    learning_rate: also a schedule of handgrad.schedules, by epochs.
-    loss: 'log_loss', or a loss of handgrad by name, table or object ('hinge').
-    class_weight: {class: weight} or 'balanced'.
-    layers: in place of hidden_layer_sizes. A list of handgrad layers, to which the output layer is added; or a
-    Sequential, or a function (input_shape, num_outputs) that makes one: the whole network.
-    input_shape: of one example, (height, width, channels), where X holds images as rows.
-    dropout: the rate behind each hidden layer, or a list. batch_norm: True puts one behind each hidden Linear.
-    optimizer: one of handgrad by name, table or object, in place of solver and its rates.
-    callbacks: handgrad.Callback objects; copies of them are trained with, and kept in callbacks_.
-    dtype: 'float32', 'float64', or None for X's own.
-    engine: 'numpy', 'torch', or {'name': 'torch', 'device': 'cuda'}. progress: show a bar.
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int
+        Units of each hidden layer.
+    activation : str, Layer or sequence of them
+        'identity', 'logistic', 'tanh', 'relu', any other activation of handgrad by name or as a layer, or a list, one
+        for each hidden layer.
+    solver : {'adam', 'sgd', 'lbfgs'}
+        The update rule; 'lbfgs' takes all rows at once.
+    alpha : float
+        Strength of the penalty ½ alpha Σ w² / rows of a batch.
+    batch_size : int or 'auto'
+        Rows of a batch; 'auto' is min(200, N).
+    learning_rate : str, dict or callable
+        'constant', 'invscaling', 'adaptive', or a schedule of handgrad.schedules, by epochs.
+    learning_rate_init, power_t : float
+        The learning rate, and the exponent of 'invscaling'.
+    max_iter : int
+        The most epochs, or iterations of 'lbfgs'.
+    shuffle : bool
+        Whether each epoch takes the rows in another order.
+    random_state : int or RandomState, optional
+        What weights, shuffling, splitting and dropout are drawn from.
+    tol, n_iter_no_change : float, int
+        Training ends when more than so many epochs in a row have not improved by tol.
+    verbose, progress : bool
+        Whether each epoch prints a line; whether a bar is shown.
+    warm_start : bool
+        Whether `fit` goes on from the last call, the optimizer's state included.
+    momentum, nesterovs_momentum : float, bool
+        Of 'sgd'.
+    early_stopping, validation_fraction : bool, float
+        Whether a part of the rows, or validation_data, is watched in place of the training loss; which part.
+    beta_1, beta_2, epsilon : float
+        Of 'adam'.
+    max_fun : int
+        The most evaluations of the loss by 'lbfgs'.
+    layers : Sequential, sequence of Layer or callable, optional
+        In place of hidden_layer_sizes. A list of layers, to which the output layer is added; or a Sequential, or a
+        function (input_shape, num_outputs) that makes one: the whole network.
+    input_shape : tuple of int, optional
+        Of one example, (height, width, channels), where X holds images as rows.
+    dropout : float or sequence of float
+        The rate behind each hidden layer.
+    batch_norm : bool
+        Whether a BatchNorm stands behind each hidden Linear.
+    optimizer : Optimizer, str or dict, optional
+        One of handgrad's, in place of solver and its rates.
+    callbacks : sequence of Callback
+        Copies of them are trained with, and kept in callbacks_.
+    dtype : {'float32', 'float64'}, optional
+        By default that of X.
+    engine : str or dict
+        'numpy', 'torch', or {'name': 'torch', 'device': 'cuda'}.
+    loss : Loss, str or dict
+        'log_loss', or a loss of handgrad ('hinge').
+    class_weight : dict or 'balanced', optional
+        What each class counts for.
+
+    Attributes
+    ----------
+    classes_ : array
+        The classes (C,), sorted.
+    model_ : Sequential
+        The trained network.
+    coefs_, intercepts_ : list of array
+        Its weights (in, out) and biases (out,), layer by layer.
+    loss_curve_, validation_scores_ : list of float
+        After each epoch; the scores are None where nothing was held out.
+    n_iter_, loss_, best_loss_, best_validation_score_
+        As MLPClassifier has them.
+    history_, optimizer_, callbacks_, stop_reason_
+        What the trainer measured, moved by, called, and why it ended.
+
+    Raises
+    ------
+    ValueError
+        In `fit`, for a parameter out of its range, and for data or layers that do not fit, naming them.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> net = NetClassifier((16,), "gelu", learning_rate_init=0.01, max_iter=1000, random_state=0).fit(X, y)
+    >>> net.predict(X[:3])
+    array([0, 0, 0])
+    >>> net.score(X, y) > 0.9, net.predict_proba(X[:3]).shape
+    (True, (3, 3))
     """
 
     hidden_layer_sizes: Sizes = (100,)
@@ -260,7 +354,19 @@ class NetClassifier(ClassifierMixin, NetEstimator):
     ) -> Self:
         """Train for one epoch on X and y, going on from earlier calls; returns self.
 
-        classes: all that y may ever hold, needed by the first call.
+        Parameters
+        ----------
+        X, y : array_like
+            As `fit` takes them; y may hold a part of the classes.
+        sample_weight : array_like, optional
+            What each row counts for, (N,).
+        classes : array_like, optional
+            All that y may ever hold, needed by the first call.
+
+        Raises
+        ------
+        ValueError
+            Without classes in the first call, with others in later ones, and as `fit`.
         """
         if isinstance(self.class_weight, str):
             limits = "counts all of y, and partial_fit sees a part of it"
@@ -303,13 +409,22 @@ class NetClassifier(ClassifierMixin, NetEstimator):
         return weight if sample_weight is None else sample_weight * weight
 
     def predict(self, X: Any) -> Any:
-        """The class of each row (N,), or labels 0 and 1 (N, K)."""
+        """The class of each row of X: (N,), or labels 0 and 1 (N, K).
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        """
         outputs = self._outputs(X)
         return self._classes.decode(outputs)
 
     @available_if(has_probabilities)
     def predict_proba(self, X: Any) -> Array:
-        """Probabilities (N, C), columns in the order of classes_; of labels (N, K), each its own."""
+        """Probabilities (N, C), columns in the order of classes_; of labels (N, K), each its own.
+
+        An AttributeError where the loss learns scores and no probabilities.
+        """
         outputs = self._outputs(X)
         answers = self._fitted.objective.answer(outputs)
         if self._classes.kind != "binary" or answers.shape[1] > 1:
@@ -338,8 +453,24 @@ class NetClassifier(ClassifierMixin, NetEstimator):
 class NetRegressor(RegressorMixin, NetEstimator):
     """A network that predicts numbers, in place of sklearn.neural_network.MLPRegressor, and beyond it.
 
-    loss: 'squared_error', 'poisson' (for counts, y >= 0), or one of handgrad by name, table or object ('huber',
-    'mean-absolute-error'). All other parameters are as NetClassifier's. y may have several columns.
+    Parameters
+    ----------
+    loss : Loss, str or dict
+        'squared_error', 'poisson' (for counts, y >= 0), or one of handgrad's ('huber', 'mean-absolute-error').
+    hidden_layer_sizes, activation, solver and all others
+        As NetClassifier's, but for class_weight. y may have several columns.
+
+    Attributes
+    ----------
+    model_ and all others
+        As NetClassifier's, but for classes_.
+
+    Examples
+    --------
+    >>> X = np.linspace(-1, 1, 50).reshape(-1, 1)
+    >>> net = NetRegressor(solver="lbfgs", activation="tanh", random_state=0).fit(X, np.sin(3 * X).ravel())
+    >>> net.score(X, np.sin(3 * X).ravel()) > 0.99
+    True
     """
 
     loss: Spec | Loss = "squared_error"
@@ -376,8 +507,25 @@ class NetRegressor(RegressorMixin, NetEstimator):
 class NetFeatures(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
     """A transformer: trains a copy of `estimator` on X and y; transform(X) is the output of `layer`, rows (N, units).
 
-    estimator: a NetClassifier or NetRegressor. To use one that is trained already, wrap it in scikit-learn's
-    FrozenEstimator. layer: a name that estimator.summary() shows; by default the layer in front of the output layer.
+    Parameters
+    ----------
+    estimator : NetClassifier or NetRegressor
+        What is trained. To use one that is trained already, wrap it in scikit-learn's FrozenEstimator.
+    layer : str, optional
+        A name that estimator.summary() shows; by default the layer in front of the output layer.
+
+    Attributes
+    ----------
+    estimator_ : NetClassifier or NetRegressor
+        The trained copy.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> features = NetFeatures(NetClassifier((5,), solver="lbfgs", max_iter=1000, random_state=0)).fit(X, y)
+    >>> features.transform(X).shape, features.get_feature_names_out()[0]
+    ((150, 5), 'relu1_0')
     """
 
     def __init__(self, estimator: NetEstimator, layer: str | None = None) -> None:
