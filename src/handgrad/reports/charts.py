@@ -1,7 +1,5 @@
 """Line charts as inline SVG: readable as they stand, on paper and without scripts; charts.js adds zoom and read-out."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """One self-contained HTML page that compares runs: what differs in their settings, and what came of it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -6,8 +6,6 @@ overfitting: accuracy is 1 on training rows and 0.8 on validation rows, 0.2 apar
 validation rows rose from 0.5 (epoch 2) to 0.9 while that on training rows fell from 0.2 to 0.05
 """
 
-from __future__ import annotations
-
 import math
 import textwrap
 from collections.abc import Mapping

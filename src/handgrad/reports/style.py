@@ -50,15 +50,14 @@ def save(figure: Figure, path: str | Path) -> Path:
     return path
 
 
-def quiet_axes(axes: Axes, title: str, y_grid: bool = True) -> None:
+def quiet_axes(axes: Axes, title: str) -> None:
     """No box, pale horizontal lines, the title at the left where reading starts."""
     axes.set_title(title, loc="left", fontsize=11, fontweight="bold", color=INK, parse_math=False)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(QUIET)
     axes.tick_params(length=0, labelsize=9, labelcolor=QUIET, which="both")
     axes.set_axisbelow(True)
-    if y_grid:
-        axes.grid(axis="y", color=GRID, linewidth=0.8)
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
 
 
 def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> Array:

@@ -1,7 +1,5 @@
 """A small local server that shows runs while they train: this machine only, read only."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar, Protocol

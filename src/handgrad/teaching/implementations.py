@@ -1,7 +1,5 @@
 """The code that a write-up shows, and what the gradient check says of it."""
 
-from __future__ import annotations
-
 import ast
 import importlib
 import inspect

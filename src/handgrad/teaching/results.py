@@ -1,7 +1,5 @@
 """What the records of several runs say: their settings and figures side by side, and what each part contributed."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
 """A write-up of runs: the code, the settings that were tried, the best run, and what each part of it contributed."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
