@@ -59,7 +59,7 @@ def neighbours_agree(x, labels):
 
 
 def draw(x, data, labels, path):
-    from handgrad.reports.style import SERIES, new_figure, quiet_axes, save
+    from handgrad.reports.pictures import SERIES, new_figure, quiet_axes, save
 
     figure, (axes,) = new_figure(6, 5)
     for label, (name, colour) in enumerate(zip(data.class_names, SERIES, strict=False)):

@@ -24,7 +24,7 @@ def go_on(model, waves, count):
 
 
 def draw(waves, continued, path):
-    from handgrad.reports.style import TRAIN, VALIDATION, new_figure, quiet_axes, save
+    from handgrad.reports.pictures import TRAIN, VALIDATION, new_figure, quiet_axes, save
 
     figure, all_axes = new_figure(8, 6, num_rows=3)
     for axes, wave, values in zip(all_axes, waves, continued, strict=False):

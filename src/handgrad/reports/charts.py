@@ -10,7 +10,6 @@ import numpy as np
 
 from ..arrays import Array, ArrayLike
 from ..text import clipped
-from .style import spread
 from .view import Figures, known, needs_log, numbers
 
 WIDTH, HEIGHT = 488, 270
@@ -223,3 +222,16 @@ def short(value: float) -> float | None:
 
 def rounded(value: ArrayLike) -> float:
     return float(f"{float(np.asarray(value)):.1f}")
+
+
+def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> Array:
+    """Positions as near as may be to those wanted (n,), at least gap apart and within low..high: for labels."""
+    order = np.argsort(wanted)
+    placed = np.clip(np.asarray(wanted, float)[order], low, high)
+    for i in range(1, len(placed)):
+        placed[i] = max(placed[i], placed[i - 1] + gap)
+    placed[-1:] = np.minimum(placed[-1:], high)
+    for i in range(len(placed) - 2, -1, -1):
+        placed[i] = min(placed[i], placed[i + 1] - gap)
+    restored: Array = placed[np.argsort(order)]
+    return restored

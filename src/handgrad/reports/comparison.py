@@ -13,9 +13,8 @@ from ..files import write_text
 from ..text import figure_text, flatten
 from ..training.history import lower_is_better
 from .charts import Line, line_chart
-from .curves import panel_names
 from .page import css_word, render
-from .view import RunView, known, numbers, words
+from .view import RunView, known, numbers, panel_names, words
 
 NOT_SETTINGS = ("seed", "name")  # what runs of one group may differ in
 MAX_LINES = 12  # groups drawn in one chart

@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from .curves import best_epoch
-from .view import Curves, numbers
+from .view import Curves, best_epoch, numbers
 
 Results: TypeAlias = Mapping[str, Mapping[str, float]]  # {'train': {'loss': ..., 'accuracy': ...}, 'validation': ...}
 

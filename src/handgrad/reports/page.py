@@ -15,10 +15,9 @@ from ..files import write_text
 from ..naming import require_extra
 from ..text import figure_text, figures_from, flatten
 from .charts import Line, line_chart
-from .curves import best_epoch, panel_names
 from .images import data_uri, grid, in_colour
 from .pictures import MAX_COUNTS, row_shares, square
-from .view import Curves, RunView, WrongExample, known, words
+from .view import Curves, RunView, WrongExample, best_epoch, known, panel_names, words
 
 if TYPE_CHECKING:
     from jinja2 import Environment

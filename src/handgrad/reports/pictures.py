@@ -1,7 +1,8 @@
-"""Pictures of what a model learned: first-layer filters, the confusion matrix, the worst examples, and sweeps."""
+"""Pictures by matplotlib: curves, first-layer filters, the confusion matrix, the worst examples, and sweeps."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
@@ -10,17 +11,158 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..arrays import Array, ArrayLike, Shape
+from ..files import atomic_path
+from ..html import colours
+from ..naming import require_extra
 from ..text import clipped
+from ..training.history import lower_is_better
+from .charts import spread
 from .images import NEGATIVE, POSITIVE, grid, in_colour, weight_images
-from .style import INK, QUIET, SERIES, VALIDATION, new_figure, quiet_axes, save
-from .view import words
+from .view import Curves, best_epoch, known, needs_log, numbers, panel_names, words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
+TRAIN, VALIDATION, INK, QUIET, GRID = (colours()[name] for name in ("train", "validation", "ink", "quiet", "line"))
+SERIES = tuple(colours()[f"series-{i}"] for i in range(1, 6))  # runs and settings, where several are compared
+LINES = {"train": TRAIN, "validation": VALIDATION}
 MAX_COUNTS = 20  # classes up to which every cell of a confusion matrix carries its number
 MAX_NAMES = 40  # of classes beside a confusion matrix; of more every so many
 LOG_RATIO = 20  # parameters of a sweep that span more than this stand on a log axis
+
+
+def new_figure(
+    width: float, height: float, num_columns: int = 1, num_rows: int = 1, title: str | None = None
+) -> tuple[Figure, list[Axes]]:
+    """(figure, [axes]) in inches, drawn by Agg and known to no global state: safe in threads and servers.
+
+    title: the picture's own, above all axes; '$' in it is a dollar.
+    """
+    with require_extra("app", "a picture"):
+        from matplotlib.figure import Figure
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", fontsize=12, color=INK, parse_math=False)
+    return figure, list(np.ravel(figure.subplots(num_rows, num_columns)))
+
+
+def save(figure: Figure, path: str | Path) -> Path:
+    """Write the figure as path's suffix says (.png, .svg, .pdf), atomically; returns the path."""
+    path = Path(path)
+    known = sorted(figure.canvas.get_supported_filetypes())
+    if path.suffix[1:] not in known:
+        raise ValueError(f"cannot draw {path.name}: a picture's name ends in .{', .'.join(known)}, not '{path.suffix}'")
+    with atomic_path(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # a box stands for it; the rest is readable
+        figure.savefig(temporary, dpi=150)
+    return path
+
+
+def quiet_axes(axes: Axes, title: str) -> None:
+    """No box, pale horizontal lines, the title at the left where reading starts."""
+    axes.set_title(title, loc="left", fontsize=11, fontweight="bold", color=INK, parse_math=False)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(QUIET)
+    axes.tick_params(length=0, labelsize=9, labelcolor=QUIET, which="both")
+    axes.set_axisbelow(True)
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
+
+
+# Curves ---------------------------------------------------------------------------------------------------------
+
+
+def save_curves(history: Curves, path: str | Path, title: str | None = None) -> Path:
+    """Draw loss and accuracy by epoch, train beside validation, the best epoch marked; returns the path.
+
+    history: {'loss': [per epoch], 'validation_loss': [...], ...}; a regression's has one panel. ValueError without an
+    epoch or for an unknown suffix.
+    """
+    panels = panel_names(history)[:2]
+    if not panels:
+        raise ValueError("the history holds no epoch yet: train first, then draw its curves")
+    figure, all_axes = new_figure(5.2 * len(panels), 3.6, len(panels), title=title)
+    best = best_epoch(history)
+    for axes, name in zip(all_axes, panels, strict=True):
+        draw_panel(axes, history, name, best)
+    return save(figure, path)
+
+
+def save_learning_rate(history: Curves, path: str | Path, title: str | None = None) -> Path:
+    """Draw the learning rate by epoch; returns the path. ValueError where the history has none."""
+    if not history.get("learning_rate"):
+        raise ValueError("the history has no 'learning_rate'")
+    figure, (axes,) = new_figure(5.2, 2.6, title=title)
+    rates = numbers(history["learning_rate"])
+    quiet_axes(axes, "learning rate")
+    axes.step(epochs(rates), rates, where="mid", color=INK, linewidth=1.8)
+    if needs_log(rates):
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(0, np.nanmax(rates) * 1.1 or 1)
+    epoch_axis(axes, len(rates))
+    return save(figure, path)
+
+
+def draw_panel(axes: Axes, history: Curves, name: str, best: int | None) -> None:
+    """Draw one figure on training and on validation rows, with its best epoch marked."""
+    keys = {"train": name, "validation": f"validation_{name}"}
+    lines = {label: numbers(history[key]) for label, key in keys.items() if history.get(key)}
+    log = lower_is_better(name) and needs_log(np.concatenate(list(lines.values())))
+    quiet_axes(axes, words(name) + (" (log scale)" if log else ""))
+    if log:
+        axes.set_yscale("log")
+    for label, values in lines.items():
+        style: dict[str, Any] = {"color": LINES[label], "marker": "o" if len(values) < 8 else None}
+        axes.plot(epochs(values), values, linewidth=2, solid_capstyle="round", markersize=4, **style)
+    epoch_axis(axes, max(map(len, lines.values())))
+    if best is not None and "validation" in lines:
+        mark_best(axes, best, lines["validation"][best - 1], at_top=lower_is_better(name))
+    label_ends(axes, lines)
+
+
+def epochs(values: Array) -> Array:
+    return np.arange(1, len(values) + 1)
+
+
+def epoch_axis(axes: Axes, num_epochs: int) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
+    margin = 0.5 if num_epochs == 1 else 0.02 * (num_epochs - 1)
+    axes.set_xlim(1 - margin, num_epochs + margin)
+    axes.set_xlabel("epoch", fontsize=9, color=QUIET)
+
+
+def mark_best(axes: Axes, best: int, value: float, at_top: bool) -> None:
+    """Draw a line at the best epoch, with its value at the top or the bottom, where there is no curve."""
+    axes.axvline(best, color=QUIET, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
+    axes.plot([best], [value], "o", color=VALIDATION, markersize=7, markeredgecolor="white", zorder=4)
+    right = best > sum(axes.get_xlim()) / 2
+    look: dict[str, Any] = {"ha": "right" if right else "left", "va": "top" if at_top else "bottom", "color": QUIET}
+    look["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.8}
+    shift = (-5 if right else 5, -2 if at_top else 2)
+    note, place, units = f"best epoch {best}: {value:.3g}", (best, int(at_top)), ("data", "axes fraction")
+    axes.annotate(note, place, shift, units, "offset points", fontsize=8.5, **look)
+
+
+def label_ends(axes: Axes, lines: dict[str, Array]) -> None:
+    """'train 0.12' in the line's own colour where it ends, instead of a legend."""
+    ends = {label: known(values)[-1] for label, values in lines.items() if len(known(values))}
+    to_pixels, to_fraction = axes.transData.transform, axes.transAxes.inverted().transform
+    heights = [to_fraction(to_pixels((1, value)))[1] for value in ends.values()]
+    look: dict[str, Any] = {
+        "xycoords": "axes fraction",
+        "va": "center",
+        "fontsize": 9,
+        "fontweight": "bold",
+        "annotation_clip": False,
+    }
+    for (label, value), height in zip(ends.items(), spread(heights, 0.075, 0.0, 1.0), strict=True):
+        axes.annotate(f"{label} {value:.3g}", (1.015, height), color=LINES[label], **look)
+
+
+# What was learned -----------------------------------------------------------------------------------------------
 
 
 def save_filters(

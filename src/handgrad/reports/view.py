@@ -89,3 +89,15 @@ def needs_log(values: Iterable[float | None]) -> bool:
 def words(name: str) -> str:
     """The name of a figure as it is shown: 'validation loss' for 'validation_loss'."""
     return name.replace("_", " ")
+
+
+def panel_names(history: Curves) -> list[str]:
+    """The figures that were measured while training, the loss first: each is a panel."""
+    names = [k for k, v in history.items() if v and not k.startswith("validation_") and k != "learning_rate"]
+    return sorted(names, key=lambda name: name != "loss")
+
+
+def best_epoch(history: Curves) -> int | None:
+    """The epoch, from 1, of the lowest validation loss; None without one."""
+    losses = numbers(history.get("validation_loss") or [])
+    return int(np.nanargmin(losses)) + 1 if np.isfinite(losses).any() else None

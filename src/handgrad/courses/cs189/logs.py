@@ -73,7 +73,7 @@ class Logger:
         self._drawn = time.monotonic()
 
     def _picture(self, name: str, lines: Mapping[str, Sequence[float]]) -> None:
-        from ...reports.style import new_figure, save
+        from ...reports.pictures import new_figure, save
 
         figure, (axes,) = new_figure(7.5, 5)
         for label, values in lines.items():

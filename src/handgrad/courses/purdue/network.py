@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from ...arrays import Array
-from ...reports.curves import best_epoch, draw_panel
 from ...reports.judgement import judge
-from ...reports.style import new_figure, save
+from ...reports.pictures import draw_panel, new_figure, save
+from ...reports.view import best_epoch
 
 METRICS = {
     "loss": "train_losses",
