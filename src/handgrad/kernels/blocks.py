@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from ..arrays import Array, Shape
 from . import route
 from .plain import BatchStatistics, Moments
-from .products import Buffers, blocks
+from .products import Buffers, DType, Pair, blocks
 from .sweep import Padding, total
 from .threads import share
 
@@ -56,10 +56,10 @@ class ConvolutionKernel:
         input_shape: Shape,
         weight_shape: Shape,
         padding: Padding,
-        pool: tuple[int, int],
+        pool: Pair,
         relu: bool,
         normalized: bool,
-        dtype: np.dtype[Any],
+        dtype: DType,
     ) -> None:
         height, width = (input_shape[i] + sum(padding[i]) - weight_shape[i] + 1 for i in (0, 1))
         pooled = height // pool[0], width // pool[1]
@@ -126,13 +126,11 @@ class ConvolutionKernel:
         dy: Array,
         cache: tuple[Array, Normalization],
         weight: Array,
-        dweight: Array,
-        dgamma: Array,
-        dbeta: Array,
+        gradients: Sequence[Array],
         input_gradient: bool,
     ) -> Array | None:
-        """dx or None; dweight, dgamma and dbeta are written."""
-        sign, norm = cache
+        """dx or None; gradients, which are dweight, dgamma and dbeta, are written."""
+        (sign, norm), (dweight, dgamma, dbeta) = cache, gradients
         z, best = self.normalized_buffers(len(dy))
         choice, sums, mean = self.choice(len(dy)), dict[int, tuple[Array, Array]](), self.wide(norm.statistics.mean)
 
@@ -152,7 +150,7 @@ class ConvolutionKernel:
 class BatchNormKernel:
     """Batch norm of (n, h, w, C), or of (n, C) seen as pictures of one pixel, shared out among threads."""
 
-    def __init__(self, dtype: np.dtype[Any]) -> None:
+    def __init__(self, dtype: DType) -> None:
         self.dtype, self.scratch, self.use = dtype, dict[int, Buffers](), route.steps()
 
     def infer(self, x: Array, scale: Array, shift: Array) -> Array:

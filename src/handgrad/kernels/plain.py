@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from ..arrays import Array, Shape
-from .products import Buffers
+from .products import Buffers, Pair
 
 # (scale, z, slope, constant): dz = slope z + constant, plus scale dy at the places that pass a gradient
 Affine: TypeAlias = tuple[Array, Array, Array, Array]
@@ -60,7 +60,7 @@ def moments(scratch: Buffers, x: Array) -> Moments:
     return count, mean, channel_sum(np.einsum("ij,ij->j", centered, centered), x.shape[3])
 
 
-def largest(scratch: Buffers, z: Array, pool: tuple[int, int], best: Array, choice: Array | None = None) -> None:
+def largest(scratch: Buffers, z: Array, pool: Pair, best: Array, choice: Array | None = None) -> None:
     """Write the maximum of each window of z into best, and the first place that has it into choice."""
     n, (height, width), channels = len(z), best.shape[1:3], best.shape[3]
     # first down the columns of a window: there whole image rows are compared, the longest runs in memory
@@ -113,15 +113,13 @@ def passed_sum(scratch: Buffers, dy: Array, choice: Array) -> Array:
     return channel_sum(rows(g).sum(axis=0), dy.shape[3])
 
 
-def spread(dy: Array, choice: Array, pool: tuple[int, int], dz: Array) -> None:
+def spread(dy: Array, choice: Array, pool: Pair, dz: Array) -> None:
     """dz = dy at the place it passes to, 0 at the other places of the window; dz has no other rows and columns."""
     for place, mask in zip(places(dz, pool, dy.shape), choice.swapaxes(0, 1), strict=False):
         np.multiply(dy, mask, out=place)
 
 
-def spread_affine(
-    scratch: Buffers, dy: Array, choice: Array | None, pool: tuple[int, int], affine: Affine, dz: Array
-) -> None:
+def spread_affine(scratch: Buffers, dy: Array, choice: Array | None, pool: Pair, affine: Affine, dz: Array) -> None:
     """dz = slope z + constant, plus scale dy at the place it passes to; choice None: everywhere."""
     scale, z, slope, constant = affine
     np.multiply(rows(z), slope, out=rows(dz))
@@ -136,7 +134,7 @@ def spread_affine(
         place += np.multiply(g, mask, out=passed)
 
 
-def places(z: Array, pool: tuple[int, int], shape: Shape) -> list[Array]:
+def places(z: Array, pool: Pair, shape: Shape) -> list[Array]:
     """One view per place (i, j) of the window: entry (i, j) of every window of z, each of this shape."""
     (ph, pw), (height, width) = pool, shape[1:3]
     return [z[:, i : height * ph : ph, j : width * pw : pw] for i in range(ph) for j in range(pw)]

@@ -4,13 +4,15 @@ Here is the affine map for all that computes it beside `handgrad.functional.line
 """
 
 from math import prod
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from ..arrays import Array, DTypeLike, Shape
 from .threads import num_threads, share
 
+DType: TypeAlias = np.dtype[Any]
+Pair: TypeAlias = tuple[int, int]  # (vertical, horizontal)
 BLOCK_BYTES = 1 << 21  # of copied windows at a time: few calls, and still in cache
 
 

@@ -10,10 +10,10 @@ import numpy as np
 from ..arrays import Array, DTypeLike, Shape
 from . import plain
 from .plain import Affine, Moments
-from .products import BLOCK_BYTES, Buffers, blocks
+from .products import BLOCK_BYTES, Buffers, DType, Pair, blocks
 from .threads import share
 
-Padding: TypeAlias = tuple[tuple[int, int], tuple[int, int]]  # ((top, bottom), (left, right))
+Padding: TypeAlias = tuple[Pair, Pair]  # ((top, bottom), (left, right))
 
 
 class Forward(NamedTuple):
@@ -71,10 +71,10 @@ class Sweep:
         input_shape: Shape,
         weight_shape: Shape,
         padding: Padding,
-        sizes: tuple[int, int],
-        pool: tuple[int, int],
+        sizes: Pair,
+        pool: Pair,
         relu: bool,
-        dtype: np.dtype[Any],
+        dtype: DType,
     ) -> None:
         (top, bottom), (left, right) = padding
         height, width, channels = input_shape
@@ -179,13 +179,13 @@ def total(parts: Mapping[int, Array]) -> Array:
     return reduce(np.add, (parts[key] for key in sorted(parts)))
 
 
-def lay(images: Array, bordered: Array, corner: tuple[int, int]) -> None:
+def lay(images: Array, bordered: Array, corner: Pair) -> None:
     """Write images into larger ones, whose borders stay."""
     (top, left), (_, height, width, _) = corner, images.shape
     bordered[:, top : top + height, left : left + width] = images
 
 
-def copy_windows(scratch: Buffers, padded: Array, kernel: tuple[int, int], sizes: Shape, key: str = "columns") -> Array:
+def copy_windows(scratch: Buffers, padded: Array, kernel: Pair, sizes: Shape, key: str = "columns") -> Array:
     """One row per window of padded (n, H, W, C), in scratch memory: (n h w, kh kw C).
 
     A kernel row's kw C numbers lie side by side in the image, so they are copied as one run; with one channel such a

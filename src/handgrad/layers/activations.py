@@ -5,7 +5,7 @@ from typing import ClassVar
 from .. import functional as F
 from ..arrays import Array, Cache
 from ..naming import check_number
-from .base import Layer, Pair
+from .base import Gradients, Layer, Pair
 
 
 class Activation(Layer):
@@ -16,7 +16,7 @@ class Activation(Layer):
     def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
         return self.pair[0](x)
 
-    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, dict[str, Array]]:
+    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
         (dx,) = self.pair[1](dy, cache)
         return dx, {}
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # (forward, backward) of handgrad.functional
 Pair: TypeAlias = tuple[Callable[..., tuple[Any, Cache]], Callable[..., tuple[MaybeArray, ...]]]
+Gradients: TypeAlias = dict[str, Array]  # one for each parameter, by name
 NOTHING = object()  # marks an empty cache: None is a cache some pairs use
 
 
@@ -77,7 +78,7 @@ class Layer:
     def compute(self, x: Array, training: bool, /) -> tuple[Array, Cache]:
         raise NotImplementedError(f"{type(self).__name__} must define compute(x, training) -> y, cache")
 
-    def differentiate(self, dy: Array, cache: Cache, /) -> tuple[MaybeArray, dict[str, Array]]:
+    def differentiate(self, dy: Array, cache: Cache, /) -> tuple[MaybeArray, Gradients]:
         raise NotImplementedError(f"{type(self).__name__} must define differentiate(dy, cache) -> dx, gradients")
 
     def create_parameters(self, input_shape: Shape, rng: Generator, /) -> Mapping[str, ArrayLike]:

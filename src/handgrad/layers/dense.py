@@ -10,7 +10,7 @@ from ..arrays import Array, Cache, Generator, MaybeArray, Shape
 from ..initializers import AnyInitializer
 from ..kernels.products import shared_affine, shared_affine_gradients
 from ..naming import check_count, check_number
-from .base import Layer
+from .base import Gradients, Layer
 from .steps import FastStep, bias_of, dbias_of
 
 
@@ -49,9 +49,7 @@ class Linear(Layer):
         bias = self.parameters["bias"] if self.bias else bias_of(self)
         return F.linear_forward(x, self.parameters["weight"], bias)
 
-    def differentiate(
-        self, dy: Array, cache: Cache, input_gradient: bool = True
-    ) -> tuple[MaybeArray, dict[str, Array]]:
+    def differentiate(self, dy: Array, cache: Cache, input_gradient: bool = True) -> tuple[MaybeArray, Gradients]:
         dx, dweight, dbias = F.linear_backward(dy, cache, input_gradient)
         return dx, {"weight": dweight, "bias": dbias} if self.bias else {"weight": dweight}
 
@@ -65,7 +63,7 @@ class Flatten(Layer):
     def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
         return F.flatten_forward(x)
 
-    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, dict[str, Array]]:
+    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
         (dx,) = F.flatten_backward(dy, cache)
         return dx, {}
 
@@ -81,7 +79,7 @@ class Dropout(Layer):
     def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
         return F.dropout_forward(x, self.rate, self.rng, training)
 
-    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, dict[str, Array]]:
+    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
         (dx,) = F.dropout_backward(dy, cache)
         return dx, {}
 

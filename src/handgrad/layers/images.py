@@ -18,7 +18,7 @@ from ..initializers import AnyInitializer
 from ..kernels.blocks import ConvolutionKernel
 from ..naming import check_count
 from .activations import ReLU
-from .base import Layer, Pair
+from .base import Gradients, Layer, Pair
 from .normalization import BatchNorm, inference_affine
 from .steps import FastStep, bias_of, dbias_of
 
@@ -75,9 +75,7 @@ class Conv2D(Layer):
         weight, bias = self.parameters["weight"], self.parameters.get("bias")
         return F.conv2d_forward(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
-    def differentiate(
-        self, dy: Array, cache: Cache, input_gradient: bool = True
-    ) -> tuple[MaybeArray, dict[str, Array]]:
+    def differentiate(self, dy: Array, cache: Cache, input_gradient: bool = True) -> tuple[MaybeArray, Gradients]:
         dx, dweight, dbias = F.conv2d_backward(dy, cache, input_gradient)
         return dx, {"weight": dweight, "bias": dbias} if self.bias else {"weight": dweight}
 
@@ -134,7 +132,7 @@ class Pool2D(Layer):
     def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
         return self.pair[0](x, self.kernel_size, self.stride, self.padding)
 
-    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, dict[str, Array]]:
+    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
         (dx,) = self.pair[1](dy, cache)
         return dx, {}
 
@@ -161,7 +159,7 @@ class GlobalAvgPool2D(Layer):
     def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
         return F.global_avg_pool2d_forward(x)
 
-    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, dict[str, Array]]:
+    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
         (dx,) = F.global_avg_pool2d_backward(dy, cache)
         return dx, {}
 
@@ -215,5 +213,5 @@ class ConvolutionBlock(FastStep):
         if self.norm is None:
             return self.kernel.backward(dy, weight, dweight, dbias, input_gradient)
         dbias[...] = 0  # batch norm takes any shift away again
-        dgamma, dbeta = self.norm.gradients["gamma"], self.norm.gradients["beta"]
-        return self.kernel.backward_normalized(dy, cache, weight, dweight, dgamma, dbeta, input_gradient)
+        gradients = dweight, self.norm.gradients["gamma"], self.norm.gradients["beta"]
+        return self.kernel.backward_normalized(dy, cache, weight, gradients, input_gradient)

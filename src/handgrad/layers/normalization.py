@@ -9,7 +9,7 @@ from ..arrays import Array, ArrayLike, Cache, Generator, Shape
 from ..kernels.blocks import BatchNormKernel, Normalization
 from ..kernels.plain import BatchStatistics
 from ..naming import check_number
-from .base import Layer
+from .base import Gradients, Layer
 from .steps import FastStep
 
 
@@ -47,7 +47,7 @@ class BatchNorm(Layer):
             epsilon=self.epsilon,
         )
 
-    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, dict[str, Array]]:
+    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
         dx, dgamma, dbeta = F.batch_norm_backward(dy, cache)
         return dx, {"gamma": dgamma, "beta": dbeta}
 
@@ -73,7 +73,7 @@ class LayerNorm(Layer):
     def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
         return F.layer_norm_forward(x, self.parameters["gamma"], self.parameters["beta"], self.epsilon)
 
-    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, dict[str, Array]]:
+    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
         dx, dgamma, dbeta = F.layer_norm_backward(dy, cache)
         return dx, {"gamma": dgamma, "beta": dbeta}
 
@@ -99,7 +99,7 @@ class Normalize(Layer):
         scale = np.asarray(1 / np.asarray(self.std), self.dtype)
         return (x - np.asarray(self.mean, self.dtype)) * scale, scale
 
-    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, dict[str, Array]]:
+    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
         return dy * cache, {}
 
 

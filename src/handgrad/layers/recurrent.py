@@ -11,7 +11,7 @@ from .. import initializers
 from ..arrays import Array, Cache, Generator, MaybeArray, Shape
 from ..initializers import AnyInitializer
 from ..naming import check_count
-from .base import Layer, Pair
+from .base import Gradients, Layer, Pair
 
 
 class Recurrent(Layer):
@@ -66,9 +66,7 @@ class Recurrent(Layer):
         y, cache = self.pair[0](x, *start, p["weight"], p["recurrent_weight"], p["bias"])
         return y if self.return_sequences else y[:, -1], (cache, y.shape)
 
-    def differentiate(
-        self, dy: Array, cache: Cache, input_gradient: bool = True
-    ) -> tuple[MaybeArray, dict[str, Array]]:
+    def differentiate(self, dy: Array, cache: Cache, input_gradient: bool = True) -> tuple[MaybeArray, Gradients]:
         cache, shape = cache
         if not self.return_sequences:
             last, dy = dy, np.zeros(shape, dy.dtype)
