@@ -27,13 +27,6 @@ def cross_entropy(loss: hg.CrossEntropy, outputs: Tensor, targets: Tensor) -> Te
     return tf.cross_entropy(outputs, targets, weight, reduction="none", label_smoothing=loss.label_smoothing)
 
 
-def cross_entropy_counts(loss: hg.CrossEntropy, targets: Tensor) -> Tensor | None:
-    """Labels count as much as their class weighs, probabilities 1."""
-    if loss.class_weight is None or targets.ndim > 1:
-        return None
-    return torch.as_tensor(loss.class_weight, dtype=torch.float64, device=targets.device)[targets]
-
-
 def probability_cross_entropy(loss: hg.Loss, outputs: Tensor, targets: Tensor) -> Tensor:
     """-Σ t log p of each row, of outputs p that are probabilities."""
     if targets.ndim == 1:
@@ -135,11 +128,11 @@ class TwinLoss:
         return float(len(targets) if weight is None else weight.sum())
 
     def weights(self, targets: Tensor, sample_weight: Tensor | None) -> Tensor | None:
-        """What each row counts: its sample weight times the weight of its class, None where all count 1."""
-        counts = cross_entropy_counts(self.loss, targets) if isinstance(self.loss, hg.CrossEntropy) else None
-        if counts is None or sample_weight is None:
-            return sample_weight if counts is None else counts
-        return counts * sample_weight
+        """What each row counts: its sample weight, times the weight of its class where the target is a label."""
+        if not isinstance(self.loss, hg.CrossEntropy) or self.loss.class_weight is None or targets.ndim > 1:
+            return sample_weight
+        counts = torch.as_tensor(self.loss.class_weight, dtype=torch.float64, device=targets.device)[targets]
+        return counts if sample_weight is None else counts * sample_weight
 
     def fit(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Targets in the dtype and shape that PyTorch's loss wants beside these outputs."""
