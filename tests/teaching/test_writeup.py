@@ -13,7 +13,7 @@ from example_runs import write_images
 from handgrad import cli
 from handgrad.experiments import check_configuration, train
 from handgrad.experiments.run_folder import Run
-from handgrad.teaching import latex, markdown, write_up
+from handgrad.teaching import formats, write_up
 from handgrad.teaching.results import component_sentences, entries
 
 TEX = shutil.which("pdflatex")
@@ -240,7 +240,7 @@ def test_markdown_escapes(runs, tmp_path, student):
     outside = re.sub(r"^(`{3,}).*?^\1$", "", text, flags=re.MULTILINE | re.DOTALL)
     assert "\\<script\\>" in outside and not re.search(r"(?<!\\)<script", outside)
     assert "````python" in text
-    assert markdown.escape("- a\n1. b") == "\\- a\n\\1. b"
+    assert formats.escape_markdown("- a\n1. b") == "\\- a\n\\1. b"
 
 
 @pytest.mark.skipif(TEX is None, reason="pdflatex is not here")
@@ -264,9 +264,9 @@ def test_latex_compiles_whatever_is_in_it(runs, tmp_path, student):
 
 
 def test_latex_without_pdflatex_at_least_escapes():
-    assert latex.escape("a_b & 5% $x$ \\input{y}") == r"a\_b \& 5\% \$x\$ \textbackslash{}input\{y\}"
-    assert latex.character("Σ") == r"\ensuremath{\Sigma}" and latex.character("é") == r"\'{e}"
-    assert latex.character("²") == r"\ensuremath{^{2}}" and latex.character("中") == "[U+4E2D]"
+    assert formats.escape_latex("a_b & 5% $x$ \\input{y}") == r"a\_b \& 5\% \$x\$ \textbackslash{}input\{y\}"
+    assert formats.character("Σ") == r"\ensuremath{\Sigma}" and formats.character("é") == r"\'{e}"
+    assert formats.character("²") == r"\ensuremath{^{2}}" and formats.character("中") == "[U+4E2D]"
 
 
 @pytest.fixture(scope="module")

@@ -15,11 +15,8 @@ from ..reports import save_curves, save_sweep
 from ..reports.view import words
 from ..text import clipped, duration, figure_text
 from .document import Block, Code, Heading, Paragraph, Picture, Table
-from .html import render as in_html
+from .formats import render_html, render_latex, render_markdown, write_pictures
 from .implementations import implementations
-from .latex import render as in_latex
-from .latex import write_pictures
-from .markdown import render as in_markdown
 from .results import Entry, component_sentences, deciding, entries, judgement_text, value_text, varied
 
 MAX_LINES, MAX_COLUMNS = 8, 4  # lines in a picture, and figures in the table of all runs
@@ -48,9 +45,9 @@ def write_up(
     blocks = list(document(runs, code, seed))
     if suffix == ".tex":
         write_pictures(blocks, output)
-        text = in_latex(blocks, heading_level, output)
+        text = render_latex(blocks, heading_level, output)
     else:
-        text = (in_markdown if suffix == ".md" else in_html)(blocks, heading_level)
+        text = (render_markdown if suffix == ".md" else render_html)(blocks, heading_level)
     write_text(output, text)
     return output
 

@@ -1,11 +1,98 @@
-"""A write-up as LaTeX for pdflatex and a stock article; its pictures are files beside it."""
+"""Blocks as an HTML page, as Markdown, or as LaTeX for pdflatex and a stock article.
 
+>>> print(render_markdown([Heading("Results"), Paragraph("2 * 2 is 4.")], level=2), end="")
+## Results
+<BLANKLINE>
+2 \\* 2 is 4.
+"""
+
+import re
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
+from .. import html
+from ..html import escape
 from ..text import column_title, is_right, printable
 from .document import Block, Code, Heading, Paragraph, Picture, Table
+
+# HTML: one page that loads nothing and runs nothing -------------------------------------------------------------
+
+
+def render_html(blocks: Sequence[Block], level: int) -> str:
+    """The page as text, its sections at that heading level."""
+    title = next((block.text for block in blocks if isinstance(block, Heading)), "Write-up")
+    return html.page(title, "<main>", *(in_html(block, level) for block in blocks), "</main>")
+
+
+def in_html(block: Block, level: int) -> str:
+    match block:
+        case Heading(text, depth):
+            return f"<h{level + depth}>{escape(text)}</h{level + depth}>\n"
+        case Paragraph(text):
+            return f"<p>{escape(text)}</p>\n"
+        case Code(text):
+            return f"<pre><code>{escape(text)}</code></pre>\n"
+        case Table(columns, rows, caption, marked):
+            return html.table(columns, rows, caption=caption, marked=marked)
+        case Picture(caption=caption):
+            image = f'<img src="{block.data_uri()}" alt="{escape(caption)}">'
+            return f'<figure class="picture">{image}<figcaption>{escape(caption)}</figcaption></figure>\n'
+
+
+# Markdown that stands alone: pictures are part of the text ------------------------------------------------------
+
+
+SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$!])")
+LINE_START = re.compile(r"^(\s*)([-+]|\d+[.)])(?=\s)", re.MULTILINE)
+
+
+def render_markdown(blocks: Sequence[Block], level: int) -> str:
+    """The document as text, its sections at that heading level."""
+    return "\n\n".join(in_markdown(block, level) for block in blocks) + "\n"
+
+
+def escape_markdown(text: str) -> str:
+    """Text that shows as it is, whatever signs are in it."""
+    return LINE_START.sub(r"\1\\\2", SPECIAL.sub(r"\\\1", printable(text))).replace("&", "&amp;")
+
+
+def in_markdown(block: Block, level: int) -> str:
+    match block:
+        case Heading(text, depth):
+            return f"{'#' * (level + depth)} {escape_markdown(text)}"
+        case Paragraph(text):
+            return escape_markdown(text)
+        case Code(text, language):
+            return fenced(printable(text).rstrip("\n"), language)
+        case Table():
+            return markdown_table(block)
+        case Picture(caption=caption):
+            return f"![{markdown_cell(caption)}]({block.data_uri()})\n\n{escape_markdown(caption)}"
+
+
+def fenced(text: str, language: str) -> str:
+    """A fence longer than any row of backticks within."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
+def markdown_table(block: Table) -> str:
+    rows = [[markdown_cell(text) for text in row] for row in block.rows]
+    if block.marked is not None:
+        rows[block.marked] = [f"**{text}**" if text else "" for text in rows[block.marked]]
+    head = [markdown_cell(column_title(column)) for column in block.columns]
+    rule = ["---:" if is_right(column) else "---" for column in block.columns]
+    lines = [f"| {' | '.join(line)} |" for line in (head, rule, *rows)]
+    return "\n".join([*([escape_markdown(block.caption), ""] if block.caption else []), *lines])
+
+
+def markdown_cell(text: str) -> str:
+    return escape_markdown(text).replace("\n", " ")
+
+
+# LaTeX: pictures are files beside it ----------------------------------------------------------------------------
+
 
 HEADINGS = ("section", "subsection", "subsubsection", "paragraph")
 TABLE_ROWS = 40  # more do not fit a page
@@ -52,14 +139,14 @@ TEXTS = pairs(r"… \ldots{}  – --  — ---  ‘ `  ’ '  “ ``  ” ''") | 
 ACCENTS = dict(zip("\u0300\u0301\u0302\u0303\u0304\u0307\u0308\u030a\u030c\u0327", "`'^~=.\"rvc", strict=True))
 
 
-def render(blocks: Sequence[Block], level: int, output: Path) -> str:
+def render_latex(blocks: Sequence[Block], level: int, output: Path) -> str:
     """The document as text, its sections at that heading level, its pictures beside the file `output`."""
     body = "\n\n".join(in_latex(block, level, output) for block in blocks)
     return f"{PREAMBLE}{definitions(body)}\\begin{{document}}\n\n{body}\n\n\\end{{document}}\n"
 
 
 def write_pictures(blocks: Sequence[Block], output: Path) -> list[Path]:
-    """Write the pictures that `render` names; returns their paths."""
+    """Write the pictures that `render_latex` names; returns their paths."""
     pictures = {picture_path(block, output): block for block in blocks if isinstance(block, Picture)}
     for path, picture in pictures.items():
         picture.draw(path)
@@ -75,15 +162,15 @@ def picture_path(picture: Picture, output: Path) -> Path:
 def in_latex(block: Block, level: int, output: Path) -> str:
     match block:
         case Heading(text, depth):
-            return f"\\{HEADINGS[level + depth - 1]}{{{escape(text)}}}"
+            return f"\\{HEADINGS[level + depth - 1]}{{{escape_latex(text)}}}"
         case Paragraph(text):
-            return escape(text)
+            return escape_latex(text)
         case Code(text):
             return verbatim(text)
         case Table():
-            return table(block)
+            return latex_table(block)
         case Picture(caption=caption):
-            return PICTURE % (picture_path(block, output).name, escape(caption))
+            return PICTURE % (picture_path(block, output).name, escape_latex(caption))
 
 
 def verbatim(text: str) -> str:
@@ -92,30 +179,30 @@ def verbatim(text: str) -> str:
     return f"{{\\scriptsize\n\\begin{{verbatim}}\n{text}\n\\end{{verbatim}}\n}}"
 
 
-def table(block: Table) -> str:
+def latex_table(block: Table) -> str:
     """One tabular for each page's worth of rows, made smaller where it is wider than the page."""
     parts = [table_part(block, start) for start in range(0, max(len(block.rows), 1), TABLE_ROWS)]
-    return "\n\n".join([*([escape(block.caption)] if block.caption else []), *parts])
+    return "\n\n".join([*([escape_latex(block.caption)] if block.caption else []), *parts])
 
 
 def table_part(block: Table, start: int) -> str:
     places = "".join("r" if is_right(column) else "l" for column in block.columns)
-    lines = [" & ".join(cell(column_title(column)) for column in block.columns) + r" \\ \hline"]
+    lines = [" & ".join(latex_cell(column_title(column)) for column in block.columns) + r" \\ \hline"]
     for number, row in enumerate(block.rows[start : start + TABLE_ROWS], start):
-        cells = [f"\\textbf{{{cell(text)}}}" if number == block.marked else cell(text) for text in row]
+        cells = [f"\\textbf{{{latex_cell(text)}}}" if number == block.marked else latex_cell(text) for text in row]
         lines.append(" & ".join(cells) + r" \\")
     body = "\n".join([f"\\begin{{tabular}}{{{places}}}", *lines, "\\end{tabular}"])
     return f"\\resizebox{{\\ifdim\\width>\\textwidth\\textwidth\\else\\width\\fi}}{{!}}{{%\n{body}}}"
 
 
-def cell(text: str) -> str:
-    return escape(text.replace("\n", " "))
+def latex_cell(text: str) -> str:
+    return escape_latex(text.replace("\n", " "))
 
 
 # Characters -----------------------------------------------------------------------------------------------------
 
 
-def escape(text: str) -> str:
+def escape_latex(text: str) -> str:
     """Text without a command in it."""
     return "".join(ESCAPED.get(c, c) for c in printable(text))
 
