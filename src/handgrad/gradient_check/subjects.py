@@ -204,7 +204,7 @@ class PairPoint(Point):
 
     def as_output(self, y: Any) -> Array:
         if not isinstance(y, tuple) or len(y) != 2:
-            got = f"{len(y)} values" if isinstance(y, tuple) else f"a {type(y).__name__}"
+            got = f"{len(y)} values" if isinstance(y, tuple) else f"one {type(y).__name__}"
             raise CodeFault("wrong-output", f"the forward must return (y, cache), but returned {got}")
         y, self.cache = y
         return super().as_output(y)
@@ -513,8 +513,8 @@ def by_name(returned: Any, names: Sequence[str], allow_extra: bool = False) -> d
     if few or (not allow_extra and any(a is not None for a in rest)):
         raise CodeFault(
             "missing-gradient" if few else "extra-gradient",
-            f"the backward returned {len(answers)} gradient{'s' * (len(answers) != 1)}, but there are {len(names)} "
-            f"arrays: {', '.join(names)} (one gradient each, in this order)",
+            f"the backward returned {len(answers)} gradient{'s' * (len(answers) != 1)}; due is one for each of "
+            f"{', '.join(names)}, in this order",
         )
     return dict(zip(names, answers, strict=False))
 

@@ -1,13 +1,13 @@
 """The right numbers in the wrong place or shape: transposed, flipped, shifted, not summed, or only some of them."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from ...arrays import Array
 from ..verdict import Clue, Verdict
-from .case import Case, ratio
+from .case import Case, named_axes, ratio
 
 
 def transposed(case: Case) -> Verdict | None:
@@ -104,7 +104,7 @@ def partly_missing(case: Case) -> Verdict | None:
         missing, present = set(where[wrong].tolist()), set(where[~wrong & due].tolist())
         if not missing & present:
             places = ", ".join(map(str, sorted(missing)[:6])) + (", ..." if len(missing) > 6 else "")
-            where_zero = f"positions {places} of axis {axis}"
+            where_zero = f"index {places} of axis {axis}"
             message = f"the gradient by {case.name} is zero at {where_zero}: a loop or a slice stops short"
             evidence = "right in every other entry"
             break
@@ -118,7 +118,7 @@ def averaged(case: Case) -> Verdict | None:
             spread = [np.broadcast_to(how(g, axis=axes, keepdims=True), g.shape) for g in case.expected_full]
             if case.explains(case.pick(spread)):
                 message = (
-                    f"the gradient by {case.name} is {words} over axis {listed(axes)} and spread again: {case.name} "
+                    f"the gradient by {case.name} is {words} over {named_axes(axes)} and spread again: {case.name} "
                     "keeps that axis"
                 )
                 return case.verdict("wrong-axis", message, "equal to that in every entry")
@@ -203,13 +203,12 @@ def not_finite(case: Case, a: Array) -> Verdict | None:
     bad = ~np.isfinite(a)
     if not bad.any():
         return None
+    first = ", ".join(str(int(i[0])) for i in np.nonzero(bad))
     message = (
         f"the gradient by {case.name} has {int(bad.sum())} NaN or infinite numbers of {a.size}: a division by zero, an "
         "overflow or a log of zero"
     )
-    return case.verdict(
-        "not-finite", message, f"the first at {case.name}[{listed(int(i[0]) for i in np.nonzero(bad))}]"
-    )
+    return case.verdict("not-finite", message, f"the first at {case.name}[{first}]")
 
 
 def others(case: Case, a: Array, said: str) -> Verdict | None:
@@ -250,7 +249,7 @@ def not_summed(case: Case, a: Array, said: str) -> Verdict | None:
     for axes, keepdims in itertools.product(groups_of_axes(a.ndim), (False, True)):
         total = [g.sum(axis=axes, keepdims=keepdims) for g in case.analytic]
         if total[0].size == case.array.size and case.same(case.pick(total), case.expected):
-            message = f"{said}: sum over axis {listed(axes)}, because every example uses the same {case.name}"
+            message = f"{said}: sum over {named_axes(axes)}, because every example uses the same {case.name}"
             return case.verdict("not-summed", message, "right in every entry once summed")
     return None
 
@@ -289,7 +288,7 @@ def wrong_axis(case: Case, a: Array, said: str) -> Verdict | None:
     for axes in groups_of_axes(case.y.ndim):
         sums = [np.squeeze(dy.sum(axis=axes)) for dy in case.upstreams]
         if sums[0].ndim and proportional([np.squeeze(g) for g in case.analytic], sums):
-            message = f"{said}: dy was summed over axis {listed(axes)}, which leaves the wrong one"
+            message = f"{said}: dy was summed over {named_axes(axes)}, which leaves the wrong one"
             return case.verdict("wrong-axis", message, "equal to that sum of dy")
     return None
 
@@ -298,7 +297,7 @@ def summed_too_far(case: Case, a: Array, said: str) -> Verdict | None:
     for axes in groups_of_axes(case.array.ndim) if case.complete else ():
         sums = [g.sum(axis=axes) for g in case.expected_full]
         if sums[0].size == a.size and proportional([g.ravel() for g in case.analytic], [s.ravel() for s in sums]):
-            message = f"{said}: it is summed over axis {listed(axes)}, which {case.name} has"
+            message = f"{said}: it is summed over {named_axes(axes)}, which {case.name} keeps"
             return case.verdict("wrong-axis", message, "equal to that sum of what is due")
     return None
 
@@ -314,10 +313,6 @@ def spread(case: Case, a: Array, said: str) -> Verdict | None:
         return None
     message = f"{said}: arrays of shapes such as (N,) and (N, 1) were broadcast to (N, N); give both the same shape"
     return case.verdict("broadcast", message, f"{a.size} numbers instead of {case.array.size}", Clue.EFFECT)
-
-
-def listed(numbers: Iterable[int]) -> str:
-    return ", ".join(map(str, numbers))
 
 
 SHAPES: tuple[Callable[[Case, Array, str], Verdict | None], ...] = (

@@ -194,6 +194,11 @@ class Case:
         return "; ".join(words)
 
 
+def named_axes(axes: Sequence[int]) -> str:
+    """'axis 0', 'axes 0, 2'."""
+    return f"ax{'is' if len(axes) == 1 else 'es'} {', '.join(map(str, axes))}"
+
+
 def ratio(a: ArrayLike, b: ArrayLike, tolerance: float = 1e-6) -> float | None:
     """c with a = c b up to tolerance, or None."""
     a, b = np.asarray(a, float), np.asarray(b, float)

@@ -65,7 +65,7 @@ ADVICE = {  # by mistake, and whether the gradient is too large
     ("kernel-area-factor", True): "; each number of a window gets its share, 1 / (kh kw)",
     ("factor-two", False): "; the derivative of a square has a 2, unless the function has a ½",
 }
-TWO = "a 2 from the derivative of a square"
+TWO = "the 2 of a square's derivative"
 
 
 def known_factors(case: Case) -> Iterator[tuple[str, float, str]]:
@@ -84,13 +84,13 @@ def known_factors(case: Case) -> Iterator[tuple[str, float, str]]:
         sizes += [("keyword-factor", v, f"{words} = {v:.6g}") for v, words in made]
     sizes += [("factor-two", 2, TWO)]
     sizes += [("element-count-factor", n, f"the number of elements {n}") for n in element_counts(case)]
-    sizes += [("learning-rate-factor", v, f"{v:g}, a learning rate?") for v in (0.1, 0.01, 0.001, 1e-4)]
+    sizes += [("learning-rate-factor", v, f"a learning rate of {v:g}?") for v in (0.1, 0.01, 0.001, 1e-4)]
     for slug, value, words in sizes:
         if value not in (0, 1, -1):
             yield slug, value, words
-            yield slug, 1 / value, f"1 / {words}"
+            yield slug, 1 / value, f"divided by {words}"
             yield slug, -value, f"minus {words}"
-            yield slug, -1 / value, f"minus 1 / {words}"
+            yield slug, -1 / value, f"minus, divided by {words}"
     yield from combinations(m, last)
 
 

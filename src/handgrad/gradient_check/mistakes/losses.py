@@ -142,7 +142,7 @@ def of_differences(x: Array, t: Array) -> Iterator[tuple[str, str, Array]]:
 
 
 def of_margins(x: Array, t: Array) -> Iterator[tuple[str, str, Array]]:
-    due = "it is due minus the number of margins violated"
+    due = "minus the number of margins violated is due"
     wrong_classes = violated(x, t, 1.0)
     yield "target-ignored", f"hinge loss: the right class gets no gradient; {due}", wrong_classes
     yield "target-ignored", f"hinge loss: the right class gets -1; {due}", wrong_classes - t
@@ -198,7 +198,7 @@ def penalised(case: Case) -> Verdict | None:
         if abs(a) < 1e-9 or abs(a - 1) < 1e-6 or len(values) < 3 or not case.same((a, b) @ basis, case.found.ravel()):
             continue
         mistake, message = off_by(case, float(a))
-        evidence = f"found = {a:.6g} · expected + {b:.6g} · {'sign of ' * (kind == 'L1')}{name} in every entry"
+        evidence = f"found = {a:.6g} · expected {b:+.6g} · {'sign of ' * (kind == 'L1')}{name} in every entry"
         message += f"; its {kind} penalty's term is right, only the data's part is off"
         return case.verdict(mistake, message, evidence, Clue.EFFECT if mistake == UNKNOWN else Clue.CAUSE)
     return None

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...arrays import Array
 from ..verdict import Clue, Verdict
-from .case import Case
+from .case import Case, named_axes
 
 Axes: TypeAlias = tuple[int, ...]
 
@@ -103,7 +103,8 @@ def statistics(case: Case) -> Verdict | None:
             return case.verdict(*named, evidence_of(fit))
         if means != axes and np.allclose(fit, 1, atol=1e-4):
             message = (
-                f"the means of the normalisation's gradient run over axis {means}, the statistics over axis {axes}"
+                f"the means of the normalisation's gradient run over {named_axes(means)}, the statistics over "
+                f"{named_axes(axes)}"
             )
             return case.verdict("wrong-axis", message, "dx equals that in every entry")
     found = (unbiased(case, axes) for axes in normalized_axes(case))
@@ -205,7 +206,8 @@ def unbiased(case: Case, axes: Axes) -> Verdict | None:
 def evidence_of(fit: Array) -> str:
     terms = ("dy", "mean(dy)", "x̂ mean(dy x̂)")
     signed = [float(np.round(v, 6)) for v in fit * (1, -1, -1)]
-    words = [f"{'-' if v < 0 else '+'} {abs(v):g} {term}" for v, term in zip(signed, terms, strict=True) if v]
+    pairs = [(v, f"{abs(v):g} " * (abs(v) != 1) + term) for v, term in zip(signed, terms, strict=True) if v]
+    words = [f"{'-' if v < 0 else '+'} {term}" for v, term in pairs]
     return f"dx = s ({' '.join(words).removeprefix('+ ')}) in every entry; dy - mean(dy) - x̂ mean(dy x̂) is due"
 
 
@@ -214,12 +216,12 @@ def named_terms(case: Case, axes: Axes, fit: Array) -> tuple[str, str] | None:
     a, b, c = (float(v) for v in np.round(fit, 6))
     count = int(np.prod([case.array.shape[i] for i in axes]))
     constants: dict[tuple[float, float, float], str] = {
-        (1, 0, 0): "mean and variance are treated as constants, but they move",
-        (1, 1, 0): "the variance is treated as a constant, but it moves",
-        (1, 0, 1): "the mean is treated as a constant, but it moves",
+        (1, 0, 0): "mean and variance are treated as constants, but they move with every x they are taken over",
+        (1, 1, 0): "the variance is treated as a constant, but it moves with every x it is taken over",
+        (1, 0, 1): "the mean is treated as a constant, but it moves with every x it is taken over",
     }
     if (a, b, c) in constants:
-        return "statistics-constant", f"{constants[a, b, c]} with every x they are taken over"
+        return "statistics-constant", constants[a, b, c]
     if count > 1 and np.isclose(c, count / (count - 1), rtol=1e-5):
         return "unbiased-variance", f"the variance's term is divided by {count - 1}, the forward's variance by {count}"
     if count in (b, c):
