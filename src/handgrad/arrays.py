@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 # of any number type: a pair returns the type it was given, complex included
 Array: TypeAlias = NDArray[Any]
+# of an array that is there, where DTypeLike is what a caller may name one by
+DType: TypeAlias = np.dtype[Any]
 # what a forward hands to its own backward; nobody else looks inside
 Cache: TypeAlias = Any
 # None only where the caller asked for it (input_gradient=False), so that no other caller has to test for it

@@ -24,13 +24,13 @@ class Activation(Layer):
 class ReLU(Activation):
     """y = max(0, x); the derivative at 0 is 0."""
 
-    pair = F.relu_forward, F.relu_backward
+    pair: ClassVar[Pair] = F.relu_forward, F.relu_backward
 
 
 class LeakyReLU(Activation):
     """y = x where x > 0, else alpha x."""
 
-    pair = F.leaky_relu_forward, F.leaky_relu_backward
+    pair: ClassVar[Pair] = F.leaky_relu_forward, F.leaky_relu_backward
 
     def __init__(self, alpha: float = 0.01, name: str | None = None) -> None:
         super().__init__(name)
@@ -44,7 +44,7 @@ class LeakyReLU(Activation):
 class ELU(Activation):
     """y = x where x > 0, else alpha (eˣ - 1)."""
 
-    pair = F.elu_forward, F.elu_backward
+    pair: ClassVar[Pair] = F.elu_forward, F.elu_backward
 
     def __init__(self, alpha: float = 1.0, name: str | None = None) -> None:
         super().__init__(name)
@@ -58,55 +58,55 @@ class ELU(Activation):
 class Sigmoid(Activation):
     """y = 1 / (1 + e⁻ˣ)."""
 
-    pair = F.sigmoid_forward, F.sigmoid_backward
+    pair: ClassVar[Pair] = F.sigmoid_forward, F.sigmoid_backward
 
 
 class Tanh(Activation):
     """y = tanh x."""
 
-    pair = F.tanh_forward, F.tanh_backward
+    pair: ClassVar[Pair] = F.tanh_forward, F.tanh_backward
 
 
 class Softmax(Activation):
     """Each row becomes probabilities, y = eˣ / Σ eˣ. CrossEntropy wants logits instead: it has the softmax in it."""
 
-    pair = F.softmax_forward, F.softmax_backward
+    pair: ClassVar[Pair] = F.softmax_forward, F.softmax_backward
 
 
 class LogSoftmax(Activation):
     """y = x - log Σ eˣ along the last axis."""
 
-    pair = F.log_softmax_forward, F.log_softmax_backward
+    pair: ClassVar[Pair] = F.log_softmax_forward, F.log_softmax_backward
 
 
 class Identity(Activation):
     """y = x."""
 
-    pair = F.identity_forward, F.identity_backward
+    pair: ClassVar[Pair] = F.identity_forward, F.identity_backward
 
 
 class Arctan(Activation):
     """y = arctan x."""
 
-    pair = F.arctan_forward, F.arctan_backward
+    pair: ClassVar[Pair] = F.arctan_forward, F.arctan_backward
 
 
 class Softplus(Activation):
     """y = log(1 + eˣ), a smooth ReLU."""
 
-    pair = F.softplus_forward, F.softplus_backward
+    pair: ClassVar[Pair] = F.softplus_forward, F.softplus_backward
 
 
 class GELU(Activation):
     """y = x Φ(x) in its tanh form (Hendrycks & Gimpel, 2016)."""
 
-    pair = F.gelu_forward, F.gelu_backward
+    pair: ClassVar[Pair] = F.gelu_forward, F.gelu_backward
 
 
 class SiLU(Activation):
     """y = x σ(x), also called swish."""
 
-    pair = F.silu_forward, F.silu_backward
+    pair: ClassVar[Pair] = F.silu_forward, F.silu_backward
 
 
 # each name of functional's table -> its class

@@ -59,9 +59,9 @@ class Layer:
     output_shape: Shape = ()
     dtype: np.dtype[Any] = np.dtype(np.float32)
     rng: Generator | None = None
-    parameters = Parameters()
-    gradients = Parameters()
-    state = Parameters()
+    parameters: Parameters = Parameters()
+    gradients: Parameters = Parameters()
+    state: Parameters = Parameters()
     _cache: Any = NOTHING
 
     def __init__(self, name: str | None = None) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..arrays import Array, ArrayLike, DTypeLike, Generator, MaybeArray, Seed
+from ..arrays import Array, ArrayLike, DTypeLike, Generator, MaybeArray, Seed, Shape
 from .activations import LogSoftmax, Sigmoid, Softmax
 from .base import Layer, Parameters, Step, leaves, shape_of_one
 from .description import Summary, from_spec, load_arrays, read_model, save_model
@@ -27,12 +27,21 @@ class Sequential(Layer):
     """
 
     can_skip_input_gradient = True
+    # of the whole model; the vectors hold all parameters and gradients, which are views into them
+    input_shape: Shape = ()
+    output_shape: Shape = ()
+    dtype: np.dtype[Any] = np.dtype(np.float32)
+    parameters: Parameters = Parameters()
+    gradients: Parameters = Parameters()
+    state: Parameters = Parameters()
+    parameter_vector: Array
+    gradient_vector: Array
 
     def __init__(self, layers: Sequence[Layer | dict[str, Any]], name: str | None = None) -> None:
         super().__init__(name)
         if isinstance(layers, Layer):
             raise TypeError("Sequential takes one list of layers: Sequential([Linear(25), ReLU(), Linear(3)])")
-        self.layers = [from_spec(layer) if isinstance(layer, dict) else layer for layer in layers]
+        self.layers: list[Layer] = [from_spec(layer) if isinstance(layer, dict) else layer for layer in layers]
         check_layers(self.layers)
         give_names(self.layers)
         self._route: Sequence[Layer | Step] = self.layers

@@ -66,10 +66,11 @@ class CrossEntropy(Loss):
     """
 
     classification = True
-    pair = F.cross_entropy_forward, F.cross_entropy_backward
+    pair: ClassVar[Pair] = F.cross_entropy_forward, F.cross_entropy_backward
 
     def __init__(self, class_weight: ArrayLike | None = None, label_smoothing: float = 0.0) -> None:
-        self.class_weight, self.label_smoothing = class_weight, label_smoothing
+        self.class_weight: ArrayLike | None = class_weight
+        self.label_smoothing: float = label_smoothing
 
     def compute(self, outputs: Array, targets: ArrayLike, sample_weight: ArrayLike | None) -> tuple[float, Cache]:
         return F.cross_entropy_forward(
@@ -85,42 +86,42 @@ class ProbabilityCrossEntropy(Loss):
     """-log p[target] on probabilities (the output of Softmax), mean over the batch."""
 
     classification = True
-    pair = F.probability_cross_entropy_forward, F.probability_cross_entropy_backward
+    pair: ClassVar[Pair] = F.probability_cross_entropy_forward, F.probability_cross_entropy_backward
 
 
 class BinaryCrossEntropy(Loss):
     """Cross-entropy of one logit per example (or per label) against targets in [0, 1]."""
 
     classification = True
-    pair = F.binary_cross_entropy_forward, F.binary_cross_entropy_backward
+    pair: ClassVar[Pair] = F.binary_cross_entropy_forward, F.binary_cross_entropy_backward
 
 
 class Hinge(Loss):
     """Multiclass hinge: Σ max(0, s_j - s_y + 1) over the wrong classes j, mean over the batch."""
 
     classification = True
-    pair = F.hinge_forward, F.hinge_backward
+    pair: ClassVar[Pair] = F.hinge_forward, F.hinge_backward
 
 
 class MeanSquaredError(Loss):
     """(y - t)², mean over all elements, no ½."""
 
-    pair = F.mean_squared_error_forward, F.mean_squared_error_backward
+    pair: ClassVar[Pair] = F.mean_squared_error_forward, F.mean_squared_error_backward
 
 
 class MeanAbsoluteError(Loss):
     """|y - t|, mean over all elements."""
 
-    pair = F.mean_absolute_error_forward, F.mean_absolute_error_backward
+    pair: ClassVar[Pair] = F.mean_absolute_error_forward, F.mean_absolute_error_backward
 
 
 class Huber(Loss):
     """Quadratic within delta of the target, linear beyond (Huber, 1964), mean over all elements."""
 
-    pair = F.huber_forward, F.huber_backward
+    pair: ClassVar[Pair] = F.huber_forward, F.huber_backward
 
     def __init__(self, delta: float = 1.0) -> None:
-        self.delta = delta
+        self.delta: float = delta
 
     def compute(self, outputs: Array, targets: ArrayLike, sample_weight: ArrayLike | None) -> tuple[float, Cache]:
         return F.huber_forward(outputs, targets, delta=self.delta, sample_weight=sample_weight)
@@ -142,7 +143,7 @@ class Penalty:
     pair: ClassVar[Pair]
 
     def __init__(self, strength: float) -> None:
-        self.strength = check_number(type(self).__name__, "strength", strength, minimum=0)
+        self.strength: float = check_number(type(self).__name__, "strength", strength, minimum=0)
 
     def __call__(self, parameters: Mapping[str, Array]) -> float:
         """The penalty of {'linear1.weight': array, ...}, a float."""
@@ -165,13 +166,13 @@ class Penalty:
 class L2(Penalty):
     """½ strength Σ w²: its gradient is strength w."""
 
-    pair = F.l2_penalty_forward, F.l2_penalty_backward
+    pair: ClassVar[Pair] = F.l2_penalty_forward, F.l2_penalty_backward
 
 
 class L1(Penalty):
     """strength Σ |w|: its gradient is strength sign(w)."""
 
-    pair = F.l1_penalty_forward, F.l1_penalty_backward
+    pair: ClassVar[Pair] = F.l1_penalty_forward, F.l1_penalty_backward
 
 
 PENALTIES: dict[str, type[Penalty]] = by_name("_", L2, L1)

@@ -26,7 +26,9 @@ class Linear(Layer):
         self, units: int, initializer: AnyInitializer = "glorot_uniform", bias: bool = True, name: str | None = None
     ) -> None:
         super().__init__(name)
-        self.units, self.initializer, self.bias = check_count("Linear", "units", units), initializer, bias
+        self.units: int = check_count("Linear", "units", units)
+        self.initializer: AnyInitializer = initializer
+        self.bias: bool = bias
         initializers.get(initializer)  # an unknown name is refused here rather than at build
 
     def create_parameters(self, input_shape: Shape, rng: Generator) -> dict[str, Array]:

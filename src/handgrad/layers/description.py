@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from .. import files
-from ..arrays import Array, Shape
+from ..arrays import Array, DType, Shape
 from ..naming import check_arguments, look_up
 from ..text import aligned, figures_from
 from .base import Layer, leaves, walk
@@ -39,16 +39,17 @@ class SummaryRow(NamedTuple):
 class Summary:
     """What each layer of a model makes and costs, as `rows`, and the sums; print it."""
 
-    columns = ("name", "layer", "output shape", "parameters", "multiply-adds", "activations")
+    columns: ClassVar[tuple[str, ...]] = ("name", "layer", "output shape", "parameters", "multiply-adds", "activations")
 
     def __init__(self, model: Layer) -> None:
         if not model.is_built:
             raise ValueError("this model is not built: call build(input_shape, rng=0) before summary()")
-        self.input_shape, self.dtype = model.input_shape, model.dtype
-        self.rows = [SummaryRow.of(name, layer) for name, layer in walk(model)]
-        self.num_parameters = sum(row.num_parameters for row in self.rows)
-        self.multiply_adds = sum(row.multiply_adds for row in self.rows)
-        self.activation_bytes = sum(row.activation_bytes for row in self.rows)
+        self.input_shape: Shape = model.input_shape
+        self.dtype: DType = model.dtype
+        self.rows: list[SummaryRow] = [SummaryRow.of(name, layer) for name, layer in walk(model)]
+        self.num_parameters: int = sum(row.num_parameters for row in self.rows)
+        self.multiply_adds: int = sum(row.multiply_adds for row in self.rows)
+        self.activation_bytes: int = sum(row.activation_bytes for row in self.rows)
 
     def __str__(self) -> str:
         total = SummaryRow("total", "", (), self.num_parameters, self.multiply_adds, self.activation_bytes)

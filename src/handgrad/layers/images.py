@@ -48,9 +48,14 @@ class Conv2D(Layer):
         name: str | None = None,
     ) -> None:
         super().__init__(name)
-        self.filters = check_count("Conv2D", "filters", filters)
-        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
-        self.dilation, self.groups, self.initializer, self.bias = dilation, groups, initializer, bias
+        self.filters: int = check_count("Conv2D", "filters", filters)
+        self.kernel_size: Size = kernel_size
+        self.stride: Size = stride
+        self.padding: Padding = padding
+        self.dilation: Size = dilation
+        self.groups: int = groups
+        self.initializer: AnyInitializer = initializer
+        self.bias: bool = bias
 
     def create_parameters(self, input_shape: Shape, rng: Generator) -> dict[str, Array]:
         check_image(self.label, input_shape)
@@ -113,7 +118,9 @@ class Pool2D(Layer):
         self, kernel_size: Size = 2, stride: Size | None = None, padding: Padding = 0, name: str | None = None
     ) -> None:
         super().__init__(name)
-        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+        self.kernel_size: Size = kernel_size
+        self.stride: Size | None = stride
+        self.padding: Padding = padding
 
     def geometry(self, input_shape: Shape) -> Geometry:
         """Where the windows lie on an image of this shape."""
@@ -140,13 +147,13 @@ class Pool2D(Layer):
 class MaxPool2D(Pool2D):
     """y = the largest number of each window and channel; padding never wins."""
 
-    pair = F.max_pool2d_forward, F.max_pool2d_backward
+    pair: ClassVar[Pair] = F.max_pool2d_forward, F.max_pool2d_backward
 
 
 class AvgPool2D(Pool2D):
     """y = the mean of each window and channel; the zeros of the padding count."""
 
-    pair = F.avg_pool2d_forward, F.avg_pool2d_backward
+    pair: ClassVar[Pair] = F.avg_pool2d_forward, F.avg_pool2d_backward
 
 
 class GlobalAvgPool2D(Layer):
@@ -177,8 +184,9 @@ class ConvolutionBlock(FastStep):
 
     def __init__(self, conv: Conv2D, norm: BatchNorm | None, relu: Layer | None, pool: MaxPool2D | None) -> None:
         super().__init__([layer for layer in (conv, norm, relu, pool) if layer is not None])
-        self.conv, self.norm = conv, norm
-        self.kernel = ConvolutionKernel(
+        self.conv: Conv2D = conv
+        self.norm: BatchNorm | None = norm
+        self.kernel: ConvolutionKernel = ConvolutionKernel(
             conv.input_shape,
             conv.parameters["weight"].shape,
             conv.geometry(conv.input_shape).padding,

@@ -23,7 +23,8 @@ class BatchNorm(Layer):
         super().__init__(name)
         check_number("BatchNorm", "momentum", momentum, minimum=0, maximum=1)
         check_number("BatchNorm", "epsilon", epsilon, minimum=0)
-        self.momentum, self.epsilon = momentum, epsilon
+        self.momentum: float = momentum
+        self.epsilon: float = epsilon
 
     def create_parameters(self, input_shape: Shape, rng: Generator) -> dict[str, Array]:
         return {"gamma": np.ones(input_shape[-1]), "beta": np.zeros(input_shape[-1])}
@@ -85,7 +86,8 @@ class Normalize(Layer):
         super().__init__(name)
         if not np.all(np.asarray(std) > 0):
             raise ValueError(f"Normalize divides by std, which must be above 0; got {std!r}")
-        self.mean, self.std = mean, std
+        self.mean: ArrayLike = mean
+        self.std: ArrayLike = std
 
     def infer_output_shape(self, input_shape: Shape) -> Shape:
         if not {np.shape(self.mean), np.shape(self.std)} <= {(), input_shape[-1:]}:
@@ -108,7 +110,8 @@ class SharedBatchNorm(FastStep):
 
     def __init__(self, norm: BatchNorm) -> None:
         super().__init__([norm])
-        self.norm, self.kernel = norm, BatchNormKernel(norm.dtype)
+        self.norm: BatchNorm = norm
+        self.kernel: BatchNormKernel = BatchNormKernel(norm.dtype)
 
     def serves(self, x: Array, training: bool) -> bool:
         return super().serves(x, training) and (not training or x.size > x.shape[-1])

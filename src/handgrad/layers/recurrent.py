@@ -31,8 +31,10 @@ class Recurrent(Layer):
         name: str | None = None,
     ) -> None:
         super().__init__(name)
-        self.units, self.return_sequences = check_count(type(self).__name__, "units", units), bool(return_sequences)
-        self.initializer, self.recurrent_initializer = initializer, recurrent_initializer
+        self.units: int = check_count(type(self).__name__, "units", units)
+        self.return_sequences: bool = bool(return_sequences)
+        self.initializer: AnyInitializer = initializer
+        self.recurrent_initializer: AnyInitializer = recurrent_initializer
         initializers.get(initializer), initializers.get(recurrent_initializer)
 
     def create_parameters(self, input_shape: Shape, rng: Generator) -> dict[str, Array]:
@@ -81,7 +83,7 @@ class RNN(Recurrent):
     weight (features, units) by initializer, recurrent_weight (units, units) by recurrent_initializer, bias zero.
     """
 
-    pair = F.rnn_forward, F.rnn_backward
+    pair: ClassVar[Pair] = F.rnn_forward, F.rnn_backward
 
 
 class LSTM(Recurrent):
@@ -91,9 +93,9 @@ class LSTM(Recurrent):
     Biases start at 0, the forget gate's at 1, so that the cell remembers from the start (Jozefowicz et al. 2015).
     """
 
-    gates = ("i", "f", "o", "g")
+    gates: tuple[str, ...] = ("i", "f", "o", "g")
     states = 2
-    pair = F.lstm_forward, F.lstm_backward
+    pair: ClassVar[Pair] = F.lstm_forward, F.lstm_backward
 
     def create_bias(self, gate: str) -> Array:
         return np.ones(self.units) if gate == "f" else np.zeros(self.units)

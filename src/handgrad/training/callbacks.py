@@ -45,9 +45,12 @@ class EarlyStopping(Callback):
     ) -> None:
         if patience < 1 or min_delta < 0:
             raise ValueError(f"EarlyStopping needs patience >= 1 and min_delta >= 0, got {patience} and {min_delta}")
-        self.monitor, self.patience, self.min_delta, self.restore_best = monitor, patience, min_delta, restore_best
+        self.monitor: str = monitor
+        self.patience: int = patience
+        self.min_delta: float = min_delta
+        self.restore_best: bool = restore_best
         self.best_value: float | None = None
-        self.best_epoch = 0
+        self.best_epoch: int = 0
         self.best_state: ModelState | None = None
 
     @property
@@ -110,7 +113,9 @@ class Checkpoint(Callback):
     def __init__(self, path: str | Path, every: int = 1, monitor: str | None = None) -> None:
         if every < 1:
             raise ValueError(f"Checkpoint(every=...) counts epochs, 1 or more; got {every}")
-        self.path, self.every, self.monitor = Path(path), every, monitor
+        self.path: Path = Path(path)
+        self.every: int = every
+        self.monitor: str | None = monitor
 
     @property
     def watched(self) -> str | None:
@@ -155,7 +160,9 @@ class Schedule(Callback):
     ) -> None:
         if per not in ("epoch", "step"):
             raise ValueError(f"Schedule(per=...) is 'epoch' or 'step', got {per!r}")
-        self.schedule, self.per, self.monitor = schedule, per, monitor
+        self.schedule: Callable[[int], float] = schedule
+        self.per: Literal["epoch", "step"] = per
+        self.monitor: str = monitor
 
     @property
     def watched(self) -> str | None:

@@ -66,8 +66,11 @@ class Engine:
         penalty: Penalty | None = None,
         metrics: Mapping[str, Metric] | None = None,
     ) -> None:
-        self.model, self.loss, self.optimizer, self.penalty = model, loss, optimizer, penalty
-        self.metrics = dict(metrics or {})
+        self.model: Sequential = model
+        self.loss: Loss = loss
+        self.optimizer: Optimizer = optimizer
+        self.penalty: Penalty | None = penalty
+        self.metrics: dict[str, Metric] = dict(metrics or {})
 
     def step(self, x: Any, y: Any, sample_weight: Any = None, metrics: bool = False) -> Figures:
         """One training step on one batch: forward, loss, backward, update.

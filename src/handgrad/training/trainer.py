@@ -114,15 +114,22 @@ class Trainer:
         augment: Augment | None = None,
         engine: Callable[..., Engine] = NumpyEngine,
     ) -> None:
-        self.callbacks = check_parts(model, callbacks, metrics)
-        self.model, self.loss, self.optimizer = model, get_loss(loss), optimizers.get(optimizer)
-        self.seed, self.penalty, self.augment = seed, get_penalty(penalty), augment
-        self.metrics = default_metrics(self.loss) if metrics is None else dict(metrics)
+        self.callbacks: list[Callback] = check_parts(model, callbacks, metrics)
+        self.model: Sequential = model
+        self.loss: Loss = get_loss(loss)
+        self.optimizer: Optimizer = optimizers.get(optimizer)
+        self.seed: int | None = seed
+        self.penalty: Penalty | None = get_penalty(penalty)
+        self.augment: Augment | None = augment
+        self.metrics: dict[str, Metric] = default_metrics(self.loss) if metrics is None else dict(metrics)
         self.streams: dict[str, Any] = dict(streams(seed))  # generators, or what shuffles as they do
-        self.history, self.epoch, self.num_steps, self.steps_per_epoch = History(), 0, 0, 0
+        self.history: History = History()
+        self.epoch: int = 0
+        self.num_steps: int = 0
+        self.steps_per_epoch: int = 0
         self.figures: Figures = {}
         self.stop_reason: str | None = None
-        self.was_interrupted = False
+        self.was_interrupted: bool = False
         self.resume_hint = "trainer.resume(...)"  # what to tell who pressed Ctrl-C
         self._make_engine = engine
         self._engine: Engine | None = None
@@ -549,7 +556,7 @@ class Interruptible:
     half-updated; a second one raises KeyboardInterrupt as usual."""
 
     def __init__(self) -> None:
-        self.requested = False
+        self.requested: bool = False
 
     def __enter__(self) -> Self:
         # Only the main thread may set handlers; elsewhere Ctrl-C never arrives anyway.
