@@ -6,6 +6,7 @@ would.
 
 import doctest
 import json
+import os
 import re
 import subprocess
 import sys
@@ -19,13 +20,18 @@ FENCED = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 def tool(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """What a tool beside this Python says, run where no configuration of ours is found."""
-    command = [str(Path(sys.executable).with_name(name)), *arguments]
-    return subprocess.run(command, cwd=Path(arguments[-1]).parent, capture_output=True, text=True, check=False)
+    beside, source = Path(sys.executable).parent, str(ROOT / "src")
+    found = {"PATH": f"{beside}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": source, "MYPYPATH": source}
+    command = [str(beside / name), *arguments]
+    with tempfile.TemporaryDirectory() as folder:
+        return subprocess.run(
+            command, cwd=folder, env={**os.environ, **found}, capture_output=True, text=True, check=False
+        )
 
 
 def untyped_names() -> list[str]:
     """One line per public name whose type is not known, where they are too many."""
-    report = tool("basedpyright", "--verifytypes", "handgrad", "--ignoreexternal", "--outputjson", str(ROOT / "src"))
+    report = tool("basedpyright", "--verifytypes", "handgrad", "--ignoreexternal", "--outputjson")
     about = json.loads(report.stdout)["typeCompleteness"]
     print(f"public names of known type: {about['completenessScore']:.1%}")
     if about["completenessScore"] >= COMPLETE:
@@ -53,7 +59,7 @@ def wrong_pages() -> list[str]:
         files = sorted(map(str, Path(folder).glob("*.py")))
         said = (
             tool("mypy", "--no-incremental", "--disable-error-code=import-untyped", *files).stdout
-            + tool("basedpyright", "--pythonpath", sys.executable, "--level", "error", *files).stdout
+            + tool("basedpyright", "--level", "error", *files).stdout
         )
     return [line.strip() for line in said.splitlines() if "error" in line and ".py:" in line]
 

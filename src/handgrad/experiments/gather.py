@@ -249,7 +249,7 @@ class LiveRuns:
     """The source of a `reports.watch.WatchServer`: a run, or every run below a folder, found anew at each request."""
 
     def __init__(self, path: str | Path) -> None:
-        self.root = Path(path).resolve()
+        self.root: Path = Path(path).resolve()
         if not self.root.is_dir():
             raise ValueError(f"there is no folder {path} (runs are put into experiments/ by handgrad train)")
 

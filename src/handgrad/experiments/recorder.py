@@ -35,7 +35,7 @@ class Recorder(Callback):
 
     def open(self, folder: str | Path) -> None:
         """Write into this folder from now on; raises ValueError where another process trains it."""
-        self.folder = Path(folder)
+        self.folder: Path = Path(folder)
         self._metrics = os.fdopen(open_locked(self.folder / METRICS), "ab", buffering=0)
 
     def close(self) -> None:

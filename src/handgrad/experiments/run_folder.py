@@ -42,8 +42,8 @@ class Run:
     """A run as its folder tells it. Nothing in the folder is executed; what is damaged raises a ValueError."""
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        self.record = read_record(self.path)
+        self.path: Path = Path(path)
+        self.record: dict[str, Any] = read_record(self.path)
 
     @property
     def id(self) -> str:

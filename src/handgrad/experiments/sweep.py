@@ -55,13 +55,13 @@ class Sweep:
     """A sweep's folder and its record: {'base', 'axes', 'mode', 'seed', 'count', 'metric', 'trials'}."""
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path: Path = Path(path)
         file = self.path / SWEEP
         if not file.is_file():
             raise ValueError(f"{path} is no sweep: it has no {SWEEP}")
         with report_damage(file):
-            self.record = parse(read_text(file, LARGEST_RECORD), file)
-            self.axes = dict(parse_axis(text) for text in self.record["axes"])
+            self.record: dict[str, Any] = parse(read_text(file, LARGEST_RECORD), file)
+            self.axes: Axes = dict(parse_axis(text) for text in self.record["axes"])
             self.trials: list[Trial] = []
             for number, trial in enumerate(self.record["trials"]):
                 if trial["number"] != number or not isinstance(trial["settings"], dict):
