@@ -24,15 +24,6 @@ from .sweep import Backward, Forward, Sweep
 Function = TypeVar("Function", bound=Callable[..., Any])
 Part: TypeAlias = tuple[int, int, int]  # the examples from start to stop, step of them at a time
 Windows: TypeAlias = tuple[Array, Pair, Array]  # padded images, the kernel's sizes, memory for the columns
-Images: TypeAlias = tuple[Array, Pair, Windows, Array]  # x, where it lies in the padded images, these, the matrix
-Result: TypeAlias = tuple[Array, Array]  # z, and (2, blocks, C) for each block's mean and Σ (x - mean)² if wanted
-Pooling: TypeAlias = tuple[Array, Array, bool]  # best, choice, and whether there is pooling
-Activation: TypeAlias = tuple[bool, Array, Array, Array]  # whether by ReLU, scale, shift, y
-Gradient: TypeAlias = tuple[
-    Array, Array, int, Affine, Array, Array
-]  # dy, choice, the window's side, affine, dz, passed
-Weights: TypeAlias = tuple[Windows, Array]  # the windows of x, dweight
-Inputs: TypeAlias = tuple[Pair, Windows, Array, Array]  # where dz lies in padded ones, these, the flipped weight, dx
 NO_CHOICE = np.empty((0, 1), np.uint8)
 BLOCKED = np.uint8(255)
 ROW_MAJOR, AS_IT_IS, TRANSPOSED = np.int32(101), np.int32(111), np.int32(112)  # of the CBLAS interface
@@ -203,40 +194,73 @@ def spread_rows(dy: Array, choice: Array, step: int, affine: Affine, dz: Array) 
 
 @compiled
 def forward_part(
-    gemm: Any, part: Part, images: Images, result: Result, pooling: Pooling, activation: Activation
+    gemm: Any,
+    part: Part,
+    x: Array,
+    corner: Pair,
+    windows: Windows,
+    matrix: Array,
+    z: Array,
+    moments: Array,
+    best: Array,
+    choice: Array,
+    pooled: bool,
+    relu: bool,
+    scale: Array,
+    shift: Array,
+    y: Array,
 ) -> None:
-    """What `Sweep.forward_part` does. The padded images, z and best are of all examples, or of one block."""
-    (start, stop, step), (x, corner, (padded, kernel, columns), matrix) = part, images
-    (z, moments), (best, choice, pooled), (relu, scale, shift, y) = result, pooling, activation
+    """What `Sweep.forward_part` does. The padded images, z and best are of all examples, or of one block.
+
+    moments (2, blocks, C): each block's mean and Σ (x - mean)² are written, if there is room.
+    """
+    start, stop, step = part
+    padded, kernel, columns = windows
     for first in range(start, stop, step):
         last = min(first + step, stop)
         n = last - first
-        block = padded[first:last] if len(padded) == len(x) else padded[:n]
-        made = z[first:last] if len(z) == len(x) else z[:n]
-        place(x[first:last], block, corner)
-        copy_windows((block, kernel, columns), z.shape[1], z.shape[2])
+        images = padded[first:last] if len(padded) == len(x) else padded[:n]
+        result = z[first:last] if len(z) == len(x) else z[:n]
+        place(x[first:last], images, corner)
+        copy_windows((images, kernel, columns), z.shape[1], z.shape[2])
         pixels = n * z.shape[1] * z.shape[2]
-        multiply(gemm, columns[:pixels], matrix, made.reshape(pixels, -1), 0, False)
+        multiply(gemm, columns[:pixels], matrix, result.reshape(pixels, -1), 0, False)
         if moments.shape[1]:
             index = (first - start) // step
-            moments_of(made.reshape(n * z.shape[1], -1), moments[0, index], moments[1, index])
+            moments_of(result.reshape(n * z.shape[1], -1), moments[0, index], moments[1, index])
         chosen = choice[first:last]
         if pooled:
-            largest_of(made, best[first:last], chosen)
-            made = best[first:last]
+            result = best[first:last]
+            largest_of(z[first:last] if len(z) == len(x) else z[:n], result, chosen)
         if len(y):
             rows = n * y.shape[1]
-            flat, out = made.reshape(rows, -1), y[first:last].reshape(rows, -1)
+            flat, out = result.reshape(rows, -1), y[first:last].reshape(rows, -1)
             activate_rows(flat, scale, shift, relu, out, chosen.reshape(rows, -1), pooled)
 
 
 @compiled
-def backward_part(gemm: Any, part: Part, gradient: Gradient, weights: Weights, inputs: Inputs) -> None:
-    """What `Sweep.backward_part` does."""
-    (start, stop, step), (dy, choice, side, affine, dz, passed) = part, gradient
-    ((padded, kernel, columns), dweight), (corner, (bordered, _, dz_columns), flipped, dx) = weights, inputs
-    scale, z, slope, constant = affine
+def backward_part(
+    gemm: Any,
+    part: Part,
+    dy: Array,
+    choice: Array,
+    side: int,
+    affine: Affine,
+    dz: Array,
+    passed: Array,
+    windows: Windows,
+    dweight: Array,
+    corner: Pair,
+    dz_windows: Windows,
+    flipped: Array,
+    dx: Array,
+) -> None:
+    """What `Sweep.backward_part` does, for pooling windows of this side."""
     nothing = np.empty((0, dy.shape[2] * dy.shape[3]), dy.dtype)
+    start, stop, step = part
+    scale, z, slope, constant = affine
+    padded, kernel, columns = windows
+    bordered, _, dz_columns = dz_windows
     for first in range(start, stop, step):
         last = min(first + step, stop)
         n = last - first
@@ -317,8 +341,8 @@ class CompiledSweep(Sweep):
         choice = scratch.take("choice", job.best.shape, np.uint8) if job.choice is None else job.choice
         scale, shift, y = job.activation or (None, np.empty(0, self.dtype), job.best[:0])
         scale = np.ones_like(shift) if scale is None else scale
-        images, pooling = (job.x, self.corner, windows, job.matrix), (job.best, choice, self.pools)
-        forward_part(self.gemm, part, images, (z, moments), pooling, (self.relu, scale, shift, y))
+        images, result = (job.x, self.corner, windows, job.matrix, z, moments), (job.best, choice, self.pools)
+        forward_part(self.gemm, part, *images, *result, self.relu, scale, shift, y)
         if job.moments is not None:
             for i, first in enumerate(range(*part)):
                 count = min(part[2], stop - first) * self.sizes[0] * self.sizes[1]
@@ -338,8 +362,8 @@ class CompiledSweep(Sweep):
         if affine is None:
             passed = np.zeros(job.dy.shape[2] * self.out, self.dtype)
             affine = np.ones_like(passed), dz[:0], passed[:0], passed[:0]
-        gradient, inputs = (job.dy, job.choice, self.pool[0], affine, dz, passed), (dz_windows, job.flipped, dx)
-        backward_part(self.gemm, part, gradient, (windows, dweight), (self.dz_corner, *inputs))
+        gradient, weights = (job.dy, job.choice, self.pool[0], affine, dz, passed), (windows, dweight)
+        backward_part(self.gemm, part, *gradient, *weights, self.dz_corner, dz_windows, job.flipped, dx)
         if job.affine is None:
             job.passed[start] = passed.reshape(-1, self.out).sum(axis=0)
 
