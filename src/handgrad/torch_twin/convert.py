@@ -250,7 +250,7 @@ class Writer:
     def module(self) -> nn.Sequential:
         """The nn.Sequential of the whole model."""
         container = nn.Sequential()
-        wanted = [wants_first(layer, row) for layer, row in self.rows]
+        wanted = [self.wants_first(position) for position in range(len(self.rows))]
         start = next((first for first in wanted if first is not None), self.first)
         self.turn(container, start, len(self.model.input_shape))
         self.fill(container, self.model)
@@ -265,25 +265,25 @@ class Writer:
                 add(container, name, self.fill(nn.Sequential(), layer))
                 continue
             row, rank = self.rows[self.position][1], len(layer.input_shape)
-            if self.needs_turn(layer, row):
-                self.turn(container, not self.first, rank)
+            wanted = self.wants_first(self.position)
+            self.turn(container, self.first if wanted is None else wanted, rank)
             for suffix, module in row.write(layer, self.first and rank > 1).items():
                 add(container, name + suffix, module)
             self.position += 1
         return container
 
-    def needs_turn(self, layer: Layer, row: Row) -> bool:
-        """Whether the batch must be turned before this layer."""
-        if len(layer.input_shape) == 1:
-            return False
+    def wants_first(self, position: int) -> bool | None:
+        """True or False where the layer's module wants channels first or last, None where it takes both."""
+        layer, row = self.rows[position]
         if row.layer is Flatten:
-            return self.first and not self.order_is_absorbed()
-        wanted = wants_first(layer, row)
-        return wanted is not None and wanted != self.first
+            return None if self.order_is_absorbed(position) else False
+        if row.channels is None and len(layer.input_shape) > 1:
+            return None
+        return row.channels == "first" and len(layer.input_shape) > 1
 
-    def order_is_absorbed(self) -> bool:
-        """True when a Linear follows the Flatten at hand, whose weights can take the order of channels first."""
-        for _, row in self.rows[self.position + 1 :]:
+    def order_is_absorbed(self, position: int) -> bool:
+        """True when a Linear follows the Flatten there, whose weights can take the order of channels first."""
+        for _, row in self.rows[position + 1 :]:
             if row.mixes or row.ordered:
                 return row.mixes
         return False
@@ -295,13 +295,6 @@ class Writer:
             count = sum(child.startswith(name) for child in container._modules)
             add(container, f"{name}_{count + 1}" if count else name, Permute(*channel_axes(rank, to_first)))
             self.first = to_first
-
-
-def wants_first(layer: Layer, row: Row) -> bool | None:
-    """True or False where the layer's module wants channels first or last, None where it takes both."""
-    if row.layer is Flatten or len(layer.input_shape) == 1:
-        return False
-    return None if row.channels is None else row.channels == "first"
 
 
 def add(container: nn.Sequential, name: str, module: nn.Module) -> None:

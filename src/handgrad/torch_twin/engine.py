@@ -93,6 +93,7 @@ class TorchEngine(Engine):
         self.num_steps: int = 0
         self.device: torch.device = find_device(device, model.dtype)
         self.module: nn.Sequential = to_torch(model)
+        self.dtype: torch.dtype = torch_dtype(model)
         self.pairings: list[Pairing] = pair(model, self.module).pairings
         self.module.to(self.device)
         penalized = weights(model.parameters)
@@ -144,7 +145,7 @@ class TorchEngine(Engine):
             for start in range(0, max(1, len(share)), batch_size):
                 parts.append(self.module(self._cast(share[start : start + batch_size])))
             outputs = self.workers.gather(torch.cat(parts), len(x))
-        return outputs.cpu().to(self._dtype).numpy()
+        return outputs.cpu().to(self.dtype).numpy()
 
     def penalty_now(self) -> float:
         """What the weights of this moment add to the loss."""
@@ -210,7 +211,7 @@ class TorchEngine(Engine):
         total = None if self.workers.count == 1 else self.twin_loss.total(y, sample_weight)
         with self._precision(), self._seed(), explain_compiling():
             outputs = self.network(self._cast(x[share]))
-        outputs = outputs.to(self._dtype)
+        outputs = outputs.to(self.dtype)
         return outputs, self.twin_loss(outputs, y[share], weight, total), penalty_of(self.penalty, self.weights)
 
     def _check_rows(self, num_rows: int) -> None:
@@ -251,16 +252,12 @@ class TorchEngine(Engine):
                 if group == "parameters":
                     yield f"{path}.{name}", tensor, lay, pairing.before.order
 
-    @property
-    def _dtype(self) -> torch.dtype:
-        return torch_dtype(self.model)
-
     def _cast(self, x: Tensor) -> Tensor:
         """x in the model's dtype; pixels 0..255 become 0..1."""
         if tuple(x.shape[1:]) != self.model.input_shape:
             shape = ", ".join(map(str, self.model.input_shape))
             raise ValueError(f"{self.model.label} expected x of shape (N, {shape}), got {tuple(x.shape)}")
-        return x.to(self._dtype) * (1 / 255) if x.dtype == torch.uint8 else x.to(self._dtype)
+        return x.to(self.dtype) * (1 / 255) if x.dtype == torch.uint8 else x.to(self.dtype)
 
     def _precision(self) -> contextlib.AbstractContextManager[Any]:
         if self.autocast is None:

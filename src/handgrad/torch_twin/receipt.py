@@ -300,8 +300,8 @@ class Comparison:
         torch.autograd.backward(loss)
         views = [pairing.after for pairing in self.reader.pairings]
         outputs = [view.back(end.detach().numpy()) for view, end in zip(views, ends, strict=True)]
-        dx = [view.back(gradient_of(end)) for view, end in zip(views, ends, strict=True)][:-1]
-        dx.insert(0, self.reader.start.back(gradient_of(start)))
+        dx = [view.back(np.asarray(end.grad)) for view, end in zip(views, ends, strict=True)][:-1]
+        dx.insert(0, self.reader.start.back(np.asarray(start.grad)))
         return Found(loss.item(), outputs, dx, self.arrays("parameters"), self.arrays("state"))
 
     def drop(self, h: Tensor, index: int) -> Tensor:
@@ -316,7 +316,7 @@ class Comparison:
         found: list[Mapping[str, Array]] = []
         for layer, pairing in zip(self.layers, self.reader.pairings, strict=True):
             tensors = [(name, t, lay) for group, name, _, t, lay in pairing.tensors(layer) if group == wanted]
-            numbers = {name: gradient_of(t) if wanted == "parameters" else t.numpy() for name, t, _ in tensors}
+            numbers = {name: np.asarray(t.grad) if wanted == "parameters" else t.numpy() for name, t, _ in tensors}
             found.append({name: lay.back(numbers[name], pairing.before.order) for name, _, lay in tensors})
         return found
 
@@ -336,12 +336,6 @@ class Comparison:
             twin.step()
             rule.update(ours, gradients)
         return max(apart(a, b.detach().numpy()) for a, b in zip(ours, theirs, strict=True))
-
-
-def gradient_of(tensor: Tensor) -> Array:
-    """The gradient that a backward pass has left in a tensor."""
-    assert tensor.grad is not None, "backward has been called"
-    return tensor.grad.numpy()
 
 
 def brief(rule: Optimizer) -> str:
