@@ -20,13 +20,59 @@ def check_gradients(
 ) -> Report:
     """Check hand-written gradients against numeric ones, and say what is wrong with them.
 
-    target: a pair (forward, backward), a layer or model, `f, grad` as a pair of plain functions, a closure that
-    returns (loss, gradients), or a class with static forward(ctx, ...) and backward(ctx, dy).
-    arrays: the arguments of its forward. wrt: names of the arrays to differentiate by, if not all arrays of floats.
-    kwargs: keywords for the forward. loss: a loss to put on a model; its targets are the last of arrays.
-    Arrays of more than 1,000 entries are sampled: max_entries of each, fewer when all would take over `seconds`.
+    Parameters
+    ----------
+    target : pair of functions, layer, model, function or class
+        What computes the gradients: a pair (forward, backward) with `forward(*arrays) -> (y, cache)` and
+        `backward(dy, cache) -> gradients`; a layer or model, ours or any object with `forward` and `backward`; a
+        function f and its gradient as a pair; a closure that returns (loss, gradients); or a class with static
+        `forward(ctx, ...)` and `backward(ctx, dy)`.
+    *arrays : array_like
+        The arguments of its forward, of any shapes that it takes, examples first.
+    wrt : str, int or sequence of these, optional
+        Names or positions of the arrays to differentiate by; all arrays of floats by default.
+    kwargs : dict, optional
+        Keywords for the forward. A `rng` among them is put back before each forward, so that dropout can be checked.
+    loss : Loss or pair of functions, optional
+        A loss to put on a model; its targets are the last of arrays.
+    seed : int
+        Of the random upstream gradients and of what is sampled.
+    max_entries : int
+        How many entries of an array of more than 1,000 are checked one by one.
+    seconds : float
+        About how long the check may take; where it would take longer, fewer entries are.
 
-    Faults of the code under test become verdicts of the report; misuse of this function raises ValueError or TypeError.
+    Returns
+    -------
+    Report
+        `report.ok` says whether every gradient is right, `report.verdicts` what is wrong and why, `print(report)` all
+        of it. Faults of the code under test, exceptions included, are verdicts.
+
+    Raises
+    ------
+    TypeError
+        When the target cannot be checked, or there is no array of floats to differentiate by.
+    ValueError
+        When an array is empty, `wrt` names none, or `seed` or `max_entries` is out of range.
+
+    Notes
+    -----
+    Numeric gradients are those of the complex step where the forward allows it (Squire & Trapp 1998), extrapolated
+    central differences elsewhere (Richardson 1911).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from handgrad import check_gradients
+    >>> def forward(x):
+    ...     return np.tanh(x), x
+    >>> def backward(dy, x):
+    ...     return dy * (1 - np.tanh(x))
+    >>> report = check_gradients((forward, backward), np.array([[0.5, -1.0], [2.0, 0.1]]))
+    >>> report.ok
+    False
+    >>> print(report.verdicts[0])
+    x: formula-slip: dx / dy is 1 - y, which is not this function's derivative
     """
     check_count("check_gradients", "seed", seed, minimum=0)
     check_count("check_gradients", "max_entries", max_entries)
@@ -36,12 +82,30 @@ def check_gradients(
 
 
 def assert_gradients(target: Any, *arrays: Any, **options: Any) -> Report:
-    """Fail with the whole report when a gradient is wrong; the arguments are those of check_gradients.
+    """Fail with the whole report when a gradient is wrong: one line of a test.
 
-        def test_my_layer():
-            hg.assert_gradients(MyLayer(3), np.random.default_rng(0).normal(size=(5, 4)))
+    Parameters
+    ----------
+    target, *arrays, **options
+        Those of `check_gradients`.
 
-    Returns the report.
+    Returns
+    -------
+    Report
+        Of gradients that are right.
+
+    Raises
+    ------
+    AssertionError
+        When a gradient is wrong; its message is the report.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import handgrad as hg
+    >>> x = np.random.default_rng(0).normal(size=(5, 4))
+    >>> hg.assert_gradients(hg.Linear(3), x).ok
+    True
     """
     __tracebackhide__ = True  # pytest shows the line of the test, not this one
     report = check_gradients(target, *arrays, **options)

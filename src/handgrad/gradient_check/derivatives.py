@@ -55,7 +55,7 @@ def root_mean_square(array: Array) -> float:
 
 def complex_step(line: Line) -> Array:
     """∂y/∂t = Im f(t = i h) / h: no difference is taken, so no digit is lost (Squire & Trapp 1998)."""
-    return line(1j * COMPLEX_STEP).imag / COMPLEX_STEP
+    return np.asarray(np.imag(line(1j * COMPLEX_STEP)) / COMPLEX_STEP)
 
 
 @dataclass
@@ -164,7 +164,7 @@ class Differentiator:
 
     def is_continuation(self, y: Array) -> bool:
         """Whether the complex forward gives the real one's y, and a complex number."""
-        return y.dtype.kind == "c" and y.shape == self.base.shape and np.allclose(y.real, self.base, 1e-9, 1e-12)
+        return y.dtype.kind == "c" and y.shape == self.base.shape and np.allclose(np.real(y), self.base, 1e-9, 1e-12)
 
     def agrees(self, name: str) -> bool:
         direction = self.rng.normal(size=self.real.arrays[name].shape)

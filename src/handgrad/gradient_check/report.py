@@ -19,7 +19,25 @@ MOST_REMARKS = 60
 
 @dataclass
 class Report:
-    """The outcome of a check. `ok` is True only when everything is right; `print(report)` is the short form."""
+    """The outcome of a check; `print(report)` shows it, `to_html()` draws it, `report["weight"]` is one array's.
+
+    Attributes
+    ----------
+    target : str
+        The name of what was checked.
+    arrays : dict of str to ArrayCheck
+        Each array's gradient beside the numeric one, by name.
+    verdicts : list of Verdict
+        What is wrong; empty when everything is right.
+    notes : list of str
+        What else a reader should know.
+    num_forwards : int
+        How often the forward ran.
+    seconds : float
+        How long the check took.
+    seed : int
+        Of its random numbers.
+    """
 
     target: str
     arrays: dict[str, ArrayCheck] = field(default_factory=dict)
@@ -31,6 +49,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
+        """Whether every gradient is right."""
         return not self.verdicts
 
     def add(self, verdict: Verdict) -> None:
@@ -40,6 +59,7 @@ class Report:
 
     @property
     def kinks(self) -> list[Kink]:
+        """The entries of all arrays that stand on a kink or near one."""
         return [kink for check in self.arrays.values() for kink in check.kinks]
 
     @property
@@ -48,6 +68,7 @@ class Report:
         return max((check.error for check in self.arrays.values() if np.isfinite(check.error)), default=0.0)
 
     def __getitem__(self, name: str) -> ArrayCheck:
+        """One array's gradient beside the numeric one."""
         return self.arrays[name]
 
     def __str__(self) -> str:

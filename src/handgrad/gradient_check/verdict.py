@@ -27,7 +27,21 @@ class Clue(Enum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """One mistake: the gradient it is in ('' for the whole code), its stable name, what to say, and why we think so."""
+    """One mistake.
+
+    Attributes
+    ----------
+    array : str
+        The array whose gradient it is in; '' for the whole code.
+    mistake : str
+        Its name, which stays the same from version to version: docs/gradient_check.md lists them.
+    message : str
+        What is wrong, in a sentence.
+    evidence : str
+        Why we think so.
+    clue : Clue
+        How much the name tells.
+    """
 
     array: str
     mistake: str
@@ -43,7 +57,22 @@ class Verdict:
 class Kink:
     """An entry at or near a point without a derivative, and the one-sided derivatives around it.
 
-    flat: one of them is zero, as ReLU's. at_point: the entry stands on the kink; else a difference would cross it.
+    Attributes
+    ----------
+    array : str
+        The array that the entry is in.
+    index : tuple of int
+        Where in it.
+    row : int or None
+        The first row of the output that has the kink.
+    flat : bool
+        Whether one of the derivatives is zero, as ReLU's.
+    left, right : float
+        The derivatives on the two sides.
+    at_point : bool
+        Whether the entry stands on the kink; else a difference would cross it.
+    by : str
+        How the array is differentiated: "complex step" or "central differences".
     """
 
     array: str
@@ -53,7 +82,7 @@ class Kink:
     left: float
     right: float
     at_point: bool
-    by: str  # the method of the array
+    by: str
 
     def __str__(self) -> str:
         entry = f"{self.array}[{', '.join(map(str, self.index))}]" if self.index else self.array
@@ -70,8 +99,32 @@ class Kink:
 class ArrayCheck:
     """One array's analytic gradient beside the numeric one, for the first upstream gradient.
 
-    numeric is NaN where an entry was not differentiated by itself. error is |a - n| / (|a| + |n|) by norm over the
-    entries checked, the worst of the upstream gradients.
+    Attributes
+    ----------
+    name : str
+        The array.
+    shape : tuple of int
+        Its shape, which `numeric` has too.
+    method : str
+        "complex step" or "central differences".
+    analytic : array or None
+        The gradient that the code gave; None where it gave none.
+    numeric : array or None
+        The right one; NaN where an entry was not differentiated by itself.
+    error : float
+        |a - n| / (|a| + |n|) by norm over the entries checked, the worst of the upstream gradients.
+    direction_error : float
+        The same of the gradient along random directions, for all entries at once.
+    ties_error : float
+        The same where equal entries move together; above 0 only where a maximum is paid more than once.
+    threshold : float
+        The largest error that passes.
+    num_checked : int
+        How many entries were checked one by one.
+    kinks : list of Kink
+        The entries at or near points without a derivative.
+    ok : bool
+        Whether the gradient is right.
     """
 
     name: str
@@ -89,6 +142,7 @@ class ArrayCheck:
 
     @property
     def size(self) -> int:
+        """How many numbers the array has."""
         return int(np.prod(self.shape))
 
     @property

@@ -37,11 +37,10 @@ def assignments(site: Site, values: Values) -> Iterator[Edit]:
 
 def opposite(op: ast.operator) -> ast.operator:
     """- for +, / for *, and the other way round."""
-    return OPPOSITES[type(op)]()
+    return next(b if isinstance(op, a) else a for a, b in OPPOSITES if isinstance(op, (a, b)))()
 
 
-OPPOSITES: dict[type[ast.operator], type[ast.operator]]
-OPPOSITES = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult}
+OPPOSITES: tuple[tuple[type[ast.operator], type[ast.operator]], ...] = ((ast.Add, ast.Sub), (ast.Mult, ast.Div))
 
 
 def signs(site: Site, values: Values) -> Iterator[Edit]:
@@ -166,8 +165,7 @@ def powers(site: Site, values: Values) -> Iterator[Edit]:
         yield site.edit(new, "formula-slip", f"{ast.unparse(new)} is due, not {ast.unparse(node)}")
 
 
-CONFUSED = [("argmax", "argmin"), ("maximum", "minimum"), ("sin", "cos"), ("max", "min")]
-CONFUSED += [(b, a) for a, b in CONFUSED]
+CONFUSED = (("argmax", "argmin"), ("maximum", "minimum"), ("sin", "cos"), ("max", "min"))
 
 
 def functions(site: Site, values: Values) -> Iterator[Edit]:
@@ -178,8 +176,9 @@ def functions(site: Site, values: Values) -> Iterator[Edit]:
     name = called(node)
     if name in TURNS:
         return
-    for due in (b for a, b in CONFUSED if a == name):
-        if isinstance(node.func, ast.Attribute):
+    for pair in CONFUSED:
+        if name in pair and isinstance(node.func, ast.Attribute):
+            due = pair[name == pair[0]]
             changed = ast.Call(ast.Attribute(node.func.value, due, ast.Load()), node.args, node.keywords)
             mistake = "winner-misplaced" if name.startswith("arg") else "formula-slip"
             yield site.edit(changed, mistake, f"{due} is due, not {name}")
@@ -240,10 +239,11 @@ def reversals(site: Site, values: Values) -> Iterator[Edit]:
     node = site.node
     if is_call(node, *TURNS) and node.args:
         yield site.edit(node.args[0], "flipped-kernel", "the flip does not belong here")
-    ends = indices(node) if isinstance(node, ast.Subscript) else []
-    kept = [end for end in ends if not (isinstance(end, ast.Slice) and isinstance(end.step, ast.UnaryOp))]
-    if len(kept) < len(ends) and all(isinstance(end, ast.Slice) and end.lower is end.upper for end in kept):
-        yield site.edit(node.value, "flipped-kernel", "the order must not be reversed here")
+    if isinstance(node, ast.Subscript):
+        kept = [end for end in indices(node) if not (isinstance(end, ast.Slice) and isinstance(end.step, ast.UnaryOp))]
+        whole = all(isinstance(end, ast.Slice) and end.lower is end.upper for end in kept)
+        if whole and len(kept) < len(indices(node)):
+            yield site.edit(node.value, "flipped-kernel", "the order must not be reversed here")
     name = ast.unparse(node) if isinstance(node, (ast.Name, ast.Attribute)) else None
     if name in values and np.ndim(values[name]) and not isinstance(site.holder, (ast.Subscript, ast.Attribute)):
         flip = ast.Slice(None, None, ast.UnaryOp(ast.USub(), ast.Constant(1)))
