@@ -1,11 +1,4 @@
-"""What ails a network: units that never or always fire, and layers that learn too little or too much.
-
->>> import handgrad as hg
->>> model = hg.Sequential([hg.Linear(8), hg.ReLU(), hg.Linear(3)]).build(4, rng=0)
->>> model.parameters["linear1.bias"][:2] = -100.0
->>> print(diagnose(model, np.eye(4)).advice[0])
-relu1: 2 of 8 units are dead (0 for all 4 examples): lower the learning_rate, or use LeakyReLU
-"""
+"""What ails a network: units that never or always fire, and layers that learn too little or too much."""
 
 from __future__ import annotations
 
@@ -45,10 +38,22 @@ SLOPES: dict[type[Layer], Callable[..., Array]] = {
 
 @dataclass
 class LayerFindings:
-    """What one layer does; None where the question does not arise. A unit is a feature, or a channel of an image.
+    """What one layer does; None where the question does not arise.
 
-    gradient: the L2 norm of the gradients of the layer's parameters. update: that of one step's change, as a share of
-    the parameters' own.
+    Attributes
+    ----------
+    name, kind : str
+        'relu1' and 'ReLU'.
+    num_units : int
+        Features, or channels of an image.
+    num_dead : int, optional
+        Units of a ReLU whose output is 0 for every example: no gradient reaches their weights, so they stay so.
+    num_saturated : int, optional
+        Units with next to no slope, under 1% of the activation's steepest, for 95% of what they see.
+    gradient : float, optional
+        The L2 norm of the gradients of the layer's parameters.
+    update : float, optional
+        The L2 norm of one step's change, as a share of the parameters' own.
     """
 
     name: str
@@ -62,7 +67,17 @@ class LayerFindings:
 
 @dataclass
 class Diagnosis:
-    """Findings per layer and advice in one line each; print it."""
+    """Findings per layer and advice in one line each; print it.
+
+    Attributes
+    ----------
+    num_examples : int
+        The examples looked at.
+    layers : list of LayerFindings
+        One of each layer, in their order.
+    advice : list of str
+        What to change and why, a sentence each; empty where nothing ails the network.
+    """
 
     num_examples: int
     layers: list[LayerFindings] = field(default_factory=list)
@@ -70,6 +85,7 @@ class Diagnosis:
 
     @property
     def ok(self) -> bool:
+        """Whether there is nothing to advise."""
         return not self.advice
 
     def __str__(self) -> str:
@@ -85,19 +101,48 @@ def diagnose(
     loss: str | Loss | None = None,
     optimizer: str | dict[str, Any] | Optimizer | None = None,
 ) -> Diagnosis:
-    """A Diagnosis of a built model on examples x (N, ...): dead and saturated units; with targets y gradients too.
+    """Look for dead and saturated units, and with targets for gradients and updates of a wrong size.
 
-    A ReLU unit is dead when its output is 0 for every example: no gradient reaches its weights, so it stays so.
-    loss: by default cross-entropy for whole-number targets, else the mean squared error. optimizer: with one, the size
-    of the step it would take. The model and the optimizer stay as they are. ValueError when x has no rows or does not
-    fit the model.
+    Parameters
+    ----------
+    model : Sequential
+        A built model; it stays as it is.
+    x : array_like of shape (N, ...)
+        Examples as the model takes them, N at least 1. Units are counted over all of them.
+    y : array_like of shape (N, ...), optional
+        Their targets: the gradients of one batch, the first 256 rows, are measured as well.
+    loss : str or Loss, optional
+        By default cross-entropy for whole-number targets, else the mean squared error.
+    optimizer : str, dict or Optimizer, optional
+        With one, the size of the step it would take is measured; it stays as it is.
+
+    Returns
+    -------
+    Diagnosis
+        Findings per layer, and advice.
+
+    Raises
+    ------
+    ValueError
+        When x has no rows or does not fit the model.
+
+    Examples
+    --------
+    >>> import handgrad as hg
+    >>> model = hg.Sequential([hg.Linear(8), hg.ReLU(), hg.Linear(3)]).build(4, rng=0)
+    >>> model.parameters["linear1.bias"][:2] = -100.0
+    >>> print(hg.diagnose(model, np.eye(4)).advice[0])
+    relu1: 2 of 8 units are dead (0 for all 4 examples): lower the learning_rate, or use LeakyReLU
     """
     rows = np.asarray(x)
     check_count("diagnose", "the number of rows of x", len(rows) if rows.ndim else 0)
     report = Diagnosis(len(rows), look_at_units(model, rows))
     report.advice += unit_advice(report)
     if y is not None:
-        report.advice += measure_step(report, model, rows[:STEP_ROWS], np.asarray(y)[:STEP_ROWS], loss, optimizer)
+        targets = np.asarray(y)[:STEP_ROWS]
+        criterion = get_loss(loss or ("cross-entropy" if targets.dtype.kind in "iub" else "mean-squared-error"))
+        rule = None if optimizer is None else optimizers.get(optimizer)
+        report.advice += measure_step(report, model, rows[:STEP_ROWS], targets, criterion, rule)
     return report
 
 
@@ -146,18 +191,11 @@ def unit_advice(report: Diagnosis) -> list[str]:
 
 
 def measure_step(
-    report: Diagnosis,
-    model: Sequential,
-    x: Array,
-    y: Array,
-    loss: str | Loss | None,
-    optimizer: str | dict[str, Any] | Optimizer | None,
+    report: Diagnosis, model: Sequential, x: Array, y: Array, loss: Loss, rule: Optimizer | None
 ) -> list[str]:
     """Take one step on copies, write its sizes into the report, and return the advice they give."""
-    criterion = get_loss(loss or ("cross-entropy" if y.dtype.kind in "iub" else "mean-squared-error"))
-    step = optimizers.get(copy.deepcopy(optimizer)) if optimizer is not None else optimizers.SGD(learning_rate=1.0)
     twin = copy.deepcopy(model)
-    engine = NumpyEngine(twin, copy.deepcopy(criterion), step)
+    engine = NumpyEngine(twin, copy.deepcopy(loss), copy.deepcopy(rule) or optimizers.SGD(learning_rate=1.0))
     gradients: dict[str, float] = {}
     engine.on_gradients = lambda arrays: gradients.update(norms(arrays))  # the update may overwrite them
     try:
@@ -165,7 +203,7 @@ def measure_step(
             engine.step(x, y)
     except FloatingPointError as problem:
         return [str(problem)]
-    updates = shares(model.parameters, twin.parameters) if optimizer is not None else {}
+    updates = shares(model.parameters, twin.parameters) if rule is not None else {}
     for layer in report.layers:
         layer.gradient, layer.update = gradients.get(layer.name), updates.get(layer.name)
     return gradient_advice(gradients) + update_advice(updates)

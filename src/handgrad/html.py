@@ -23,7 +23,7 @@ SHELL = """<!doctype html>
 <meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="generator" content="handgrad">
-<title>{title}</title>
+<title>{title}</title>{icon}
 <style>{style}</style>
 </head>
 <body{attributes}>
@@ -31,6 +31,7 @@ SHELL = """<!doctype html>
 {scripts}</body>
 </html>
 """
+NO_ICON = '<link rel="icon" href="data:,">'  # or a browser asks the server for one
 
 
 class Markup(str):
@@ -67,6 +68,7 @@ def page(title: str, *body: str, scripts: Sequence[str] = (), stamp: str | None 
         policy=policy,
         title=escape(title),
         style=style_sheet(),
+        icon="" if stamp is None else NO_ICON,
         attributes="" if stamp is None else f' data-stamp="{escape(stamp)}"',
         body="".join(body),
         scripts="".join(f"<script>{script}</script>\n" for script in scripts),

@@ -6,10 +6,12 @@ import html
 import html.parser
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from handgrad import html as html_module
 from handgrad.html import style_sheet
 from handgrad.reports import RunView, WrongExample, save_report
 from handgrad.reports.page import render_report
@@ -229,3 +231,10 @@ def test_letters_and_lines_stand_out_in_light_and_dark():
         for name in set(colours) - {"paper", "line", "tint", "mark"}:
             darker, lighter = sorted((paper, luminance(colours[name])))
             assert (lighter + 0.05) / (darker + 0.05) >= 4.5, name
+
+
+def test_colours_stand_in_one_file():
+    source = Path(html_module.__file__).parent
+    files = sorted(path for kind in ("py", "html", "js", "css") for path in source.rglob(f"*.{kind}"))
+    coloured = [path for path in files if re.search(r"#[0-9a-fA-F]{6}\b", path.read_text(encoding="utf-8"))]
+    assert [path.name for path in coloured if "courses" not in path.parts] == ["html.py", "page.css"]  # one as example

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,8 +83,8 @@ def line_chart(
         "key": key,
         "title": title + (" (log scale)" if scale.log else ""),
         "text": summary_text(title, lines, best),
-        "x_ticks": x_ticks(scale),
-        "y_ticks": y_ticks(scale),
+        "x_ticks": ticks([t for t in nice_ticks(scale.x0, scale.x1, 6) if t == int(t)], scale.x),
+        "y_ticks": ticks((log_ticks if scale.log else nice_ticks)(scale.y0, scale.y1), scale.y),
         "lines": [drawn(line, scale, steps) for line in lines],
         "labels": end_labels(lines, scale),
         "best": None if best is None else {"epoch": best, "x": rounded(scale.x(best))},
@@ -154,17 +154,11 @@ def thinned(values: Array) -> tuple[Array, Array]:
 # Axes and labels ------------------------------------------------------------------------------------------------
 
 
-def x_ticks(scale: Scale) -> list[dict[str, Any]]:
-    ticks = [t for t in nice_ticks(scale.x0, scale.x1, 6) if t == int(t)]
-    return [{"text": f"{t:.0f}", "at": rounded(scale.x(t))} for t in ticks]
+def ticks(values: Sequence[float], place: Callable[[float], Array]) -> list[dict[str, Any]]:
+    return [{"text": f"{value:g}", "at": rounded(place(value))} for value in values]
 
 
-def y_ticks(scale: Scale) -> list[dict[str, Any]]:
-    ticks = log_ticks(scale.y0, scale.y1) if scale.log else nice_ticks(scale.y0, scale.y1, 5)
-    return [{"text": f"{t:g}", "at": rounded(scale.y(t))} for t in ticks]
-
-
-def nice_ticks(low: float, high: float, count: int) -> list[float]:
+def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
     """About count round numbers (1, 2 or 5 times a power of ten apart) from low to high."""
     raw = (high - low) / count
     power = 10 ** math.floor(math.log10(raw))

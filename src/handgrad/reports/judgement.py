@@ -48,11 +48,11 @@ def judge(
     overfitting = [*gap(score, end, num_rows), *rise(history, end)]
     if overfitting:
         return Judgement("overfitting", tuple(overfitting))
-    learned = share_learned(score, end["train"], history, num_classes)
-    if learned < LEARNED[score]:
-        way = f"{learned:.0%} of the way from guessing to perfect (less than {LEARNED[score]:.0%})"
-        reason = f"{what_was_learned(score, end['train'], history)} on training rows: "
-        return Judgement("underfitting", (reason + (way if learned > 0 else "no better than guessing"),))
+    share, figure = learned(score, end["train"], history, num_classes)
+    if share < LEARNED[score]:
+        way = f"{share:.0%} of the way from guessing to perfect (less than {LEARNED[score]:.0%})"
+        reason = f"{figure} on training rows: {way if share > 0 else 'no better than guessing'}"
+        return Judgement("underfitting", (reason,))
     return Judgement("generalizing", (agreement(score, end),))
 
 
@@ -96,24 +96,18 @@ def rise(history: Curves, end: Results) -> list[str]:
     return [f"{rose} while that on training rows fell from {train_then:.4g} to {train_now:.4g}"]
 
 
-def share_learned(score: str | None, train: Mapping[str, float], history: Curves, num_classes: int | None) -> float:
-    """How far the training rows are from guessing (0) to perfect (1); by the fall of the loss where nothing else is."""
-    if score == "accuracy":
-        guessing = 1 / num_classes if num_classes else 0
-        return (train[score] - guessing) / (1 - guessing)
-    if score == "r2":
-        return train[score]
-    return 1 - train["loss"] / first_loss(history)
+def learned(
+    score: str | None, train: Mapping[str, float], history: Curves, num_classes: int | None
+) -> tuple[float, str]:
+    """How far the training rows are from guessing (0) to perfect (1), and the figure that says so.
 
-
-def first_loss(history: Curves) -> float:
-    return float(numbers(history["loss"])[0])
-
-
-def what_was_learned(score: str | None, train: Mapping[str, float], history: Curves) -> str:
+    By the fall of the loss where no score is known.
+    """
     if score is None:
-        return f"the loss fell from {first_loss(history):.4g} only to {train['loss']:.4g}"
-    return f"{score} is {train[score]:.4g}"
+        first = numbers(history["loss"])[0]
+        return 1 - train["loss"] / first, f"the loss fell from {first:.4g} only to {train['loss']:.4g}"
+    guessing = 1 / num_classes if score == "accuracy" and num_classes else 0
+    return (train[score] - guessing) / (1 - guessing), f"{score} is {train[score]:.4g}"
 
 
 def agreement(score: str | None, end: Results) -> str:

@@ -53,13 +53,9 @@ class Handler(BaseHTTPRequestHandler):
     timeout: ClassVar[float | None] = 20
 
     @property
-    def watch_server(self) -> WatchServer:
-        assert isinstance(self.server, WatchServer)
-        return self.server
-
-    @property
     def source(self) -> Source:
-        return self.watch_server.source
+        assert isinstance(self.server, WatchServer)
+        return self.server.source
 
     def do_GET(self) -> None:
         if not self.is_local():
@@ -76,7 +72,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def is_local(self) -> bool:
         """Whether the request names this server. A page elsewhere whose name leads here (DNS rebinding) does not."""
-        local = {f"{host}:{self.watch_server.server_port}" for host in (ADDRESS, "localhost")}
+        port = self.connection.getsockname()[1]
+        local = {f"{host}:{port}" for host in (ADDRESS, "localhost")}
         return self.headers.get("Host", "") in local
 
     def page(self, path: str) -> tuple[str, str] | None:
