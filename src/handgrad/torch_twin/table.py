@@ -62,20 +62,14 @@ class Row:
         Of PyTorch, or of `torch_twin.modules`.
     same : dict
         {our constructor argument: theirs}.
-    size : str
-        Their argument that counts our features.
-    fixed : dict
-        {their argument: the values at which the module does what the layer does}, written by the first of the values.
-    requires : dict
-        The same, of arguments that need not be written.
     given : callable
         (layer, first) -> {their argument: value}; first means that the module sees (N, C, H, W).
+    requires : dict
+        {their argument: the values at which the module does what the layer does}.
     arrays : dict
         {our parameter or state: (theirs, how it lies)}.
     channels : {'first', 'last'} or None
         Where its module works on such only.
-    axes : callable
-        module -> the same, where the module itself tells.
     pads : float, optional
         What its padding holds, for layers with padding.
     ordered : bool
@@ -84,10 +78,16 @@ class Row:
         Its outputs are new features, whatever order the old ones had.
     then : class, optional
         Of a module that always follows.
-    choose : callable
-        (layer, first) -> which of several classes it is.
     note : str
         What a reader who knows one side should know of the other.
+    size : str
+        Their argument that counts our features.
+    fixed : dict
+        As `requires`, of arguments that must be written: the first of the values is.
+    axes : callable
+        module -> 'first', 'last' or None, where the module itself tells its `channels`.
+    choose : callable
+        (layer, first) -> which of several classes it is.
 
     Examples
     --------
@@ -99,19 +99,19 @@ class Row:
     layer: type[hg.Layer]
     module: type[nn.Module] | tuple[type[nn.Module], ...]
     same: Mapping[str, str] = field(default_factory=dict)
-    size: str = ""
-    fixed: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    requires: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     given: Callable[[Any, bool], dict[str, Any]] = lambda layer, first: {}
+    requires: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     arrays: Mapping[str, tuple[str, Lay]] = field(default_factory=dict)
     channels: str | None = None
-    axes: Callable[[Any], str | None] = lambda module: None
     pads: float | None = None
     ordered: bool = False
     mixes: bool = False
     then: type[nn.Module] | None = None
-    choose: Callable[[Any, bool], int] = lambda layer, first: 0
     note: str = ""
+    size: str = ""
+    fixed: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    axes: Callable[[Any], str | None] = lambda module: None
+    choose: Callable[[Any, bool], int] = lambda layer, first: 0
 
     @property
     def classes(self) -> tuple[type[nn.Module], ...]:
@@ -216,7 +216,7 @@ def recurrent(layer: type[hg.Layer], module: type[nn.Module], lay: Lay, bias: La
     """The row of a recurrent layer."""
     arrays = {"weight": ("weight_ih_l0", lay), "recurrent_weight": ("weight_hh_l0", lay), "bias": ("bias_ih_l0", bias)}
     same = {"units": "hidden_size", "return_sequences": "return_sequences"}
-    return Row(layer, module, same, "input_size", arrays=arrays, channels="last", mixes=True, note=note)
+    return Row(layer, module, same, size="input_size", arrays=arrays, channels="last", mixes=True, note=note)
 
 
 SAME_OUTPUTS = "which gives the same outputs, but will be trained"
@@ -240,7 +240,7 @@ ROWS = [
         hg.Linear,
         nn.Linear,
         {"units": "out_features", "bias": "bias"},
-        "in_features",
+        size="in_features",
         arrays={"weight": ("weight", LINEAR), "bias": ("bias", SAME)},
         mixes=True,
         note="weight (in, out) here, (out, in) there",
@@ -249,7 +249,7 @@ ROWS = [
         hg.Conv2D,
         nn.Conv2d,
         {"filters": "out_channels", **WINDOW, "dilation": "dilation", "groups": "groups", "bias": "bias"},
-        "in_channels",
+        size="in_channels",
         requires={"padding_mode": ("zeros",)},
         arrays={"weight": ("weight", CONVOLUTION), "bias": ("bias", SAME)},
         channels="first",
@@ -286,7 +286,7 @@ ROWS = [
         hg.BatchNorm,
         (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d),
         {"momentum": "momentum", "epsilon": "eps"},
-        "num_features",
+        size="num_features",
         requires={"affine": (True,), "bias": (True,), "track_running_stats": (True,)},
         arrays={**AFFINE, **RUNNING},
         channels="first",
@@ -298,7 +298,7 @@ ROWS = [
         hg.LayerNorm,
         (nn.LayerNorm, LayerNorm2d),
         {"epsilon": "eps"},
-        "normalized_shape",
+        size="normalized_shape",
         requires={"elementwise_affine": (True,), "bias": (True,)},
         arrays=AFFINE,
         axes=lambda module: "first" if isinstance(module, LayerNorm2d) else "last",
