@@ -15,7 +15,7 @@ import numpy as np
 from ..arrays import Array
 from .report import Report
 from .slots import Slot, find_slots, label, parts, read, read_gradient
-from .subjects import Function, Subject, WithLoss, inner
+from .subjects import Function, Gradients, Point, Subject, WithLoss, inner
 from .verdict import Clue, Verdict
 
 Call: TypeAlias = tuple[int | str, Array | None, Array | None]  # which part, what came in, what went out
@@ -142,12 +142,14 @@ class Passes:
     """
 
     def __init__(self, subject: Subject, dy: Array, fed: Fed = NOTHING, moved: int | None = None) -> None:
-        self.point, self.dy, self.moved = subject.at(np.float64), dy, moved
-        self.model = inner(self.point.layer)
+        self.point: Point = subject.at(np.float64)
+        self.dy: Array = dy
+        self.moved: int | None = moved
+        self.model: Any = inner(self.point.layer)
         self.forwards: list[Call] = []
         self.backwards: list[Call] = []
         self.gradients: dict[str, Array] = {}
-        self.order = list(range(len(parts(self.model))))
+        self.order: list[int] = list(range(len(parts(self.model))))
         for i, part in enumerate(parts(self.model)):
             part.forward = self.listened(part.forward, i, self.forwards, fed.x.get(i))
             part.backward = self.listened(part.backward, i, self.backwards, fed.dy.get(i))
@@ -158,7 +160,7 @@ class Passes:
                 array = read(self.model, slot)
                 array[...] = elsewhere(array)
         self.point.forward()
-        self.found = self.point.backward(dy.copy())
+        self.found: Gradients = self.point.backward(dy.copy())
 
     def listened(
         self, function: Function, position: int | str, calls: list[Call], given: Array | None = None

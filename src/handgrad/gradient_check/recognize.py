@@ -174,7 +174,7 @@ class Context:
     """What a static forward may keep for its backward: any attribute, and save_for_backward."""
 
     saved_tensors: tuple[Any, ...] = ()
-    needs_input_grad = (True,) * 64
+    needs_input_grad: tuple[bool, ...] = (True,) * 64
 
     def save_for_backward(self, *arrays: Any) -> None:
         self.saved_tensors = arrays

@@ -148,8 +148,10 @@ class Bar:
     """
 
     def __init__(self, total: int, expected_seconds: float) -> None:
-        self.total, self.done, self.drawn = total, 0, 0.0
-        self.visible = expected_seconds >= WORTH_A_BAR and sys.stderr.isatty()
+        self.total: int = total
+        self.done: int = 0
+        self.drawn: float = 0.0
+        self.visible: bool = expected_seconds >= WORTH_A_BAR and sys.stderr.isatty()
 
     def step(self) -> None:
         self.done += 1

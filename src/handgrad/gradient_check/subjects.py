@@ -41,8 +41,10 @@ class Subject(ABC):
     original: Any = None  # the layer or model, where it is one
 
     def __init__(self, label: str, forward: Function, arrays: Iterable[Any], kwargs: Mapping[str, Any]) -> None:
-        self.label, self.arguments, self.kwargs = label, list(arrays), dict(kwargs)
-        self.all_names = argument_names(forward, len(self.arguments))
+        self.label: str = label
+        self.arguments: list[Any] = list(arrays)
+        self.kwargs: dict[str, Any] = dict(kwargs)
+        self.all_names: list[str] = argument_names(forward, len(self.arguments))
         self.names: list[str] = []
         self.input_names: list[str] = []
         self.defaults: dict[str, Any] = {}
@@ -88,12 +90,12 @@ class Point(ABC):
 
     def __init__(self, subject: Subject, dtype: DTypeLike, *more: Any) -> None:
         self.subject = subject
-        self.arguments = [
+        self.arguments: list[Any] = [
             copy_argument(a, dtype if n in subject.input_names else np.float64)
             for n, a in zip(subject.all_names, subject.arguments, strict=True)
         ]
-        self.kwargs = copy.deepcopy(subject.kwargs)
-        self.replay = Replay(*more, self.arguments, self.kwargs)
+        self.kwargs: dict[str, Any] = copy.deepcopy(subject.kwargs)
+        self.replay: Replay = Replay(*more, self.arguments, self.kwargs)
         inputs = dict(zip(subject.all_names, self.arguments, strict=True))
         self.arrays = {n: inputs[n] for n in subject.input_names}
 
@@ -173,10 +175,15 @@ class PairSubject(Subject):
         has_upstream: bool = True,
     ) -> None:
         super().__init__(label or name_of(forward), forward, arrays, kwargs or {})
-        self.forward, self.backward, self.has_upstream = forward, backward, has_upstream
-        self.wrt_given = wrt is not None
-        self.names = self.input_names = choose(wrt, self.all_names, self.arguments)
-        self.defaults = {p.name: p.default for p in parameters_of(forward) or () if p.default is not p.empty}
+        self.forward: Function = forward
+        self.backward: Function = backward
+        self.has_upstream: bool = has_upstream
+        self.wrt_given: bool = wrt is not None
+        self.names: list[str] = choose(wrt, self.all_names, self.arguments)
+        self.input_names: list[str] = self.names
+        self.defaults: dict[str, Any] = {
+            p.name: p.default for p in parameters_of(forward) or () if p.default is not p.empty
+        }
 
     def at(self, dtype: DTypeLike) -> "PairPoint":
         return PairPoint(self, dtype)
@@ -228,8 +235,8 @@ class LayerSubject(Subject):
         forward = getattr(layer, self.forward_name)
         settings = {**training_mode(forward), **(kwargs or {})}
         super().__init__(type(getattr(layer, "model", layer)).__name__, forward, arrays, settings)
-        self.defaults = public_numbers(layer)
-        self.style = backward_style(layer.backward, forward)
+        self.defaults: dict[str, Any] = public_numbers(layer)
+        self.style: str = backward_style(layer.backward, forward)
         self.has_upstream = "dy" in self.style
         self.original = built(copy.deepcopy(layer), self.arguments, seed)
         self.slots: dict[str, Slot] = {}
@@ -270,7 +277,7 @@ class LayerPoint(Point):
     subject: LayerSubject
 
     def __init__(self, subject: LayerSubject, dtype: DTypeLike) -> None:
-        self.layer = in_dtype(subject.original, dtype, subject.slots)
+        self.layer: Any = in_dtype(subject.original, dtype, subject.slots)
         super().__init__(subject, dtype, self.layer)
         self.arrays |= {n: read(inner(self.layer), slot) for n, slot in subject.slots.items()}
 
@@ -397,7 +404,8 @@ class WithLoss:
     cache: Cache = None
 
     def __init__(self, model: Any, loss: Any) -> None:
-        self.model, self.loss = model, loss
+        self.model: Any = model
+        self.loss: Any = loss
 
     @property
     def is_built(self) -> bool:
@@ -529,7 +537,7 @@ class Replay:
         found: dict[int, tuple[Callable[[Any], None], Any]] = {}
         for thing in things:
             search(thing, found, depth=8, seen=set())
-        self.states = list(found.values())
+        self.states: list[tuple[Callable[[Any], None], Any]] = list(found.values())
 
     def restore(self) -> None:
         for put_back, state in self.states:

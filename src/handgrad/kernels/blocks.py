@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from ..arrays import Array, Shape
 from . import route
 from .plain import BatchStatistics, Moments
 from .products import Buffers, DType, Pair, blocks
-from .sweep import Padding, total
+from .sweep import Padding, Sweep, total
 from .threads import share
 
 
@@ -64,9 +65,11 @@ class ConvolutionKernel:
         height, width = (input_shape[i] + sum(padding[i]) - weight_shape[i] + 1 for i in (0, 1))
         pooled = height // pool[0], width // pool[1]
         sizes = (height, width) if normalized else (pooled[0] * pool[0], pooled[1] * pool[1])
-        self.sweep = route.sweep(pool)(input_shape, weight_shape, padding, sizes, pool, relu, dtype)
-        self.pools, self.dtype, self.use = pool != (1, 1), dtype, self.sweep.use
-        self.output_shape = *pooled, weight_shape[3]
+        self.sweep: Sweep = route.sweep(pool)(input_shape, weight_shape, padding, sizes, pool, relu, dtype)
+        self.pools: bool = pool != (1, 1)
+        self.dtype: DType = dtype
+        self.use: ModuleType = self.sweep.use
+        self.output_shape: Shape = *pooled, weight_shape[3]
 
     # Forward ----------------------------------------------------------------------------------------------------
 
@@ -151,7 +154,9 @@ class BatchNormKernel:
     """Batch norm of (n, h, w, C), or of (n, C) seen as pictures of one pixel, shared out among threads."""
 
     def __init__(self, dtype: DType) -> None:
-        self.dtype, self.scratch, self.use = dtype, dict[int, Buffers](), route.steps()
+        self.dtype: DType = dtype
+        self.scratch: dict[int, Buffers] = {}
+        self.use: ModuleType = route.steps()
 
     def infer(self, x: Array, scale: Array, shift: Array) -> Array:
         """y = scale x + shift."""

@@ -78,16 +78,25 @@ class Sweep:
     ) -> None:
         (top, bottom), (left, right) = padding
         height, width, channels = input_shape
-        kh, kw, _, self.out = weight_shape
-        self.input_shape, self.weight_shape, self.sizes = input_shape, weight_shape, sizes
-        self.kernel, self.pool, self.pools, self.relu, self.dtype = (kh, kw), pool, pool != (1, 1), relu, dtype
-        self.corner = top, left
-        self.padded = height + top + bottom, width + left + right, channels
+        kh, kw, _, out = weight_shape
+        self.input_shape: Shape = input_shape
+        self.weight_shape: Shape = weight_shape
+        self.sizes: Pair = sizes
+        self.kernel: Pair = kh, kw
+        self.out: int = out
+        self.pool: Pair = pool
+        self.pools: bool = pool != (1, 1)
+        self.relu: bool = relu
+        self.dtype: DType = dtype
+        self.corner: Pair = top, left
+        self.padded: Shape = height + top + bottom, width + left + right, channels
         # dx is the convolution of dz, laid among zeros, with the flipped kernel
-        self.dz_corner, self.dz_padded = (kh - 1 - top, kw - 1 - left), (height + kh - 1, width + kw - 1, self.out)
-        self.image_bytes = sizes[0] * sizes[1] * kh * kw * channels * dtype.itemsize
-        self.multiply_adds = sizes[0] * sizes[1] * kh * kw * channels * self.out
-        self.kept, self.scratch = Buffers(dtype), dict[int, Buffers]()
+        self.dz_corner: Pair = kh - 1 - top, kw - 1 - left
+        self.dz_padded: Shape = height + kh - 1, width + kw - 1, out
+        self.image_bytes: int = sizes[0] * sizes[1] * kh * kw * channels * dtype.itemsize
+        self.multiply_adds: int = sizes[0] * sizes[1] * kh * kw * channels * out
+        self.kept: Buffers = Buffers(dtype)
+        self.scratch: dict[int, Buffers] = {}
 
     def choice_shape(self, shape: Shape) -> Shape:
         """Of a choice for pooled examples of this shape, see `plain`."""

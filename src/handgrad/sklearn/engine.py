@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,13 +39,14 @@ class TableEngine(NumpyEngine):
         typical_rows: int = 1,
     ) -> None:
         super().__init__(model, loss, optimizer, metrics=metrics)
-        self.stages = stages_of(model)
+        self.stages: list[Layer | Step] = stages_of(model)
         self.typical_rows = typical_rows  # of a batch: what `evaluate` divides the penalty by
         penalized = weights(model.parameters)
         factors = [np.full(array.size, alpha * (name in penalized)) for name, array in model.parameters.items()]
         self.decay: Array | None = np.concatenate(factors).astype(model.dtype) if alpha else None
-        self.scratch = np.empty_like(model.parameter_vector)
-        self.count, self.share = 0.0, self.scratch  # decay / count, for the count that came last
+        self.scratch: Array = np.empty_like(model.parameter_vector)
+        self.count: float = 0.0
+        self.share: Array = self.scratch  # decay / count, for the count that came last
 
     def step(self, x: Any, y: Array, sample_weight: Array | None = None, metrics: bool = False) -> Figures:
         """One training step on one batch. Returns {'loss': ...}, the penalty in it; FloatingPointError as usual."""
@@ -104,9 +105,10 @@ class Rows:
     """An array or a csr matrix, of which batches are taken by their row numbers."""
 
     def __init__(self, array: Any) -> None:
-        self.array, self.num_rows = array, int(array.shape[0])
+        self.array: Any = array
+        self.num_rows: int = int(array.shape[0])
         # take is twice as fast as fancy indexing, and sparse matrices have none
-        self.take = array.__getitem__ if is_sparse(array) else lambda rows: array.take(rows, 0)
+        self.take: Callable[[Array], Any] = array.__getitem__ if is_sparse(array) else lambda rows: array.take(rows, 0)
 
     def __len__(self) -> int:
         return self.num_rows
@@ -140,7 +142,9 @@ class BufferedLinear(Step):
 
     def __init__(self, layers: Sequence[Layer], is_last: bool) -> None:
         super().__init__(layers)
-        self.layer, self.is_rectified, self.is_last = layers[0], len(layers) > 1, is_last
+        self.layer: Layer = layers[0]
+        self.is_rectified: bool = len(layers) > 1
+        self.is_last: bool = is_last
         self.follows = False
         self.buffers: dict[Any, Array] = {}
 
@@ -161,8 +165,9 @@ class BufferedLinear(Step):
         affine(x, weight, bias, y)
         if self.is_rectified:
             np.maximum(y, 0, out=y)
-            self.positive = np.greater(y, 0, out=self.buffer("positive", len(y), y.shape[1], bool))
-        self.x, self.y = x, y
+            self.positive: Array = np.greater(y, 0, out=self.buffer("positive", len(y), y.shape[1], bool))
+        self.x: Any = x
+        self.y: Array = y
         return y
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:

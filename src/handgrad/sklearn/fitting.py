@@ -63,7 +63,8 @@ class Fit(Learned):
     """The owner of what is learned: from a fresh network on, through all calls that go on from it."""
 
     def __init__(self, net: Parameters, inputs: Inputs, objective: Objective, x: Any, random: RandomState) -> None:
-        self.inputs, self.objective = inputs, objective
+        self.inputs: Inputs = inputs
+        self.objective: Objective = objective
         self.model_ = make_network(net, x.shape[1:], objective, inputs.dtype, random)
         first = self.model_.layers[0]
         if sparse.issparse(x) and type(first) is not Linear:
@@ -151,7 +152,10 @@ class Training(Callback):
     """
 
     def __init__(self, net: Parameters, fit: Fit, is_partial: bool) -> None:
-        self.net, self.fit, self.is_partial, self.num_rows = net, fit, is_partial, 0
+        self.net: Parameters = net
+        self.fit: Fit = fit
+        self.is_partial: bool = is_partial
+        self.num_rows: int = 0
         self.best_state: ModelState | None = None
         if net.early_stopping and is_partial:
             raise ValueError("partial_fit does not support early_stopping=True")
@@ -359,7 +363,9 @@ class OneBlasThread:
     takes it back."""
 
     def __init__(self) -> None:
-        self.lock, self.users, self.before = threading.Lock(), 0, 0
+        self.lock: threading.Lock = threading.Lock()
+        self.users: int = 0
+        self.before: int = 0
 
     def __enter__(self) -> None:
         with self.lock:
@@ -374,4 +380,4 @@ class OneBlasThread:
                 limit_blas(self.before)
 
 
-one_blas_thread = OneBlasThread()
+one_blas_thread: OneBlasThread = OneBlasThread()

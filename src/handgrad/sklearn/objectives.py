@@ -66,8 +66,9 @@ class Classes:
     """What y may hold: names, sorted, and kind 'binary' (one or two classes), 'multiclass' or 'multilabel'."""
 
     def __init__(self, names: Array, is_multilabel: bool = False, is_sparse: bool = False) -> None:
-        self.names, self.is_sparse = names, is_sparse
-        self.kind = "multilabel" if is_multilabel else "multiclass" if len(names) > 2 else "binary"
+        self.names: Array = names
+        self.is_sparse: bool = is_sparse
+        self.kind: str = "multilabel" if is_multilabel else "multiclass" if len(names) > 2 else "binary"
 
     @classmethod
     def of(cls, y: Any) -> Classes:
@@ -234,7 +235,9 @@ class Scaled(Loss):
     """
 
     def __init__(self, loss: Loss, factor: float) -> None:
-        self.loss, self.factor, self.classification = loss, factor, loss.classification
+        self.loss: Loss = loss
+        self.factor: float = factor
+        self.classification: bool = loss.classification
 
     def compute(self, outputs: Array, targets: Any, sample_weight: Any) -> tuple[float, Cache]:
         value, cache = self.loss.compute(outputs, targets, sample_weight)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from ...arrays import Array
 from ..derivatives import Differentiator, Line, Numeric, central_difference, complex_step
-from ..subjects import Gradients, Point
+from ..subjects import Gradients, Point, Subject
 from ..verdict import ArrayCheck, Clue, Verdict
 
 SUBSET = 24  # entries on which a costly hypothesis is tried before all of them
@@ -26,18 +26,24 @@ class Case:
     def __init__(
         self, numbers: Differentiator, gradients: Sequence[Gradients], check: ArrayCheck, numeric: Numeric
     ) -> None:
-        self.numbers, self.subject, self.check, self.numeric = numbers, numbers.subject, check, numeric
-        self.gradients, self.upstreams = gradients, numbers.upstreams
-        self.name, self.array, self.y = check.name, numbers.real.arrays[check.name], numbers.base
+        self.numbers: Differentiator = numbers
+        self.subject: Subject = numbers.subject
+        self.check: ArrayCheck = check
+        self.numeric: Numeric = numeric
+        self.gradients: Sequence[Gradients] = gradients
+        self.upstreams: Sequence[Array] = numbers.upstreams
+        self.name: str = check.name
+        self.array: Array = numbers.real.arrays[check.name]
+        self.y: Array = numbers.base
         given = [found[check.name] for found in gradients]
-        self.missing = given[0] is None
-        self.analytic = [np.empty(0) if a is None else a for a in given]
+        self.missing: bool = given[0] is None
+        self.analytic: list[Array] = [np.empty(0) if a is None else a for a in given]
         kinks = [np.ravel_multi_index(k.index, check.shape) for k in check.kinks if k.at_point and k.index]
-        self.kept = ~np.isin(numeric.entries, kinks)
-        self.entries = numeric.entries[self.kept]
+        self.kept: Array = ~np.isin(numeric.entries, kinks)
+        self.entries: Array = numeric.entries[self.kept]
         self.expected: Array = numeric.values[:, self.kept]
         self.columns: Array | None = None if numeric.columns is None else numeric.columns[self.kept]
-        self.tolerance = 1e-6 if numeric.method == "complex step" else 1e-5
+        self.tolerance: float = 1e-6 if numeric.method == "complex step" else 1e-5
 
     def verdict(self, mistake: str, message: str, evidence: str = "", clue: Clue = Clue.CAUSE) -> Verdict:
         return Verdict(self.name, mistake, message, evidence, clue)

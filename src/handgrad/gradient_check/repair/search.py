@@ -133,11 +133,14 @@ class Bench:
     """Tries changed code: forward and backward once, and compares with the numeric gradients."""
 
     def __init__(self, subject: Subject, cases: Mapping[str, Case], right: Sequence[str], restore: Restored) -> None:
-        self.subject, self.cases, self.restore = subject, cases, restore
+        self.subject: Subject = subject
+        self.cases: Mapping[str, Case] = cases
+        self.restore: Restored = restore
         first = next(iter(cases.values()))
-        self.upstreams, self.y = first.upstreams, first.y
+        self.upstreams: Sequence[Array] = first.upstreams
+        self.y: Array = first.y
         self.ready: Point | None = None
-        self.right = {name: first.gradients[0][name] for name in right}
+        self.right: dict[str, Array | None] = {name: first.gradients[0][name] for name in right}
 
     def mended(self, routine: Routine, edit: Edit) -> set[str]:
         """The names of the wrong arrays that this edit makes right for every upstream, none spoiled."""

@@ -34,9 +34,13 @@ class Routine:
     def __init__(
         self, functions: list[FunctionType], node: Definition, part: Definition, values: Values, given: Values
     ) -> None:
-        self.functions, self.node, self.part, self.values, self.given = functions, node, part, values, given
-        self.name = getattr(node, "name", "the lambda")
-        self.original = functions[0].__code__
+        self.functions: list[FunctionType] = functions
+        self.node: Definition = node
+        self.part: Definition = part
+        self.values: Values = values
+        self.given: Values = given
+        self.name: str = getattr(node, "name", "the lambda")
+        self.original: CodeType = functions[0].__code__
         self.upstream: str | None = None  # the name of dy
         self.remade = False  # whether the forward may be another once this is changed
         self.parameters: set[str] = set()
@@ -272,7 +276,7 @@ class Restored:
     """Puts arrays back to what they held, as often as it is called: changed code may write anywhere."""
 
     def __init__(self, arrays: Iterable[Array]) -> None:
-        self.arrays = [(a, a.copy()) for a in arrays if a.flags.writeable]
+        self.arrays: list[tuple[Array, Array]] = [(a, a.copy()) for a in arrays if a.flags.writeable]
 
     def __call__(self) -> None:
         for array, kept in self.arrays:
