@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -173,40 +173,28 @@ class NetEstimator(Parameters, Learned):
     def summary(self) -> str:
         """A text: the network layer by layer, how it was trained, why training ended and what it reached."""
         fit = self._fitted
-        return "\n".join([self._heading(fit), str(fit.model_.summary()), *self._training(fit), *self._results(fit)])
-
-    def _heading(self, fit: Fit) -> str:
-        features = " x ".join(map(str, fit.model_.input_shape))
+        features, count, score = " x ".join(map(str, fit.model_.input_shape)), fit.n_outputs_, "R²"
+        target = f"{count} number{'s' if count > 1 else ''}"
         if isinstance(fit.objective, ClassObjective):
-            classes = fit.objective.classes
+            classes, score = fit.objective.classes, "accuracy"
             target = f"{len(classes.names)} {'labels' if classes.kind == 'multilabel' else 'classes'}"
-        else:
-            target = f"{fit.n_outputs_} number{'s' if fit.n_outputs_ > 1 else ''}"
-        return f"{type(self).__name__}: {features} features -> {target}, read by {fit.out_activation_}"
-
-    def _training(self, fit: Fit) -> Iterator[str]:
-        """One line of what was minimised and how, one of how long and why no longer."""
-        penalty = f" + ½ · {self.alpha:g} Σ w² / rows of a batch" if self.alpha else ""
-        if fit.optimizer_ is None:
-            rule = "L-BFGS on all rows at once"
-        elif self.optimizer is not None:
-            rule = repr(fit.optimizer_)
-        else:
+        rule = "L-BFGS on all rows at once" if fit.optimizer_ is None else repr(fit.optimizer_)
+        if fit.optimizer_ is not None and self.optimizer is None:
             rule = f"{self.solver} with learning rate {fit.optimizer_.learning_rate:g}"
-        yield f"minimised: {self.loss}{penalty}, by {rule}"
+        penalty = f" + ½ · {self.alpha:g} Σ w² / rows of a batch" if self.alpha else ""
         reason = fit.stop_reason_ or f"max_iter={self.max_iter} was reached"
-        yield f"trained: {fit.n_iter_} iterations; ended because {reason}"
-
-    def _results(self, fit: Fit) -> Iterator[str]:
-        """The loss, and what validation measured."""
-        yield f"training loss: {fit.loss_curve_[0]:.4g} at first, {fit.loss_curve_[-1]:.4g} at last"
+        lines = [
+            f"{type(self).__name__}: {features} features -> {target}, read by {fit.out_activation_}",
+            str(fit.model_.summary()),
+            f"minimised: {self.loss}{penalty}, by {rule}",
+            f"trained: {fit.n_iter_} iterations; ended because {reason}",
+            f"training loss: {fit.loss_curve_[0]:.4g} at first, {fit.loss_curve_[-1]:.4g} at last",
+        ]
         if fit.validation_scores_ and fit.best_validation_score_ is not None:
-            score = "accuracy" if isinstance(fit.objective, ClassObjective) else "R²"
-            best = fit.validation_scores_.index(fit.best_validation_score_)
-            yield (
-                f"validation {score}: {fit.best_validation_score_:.4g} at best, in iteration {best + 1}, "
-                f"{fit.validation_scores_[-1]:.4g} at last"
-            )
+            scores, best = fit.validation_scores_, fit.best_validation_score_
+            reached = f"{best:.4g} at best, in iteration {scores.index(best) + 1}, {scores[-1]:.4g} at last"
+            lines.append(f"validation {score}: {reached}")
+        return "\n".join(lines)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -553,14 +541,12 @@ class NetFeatures(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
     @property
     def n_features_in_(self) -> int:
         """How many features X had in fit."""
-        count: int = self.estimator_.n_features_in_
-        return count
+        return int(self.estimator_.n_features_in_)
 
     @property
     def feature_names_in_(self) -> Array:
         """The names of X's columns in fit, where it had any."""
-        names: Array = self.estimator_.feature_names_in_
-        return names
+        return np.asarray(self.estimator_.feature_names_in_)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

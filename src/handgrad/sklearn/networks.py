@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 import numpy as np
+from numpy.random import RandomState
 
 from .. import functional as F
 from .. import layers as hg
@@ -20,9 +21,9 @@ SEEDS = 2**31 - 1  # what a RandomState draws seeds below
 
 
 def make_network(
-    net: Parameters, shape: Shape, objective: Objective, dtype: np.dtype[Any], random_state: np.random.RandomState
+    net: Parameters, shape: Shape, objective: Objective, dtype: np.dtype[Any], random: RandomState
 ) -> hg.Sequential:
-    """The built model of an estimator's parameters for x (N, *shape), its numbers drawn from random_state.
+    """The built model of an estimator's parameters for x (N, *shape), its numbers drawn from `random`.
 
     Of a plain network they are the numbers that scikit-learn's MLP would draw. ValueError where the layers do not fit
     the data, naming the layer and the shapes.
@@ -32,12 +33,12 @@ def make_network(
         activations = [make_activation(value) for value in one_each("activation", net.activation, len(sizes))]
         model = hg.Sequential([*hidden_layers(net, sizes, activations), *output_layers(objective)])
         model.build(shape, rng=0, dtype=dtype)
-        draw_as_scikit_learn(model, activations, random_state)
+        draw_as_scikit_learn(model, activations, random)
         if any(isinstance(layer, hg.Dropout) for layer in model.layers):
-            model.rng = np.random.default_rng(random_state.randint(SEEDS))
+            model.rng = np.random.default_rng(random.randint(SEEDS))
     else:
         model = users_model(net.layers, shape, objective)
-        model.build(shape, rng=random_state.randint(SEEDS), dtype=dtype)
+        model.build(shape, rng=random.randint(SEEDS), dtype=dtype)
     check_output(model, objective.num_outputs)
     return model
 
@@ -68,11 +69,10 @@ def make_activation(value: Any) -> hg.Layer:
 
 def hidden_layers(net: Parameters, sizes: list[int], activations: list[hg.Layer]) -> list[hg.Layer]:
     """Linear, BatchNorm where asked for, activation, Dropout where its rate is above 0; for each size."""
-    owner, layers = type(net).__name__, []
-    rates = [
-        check_number(owner, "dropout", r, minimum=0, below=1) for r in one_each("dropout", net.dropout, len(sizes))
-    ]
+    layers: list[hg.Layer] = []
+    rates = one_each("dropout", net.dropout, len(sizes))
     for size, activation, rate in zip(sizes, activations, rates, strict=True):
+        check_number(type(net).__name__, "dropout", rate, minimum=0, below=1)
         layers += [hg.Linear(size), *([hg.BatchNorm()] if net.batch_norm else []), activation]
         layers += [hg.Dropout(rate)] if rate else []
     return layers
@@ -82,9 +82,7 @@ def output_layers(objective: Objective) -> list[hg.Layer]:
     return [hg.Linear(objective.num_outputs), *([hg.Softmax()] if objective.has_softmax else [])]
 
 
-def draw_as_scikit_learn(
-    model: hg.Sequential, activations: list[hg.Layer], random_state: np.random.RandomState
-) -> None:
+def draw_as_scikit_learn(model: hg.Sequential, activations: list[hg.Layer], random: RandomState) -> None:
     """Weights and biases uniform on ±√(6 / (in + out)), ±√(2 / (in + out)) for the logistic activation.
 
     Glorot & Bengio (2010), the biases drawn as well, in scikit-learn's order. The output layer goes with the activation
@@ -96,7 +94,7 @@ def draw_as_scikit_learn(
         fans = layer.input_shape[0] + layer.units
         bound = np.sqrt((2.0 if isinstance(activation, hg.Sigmoid) else 6.0) / fans)
         for name in ("weight", "bias"):
-            layer.parameters[name] = random_state.uniform(-bound, bound, layer.parameters[name].shape)
+            layer.parameters[name] = random.uniform(-bound, bound, layer.parameters[name].shape)
 
 
 def users_model(layers: Any, shape: Shape, objective: Objective) -> hg.Sequential:

@@ -180,7 +180,10 @@ class NumpyEngine(Engine):
         if self.on_gradients is not None:
             self.on_gradients(model.gradients)
         self.optimizer.update(*self.arrays())
-        return {"loss": float(loss), **(self.measure(outputs, y) if metrics else {})}
+        figures = {"loss": float(loss)}
+        if metrics:
+            figures.update(self.measure(outputs, y))
+        return figures
 
     def arrays(self) -> tuple[list[Array], list[Array]]:
         """Parameters and gradients as the optimizer wants them: one flat vector each, where it can take that."""

@@ -121,7 +121,8 @@ class Trainer:
         self.seed: int | None = seed
         self.penalty: Penalty | None = get_penalty(penalty)
         self.augment: Augment | None = augment
-        self.metrics: dict[str, Metric] = default_metrics(self.loss) if metrics is None else dict(metrics)
+        usual: dict[str, Metric] = {"accuracy": measures.accuracy} if self.loss.classification else {}
+        self.metrics: dict[str, Metric] = usual if metrics is None else dict(metrics)
         self.streams: dict[str, Any] = dict(streams(seed))  # generators, or what shuffles as they do
         self.history: History = History()
         self.epoch: int = 0
@@ -484,10 +485,6 @@ def check_parts(model: object, callbacks: Any, metrics: object) -> list[Callback
     return list(callbacks)
 
 
-def default_metrics(loss: Loss) -> dict[str, Metric]:
-    return {"accuracy": measures.accuracy} if loss.classification else {}
-
-
 # What happens around steps and epochs ---------------------------------------------------------------------------------
 
 
@@ -587,12 +584,13 @@ class Progress(Callback):
         self._bar = None if self.show is False else make_bar()
         if self._bar is not None:
             self._bar.start()
-            self._task = self._bar.add_task("", total=trainer.steps_per_epoch, epoch=epoch_text(trainer), figures="")
+            self._task = self._bar.add_task("", epoch="", figures="")
+            self.on_epoch_begin(trainer)
 
     def on_epoch_begin(self, trainer: Trainer) -> None:
         if self._bar is not None:
-            figures = figures_text(trainer.history)  # reset forgets every field that it is not given
-            self._bar.reset(self._task, total=trainer.steps_per_epoch, epoch=epoch_text(trainer), figures=figures)
+            epoch, figures = f"epoch {trainer.epoch + 1}/{trainer.plan['epochs']}", figures_text(trainer.history)
+            self._bar.reset(self._task, total=trainer.steps_per_epoch, epoch=epoch, figures=figures)
 
     def on_step_end(self, trainer: Trainer) -> None:
         if self._bar is not None:
@@ -627,10 +625,6 @@ def make_bar() -> Bar | None:
         return None
     columns = TextColumn("{task.fields[epoch]}"), BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn()
     return Bar(*columns, TextColumn("{task.fields[figures]}"), console=console)
-
-
-def epoch_text(trainer: Trainer) -> str:
-    return f"epoch {trainer.epoch + 1}/{trainer.plan['epochs']}"
 
 
 def figures_text(history: History) -> str:
