@@ -1,11 +1,12 @@
 """What goes into training: rows that are checked, cut into batches, and the random streams of one seed."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.random import Generator
 
-from ..arrays import Array, ArrayLike
+from ..arrays import Array, ArrayLike, Generator
 from ..layers.containers import Sequential, check_finite
 from ..layers.criteria import Loss
 from ..naming import check_count

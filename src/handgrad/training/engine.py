@@ -1,12 +1,14 @@
 """Engines: what a trainer drives. The base class says what it may ask for, NumpyEngine does it on our own layers."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from ..arrays import Array, ArrayLike
+from ..arrays import Array, ArrayLike, Generator
 from ..layers.containers import Sequential
 from ..layers.criteria import Loss, Penalty
 from ..layers.description import load_arrays
@@ -14,7 +16,12 @@ from ..optimizers import Optimizer
 
 Metric: TypeAlias = Callable[[Array, Array], float]
 Figures: TypeAlias = dict[str, float]
-Augment: TypeAlias = Callable[[Any, np.random.Generator], Any]
+
+
+class Augment(Protocol):
+    """Changes a batch x (N, ...) at random, in any way that leaves its targets right."""
+
+    def __call__(self, x: Any, rng: Generator, /) -> Any: ...
 
 
 class Engine:
