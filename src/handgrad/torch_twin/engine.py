@@ -21,7 +21,7 @@ from .convert import to_torch, torch_dtype
 from .devices import Rows, Workers, find_device, generator_of, join, on_device
 from .read import Pairing, copy_to_layers, copy_to_modules, pair
 from .rules import LOSSES, TwinLoss, clip, make_optimizer, penalty_of
-from .table import Lay, Order
+from .table import Layout, Order
 
 PRECISIONS = {"float32": None, "bf16": torch.bfloat16}  # None: the model's own dtype
 
@@ -240,17 +240,17 @@ class TorchEngine(Engine):
     def _gradients(self) -> dict[str, Array]:
         """{'linear1.weight': gradient} as handgrad has them."""
         return {
-            name: np.ascontiguousarray(lay.back(tensor.grad.cpu().numpy(), order))
-            for name, tensor, lay, order in self._tensors()
+            name: np.ascontiguousarray(layout.back(tensor.grad.cpu().numpy(), order))
+            for name, tensor, layout, order in self._tensors()
             if tensor.grad is not None
         }
 
-    def _tensors(self) -> Iterator[tuple[str, Tensor, Lay, Order]]:
+    def _tensors(self) -> Iterator[tuple[str, Tensor, Layout, Order]]:
         """Yield (our name, their tensor, how it lies, order of the features) for every parameter."""
         for (path, layer), pairing in zip(walk(self.model), self.pairings, strict=True):
-            for group, name, _, tensor, lay in pairing.tensors(layer):
+            for group, name, _, tensor, layout in pairing.tensors(layer):
                 if group == "parameters":
-                    yield f"{path}.{name}", tensor, lay, pairing.before.order
+                    yield f"{path}.{name}", tensor, layout, pairing.before.order
 
     def _cast(self, x: Tensor) -> Tensor:
         """x in the model's dtype; pixels 0..255 become 0..1."""

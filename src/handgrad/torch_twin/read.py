@@ -13,7 +13,7 @@ from ..arrays import Array, Shape
 from ..layers import Activation, Layer, Sequential
 from ..layers.base import leaves, shape_of_one
 from .modules import Permute, channel_axes
-from .table import PADDINGS, ROWS, Lay, Order, Row, brief, is_known, row_for
+from .table import PADDINGS, ROWS, Layout, Order, Row, brief, is_known, row_for
 
 Children: TypeAlias = "list[tuple[str, nn.Module]]"
 
@@ -209,12 +209,12 @@ class Pairing:
     before: View
     after: View
 
-    def tensors(self, layer: Layer) -> Iterator[tuple[str, str, Array, Tensor, Lay]]:
+    def tensors(self, layer: Layer) -> Iterator[tuple[str, str, Array, Tensor, Layout]]:
         """Yield (group, our name, our array, their tensor, how it lies) for parameters and state of our layer."""
-        for name, (theirs, lay) in self.row.arrays.items():
+        for name, (theirs, layout) in self.row.arrays.items():
             for group, arrays in (("parameters", layer.parameters), ("state", layer.state)):
                 if name in arrays:
-                    yield group, name, arrays[name], getattr(self.module, theirs), lay
+                    yield group, name, arrays[name], getattr(self.module, theirs), layout
 
 
 class Reader:
@@ -334,8 +334,8 @@ def copy_to_modules(layers: Iterable[Layer], pairings: Iterable[Pairing]) -> Non
     """Put our numbers into the modules."""
     with torch.no_grad():
         for layer, pairing in zip(layers, pairings, strict=True):
-            for _, name, array, tensor, lay in pairing.tensors(layer):
-                theirs = torch.from_numpy(np.ascontiguousarray(lay.there(array, pairing.before.order)))
+            for _, name, array, tensor, layout in pairing.tensors(layer):
+                theirs = torch.from_numpy(np.ascontiguousarray(layout.there(array, pairing.before.order)))
                 check_shape(layer, name, tensor.shape, theirs.shape)
                 tensor.copy_(theirs)
 
@@ -343,8 +343,8 @@ def copy_to_modules(layers: Iterable[Layer], pairings: Iterable[Pairing]) -> Non
 def copy_to_layers(layers: Iterable[Layer], pairings: Iterable[Pairing]) -> None:
     """Put the modules' numbers into our arrays."""
     for layer, pairing in zip(layers, pairings, strict=True):
-        for _, name, array, tensor, lay in pairing.tensors(layer):
-            ours = lay.back(tensor.detach().cpu().numpy(), pairing.before.order)
+        for _, name, array, tensor, layout in pairing.tensors(layer):
+            ours = layout.back(tensor.detach().cpu().numpy(), pairing.before.order)
             check_shape(layer, name, ours.shape, array.shape)
             array[...] = ours
 
@@ -420,9 +420,9 @@ def starts_first(module: nn.Module, rank: int) -> bool:
         elif type(child) in PADDINGS:
             return True
         else:
-            told = row_for(path, child).lies(child)
-            if told:
-                return (told == "first") != is_turned
+            channels = row_for(path, child).channels_of(child)
+            if channels:
+                return (channels == "first") != is_turned
     return False
 
 
@@ -452,9 +452,9 @@ def size_of(module: nn.Module, row: Row) -> Any:
 
 def check_axes(path: str, module: nn.Module, row: Row, view: View, shape: Shape) -> None:
     """Refuse a module whose axes are not where the batch has them."""
-    told = row.lies(module)
-    if len(shape) > 1 and told and (told == "first") != view.first:
+    channels = row.channels_of(module)
+    if len(shape) > 1 and channels and (channels == "first") != view.first:
         here = "first" if view.first else "last"
         raise ValueError(
-            f"{path} ({module}) works on channels {told}, and here they are {here}: put a Permute before it"
+            f"{path} ({module}) works on channels {channels}, and here they are {here}: put a Permute before it"
         )

@@ -315,9 +315,9 @@ class Comparison:
         """Of each layer the gradients of its parameters, or its state, as they lie here."""
         found: list[Mapping[str, Array]] = []
         for layer, pairing in zip(self.layers, self.reader.pairings, strict=True):
-            tensors = [(name, t, lay) for group, name, _, t, lay in pairing.tensors(layer) if group == wanted]
+            tensors = [(name, t, layout) for group, name, _, t, layout in pairing.tensors(layer) if group == wanted]
             numbers = {name: np.asarray(t.grad) if wanted == "parameters" else t.numpy() for name, t, _ in tensors}
-            found.append({name: lay.back(numbers[name], pairing.before.order) for name, _, lay in tensors})
+            found.append({name: layout.back(numbers[name], pairing.before.order) for name, _, layout in tensors})
         return found
 
     def steps(self, rule: Optimizer) -> float | None:
@@ -342,8 +342,8 @@ def brief(rule: Optimizer) -> str:
     """SGD(learning_rate=0.1, momentum=0.9): the arguments that are not the rule's defaults, but the learning rate."""
     usual = inspect.signature(type(rule)).parameters
     arguments = constructor_arguments(rule).items()
-    said = [f"{k}={value!r}" for k, value in arguments if k == "learning_rate" or value != usual[k].default]
-    return f"{type(rule).__name__}({', '.join(said)})"
+    shown = [f"{k}={value!r}" for k, value in arguments if k == "learning_rate" or value != usual[k].default]
+    return f"{type(rule).__name__}({', '.join(shown)})"
 
 
 def out_of_place(module: nn.Module) -> nn.Module:

@@ -19,19 +19,19 @@ Order: TypeAlias = "Array | None"
 PADDINGS = (nn.ZeroPad2d, nn.ConstantPad2d)
 
 
-class Lay(NamedTuple):
+class Layout(NamedTuple):
     """An array's way to PyTorch and back: there(array, order), back(array, order)."""
 
     there: Callable[[Array, Order], Array]
     back: Callable[[Array, Order], Array]
 
 
-def take(array: Array, order: Order) -> Array:
+def to_theirs(array: Array, order: Order) -> Array:
     """Our rows in the order of theirs."""
     return array if order is None else array[order]
 
 
-def give(array: Array, order: Order) -> Array:
+def to_ours(array: Array, order: Order) -> Array:
     """Their rows in our order."""
     return array if order is None else array[np.argsort(order)]
 
@@ -42,12 +42,12 @@ def swap_gates(array: Array) -> Array:
     return np.concatenate([i, f, g, o], axis=-1)
 
 
-SAME = Lay(lambda a, order: a, lambda a, order: a)
-FEATURES = Lay(take, give)
-LINEAR = Lay(lambda a, order: take(a, order).T, lambda a, order: give(a.T, order))  # (in, out), (out, in)
+SAME = Layout(lambda a, order: a, lambda a, order: a)
+FEATURES = Layout(to_theirs, to_ours)
+LINEAR = Layout(lambda a, order: to_theirs(a, order).T, lambda a, order: to_ours(a.T, order))  # (in, out), (out, in)
 # (kh, kw, C, out), (out, C, kh, kw)
-CONVOLUTION = Lay(lambda a, order: a.transpose(3, 2, 0, 1), lambda a, order: a.transpose(2, 3, 1, 0))
-GATES = Lay(lambda a, order: swap_gates(a).T, lambda a, order: swap_gates(a.T))
+CONVOLUTION = Layout(lambda a, order: a.transpose(3, 2, 0, 1), lambda a, order: a.transpose(2, 3, 1, 0))
+GATES = Layout(lambda a, order: swap_gates(a).T, lambda a, order: swap_gates(a.T))
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Row:
     same: Mapping[str, str] = field(default_factory=dict)
     given: Callable[[Any, bool], dict[str, Any]] = lambda layer, first: {}
     requires: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    arrays: Mapping[str, tuple[str, Lay]] = field(default_factory=dict)
+    arrays: Mapping[str, tuple[str, Layout]] = field(default_factory=dict)
     channels: str | None = None
     pads: float | None = None
     ordered: bool = False
@@ -118,7 +118,7 @@ class Row:
         """The classes of modules that the layer can be."""
         return self.module if isinstance(self.module, tuple) else (self.module,)
 
-    def lies(self, module: nn.Module) -> str | None:
+    def channels_of(self, module: nn.Module) -> str | None:
         """'first' or 'last' where the module's channels must lie so."""
         return self.channels or self.axes(module)
 
@@ -140,24 +140,24 @@ class Row:
 
     def read(self, name: str, module: nn.Module, shape: Shape, padding: nn.Module | None = None) -> hg.Layer:
         """The layer, not built, that this module is; padding: a padding module that stands right before it."""
-        said, ours = f"{name} ({brief(module)})", f"where handgrad's {self.layer.__name__}"
+        where, ours = f"{name} ({brief(module)})", f"where handgrad's {self.layer.__name__}"
         for theirs, values in {**self.fixed, **self.requires}.items():
             value = argument(module, theirs)
             if value not in values:
                 way_out = f"is like {theirs}={values[0]!r}: use that{ADVICE.get(theirs, '')}"
-                raise ValueError(f"{said} has {theirs}={value!r}, {ours} {way_out}")
+                raise ValueError(f"{where} has {theirs}={value!r}, {ours} {way_out}")
         arguments = {mine: argument(module, theirs) for mine, theirs in self.same.items()}
         for mine, value in arguments.items():
             if value is None:
-                raise ValueError(f"{said} has {self.same[mine]}=None, {ours} needs a number: it cannot be read")
+                raise ValueError(f"{where} has {self.same[mine]}=None, {ours} needs a number: it cannot be read")
         if self.pads is not None:
-            arguments["padding"] = joint_padding(said, module, self, padding, (1, *shape), arguments)
+            arguments["padding"] = joint_padding(where, module, self, padding, (1, *shape), arguments)
         if issubclass(self.layer, (hg.MaxPool2D, hg.AvgPool2D)) and arguments["stride"] == arguments["kernel_size"]:
             arguments["stride"] = None
         try:
             return self.layer(**arguments)
         except ValueError as problem:
-            raise ValueError(f"{said} cannot be read: {problem}") from None
+            raise ValueError(f"{where} cannot be read: {problem}") from None
 
 
 def argument(module: nn.Module, name: str) -> Any:
@@ -187,7 +187,7 @@ def split_padding(layer: Any) -> tuple[Any, tuple[int, int, int, int] | None]:
 
 
 def joint_padding(
-    said: str, module: Any, row: Row, before: Any, shape: Shape, arguments: Mapping[str, Any]
+    where: str, module: Any, row: Row, before: Any, shape: Shape, arguments: Mapping[str, Any]
 ) -> int | str | tuple[int, int]:
     """Our `padding` for a module with its own and, maybe, a padding module before it."""
     own: int | str | tuple[int, int] = argument(module, "padding")
@@ -195,15 +195,15 @@ def joint_padding(
     if before is None:
         return own
     if before.value != row.pads or isinstance(own, str) or min(before.padding) < 0:
-        raise ValueError(f"{said}: {before} before it is no padding that {row.layer.__name__} has")
+        raise ValueError(f"{where}: {before} before it is no padding that {row.layer.__name__} has")
     vertical, horizontal = own if isinstance(own, tuple) else (own, own)
     left, right, top, bottom = before.padding
     pads = (top + vertical, bottom + vertical), (left + horizontal, right + horizontal)
     if pads[0][0] == pads[0][1] and pads[1][0] == pads[1][1]:
         return pads[0][0] if pads[0] == pads[1] else (pads[0][0], pads[1][0])
     window = arguments["kernel_size"], arguments["stride"], "same", arguments.get("dilation", 1)
-    if window_geometry(said, shape, *window).padding != pads:
-        raise ValueError(f"{said}: handgrad pads both sides alike, or 'same'; here {before} stands before it")
+    if window_geometry(where, shape, *window).padding != pads:
+        raise ValueError(f"{where}: handgrad pads both sides alike, or 'same'; here {before} stands before it")
     return "same"
 
 
@@ -212,9 +212,13 @@ def softmax_axis(layer: hg.Layer, first: bool) -> dict[str, int]:
     return {"dim": 1 if first or len(layer.input_shape) == 1 else -1}
 
 
-def recurrent(layer: type[hg.Layer], module: type[nn.Module], lay: Lay, bias: Lay, note: str) -> Row:
+def recurrent(layer: type[hg.Layer], module: type[nn.Module], layout: Layout, bias: Layout, note: str) -> Row:
     """The row of a recurrent layer."""
-    arrays = {"weight": ("weight_ih_l0", lay), "recurrent_weight": ("weight_hh_l0", lay), "bias": ("bias_ih_l0", bias)}
+    arrays = {
+        "weight": ("weight_ih_l0", layout),
+        "recurrent_weight": ("weight_hh_l0", layout),
+        "bias": ("bias_ih_l0", bias),
+    }
     same = {"units": "hidden_size", "return_sequences": "return_sequences"}
     return Row(layer, module, same, size="input_size", arrays=arrays, channels="last", mixes=True, note=note)
 
@@ -368,12 +372,12 @@ def row_for(name: str, module: nn.Module) -> Row:
     for row in ROWS:
         if type(module) in row.classes:
             return row
-    said = f"{name} is {brief(module)}"
+    what = f"{name} is {brief(module)}"
     if isinstance(module, (nn.RNN, nn.LSTM)):
         alone = f"torch_twin.modules.{type(module).__name__}, the same with the outputs alone"
-        raise ValueError(f"{said}, which gives its states as well: handgrad reads {alone}")
+        raise ValueError(f"{what}, which gives its states as well: handgrad reads {alone}")
     known = ", ".join(cls.__name__ for row in ROWS for cls in row.classes)
-    raise ValueError(f"{said}, for which handgrad has no layer (known: {known})")
+    raise ValueError(f"{what}, for which handgrad has no layer (known: {known})")
 
 
 def is_known(module: nn.Module) -> bool:
