@@ -9,28 +9,13 @@ import functools
 import hashlib
 import html
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from .text import column_title, figure_text, is_right, printable
+from .text import Rows, column_title, figure_text, is_right, printable
 
-STYLE = Path(__file__).with_name("page.css")
+SHELL, STYLE = (Path(__file__).with_name(name) for name in ("page.html", "page.css"))
 
-SHELL = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="generator" content="handgrad">
-<title>{title}</title>{icon}
-<style>{style}</style>
-</head>
-<body{attributes}>
-{body}
-{scripts}</body>
-</html>
-"""
 NO_ICON = '<link rel="icon" href="data:,">'  # or a browser asks the server for one
 
 
@@ -64,10 +49,10 @@ def page(title: str, *body: str, scripts: Sequence[str] = (), stamp: str | None 
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "
         f"connect-src '{source}'; base-uri 'none'; form-action 'none'"
     )
-    return SHELL.format(
+    return read(SHELL).format(
         policy=policy,
         title=escape(title),
-        style=style_sheet(),
+        style=read(STYLE),
         icon="" if stamp is None else NO_ICON,
         attributes="" if stamp is None else f' data-stamp="{escape(stamp)}"',
         body="".join(body),
@@ -80,13 +65,7 @@ def mark(ok: bool) -> Markup:
     return Markup('<span class="good">✓</span>' if ok else '<span class="bad">✗</span>')
 
 
-def table(
-    columns: Sequence[str],
-    rows: Iterable[Sequence[object]],
-    label: str = "",
-    caption: str = "",
-    marked: int | None = None,
-) -> Markup:
+def table(columns: Sequence[str], rows: Rows, label: str = "", caption: str = "", marked: int | None = None) -> Markup:
     """A table that scrolls where it is wider than the page; columns whose name starts with '>' stand to the right.
 
     label: what it is called for who cannot see it. marked: the number of a row to stand out.
@@ -117,11 +96,12 @@ def data_uri(png: bytes) -> str:
 
 
 @functools.cache
-def style_sheet() -> str:
-    return STYLE.read_text(encoding="utf-8")
+def read(path: Path) -> str:
+    """A file of ours, once."""
+    return path.read_text(encoding="utf-8")
 
 
 @functools.cache
 def colours() -> dict[str, str]:
     """The style sheet's colours on white paper by name: {'train': '#0072b2', ...}. Pictures are drawn in them too."""
-    return dict(re.findall(r"--([\w-]+): (#\w{6})", style_sheet().partition("@media")[0]))
+    return dict(re.findall(r"--([\w-]+): (#\w{6})", read(STYLE).partition("@media")[0]))

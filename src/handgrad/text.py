@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
+
+Rows: TypeAlias = Iterable[Sequence[object]]  # of a table
 
 # what is shown of a record that was made to burst a page: letters of a value, and settings by how deep they are nested
 MAX_TEXT, MAX_SETTINGS, MAX_DEPTH = 300, 1000, 20
@@ -68,7 +70,7 @@ def figures_from(first: int, columns: Sequence[str]) -> list[str]:
     return [*columns[:first], *(f">{column}" for column in columns[first:])]
 
 
-def aligned(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+def aligned(columns: Sequence[str], rows: Rows) -> list[str]:
     """The lines of a table, its titles first; columns whose name starts with '>' stand to the right.
 
     >>> print(*aligned(["split", ">rows"], [["train", 120], ["test", 30]]), sep="\\n")

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from handgrad import html as html_module
-from handgrad.html import style_sheet
 from handgrad.reports import RunView, WrongExample, save_report
 from handgrad.reports.page import render_report
 from handgrad.text import flatten
@@ -224,7 +223,7 @@ def luminance(colour):
 
 
 def test_letters_and_lines_stand_out_in_light_and_dark():
-    light, dark = style_sheet().split("@media")[:2]
+    light, dark = html_module.read(html_module.STYLE).split("@media")[:2]
     for sheet in (light, dark):
         colours = dict(re.findall(r"--([\w-]+): (#\w{6})", sheet))
         paper = luminance(colours["paper"])

@@ -60,7 +60,7 @@ def render(template: str, title: str, stamp: str | None = None, **parts: Any) ->
     """A page from a template of ours, whatever comes from a run escaped. stamp: of a page that follows its run."""
     body = environment().get_template(template).render(title=title, stamp=stamp, table=html.table, **parts)
     scripts = ["charts.js"] if stamp is None else ["charts.js", "live.js"]
-    return html.page(title, body, scripts=[page_file(name) for name in scripts], stamp=stamp)
+    return html.page(title, body, scripts=[html.read(FILES / name) for name in scripts], stamp=stamp)
 
 
 @functools.cache
@@ -72,11 +72,6 @@ def environment() -> Environment:
     made = jinja2.Environment(loader=loader, autoescape=True, **options)
     made.filters.update(figure=figure_text, css_word=css_word, words=words)
     return made
-
-
-@functools.cache
-def page_file(name: str) -> str:
-    return (FILES / name).read_text(encoding="utf-8")
 
 
 def css_word(text: object) -> str:
@@ -134,12 +129,8 @@ def epoch_table(history: Curves) -> dict[str, Any]:
     every = -(-count // MAX_ROWS) or 1
     shown = [i for i in range(count) if i % every == 0 or i == count - 1]
     rows = [[i + 1, *(values[i] if i < len(values) else None for _, values in columns)] for i in shown]
-    skipped = f"One epoch in {every} is shown; metrics.jsonl beside this page has them all." if every > 1 else ""
-    return {
-        "columns": figures_from(0, ["epoch", *(words(name) for name, _ in columns)]),
-        "rows": rows,
-        "skipped": skipped,
-    }
+    titles = figures_from(0, ["epoch", *(words(name) for name, _ in columns)])
+    return {"columns": titles, "rows": rows, "every": every}
 
 
 def unit_rows(diagnosis: Diagnosis | None) -> list[tuple[object, ...]]:
@@ -185,14 +176,10 @@ def filter_picture(filters: Array | None) -> dict[str, Any] | None:
     if filters is None or len(filters) == 0:
         return None
     picture = shrunk(grid(filters[:MAX_FILTERS]), FILTER_PIXELS)
-    if filters.mean() < 0.65:  # colour filters are around grey, single-channel ones around white
-        text = "Each picture is one unit's weights by colour channel, grey being zero."
-    else:
-        text = "Each picture is one unit's weights, scaled by its own largest: blue is negative, orange positive."
-    if len(filters) > MAX_FILTERS:
-        text += f" The first {MAX_FILTERS} of {len(filters)} units."
     height, width = picture.shape[:2]
-    return {"uri": data_uri(picture), "width": width, "height": height, "count": len(filters), "text": text}
+    is_coloured = filters.mean() < 0.65  # colour filters are around grey, single-channel ones around white
+    counts = {"count": len(filters), "shown": min(len(filters), MAX_FILTERS)}
+    return {"uri": data_uri(picture), "width": width, "height": height, **counts, "is_coloured": is_coloured}
 
 
 def shrunk(picture: Array, num_pixels: int) -> Array:
