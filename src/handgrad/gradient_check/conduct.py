@@ -31,11 +31,8 @@ def check_forward(subject: Subject, report: Report, rng: np.random.Generator) ->
         point = subject.at(np.float64)
         y = point.forward().copy()
     if not np.isfinite(y).all():
-        raise CodeFault(
-            "not-finite",
-            "the forward gives NaN or infinity at these arrays: no gradient exists there",
-            evidence=f"{int((~np.isfinite(y)).sum())} of {y.size} numbers of y",
-        )
+        message = "the forward gives NaN or infinity at these arrays: no gradient exists there"
+        raise CodeFault("not-finite", message, evidence=f"{int((~np.isfinite(y)).sum())} of {y.size} numbers of y")
     check_repeatable(subject, point, y)
     check_precision(subject, rng)
     return y
@@ -58,9 +55,8 @@ def check_repeatable(subject: Subject, point: Point, y: Array) -> None:
     """The same arrays must give the same y: from the same object, and from a fresh copy of it."""
     again = point.forward()
     if again.shape != y.shape:
-        raise CodeFault(
-            "shape-changes", f"for the same arrays the forward returned y of shape {y.shape}, then {again.shape}"
-        )
+        message = f"for the same arrays the forward returned y of shape {y.shape}, then {again.shape}"
+        raise CodeFault("shape-changes", message)
     if np.array_equal(y, again):
         return
     mistake, message = "nondeterministic-forward", "the forward gives another y for the same arrays: "
@@ -71,10 +67,7 @@ def check_repeatable(subject: Subject, point: Point, y: Array) -> None:
             "repeatable, the second gives another y"
         )
     elif global_generator_explains(point):
-        message = (
-            "the forward draws from NumPy's global generator: take a Generator as rng and pass it in kwargs (it is "
-            "replayed)"
-        )
+        message = "the forward draws from NumPy's global generator: take a Generator as rng, and pass it in kwargs"
     else:
         message += "pass rng in kwargs (it is replayed), or seed it"
     raise CodeFault(mistake, message, evidence=f"y differs by up to {np.abs(y - again).max():.3g} between two calls")
@@ -182,10 +175,7 @@ def check_other_forward(
         other.forward()
         point.cache = kept
     for name, (a, b) in changed(first, point.backward(dy.copy())).items():
-        message = (
-            f"the gradient by {name} depends on a forward made for other arrays: the backward reads what another call "
-            "left behind"
-        )
+        message = f"the gradient by {name} changes with a forward of other arrays: the backward reads what it left"
         evidence = f"with such a forward in between it differs by {np.abs(a - b).max():.3g}"
         report.add(Verdict(name, "stale-cache", message, evidence))
 

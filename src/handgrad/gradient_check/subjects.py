@@ -472,8 +472,8 @@ def choose(wrt: Wanted, names: list[str], arguments: Sequence[Any]) -> list[str]
         if not chosen and arguments:
             kinds = ", ".join(f"{n}: {described(a)}" for n, a in zip(names, arguments, strict=True))
             raise TypeError(
-                f"check_gradients needs at least one array of floats to differentiate by, got {kinds} (integers are "
-                "taken for labels: make inputs floats)"
+                f"check_gradients needs at least one array of floats, got {kinds} (integers are taken for "
+                "labels: make inputs floats)"
             )
         return chosen
     given = [wrt] if isinstance(wrt, (str, int)) else list(wrt)

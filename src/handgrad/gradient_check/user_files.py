@@ -40,13 +40,11 @@ OPTIONS: dict[str, Any] = {
     **dict.fromkeys(("stride", "padding", "pad"), 1),
     **dict.fromkeys(("epsilon", "eps"), 1e-5),
     **dict.fromkeys(("training", "train"), True),
-    **{"momentum": 0.9, "kernel_size": 3, "pool_size": 2, "kernel_shape": (3, 3), "delta": 1.0},
-    **{"mode": "train", "seed": 0, "activation": "tanh"},
+    **dict(momentum=0.9, kernel_size=3, pool_size=2, kernel_shape=(3, 3), delta=1.0),
+    **dict(mode="train", seed=0, activation="tanh"),
 }
-DICTIONARY: dict[str, Any] = {  # what a dict of settings (conv_param, bn_param) may hold
-    **{"stride": 1, "pad": 1, "pool_height": 2, "pool_width": 2},
-    **{"mode": "train", "p": 0.7, "seed": 1, "eps": 1e-5, "momentum": 0.9},
-}
+# what a dict of settings (conv_param, bn_param) may hold
+DICTIONARY = dict(stride=1, pad=1, pool_height=2, pool_width=2, mode="train", p=0.7, seed=1, eps=1e-5, momentum=0.9)
 SHAPES: tuple[Shapes, ...] = (
     ((6, 4), (4, 5), (5,), 4),
     ((6, 4), (4, 4), (4,), 4),
@@ -70,8 +68,7 @@ def check_file(path: str | Path, name: str | None = None, seed: int = 0) -> list
     found = discover(module)
     if not found:
         raise ValueError(
-            f"{path} has nothing to check: no x_forward with x_backward, no class with forward and backward, no f "
-            "with f_grad"
+            f"{path} has nothing to check: no x_forward with x_backward, class with forward and backward, f with f_grad"
         )
     if name is not None and name not in found:
         raise ValueError(f"{path} has no '{name}' to check{nearest(name, found)} (there are: {', '.join(found)})")

@@ -58,9 +58,7 @@ def explanation(case: Case) -> Verdict | None:
 
 
 def unexplained(case: Case) -> Verdict:
-    message = (
-        f"the gradient by {case.name} is wrong (error {worst(case.check):.2g}), and no mistake we know explains it"
-    )
+    message = f"{case.label} is wrong (error {worst(case.check):.2g}), and no mistake we know explains it"
     return case.verdict("unexplained", message, f"most deviating: {case.deviates_most()}", Clue.NOTHING)
 
 

@@ -15,7 +15,7 @@ def transposed(case: Case) -> Verdict | None:
     for axes in orders_of_axes(case.array):
         if moved_fits(case, [a.transpose(axes) for a in case.analytic]):
             evidence = f"with its axes in the order {axes} it is right {case.everywhere}"
-            return case.verdict("transposed", f"the gradient by {case.name} is transposed", evidence)
+            return case.verdict("transposed", f"{case.label} is transposed", evidence)
     return None
 
 
@@ -44,7 +44,7 @@ def flipped(case: Case) -> Verdict | None:
                 mistake = "flipped-kernel"
                 what = "the kernel is flipped: convolution here means cross-correlation, without a flip"
             evidence = f"flipped along axes {axes} it is right {case.everywhere}"
-            return case.verdict(mistake, f"in the gradient by {case.name} {what}", evidence)
+            return case.verdict(mistake, f"in {case.label} {what}", evidence)
     return None
 
 
@@ -56,10 +56,7 @@ def shifted(case: Case) -> Verdict | None:
     for axes, steps in shifts:
         if shift_fits(case, axes, steps):
             by, along = (", ".join(map(str, group)) for group in (steps, axes))
-            message = (
-                f"the gradient by {case.name} is shifted by {by} along axis {along}: an offset (padding, stride, an "
-                "index) is wrong"
-            )
+            message = f"{case.label} is shifted by {by} along axis {along}: a padding, stride or index is off"
             return case.verdict("shifted", message, f"moved back by {by} it is right where it overlaps")
     return None
 
@@ -82,10 +79,7 @@ def reshaped(case: Case) -> Verdict | None:
         if moved_fits(case, [a.reshape(sizes).transpose(back) for a in case.analytic]) or moved_fits(
             case, [a.transpose(axes).reshape(shape) for a in case.analytic]
         ):
-            message = (
-                f"the numbers of the gradient by {case.name} are laid out in another order: a reshape does not move "
-                "axes, transpose does"
-            )
+            message = f"the numbers of {case.label} are in another order: reshape moves no axes, transpose does"
             return case.verdict("reshaped", message, f"right {case.everywhere} once the axes {axes} are moved")
     return None
 
@@ -98,14 +92,14 @@ def partly_missing(case: Case) -> Verdict | None:
         return None
     if not case.found[:, ~wrong].any():
         return None
-    message = f"the gradient by {case.name} is zero in {int(wrong.sum())} entries where it is due, right elsewhere"
+    message = f"{case.label} is zero in {int(wrong.sum())} entries where it is due, right elsewhere"
     evidence = case.deviates_most()
     for axis, where in enumerate(np.unravel_index(case.entries, case.array.shape)):
         missing, present = set(where[wrong].tolist()), set(where[~wrong & due].tolist())
         if not missing & present:
             places = ", ".join(map(str, sorted(missing)[:6])) + (", ..." if len(missing) > 6 else "")
             where_zero = f"index {places} of axis {axis}"
-            message = f"the gradient by {case.name} is zero at {where_zero}: a loop or a slice stops short"
+            message = f"{case.label} is zero at {where_zero}: a loop or a slice stops short"
             evidence = "right in every other entry"
             break
     return case.verdict("partly-missing", message, evidence)
@@ -118,8 +112,7 @@ def averaged(case: Case) -> Verdict | None:
             spread = [np.broadcast_to(how(g, axis=axes, keepdims=True), g.shape) for g in case.expected_full]
             if case.explains(case.pick(spread)):
                 message = (
-                    f"the gradient by {case.name} is {words} over {named_axes(axes)} and spread again: {case.name} "
-                    "keeps that axis"
+                    f"{case.label} is {words} over {named_axes(axes)} and spread again: {case.name} keeps that axis"
                 )
                 return case.verdict("wrong-axis", message, "equal to that in every entry")
     return None
@@ -133,7 +126,7 @@ def index_repeated(case: Case) -> Verdict | None:
     for slip, index in (("[j, j]", n[None, :]), ("[i, i]", n[:, None])):
         wrong = [np.broadcast_to(g[index, index], g.shape) for g in case.expected_full]
         if case.explains(case.pick(wrong)):
-            message = f"an index is used twice in the gradient by {case.name}: {slip} stands where [i, j] is due"
+            message = f"an index is used twice in {case.label}: {slip} stands where [i, j] is due"
             return case.verdict("index-repeated", message, f"equal to that {case.everywhere}")
     return None
 
@@ -146,9 +139,7 @@ def extra_product(case: Case) -> Verdict | None:
     factors = [pair for name, a in matrices for pair in ((name, a), (f"{name}ᵀ", a.T))]
     for (word, factor), side in itertools.product(factors, ("right", "left")):
         if product_fits(case, factor, side):
-            message = (
-                f"the gradient by {case.name} is multiplied by {word} from the {side}, which does not belong there"
-            )
+            message = f"{case.label} is multiplied by {word} from the {side}, which does not belong there"
             return case.verdict("extra-product", message, "right without it, for every upstream gradient")
     return None
 
@@ -185,10 +176,10 @@ def misshapen(case: Case) -> Verdict | None:
     """What became of a gradient whose shape is wrong; None where the shape is right."""
     a, shape = case.analytic[0], case.array.shape
     if case.missing:
-        return case.verdict("gradient-missing", f"the backward gives None where the gradient by {case.name} is due")
+        return case.verdict("gradient-missing", f"the backward gives None where {case.label} is due")
     if a.shape == shape:
         return not_finite(case, a)
-    said = f"the gradient by {case.name} has shape {a.shape}, but {case.name} has {shape}"
+    said = f"{case.label} has shape {a.shape}, but {case.name} has {shape}"
     if not np.isfinite(a).all():
         return case.verdict("wrong-shape", said, clue=Clue.EFFECT)
     for hypothesis in SHAPES:
@@ -205,8 +196,7 @@ def not_finite(case: Case, a: Array) -> Verdict | None:
         return None
     first = ", ".join(str(int(i[0])) for i in np.nonzero(bad))
     message = (
-        f"the gradient by {case.name} has {int(bad.sum())} NaN or infinite numbers of {a.size}: a division by zero, an "
-        "overflow or a log of zero"
+        f"{case.label} has {int(bad.sum())} NaN or infinite numbers of {a.size}: a division or log of zero, an overflow"
     )
     return case.verdict("not-finite", message, f"the first at {case.name}[{first}]")
 
@@ -217,10 +207,7 @@ def others(case: Case, a: Array, said: str) -> Verdict | None:
         if other != case.name and array.shape == a.shape:
             numeric = case.numbers.entries(other, np.arange(array.size))
             if case.same(np.stack([g.ravel() for g in case.analytic]), numeric.values):
-                message = (
-                    f"this is the gradient by {other}, returned in {case.name}'s place: gradients come in the order "
-                    "of the forward's arrays"
-                )
+                message = f"this is the gradient by {other}, not by {case.name}: return them in the order of the arrays"
                 return case.verdict("swapped-gradients", message, "equal to it in every entry")
     return None
 

@@ -58,6 +58,10 @@ class Case:
         return len(self.entries) == self.array.size
 
     @property
+    def label(self) -> str:
+        return f"the gradient by {self.name}"
+
+    @property
     def everywhere(self) -> str:
         return f"in all {len(self.entries)} entries"
 

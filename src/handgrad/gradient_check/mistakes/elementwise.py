@@ -192,7 +192,7 @@ def fused(case: Case) -> Verdict | None:
         ("derivative-twice", "the activation's derivative is applied twice", case.dy * flat),
     ):
         if case.explains(case.through(dy)):
-            message = f"in the gradient by {case.name} {words}"
+            message = f"in {case.label} {words}"
             return case.verdict(slug, message, "equal to that in every entry checked")
     return plain_product(case)
 
@@ -220,9 +220,6 @@ def plain_product(case: Case) -> Verdict | None:
     products += [[dy @ weight.T for dy in full] for weight in weights]
     for product in products:
         if product[0].size == case.array.size and case.explains(case.pick(product)):
-            return case.verdict(
-                "derivative-missing",
-                f"in the gradient by {case.name} the activation's derivative is missing: multiply dy by it first",
-                "equal to the bare product's gradient in every entry",
-            )
+            message = f"in {case.label} the activation's derivative is missing: multiply dy by it first"
+            return case.verdict("derivative-missing", message, "equal to the bare product's gradient in every entry")
     return None

@@ -12,7 +12,7 @@ def zero(case: Case) -> Verdict | None:
     """All zeros where something is due."""
     if np.any(case.found) or not np.any(case.expected):
         return None
-    message = f"the gradient by {case.name} is zero everywhere: it is never computed, or overwritten"
+    message = f"{case.label} is zero everywhere: it is never computed, or overwritten"
     return case.verdict("gradient-missing", message, f"expected norm {np.linalg.norm(case.expected[0]):.3g}")
 
 
@@ -25,11 +25,8 @@ def single_precision(case: Case) -> Verdict | None:
     if not rounded and case.analytic[0].dtype != np.float32 and not 3e-9 < error < 1e-6:
         return None
     kind = "its numbers are float32 numbers" if rounded else "the error is of the size of float32's rounding, 6e-8"
-    return case.verdict(
-        "float32-precision",
-        f"the gradient by {case.name} is right to single precision only: something in the backward computes in float32",
-        f"relative error {error:.2g}; {kind}",
-    )
+    message = f"{case.label} is right to single precision only: something in the backward computes in float32"
+    return case.verdict("float32-precision", message, f"relative error {error:.2g}; {kind}")
 
 
 def constant(case: Case) -> Verdict | None:
@@ -48,9 +45,9 @@ UNKNOWN = "constant-factor"
 def off_by(case: Case, c: float) -> tuple[str, str]:
     """(mistake, message) of a gradient that is c times what it should be."""
     if abs(c + 1) < 1e-6:
-        return "wrong-sign", f"the gradient by {case.name} has the wrong sign"
+        return "wrong-sign", f"{case.label} has the wrong sign"
     origins = [(slug, words) for slug, value, words in known_factors(case) if value and abs(c / value - 1) < 1e-6]
-    message = f"the gradient by {case.name} is {c:.6g} times what it should be"
+    message = f"{case.label} is {c:.6g} times what it should be"
     if not origins:
         return UNKNOWN, message
     slug = origins[0][0]

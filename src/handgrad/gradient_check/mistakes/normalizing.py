@@ -90,7 +90,7 @@ def scale_terms(case: Case) -> Verdict | None:
     ]
     for name, value in [("y", case.y), *inputs, *centered]:
         if case.explains(case.pick((dy * value).sum(axis=axes))):
-            message = f"{name} stands where the normalised input is due: the gradient by {case.name} is Σ dy x̂"
+            message = f"{name} stands where the normalised input is due: {case.label} is Σ dy x̂"
             return case.verdict("unnormalized-input", message, f"equal to Σ dy {name} in every entry")
     return None
 
@@ -122,7 +122,7 @@ def scaled(case: Case) -> Verdict | None:
         )
         return case.verdict("statistics-constant", message, "dx equals dy y / x in every entry")
     if np.ptp(scale) > 1e-9 and case.explains(case.expected / scale):
-        message = f"the scale itself is missing from the gradient by {case.name}: what x was multiplied by, dx is too"
+        message = f"the scale itself is missing from {case.label}: what x was multiplied by, dx is too"
         return case.verdict("normalisation-terms", message, "found · y / x is right in every entry", Clue.EFFECT)
     return None
 

@@ -19,20 +19,16 @@ def ignored(case: Case) -> Verdict | None:
     evidence = f"the same gradient for {len(case.found)} different dy"
     if case.columns is not None and not case.wrong_at_one:
         evidence += "; equal to the right one for dy = 1, so a check with dy = 1 misses it"
-    return case.verdict(
-        "upstream-ignored", f"the gradient by {case.name} ignores dy: multiply by it (chain rule)", evidence
-    )
+    return case.verdict("upstream-ignored", f"{case.label} ignores dy: multiply by it (chain rule)", evidence)
 
 
 def changed(case: Case) -> Verdict | None:
     """The right gradient for another dy: dy², dy y, dy where positive, dy transposed..."""
     for slug, words, dy in other_upstreams(case) if case.columns is not None else ():
         if case.explains(case.through(dy)):
-            message = f"the gradient by {case.name} is right for {words}"
+            message = f"{case.label} is right for {words}"
             if slug == "examples-missing":
-                message = (
-                    f"the gradient by {case.name} counts {words}: a loop assigns where it should add, or stops short"
-                )
+                message = f"{case.label} counts {words}: a loop assigns where it should add, or stops short"
             evidence = f"equal to that {case.everywhere}, for {len(case.dy)} upstream gradients"
             return case.verdict(slug, message, evidence)
     return None
@@ -81,7 +77,7 @@ def other_array(case: Case) -> Verdict | None:
         for slug, words, value in array_variants(other, array):
             if case.explained_at(partial(put_array, other, value)):
                 evidence = f"equal to the right one for such a {other}, {case.everywhere}"
-                return case.verdict(slug, f"the gradient by {case.name} {words}", evidence)
+                return case.verdict(slug, f"{case.label} {words}", evidence)
     return None
 
 
@@ -128,7 +124,7 @@ def by_keyword(case: Case, variants: Callable[[str, Any], list[Any]]) -> Verdict
             if case.explained_at(partial(put_keyword, name, other)):
                 given = f"{name}={value!r}" if np.ndim(value) == 0 else f"{name} given"
                 message = (
-                    f"the gradient by {case.name} is right for {name}={other!r}, but the forward ran with {given}: "
+                    f"{case.label} is right for {name}={other!r}, but the forward ran with {given}: "
                     "keep it in the cache"
                 )
                 return case.verdict("keyword-ignored", message, "equal in every entry checked")

@@ -17,11 +17,9 @@ def ties(case: Case) -> Verdict | None:
     error = case.check.ties_error
     if not error:
         return None
-    return case.verdict(
-        "ties-all-paid",
-        "every tie of a maximum is paid the whole gradient: choose one of them (the first), or share it out",
-        f"moving equal entries together changes y by less than the gradient says (error {error:.2g})",
-    )
+    message = "every tie of a maximum is paid the whole gradient: choose one of them (the first), or share it out"
+    evidence = f"moving equal entries together changes y by less than the gradient says (error {error:.2g})"
+    return case.verdict("ties-all-paid", message, evidence)
 
 
 def overwritten(case: Case) -> Verdict | None:
@@ -35,11 +33,9 @@ def overwritten(case: Case) -> Verdict | None:
         for which, window in (("last", last), ("first", np.argmax(reached, axis=1))):
             candidate = np.take_along_axis(parts, window[None, :, None], axis=2)[..., 0]
             if reached.sum(axis=1).max() > 1 and case.explains(candidate):
-                return case.verdict(
-                    "overlap-overwritten",
-                    f"of overlapping windows only one reaches {case.name}: add their gradients with +=, do not assign",
-                    f"each entry has the share of its {which} window alone",
-                )
+                message = f"of overlapping windows only one reaches {case.name}: add with +=, do not assign"
+                evidence = f"each entry has the share of its {which} window alone"
+                return case.verdict("overlap-overwritten", message, evidence)
     return None
 
 
@@ -77,20 +73,16 @@ def unpaid(case: Case, layout: tuple[int, ...], geometry: dict[str, Any]) -> Ver
     shared = [avg_pool2d_backward(dy.transpose(layout), cache)[0].transpose(np.argsort(layout)) for dy in case.dy_full]
     c = case.factor(case.pick(shared))
     if c is not None and case.factor(case.expected) is None:
-        return case.verdict(
-            "winner-ignored",
-            "every entry of a window is paid; only the largest one moves y",
-            f"dx equals {c:.6g} times average pooling's gradient in every entry",
-        )
-    sums = [
-        np.stack([avg_pool2d_forward(g.transpose(layout), **geometry)[0] for g in gradients])
-        for gradients in (case.analytic, case.expected_full)
-    ]
-    if case.same(*sums):
-        return case.verdict(
-            "winner-misplaced",
+        evidence = f"dx equals {c:.6g} times average pooling's gradient in every entry"
+        return case.verdict("winner-ignored", "every entry of a window is paid; only the largest moves y", evidence)
+
+    def sums(gradients: list[Array]) -> Array:
+        return np.stack([avg_pool2d_forward(g.transpose(layout), **geometry)[0] for g in gradients])
+
+    if case.same(sums(case.analytic), sums(case.expected_full)):
+        message = (
             "each window pays the right amount, but to another entry than the largest: compare how argmax counts with "
-            "how rows and columns are read",
-            "right once summed over each window",
+            "how rows and columns are read"
         )
+        return case.verdict("winner-misplaced", message, "right once summed over each window")
     return None
