@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from ..datasets import SUFFIXES
 from ..naming import look_up, nearest, require_extra
@@ -80,7 +80,7 @@ Share = Annotated[float, Field(ge=0)]
 class Section(BaseModel):
     """A table of the configuration: no unknown keys, no silent conversions."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
 
 class Data(Section):

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, Generator
 from .subjects import Point, Subject
 from .verdict import CodeFault
 
@@ -29,7 +29,10 @@ class Line:
     def __init__(
         self, point: Point, name: str, where: Any = ..., direction: Array | float = 1.0, typical: float | None = None
     ) -> None:
-        self.point, self.array, self.where, self.direction = point, point.arrays[name], where, direction
+        self.point: Point = point
+        self.array: Array = point.arrays[name]
+        self.where: Any = where
+        self.direction: Array | float = direction
         self.typical = typical  # the array's root mean square, where it is known already
 
     def __call__(self, t: complex) -> Array:
@@ -141,11 +144,14 @@ class Numeric:
 class Differentiator:
     """Derivatives of one point's output by its arrays, by complex step where that is right, else by differences."""
 
-    def __init__(self, subject: Subject, upstreams: Sequence[Array], rng: np.random.Generator) -> None:
-        self.subject, self.upstreams, self.rng = subject, upstreams, rng
-        self.rows = np.stack([dy.ravel() for dy in upstreams])  # an upstream gradient each
-        self.real = self.complex = subject.at(np.float64)
-        self.base = self.real.forward()
+    def __init__(self, subject: Subject, upstreams: Sequence[Array], rng: Generator) -> None:
+        self.subject: Subject = subject
+        self.upstreams: Sequence[Array] = upstreams
+        self.rng: Generator = rng
+        self.rows: Array = np.stack([dy.ravel() for dy in upstreams])  # an upstream gradient each
+        self.real: Point = subject.at(np.float64)
+        self.complex: Point = self.real
+        self.base: Array = self.real.forward()
         self.methods: dict[str, str] = {}
         self.on_entry: Callable[[], None] = lambda: None
         self.find_methods()

@@ -213,7 +213,8 @@ class PairPoint(Point):
         if not isinstance(y, tuple) or len(y) != 2:
             got = f"{len(y)} values" if isinstance(y, tuple) else f"one {type(y).__name__}"
             raise CodeFault("wrong-output", f"the forward must return (y, cache), but returned {got}")
-        y, self.cache = y
+        y, cache = y
+        self.cache: Cache = cache
         return super().as_output(y)
 
     def backward(self, dy: Array) -> Gradients:
@@ -237,8 +238,8 @@ class LayerSubject(Subject):
         super().__init__(type(getattr(layer, "model", layer)).__name__, forward, arrays, settings)
         self.defaults: dict[str, Any] = public_numbers(layer)
         self.style: str = backward_style(layer.backward, forward)
-        self.has_upstream = "dy" in self.style
-        self.original = built(copy.deepcopy(layer), self.arguments, seed)
+        self.has_upstream: bool = "dy" in self.style
+        self.original: Any = built(copy.deepcopy(layer), self.arguments, seed)
         self.slots: dict[str, Slot] = {}
         self.explore(wrt)
 
@@ -255,13 +256,14 @@ class LayerSubject(Subject):
             self.original = after_forward
         floats = [n for n, a in zip(self.all_names, self.arguments, strict=True) if is_float_array(a)]
         answers = returned if isinstance(returned, (tuple, list)) else (returned,)
-        self.input_names = [loss_argument(floats)] if y.ndim == 0 and len(answers) < len(floats) else floats
+        self.input_names: list[str] = [loss_argument(floats)] if y.ndim == 0 and len(answers) < len(floats) else floats
         if wrt is not None:
             known = [*floats, *slots]
             wanted = choose(wrt, known, known)
             self.input_names = [n for n in floats if n in wanted]
             slots = {n: slot for n, slot in slots.items() if n in wanted}
-        self.slots, self.names = slots, [*self.input_names, *slots]
+        self.slots = slots
+        self.names: list[str] = [*self.input_names, *slots]
         if not self.names:
             raise TypeError(
                 f"{self.label} has no array of floats to differentiate by: neither an input nor a parameter"
@@ -279,7 +281,7 @@ class LayerPoint(Point):
     def __init__(self, subject: LayerSubject, dtype: DTypeLike) -> None:
         self.layer: Any = in_dtype(subject.original, dtype, subject.slots)
         super().__init__(subject, dtype, self.layer)
-        self.arrays |= {n: read(inner(self.layer), slot) for n, slot in subject.slots.items()}
+        self.arrays.update({n: read(inner(self.layer), slot) for n, slot in subject.slots.items()})
 
     def call_forward(self, arguments: list[Any]) -> Any:
         return getattr(self.layer, self.subject.forward_name)(*arguments, **self.kwargs)

@@ -13,7 +13,7 @@ class CodeFault(Exception):
 
     def __init__(self, mistake: str, message: str, array: str = "", evidence: str = "") -> None:
         super().__init__(message)
-        self.verdict = Verdict(array, mistake, message, evidence)
+        self.verdict: Verdict = Verdict(array, mistake, message, evidence)
 
 
 class Clue(Enum):

@@ -9,13 +9,14 @@ place of its window that passes a gradient, or BLOCKED. An array of length 0 sta
 import sys
 from collections.abc import Callable
 from functools import cached_property
+from types import ModuleType
 from typing import Any, TypeAlias, TypeVar
 
 import numba.experimental.function_type  # noqa: F401 - lets a function pointer be an argument
 import numpy as np
 from numba import njit, types
 
-from ..arrays import Array, Shape
+from ..arrays import Array, DTypeLike, Shape
 from . import blas
 from .plain import Affine, Moments
 from .products import Buffers, DType, Pair
@@ -40,7 +41,9 @@ class Gemm(types.WrapperAddressProtocol):
     """BLAS's product of matrices, callable in compiled functions: out = a b + beta out."""
 
     def __init__(self, address: int, integer: str, dtype: DType) -> None:
-        self.address, self.integer, self.real = address, getattr(types, integer), getattr(types, dtype.name)
+        self.address: int = address
+        self.integer: Any = getattr(types, integer)
+        self.real: Any = getattr(types, dtype.name)
 
     def __wrapper_address__(self) -> int:
         return self.address
@@ -319,8 +322,8 @@ def rows(x: Array) -> Array:
 class CompiledSweep(Sweep):
     """A Sweep whose parts run in Numba, one call each."""
 
-    use = sys.modules[__name__]
-    choice_dtype = np.uint8
+    use: ModuleType = sys.modules[__name__]
+    choice_dtype: DTypeLike = np.uint8
     block_bytes = 1 << 18  # less than in NumPy: blocks cost no calls here, and all that one needs stays close
 
     @cached_property

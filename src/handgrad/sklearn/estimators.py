@@ -374,7 +374,7 @@ class NetClassifier(ClassifierMixin, NetEstimator):
     def _read_targets(self, y: Any, before: Objective | None, classes: Classes | None) -> Objective:
         if before is None:
             known = Classes.of(y) if classes is None else classes
-            self.classes_ = known.names
+            self.classes_: Array = known.names
             return for_classes(self.loss, known)
         if classes is None and not np.array_equal(Classes.of(y).names, self.classes_):
             raise ValueError(
@@ -517,11 +517,12 @@ class NetFeatures(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
     """
 
     def __init__(self, estimator: NetEstimator, layer: str | None = None) -> None:
-        self.estimator, self.layer = estimator, layer
+        self.estimator: NetEstimator = estimator
+        self.layer: str | None = layer
 
     def fit(self, X: Any, y: Any, **fit_parameters: Any) -> Self:
         """Train a copy of the estimator on X and y; fit_parameters go to its fit."""
-        self.estimator_ = clone(self.estimator).fit(X, y, **fit_parameters)
+        self.estimator_: NetEstimator = clone(self.estimator).fit(X, y, **fit_parameters)
         self._num_layers()
         return self
 
@@ -562,4 +563,4 @@ class NetFeatures(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
             if not last:
                 raise ValueError("the network has no layer in front of its output layer: give it hidden layers")
             return last
-        return 1 + look_up("layer", self.layer, {layer.name: i for i, layer in enumerate(layers)})
+        return 1 + look_up("layer", self.layer, {layer.label: i for i, layer in enumerate(layers)})

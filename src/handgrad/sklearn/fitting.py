@@ -65,19 +65,28 @@ class Fit(Learned):
     def __init__(self, net: Parameters, inputs: Inputs, objective: Objective, x: Any, random: RandomState) -> None:
         self.inputs: Inputs = inputs
         self.objective: Objective = objective
-        self.model_ = make_network(net, x.shape[1:], objective, inputs.dtype, random)
+        self.model_: Sequential = make_network(net, x.shape[1:], objective, inputs.dtype, random)
         first = self.model_.layers[0]
         if sparse.issparse(x) and type(first) is not Linear:
             raise ValueError(f"sparse X needs a network that begins with Linear, not {first.label}: pass X.toarray()")
         if sparse.issparse(x) and net._engine_and_options()[0] != "numpy":
             raise ValueError(f"sparse X needs engine='numpy', not {net.engine!r}: pass X.toarray()")
-        self.n_outputs_, self.out_activation_ = objective.num_outputs, objective.activation
-        self.n_layers_ = len(weight_arrays(self.model_, "weight")) + 1
-        self.n_iter_ = self.t_ = self._no_improvement_count = 0
-        self.loss_, self.best_loss_, self.loss_curve_ = math.nan, math.inf, []
-        self.validation_loss_curve_ = self.validation_scores_ = self.best_validation_score_ = None
-        self.optimizer_ = self.callbacks_ = self.stop_reason_ = None
-        self.history_ = History()
+        self.n_outputs_: int = objective.num_outputs
+        self.out_activation_: str = objective.activation
+        self.n_layers_: int = len(weight_arrays(self.model_, "weight")) + 1
+        self.n_iter_: int = 0
+        self.t_: int = 0
+        self._no_improvement_count = 0
+        self.loss_: float = math.nan
+        self.best_loss_: float | None = math.inf
+        self.loss_curve_: list[float] = []
+        self.validation_loss_curve_: list[float] | MaybeNone = None
+        self.validation_scores_: list[float] | MaybeNone = None
+        self.best_validation_score_: float | MaybeNone = None
+        self.optimizer_: Optimizer | None = None
+        self.callbacks_: list[Callback] | None = None
+        self.stop_reason_: str | None = None
+        self.history_: History = History()
         self.optimizer_state: dict[str, Any] | None = None  # of an engine that keeps it by itself
 
     def attributes(self) -> dict[str, Any]:
