@@ -69,3 +69,8 @@ def test_normalize_refuses_what_does_not_fit():
         hg.Normalize(0.0, [1.0, 0.0])
     with pytest.raises(ValueError, match=r"mean and std must be numbers or have 3 entries, .* got \(2,\) and \(\)"):
         hg.Normalize([1.0, 2.0], 1.0).build((4, 4, 3))
+
+
+def test_building_divides_by_nothing():
+    """Layers are tried on zeros only where a shape cannot be had otherwise: here that would divide by 0."""
+    assert hg.LayerNorm(epsilon=0).build(2).output_shape == (2,)

@@ -37,7 +37,9 @@ class Parameters(dict[str, Array]):
 
 
 class Layer:
-    """One step of a network. A subclass writes two methods, the pair, and `create_parameters` where it has parameters.
+    """One step of a network: named parameters, their gradients, and the cache between forward and backward.
+
+    A subclass writes two methods, the pair, and `create_parameters` where it has parameters:
 
     compute(x, training) -> y, cache                 what `forward` calls
     differentiate(dy, cache) -> dx, gradients        what `backward` calls; gradients: {} or one per parameter, by name
@@ -50,6 +52,35 @@ class Layer:
 
     Shapes are those of one example: the batch axis is left out. A constructor keeps each argument under its own
     name; that is all `config`, saving and cloning need.
+
+    Parameters
+    ----------
+    name : str, optional
+        What the model and its messages call the layer; by default its class and number, such as 'linear1'.
+
+    Attributes
+    ----------
+    parameters, gradients, state : dict
+        Arrays by name; `layer.parameters["weight"] = a` copies a into the array that is there.
+    input_shape, output_shape : tuple of int
+        Of one example; () until the layer is built.
+    dtype : numpy.dtype
+        What x is cast to and parameters have.
+    can_skip_input_gradient : bool
+        Set it to True if `differentiate` takes input_gradient=False, too, and then returns None for dx.
+
+    Examples
+    --------
+    >>> class Scale(hg.Layer):
+    ...     def create_parameters(self, input_shape, rng):
+    ...         return {"factor": np.ones(input_shape)}
+    ...     def compute(self, x, training):
+    ...         return x * self.parameters["factor"], x
+    ...     def differentiate(self, dy, x):
+    ...         return dy * self.parameters["factor"], {"factor": (dy * x).sum(axis=0)}
+    >>> layer = Scale().build(3, dtype=float)
+    >>> hg.check_gradients(layer, np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])).ok
+    True
     """
 
     registry: ClassVar[dict[str, type[Any]]] = {}  # class name -> class: what a configuration or a checkpoint may name

@@ -20,10 +20,41 @@ if TYPE_CHECKING:
 
 
 class Sequential(Layer):
-    """A model: layers applied in order, itself a layer.
+    """A model: layers one after the other, and itself a layer.
 
     Names are given by class and position ('linear1', 'relu1', 'linear2') unless a layer has its own; parameters,
     gradients and state carry them everywhere as 'linear1.weight', nested models as 'sequential1.linear1.weight'.
+
+    Parameters
+    ----------
+    layers : list of Layer
+        In the order in which they run; a dict such as {"layer": "Linear", "units": 25} stands for a layer, too.
+    name : str, optional
+        What messages call the model.
+
+    Attributes
+    ----------
+    layers : list of Layer
+    parameters, gradients, state : dict
+        Arrays by name, those of all layers.
+    parameter_vector, gradient_vector : numpy.ndarray
+        All parameters and all gradients, one flat array each; the arrays by name are views of them.
+
+    Raises
+    ------
+    TypeError
+        For what is no list of layers.
+    ValueError
+        For no layers, the same layer twice, two equal names; and when built, for layers that do not fit together.
+
+    Examples
+    --------
+    >>> model = hg.Sequential([hg.Linear(25), hg.ReLU(), hg.Linear(3)]).build(4, rng=0)
+    >>> model.num_parameters, list(model.parameters)
+    (203, ['linear1.weight', 'linear1.bias', 'linear2.weight', 'linear2.bias'])
+    >>> x = np.ones((2, 4))
+    >>> model.predict(x).shape, model.predict_classes(x).shape
+    ((2, 3), (2,))
     """
 
     can_skip_input_gradient = True
@@ -213,7 +244,31 @@ class Sequential(Layer):
 
 
 def load_model(path: str | Path) -> Sequential:
-    """The model that `save` wrote. Nothing in the file is run; damage and foreign files raise a ValueError."""
+    """The model that `Sequential.save` wrote. Nothing in the file is run.
+
+    Parameters
+    ----------
+    path : str or Path
+        A .npz file, or a .safetensors file with the extra that reads it.
+
+    Returns
+    -------
+    Sequential
+        Built, with the parameters and the state it had.
+
+    Raises
+    ------
+    ValueError
+        For a damaged file, and for one that holds no handgrad model.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.npz"
+    >>> hg.Sequential([hg.Linear(3)]).build(4, rng=0).save(path)
+    >>> hg.load_model(path).output_shape
+    (3,)
+    """
     description, arrays = read_model(path)
     model = from_description(description)
     load_arrays(model, arrays, path)

@@ -10,9 +10,29 @@ from .base import NOTHING, Pair, plain
 
 
 class Loss:
-    """How wrong outputs are, as one number. A subclass names its pair, and writes `compute` where it has options.
+    """How wrong outputs are, as one number, and its derivative. A loss is called, or taken forward and backward.
 
-    classification: True where targets are classes, so that accuracy means something.
+    A subclass names its pair. One with options writes `compute`, too, which calls the pair's forward with them.
+
+    Attributes
+    ----------
+    pair : tuple
+        (forward, backward) of `handgrad.functional`, or of your own:
+        forward(outputs, targets, sample_weight=None) -> (loss, cache) and backward(dloss, cache) -> (doutputs,).
+    classification : bool
+        True where targets are classes, so that accuracy means something.
+
+    Examples
+    --------
+    >>> def forward(outputs, targets, sample_weight=None):
+    ...     return float(((outputs - targets) ** 4).mean()), outputs - targets
+    >>> class Quartic(hg.Loss):
+    ...     pair = forward, lambda dloss, error: (dloss * 4 * error**3 / error.size,)
+    >>> loss = Quartic()
+    >>> loss.forward(np.array([1.0, 2.0]), np.zeros(2))
+    8.5
+    >>> loss.backward()
+    array([ 2., 16.])
     """
 
     classification = False
@@ -59,10 +79,25 @@ class Loss:
 
 
 class CrossEntropy(Loss):
-    """-log softmax(logits)[target], mean over the batch. Targets: int labels (N,) or probabilities (N, C).
+    """-log softmax(logits)[target], the mean over the batch: for one class out of several.
 
-    class_weight (C,) makes it the weighted mean Σ w[t] l / Σ w[t]; label_smoothing mixes the target with the
-    uniform distribution (Szegedy et al., 2016).
+    Outputs are logits (N, C), numbers before any softmax. Targets are int labels (N,) or probabilities (N, C).
+
+    Parameters
+    ----------
+    class_weight : array_like (C,), optional
+        Makes it a weighted mean, Σ w[target] loss / Σ w[target].
+    label_smoothing : float
+        ε from 0 to below 1: the target becomes (1 - ε) target + ε / C (Szegedy et al. 2016).
+
+    See Also
+    --------
+    handgrad.functional.cross_entropy_forward : the pair of this loss, with cross_entropy_backward.
+
+    Examples
+    --------
+    >>> round(hg.CrossEntropy()(np.zeros((5, 10)), np.arange(5)), 4)  # log 10
+    2.3026
     """
 
     classification = True
@@ -83,40 +118,119 @@ class CrossEntropy(Loss):
 
 
 class ProbabilityCrossEntropy(Loss):
-    """-log p[target] on probabilities (the output of Softmax), mean over the batch."""
+    """-log p[target], the mean over the batch, for outputs that are probabilities already.
+
+    Outputs are (N, C), those of a Softmax, and targets int labels (N,) or probabilities (N, C). `CrossEntropy` on the
+    numbers before the softmax keeps more digits.
+
+    See Also
+    --------
+    handgrad.functional.probability_cross_entropy_forward : of the pair of this loss, with its backward.
+
+    Examples
+    --------
+    >>> round(hg.ProbabilityCrossEntropy()(np.array([[0.25, 0.75]]), [0]), 4)  # -log 0.25
+    1.3863
+    """
 
     classification = True
     pair: ClassVar[Pair] = F.probability_cross_entropy_forward, F.probability_cross_entropy_backward
 
 
 class BinaryCrossEntropy(Loss):
-    """Cross-entropy of one logit per example (or per label) against targets in [0, 1]."""
+    """-t log σ(x) - (1 - t) log(1 - σ(x)), the mean over all outputs: for two classes, or labels that go together.
+
+    Outputs are logits, numbers before any sigmoid; targets, of the same shape, lie from 0 to 1.
+
+    See Also
+    --------
+    handgrad.functional.binary_cross_entropy_forward : the pair of this loss, with binary_cross_entropy_backward.
+
+    Examples
+    --------
+    >>> round(hg.BinaryCrossEntropy()(np.zeros((4, 1)), np.ones((4, 1))), 4)  # log 2
+    0.6931
+    """
 
     classification = True
     pair: ClassVar[Pair] = F.binary_cross_entropy_forward, F.binary_cross_entropy_backward
 
 
 class Hinge(Loss):
-    """Multiclass hinge: Σ max(0, s_j - s_y + 1) over the wrong classes j, mean over the batch."""
+    """Σ_j max(0, s_j - s_y + 1) over the classes j other than the right one y, the mean over the batch.
+
+    Outputs are scores (N, C), targets int labels (N,). It is 0 where the right class leads by 1.
+    (Weston & Watkins 1999)
+
+    See Also
+    --------
+    handgrad.functional.hinge_forward : the pair of this loss, with hinge_backward.
+
+    Examples
+    --------
+    >>> hg.Hinge()(np.array([[3.0, 2.5, 0.0]]), [0])
+    0.5
+    """
 
     classification = True
     pair: ClassVar[Pair] = F.hinge_forward, F.hinge_backward
 
 
 class MeanSquaredError(Loss):
-    """(y - t)², mean over all elements, no ½."""
+    """(y - t)², the mean over all elements, without a factor ½.
+
+    Outputs and targets have the same shape, any.
+
+    See Also
+    --------
+    handgrad.functional.mean_squared_error_forward : the pair of this loss, with mean_squared_error_backward.
+
+    Examples
+    --------
+    >>> hg.MeanSquaredError()(np.array([[1.0], [4.0]]), np.array([[1.0], [2.0]]))
+    2.0
+    """
 
     pair: ClassVar[Pair] = F.mean_squared_error_forward, F.mean_squared_error_backward
 
 
 class MeanAbsoluteError(Loss):
-    """|y - t|, mean over all elements."""
+    """|y - t|, the mean over all elements: outliers pull no harder than other errors.
+
+    Outputs and targets have the same shape, any. The derivative at 0 is 0.
+
+    See Also
+    --------
+    handgrad.functional.mean_absolute_error_forward : the pair of this loss, with mean_absolute_error_backward.
+
+    Examples
+    --------
+    >>> hg.MeanAbsoluteError()(np.array([[1.0], [4.0]]), np.array([[1.0], [2.0]]))
+    1.0
+    """
 
     pair: ClassVar[Pair] = F.mean_absolute_error_forward, F.mean_absolute_error_backward
 
 
 class Huber(Loss):
-    """Quadratic within delta of the target, linear beyond (Huber, 1964), mean over all elements."""
+    """½ e² for an error e = y - t within delta, else delta (|e| - ½ delta); the mean over all elements. (Huber 1964)
+
+    Outputs and targets have the same shape, any.
+
+    Parameters
+    ----------
+    delta : float
+        Where the square becomes a line, above 0.
+
+    See Also
+    --------
+    handgrad.functional.huber_forward : the pair of this loss, with huber_backward.
+
+    Examples
+    --------
+    >>> hg.Huber(delta=1)(np.array([0.5, 3.0]), np.zeros(2))  # (0.125 + 2.5) / 2
+    1.3125
+    """
 
     pair: ClassVar[Pair] = F.huber_forward, F.huber_backward
 
@@ -138,7 +252,20 @@ def get_loss(spec: str | dict[str, Any] | Loss) -> Loss:
 
 
 class Penalty:
-    """A pair of `handgrad.functional` applied to every parameter called 'weight' or '..._weight', times a strength."""
+    """What large weights cost, and its gradient: a pair of `handgrad.functional` applied to every weight.
+
+    Every parameter called 'weight' or '..._weight' counts; biases, gamma and beta are left alone.
+
+    Parameters
+    ----------
+    strength : float
+        What the pair multiplies its sum by, 0 or more.
+
+    Attributes
+    ----------
+    pair : tuple
+        (forward, backward): forward(weight, strength) -> (penalty, cache) and backward(dpenalty, cache) -> (dweight,).
+    """
 
     pair: ClassVar[Pair]
 
@@ -164,13 +291,49 @@ class Penalty:
 
 
 class L2(Penalty):
-    """½ strength Σ w²: its gradient is strength w."""
+    """½ strength Σ w²: large weights cost, and each is pulled to 0 in proportion. Its gradient is strength w.
+
+    Every parameter called 'weight' or '..._weight' counts; biases, gamma and beta are left alone.
+
+    Parameters
+    ----------
+    strength : float
+        0 or more.
+
+    Raises
+    ------
+    ValueError
+        For a strength below 0.
+
+    Examples
+    --------
+    >>> hg.L2(0.1)({"linear1.weight": np.array([[3.0, 4.0]]), "linear1.bias": np.ones(2)})  # 0.05 (9 + 16)
+    1.25
+    """
 
     pair: ClassVar[Pair] = F.l2_penalty_forward, F.l2_penalty_backward
 
 
 class L1(Penalty):
-    """strength Σ |w|: its gradient is strength sign(w)."""
+    """strength Σ |w|: all weights are pulled to 0 alike, and many get there. Its gradient is strength sign(w).
+
+    Every parameter called 'weight' or '..._weight' counts; biases, gamma and beta are left alone.
+
+    Parameters
+    ----------
+    strength : float
+        0 or more.
+
+    Raises
+    ------
+    ValueError
+        For a strength below 0.
+
+    Examples
+    --------
+    >>> hg.L1(0.1)({"linear1.weight": np.array([[3.0, -4.0]])}) == 0.1 * 7
+    True
+    """
 
     pair: ClassVar[Pair] = F.l1_penalty_forward, F.l1_penalty_backward
 

@@ -15,9 +15,42 @@ from .steps import FastStep, bias_of, dbias_of
 
 
 class Linear(Layer):
-    """y = x W + b. weight (in, units), bias (units,); the input size is inferred at build.
+    """y = x W + b: each unit is a weighted sum of all features. Also called dense, or fully connected.
 
-    initializer: a name or object of `handgrad.initializers` for the weight; the bias starts at zero, or bias=False.
+    x is (N, features), y (N, units). The number of features is seen when the layer is built.
+
+    Parameters
+    ----------
+    units : int
+        How many numbers come out, 1 or more.
+    initializer : str, dict or callable
+        How the weight starts out: a name or object of `handgrad.initializers`. The bias starts at zero.
+    bias : bool
+        False leaves b out.
+    name : str, optional
+        What the model and its messages call the layer; by default its class and number, such as 'linear1'.
+
+    Attributes
+    ----------
+    parameters : dict
+        'weight' (features, units), and 'bias' (units,) unless left out.
+
+    Raises
+    ------
+    ValueError
+        For units below 1, an unknown initializer; and when built, for examples that are no rows.
+
+    See Also
+    --------
+    handgrad.functional.linear_forward : the pair this layer calls, with linear_backward.
+
+    Examples
+    --------
+    >>> layer = hg.Linear(2, initializer="ones").build(3)
+    >>> layer.forward([[1.0, 2.0, 3.0]])
+    array([[6., 6.]], dtype=float32)
+    >>> {name: array.shape for name, array in layer.parameters.items()}
+    {'weight': (3, 2), 'bias': (2,)}
     """
 
     can_skip_input_gradient = True
@@ -60,7 +93,20 @@ class Linear(Layer):
 
 
 class Flatten(Layer):
-    """Lay each example out as one row: (N, H, W, C) becomes (N, H W C)."""
+    """Lay each example out as one row: (N, H, W, C) becomes (N, H W C), in C order.
+
+    It stands between the image layers of a network and its Linear layers.
+
+    Parameters
+    ----------
+    name : str, optional
+        What the model and its messages call the layer; by default its class and number, such as 'flatten1'.
+
+    Examples
+    --------
+    >>> hg.Flatten().build((28, 28, 1)).output_shape
+    (784,)
+    """
 
     def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
         return F.flatten_forward(x)
@@ -71,7 +117,35 @@ class Flatten(Layer):
 
 
 class Dropout(Layer):
-    """In training each number is dropped with probability rate, the rest divided by 1 - rate; else y = x."""
+    """In training each number is dropped with probability rate, and the rest divided by 1 - rate; else y = x.
+
+    The division keeps the mean of each number, so that nothing is left to do at inference (inverted dropout).
+    (Srivastava et al. 2014)
+
+    Parameters
+    ----------
+    rate : float
+        The probability of dropping, from 0 to below 1.
+    name : str, optional
+        What the model and its messages call the layer; by default its class and number, such as 'dropout1'.
+
+    Raises
+    ------
+    ValueError
+        For a rate outside of this range.
+
+    Notes
+    -----
+    What is dropped is drawn from `rng`, which a model hands to all its layers: the same seed drops the same numbers.
+
+    Examples
+    --------
+    >>> layer = hg.Dropout(0.5).build(4, rng=0)
+    >>> layer.forward(np.ones((1, 4)))
+    array([[1., 1., 1., 1.]], dtype=float32)
+    >>> sorted(set(layer.forward(np.ones((10, 4)), training=True).ravel().tolist()))
+    [0.0, 2.0]
+    """
 
     def __init__(self, rate: float = 0.5, name: str | None = None) -> None:
         super().__init__(name)

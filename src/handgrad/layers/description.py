@@ -37,7 +37,21 @@ class SummaryRow(NamedTuple):
 
 
 class Summary:
-    """What each layer of a model makes and costs, as `rows`, and the sums; print it."""
+    """What each layer of a model makes and costs, per example, and the sums; print it.
+
+    Attributes
+    ----------
+    rows : list of SummaryRow
+        name, layer, output_shape, num_parameters, multiply_adds and activation_bytes of each layer.
+    num_parameters, multiply_adds, activation_bytes : int
+        The sums over all layers.
+
+    Examples
+    --------
+    >>> summary = hg.Sequential([hg.Linear(25), hg.ReLU(), hg.Linear(3)]).build(4).summary()
+    >>> summary.num_parameters, summary.rows[0].output_shape
+    (203, (25,))
+    """
 
     columns: ClassVar[tuple[str, ...]] = ("name", "layer", "output shape", "parameters", "multiply-adds", "activations")
 

@@ -26,11 +26,59 @@ AnyLayer = TypeVar("AnyLayer", bound=Layer)
 
 
 class Conv2D(Layer):
-    """filters small weights slide over images (N, H, W, C) and make (N, H', W', filters).
+    """Small weights slide over images (N, H, W, C) and make images (N, H', W', filters).
 
-    weight (kh, kw, C / groups, filters), bias (filters,). kernel_size, stride, padding and dilation are an int or a
-    pair (vertical, horizontal); padding also 'same' or 'valid'.
-    initializer: a name or object of `handgrad.initializers` for the weight; the bias starts at zero, or bias=False.
+    y[n, p, q, o] = Σ_ijc x[n, p s + i d, q s + j d, c] weight[i, j, c, o] + bias[o], where s is the stride and d the
+    dilation. The kernel is not flipped (cross-correlation), as everywhere in deep learning.
+
+        H' = ⌊(H + top + bottom - dilation (kernel - 1) - 1) / stride⌋ + 1
+
+    with the padding at the top and at the bottom, and W' likewise.
+
+    Parameters
+    ----------
+    filters : int
+        How many channels come out, 1 or more.
+    kernel_size : int or pair of int
+        Height and width of the window; one number stands for both, here and below.
+    stride : int or pair of int
+        From one window to the next.
+    padding : int, pair of int, 'same' or 'valid'
+        Zeros around the image: so many on either side; 'same' for H' = ⌈H / stride⌉, 'valid' for none.
+    dilation : int or pair of int
+        From one pixel that a window sees to the next.
+    groups : int
+        With more than one, channels and filters are cut into that many parts, and each part of the filters sees its
+        part of the channels.
+    initializer : str, dict or callable
+        How the weight starts out: a name or object of `handgrad.initializers`. The bias starts at zero.
+    bias : bool
+        False leaves the bias out.
+    name : str, optional
+        What the model and its messages call the layer; by default its class and number, such as 'conv2d1'.
+
+    Attributes
+    ----------
+    parameters : dict
+        'weight' (kernel height, kernel width, C / groups, filters), and 'bias' (filters,) unless left out.
+
+    Raises
+    ------
+    ValueError
+        For filters below 1; and when built, for examples that are no images, groups that do not divide the channels,
+        a window larger than the padded image.
+
+    See Also
+    --------
+    handgrad.functional.conv2d_forward : the pair that defines this layer, with conv2d_backward. In a model a faster
+        step may run in its place, `handgrad.layers.images.ConvolutionBlock`.
+
+    Examples
+    --------
+    >>> hg.Conv2D(8, 3).build((28, 28, 1)).output_shape  # 28 - (3 - 1)
+    (26, 26, 8)
+    >>> hg.Conv2D(8, 3, stride=2, padding=1).build((28, 28, 1)).output_shape
+    (14, 14, 8)
     """
 
     can_skip_input_gradient = True
@@ -145,19 +193,88 @@ class Pool2D(Layer):
 
 
 class MaxPool2D(Pool2D):
-    """y = the largest number of each window and channel; padding never wins."""
+    """y = the largest number of each window and channel: (N, H, W, C) becomes (N, H', W', C).
+
+    H' = ⌊(H + top + bottom - kernel) / stride⌋ + 1 with the padding at the top and at the bottom, and W' likewise.
+    Its gradient goes whole to the pixel that won, of equal ones to the first.
+
+    Parameters
+    ----------
+    kernel_size : int or pair of int
+        Height and width of the window; one number stands for both, here and below.
+    stride : int or pair of int, optional
+        From one window to the next; by default the kernel's size, so that windows lie side by side.
+    padding : int, pair of int, 'same' or 'valid'
+        Around the image, where it never wins; smaller than the kernel.
+    name : str, optional
+        What the model and its messages call the layer; by default its class and number, such as 'maxpool2d1'.
+
+    Raises
+    ------
+    ValueError
+        When built, for examples that are no images, and for a window larger than the padded image.
+
+    Examples
+    --------
+    >>> hg.MaxPool2D(2).build((2, 2, 1)).forward(np.arange(4.0).reshape(1, 2, 2, 1)).ravel()
+    array([3.], dtype=float32)
+    """
 
     pair: ClassVar[Pair] = F.max_pool2d_forward, F.max_pool2d_backward
 
 
 class AvgPool2D(Pool2D):
-    """y = the mean of each window and channel; the zeros of the padding count."""
+    """y = the mean of each window and channel: (N, H, W, C) becomes (N, H', W', C).
+
+    H' = ⌊(H + top + bottom - kernel) / stride⌋ + 1 with the padding at the top and at the bottom, and W' likewise.
+    Its gradient is shared equally among the pixels of the window.
+
+    Parameters
+    ----------
+    kernel_size : int or pair of int
+        Height and width of the window; one number stands for both, here and below.
+    stride : int or pair of int, optional
+        From one window to the next; by default the kernel's size, so that windows lie side by side.
+    padding : int, pair of int, 'same' or 'valid'
+        Zeros around the image, which count in the mean; smaller than the kernel.
+    name : str, optional
+        What the model and its messages call the layer; by default its class and number, such as 'avgpool2d1'.
+
+    Raises
+    ------
+    ValueError
+        When built, for examples that are no images, and for a window larger than the padded image.
+
+    Examples
+    --------
+    >>> hg.AvgPool2D(2).build((2, 2, 1)).forward(np.arange(4.0).reshape(1, 2, 2, 1)).ravel()
+    array([1.5], dtype=float32)
+    """
 
     pair: ClassVar[Pair] = F.avg_pool2d_forward, F.avg_pool2d_backward
 
 
 class GlobalAvgPool2D(Layer):
-    """y (N, C) = the mean of each channel over the whole picture."""
+    """y = the mean of each channel over the whole image: (N, H, W, C) becomes (N, C).
+
+    It ends an image network in place of Flatten, without parameters that depend on the image's size.
+    (Lin, Chen & Yan 2013)
+
+    Parameters
+    ----------
+    name : str, optional
+        What the model and its messages call the layer; by default its class and number, such as 'globalavgpool2d1'.
+
+    Raises
+    ------
+    ValueError
+        When built, for examples that are no images.
+
+    Examples
+    --------
+    >>> hg.GlobalAvgPool2D().build((7, 7, 32)).output_shape
+    (32,)
+    """
 
     def infer_output_shape(self, input_shape: Shape) -> Shape:
         check_image(self.label, input_shape)

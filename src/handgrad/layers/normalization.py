@@ -14,9 +14,44 @@ from .steps import FastStep
 
 
 class BatchNorm(Layer):
-    """Each feature or channel (the last axis) gets mean beta and standard deviation gamma over the batch.
+    """y = gamma (x - mean) / √(var + epsilon) + beta, with mean and variance over the batch, per feature or channel.
 
-    At inference the running averages of training serve instead: running = (1 - momentum) running + momentum batch.
+    x is (N, features), (N, T, features) or (N, H, W, C): features or channels lie along the last axis. At inference
+    running averages of training serve instead: running = (1 - momentum) running + momentum batch. (Ioffe & Szegedy 2015)
+
+    Parameters
+    ----------
+    momentum : float
+        How much of a batch goes into the running averages, from 0 to 1 (PyTorch's convention).
+    epsilon : float
+        Keeps the division finite, 0 or more.
+    name : str, optional
+        What the model and its messages call the layer; by default its class and number, such as 'batchnorm1'.
+
+    Attributes
+    ----------
+    parameters : dict
+        'gamma', ones at first, and 'beta', zeros at first: one number per feature or channel.
+    state : dict
+        'running_mean' and 'running_var' (unbiased, divided by count - 1), saved but not trained.
+
+    Raises
+    ------
+    ValueError
+        For a momentum or epsilon outside its range; and in training, for a batch with one number per feature.
+
+    See Also
+    --------
+    handgrad.functional.batch_norm_forward : the pair this layer calls, with batch_norm_backward.
+
+    Examples
+    --------
+    >>> layer = hg.BatchNorm(epsilon=0).build(1)
+    >>> layer.forward([[1.0], [3.0]], training=True)
+    array([[-1.],
+           [ 1.]], dtype=float32)
+    >>> layer.state["running_mean"]
+    array([0.2], dtype=float32)
     """
 
     def __init__(self, momentum: float = 0.1, epsilon: float = 1e-5, name: str | None = None) -> None:
@@ -61,7 +96,36 @@ class BatchNorm(Layer):
 
 
 class LayerNorm(Layer):
-    """Each example's features (the last axis) get mean beta and standard deviation gamma."""
+    """y = gamma (x - mean) / √(var + epsilon) + beta, with mean and variance over the features of each example.
+
+    x is (N, ..., features); training and inference are the same, and so is a batch of one. (Ba, Kiros & Hinton 2016)
+
+    Parameters
+    ----------
+    epsilon : float
+        Keeps the division finite, 0 or more.
+    name : str, optional
+        What the model and its messages call the layer; by default its class and number, such as 'layernorm1'.
+
+    Attributes
+    ----------
+    parameters : dict
+        'gamma', ones at first, and 'beta', zeros at first: one number per feature.
+
+    Raises
+    ------
+    ValueError
+        For an epsilon below 0.
+
+    See Also
+    --------
+    handgrad.functional.layer_norm_forward : the pair this layer calls, with layer_norm_backward.
+
+    Examples
+    --------
+    >>> hg.LayerNorm(epsilon=0).build(2).forward([[1.0, 3.0]])
+    array([[-1.,  1.]], dtype=float32)
+    """
 
     def __init__(self, epsilon: float = 1e-5, name: str | None = None) -> None:
         super().__init__(name)
@@ -70,6 +134,9 @@ class LayerNorm(Layer):
 
     def create_parameters(self, input_shape: Shape, rng: Generator) -> dict[str, Array]:
         return {"gamma": np.ones(input_shape[-1]), "beta": np.zeros(input_shape[-1])}
+
+    def infer_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
 
     def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
         return F.layer_norm_forward(x, self.parameters["gamma"], self.parameters["beta"], self.epsilon)
@@ -80,7 +147,27 @@ class LayerNorm(Layer):
 
 
 class Normalize(Layer):
-    """y = (x - mean) / std with given constants: numbers, or one per feature or channel. Nothing is trained."""
+    """y = (x - mean) / std with given constants. Nothing is trained.
+
+    As a model's first layer it keeps the scaling of the data with the model.
+
+    Parameters
+    ----------
+    mean, std : float or array_like
+        Numbers, or one per feature or channel; std above 0.
+    name : str, optional
+        What the model and its messages call the layer; by default its class and number, such as 'normalize1'.
+
+    Raises
+    ------
+    ValueError
+        For a std that is not above 0; and when built, for constants that are not one per feature.
+
+    Examples
+    --------
+    >>> hg.Normalize(mean=[1.0, 2.0], std=0.5).build(2).forward([[2.0, 2.0]])
+    array([[2., 0.]], dtype=float32)
+    """
 
     def __init__(self, mean: ArrayLike, std: ArrayLike, name: str | None = None) -> None:
         super().__init__(name)

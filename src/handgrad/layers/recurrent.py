@@ -78,19 +78,85 @@ class Recurrent(Layer):
 
 
 class RNN(Recurrent):
-    """h_t = tanh(x_t W + h_{t-1} U + b) (Elman): the last h (N, units), or all of them with return_sequences=True.
+    """h_t = tanh(x_t W + h_{t-1} U + b): reads sequences x (N, T, features) step by step. (Elman 1990)
 
-    weight (features, units) by initializer, recurrent_weight (units, units) by recurrent_initializer, bias zero.
+    The state h starts at zero.
+
+    Parameters
+    ----------
+    units : int
+        How many numbers the state has, 1 or more.
+    return_sequences : bool
+        Whether all states come out, (N, T, units), or the last one, (N, units).
+    initializer, recurrent_initializer : str, dict or callable
+        How the weights of x and of the state start out: names or objects of `handgrad.initializers`.
+    name : str, optional
+        What the model and its messages call the layer; by default its class and number, such as 'rnn1'.
+
+    Attributes
+    ----------
+    parameters : dict
+        'weight' W (features, units), 'recurrent_weight' U (units, units), 'bias' b (units,), which starts at zero.
+
+    Raises
+    ------
+    ValueError
+        For units below 1, an unknown initializer; and when built, for examples that are no sequences.
+
+    See Also
+    --------
+    handgrad.functional.rnn_forward : the pair this layer calls, with rnn_backward.
+
+    Examples
+    --------
+    >>> hg.RNN(5).build((10, 3)).output_shape
+    (5,)
+    >>> hg.RNN(5, return_sequences=True).build((10, 3)).output_shape
+    (10, 5)
     """
 
     pair: ClassVar[Pair] = F.rnn_forward, F.rnn_backward
 
 
 class LSTM(Recurrent):
-    """Long short-term memory: a cell that gates keep, feed and show; y (N, units) or (N, T, units).
+    """Long short-term memory: reads sequences x (N, T, features), with a cell that gates keep, feed and show.
 
-    weight (features, 4 units), recurrent_weight (units, 4 units), bias (4 units,), the gates in the order i, f, o, g.
-    Biases start at 0, the forget gate's at 1, so that the cell remembers from the start (Jozefowicz et al. 2015).
+    i, f, o = σ(x_t W + h_{t-1} U + b) and g = tanh(...), each by its own columns; c_t = f c_{t-1} + i g and
+    h_t = o tanh c_t. State and cell start at zero. (Hochreiter & Schmidhuber 1997; Gers, Schmidhuber & Cummins 2000)
+
+    Parameters
+    ----------
+    units : int
+        How many numbers the state has, 1 or more.
+    return_sequences : bool
+        Whether all states come out, (N, T, units), or the last one, (N, units).
+    initializer, recurrent_initializer : str, dict or callable
+        How the weights of x and of the state start out: names or objects of `handgrad.initializers`.
+    name : str, optional
+        What the model and its messages call the layer; by default its class and number, such as 'lstm1'.
+
+    Attributes
+    ----------
+    parameters : dict
+        'weight' W (features, 4 units), 'recurrent_weight' U (units, 4 units), 'bias' b (4 units,), the gates in the
+        order i, f, o, g. Biases start at 0, the forget gate's at 1, so that the cell remembers from the start
+        (Jozefowicz, Zaremba & Sutskever 2015).
+
+    Raises
+    ------
+    ValueError
+        For units below 1, an unknown initializer; and when built, for examples that are no sequences.
+
+    See Also
+    --------
+    handgrad.functional.lstm_forward : the pair this layer calls, with lstm_backward.
+
+    Examples
+    --------
+    >>> hg.LSTM(5).build((10, 3)).output_shape
+    (5,)
+    >>> hg.LSTM(5, return_sequences=True).build((10, 3)).output_shape
+    (10, 5)
     """
 
     gates: tuple[str, ...] = ("i", "f", "o", "g")
