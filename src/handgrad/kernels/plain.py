@@ -2,7 +2,7 @@
 
 Blocks are (n, h, w, C). Numbers per channel come repeated for a whole image row, (w C,), since long runs are fastest.
 A choice records for each number of a pooled block which place of its window passes a gradient. Here it is a mask for
-each place of the window, and after these a mask of the windows of which any place does, (n, places + 1, h, w, C); or
+each place of the window, and then one of the windows that have such a place, (n, places + 1, h, w, C); or
 (n, 1, h, w, C) where there is no pooling. `compiled` has the functions that open with a block's scratch memory, too.
 """
 

@@ -137,7 +137,27 @@ class Layer:
     # What a user calls ------------------------------------------------------------------------------------------
 
     def build(self, input_shape: int | Sequence[int], rng: Seed = None, dtype: DTypeLike = np.float32) -> Self:
-        """Create parameters for examples of this shape; rng is a Generator or an int seed. Returns the layer."""
+        """Create parameters and state for examples of this shape.
+
+        Parameters
+        ----------
+        input_shape : int or tuple of int
+            Of one example, without the batch axis: 4 or (4,) for rows, (28, 28, 1) for images.
+        rng : int or numpy.random.Generator, optional
+            What initial weights are drawn from; without it they differ each time.
+        dtype : dtype
+            Of parameters and outputs: float32, or float64 for a gradient check.
+
+        Returns
+        -------
+        Self
+            The layer, built.
+
+        Raises
+        ------
+        ValueError
+            For a shape that is none, or that the layer cannot take.
+        """
         self.input_shape, self.dtype = shape_of_one(input_shape), np.dtype(dtype)
         self.rng = np.random.default_rng(rng)
         created = self.create_parameters(self.input_shape, self.rng)
@@ -149,7 +169,24 @@ class Layer:
         return self
 
     def forward(self, x: ArrayLike, training: bool = False) -> Array:
-        """y for x (N, *input_shape). Training keeps the cache that `backward` takes away; inference keeps nothing."""
+        """y for x.
+
+        Parameters
+        ----------
+        x : array_like (N, *input_shape)
+            Examples; they are cast to the layer's dtype, uint8 (pixels) to 0..1.
+        training : bool
+            True keeps the cache that `backward` takes away; inference keeps nothing.
+
+        Returns
+        -------
+        numpy.ndarray (N, *output_shape)
+
+        Raises
+        ------
+        ValueError
+            For another shape, and for a layer that is not built.
+        """
         x = self.accept(x)
         y, cache = self.compute(x, training)
         if training:
@@ -157,7 +194,27 @@ class Layer:
         return y
 
     def backward(self, dy: Array, input_gradient: bool = True) -> MaybeArray:
-        """dx for dy; assigns `gradients`. input_gradient=False returns None instead, and may save its cost."""
+        """dx for dy; assigns `gradients`.
+
+        Parameters
+        ----------
+        dy : numpy.ndarray (N, *output_shape)
+            The derivative of the loss by what the last `forward` in training returned.
+        input_gradient : bool
+            False returns None instead of dx, and may save its cost: nothing below a first layer needs it.
+
+        Returns
+        -------
+        numpy.ndarray (N, *input_shape) or None
+
+        Raises
+        ------
+        ValueError
+            Without a forward before it, for a dy of another shape, and for gradients that are not one for each
+            parameter, in its shape.
+        TypeError
+            For a `differentiate` that does not return dx and a dict.
+        """
         cache = self._take_cache(dy)
         differentiate: Any = self.differentiate
         if input_gradient or not self.can_skip_input_gradient:

@@ -154,7 +154,24 @@ class Sequential(Layer):
     # Predictions ------------------------------------------------------------------------------------------------
 
     def predict(self, x: ArrayLike, batch_size: int = 256) -> Array:
-        """The outputs (logits, say) for all rows of x, in batches, keeping no cache."""
+        """The outputs (logits, say) for all rows of x, computed in batches, keeping no cache.
+
+        Parameters
+        ----------
+        x : array_like (N, *input_shape)
+            Any number of examples, none included.
+        batch_size : int
+            How many are computed at a time.
+
+        Returns
+        -------
+        numpy.ndarray (N, *output_shape)
+
+        Raises
+        ------
+        ValueError
+            For another shape, and for x that holds NaN or infinity, whose place is named.
+        """
         x = np.asarray(x)
         self.accept(x if x.shape[1:] != self.input_shape else x[:0])
         check_finite(x)
@@ -167,7 +184,15 @@ class Sequential(Layer):
         return y
 
     def predict_probabilities(self, x: ArrayLike, batch_size: int = 256) -> Array:
-        """Probabilities (N, C): the softmax of the outputs; of one output per example, the sigmoid (N, 1)."""
+        """Probabilities for all rows of x: the softmax of the outputs.
+
+        Of one output per example it is the sigmoid. What ends in Softmax, LogSoftmax or Sigmoid is not put through
+        another one. Parameters and errors are those of `predict`.
+
+        Returns
+        -------
+        numpy.ndarray (N, C), or (N, 1) for one output per example
+        """
         y = self.predict(x, batch_size)
         last = self.layers[-1]
         if isinstance(last, (Softmax, Sigmoid)):
@@ -177,7 +202,14 @@ class Sequential(Layer):
         return probabilities
 
     def predict_classes(self, x: ArrayLike, batch_size: int = 256) -> Array:
-        """The most probable class of each row, (N,) ints; of one output per example, 1 where it is above one half."""
+        """The most probable class of each row of x; of one output per example, 1 where it is above one half.
+
+        Parameters and errors are those of `predict`.
+
+        Returns
+        -------
+        numpy.ndarray (N,) of int
+        """
         probabilities = self.predict_probabilities(x, batch_size)
         is_one = probabilities.shape[-1] == 1
         classes: Array = (probabilities[..., 0] > 0.5).astype(int) if is_one else probabilities.argmax(axis=-1)
@@ -227,7 +259,18 @@ class Sequential(Layer):
             self._gather()
 
     def save(self, path: str | Path) -> None:
-        """Write architecture, parameters and state to path (.npz, or .safetensors with the extra), atomically."""
+        """Write architecture, parameters and state to a file, whole or not at all; `load_model` reads it.
+
+        Parameters
+        ----------
+        path : str or Path
+            Ends in .npz, or in .safetensors with the extra that writes it.
+
+        Raises
+        ------
+        ValueError
+            For a model that is not built, another ending, and a layer class whose name stands for another one.
+        """
         save_model(self, path)
 
     def __iter__(self) -> Iterator[Layer]:

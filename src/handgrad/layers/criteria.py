@@ -53,12 +53,37 @@ class Loss:
         return gradients
 
     def forward(self, outputs: Array, targets: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """The loss (a float) of outputs (N, ...) against targets; keeps the cache that `backward` takes away."""
+        """The loss; keeps the cache that `backward` takes away.
+
+        Parameters
+        ----------
+        outputs : numpy.ndarray (N, ...)
+            What the model returned.
+        targets : array_like
+            What it should have: see the class.
+        sample_weight : array_like (N,), optional
+            Makes it a weighted mean over the examples.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError, TypeError
+            For targets or weights that do not fit the outputs: nothing broadcasts.
+        """
         value, self._cache = self.compute(outputs, targets, sample_weight)
         return value
 
     def backward(self) -> Array:
-        """doutputs, in the shape of the outputs."""
+        """doutputs, the derivative of the loss by the outputs of the last `forward`, in their shape.
+
+        Raises
+        ------
+        ValueError
+            Without a forward before it.
+        """
         if self._cache is NOTHING:
             raise ValueError(f"{type(self).__name__}.backward() has no cache: call forward(outputs, targets) first")
         cache, self._cache = self._cache, NOTHING

@@ -17,7 +17,8 @@ class BatchNorm(Layer):
     """y = gamma (x - mean) / √(var + epsilon) + beta, with mean and variance over the batch, per feature or channel.
 
     x is (N, features), (N, T, features) or (N, H, W, C): features or channels lie along the last axis. At inference
-    running averages of training serve instead: running = (1 - momentum) running + momentum batch. (Ioffe & Szegedy 2015)
+    running averages of training serve instead: running = (1 - momentum) running + momentum batch.
+    (Ioffe & Szegedy 2015)
 
     Parameters
     ----------
