@@ -50,9 +50,10 @@ def new_figure(
 def save(figure: Figure, path: str | Path) -> Path:
     """Write the figure as path's suffix says (.png, .svg, .pdf), atomically; returns the path."""
     path = Path(path)
-    known = sorted(figure.canvas.get_supported_filetypes())
-    if path.suffix[1:] not in known:
-        raise ValueError(f"cannot draw {path.name}: a picture's name ends in .{', .'.join(known)}, not '{path.suffix}'")
+    formats = sorted(figure.canvas.get_supported_filetypes())
+    if path.suffix[1:] not in formats:
+        suffixes = ", .".join(formats)
+        raise ValueError(f"cannot draw {path.name}: a picture's name ends in .{suffixes}, not '{path.suffix}'")
     with atomic_path(path) as temporary, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")  # a box stands for it; the rest is readable
         figure.savefig(temporary, dpi=150)
@@ -73,10 +74,26 @@ def quiet_axes(axes: Axes, title: str) -> None:
 
 
 def save_curves(history: Curves, path: str | Path, title: str | None = None) -> Path:
-    """Draw loss and accuracy by epoch, train beside validation, the best epoch marked; returns the path.
+    """Draw loss and accuracy by epoch, train beside validation, the best epoch marked.
 
-    history: {'loss': [per epoch], 'validation_loss': [...], ...}; a regression's has one panel. ValueError without an
-    epoch or for an unknown suffix.
+    Parameters
+    ----------
+    history : History or mapping of str to sequence of float
+        {'loss': [per epoch], 'validation_loss': [...], ...}; None where an epoch was not measured.
+    path : str or Path
+        Where to write the picture; its suffix says the format: .png, .svg, .pdf, ...
+    title : str, optional
+        Above the picture.
+
+    Returns
+    -------
+    Path
+        The path.
+
+    Raises
+    ------
+    ValueError
+        Without an epoch, or for an unknown suffix.
     """
     panels = panel_names(history)[:2]
     if not panels:
@@ -89,7 +106,22 @@ def save_curves(history: Curves, path: str | Path, title: str | None = None) -> 
 
 
 def save_learning_rate(history: Curves, path: str | Path, title: str | None = None) -> Path:
-    """Draw the learning rate by epoch; returns the path. ValueError where the history has none."""
+    """Draw the learning rate by epoch.
+
+    Parameters
+    ----------
+    history : History or mapping of str to sequence of float
+        With a 'learning_rate' per epoch; ValueError where it has none.
+    path : str or Path
+        Where to write the picture; its suffix says the format: .png, .svg, .pdf, ...
+    title : str, optional
+        Above the picture.
+
+    Returns
+    -------
+    Path
+        The path.
+    """
     if not history.get("learning_rate"):
         raise ValueError("the history has no 'learning_rate'")
     figure, (axes,) = new_figure(5.2, 2.6, title=title)
@@ -168,7 +200,24 @@ def label_ends(axes: Axes, lines: dict[str, Array]) -> None:
 def save_filters(
     weight: ArrayLike, path: str | Path, image_shape: Shape | None = None, title: str | None = None
 ) -> Path:
-    """Draw each unit's weights as a small picture, all in one grid; returns the path. See `weight_images`."""
+    """Draw each unit's weights as a small picture, all in one grid.
+
+    Parameters
+    ----------
+    weight : array_like of shape (kh, kw, C, K) or (H·W·C, K)
+        A convolution's weights, or those of a dense layer that looks at images.
+    path : str or Path
+        Where to write the picture; its suffix says the format: .png, .svg, .pdf, ...
+    image_shape : tuple (H, W, C), optional
+        What a dense layer looks at; ValueError where it is missing or does not fit.
+    title : str, optional
+        Above the picture.
+
+    Returns
+    -------
+    Path
+        The path.
+    """
     picture = grid(weight_images(np.asarray(weight), image_shape))
     height, width = picture.shape[:2]
     figure, (axes,) = new_figure(5, 5 * height / width + (0.4 if title else 0), title=title)
@@ -180,9 +229,25 @@ def save_filters(
 def save_confusion_matrix(
     matrix: ArrayLike, path: str | Path, class_names: Sequence[object] | None = None, title: str | None = None
 ) -> Path:
-    """Draw counts (C, C), rows the true classes: right ones blue, mistakes vermilion; returns the path.
+    """Draw a confusion matrix: right ones blue, mistakes vermilion.
 
     Shades are shares of the row, so that a rare class is judged like a common one.
+
+    Parameters
+    ----------
+    matrix : array_like of shape (C, C)
+        Counts, rows the true classes, columns the predicted ones.
+    path : str or Path
+        Where to write the picture; its suffix says the format: .png, .svg, .pdf, ...
+    class_names : sequence of str, optional
+        C names; by default 0 to C - 1. ValueError where there are more or fewer.
+    title : str, optional
+        Above the picture.
+
+    Returns
+    -------
+    Path
+        The path.
     """
     counts = square(matrix)
     names = [str(name) for name in (class_names if class_names is not None else range(len(counts)))]
@@ -206,9 +271,26 @@ def save_wrong_examples(
     path: str | Path,
     title: str | None = None,
 ) -> Path:
-    """Draw misjudged images (K, H, W[, C]), each with what it was taken for and what it is; returns the path.
+    """Draw misjudged images, each with what it was taken for and what it is.
 
-    The caller sorts them, most confident first.
+    Parameters
+    ----------
+    images : sequence of array_like of shape (H, W) or (H, W, C)
+        C is 1 or 3; uint8, or floats in [0, 1]. As they are sorted, they are drawn: the most confident should be first.
+        ValueError where there are none.
+    true_names, predicted_names : sequence of str
+        What each is, and what it was taken for.
+    confidences : sequence of float
+        The probability of the predicted class, in [0, 1].
+    path : str or Path
+        Where to write the picture; its suffix says the format: .png, .svg, .pdf, ...
+    title : str, optional
+        Above the picture.
+
+    Returns
+    -------
+    Path
+        The path.
     """
     if len(images) == 0:
         raise ValueError("there are no wrong examples to draw")
@@ -278,10 +360,28 @@ def save_sweep(
     figure_name: str = "validation_accuracy",
     title: str | None = None,
 ) -> Path:
-    """Draw one figure of many runs against one parameter; returns the path.
+    """Draw one figure of many runs against one parameter.
 
-    results: a list of {parameter: value, ..., figure_name: number}. Runs that agree in every setting but `seed` become
-    their mean, with a bar from lowest to highest; another setting that differs makes another line.
+    Runs that agree in every setting but `seed` become their mean, with a bar from lowest to highest; another setting
+    that differs makes another line.
+
+    Parameters
+    ----------
+    results : sequence of dict
+        {parameter: value, ..., figure_name: number} of each run; ValueError where none has both.
+    parameter : str
+        The setting along the axis: numbers where they are, words side by side.
+    path : str or Path
+        Where to write the picture; its suffix says the format: .png, .svg, .pdf, ...
+    figure_name : str
+        What is drawn, such as 'test_loss'.
+    title : str, optional
+        Above the picture.
+
+    Returns
+    -------
+    Path
+        The path.
     """
     lines = sweep_lines(results, parameter, figure_name)
     figure, (axes,) = new_figure(6, 3.8, title=title)

@@ -99,8 +99,8 @@ def source_of(thing: Any, module: ModuleType) -> str:
         return textwrap.dedent(inspect.getsource(thing)).rstrip("\n")
     except (OSError, TypeError, StopIteration):
         name = getattr(thing, "__qualname__", thing)
-        remedy = "write-ups show functions and classes that stand in a Python file"
-        raise ValueError(f"the source of {name} is not to be had; {remedy}") from None
+        remedy = "write-ups show functions and classes of Python files"
+        raise ValueError(f"cannot read the source of {name}: {remedy}") from None
 
 
 def class_source(name: str, text: str) -> str:
