@@ -23,6 +23,7 @@ from .analytic import logistic, magnitude, positive_part
 
 # of the rows or the classes, as a caller gives them
 Weights: TypeAlias = ArrayLike | None
+LossAndCache: TypeAlias = tuple[float, Cache]
 # what the rows count for in a mean: one number for all, or one for each
 Share: TypeAlias = float | Array
 
@@ -33,7 +34,7 @@ def cross_entropy_forward(
     class_weight: Weights = None,
     label_smoothing: float = 0.0,
     sample_weight: Weights = None,
-) -> tuple[float, Cache]:
+) -> LossAndCache:
     """Mean of -Σ_c q_c log softmax(logits)_c over the rows of logits (N, C), q being the row's target distribution.
 
     targets: integer labels (N,) or probabilities (N, C). label_smoothing ε mixes q with the uniform distribution:
@@ -64,7 +65,7 @@ def cross_entropy_backward(dloss: float, cache: Cache) -> tuple[Array]:
 
 def probability_cross_entropy_forward(
     probabilities: Array, targets: ArrayLike, sample_weight: Weights = None
-) -> tuple[float, Cache]:
+) -> LossAndCache:
     """Mean of -Σ_c q_c log p_c over the rows of probabilities (N, C): for outputs that went through a softmax already.
 
     targets: integer labels (N,) or probabilities (N, C). p is kept at or above the smallest normal number of its dtype.
@@ -89,9 +90,7 @@ def probability_cross_entropy_backward(dloss: float, cache: Cache) -> tuple[Arra
     return (dprobabilities,)
 
 
-def binary_cross_entropy_forward(
-    logits: Array, targets: ArrayLike, sample_weight: Weights = None
-) -> tuple[float, Cache]:
+def binary_cross_entropy_forward(logits: Array, targets: ArrayLike, sample_weight: Weights = None) -> LossAndCache:
     """Mean over all elements of max(z, 0) - z t + log(1 + exp(-|z|)) for logits z and targets t in [0, 1].
 
     That is -t log σ(z) - (1 - t) log(1 - σ(z)), rewritten so that nothing overflows. Targets (N,) fit logits (N, 1).
@@ -112,9 +111,7 @@ def binary_cross_entropy_backward(dloss: float, cache: Cache) -> tuple[Array]:
     return ((logistic(logits) - targets) * (float(dloss) * weight),)
 
 
-def mean_squared_error_forward(
-    outputs: Array, targets: ArrayLike, sample_weight: Weights = None
-) -> tuple[float, Cache]:
+def mean_squared_error_forward(outputs: Array, targets: ArrayLike, sample_weight: Weights = None) -> LossAndCache:
     """Mean over all elements of (outputs - targets)², without a ½. Targets (N,) fit outputs (N, 1)."""
     difference = outputs - _fit_targets("mean_squared_error", outputs, targets)
     weight = _element_weights("mean_squared_error", outputs, sample_weight)
@@ -127,9 +124,7 @@ def mean_squared_error_backward(dloss: float, cache: Cache) -> tuple[Array]:
     return (difference * (2 * float(dloss) * weight),)
 
 
-def mean_absolute_error_forward(
-    outputs: Array, targets: ArrayLike, sample_weight: Weights = None
-) -> tuple[float, Cache]:
+def mean_absolute_error_forward(outputs: Array, targets: ArrayLike, sample_weight: Weights = None) -> LossAndCache:
     """Mean over all elements of |outputs - targets|. Targets (N,) fit outputs (N, 1)."""
     difference = outputs - _fit_targets("mean_absolute_error", outputs, targets)
     weight = _element_weights("mean_absolute_error", outputs, sample_weight)
@@ -144,7 +139,7 @@ def mean_absolute_error_backward(dloss: float, cache: Cache) -> tuple[Array]:
 
 def huber_forward(
     outputs: Array, targets: ArrayLike, delta: float = 1.0, sample_weight: Weights = None
-) -> tuple[float, Cache]:
+) -> LossAndCache:
     """Mean over all elements of ½ d² where |d| ≤ delta, else delta (|d| - ½ delta), for d = outputs - targets.
 
     Quadratic near the target and linear far from it, so that outliers do not rule. (Huber 1964)
@@ -164,7 +159,7 @@ def huber_backward(dloss: float, cache: Cache) -> tuple[Array]:
     return (clipped * (float(dloss) * weight),)
 
 
-def hinge_forward(scores: Array, targets: ArrayLike, sample_weight: Weights = None) -> tuple[float, Cache]:
+def hinge_forward(scores: Array, targets: ArrayLike, sample_weight: Weights = None) -> LossAndCache:
     """Mean over the rows of Σ_{j≠y} max(0, s_j - s_y + 1), the multiclass hinge of Weston & Watkins 1999.
 
     scores (N, C), targets integer labels (N,).

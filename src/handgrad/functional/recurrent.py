@@ -54,9 +54,8 @@ def rnn_backward(dy: Array, cache: Cache, input_gradient: bool = True) -> tuple[
         (dz,) = differentiate(dy[:, t] + dhidden, caches[t])
         dhidden = dz @ recurrent_weight.T
         steps.append(dz)
-    dinputs = np.stack(steps[::-1], axis=1)
-    dx, dweight, dbias = input_product_gradients(dinputs, input_cache, input_gradient)
-    return dx, dhidden, dweight, recurrent_gradient(states, dinputs), dbias
+    dx, dweight, drecurrent_weight, dbias = weight_gradients(steps[::-1], states, input_cache, input_gradient)
+    return dx, dhidden, dweight, drecurrent_weight, dbias
 
 
 def lstm_forward(
@@ -94,9 +93,8 @@ def lstm_backward(
         dz, dcell = lstm_gate_gradients(dy[:, t] + dhidden, dcell, gate_caches[t])
         dhidden = dz @ recurrent_weight.T
         steps.append(dz)
-    dinputs = np.stack(steps[::-1], axis=1)
-    dx, dweight, dbias = input_product_gradients(dinputs, input_cache, input_gradient)
-    return dx, dhidden, dcell, dweight, recurrent_gradient(states, dinputs), dbias
+    dx, dweight, drecurrent_weight, dbias = weight_gradients(steps[::-1], states, input_cache, input_gradient)
+    return dx, dhidden, dcell, dweight, drecurrent_weight, dbias
 
 
 def lstm_gates(z: Array, cell: Array) -> tuple[Array, Array, Cache]:
@@ -127,17 +125,16 @@ def input_product(x: Array, weight: Array, bias: Array) -> tuple[Array, Cache]:
     return inputs.reshape(n, steps, -1), cache
 
 
-def input_product_gradients(dinputs: Array, cache: Cache, input_gradient: bool) -> tuple[MaybeArray, Array, Array]:
-    """dx, dweight and dbias of `input_product`, from the gradients dz_t (N, T, blocks H) of all steps."""
-    n, steps, units = dinputs.shape
-    dx, dweight, dbias = linear_backward(dinputs.reshape(n * steps, units), cache, input_gradient)
-    return None if dx is None else dx.reshape(n, steps, -1), dweight, dbias
-
-
-def recurrent_gradient(states: Sequence[Array], dinputs: Array) -> Array:
-    """dU = Σ_t h_{t-1}ᵀ dz_t as one product over all examples and steps."""
-    before = np.stack(states[:-1], axis=1)
-    return before.reshape(-1, before.shape[2]).T @ dinputs.reshape(-1, dinputs.shape[2])
+def weight_gradients(
+    dz: Sequence[Array], states: Sequence[Array], cache: Cache, input_gradient: bool
+) -> tuple[MaybeArray, Array, Array, Array]:
+    """dx, dweight, drecurrent_weight and dbias from each step's dz (N, blocks H): one product each over all steps."""
+    dinputs, before = np.stack(dz, axis=1), np.stack(states[:-1], axis=1)
+    n, steps, columns = dinputs.shape
+    rows = dinputs.reshape(n * steps, columns)
+    dx, dweight, dbias = linear_backward(rows, cache, input_gradient)
+    drecurrent_weight = before.reshape(n * steps, -1).T @ rows
+    return None if dx is None else dx.reshape(n, steps, -1), dweight, drecurrent_weight, dbias
 
 
 def check_shapes(

@@ -125,18 +125,12 @@ def add_windows(dwindows: Array, geometry: Geometry, shape: Shape) -> Array:
     """
     (top, bottom), (left, right) = geometry.padding
     dx = np.zeros((shape[0], top + shape[1] + bottom, left + shape[2] + right, shape[3]), dtype=dwindows.dtype)
-    for i in range(geometry.kernel[0]):
-        for j in range(geometry.kernel[1]):
-            rows, columns = offset_slices(geometry, i, j)
-            dx[:, rows, columns] += dwindows[:, :, :, i, j]
+    for i, j in np.ndindex(*geometry.kernel):
+        # the padded rows and columns that the kernel's entry (i, j) meets as the window slides
+        starts = i * geometry.dilation[0], j * geometry.dilation[1]
+        rows, columns = (
+            slice(start, start + step * (count - 1) + 1, step)
+            for start, step, count in zip(starts, geometry.stride, geometry.output, strict=True)
+        )
+        dx[:, rows, columns] += dwindows[:, :, :, i, j]
     return dx[:, top : top + shape[1], left : left + shape[2]]
-
-
-def offset_slices(geometry: Geometry, i: int, j: int) -> tuple[slice, slice]:
-    """The padded rows and columns that the kernel's entry (i, j) meets as the window slides."""
-    starts = i * geometry.dilation[0], j * geometry.dilation[1]
-    rows, columns = (
-        slice(start, start + step * (count - 1) + 1, step)
-        for start, step, count in zip(starts, geometry.stride, geometry.output, strict=True)
-    )
-    return rows, columns
