@@ -8,7 +8,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, RegressorMixin, TransformerMixin, clone
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.multiclass import type_of_target, unique_labels
@@ -20,26 +20,38 @@ from ..naming import look_up
 from ..training.trainer import Data
 from . import tables
 from .engine import ROWS, outputs_of
-from .fitting import Fit, Learned, Training
+from .fitting import Fit, Learned, Training, start, train_by_lbfgs
 from .networks import weight_arrays
 from .objectives import Classes, ClassObjective, Objective, for_classes, for_numbers
-from .parameters import Activations, Parameters, Sizes, Spec
+from .parameters import Activations, BaseEstimator, Parameters, Sizes, Spec
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # scikit-learn has no types: these stand for its own
     from typing_extensions import Self
 
     Method = TypeVar("Method")
 
-    def available_if(check: Callable[[Any], bool]) -> Callable[[Method], Method]:
-        """As scikit-learn's, which has no types: the method is there where the check holds."""
+    def available_if(check: Callable[[Any], bool]) -> Callable[[Method], Method]: ...
+
+    class ClassifierMixin:
+        def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float: ...
+
+    class RegressorMixin(ClassifierMixin): ...
+
+    class MetaEstimatorMixin: ...
+
+    class TransformerMixin:
+        def fit_transform(self, X: Any, y: Any = None, **fit_parameters: Any) -> Array: ...
 else:
+    from sklearn.base import ClassifierMixin, MetaEstimatorMixin, RegressorMixin, TransformerMixin
     from sklearn.utils.metaestimators import available_if
 
 
 class NetEstimator(Parameters, Learned):
     """A network as a scikit-learn estimator. A subclass says what y means to it in `_read_targets`."""
 
-    _y_options: Mapping[str, Any] = {}  # of scikit-learn's validate_data
+    n_features_in_: int  # this and the next by scikit-learn's validate_data, which has the options
+    feature_names_in_: Array
+    _y_options: Mapping[str, Any] = {}
     _fit: Fit | None = None  # the owner of all that was learned, which the attributes that end in _ show
 
     def _read_targets(self, y: Any, before: Objective | None, classes: Classes | None) -> Objective:
@@ -101,7 +113,7 @@ class NetEstimator(Parameters, Learned):
         random_state = check_random_state(self.random_state)
         objective = self._read_targets(y, None if fit is None else fit.objective, classes)
         if fit is None:
-            self._fit = fit = Fit(self, inputs, objective, X, random_state)
+            self._fit = fit = start(self, inputs, objective, X, random_state)
         data = X, objective.targets(y, inputs.dtype), self._weights(y, sample_weight, fit)
         validation = self._check_validation(validation_data, fit)
         try:
@@ -109,7 +121,7 @@ class NetEstimator(Parameters, Learned):
                 if self._is_stochastic:
                     Training(self, fit, is_partial).run(data, validation, random_state)
                 else:
-                    fit.by_lbfgs(self, data)
+                    train_by_lbfgs(self, fit, data)
         finally:
             self.__dict__.update(fit.attributes())
         return self
@@ -230,6 +242,7 @@ def has_probabilities(net: NetEstimator) -> bool:
 
 
 def has_scores_only(net: NetEstimator) -> bool:
+    """True for a fitted estimator whose loss learns no probabilities."""
     return net._fit is not None and not net._fit.objective.is_probabilistic
 
 
@@ -542,12 +555,12 @@ class NetFeatures(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
     @property
     def n_features_in_(self) -> int:
         """How many features X had in fit."""
-        return int(self.estimator_.n_features_in_)
+        return self.estimator_.n_features_in_
 
     @property
     def feature_names_in_(self) -> Array:
         """The names of X's columns in fit, where it had any."""
-        return np.asarray(self.estimator_.feature_names_in_)
+        return self.estimator_.feature_names_in_
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

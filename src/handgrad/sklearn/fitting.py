@@ -62,32 +62,9 @@ class Learned:
 class Fit(Learned):
     """The owner of what is learned: from a fresh network on, through all calls that go on from it."""
 
-    def __init__(self, net: Parameters, inputs: Inputs, objective: Objective, x: Any, random: RandomState) -> None:
-        self.inputs: Inputs = inputs
-        self.objective: Objective = objective
-        self.model_: Sequential = make_network(net, x.shape[1:], objective, inputs.dtype, random)
-        first = self.model_.layers[0]
-        if sparse.issparse(x) and type(first) is not Linear:
-            raise ValueError(f"sparse X needs a network that begins with Linear, not {first.label}: pass X.toarray()")
-        if sparse.issparse(x) and net._engine_and_options()[0] != "numpy":
-            raise ValueError(f"sparse X needs engine='numpy', not {net.engine!r}: pass X.toarray()")
-        self.n_outputs_: int = objective.num_outputs
-        self.out_activation_: str = objective.activation
-        self.n_layers_: int = len(weight_arrays(self.model_, "weight")) + 1
-        self.n_iter_: int = 0
-        self.t_: int = 0
-        self._no_improvement_count = 0
-        self.loss_: float = math.nan
-        self.best_loss_: float | None = math.inf
-        self.loss_curve_: list[float] = []
-        self.validation_loss_curve_: list[float] | MaybeNone = None
-        self.validation_scores_: list[float] | MaybeNone = None
-        self.best_validation_score_: float | MaybeNone = None
-        self.optimizer_: Optimizer | None = None
-        self.callbacks_: list[Callback] | None = None
-        self.stop_reason_: str | None = None
-        self.history_: History = History()
-        self.optimizer_state: dict[str, Any] | None = None  # of an engine that keeps it by itself
+    inputs: Inputs
+    objective: Objective
+    optimizer_state: dict[str, Any] | None  # of an engine that keeps it by itself
 
     def attributes(self) -> dict[str, Any]:
         """{name: value} of all that is learned, for the estimator to show."""
@@ -101,48 +78,69 @@ class Fit(Learned):
         is_table = len(self.model_.input_shape) == 1
         return one_blas_thread if is_table and largest <= SMALL_PRODUCT else contextlib.nullcontext()
 
-    def by_lbfgs(self, net: Parameters, data: Data) -> None:
-        """Train on all rows at once, by SciPy's quasi-Newton minimiser, until the gradient is below tol.
 
-        Everything is computed in float64: the line search compares losses too close for float32.
-        Byrd, Lu, Nocedal & Zhu (1995).
-        """
-        check_deterministic(self.model_)
-        double = self.model_.astype(np.float64)
-        engine = TableEngine(double, self.objective.loss, SGD(), net.alpha)  # of which no step is asked
-        x, y, sample_weight = data
-        x, y = x.astype(np.float64), y.astype(np.float64) if y.dtype.kind == "f" else y
+def start(net: Parameters, inputs: Inputs, objective: Objective, x: Any, random: RandomState) -> Fit:
+    """A fresh network, and everything that counts its training at zero."""
+    fit = Fit()
+    fit.inputs, fit.objective, fit.optimizer_state = inputs, objective, None
+    fit.model_ = make_network(net, x.shape[1:], objective, inputs.dtype, random)
+    first = fit.model_.layers[0]
+    if sparse.issparse(x) and type(first) is not Linear:
+        raise ValueError(f"sparse X needs a network that begins with Linear, not {first.label}: pass X.toarray()")
+    if sparse.issparse(x) and net._engine_and_options()[0] != "numpy":
+        raise ValueError(f"sparse X needs engine='numpy', not {net.engine!r}: pass X.toarray()")
+    fit.n_outputs_, fit.out_activation_ = objective.num_outputs, objective.activation
+    fit.n_layers_ = len(weight_arrays(fit.model_, "weight")) + 1
+    fit.n_iter_ = fit.t_ = fit._no_improvement_count = 0
+    fit.loss_, fit.best_loss_, fit.loss_curve_ = math.nan, math.inf, []
+    fit.validation_loss_curve_ = fit.validation_scores_ = fit.best_validation_score_ = None
+    fit.optimizer_ = fit.callbacks_ = fit.stop_reason_ = None
+    fit.history_ = History()
+    return fit
 
-        def loss_and_gradient(vector: Array) -> tuple[float, Array]:
-            double.parameter_vector[...] = vector
-            self.loss_ = engine.differentiate(x, y, sample_weight)
-            return self.loss_, double.gradient_vector.copy()
 
-        def note_iteration(xk: Array) -> None:
-            self.loss_curve_.append(self.loss_)
-            if net.verbose:
-                print(f"Iteration {len(self.loss_curve_)}, loss = {self.loss_:.8f}")
+def train_by_lbfgs(net: Parameters, fit: Fit, data: Data) -> None:
+    """Train on all rows at once, by SciPy's quasi-Newton minimiser, until the gradient is below tol.
 
-        result = optimize.minimize(
-            loss_and_gradient,
-            double.parameter_vector.copy(),
-            jac=True,
-            method="L-BFGS-B",
-            callback=note_iteration,
-            options={"maxfun": net.max_fun, "maxiter": net.max_iter, "gtol": net.tol},
-        )
-        double.parameter_vector[...] = result.x
-        states = {f"state.{name}": array for name, array in double.state.items()}
-        load_arrays(self.model_, {**double.parameters, **states})
-        if not np.isfinite(result.x).all():
-            raise ValueError(BROKEN)
-        self.n_iter_, self.loss_ = min(result.nit, net.max_iter), float(result.fun)
-        self.best_loss_ = self.loss_ if self.best_loss_ is None else min(self.loss_, self.best_loss_)
-        self.stop_reason_ = str(result.message)
-        if not result.success:
-            advice = f"raise max_iter={net.max_iter} or max_fun={net.max_fun}, or scale the data"
-            message = f"lbfgs ended before it converged ({result.message}): {advice}"
-            warnings.warn(message, ConvergenceWarning, stacklevel=4)
+    Everything is computed in float64: the line search compares losses too close for float32.
+    Byrd, Lu, Nocedal & Zhu (1995).
+    """
+    check_deterministic(fit.model_)
+    double = fit.model_.astype(np.float64)
+    engine = TableEngine(double, fit.objective.loss, SGD(), net.alpha)  # of which no step is asked
+    x, y, sample_weight = data
+    x, y = x.astype(np.float64), y.astype(np.float64) if y.dtype.kind == "f" else y
+
+    def loss_and_gradient(vector: Array) -> tuple[float, Array]:
+        double.parameter_vector[...] = vector
+        fit.loss_ = engine.differentiate(x, y, sample_weight)
+        return fit.loss_, double.gradient_vector.copy()
+
+    def note_iteration(xk: Array) -> None:
+        fit.loss_curve_.append(fit.loss_)
+        if net.verbose:
+            print(f"Iteration {len(fit.loss_curve_)}, loss = {fit.loss_:.8f}")
+
+    result = optimize.minimize(
+        loss_and_gradient,
+        double.parameter_vector.copy(),
+        jac=True,
+        method="L-BFGS-B",
+        callback=note_iteration,
+        options={"maxfun": net.max_fun, "maxiter": net.max_iter, "gtol": net.tol},
+    )
+    double.parameter_vector[...] = result.x
+    states = {f"state.{name}": array for name, array in double.state.items()}
+    load_arrays(fit.model_, {**double.parameters, **states})
+    if not np.isfinite(result.x).all():
+        raise ValueError(BROKEN)
+    fit.n_iter_, fit.loss_ = min(result.nit, net.max_iter), float(result.fun)
+    fit.best_loss_ = fit.loss_ if fit.best_loss_ is None else min(fit.loss_, fit.best_loss_)
+    fit.stop_reason_ = str(result.message)
+    if not result.success:
+        advice = f"raise max_iter={net.max_iter} or max_fun={net.max_fun}, or scale the data"
+        message = f"lbfgs ended before it converged ({result.message}): {advice}"
+        warnings.warn(message, ConvergenceWarning, stacklevel=4)
 
 
 def check_deterministic(model: Sequential) -> None:

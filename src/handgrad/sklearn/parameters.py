@@ -7,10 +7,9 @@ import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
-from sklearn.base import BaseEstimator
 
 from .. import optimizers, schedules
 from ..layers import L2, Layer, Loss, Sequential
@@ -19,6 +18,18 @@ from ..optimizers import SGD, Adam, Optimizer
 from ..training import Callback, Engine, Schedule
 from .engine import TableEngine
 from .objectives import LogLoss, PoissonDeviance, Scaled
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    class BaseEstimator:
+        """As scikit-learn's, which has no types."""
+
+        def get_params(self, deep: bool = True) -> dict[str, Any]: ...
+        def set_params(self, **parameters: Any) -> Self: ...
+        def __sklearn_tags__(self) -> Any: ...
+else:
+    from sklearn.base import BaseEstimator
 
 Spec: TypeAlias = "str | dict[str, Any]"  # a name, or a table {'name': ..., arguments}
 Sizes: TypeAlias = "int | Sequence[int]"
