@@ -9,19 +9,7 @@ Each function below returns the list of layers, so that a network can be read, c
 from collections.abc import Callable
 from typing import Any
 
-from .layers import (
-    BatchNorm,
-    Conv2D,
-    Dropout,
-    Flatten,
-    Layer,
-    Linear,
-    MaxPool2D,
-    Normalize,
-    ReLU,
-    Sequential,
-    Tanh,
-)
+from .layers import BatchNorm, Conv2D, Dropout, Flatten, Layer, Linear, MaxPool2D, Normalize, ReLU, Sequential, Tanh
 from .naming import by_name, look_up
 
 

@@ -20,16 +20,7 @@ import numpy as np
 
 from ..arrays import Array, Cache, MaybeArray, Shape
 from ..kernels.products import windows_gradient, windows_times
-from .windows import (
-    Padding,
-    Size,
-    add_windows,
-    check_channels,
-    check_images,
-    check_upstream,
-    window_geometry,
-    windows,
-)
+from .windows import Padding, Size, add_windows, check_channels, check_images, check_upstream, window_geometry, windows
 
 
 def conv2d_forward(

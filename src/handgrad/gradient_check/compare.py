@@ -26,11 +26,7 @@ AROUND = 24  # places at which the slopes around a kink are taken
 
 
 def compare_array(
-    numbers: Differentiator,
-    gradients: Sequence[Gradients],
-    name: str,
-    entries: Array,
-    floor: float,
+    numbers: Differentiator, gradients: Sequence[Gradients], name: str, entries: Array, floor: float
 ) -> tuple[ArrayCheck, Numeric]:
     """(ArrayCheck, Numeric) of one array; check.ok says whether its numbers agree."""
     array = numbers.real.arrays[name]
@@ -55,13 +51,7 @@ def at_entries(analytic: Sequence[Array], entries: Array) -> Array:
     return np.stack([a.ravel()[entries] for a in analytic])
 
 
-def judge_entries(
-    check: ArrayCheck,
-    numbers: Differentiator,
-    numeric: Numeric,
-    found: Array,
-    floor: float,
-) -> None:
+def judge_entries(check: ArrayCheck, numbers: Differentiator, numeric: Numeric, found: Array, floor: float) -> None:
     """Set the error, the threshold and the kinks of the entries checked one by one."""
     check.method, check.num_checked = numeric.method, len(numeric.entries)
     check.threshold = EXACT_THRESHOLD if numeric.method == "complex step" else DIFFERENCE_THRESHOLD
@@ -112,12 +102,7 @@ def floor_of(gradient: Array | None, moved: Array | None, cap: float) -> float:
 # All entries at once, along directions ----------------------------------------------------------------------------
 
 
-def check_directions(
-    check: ArrayCheck,
-    numbers: Differentiator,
-    analytic: Sequence[Array],
-    floor: float,
-) -> None:
+def check_directions(check: ArrayCheck, numbers: Differentiator, analytic: Sequence[Array], floor: float) -> None:
     """Set check.direction_error from random directions; where kinks disturb them, from a point moved off the kinks."""
     rng, kinked = numbers.rng, any(kink.at_point for kink in check.kinks)
     errors: list[float] = []
@@ -195,12 +180,7 @@ def tied_entries(check: ArrayCheck, numbers: Differentiator, most: int = 12) -> 
 # Kinks -----------------------------------------------------------------------------------------------------------
 
 
-def accept_kinks(
-    check: ArrayCheck,
-    numbers: Differentiator,
-    numeric: Numeric,
-    found: Array,
-) -> Array:
+def accept_kinks(check: ArrayCheck, numbers: Differentiator, numeric: Numeric, found: Array) -> Array:
     """Mask of the entries that stand on a kink with a valid gradient there; they are noted in check.kinks.
 
     Valid is what lies between the one-sided slopes. Where several kinks meet (a maximum of ties that feeds a ReLU)
