@@ -1,8 +1,10 @@
 """Downloads from a server that cuts, corrupts, redirects and refuses: whole files or none."""
 
 import io
+import re
 import resource
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -224,7 +226,9 @@ def test_progress_is_told(mirrors, server, capsys, monkeypatch):
 def test_the_table_of_data_sets(mirrors):
     mirrors("mnist", "one")
     rows = {row.name: row for row in available()}
-    assert list(rows) == ["iris", "wine", "breast-cancer", "digits", "diabetes", "mnist", "fashion-mnist", "cifar10"]
+    page = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text(encoding="utf-8")
+    assert list(rows) == re.findall(r"^\| `([\w-]+)` \|", page.partition("\n## ")[0], re.M)
+    assert {"iris", "wine", "breast-cancer", "digits", "diabetes", "mnist", "fashion-mnist", "cifar10"} <= set(rows)
     assert rows["iris"].present and rows["iris"].kind == "table" and not rows["mnist"].present
     assert all(row.size and row.source and row.licence and row.title for row in rows.values())
     get("mnist")
