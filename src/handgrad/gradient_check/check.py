@@ -1,18 +1,17 @@
 """check_gradients and assert_gradients: what a user calls."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from ..naming import check_count
 from .report import Report
-from .subjects import Wanted
+from .subjects import Settings, Wanted
 
 
 def check_gradients(
     target: Any,
     *arrays: Any,
     wrt: Wanted = None,
-    kwargs: Mapping[str, Any] | None = None,
+    kwargs: Settings = None,
     loss: Any = None,
     seed: int = 0,
     max_entries: int = 400,
@@ -76,9 +75,9 @@ def check_gradients(
     """
     check_count("check_gradients", "seed", seed, minimum=0)
     check_count("check_gradients", "max_entries", max_entries)
-    from .run import run_check  # loads the hypotheses: not worth anybody's time who only trains
+    from .run import Limits, run_check  # loads the hypotheses: not worth anybody's time who only trains
 
-    return run_check(target, arrays, wrt, kwargs, loss, seed, max_entries, seconds)
+    return run_check(target, arrays, wrt, kwargs, loss, Limits(seed, max_entries, seconds))
 
 
 def assert_gradients(target: Any, *arrays: Any, **options: Any) -> Report:

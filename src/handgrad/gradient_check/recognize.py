@@ -3,8 +3,8 @@
 import contextlib
 import inspect
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +12,9 @@ from ..arrays import Array, Shape
 from .subjects import (
     Function,
     LayerSubject,
+    Pair,
     PairSubject,
+    Settings,
     Subject,
     Wanted,
     is_float_array,
@@ -22,12 +24,8 @@ from .subjects import (
 )
 from .verdict import CodeFault
 
-Pair: TypeAlias = tuple[Function, Function]
 
-
-def recognize(
-    target: Any, arrays: Sequence[Any], kwargs: Mapping[str, Any] | None, wrt: Wanted, loss: Any, seed: int
-) -> Subject:
+def recognize(target: Any, arrays: Sequence[Any], kwargs: Settings, wrt: Wanted, loss: Any, seed: int) -> Subject:
     """The target for whatever was given; TypeError for something that cannot be checked."""
     if not arrays:
         raise TypeError("check_gradients needs example arrays: check_gradients((forward, backward), x, ...)")
@@ -38,44 +36,42 @@ def recognize(
                 "at least one example (two for batch norm)"
             )
     if isinstance(target, type):
-        return PairSubject(*function_class(target), arrays, kwargs, wrt, label=target.__name__)
+        return PairSubject(function_class(target), arrays, kwargs, wrt, label=target.__name__)
     if isinstance(target, (tuple, list)):
         if len(target) != 2 or not all(map(callable, target)):
             raise TypeError(f"a pair is (forward, backward), two functions; got {target!r}")
-        forward, backward = target
-        return pair_or_function(forward, backward, arrays, kwargs, wrt)
+        return pair_or_function((target[0], target[1]), arrays, kwargs, wrt)
     if loss is not None:
         target = with_loss(target, loss)
     if hasattr(target, "backward"):
         return LayerSubject(target, arrays, kwargs, wrt, seed)
     if callable(target):
-        closure = PairSubject(*closure_pair(target), arrays, kwargs, wrt, name_of(target), has_upstream=False)
-        closure.one_function = True
+        closure = PairSubject(closure_pair(target), arrays, kwargs, wrt, name_of(target))
+        closure.one_function, closure.has_upstream = True, False
         return closure.settle()
     raise TypeError(
         f"check_gradients takes a pair (forward, backward), a layer, a model or a closure, got {type(target).__name__}"
     )
 
 
-def pair_or_function(
-    forward: Function, backward: Function, arrays: Sequence[Any], kwargs: Mapping[str, Any] | None, wrt: Wanted
-) -> PairSubject:
+def pair_or_function(given: Pair, arrays: Sequence[Any], kwargs: Settings, wrt: Wanted) -> PairSubject:
     """A pair when the first function returns two things, as it must; else a function and its gradient."""
-    pair = PairSubject(forward, backward, arrays, kwargs, wrt)
+    (forward, backward), pair = given, PairSubject(given, arrays, kwargs, wrt)
     arguments = [np.array(a) if isinstance(a, np.ndarray) else a for a in arrays]
     try:
         output = forward(*arguments, **pair.at(np.float64).kwargs)
     except Exception:  # the check proper calls it again and reports what it raised
         return pair
     if takes_each(backward, output):
-        return PairSubject(*joined(forward, backward), arrays, kwargs, wrt, name_of(forward))
+        return PairSubject(joined(forward, backward), arrays, kwargs, wrt, name_of(forward))
     named = names_a_pair(forward, backward)
     if not named and not isinstance(output, tuple) and takes_arrays(backward, len(arrays)):
-        return PairSubject(*from_arrays(forward, backward), arrays, kwargs, wrt, name_of(forward)).settle()
+        return PairSubject(from_arrays(forward, backward), arrays, kwargs, wrt, name_of(forward)).settle()
     if isinstance(output, tuple) or named:
         return pair.settle()
-    adapted = function_pair(forward, backward)
-    return PairSubject(*adapted, arrays, kwargs, wrt, name_of(forward), has_upstream=False).settle()
+    pair = PairSubject(function_pair(forward, backward), arrays, kwargs, wrt, name_of(forward))
+    pair.has_upstream = False
+    return pair.settle()
 
 
 def takes_arrays(backward: Function, count: int) -> bool:

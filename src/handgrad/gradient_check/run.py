@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from .models import check_layers
 from .recognize import recognize
 from .repair import mend
 from .report import Report
-from .subjects import Gradients, Subject, Wanted
+from .subjects import Gradients, Settings, Subject, Wanted, name_of
 from .verdict import Clue, CodeFault, Verdict
 
 EVERY_ENTRY = 1000  # arrays up to this size are checked entry by entry
@@ -27,30 +27,29 @@ WORTH_A_BAR = 2.0  # seconds a check must be expected to take
 BAR_WIDTH = 30
 
 
-def run_check(
-    target: Any,
-    arrays: Sequence[Any],
-    wrt: Wanted,
-    kwargs: Mapping[str, Any] | None,
-    loss: Any,
-    seed: int,
-    max_entries: int,
-    seconds: float,
-) -> Report:
+class Limits(NamedTuple):
+    """What a check may take, and the seed of its random numbers."""
+
+    seed: int
+    max_entries: int
+    seconds: float
+
+
+def run_check(target: Any, arrays: Sequence[Any], wrt: Wanted, kwargs: Settings, loss: Any, limits: Limits) -> Report:
     """The report of one check: see check_gradients."""
     started = time.perf_counter()
-    report = Report(target=getattr(target, "__name__", type(target).__name__), seed=seed)
+    report = Report(target=name_of(target), seed=limits.seed)
     subject: Subject | None = None
     cases: dict[str, Case] = {}
     with np.errstate(all="ignore"):
         try:
-            subject = recognize(target, arrays, kwargs, wrt, loss, seed)
+            subject = recognize(target, arrays, kwargs, wrt, loss, limits.seed)
             report.target = subject.label
-            cases = examine(subject, report, generator(seed), max_entries, seconds)
+            cases = examine(subject, report, limits)
         except CodeFault as fault:
             report.verdicts.append(fault.verdict)
         if subject:
-            by_layers = check_layers(subject, report, partial(check_part, seed, max_entries, seconds))
+            by_layers = check_layers(subject, report, partial(check_part, limits))
             right = [name for name, check in report.arrays.items() if check.ok]
             look_at_source = partial(mend, subject, cases, right)
             report.verdicts[:] = final_verdicts(report.verdicts, by_layers, list(cases), look_at_source)
@@ -59,8 +58,8 @@ def run_check(
     return report
 
 
-def check_part(seed: int, max_entries: int, seconds: float, layer: Any, *arrays: Array) -> Report:
-    return run_check(layer, arrays, None, None, None, seed, max_entries, seconds)
+def check_part(limits: Limits, layer: Any, *arrays: Array) -> Report:
+    return run_check(layer, arrays, None, None, None, limits)
 
 
 def generator(seed: int) -> np.random.Generator:
@@ -68,13 +67,12 @@ def generator(seed: int) -> np.random.Generator:
     return np.random.default_rng([seed, 0x67726164])
 
 
-def examine(
-    subject: Subject, report: Report, rng: np.random.Generator, max_entries: int, seconds: float
-) -> dict[str, Case]:
+def examine(subject: Subject, report: Report, limits: Limits) -> dict[str, Case]:
     """Conduct first (what makes numbers meaningless), then each array's numbers. Returns the wrong ones as cases."""
+    rng = generator(limits.seed)
     upstreams, gradients = check_conduct(subject, report, rng)
     numbers = Differentiator(subject, upstreams, rng)
-    plan, expected = plan_entries(subject, numbers, gradients[0], rng, max_entries, seconds)
+    plan, expected = plan_entries(numbers, gradients[0], limits)
     floors = rounding_floors(numbers, gradients[0])
     bar = Bar(sum(map(len, plan.values())), expected)
     numbers.on_entry = bar.step
@@ -106,7 +104,7 @@ def final_verdicts(
     source is read: it may tell the one line that, changed, makes the gradients right.
     """
     verdicts = found if by_layers is None else by_layers
-    vague = {v.array or name for v in verdicts if v.clue is not Clue.CAUSE for name in wrong}
+    vague = {v.array or name for v in verdicts if v.clue in (Clue.EFFECT, Clue.NOTHING) for name in wrong}
     mended = look_at_source() if vague & set(wrong) else {}
     if not mended.keys() & vague:
         return verdicts
@@ -123,22 +121,16 @@ def with_effect(effect: Verdict | None, line: Verdict) -> Verdict:
     return replace(effect, evidence=f"{line.message}; {line.evidence}")
 
 
-def plan_entries(
-    subject: Subject,
-    numbers: Differentiator,
-    gradients: Gradients,
-    rng: np.random.Generator,
-    max_entries: int,
-    seconds: float,
-) -> tuple[dict[str, Array], float]:
+def plan_entries(numbers: Differentiator, gradients: Gradients, limits: Limits) -> tuple[dict[str, Array], float]:
     """({name: entries to differentiate by}, seconds it should take): fewer of each where it would take too long."""
-    arrays = numbers.real.arrays
-    sizes = {n: arrays[n].size for n in subject.names}
-    most = {n: size if size <= max(EVERY_ENTRY, max_entries) else max_entries for n, size in sizes.items()}
-    cost = sum(most[n] * numbers.seconds_per_entry(n) for n in subject.names)
+    _, max_entries, seconds = limits
+    arrays, names = numbers.real.arrays, numbers.subject.names
+    most = {n: arrays[n].size for n in names}
+    most = {n: size if size <= max(EVERY_ENTRY, max_entries) else max_entries for n, size in most.items()}
+    cost = sum(most[n] * numbers.seconds_per_entry(n) for n in names)
     if cost > seconds:
         most = {n: max(FEWEST, int(count * seconds / cost)) for n, count in most.items()}
-    return {n: choose_entries(arrays[n], gradients[n], rng, most[n]) for n in subject.names}, min(cost, seconds)
+    return {n: choose_entries(arrays[n], gradients[n], numbers.rng, most[n]) for n in names}, min(cost, seconds)
 
 
 class Bar:

@@ -24,6 +24,8 @@ from .verdict import CodeFault
 # by the name of the array; None where the backward gives none
 Gradients: TypeAlias = dict[str, Array | None]
 Function: TypeAlias = Callable[..., Any]
+Pair: TypeAlias = tuple[Function, Function]  # forward, backward
+Settings: TypeAlias = Mapping[str, Any] | None  # keywords of a forward
 # names of the arrays to differentiate by, or their positions
 Wanted: TypeAlias = str | int | Sequence[str | int] | None
 
@@ -35,7 +37,7 @@ class Subject(ABC):
     """Code to check. `names` are the arrays to differentiate by, `input_names` those of them that the forward takes."""
 
     keeps_cache = False  # True: between forward and backward, in an object; else the cache is handed over
-    has_upstream = True
+    has_upstream = True  # False: the code gives the gradient for dy = 1
     guarded = False  # True: the forward gets copies, because it changes its arrays
     one_function = False  # True: the loss and its gradients come from the same function
     original: Any = None  # the layer or model, where it is one
@@ -164,26 +166,15 @@ def mirrored(said: str) -> bool:
 class PairSubject(Subject):
     """A forward that returns (y, cache), and a backward that takes (dy, cache)."""
 
-    def __init__(
-        self,
-        forward: Function,
-        backward: Function,
-        arrays: Iterable[Any],
-        kwargs: Mapping[str, Any] | None,
-        wrt: Wanted,
-        label: str | None = None,
-        has_upstream: bool = True,
-    ) -> None:
-        super().__init__(label or name_of(forward), forward, arrays, kwargs or {})
-        self.forward: Function = forward
-        self.backward: Function = backward
-        self.has_upstream: bool = has_upstream
+    def __init__(self, pair: Pair, arrays: Iterable[Any], kwargs: Settings, wrt: Wanted, label: str = "") -> None:
+        super().__init__(label or name_of(pair[0]), pair[0], arrays, kwargs or {})
+        self.forward: Function = pair[0]
+        self.backward: Function = pair[1]
         self.wrt_given: bool = wrt is not None
         self.names: list[str] = choose(wrt, self.all_names, self.arguments)
         self.input_names: list[str] = self.names
-        self.defaults: dict[str, Any] = {
-            p.name: p.default for p in parameters_of(forward) or () if p.default is not p.empty
-        }
+        given = [p for p in parameters_of(self.forward) or () if p.default is not p.empty]
+        self.defaults: dict[str, Any] = {p.name: p.default for p in given}
 
     def at(self, dtype: DTypeLike) -> "PairPoint":
         return PairPoint(self, dtype)
@@ -231,7 +222,7 @@ class LayerSubject(Subject):
 
     keeps_cache = True
 
-    def __init__(self, layer: Any, arrays: Iterable[Any], kwargs: Mapping[str, Any] | None, wrt: Wanted, seed: int):
+    def __init__(self, layer: Any, arrays: Iterable[Any], kwargs: Settings, wrt: Wanted, seed: int) -> None:
         self.forward_name = "forward" if hasattr(layer, "forward") else "__call__"
         forward = getattr(layer, self.forward_name)
         settings = {**training_mode(forward), **(kwargs or {})}

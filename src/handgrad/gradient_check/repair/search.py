@@ -91,7 +91,7 @@ def edits_of(found: Sequence[Routine], subject: Subject) -> Iterator[tuple[Routi
         names = [a.arg for a in routine.part.args.args if a.arg not in ("self", "ctx", "cls")]
         routine.upstream = names[0] if names and not subject.one_function else None
         routine.remade = subject.one_function or routine.part is not routine.node
-        routine.parameters = set(subject.all_names)
+        routine.parameters = subject.all_names
         routine.fixed = statements_of_loss(routine.part, routine.values) if subject.one_function else set()
     for stage in (small_edits, *INSERTIONS):
         for routine in found:

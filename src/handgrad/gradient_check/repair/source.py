@@ -9,7 +9,8 @@ import inspect
 import os
 import sys
 import types
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import CodeType, FrameType, FunctionType
 from typing import Any, TypeAlias
 
@@ -28,23 +29,23 @@ OURS = os.path.dirname(HERE)
 MARK = 10**6  # a line number that no file has
 
 
+@dataclass
 class Routine:
     """A function of the user's: its tree, the part of it to change, what its names held at the end and when called."""
 
-    def __init__(
-        self, functions: list[FunctionType], node: Definition, part: Definition, values: Values, given: Values
-    ) -> None:
-        self.functions: list[FunctionType] = functions
-        self.node: Definition = node
-        self.part: Definition = part
-        self.values: Values = values
-        self.given: Values = given
-        self.name: str = getattr(node, "name", "the lambda")
-        self.original: CodeType = functions[0].__code__
-        self.upstream: str | None = None  # the name of dy
-        self.remade = False  # whether the forward may be another once this is changed
-        self.parameters: set[str] = set()
-        self.fixed: set[ast.AST] = set()  # statements not to change
+    functions: list[FunctionType]
+    node: Definition
+    part: Definition
+    values: Values
+    given: Values
+    upstream: str | None = None  # the name of dy
+    remade: bool = False  # whether the forward may be another once this is changed
+    parameters: Sequence[str] = ()
+    fixed: Collection[ast.AST] = ()  # statements not to change
+
+    @property
+    def name(self) -> str:
+        return "the lambda" if isinstance(self.node, ast.Lambda) else self.node.name
 
     @contextlib.contextmanager
     def replace_code(self, code: CodeType) -> Iterator[None]:
@@ -60,7 +61,8 @@ class Routine:
 
     def compiled(self) -> CodeType:
         """The tree as it stands now, as code that can take the function's place."""
-        return compiled(self.keeping(self.original.co_freevars), self.original)
+        code = self.functions[0].__code__
+        return compiled(self.keeping(code.co_freevars), code)
 
     def keeping(self, free: Sequence[str]) -> Definition:
         """The definition, undecorated; an idle mention of its free names keeps them, should a change drop the last."""
