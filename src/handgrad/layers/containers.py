@@ -218,10 +218,6 @@ class Sequential(Layer):
     # Description, copies and files ------------------------------------------------------------------------------
 
     @property
-    def num_parameters(self) -> int:
-        return sum(layer.num_parameters for layer in self.layers)
-
-    @property
     def multiply_adds(self) -> int:
         return sum(layer.multiply_adds for layer in self.layers)
 
