@@ -15,14 +15,7 @@ from .view import Figures, known, needs_log, numbers
 WIDTH, HEIGHT = 488, 270
 LEFT, RIGHT, TOP, BOTTOM = 54, 132, 18, 36  # the margins around the plot
 PLOT_WIDTH, PLOT_HEIGHT = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
-FRAME = {
-    "width": WIDTH,
-    "height": HEIGHT,
-    "left": LEFT,
-    "top": TOP,
-    "plot_width": PLOT_WIDTH,
-    "plot_height": PLOT_HEIGHT,
-}
+FRAME = dict(width=WIDTH, height=HEIGHT, left=LEFT, top=TOP, plot_width=PLOT_WIDTH, plot_height=PLOT_HEIGHT)
 MAX_POINTS = 1000  # of a drawn line; longer ones keep the extremes of each stretch
 MAX_VALUES = 2000  # of a line to be read out; of longer ones every so many
 MAX_ENDS = 16  # names beside the ends of lines

@@ -183,15 +183,10 @@ def label_ends(axes: Axes, lines: dict[str, Array]) -> None:
     ends = {label: known(values)[-1] for label, values in lines.items() if len(known(values))}
     to_pixels, to_fraction = axes.transData.transform, axes.transAxes.inverted().transform
     heights = [to_fraction(to_pixels((1, value)))[1] for value in ends.values()]
-    look: dict[str, Any] = {
-        "xycoords": "axes fraction",
-        "va": "center",
-        "fontsize": 9,
-        "fontweight": "bold",
-        "annotation_clip": False,
-    }
     for (label, value), height in zip(ends.items(), spread(heights, 0.075, 0.0, 1.0), strict=True):
-        axes.annotate(f"{label} {value:.3g}", (1.015, height), color=LINES[label], **look)
+        look: dict[str, Any] = {"color": LINES[label], "fontsize": 9, "fontweight": "bold", "va": "center"}
+        place = (1.015, height)  # just right of the axes
+        axes.annotate(f"{label} {value:.3g}", place, xycoords="axes fraction", annotation_clip=False, **look)
 
 
 # What was learned -----------------------------------------------------------------------------------------------
