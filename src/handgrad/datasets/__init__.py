@@ -36,8 +36,8 @@ def load_dataset(
     Parameters
     ----------
     name : str or path
-        "iris", "wine", "breast-cancer", "digits", "diabetes", "mnist", "fashion-mnist", "cifar10"; or a file that ends
-        in .csv, .tsv (or .gz of them) or .npz.
+        A name such as "iris" or "mnist" (`handgrad data list` prints them all), or a file that ends in .csv, .tsv (or
+        .gz of them) or .npz.
     target : str or int, optional
         The column of a CSV file to be predicted, by name or by number from 1; the last one by default.
     task : {"classification", "regression"}, optional
