@@ -10,7 +10,8 @@ import pytest
 
 import handgrad as hg
 from example_runs import table
-from handgrad.experiments import Run, check_configuration, listing, predictions, resume, train
+from handgrad.experiments import Run, check_configuration, predictions, resume, train
+from handgrad.experiments.gather import find_runs, select
 
 
 @pytest.fixture(scope="module")
@@ -207,16 +208,16 @@ def test_runs_are_found_filtered_and_sorted_past_a_damaged_one(run, copy, tmp_pa
     record["results"]["test"]["accuracy"] = 0.5
     record["configuration"]["seed"] = 7
     (second / "run.json").write_text(json.dumps(record))
-    found, damaged = listing.find_runs(copy.parent.parent)
+    found, damaged = find_runs(copy.parent.parent)
     assert len(found) == 2
     assert "bad/run.json is damaged" in damaged[0]
-    assert [r.id for r, _ in listing.select(found, ["seed=7"])] == ["second"]
-    assert [r.id for r, _ in listing.select(found, ["test.accuracy>0.6"])] == [copy.name]
-    assert [r.id for r, _ in listing.select(found, sort="test.accuracy")] == [copy.name, "second"]
+    assert [r.id for r, _ in select(found, ["seed=7"])] == ["second"]
+    assert [r.id for r, _ in select(found, ["test.accuracy>0.6"])] == [copy.name]
+    assert [r.id for r, _ in select(found, sort="test.accuracy")] == [copy.name, "second"]
     with pytest.raises(ValueError, match=r"'test.acuracy'; did you mean 'test.accuracy'"):
-        listing.select(found, sort="test.acuracy")
+        select(found, sort="test.acuracy")
     with pytest.raises(ValueError, match=r"'epoch'; did you mean 'epochs'"):
-        listing.select(found, ["seed=99"], columns=["epoch"])
+        select(found, ["seed=99"], columns=["epoch"])
 
 
 def test_predictions_need_nothing_but_the_folder(run, tmp_path):

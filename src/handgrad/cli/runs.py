@@ -1,7 +1,11 @@
-"""handgrad runs, evaluate, replay, predict: what to do with runs that are there."""
+"""What to do with runs that are there: list, measure, replay, predict, report, compare, watch, judge, write up."""
+
+from pathlib import Path
 
 import click
 
+RUNS = click.argument("runs", metavar="RUN|SWEEP|FOLDER...", nargs=-1, required=True)
+PATH = click.Path(path_type=Path)
 RUN = click.argument("run", metavar="RUN")
 
 
@@ -15,11 +19,11 @@ def runs(
     folder: str, conditions: tuple[str, ...], sort: str | None, best: str | None, columns: tuple[str, ...]
 ) -> None:
     """List the runs below a folder."""
-    from ..experiments import listing
+    from ..experiments.gather import find_runs, select
     from .show import runs_table, warn
 
-    found, damaged = listing.find_runs(folder)
-    rows = listing.select(found, conditions, best or sort, columns)
+    found, damaged = find_runs(folder)
+    rows = select(found, conditions, best or sort, columns)
     runs_table(rows[:1] if best else rows, dict.fromkeys([*columns, *filter(None, [best or sort])]))
     for line in damaged:
         warn(line)
@@ -66,10 +70,99 @@ def predict(run: str, source: str, output: str) -> None:
 @click.option("--out", metavar="DIR", help="The folder that gets the event files; RUN/tensorboard unless given.")
 def export_tensorboard(run: str, out: str | None) -> None:
     """Write a run's figures as event files: tensorboard --logdir DIR shows them."""
-    from pathlib import Path
-
     from ..experiments import Run, recorder
 
     folder = out or Path(run) / "tensorboard"
     count = recorder.export_tensorboard(Run(run), folder)
     print(f"{count} numbers in {folder}; see them by: tensorboard --logdir {folder}")
+
+
+# What runs look like and amount to ------------------------------------------------------------------------------------
+
+
+@click.command()
+@click.argument("run", metavar="RUN")
+@click.option("-o", "--output", type=PATH, help="Where to write it; RUN/report.html unless given.")
+def report(run: str, output: Path | None) -> None:
+    """Write one HTML page that shows a run and opens anywhere."""
+    from ..experiments import Run
+    from ..experiments.gather import gather
+    from ..reports import save_report
+    from .show import warn
+
+    found = Run(run)
+    view = gather(found)
+    for note in view.notes:
+        warn(note)
+    print(f"report: {save_report(view, output or found.path / 'report.html')}")
+
+
+@click.command()
+@RUNS
+@click.option("-o", "--output", type=PATH, default="comparison.html", help="Where to write the page.")
+def compare(runs: tuple[str, ...], output: Path) -> None:
+    """Write one HTML page that compares runs: settings that differ, results, curves, seeds together."""
+    from ..experiments.gather import gather_several
+    from ..reports import save_comparison
+
+    views = gather_several(runs)
+    print(f"{len(views)} {'run' if len(views) == 1 else 'runs'} compared: {save_comparison(views, output)}")
+
+
+@click.command()
+@click.argument("folder", metavar="RUN|FOLDER", default="experiments")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; 0 is any free one.")
+def watch(folder: str, port: int) -> None:
+    """Show runs in the browser while they train. For this machine only, and read only."""
+    from ..experiments.gather import LiveRuns
+    from ..reports.watch import WatchServer
+
+    source = LiveRuns(folder)
+    with WatchServer(source, port) as server:
+        place = f"run/{source.root.name}" if source.is_run else ""
+        print(f"watching {folder} on {server.url}{place} (Ctrl-C ends)", flush=True)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print()
+
+
+@click.command()
+@RUNS
+def judge(runs: tuple[str, ...]) -> None:
+    """Say of each run whether it underfits, overfits or generalizes, and from which figures."""
+    from ..experiments.gather import judge_run, runs_at
+
+    found = [run for path in runs for run in runs_at(path)]
+    for run in found:
+        if len(found) > 1:
+            print(run.path)
+        print(judge_run(run))
+
+
+@click.command()
+@RUNS
+@click.option(
+    "-f",
+    "--format",
+    "kind",
+    type=click.Choice(["latex", "markdown", "html"]),
+    default="markdown",
+    help="LaTeX has its pictures beside it; the others are one file.",
+)
+@click.option("--heading-level", "--heading_level", type=click.IntRange(1, 3), default=1, help="Of its sections.")
+@click.option("-o", "--output", type=PATH, help="Where to write it; writeup.tex, .md or .html.")
+@click.option(
+    "--code",
+    multiple=True,
+    metavar="MODULE|FILE.py[:NAME,NAME]",
+    help="Code to show with the checks of its gradients: handgrad.functional.linear, my_layers.py:Dense.",
+)
+@click.option("--seed", default=0, help="Of the gradient checks.")
+def writeup(
+    runs: tuple[str, ...], kind: str, heading_level: int, output: Path | None, code: tuple[str, ...], seed: int
+) -> None:
+    """Write up runs: code and its gradient checks, the settings tried, the best run, what each part contributes."""
+    from ..teaching import write_up
+
+    print(f"write-up: {write_up(runs, output, kind, heading_level, code, seed)}")

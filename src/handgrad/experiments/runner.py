@@ -217,15 +217,8 @@ def fit(job: Job, progress: bool | None) -> None:
     # A training that diverges ends with a message of its own; NumPy's warnings on the way there say less.
     with np.errstate(over="ignore", invalid="ignore"):
         if not trainer.has_plan:
-            trainer.fit(
-                *data.train,
-                data.validation,
-                epochs=configuration.epochs,
-                batch_size=configuration.batch_size,
-                shuffle=configuration.shuffle,
-                exact=configuration.exact,
-                progress=progress,
-            )
+            how = configuration.model_dump(include={"epochs", "batch_size", "shuffle", "exact"})
+            trainer.fit(*data.train, data.validation, **how, progress=progress)
         else:
             trainer.resume(*data.train, data.validation, progress=progress)
 
