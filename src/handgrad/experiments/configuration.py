@@ -140,9 +140,31 @@ class Configuration(Section):
 
 
 def load_configuration(source: str | Path, overrides: Iterable[str] = ()) -> Configuration:
-    """The checked configuration of a ready name ('iris') or a .toml file, with overrides 'key.path=value' applied.
+    """The checked configuration of a ready name or a .toml file, some keys of it changed.
 
-    ValueError with the path of the key for an unknown key (and the nearest known), a wrong type or a bad value.
+    Parameters
+    ----------
+    source : str or path
+        A name in `READY`, such as "iris", or a file that ends in .toml.
+    overrides : iterable of str
+        'key.path=value' each, as on the command line: "optimizer.learning_rate=0.01", "model.layers.0.units=5". The
+        value is TOML; lists are indexed from 0.
+
+    Returns
+    -------
+    Configuration
+        Its attributes are the keys: `configuration.epochs`, `configuration.data.name`.
+
+    Raises
+    ------
+    ValueError
+        Naming the key by its path: for an unknown key (with the nearest known), a wrong type or a bad value.
+
+    Examples
+    --------
+    >>> configuration = load_configuration("iris", ["epochs=5", "optimizer.learning_rate=0.01"])
+    >>> configuration.epochs, configuration.optimizer["learning_rate"]
+    (5, 0.01)
     """
     return check_configuration(apply_overrides(read_table(source), overrides), source)
 
@@ -172,7 +194,31 @@ def path_of(source: str | Path) -> Path:
 
 
 def check_configuration(table: Mapping[str, Any], source: str | Path = "configuration") -> Configuration:
-    """A Configuration from plain data, or a ValueError that names the first wrong key by its path."""
+    """A configuration from plain data, such as a dictionary written by hand.
+
+    Parameters
+    ----------
+    table : mapping
+        The keys of a configuration file, nested as there.
+    source : str or path
+        What messages call it.
+
+    Returns
+    -------
+    Configuration
+
+    Raises
+    ------
+    ValueError
+        Naming the first wrong key by its path, with what was expected.
+
+    Examples
+    --------
+    >>> check_configuration({"epochs": "many"}, "mine")
+    Traceback (most recent call last):
+        ...
+    ValueError: mine: epochs = 'many': expected a valid integer
+    """
     if "name" not in table and str(source).endswith(".toml"):
         table = {"name": Path(source).stem, **table}
     try:

@@ -39,7 +39,25 @@ DAMAGE = (KeyError, TypeError, AttributeError, IndexError, OverflowError, Memory
 
 
 class Run:
-    """A run as its folder tells it. Nothing in the folder is executed; what is damaged raises a ValueError."""
+    """A run as its folder tells it. Nothing in the folder is executed.
+
+    Parameters
+    ----------
+    path : str or path
+        The folder, such as experiments/iris/2026-11-21-104500.
+
+    Attributes
+    ----------
+    path : Path
+        The folder.
+    record : dict
+        What run.json says: configuration, data, versions, machine, status, results.
+
+    Raises
+    ------
+    ValueError
+        For a folder that is no run, or a damaged one: here, or where the damage is met.
+    """
 
     def __init__(self, path: str | Path) -> None:
         self.path: Path = Path(path)

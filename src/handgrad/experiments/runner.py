@@ -49,14 +49,56 @@ class Job(NamedTuple):
 
 
 def configure(source: str | Path, target: str | int | None = None, overrides: Sequence[str] = ()) -> Configuration:
-    """The configuration for 'iris', 'mine.toml' or 'table.csv' (with its target column), overrides applied."""
+    """The configuration for what a user names: a ready example, a file of theirs, or a table to learn from.
+
+    Parameters
+    ----------
+    source : str or path
+        "iris", "mine.toml", or a .csv, .tsv or .npz file, which gets a network of one hidden layer.
+    target : str or int, optional
+        The column of a table to be predicted, by name or by number from 1; the last one by default.
+    overrides : sequence of str
+        'key.path=value' each, see `load_configuration`.
+
+    Returns
+    -------
+    Configuration
+
+    Raises
+    ------
+    ValueError
+        For a file that cannot be read, and naming the key that is wrong.
+
+    Examples
+    --------
+    >>> configure("iris", overrides=["epochs=5"]).epochs
+    5
+    """
     if is_table(source):
         return check_configuration(apply_overrides(for_file(source, target, overrides), overrides), source)
     return load_configuration(source, overrides if target is None else [*overrides, f"data.target={target}"])
 
 
 def configuration_text(source: str | Path, target: str | int | None = None, overrides: Sequence[str] = ()) -> str:
-    """The configuration of a name, a TOML file, a table or a run, as TOML: as written where nothing changes it."""
+    """The configuration of a name, a TOML file, a table or a run, as TOML: as written where nothing changes it.
+
+    Parameters
+    ----------
+    source : str or path
+        What `configure` takes, or a run's folder.
+    target, overrides
+        As for `configure`; a run's configuration is shown as it was.
+
+    Returns
+    -------
+    str
+        What a .toml file of one's own may begin with.
+
+    Examples
+    --------
+    >>> print(configuration_text("iris").splitlines()[0])
+    # Three species of iris told apart by four lengths: 150 flowers, a second of training.
+    """
     if (Path(source) / RECORD).is_file():
         return dump_toml(Run(source).configuration.as_table())
     configuration = configure(source, target, overrides)
@@ -102,10 +144,40 @@ def train(
     command: Sequence[str] | None = None,
     folder: str | Path | None = None,
 ) -> Run:
-    """Train as configured in a new folder out/name/<time>, or in `folder`; returns the Run, finished or interrupted.
+    """Train as configured, in a folder that says all about it.
 
-    Bad input raises a ValueError or TypeError before anything is written; what fails later raises RunFailed.
     Of the processes that torchrun starts only the first writes and returns; the others end when the training does.
+
+    Parameters
+    ----------
+    configuration : Configuration
+        Of `load_configuration`, `check_configuration` or `configure`.
+    out : str or path
+        Where the folder is made: out/name/time.
+    progress : bool, optional
+        Whether to show a bar; by default where somebody watches a terminal or a notebook.
+    command : sequence of str, optional
+        What to write down as the command that started it.
+    folder : str or path, optional
+        The folder itself, in place of `out`. It must not be there yet.
+
+    Returns
+    -------
+    Run
+        Finished, or interrupted by Ctrl-C: `resume` goes on with it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For bad input, before anything is written.
+    RunFailed
+        For what fails later: a loss that is no number, a full disk.
+
+    Examples
+    --------
+    >>> run = train(load_configuration("iris", ["epochs=5"]), progress=False)
+    >>> run.status, sorted(run.results)
+    ('finished', ['test', 'train', 'validation'])
     """
     if is_follower(configuration):
         follow(prepare(configuration))
@@ -118,9 +190,32 @@ def train(
 
 
 def resume(path: str | Path, progress: bool | None = None) -> Run:
-    """Finish the run in a folder, to the bits it would have reached; from the beginning where it has no checkpoint.
+    """Finish a run that was interrupted or killed, to the very bits that it would have reached.
 
-    The data must be the same (by fingerprint). A finished run is returned as it is.
+    Parameters
+    ----------
+    path : str or path
+        The run's folder. Training goes on from its checkpoint, and begins anew where it has none.
+    progress : bool, optional
+        As for `train`.
+
+    Returns
+    -------
+    Run
+        A finished run is returned as it is.
+
+    Raises
+    ------
+    ValueError
+        For a folder that is no run, a damaged one, or data that have changed since (by fingerprint).
+    RunFailed
+        As for `train`.
+
+    Examples
+    --------
+    >>> run = train(load_configuration("iris", ["epochs=5"]), progress=False)
+    >>> resume(run.path).status
+    'finished'
     """
     run = Run(path)
     if run.record["status"] == "finished":
