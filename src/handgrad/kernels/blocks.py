@@ -73,16 +73,11 @@ class ConvolutionKernel:
 
     # Forward ----------------------------------------------------------------------------------------------------
 
-    def infer(self, x: Array, weight: Array, bias: Array) -> Array:
-        """y for x, keeping nothing; a batch norm has been multiplied into weight and bias."""
+    def forward(self, x: Array, weight: Array, bias: Array, training: bool) -> Array:
+        """y for x, keeping in training what `backward` needs; at inference weight and bias hold a batch norm, too."""
         y = np.empty((len(x), *self.output_shape), self.dtype)
-        self.sweep.forward(x, weight, False, best=y, activation=(None, self.wide(bias), y))
-        return y
-
-    def train(self, x: Array, weight: Array, bias: Array) -> Array:
-        """y for x, keeping what `backward` needs."""
-        y = np.empty((len(x), *self.output_shape), self.dtype)
-        self.sweep.forward(x, weight, True, best=y, activation=(None, self.wide(bias), y), choice=self.choice(len(x)))
+        choice = self.choice(len(x)) if training else None
+        self.sweep.forward(x, weight, training, best=y, activation=(None, self.wide(bias), y), choice=choice)
         return y
 
     def train_normalized(

@@ -324,10 +324,10 @@ class ConvolutionBlock(FastStep):
     def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
         weight, bias, norm = self.conv.parameters["weight"], bias_of(self.conv), self.norm
         if norm is None:
-            return (self.kernel.train if training else self.kernel.infer)(x, weight, bias), None
+            return self.kernel.forward(x, weight, bias, training), None
         if not training:
             scale, shift = inference_affine(norm)
-            return self.kernel.infer(x, weight * scale, bias * scale + shift), None
+            return self.kernel.forward(x, weight * scale, bias * scale + shift, False), None
         gamma, beta = norm.parameters["gamma"], norm.parameters["beta"]
         y, statistics, cache = self.kernel.train_normalized(x, weight, gamma, beta, float(norm.epsilon))
         norm.update(statistics._replace(mean=statistics.mean + bias))
