@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -74,7 +74,7 @@ def examine(subject: Subject, report: Report, limits: Limits) -> dict[str, Case]
     numbers = Differentiator(subject, upstreams, rng)
     plan, expected = plan_entries(numbers, gradients[0], limits)
     floors = rounding_floors(numbers, gradients[0])
-    bar = Bar(sum(map(len, plan.values())), expected)
+    bar = Bar(sum(map(len, plan.values())), expected >= WORTH_A_BAR and sys.stderr.isatty())
     numbers.on_entry = bar.step
     cases = {}
     for name in subject.names:
@@ -133,17 +133,17 @@ def plan_entries(numbers: Differentiator, gradients: Gradients, limits: Limits) 
     return {n: choose_entries(arrays[n], gradients[n], numbers.rng, most[n]) for n in names}, min(cost, seconds)
 
 
+@dataclass
 class Bar:
     """A bar on standard error for checks that take a while; nothing in a pipe or a notebook's log.
 
     It counts entries, is drawn at most ten times a second, and wiped at the end.
     """
 
-    def __init__(self, total: int, expected_seconds: float) -> None:
-        self.total: int = total
-        self.done: int = 0
-        self.drawn: float = 0.0
-        self.visible: bool = expected_seconds >= WORTH_A_BAR and sys.stderr.isatty()
+    total: int
+    visible: bool
+    done: int = 0
+    drawn: float = 0.0  # when
 
     def step(self) -> None:
         self.done += 1

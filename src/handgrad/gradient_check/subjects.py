@@ -12,6 +12,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -391,14 +392,13 @@ def in_dtype(layer: Any, dtype: DTypeLike, slots: Mapping[str, Slot]) -> Any:
     return layer
 
 
+@dataclass(eq=False)
 class WithLoss:
     """A model and a loss as one layer whose output is the loss; the loss is an object, or a pair of functions."""
 
+    model: Any
+    loss: Any
     cache: Cache = None
-
-    def __init__(self, model: Any, loss: Any) -> None:
-        self.model: Any = model
-        self.loss: Any = loss
 
     @property
     def is_built(self) -> bool:

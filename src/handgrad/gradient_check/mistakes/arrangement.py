@@ -273,7 +273,7 @@ def padding_cut(case: Case, a: Array, said: str) -> Verdict | None:
 def wrong_axis(case: Case, a: Array, said: str) -> Verdict | None:
     """dy, or what should have been summed, summed over another axis."""
     for axes in groups_of_axes(case.y.ndim):
-        sums = [np.squeeze(dy.sum(axis=axes)) for dy in case.upstreams]
+        sums = [np.squeeze(dy.sum(axis=axes)) for dy in case.dy_full]
         if sums[0].ndim and proportional([np.squeeze(g) for g in case.analytic], sums):
             message = f"{said}: dy was summed over {named_axes(axes)}, which leaves the wrong one"
             return case.verdict("wrong-axis", message, "equal to that sum of dy")

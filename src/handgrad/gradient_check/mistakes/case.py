@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +17,7 @@ from ..verdict import ArrayCheck, Clue, Verdict
 SUBSET = 24  # entries on which a costly hypothesis is tried before all of them
 
 
+@dataclass(eq=False)
 class Case:
     """One array's gradient, found (by the code) and expected (numerically), for several upstream gradients.
 
@@ -23,26 +25,25 @@ class Case:
     columns: ∂y/∂entry as rows, or None where there were too many to keep.
     """
 
-    def __init__(
-        self, numbers: Differentiator, gradients: Sequence[Gradients], check: ArrayCheck, numeric: Numeric
-    ) -> None:
-        self.numbers: Differentiator = numbers
+    numbers: Differentiator
+    gradients: Sequence[Gradients]
+    check: ArrayCheck
+    numeric: Numeric
+
+    def __post_init__(self) -> None:
+        numbers, check, numeric = self.numbers, self.check, self.numeric
         self.subject: Subject = numbers.subject
-        self.check: ArrayCheck = check
-        self.numeric: Numeric = numeric
-        self.gradients: Sequence[Gradients] = gradients
-        self.upstreams: Sequence[Array] = numbers.upstreams
         self.name: str = check.name
         self.array: Array = numbers.real.arrays[check.name]
         self.y: Array = numbers.base
-        given = [found[check.name] for found in gradients]
+        given = [found[check.name] for found in self.gradients]
         self.missing: bool = given[0] is None
         self.analytic: list[Array] = [np.empty(0) if a is None else a for a in given]
         kinks = [np.ravel_multi_index(k.index, check.shape) for k in check.kinks if k.at_point and k.index]
-        self.kept: Array = ~np.isin(numeric.entries, kinks)
-        self.entries: Array = numeric.entries[self.kept]
-        self.expected: Array = numeric.values[:, self.kept]
-        self.columns: Array | None = None if numeric.columns is None else numeric.columns[self.kept]
+        kept = ~np.isin(numeric.entries, kinks)
+        self.entries: Array = numeric.entries[kept]
+        self.expected: Array = numeric.values[:, kept]
+        self.columns: Array | None = None if numeric.columns is None else numeric.columns[kept]
         self.tolerance: float = 1e-6 if numeric.method == "complex step" else 1e-5
 
     def verdict(self, mistake: str, message: str, evidence: str = "", clue: Clue = Clue.CAUSE) -> Verdict:
@@ -154,8 +155,7 @@ class Case:
         case, numbers = copy.copy(self), copy.copy(self.numbers)
         numbers.upstreams, numbers.rows = [np.ones_like(self.y, dtype=np.float64)], np.ones((1, self.y.size))
         expected = self.through(numbers.rows)
-        case.numbers, case.upstreams = numbers, numbers.upstreams
-        case.expected = self.expected[:1] if expected is None else expected
+        case.numbers, case.expected = numbers, self.expected[:1] if expected is None else expected
         case.gradients, case.analytic, case.found = self.gradients[:1], self.analytic[:1], self.found[:1]
         return case
 

@@ -45,28 +45,18 @@ def renamed(routine: Routine) -> Iterator[Edit]:
         for a, b in itertools.product(used, routine.values):
             if a != b and b.isidentifier() and alike(routine.values[a], routine.values[b]):
                 yield site.edit(substituted(node, {a: b}), *misnamed(site, a, b, routine.values))
-        yield from unapplied(site) if whole else ()
+        yield from applied_twice(site) if whole else ()
 
 
-def unapplied(site: Site) -> Iterator[Edit]:
+def applied_twice(site: Site) -> Iterator[Edit]:
     """A function applied to the same value several times in a statement, where the value itself is due."""
     calls = [n for n in ast.walk(site.node) if isinstance(n, ast.Call) and len(n.args) == 1 and not n.keywords]
     texts = [ast.unparse(call) for call in calls]
     for text, call in dict(zip(texts, calls, strict=True)).items():
         if texts.count(text) > 1:
             message = f"{ast.unparse(call.func)} was applied to {ast.unparse(call.args[0])} already"
-            yield site.edit(Unapply(text).visit(copy.deepcopy(site.node)), "derivative-at-output", message)
-
-
-class Unapply(ast.NodeTransformer):
-    """Replaces every call of this text by its argument."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        self.generic_visit(node)
-        return node.args[0] if ast.unparse(node) == self.text else node
+            unapplied = ast.unparse(site.node).replace(text, f"({ast.unparse(call.args[0])})")
+            yield site.edit(ast.parse(unapplied).body[0], "derivative-at-output", message)
 
 
 def substituted(node: Node, names: Mapping[str, str]) -> Node:

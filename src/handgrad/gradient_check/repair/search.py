@@ -34,7 +34,7 @@ def mend(subject: Subject, cases: Mapping[str, Case], right: Sequence[str]) -> d
     change leaves some arrays wrong, a second one is looked for on top of it: two mistakes in one backward are common.
     """
     first = next(iter(cases.values()))
-    point, upstream = subject.at(np.float64), first.upstreams[0]
+    point, upstream = subject.at(np.float64), first.numbers.upstreams[0]
     try:
         found = routines(point.forward, lambda: point.backward(upstream.copy()), subject.one_function)
     except Exception:  # then nothing can be tried either
@@ -137,7 +137,7 @@ class Bench:
         self.cases: Mapping[str, Case] = cases
         self.restore: Restored = restore
         first = next(iter(cases.values()))
-        self.upstreams: Sequence[Array] = first.upstreams
+        self.upstreams: Sequence[Array] = first.numbers.upstreams
         self.y: Array = first.y
         self.ready: Point | None = None
         self.right: dict[str, Array | None] = {name: first.gradients[0][name] for name in right}
