@@ -220,6 +220,7 @@ def recurrent(layer: type[hg.Layer], module: type[nn.Module], layout: Layout, bi
         "bias": ("bias_ih_l0", bias),
     }
     same = {"units": "hidden_size", "return_sequences": "return_sequences"}
+    note += "; one bias here, two there, of which the second is fixed at 0"
     return Row(layer, module, same, size="input_size", arrays=arrays, channels="last", mixes=True, note=note)
 
 
@@ -316,20 +317,8 @@ ROWS = [
         axes=lambda module: "first" if module.channels_first else None,
         ordered=True,
     ),
-    recurrent(
-        hg.RNN,
-        RNN,
-        LINEAR,
-        SAME,
-        "one bias here, two there, of which the second is fixed at 0; weights (in, out) here, (out, in) there",
-    ),
-    recurrent(
-        hg.LSTM,
-        LSTM,
-        GATES,
-        GATES,
-        "gates in the order i, f, o, g here, i, f, g, o there; one bias here, two there, the second fixed at 0",
-    ),
+    recurrent(hg.RNN, RNN, LINEAR, SAME, "weights (in, out) here, (out, in) there"),
+    recurrent(hg.LSTM, LSTM, GATES, GATES, "gates in the order i, f, o, g here, i, f, g, o there"),
     Row(hg.Dropout, nn.Dropout, {"rate": "p"}, note="each engine draws masks of its own; here both use handgrad's"),
     Row(
         hg.Flatten,
@@ -348,10 +337,7 @@ ROWS = [
     Row(hg.Tanh, nn.Tanh),
     # PyTorch's goes over to y = x at threshold 20, 2e-9 away; at 50 the two are the same number
     Row(
-        hg.Softplus,
-        nn.Softplus,
-        fixed={"beta": (1.0,), "threshold": (50, 20)},
-        note="nn.Softplus() turns into y = x above 20",
+        hg.Softplus, nn.Softplus, fixed={"beta": (1.0,), "threshold": (50, 20)}, note="nn.Softplus() is y = x above 20"
     ),
     Row(hg.Arctan, Arctan),
     Row(hg.Identity, nn.Identity),
