@@ -3,9 +3,12 @@
 import threading
 import time
 
+import numpy as np
 import pytest
 
+import handgrad as hg
 from browser import PROGRAM, Browser
+from handgrad import functional as F
 from handgrad.reports import save_comparison, save_report
 from handgrad.reports.watch import WatchServer
 from run_views import ATTACK, hostile_view, view
@@ -30,11 +33,13 @@ def pages(tmp_path_factory):
     views = [view(seed=seed, learning_rate=rate) for rate in (0.1, 0.01) for seed in (0, 1)]
     save_comparison(views, folder / "comparison.html")
     save_comparison([hostile_view(), view()], folder / "hostile_comparison.html")
+    wrong = hg.check_gradients((F.relu_forward, lambda dy, cache: (2 * dy * cache,)), np.ones((30, 40)))
+    (folder / "check.html").write_text(wrong.to_html(), encoding="utf-8")
     return {path.stem: path.as_uri() for path in folder.iterdir()}
 
 
 @pytest.mark.parametrize("width, dark", [(1280, False), (1280, True), (390, False), (390, True)])
-@pytest.mark.parametrize("name", ["report", "comparison", "hostile", "hostile_comparison"])
+@pytest.mark.parametrize("name", ["report", "comparison", "hostile", "hostile_comparison", "check"])
 def test_every_page_at_every_size_is_quiet_and_fits(browser, pages, name, width, dark):
     browser.open(pages[name], width, dark=dark)
     assert browser.problems == [] and browser.requests == [pages[name]]
