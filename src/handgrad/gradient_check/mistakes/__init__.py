@@ -52,7 +52,7 @@ def diagnose(case: Case) -> list[Verdict]:
 
 def explanation(case: Case) -> Verdict | None:
     """The verdict of the first hypothesis that explains every entry, or None."""
-    if not case.numeric.values.size or not np.isfinite(case.expected).all():
+    if not case.check.num_checked or not np.isfinite(case.expected).all():
         return None
     return next(filter(None, (weigh(hypothesis, case) for hypothesis in HYPOTHESES)), None)
 

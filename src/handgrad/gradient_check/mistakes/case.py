@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +16,6 @@ from ..verdict import ArrayCheck, Clue, Verdict
 SUBSET = 24  # entries on which a costly hypothesis is tried before all of them
 
 
-@dataclass(eq=False)
 class Case:
     """One array's gradient, found (by the code) and expected (numerically), for several upstream gradients.
 
@@ -25,18 +23,17 @@ class Case:
     columns: ∂y/∂entry as rows, or None where there were too many to keep.
     """
 
-    numbers: Differentiator
-    gradients: Sequence[Gradients]
-    check: ArrayCheck
-    numeric: Numeric
-
-    def __post_init__(self) -> None:
-        numbers, check, numeric = self.numbers, self.check, self.numeric
+    def __init__(
+        self, numbers: Differentiator, gradients: Sequence[Gradients], check: ArrayCheck, numeric: Numeric
+    ) -> None:
+        self.numbers: Differentiator = numbers
+        self.gradients: Sequence[Gradients] = gradients
+        self.check: ArrayCheck = check
         self.subject: Subject = numbers.subject
         self.name: str = check.name
         self.array: Array = numbers.real.arrays[check.name]
         self.y: Array = numbers.base
-        given = [found[check.name] for found in self.gradients]
+        given = [found[check.name] for found in gradients]
         self.missing: bool = given[0] is None
         self.analytic: list[Array] = [np.empty(0) if a is None else a for a in given]
         kinks = [np.ravel_multi_index(k.index, check.shape) for k in check.kinks if k.at_point and k.index]
