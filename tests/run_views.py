@@ -4,7 +4,7 @@ import numpy as np
 
 import handgrad as hg
 from handgrad.reports import RunView, WrongExample
-from handgrad.reports.images import weight_images
+from handgrad.reports.pictures import weight_images
 
 ATTACK = '</script></title><script>document.title="owned"</script><img src=x onerror="document.title=1">\'"`${1}'
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from handgrad.reports import images, pictures
+from handgrad.reports import pictures
 
 
 @pytest.fixture
@@ -26,26 +26,26 @@ def test_weights_that_are_no_picture_are_refused(tmp_path, rng):
 
 def test_a_weight_image_shows_the_sign():
     weight = np.array([[1.0, -2.0], [0.0, 0.0]])[:, :, None, None]
-    (image,) = images.weight_images(weight)
-    assert np.allclose(image[0, 1], images.NEGATIVE) and np.allclose(image[1], 1)
+    (image,) = pictures.weight_images(weight)
+    assert np.allclose(image[0, 1], pictures.NEGATIVE) and np.allclose(image[1], 1)
     assert image[0, 0, 0] > image[0, 0, 2]  # positive is vermilion: more red than blue
 
 
 def test_colour_filters_stand_around_grey(rng):
-    pictured = images.weight_images(rng.normal(size=(3, 3, 3, 4)))
+    pictured = pictures.weight_images(rng.normal(size=(3, 3, 3, 4)))
     assert pictured.shape == (4, 3, 3, 3) and pictured.min() >= 0 and pictured.max() <= 1
-    assert np.allclose(images.weight_images(np.zeros((2, 2, 3, 1))), 0.5)
+    assert np.allclose(pictures.weight_images(np.zeros((2, 2, 3, 1))), 0.5)
 
 
 def test_grid_holds_every_picture():
     tiles = np.arange(5)[:, None, None, None] / 5 * np.ones((5, 20, 30, 3))
-    joined = images.grid(tiles, gap=1)
+    joined = pictures.grid(tiles, gap=1)
     assert joined.shape == (2 * 20 + 1, 3 * 30 + 2, 3)
     assert np.array_equal(joined[21:, 31:61], tiles[4])
 
 
 def test_small_pictures_are_enlarged_in_a_grid():
-    assert images.grid(np.zeros((4, 3, 3, 3)), gap=2).shape == (2 * 24 + 2, 2 * 24 + 2, 3)
+    assert pictures.grid(np.zeros((4, 3, 3, 3)), gap=2).shape == (2 * 24 + 2, 2 * 24 + 2, 3)
 
 
 def test_data_uri_is_the_picture():
@@ -56,7 +56,7 @@ def test_data_uri_is_the_picture():
 
     picture = np.zeros((2, 3, 3))
     picture[0, 1] = 1, 0, 0
-    prefix, text = images.data_uri(picture).split(",")
+    prefix, text = pictures.data_uri(picture).split(",")
     assert prefix == "data:image/png;base64"
     with Image.open(io.BytesIO(base64.b64decode(text))) as image:
         assert image.size == (3, 2) and image.convert("RGB").getpixel((1, 0)) == (255, 0, 0)
@@ -75,7 +75,7 @@ def test_data_uri_is_the_picture():
     ],
 )
 def test_which_examples_can_be_drawn(shape, drawable):
-    assert images.is_image(shape) == drawable
+    assert pictures.is_image(shape) == drawable
 
 
 @pytest.mark.parametrize("num_classes", [3, 45])

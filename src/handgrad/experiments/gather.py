@@ -16,8 +16,8 @@ from ..layers.base import leaves
 from ..layers.containers import Sequential
 from ..metrics import confusion_matrix
 from ..naming import nearest
-from ..reports.images import is_image, weight_images
 from ..reports.judgement import Judgement, judge
+from ..reports.pictures import is_image, weight_images
 from ..reports.view import RunView, WrongExample
 from ..text import duration, flatten
 from ..training.history import lower_is_better

@@ -15,8 +15,7 @@ from ..files import write_text
 from ..naming import require_extra
 from ..text import figure_text, figures_from, flatten
 from .charts import Line, line_chart
-from .images import data_uri, grid, in_colour
-from .pictures import MAX_COUNTS, row_shares, square
+from .pictures import MAX_COUNTS, data_uri, grid, in_colour, row_shares, square
 from .view import Curves, RunView, WrongExample, best_epoch, known, panel_names, words
 
 if TYPE_CHECKING:
