@@ -417,8 +417,7 @@ class NetClassifier(ClassifierMixin, NetEstimator):
         NotFittedError
             Before `fit`.
         """
-        outputs = self._outputs(X)
-        return self._classes.decode(outputs)
+        return self._classes.decode(self._outputs(X))
 
     @available_if(has_probabilities)
     def predict_proba(self, X: Any) -> Array:
@@ -426,8 +425,7 @@ class NetClassifier(ClassifierMixin, NetEstimator):
 
         An AttributeError where the loss learns scores and no probabilities.
         """
-        outputs = self._outputs(X)
-        answers = self._fitted.objective.answer(outputs)
+        answers = self._fitted.objective.answer(self._outputs(X))
         if self._classes.kind != "binary" or answers.shape[1] > 1:
             return answers
         return np.hstack([1 - answers, answers]) if len(self.classes_) > 1 else np.ones_like(answers)
@@ -495,8 +493,7 @@ class NetRegressor(RegressorMixin, NetEstimator):
 
     def predict(self, X: Any) -> Array:
         """The predicted numbers, (N,), or (N, K) for several columns of y."""
-        outputs = self._outputs(X)
-        answers = self._fitted.objective.answer(outputs)
+        answers = self._fitted.objective.answer(self._outputs(X))
         return answers.ravel() if answers.shape[1] == 1 else answers
 
     def __sklearn_tags__(self) -> Any:
