@@ -105,6 +105,14 @@ def test_importing_handgrad_needs_numpy_alone():
     assert {name for name in more if not name.startswith("_")} == {"handgrad"}
 
 
+def test_importing_handgrad_waits_for_no_random_numbers():
+    """NumPy loads its generators when they are first named, which takes as long as all of handgrad."""
+    loaded = "'numpy.random' in sys.modules"
+    code = f"import sys, numpy; before = {loaded}; import handgrad; print(before, {loaded})"
+    before, after = subprocess.check_output([sys.executable, "-c", code], text=True).split()
+    assert before == after
+
+
 def test_every_public_name_has_a_docstring():
     import handgrad
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeAlias, TypedDict
 import numpy as np
 
 from .. import files
+from ..arrays import Generator
 from ..kernels import num_threads, set_threads
 from ..naming import check_count, look_up, nearest, require_extra
 from ..training.history import lower_is_better
@@ -232,7 +233,7 @@ class Choice(NamedTuple):
     def grid(self) -> list[Any]:
         return self.values
 
-    def draw(self, rng: np.random.Generator) -> Any:
+    def draw(self, rng: Generator) -> Any:
         return self.values[rng.integers(len(self.values))]
 
     def distribution(self, optuna: Any) -> Any:
@@ -259,7 +260,7 @@ class Range(NamedTuple):
             raise ValueError(f"a grid needs to know how many: write {name}({self.low:g}, {self.high:g}, 5)")
         return [self.at(i / max(1, self.num_values - 1)) for i in range(self.num_values)]
 
-    def draw(self, rng: np.random.Generator) -> float:
+    def draw(self, rng: Generator) -> float:
         return self.at(rng.random())
 
     def at(self, fraction: float) -> float:
@@ -327,7 +328,7 @@ def grid(axes: Axes) -> list[dict[str, Any]]:
     return [dict(zip(axes, values, strict=True)) for values in combinations]
 
 
-def draws(axes: Axes, count: int, rng: np.random.Generator) -> list[dict[str, Any]]:
+def draws(axes: Axes, count: int, rng: Generator) -> list[dict[str, Any]]:
     """`count` random combinations."""
     return [{key: axis.draw(rng) for key, axis in axes.items()} for _ in range(count)]
 

@@ -1,10 +1,14 @@
 """check_gradients and assert_gradients: what a user calls."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from ..naming import check_count
 from .report import Report
-from .subjects import Settings, Wanted
+
+if TYPE_CHECKING:  # what it names is loaded by a check, and not worth anybody's time who only trains
+    from .subjects import Settings, Wanted
 
 
 def check_gradients(
@@ -75,7 +79,7 @@ def check_gradients(
     """
     check_count("check_gradients", "seed", seed, minimum=0)
     check_count("check_gradients", "max_entries", max_entries)
-    from .run import Limits, run_check  # loads the hypotheses: not worth anybody's time who only trains
+    from .run import Limits, run_check
 
     return run_check(target, arrays, wrt, kwargs, loss, Limits(seed, max_entries, seconds))
 

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, Generator
 from .report import Report
 from .subjects import Gradients, Point, Subject
 from .verdict import CodeFault, Verdict
 
 
-def check_conduct(subject: Subject, report: Report, rng: np.random.Generator) -> tuple[list[Array], list[Gradients]]:
+def check_conduct(subject: Subject, report: Report, rng: Generator) -> tuple[list[Array], list[Gradients]]:
     """Run forward and backward; verdicts on conduct go to the report. Returns (upstreams, gradients per upstream)."""
     y = check_forward(subject, report, rng)
     upstreams = subject.draw_upstreams(y, rng)
@@ -22,7 +22,7 @@ def check_conduct(subject: Subject, report: Report, rng: np.random.Generator) ->
 # The forward ----------------------------------------------------------------------------------------------------
 
 
-def check_forward(subject: Subject, report: Report, rng: np.random.Generator) -> Array:
+def check_forward(subject: Subject, report: Report, rng: Generator) -> Array:
     """y, after making sure that it is finite, repeatable, in double precision, and leaves its input alone."""
     point = subject.at(np.float64)
     y = point.forward().copy()
@@ -83,7 +83,7 @@ def global_generator_explains(point: Point) -> bool:
     return np.array_equal(y, again)
 
 
-def check_precision(subject: Subject, rng: np.random.Generator) -> None:
+def check_precision(subject: Subject, rng: Generator) -> None:
     """A forward that rounds to float32 has no derivative worth the name: its y moves in steps."""
     point = subject.at(np.float64)
     for array in point.arrays.values():
@@ -155,9 +155,7 @@ def second_verdict(subject: Subject, name: str, a: Array, b: Array, dy: Array) -
     return Verdict(name, "nondeterministic-backward", message, evidence)
 
 
-def check_other_forward(
-    subject: Subject, report: Report, dy: Array, first: Gradients, rng: np.random.Generator
-) -> None:
+def check_other_forward(subject: Subject, report: Report, dy: Array, first: Gradients, rng: Generator) -> None:
     """A forward on other arrays in between must not matter: a cache belongs to its own call."""
     point = subject.at(np.float64)
     if subject.keeps_cache:
@@ -194,7 +192,7 @@ def same(a: Array, b: Array) -> bool:
     return np.allclose(a, b, 1e-9, 1e-300, equal_nan=True)
 
 
-def disturb(point: Point, rng: np.random.Generator) -> None:
+def disturb(point: Point, rng: Generator) -> None:
     """Move a point to other arrays that its code should accept as well: examples reversed, numbers 10% off."""
     for array in point.arrays.values():
         moved = array[::-1] if array.ndim > 1 else array

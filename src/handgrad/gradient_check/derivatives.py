@@ -264,7 +264,7 @@ class Differentiator:
         return Numeric(name, self.methods[name], entries, values, errors, slopes, columns)
 
 
-def choose_entries(array: Array, analytic: Array | None, rng: np.random.Generator, most: int) -> Array:
+def choose_entries(array: Array, analytic: Array | None, rng: Generator, most: int) -> Array:
     """All entries of an array of at most `most`; else that many at random, the first, the last and the largest."""
     if array.size <= most:
         return np.arange(array.size)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, Generator
 from .compare import compare_array, rounding_floors
 from .conduct import check_conduct
 from .derivatives import Differentiator, choose_entries
@@ -62,7 +62,7 @@ def check_part(limits: Limits, layer: Any, *arrays: Array) -> Report:
     return run_check(layer, arrays, None, None, None, limits)
 
 
-def generator(seed: int) -> np.random.Generator:
+def generator(seed: int) -> Generator:
     """A stream of our own: with plain default_rng(seed) dy would equal an x that was drawn from the same seed."""
     return np.random.default_rng([seed, 0x67726164])
 

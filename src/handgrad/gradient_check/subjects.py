@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..arrays import Array, Cache, DTypeLike, Shape
+from ..arrays import Array, Cache, DTypeLike, Generator, Shape
 from .slots import UPDATED, Slot, exists, find_slots, parts, read, read_gradient, updated_slots, write
 from .verdict import CodeFault
 
@@ -77,7 +77,7 @@ class Subject(ABC):
         found = self.gradients(dy, point)[name]
         return np.empty(0) if found is None else found
 
-    def draw_upstreams(self, y: Array, rng: np.random.Generator) -> list[Array]:
+    def draw_upstreams(self, y: Array, rng: Generator) -> list[Array]:
         """Random upstream gradients; the number 1 where the code takes none."""
         if not self.has_upstream:
             return [np.ones_like(y, dtype=np.float64)]
@@ -404,7 +404,7 @@ class WithLoss:
     def is_built(self) -> bool:
         return bool(getattr(self.model, "is_built", True))
 
-    def build(self, input_shape: Shape, rng: np.random.Generator, dtype: DTypeLike) -> None:
+    def build(self, input_shape: Shape, rng: Generator, dtype: DTypeLike) -> None:
         self.model.build(input_shape, rng=rng, dtype=dtype)
 
     def forward(self, x: Array, targets: Array) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..arrays import Array, Shape
+from ..arrays import Array, Generator, Shape
 from ..naming import nearest
 from .check import check_gradients
 from .recognize import recognize
@@ -209,7 +209,7 @@ def required(function: Function) -> list[str]:
     return ["x"] if parameters is None else [p.name for p in parameters if p.default is p.empty and p.kind in kinds]
 
 
-def argument(name: str, position: int, shapes: Shapes, kind: str, rng: np.random.Generator) -> Any:
+def argument(name: str, position: int, shapes: Shapes, kind: str, rng: Generator) -> Any:
     """One argument by its name and place."""
     data, matrix, vector, _ = shapes
     low = name.lower()
@@ -229,7 +229,7 @@ def argument(name: str, position: int, shapes: Shapes, kind: str, rng: np.random
     return np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True) if low.startswith(("p", "y_hat", "yhat")) else x
 
 
-def targets(kind: str, shape: Shape, rng: np.random.Generator) -> Array:
+def targets(kind: str, shape: Shape, rng: Generator) -> Array:
     labels = rng.integers(0, shape[-1], shape[0])
     if kind == "labels":
         return labels
@@ -254,7 +254,7 @@ def instances(cls: type, seed: int = 0) -> Iterator[tuple[Any, Shapes]]:
             continue
 
 
-def constructor_value(name: str, position: int, shapes: Shapes, rng: np.random.Generator) -> Any:
+def constructor_value(name: str, position: int, shapes: Shapes, rng: Generator) -> Any:
     low = name.lower()
     if low in OPTIONS:
         return OPTIONS[low]

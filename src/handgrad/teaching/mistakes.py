@@ -28,7 +28,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, Generator
 from ..experiments.configuration import parse_toml
 
 TABLE = Path(__file__).with_name("mistakes.toml")
@@ -46,11 +46,11 @@ class Subject:
     inputs: str
     options: str = ""
 
-    def make(self, rng: np.random.Generator) -> Case:
+    def make(self, rng: Generator) -> Case:
         """The right code, as a case that `check_gradients` finds right."""
         return self.case(namespace(self.code), rng)
 
-    def case(self, names: dict[str, Any], rng: np.random.Generator) -> Case:
+    def case(self, names: dict[str, Any], rng: Generator) -> Case:
         """The case for code, right or wrong, of these names."""
         names = names | {"rng": rng, "normal": lambda *shape: rng.normal(size=shape)}
         arrays, options = eval(f"({self.inputs},)", names), eval(f"dict({self.options})", names)
@@ -94,7 +94,7 @@ class Mistake:
         exec(compile(text, file, "exec", __future__.annotations.compiler_flag, dont_inherit=True), names)
         return names
 
-    def make(self, rng: np.random.Generator) -> Case:
+    def make(self, rng: Generator) -> Case:
         """The wrong code, as a case in which `check_gradients` finds the mistake."""
         return self.subject.case(self.run(), rng)
 
