@@ -11,6 +11,7 @@ import argparse
 import itertools
 import os
 import time
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,7 +41,7 @@ def torch_fashion_cnn():
 
 
 TORCH = {"cifar-cnn": torch_cifar_cnn, "fashion-cnn": torch_fashion_cnn}
-SGD = {"momentum": 0.9, "weight_decay": 5e-4}  # of cifar-cnn; fashion-cnn trains by Adam
+SGD: dict[str, Any] = {"momentum": 0.9, "weight_decay": 5e-4}  # of cifar-cnn; fashion-cnn trains by Adam
 
 
 def handgrad_step(name, x, y, route):
@@ -52,7 +53,8 @@ def handgrad_step(name, x, y, route):
 
 
 def torch_step(name, x, y, layout):
-    model, loss = TORCH[name]().to(memory_format=layout), nn.CrossEntropyLoss()
+    network: Any = TORCH[name]()  # PyTorch's types know no memory_format
+    model, loss = network.to(memory_format=layout), nn.CrossEntropyLoss()
     x, y = torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=layout), torch.from_numpy(y)
     parameters = model.parameters()
     rule = torch.optim.SGD(parameters, 0.01, **SGD) if name == "cifar-cnn" else torch.optim.Adam(parameters, 1e-3)
@@ -87,7 +89,7 @@ def race(name, batch, rounds, steps=5):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--batch", type=int, default=64)
     arguments = parser.parse_args()

@@ -41,6 +41,7 @@ resume(sys.argv[1], progress=False)
 def killed(code, arguments, delay):
     """Run the code; kill it `delay` seconds after it is ready. True when it was killed before its end."""
     process = subprocess.Popen([sys.executable, "-c", code, *map(str, arguments)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
     process.stdout.readline()
     try:
         process.wait(timeout=delay)
@@ -51,7 +52,7 @@ def killed(code, arguments, delay):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()

@@ -10,6 +10,7 @@ import argparse
 import statistics
 import time
 import warnings
+from typing import Any
 
 import numpy as np
 import sklearn
@@ -43,7 +44,7 @@ def seconds(function, *arguments):
 
 def race(x, y, batch, rounds):
     """Medians over the rounds: (scikit-learn's and our ms a step of `fit`, ratio of fits, ratio of predictions)."""
-    options = dict(batch_size=batch, max_iter=EPOCHS[batch], n_iter_no_change=np.inf, random_state=0)
+    options: dict[str, Any] = dict(batch_size=batch, max_iter=EPOCHS[batch], n_iter_no_change=np.inf, random_state=0)
     theirs, ours = MLPClassifier(**options), NetClassifier(**options)
     fits, predictions = [], []
     for _ in range(rounds):
@@ -61,7 +62,7 @@ def print_times(rounds):
         for name, make in (("digits", digits), ("20,000 x 50", synthetic)):
             x, y = make()
             for batch in EPOCHS:
-                theirs, ours, fit, predict = race(x.astype(dtype), y, batch, rounds)
+                theirs, ours, fit, predict = race(np.asarray(x, dtype), y, batch, rounds)
                 ratios.append((fit, predict))
                 label = f"{name}, {dtype.__name__}, batch {batch}"
                 print(f"{label:<34}{theirs:>8.3f}ms{ours:>8.3f}ms{fit:>7.2f}x{predict:>8.2f}x", flush=True)
@@ -86,7 +87,7 @@ def print_accuracies(seeds=20):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--accuracy", action="store_true")
     arguments = parser.parse_args()

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import warnings
+from typing import Any
 
 import numpy as np
 import sklearn
@@ -60,7 +61,7 @@ def sklearn_seconds(sizes, batch, optimizer, steps):
     rng = np.random.default_rng(0)
     x = rng.standard_normal((batch * steps, sizes[0]), dtype=np.float32)
     y = np.arange(len(x)) % sizes[-1]
-    solver = {
+    solver: dict[str, Any] = {
         "sgd": dict(solver="sgd", momentum=0.9, nesterovs_momentum=False),
         "adam": dict(solver="adam"),
         "plain sgd": dict(solver="sgd", momentum=0.0),
@@ -105,7 +106,7 @@ def import_seconds():
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=30)
     rounds = parser.parse_args().rounds
     print(

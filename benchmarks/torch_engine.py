@@ -10,6 +10,7 @@ contestants take turns within one run and the best time of each counts. --quick:
 import argparse
 import functools
 import time
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,7 +58,8 @@ def engine_epoch(make, rule, x, y, batch_size, device):
 
 def plain_epoch(make, rule, x, y, batch_size, device, channels_last=False):
     """An epoch as a PyTorch user writes it."""
-    module, loss = to_torch(make(), layout="NCHW").to(device), nn.CrossEntropyLoss()
+    module: Any = to_torch(make(), layout="NCHW").to(device)  # PyTorch's types know no memory_format
+    loss = nn.CrossEntropyLoss()
     x, y = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
     if x.ndim == 4:
         form = torch.channels_last if channels_last else torch.contiguous_format
@@ -93,7 +95,7 @@ def race(contestants, rounds):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
