@@ -32,11 +32,32 @@ def write_up(
     code: Iterable[str] = (),
     seed: int = 0,
 ) -> Path:
-    """Write a document about these runs (folders, sweeps, folders of runs) and return its path.
+    """Write a document about runs: every sentence comes from their records.
 
-    format: 'latex' (with pictures beside it), 'markdown' or 'html'. heading_level: of its sections, 1 to 3. code:
-    modules or files to show, with the checks of their gradients. Every sentence comes from the runs' records.
-    ValueError where there is no finished run, or no such code.
+    Parameters
+    ----------
+    runs : iterable of str or Path
+        Folders of runs, of sweeps, or of any number of runs below them.
+    output : str or Path, optional
+        Where to write it; by default writeup.tex, .md or .html in the working folder.
+    format : {'latex', 'markdown', 'html'}
+        LaTeX has its pictures beside it; the others are one file.
+    heading_level : int
+        Of its sections, 1 to 3.
+    code : iterable of str
+        'MODULE', 'FILE.py' or either with ':NAME,NAME': code to show, with the checks of its gradients.
+    seed : int
+        Of the gradient checks.
+
+    Returns
+    -------
+    Path
+        The document's path.
+
+    Raises
+    ------
+    ValueError
+        Where there is no finished run, or no such code.
     """
     suffix = look_up("format", format, FORMATS)
     if check_count("write-up", "heading_level", heading_level) > 3:
