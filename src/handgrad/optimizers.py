@@ -30,7 +30,7 @@ from .naming import build, by_name, check_number, constructor_arguments
 # while ten operations pass over them. From 2^17 to 2^20 floats do equally well; smaller pieces cost more calls.
 BLOCK = 2**18
 SHAPE = operator.attrgetter("shape")
-ClippingSpec: TypeAlias = str | dict[str, Any] | Clipping | None
+ClipSpec: TypeAlias = str | dict[str, Any] | Clipping | None
 
 
 class Optimizer:
@@ -61,7 +61,7 @@ class Optimizer:
 
     slots: tuple[str, ...] = ()
 
-    def __init__(self, learning_rate: float, weight_decay: float = 0.0, clipping: ClippingSpec = None) -> None:
+    def __init__(self, learning_rate: float, weight_decay: float = 0.0, clipping: ClipSpec = None) -> None:
         self.learning_rate: float = self.number("learning_rate", learning_rate, above=0)
         self.weight_decay: float = self.number("weight_decay", weight_decay, minimum=0)
         self.clipping: Clipping | None = None if clipping is None else build("clipping", clipping, CLIPPINGS)
@@ -217,7 +217,7 @@ class SGD(Optimizer):
         momentum: float = 0.0,
         nesterov: bool = False,
         weight_decay: float = 0.0,
-        clipping: ClippingSpec = None,
+        clipping: ClipSpec = None,
     ) -> None:
         super().__init__(learning_rate, weight_decay, clipping)
         self.momentum: float = self.number("momentum", momentum, minimum=0, below=1)
@@ -287,7 +287,7 @@ class Adam(Optimizer):
         beta2: float = 0.999,
         epsilon: float = 1e-8,
         weight_decay: float = 0.0,
-        clipping: ClippingSpec = None,
+        clipping: ClipSpec = None,
     ) -> None:
         super().__init__(learning_rate, weight_decay, clipping)
         self.beta1: float = self.number("beta1", beta1, minimum=0, below=1)
@@ -341,7 +341,7 @@ class AdamW(Adam):
         beta2: float = 0.999,
         epsilon: float = 1e-8,
         weight_decay: float = 0.01,
-        clipping: ClippingSpec = None,
+        clipping: ClipSpec = None,
     ) -> None:
         super().__init__(learning_rate, beta1, beta2, epsilon, weight_decay, clipping)
 
@@ -389,7 +389,7 @@ class RMSprop(Optimizer):
         decay_rate: float = 0.99,
         epsilon: float = 1e-8,
         weight_decay: float = 0.0,
-        clipping: ClippingSpec = None,
+        clipping: ClipSpec = None,
     ) -> None:
         super().__init__(learning_rate, weight_decay, clipping)
         self.decay_rate: float = self.number("decay_rate", decay_rate, minimum=0, below=1)
@@ -435,11 +435,7 @@ class Adagrad(Optimizer):
     slots: tuple[str, ...] = ("square_sum",)
 
     def __init__(
-        self,
-        learning_rate: float = 0.01,
-        epsilon: float = 1e-10,
-        weight_decay: float = 0.0,
-        clipping: ClippingSpec = None,
+        self, learning_rate: float = 0.01, epsilon: float = 1e-10, weight_decay: float = 0.0, clipping: ClipSpec = None
     ) -> None:
         super().__init__(learning_rate, weight_decay, clipping)
         self.epsilon: float = self.number("epsilon", epsilon, above=0)

@@ -261,12 +261,9 @@ def _element_weights(loss: str, outputs: Array, sample_weight: Weights) -> Share
 
 def _weighted_sum(weight: Share, values: Array) -> float:
     """Σ weight · value as a Python number; a weight that is one number stays out of the sum."""
-    total: float
-    if isinstance(weight, float):
-        total = weight * np.add.reduce(values, axis=None).item()
-    else:
-        total = np.add.reduce(weight * values, axis=None).item()
-    return total
+    counted = values if isinstance(weight, float) else weight * values
+    total: float = np.add.reduce(counted, axis=None).item()
+    return weight * total if isinstance(weight, float) else total
 
 
 def _as_column(weight: Share) -> Share:
