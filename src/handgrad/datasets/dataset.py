@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -169,7 +169,7 @@ def draw_rows(groups: Array, count: int, rng: Generator) -> tuple[Array, Array]:
     return ranked[:count], ranked[count:]
 
 
-def num_rows(share: float, total: int, what: str) -> int:
+def num_rows(share: Any, total: int, what: str) -> int:
     """The rows that `share` of `total` means: a fraction below 1, or a whole number of rows."""
     is_number = isinstance(share, (int, float, np.integer, np.floating)) and not isinstance(share, bool)
     if not is_number or not 0 <= share < total or (share == 1 and isinstance(share, (float, np.floating))):

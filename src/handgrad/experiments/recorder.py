@@ -212,7 +212,7 @@ class MLflow(Callback):
         run = mlflow.start_run(run_id=self.run_id)
         if self.run_id is None:
             self.run_id = run.info.run_id
-            settings = flatten({**trainer.recipe(), **(trainer.plan or {})})
+            settings = flatten({**trainer.recipe(), **trainer.plan})
             mlflow.log_params({name: str(value)[:500] for name, value in settings.items()})
 
     def on_epoch_end(self, trainer: Trainer) -> None:

@@ -299,7 +299,7 @@ def conduct(job: Job, recorder: Recorder, record: dict[str, Any], progress: bool
         if isinstance(problem, FloatingPointError):
             raise RunFailed(f"{folder}: {problem}") from None
         if isinstance(problem, (OSError, MemoryError)):
-            raise RunFailed(f"{problem or 'out of memory'}{advice(folder)}") from None
+            raise RunFailed(f"{str(problem) or 'out of memory'}{advice(folder)}") from None
         raise
     finally:
         recorder.close()

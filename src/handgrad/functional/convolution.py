@@ -16,6 +16,8 @@ array([[-1.,  0.,  1.],
 Derivations: docs/derivations/convolution.md.
 """
 
+from typing import Any
+
 import numpy as np
 
 from ..arrays import Array, Cache, MaybeArray, Shape
@@ -92,7 +94,7 @@ def check_weight(x_shape: Shape, weight_shape: Shape, bias_shape: Shape | None, 
     check_channels("conv2d", x_shape, weight_shape[2] * groups)
 
 
-def check_groups(name: str, channels: int, filters: int, groups: int) -> None:
+def check_groups(name: str, channels: int, filters: int, groups: Any) -> None:
     """Refuse a number of groups that does not divide channels and filters."""
     if not isinstance(groups, (int, np.integer)) or groups < 1 or channels % groups or filters % groups:
         raise ValueError(

@@ -39,7 +39,7 @@ class Loss:
     pair: ClassVar[Pair]
     _cache: Any = NOTHING
 
-    def compute(self, outputs: Array, targets: ArrayLike, sample_weight: ArrayLike | None) -> tuple[float, Cache]:
+    def compute(self, outputs: Array, targets: Any, sample_weight: Any) -> tuple[float, Cache]:
         """The loss, and what `pair_backward` needs."""
         if not hasattr(self, "pair"):
             raise NotImplementedError(f"{type(self).__name__} must name its pair, or define compute and pair_backward")

@@ -376,7 +376,7 @@ class Trainer:
             self.model.build(x.shape[1:], rng=self.streams["init"])
         if self._engine is None:
             self.model.rng = self.streams["dropout"]
-            engine = self._make_engine(self.model, self.loss, self.optimizer, self.penalty, self.metrics)
+            engine: object = self._make_engine(self.model, self.loss, self.optimizer, self.penalty, self.metrics)
             if not isinstance(engine, Engine):
                 got = type(engine).__name__
                 raise TypeError(f"engine must make a handgrad.training.Engine (subclass it); got {got}")
