@@ -12,7 +12,7 @@ from ..arrays import Array, Shape
 from . import route
 from .plain import BatchStatistics, Moments
 from .products import Buffers, DType, Pair, blocks
-from .sweep import Padding, Sweep, total
+from .sweep import Pads, Sweep, total
 from .threads import share
 
 
@@ -56,7 +56,7 @@ class ConvolutionKernel:
         self,
         input_shape: Shape,
         weight_shape: Shape,
-        padding: Padding,
+        padding: Pads,
         pool: Pair,
         relu: bool,
         normalized: bool,

@@ -13,7 +13,7 @@ from .plain import Affine, Moments
 from .products import BLOCK_BYTES, Buffers, DType, Pair, blocks
 from .threads import share
 
-Padding: TypeAlias = tuple[Pair, Pair]  # ((top, bottom), (left, right))
+Pads: TypeAlias = tuple[Pair, Pair]  # ((top, bottom), (left, right))
 
 
 class Forward(NamedTuple):
@@ -67,14 +67,7 @@ class Sweep:
     block_bytes = BLOCK_BYTES
 
     def __init__(
-        self,
-        input_shape: Shape,
-        weight_shape: Shape,
-        padding: Padding,
-        sizes: Pair,
-        pool: Pair,
-        relu: bool,
-        dtype: DType,
+        self, input_shape: Shape, weight_shape: Shape, padding: Pads, sizes: Pair, pool: Pair, relu: bool, dtype: DType
     ) -> None:
         (top, bottom), (left, right) = padding
         height, width, channels = input_shape
