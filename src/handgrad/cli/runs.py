@@ -33,11 +33,12 @@ def runs(
 @RUN
 def evaluate(run: str) -> None:
     """Measure a run's model again on its data."""
-    from ..experiments import Run, predictions
+    from ..experiments import Run
+    from ..experiments import replay as again
     from .show import results_table
 
     found = Run(run)
-    results_table(found.name, predictions.evaluate(found), found.record["data"].get("rows") or {})
+    results_table(found.name, again.evaluate(found), found.record["data"].get("rows") or {})
 
 
 @click.command()
@@ -58,10 +59,11 @@ def replay(run: str, step: int) -> None:
 @click.option("-o", "--output", default="predictions.csv", help="Where to write Id, Category.")
 def predict(run: str, source: str, output: str) -> None:
     """Predict the examples of INPUT (.csv, .npz or IDX images) with a run's model."""
-    from ..experiments import Run, predictions
+    from ..experiments import Run
+    from ..experiments import replay as again
 
-    found, name = predictions.predict(Run(run), source)
-    predictions.write_predictions(output, found, name)
+    found, name = again.predict(Run(run), source)
+    again.write_predictions(output, found, name)
     print(f"{len(found)} predictions in {output}")
 
 
