@@ -12,11 +12,14 @@ from .arrangement import (
     flipped,
     index_repeated,
     misshapen,
+    overwritten,
     partly_missing,
     reshaped,
     shifted,
     skip_missing,
+    ties,
     transposed,
+    winners,
 )
 from .case import Case as Case
 from .elementwise import elementwise, fused, other_formula, other_mask
@@ -24,7 +27,6 @@ from .factors import constant, single_precision, zero
 from .losses import losses, penalised, penalty
 from .normalizing import jacobian, log_softmax_terms, scale_terms, softmax_terms, statistics
 from .other_call import changed, ignored, keyword, keyword_default, other_array
-from .windows import overwritten, ties, winners
 
 Hypothesis: TypeAlias = Callable[[Case], Verdict | None]
 
