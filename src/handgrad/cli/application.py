@@ -25,9 +25,9 @@ COMMANDS = {
     "compare-engines": ("tools", "Prove that a run's model is the same in PyTorch."),
     "watch": ("runs", "Show runs in the browser while they train."),
     "export-tensorboard": ("runs", "Write a run's figures for TensorBoard."),
-    "config": ("groups", "Show a configuration as it would run."),
-    "data": ("groups", "List, fetch and find data sets."),
-    "courses": ("groups", "Courses: run their scripts, link their modules."),
+    "config": ("tools", "Show a configuration as it would run."),
+    "data": ("tools", "List, fetch and find data sets."),
+    "courses": ("tools", "Courses: run their scripts, link their modules."),
     "info": ("tools", "Versions, threads and how products are computed."),
 }
 
