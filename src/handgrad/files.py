@@ -1,4 +1,4 @@
-"""Files that are whole or not there: atomic writes, and named arrays by suffix."""
+"""Files that are whole or not there: atomic writes, named arrays by suffix, and nested data with arrays in it."""
 
 import contextlib
 import json
@@ -72,6 +72,47 @@ def read_arrays(path: FilePath) -> tuple[Arrays, Metadata]:
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}")
     return read(path)
+
+
+def write_tree(path: FilePath, tree: Mapping[str, Any], kind: str) -> None:
+    """Write nested dicts and lists of plain data and arrays to path (.npz or .safetensors), atomically."""
+    arrays: Arrays = {}
+    skeleton = strip_arrays(tree, "", arrays)
+    write_arrays(path, arrays, {"handgrad": kind, "state": json.dumps(skeleton)})
+
+
+def read_tree(path: FilePath, kind: str, advice: str) -> dict[str, Any]:
+    """What `write_tree` wrote. Nothing in the file is run; damage and files of another kind raise a ValueError."""
+    arrays, metadata = read_arrays(path)
+    if metadata.get("handgrad") != kind or "state" not in metadata:
+        raise ValueError(f"{path} holds no {kind} ({advice})")
+    try:
+        tree: dict[str, Any] = restore_arrays(json.loads(metadata["state"]), arrays)
+        return tree
+    except (KeyError, json.JSONDecodeError) as problem:
+        raise ValueError(f"{path} is damaged ({problem})") from None
+
+
+def strip_arrays(tree: Any, path: str, arrays: Arrays) -> dict[str, Any]:
+    """The tree with each array moved to arrays[its path] and {"array": its path} in its place."""
+    if isinstance(tree, np.ndarray):
+        arrays[path] = tree
+        return {"array": path}
+    if isinstance(tree, Mapping):
+        return {"dict": {k: strip_arrays(v, f"{path}/{k}", arrays) for k, v in tree.items()}}
+    if isinstance(tree, (list, tuple)):
+        return {"list": [strip_arrays(v, f"{path}/{i}", arrays) for i, v in enumerate(tree)]}
+    return {"value": tree.item() if isinstance(tree, np.generic) else tree}
+
+
+def restore_arrays(skeleton: dict[str, Any], arrays: Mapping[str, Array]) -> Any:
+    """The tree that `strip_arrays` took apart."""
+    ((kind, content),) = skeleton.items()
+    if kind == "array":
+        return arrays[content]
+    if kind == "dict":
+        return {k: restore_arrays(v, arrays) for k, v in content.items()}
+    return [restore_arrays(v, arrays) for v in content] if kind == "list" else content
 
 
 def format_of(path: FilePath) -> Format:

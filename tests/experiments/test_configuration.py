@@ -10,7 +10,7 @@ from handgrad.experiments import READY, check_configuration, configuration_text,
 from handgrad.experiments.assembly import build_trainer, load_data
 from handgrad.experiments.configuration import Configuration, apply_overrides, dump_toml, parse_toml, read_table
 from handgrad.experiments.runner import prepare
-from handgrad.training.checkpoint import strip_arrays
+from handgrad.files import strip_arrays
 
 
 @pytest.mark.parametrize("name", READY)

@@ -11,7 +11,7 @@ from handgrad import layers as hl
 from handgrad.datasets import augment
 from handgrad.torch_twin import TorchEngine
 from handgrad.training import NumpyEngine
-from handgrad.training.checkpoint import read_state
+from handgrad.training.trainer import read_state
 
 rng = np.random.default_rng(0)
 IMAGES = (255 * rng.random((40, 8, 8, 3))).astype(np.uint8)

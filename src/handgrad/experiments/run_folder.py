@@ -23,7 +23,7 @@ from .. import files
 from ..layers.containers import Sequential, from_description, load_model
 from ..layers.description import load_arrays
 from ..training import History
-from ..training.checkpoint import read_state
+from ..training.trainer import read_state
 from .configuration import Configuration, check_configuration
 
 if sys.platform != "win32":

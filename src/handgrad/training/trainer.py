@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 import numpy as np
 
+from .. import files, optimizers
 from .. import metrics as measures
-from .. import optimizers
 from ..arrays import Array, ArrayLike
 from ..layers.base import plain
 from ..layers.containers import Sequential, from_description
@@ -23,7 +23,6 @@ from ..layers.description import describe
 from ..naming import check_count, constructor_names
 from ..optimizers import Optimizer
 from .batches import batches, check_rows, check_training_data, check_validation, epoch_order, streams
-from .checkpoint import read_state, save_state
 from .engine import Augment, Engine, Figures, Metric, NumpyEngine
 from .history import EpochSoFar, History
 
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 ModelState: TypeAlias = dict[str, dict[str, Array]]
 Spec: TypeAlias = "str | dict[str, Any]"  # a name, or a table {'name': ..., arguments}
 Data: TypeAlias = "tuple[Any, ...]"  # (x, y), or (x, y, sample_weight)
+STATE = "training state"  # the kind of file that `Trainer.save` writes
 
 
 class Plan(TypedDict):
@@ -442,7 +442,7 @@ class Trainer:
         >>> again.optimizer
         SGD(learning_rate=0.01, momentum=0.0, nesterov=False, weight_decay=0.0, clipping=None)
         """
-        save_state(path, self.state())
+        files.write_tree(path, self.state(), STATE)
 
     @classmethod
     def load(cls, path: str | Path, callbacks: Iterable[Callback] = (), **options: Any) -> Self:
@@ -467,6 +467,11 @@ class Trainer:
         trainer = cls(from_description(recipe.pop("model")), **recipe, callbacks=callbacks, **options)
         trainer.load_state(state)
         return trainer
+
+
+def read_state(path: str | Path) -> dict[str, Any]:
+    """What `Trainer.save` wrote. Nothing in the file is run; damage and foreign files raise a ValueError."""
+    return files.read_tree(path, STATE, "write one with trainer.save(path) or a Checkpoint callback")
 
 
 def check_parts(model: object, callbacks: Any, metrics: object) -> list[Callback]:
