@@ -104,4 +104,8 @@ def read(path: Path) -> str:
 @functools.cache
 def colours() -> dict[str, str]:
     """The style sheet's colours on white paper by name: {'train': '#0072b2', ...}. Pictures are drawn in them too."""
-    return dict(re.findall(r"--([\w-]+): (#\w{6})", read(STYLE).partition("@media")[0]))
+    named = re.findall(r"--([\w-]+)\s*:\s*([^;]+);", read(STYLE).partition("@media")[0])
+    for name, colour in named:
+        if not re.fullmatch(r"#[0-9a-fA-F]{6}", colour):
+            raise ValueError(f"{STYLE.name}: pictures need colours as #rrggbb, with six digits; got --{name}: {colour}")
+    return dict(named)

@@ -1,9 +1,29 @@
-"""Activations where the table of pairs cannot look: at kinks, at saturation, along axes."""
+"""Activations where the table of pairs cannot look: at kinks, at saturation, along axes; and their table of facts."""
+
+import inspect
 
 import numpy as np
 import pytest
 
+import handgrad as hg
 from handgrad import functional as F
+from handgrad.layers.activations import ACTIVATIONS
+
+
+def test_every_activation_layer_has_its_facts():
+    classes = {cls for cls in vars(hg).values() if isinstance(cls, type) and issubclass(cls, hg.Activation)}
+    assert set(ACTIVATIONS.values()) == classes - {hg.Activation}
+
+
+@pytest.mark.parametrize("name", [name for name, facts in F.ACTIVATIONS.items() if facts.slope])
+def test_slopes_are_shares_of_the_steepest_derivative(name):
+    facts = F.ACTIVATIONS[name]
+    options = inspect.signature(facts.forward).parameters.values()
+    x = np.linspace(-6, 30, 2001)
+    y, cache = facts.forward(x)
+    (derivative,) = facts.backward(np.ones_like(x), cache)
+    slope = facts.slope(y, **{p.name: p.default for p in options if p.default is not p.empty})
+    np.testing.assert_allclose(slope, derivative / derivative.max(), atol=1e-4)
 
 
 @pytest.mark.parametrize(("name", "at_zero"), [("relu", 0.0), ("leaky_relu", 0.01), ("elu", 1.0)])

@@ -9,7 +9,7 @@ import torch
 import handgrad as hg
 from handgrad import layers as hl
 from handgrad.datasets import augment
-from handgrad.torch_twin import TorchEngine
+from handgrad.torch_twin import TorchEngine, rules
 from handgrad.training import NumpyEngine
 from handgrad.training.trainer import read_state
 
@@ -47,6 +47,11 @@ def assert_same_history(ours, theirs, tolerance):
     assert ours.history.keys() == theirs.history.keys()
     for name in ours.history:
         np.testing.assert_allclose(theirs.history[name], ours.history[name], rtol=0, atol=tolerance, err_msg=name)
+
+
+def test_the_twin_knows_every_loss_and_optimizer():
+    assert set(rules.LOSSES) == set(hl.criteria.LOSSES.values())
+    assert set(rules.OPTIMIZERS) == set(hg.optimizers.OPTIMIZERS.values())
 
 
 @pytest.mark.parametrize(

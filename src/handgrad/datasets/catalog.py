@@ -26,7 +26,10 @@ class Table(NamedTuple):
     @property
     def path(self) -> Path:
         """Where its file lies."""
-        return next(FOLDER.glob(f"{self.name}.csv*"))
+        found = next(FOLDER.glob(f"{self.name}.csv*"), None)
+        if found is None:
+            raise ValueError(f"the catalog has '{self.name}', but {FOLDER} no {self.name}.csv or {self.name}.csv.gz")
+        return found
 
     @property
     def size(self) -> int:

@@ -184,7 +184,7 @@ class Facts(NamedTuple):
     elementwise: bool = True
 
 
-# Initializers, recurrent layers, the diagnosis, estimators and the PyTorch twin look here. Gains up to tanh are
+# Initializers, the recurrent pair, the diagnosis, estimators and the PyTorch twin look here. Gains up to tanh are
 # PyTorch's calculate_gain; below it they follow He's argument: 1 / √E f(z)² for z of mean 0 and variance 1.
 ACTIVATIONS: dict[str, Facts] = {
     "identity": Facts(identity_forward, identity_backward, 1.0),

@@ -355,6 +355,6 @@ class SiLU(Activation):
 ACTIVATIONS = {
     name: cls
     for name, facts in F.ACTIVATIONS.items()
-    for cls in Activation.__subclasses__()
-    if cls.pair[0] is facts.forward
+    for cls in Layer.registry.values()
+    if issubclass(cls, Activation) and cls is not Activation and cls.pair[0] is facts.forward
 }
