@@ -31,7 +31,31 @@ def num_threads() -> int:
 
 
 def set_threads(n: int) -> None:
-    """Use n threads for convolutions, and for the matrix products of BLAS; 1 keeps everything in the calling thread."""
+    """Use n threads for convolutions, and for the matrix products of BLAS.
+
+    Sums are split by the number of threads, so the same bits need the same number; a run's record has it.
+
+    Parameters
+    ----------
+    n : int
+        At least 1, which keeps everything in the calling thread. Until this is called, the environment's
+        HANDGRAD_THREADS holds, or else as many as BLAS uses, and no more than the processors this process may use.
+
+    Raises
+    ------
+    ValueError
+        If n is no whole number of 1 or more.
+
+    Examples
+    --------
+    >>> import handgrad as hg
+    >>> from handgrad.kernels import num_threads
+    >>> before = num_threads()
+    >>> hg.set_threads(1)
+    >>> num_threads()
+    1
+    >>> hg.set_threads(before)
+    """
     global _num_threads
     _num_threads = check_count("set_threads", "n", n)
     library = blas.find()

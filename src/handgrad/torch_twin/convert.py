@@ -201,6 +201,10 @@ def save_weights(model: Sequential, path: FilePath) -> None:
         A built model.
     path : str or path
         Ends in .safetensors or .npz.
+
+    See Also
+    --------
+    load_weights : reads such a file, with an example of both.
     """
     files.write_arrays(path, {name: tensor.numpy() for name, tensor in state_dict(model).items()})
 
@@ -219,6 +223,16 @@ def load_weights(model: Sequential, path: FilePath) -> None:
     ------
     ValueError
         For a damaged file, and where names, order or shapes do not fit.
+
+    Examples
+    --------
+    >>> import tempfile, handgrad as hg
+    >>> trained, fresh = (hg.Sequential([hg.Linear(2)]).build(3, rng=seed) for seed in (0, 1))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_weights(trained, f"{folder}/weights.npz")
+    ...     load_weights(fresh, f"{folder}/weights.npz")
+    >>> bool((fresh.parameters["linear1.weight"] == trained.parameters["linear1.weight"]).all())
+    True
     """
     arrays, _ = files.read_arrays(path)
     load_state_dict(model, {name: torch.from_numpy(array) for name, array in arrays.items()})
