@@ -6,6 +6,7 @@
 2 \\* 2 is 4.
 """
 
+import json
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -97,46 +98,17 @@ def markdown_cell(text: str) -> str:
 HEADINGS = ("section", "subsection", "subsubsection", "paragraph")
 TABLE_ROWS = 40  # more do not fit a page
 
-PREAMBLE = r"""\documentclass{article}
-\usepackage[utf8]{inputenc}
-\usepackage{graphicx}
-\setlength{\textwidth}{6.5in}
-\setlength{\oddsidemargin}{0in}
-\setlength{\textheight}{8.8in}
-\setlength{\topmargin}{-0.4in}
-\setlength{\parindent}{0in}
-\setlength{\parskip}{0.08in}
-\setcounter{secnumdepth}{0}
-"""
+PREAMBLE = Path(__file__).with_name("preamble.tex").read_text(encoding="utf-8")
 PICTURE = r"""\begin{center}
 \includegraphics[width=\textwidth,height=0.4\textheight,keepaspectratio]{%s}
 
 {\small %s}
 \end{center}"""
 
-
-def pairs(table: str) -> dict[str, str]:
-    """{'a': '1', 'b': '2'} of 'a 1  b 2'."""
-    words = table.split()
-    return dict(zip(words[::2], words[1::2], strict=True))
-
-
-# how text is kept from being a command, and hyphens and quotes from joining up
-ESCAPED = pairs(r"""
-\ \textbackslash{}  { \{  } \}  $ \$  & \&  # \#  % \%  _ \_  ^ \textasciicircum{}  ~ \textasciitilde{}
-< \textless{}  > \textgreater{}  | \textbar{}  - {-}  ' {'}  ` {`}
-""")
-MATHS = pairs(r"""
-« \ll  » \gg  × \times  · \cdot  ÷ \div  ± \pm  √ \surd  ∞ \infty  ∂ \partial  ∇ \nabla  ∈ \in  ∑ \sum  ∏ \prod  ∫ \int
-≤ \leq  ≥ \geq  ≠ \neq  ≈ \approx  → \rightarrow  ← \leftarrow  ⊗ \otimes  ⊙ \odot  ‖ \|  − -  ⁻ ^{-}  ᵀ ^{T}
-½ \frac{1}{2}  ¼ \frac{1}{4}  ° ^{\circ}  ′ '  ✓ \surd  ✗ \times
-Σ \Sigma  Δ \Delta  Γ \Gamma  Θ \Theta  Λ \Lambda  Ξ \Xi  Π \Pi  Φ \Phi  Ψ \Psi  Ω \Omega
-α \alpha  β \beta  γ \gamma  δ \delta  ε \varepsilon  ζ \zeta  η \eta  θ \theta  ι \iota  κ \kappa  λ \lambda  μ \mu
-µ \mu  ν \nu  ξ \xi  π \pi  ρ \rho  σ \sigma  τ \tau  υ \upsilon  φ \varphi  χ \chi  ψ \psi  ω \omega
-""")
-TEXTS = pairs(r"… \ldots{}  – --  — ---  ‘ `  ’ '  “ ``  ” ''") | {"\u00a0": "~"}
-# a combining accent -> its command: grave, acute, circumflex, tilde, macron, dot, diaeresis, ring, caron, cedilla
-ACCENTS = dict(zip("\u0300\u0301\u0302\u0303\u0304\u0307\u0308\u030a\u030c\u0327", "`'^~=.\"rvc", strict=True))
+# a character -> what it is in LaTeX: escaped, so that text is no command and hyphens and quotes do not join up;
+# in maths; in text; and of combining accents (grave, acute, circumflex, ...) the command
+SIGNS: dict[str, dict[str, str]] = json.loads(Path(__file__).with_name("latex_signs.json").read_text(encoding="utf-8"))
+ESCAPED, MATHS, TEXTS, ACCENTS = (SIGNS[use] for use in ("escaped", "maths", "texts", "accents"))
 
 
 def render_latex(blocks: Sequence[Block], level: int, output: Path) -> str:
