@@ -67,10 +67,8 @@ def both_classes(outputs: ArrayLike, targets: ArrayLike) -> tuple[Array, Array]:
 def check_rows(outputs: Array, targets: Array) -> None:
     """Refuse arrays of different lengths, and empty ones."""
     if len(outputs) != len(targets) or not len(targets):
-        raise ValueError(
-            f"outputs and targets must have the same number of rows, at least one; "
-            f"got {len(outputs)} and {len(targets)}"
-        )
+        what = "outputs and targets must have the same number of rows, at least one"
+        raise ValueError(f"{what}; got {len(outputs)} and {len(targets)}")
 
 
 def accuracy(outputs: ArrayLike, targets: ArrayLike) -> float:
@@ -289,7 +287,6 @@ def same_shape(outputs: ArrayLike, targets: ArrayLike) -> tuple[Array, Array]:
     shapes = outputs.shape, targets.shape
     outputs, targets = (array[:, None] if array.ndim == 1 else array for array in (outputs, targets))
     if outputs.shape != targets.shape or not outputs.size:
-        raise ValueError(
-            f"outputs and targets must have equal shapes with at least one row, got {shapes[0]} and {shapes[1]}"
-        )
+        what = "outputs and targets must have equal shapes with at least one row"
+        raise ValueError(f"{what}, got {shapes[0]} and {shapes[1]}")
     return outputs, targets

@@ -95,10 +95,8 @@ class Optimizer:
         """
         rows = self.start(parameters) if self.rows is None else self.rows
         if not list(map(SHAPE, parameters)) == list(map(SHAPE, gradients)) == self.shapes:
-            raise ValueError(
-                f"parameters and gradients must keep the shapes of the first update, {self.shapes}; "
-                f"got {[p.shape for p in parameters]} and {[g.shape for g in gradients]}"
-            )
+            what = f"parameters and gradients must keep the shapes of the first update, {self.shapes}"
+            raise ValueError(f"{what}; got {[p.shape for p in parameters]} and {[g.shape for g in gradients]}")
         if self.clipping is not None:
             self.clipping(gradients)
         self.num_steps += 1
@@ -123,10 +121,8 @@ class Optimizer:
         """Create the state arrays, all zero, or check those that were loaded; lay out the rows."""
         for i, p in enumerate(parameters):
             if p.dtype.kind != "f" or not p.flags.c_contiguous:
-                raise ValueError(
-                    f"parameter {i} must be a C-contiguous array of floats (see np.ascontiguousarray), "
-                    f"got {p.dtype} of shape {p.shape} and strides {p.strides}"
-                )
+                what = f"parameter {i} must be a C-contiguous array of floats (see np.ascontiguousarray)"
+                raise ValueError(f"{what}, got {p.dtype} of shape {p.shape} and strides {p.strides}")
         fresh = {f"{slot}.{i}": np.zeros_like(p) for i, p in enumerate(parameters) for slot in self.slots}
         self.arrays = self.arrays or fresh
         check_same(self.arrays, fresh)
@@ -146,10 +142,8 @@ class Optimizer:
         num_arrays = len(arrays) // max(1, len(self.slots))
         wanted = {"learning_rate", "num_steps", *(f"{slot}.{i}" for slot in self.slots for i in range(num_arrays))}
         if set(state) != wanted:
-            raise ValueError(
-                f"the state does not fit {type(self).__name__}, which keeps {', '.join(sorted(wanted))}; "
-                f"got {', '.join(sorted(state))}"
-            )
+            what = f"the state does not fit {type(self).__name__}, which keeps {', '.join(sorted(wanted))}"
+            raise ValueError(f"{what}; got {', '.join(sorted(state))}")
         if self.rows is not None and arrays:
             check_same(arrays, self.arrays)
         self.learning_rate, self.num_steps = float(state["learning_rate"]), int(state["num_steps"])

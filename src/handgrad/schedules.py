@@ -309,10 +309,8 @@ class Sequence:
         object.__setattr__(self, "schedules", tuple(get(schedule) for schedule in self.schedules))
         object.__setattr__(self, "lengths", tuple(check_count("Sequence", "a length", n) for n in self.lengths))
         if len(self.lengths) != len(self.schedules) - 1:
-            raise ValueError(
-                f"Sequence of {len(self.schedules)} schedules needs a length for each but the last, "
-                f"got {len(self.lengths)} lengths"
-            )
+            what = f"Sequence of {len(self.schedules)} schedules needs a length for each but the last"
+            raise ValueError(f"{what}, got {len(self.lengths)} lengths")
 
     def __call__(self, t: int) -> float:
         for schedule, length in zip(self.schedules, self.lengths, strict=False):

@@ -46,9 +46,8 @@ def train(
     configuration = experiments.configure(source, target, [*extra, *overrides])
     name = configuration.engine["name"]
     if "TORCHELASTIC_RUN_ID" in os.environ and name != "torch":
-        raise click.UsageError(
-            f"torchrun is for the torch engine; by '{name}' each process would train anew: add --engine torch"
-        )
+        what = f"torchrun is for the torch engine; by '{name}' each process would train anew"
+        raise click.UsageError(f"{what}: add --engine torch")
     command = ["handgrad", *sys.argv[1:]]
     return conclude(experiments.train(configuration, out, progress=True, command=command))
 

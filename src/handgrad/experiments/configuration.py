@@ -186,10 +186,8 @@ def path_of(source: str | Path) -> Path:
     if str(source).endswith(".toml"):
         return Path(source)
     if Path(source).is_file() or Path(source).suffix:
-        raise ValueError(
-            f"{source}: expected a ready configuration ({', '.join(READY)}), a configuration in a .toml file, "
-            f"or a table in a {' '.join(SUFFIXES)} file"
-        )
+        what = f"{source}: expected a ready configuration ({', '.join(READY)}), a configuration in a .toml file"
+        raise ValueError(f"{what}, or a table in a {' '.join(SUFFIXES)} file")
     return look_up("configuration", str(source), READY)
 
 

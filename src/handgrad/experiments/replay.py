@@ -165,10 +165,8 @@ def read_examples(source: str | Path, about: Mapping[str, Any], where: Path) -> 
     with report_damage(where):
         x = load_features(source, about.get("feature_names") or (), about.get("target_name"))
     if about.get("dtype") == "uint8" and x.dtype != np.uint8 and (x.min() < 0 or x.max() > 1):
-        raise ValueError(
-            f"{source}: x is {x.min():g} to {x.max():g}, but the run was trained on pixels: save them as "
-            "x.astype(np.uint8), 0 to 255, or as floats from 0 to 1"
-        )
+        what = f"{source}: x is {x.min():g} to {x.max():g}, but the run was trained on pixels"
+        raise ValueError(f"{what}: save them as x.astype(np.uint8), 0 to 255, or as floats from 0 to 1")
     if about.get("standardization"):
         with report_damage(where):
             return Standardization(**about["standardization"]).apply(x)

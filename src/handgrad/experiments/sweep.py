@@ -141,9 +141,8 @@ def check_metric(metric: str, job: Job) -> None:
     figures = ["loss", *job.trainer.metrics, *(["r2"] if job.data.task == "regression" else [])]
     known = [f"{split}.{figure}" for split in rows_of(job.data) for figure in figures]
     if metric not in known:
-        raise ValueError(
-            f"the runs have no '{metric}' to compare by{nearest(metric, known)} (they have: {', '.join(known)})"
-        )
+        what = f"the runs have no '{metric}' to compare by{nearest(metric, known)}"
+        raise ValueError(f"{what} (they have: {', '.join(known)})")
 
 
 def configured(base: dict[str, Any], settings: dict[str, Any]) -> Configuration:

@@ -82,14 +82,11 @@ def check_weight(x_shape: Shape, weight_shape: Shape, bias_shape: Shape | None, 
     """Refuse x, weight and bias that do not fit each other."""
     check_images("conv2d", x_shape)
     if len(weight_shape) != 4 or 0 in weight_shape:
-        raise ValueError(
-            f"conv2d: weight must be (kh, kw, C / groups, out), each 1 or more, but has shape {tuple(weight_shape)}"
-        )
+        what = "conv2d: weight must be (kh, kw, C / groups, out), each 1 or more"
+        raise ValueError(f"{what}, but has shape {tuple(weight_shape)}")
     if bias_shape not in (None, weight_shape[3:]):
-        raise ValueError(
-            f"conv2d: bias must be {weight_shape[3:]}, one number per filter of weight "
-            f"(kh, kw, C / groups, out) {tuple(weight_shape)}, but has shape {bias_shape}"
-        )
+        wanted = f"one number per filter of weight (kh, kw, C / groups, out) {tuple(weight_shape)}"
+        raise ValueError(f"conv2d: bias must be {weight_shape[3:]}, {wanted}, but has shape {bias_shape}")
     check_groups("conv2d", x_shape[3], weight_shape[3], groups)
     check_channels("conv2d", x_shape, weight_shape[2] * groups)
 

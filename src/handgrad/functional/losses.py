@@ -191,16 +191,13 @@ def _class_targets(loss: str, outputs: Array, targets: ArrayLike, labels_only: b
         expected = f"({len(outputs)},)" if labels_only else f"({len(outputs)},) or probabilities {outputs.shape}"
         raise ValueError(f"{loss}: outputs {outputs.shape} need labels {expected}, got targets {targets.shape}")
     if targets.dtype.kind not in "iu":
-        raise TypeError(
-            f"{loss}: labels must be integers, got {targets.dtype} {targets[:3]}: "
-            "use y.astype(int) for whole numbers, np.unique(y, return_inverse=True)[1] for names"
-        )
+        what = f"{loss}: labels must be integers, got {targets.dtype} {targets[:3]}"
+        raise TypeError(f"{what}: use y.astype(int) for whole numbers, np.unique(y, return_inverse=True)[1] for names")
     num_classes = outputs.shape[1]
     if np.minimum.reduce(targets) < 0 or np.maximum.reduce(targets) >= num_classes:
         row = np.flatnonzero((targets < 0) | (targets >= num_classes))[0]
-        raise ValueError(
-            f"{loss}: labels must be 0 to {num_classes - 1} for {num_classes} outputs, got {targets[row]} in row {row}"
-        )
+        what = f"{loss}: labels must be 0 to {num_classes - 1} for {num_classes} outputs"
+        raise ValueError(f"{what}, got {targets[row]} in row {row}")
     return targets
 
 
@@ -209,10 +206,8 @@ def _fit_targets(loss: str, outputs: Array, targets: ArrayLike) -> Array:
     targets = np.asarray(targets, dtype=outputs.real.dtype)
     if targets.shape != outputs.shape:
         if outputs.shape != (*targets.shape, 1) or targets.ndim != 1:
-            raise ValueError(
-                f"{loss}: targets {targets.shape} do not fit outputs {outputs.shape}: "
-                "the shapes must be equal (only targets (N,) also fit outputs (N, 1))"
-            )
+            what = f"{loss}: targets {targets.shape} do not fit outputs {outputs.shape}"
+            raise ValueError(f"{what}: the shapes must be equal (only targets (N,) also fit outputs (N, 1))")
         targets = targets[:, None]
     if not targets.size:
         raise ValueError(f"{loss}: outputs {outputs.shape} hold no example: pass at least one")
@@ -240,9 +235,8 @@ def _weights(loss: str, name: str, weights: ArrayLike, outputs: Array, axis: int
         weights = np.asarray(weights, dtype=outputs.real.dtype)
     except (TypeError, ValueError):
         each = "row" if axis == 0 else "class"
-        raise TypeError(
-            f"{loss}: {name} must be {outputs.shape[axis]} numbers, one for each {each}, got {weights!r}"
-        ) from None
+        what = f"{loss}: {name} must be {outputs.shape[axis]} numbers, one for each {each}"
+        raise TypeError(f"{what}, got {weights!r}") from None
     if weights.shape != outputs.shape[axis : axis + 1]:
         raise ValueError(f"{loss}: {name} must be ({outputs.shape[axis]},), got {weights.shape}")
     if not weights.min() >= 0:

@@ -48,9 +48,8 @@ def batch_norm_forward(
         statistics.update(running_mean, running_var, momentum)
         _, mean, var = statistics
     elif running_mean is None or running_var is None:
-        raise ValueError(
-            "batch_norm: training=False needs running_mean= and running_var=, the averages collected in training"
-        )
+        what = "batch_norm: training=False needs running_mean= and running_var="
+        raise ValueError(f"{what}, the averages collected in training")
     else:
         mean, var = running_mean, running_var
     scale = 1 / np.sqrt(var + epsilon)
@@ -115,10 +114,8 @@ def check_running(shape: Shape, **averages: Array | None) -> None:
     """Refuse running averages that are not one float per feature."""
     for name, running in averages.items():
         if running is not None and (running.shape != shape or running.dtype.kind not in "fc"):
-            raise ValueError(
-                f"batch_norm: {name} must be an array of floats of gamma's shape {shape}, "
-                f"but came as {running.dtype} of shape {running.shape}"
-            )
+            what = f"batch_norm: {name} must be an array of floats of gamma's shape {shape}"
+            raise ValueError(f"{what}, but came as {running.dtype} of shape {running.shape}")
 
 
 def check_features(name: str, x_shape: Shape, *shapes: Shape) -> None:
@@ -128,7 +125,5 @@ def check_features(name: str, x_shape: Shape, *shapes: Shape) -> None:
     for shape in shapes:
         fits = len(shape) == 1 if name == "batch_norm" else 1 <= len(shape) < len(x_shape)
         if len(x_shape) < 2 or not fits or x_shape[-len(shape) :] != shape or shape != shapes[0]:
-            raise ValueError(
-                f"{name}: gamma and beta must have the shape of the last axes of x {tuple(x_shape)}, "
-                f"but came as {' and '.join(str(tuple(s)) for s in shapes)}"
-            )
+            what = f"{name}: gamma and beta must have the shape of the last axes of x {tuple(x_shape)}"
+            raise ValueError(f"{what}, but came as {' and '.join(str(tuple(s)) for s in shapes)}")

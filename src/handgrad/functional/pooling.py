@@ -85,8 +85,6 @@ def pool_geometry(name: str, shape: Shape, kernel_size: Size, stride: Size | Non
     geometry = window_geometry(name, shape, kernel_size, kernel_size if stride is None else stride, padding)
     for kernel, pads in zip(geometry.kernel, geometry.padding, strict=True):
         if max(pads) >= kernel:
-            raise ValueError(
-                f"{name}: padding {padding!r} must be smaller than the kernel {kernel_size!r}, "
-                "or a window would hold nothing but padding"
-            )
+            what = f"{name}: padding {padding!r} must be smaller than the kernel {kernel_size!r}"
+            raise ValueError(f"{what}, or a window would hold nothing but padding")
     return geometry

@@ -60,10 +60,8 @@ def window_geometry(
 def check_images(name: str, shape: Shape) -> None:
     """Refuse a shape that is not that of images (N, H, W, C)."""
     if len(shape) != 4 or 0 in shape[1:]:
-        raise ValueError(
-            f"{name}: images are (N, H, W, C), but x has shape {tuple(shape)}; "
-            "add the missing axes with x.reshape(N, H, W, C), with H, W and C at least 1"
-        )
+        what = f"{name}: images are (N, H, W, C), but x has shape {tuple(shape)}"
+        raise ValueError(f"{what}; add the missing axes with x.reshape(N, H, W, C), with H, W and C at least 1")
 
 
 def check_channels(name: str, x_shape: Shape, channels: int) -> None:
@@ -73,9 +71,8 @@ def check_channels(name: str, x_shape: Shape, channels: int) -> None:
     hint = "check the last axis of x"
     if x_shape[1] == channels:
         hint = "this looks like (N, C, H, W): transpose with x.transpose(0, 2, 3, 1)"
-    raise ValueError(
-        f"{name}: expected images (N, H, W, C) with {channels} channels, but x has shape {tuple(x_shape)}; {hint}"
-    )
+    what = f"{name}: expected images (N, H, W, C) with {channels} channels, but x has shape {tuple(x_shape)}"
+    raise ValueError(f"{what}; {hint}")
 
 
 def check_upstream(name: str, dy: Array, shape: Shape) -> None:

@@ -31,10 +31,8 @@ def recognize(target: Any, arrays: Sequence[Any], kwargs: Settings, wrt: Wanted,
         raise TypeError("check_gradients needs example arrays: check_gradients((forward, backward), x, ...)")
     for position, array in enumerate(arrays):
         if isinstance(array, np.ndarray) and array.size == 0:
-            raise ValueError(
-                f"array {position} has shape {array.shape}, without any numbers: nothing can be checked on it; give "
-                "at least one example (two for batch norm)"
-            )
+            what = f"array {position} has shape {array.shape}, without any numbers"
+            raise ValueError(f"{what}: nothing can be checked on it; give at least one example (two for batch norm)")
     if isinstance(target, type):
         return PairSubject(function_class(target), arrays, kwargs, wrt, label=target.__name__)
     if isinstance(target, (tuple, list)):
@@ -49,9 +47,8 @@ def recognize(target: Any, arrays: Sequence[Any], kwargs: Settings, wrt: Wanted,
         closure = PairSubject(closure_pair(target), arrays, kwargs, wrt, name_of(target))
         closure.one_function, closure.has_upstream = True, False
         return closure.settle()
-    raise TypeError(
-        f"check_gradients takes a pair (forward, backward), a layer, a model or a closure, got {type(target).__name__}"
-    )
+    expected = "a pair (forward, backward), a layer, a model or a closure"
+    raise TypeError(f"check_gradients takes {expected}, got {type(target).__name__}")
 
 
 def pair_or_function(given: Pair, arrays: Sequence[Any], kwargs: Settings, wrt: Wanted) -> PairSubject:

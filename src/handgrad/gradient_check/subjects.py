@@ -257,9 +257,8 @@ class LayerSubject(Subject):
         self.slots = slots
         self.names: list[str] = [*self.input_names, *slots]
         if not self.names:
-            raise TypeError(
-                f"{self.label} has no array of floats to differentiate by: neither an input nor a parameter"
-            )
+            what = f"{self.label} has no array of floats to differentiate by"
+            raise TypeError(f"{what}: neither an input nor a parameter")
 
     def at(self, dtype: DTypeLike) -> "LayerPoint":
         return LayerPoint(self, dtype)
@@ -422,10 +421,8 @@ class WithLoss:
 def with_loss(model: Any, loss: Any) -> WithLoss:
     """A model with a loss object or a loss pair on top, as a subject's layer."""
     if not (isinstance(loss, tuple) and len(loss) == 2) and not hasattr(loss, "backward"):
-        raise TypeError(
-            f"loss must be a loss object such as CrossEntropy() or a pair (forward, backward), got "
-            f"{type(loss).__name__}"
-        )
+        expected = "a loss object such as CrossEntropy() or a pair (forward, backward)"
+        raise TypeError(f"loss must be {expected}, got {type(loss).__name__}")
     if not (hasattr(model, "forward") and hasattr(model, "backward")) or isinstance(model, type):
         raise TypeError(f"loss= goes with a model that has a forward and a backward, got {type(model).__name__}")
     return WithLoss(model, loss)
@@ -464,10 +461,8 @@ def choose(wrt: Wanted, names: list[str], arguments: Sequence[Any]) -> list[str]
         chosen = [n for n, a in zip(names, arguments, strict=True) if is_float_array(a)]
         if not chosen and arguments:
             kinds = ", ".join(f"{n}: {described(a)}" for n, a in zip(names, arguments, strict=True))
-            raise TypeError(
-                f"check_gradients needs at least one array of floats, got {kinds} (integers are taken for "
-                "labels: make inputs floats)"
-            )
+            what = f"check_gradients needs at least one array of floats, got {kinds}"
+            raise TypeError(f"{what} (integers are taken for labels: make inputs floats)")
         return chosen
     given = [wrt] if isinstance(wrt, (str, int)) else list(wrt)
     wanted = [names[w] if isinstance(w, int) and w < len(names) else w for w in given]

@@ -67,9 +67,8 @@ def check_file(path: str | Path, name: str | None = None, seed: int = 0) -> list
     module = load(path)
     found = discover(module)
     if not found:
-        raise ValueError(
-            f"{path} has nothing to check: no x_forward with x_backward, class with forward and backward, f with f_grad"
-        )
+        what = f"{path} has nothing to check"
+        raise ValueError(f"{what}: no x_forward with x_backward, class with forward and backward, f with f_grad")
     if name is not None and name not in found:
         raise ValueError(f"{path} has no '{name}' to check{nearest(name, found)} (there are: {', '.join(found)})")
     given = getattr(module, "check_inputs", {})
@@ -94,9 +93,8 @@ def load(path: str | Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as problem:
-        raise ValueError(
-            f"{path} does not import: {type(problem).__name__}: {problem}{line_of(problem, path)}"
-        ) from None
+        what = f"{path} does not import: {type(problem).__name__}"
+        raise ValueError(f"{what}: {problem}{line_of(problem, path)}") from None
     finally:
         for folder in folders:
             sys.path.remove(folder)

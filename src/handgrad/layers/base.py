@@ -27,9 +27,8 @@ class Parameters(dict[str, Array]):
         if name not in self:
             raise ValueError(f"no parameter '{name}' here (there are: {', '.join(self) or 'none'})")
         if np.shape(value) != self[name].shape:
-            raise ValueError(
-                f"parameter '{name}' has shape {self[name].shape}, got an array of shape {np.shape(value)}"
-            )
+            what = f"parameter '{name}' has shape {self[name].shape}"
+            raise ValueError(f"{what}, got an array of shape {np.shape(value)}")
         self[name][...] = value
 
     def __reduce__(self) -> tuple[Any, ...]:  # copying and pickling would set items one by one, into an empty dict
@@ -222,10 +221,8 @@ class Layer:
         else:
             returned = differentiate(dy, cache, input_gradient=False)
         if type(returned) is not tuple or len(returned) != 2 or not isinstance(returned[1], dict):
-            raise TypeError(
-                f"{self.label}: differentiate must return dx, gradients with gradients a dict by name "
-                "({} where the layer has no parameters)"
-            )
+            what = f"{self.label}: differentiate must return dx, gradients with gradients a dict by name"
+            raise TypeError(f"{what} ({{}} where the layer has no parameters)")
         dx, gradients = returned
         if len(gradients) != len(self.gradients):
             self._refuse(gradients)
@@ -300,10 +297,8 @@ class Layer:
 
     def _refuse_shape(self, shape: Shape) -> NoReturn:
         one = f"; this is one example: pass x[None], shape (1, {', '.join(map(str, shape))})"
-        raise ValueError(
-            f"{self.label} expected x of shape (N, {', '.join(map(str, self.input_shape))}), "
-            f"got {shape}{one if shape == self.input_shape else self.shape_advice(shape)}"
-        )
+        what = f"{self.label} expected x of shape (N, {', '.join(map(str, self.input_shape))})"
+        raise ValueError(f"{what}, got {shape}{one if shape == self.input_shape else self.shape_advice(shape)}")
 
     def shape_advice(self, shape: Shape) -> str:
         """What to add to the message about a wrong input shape: how to arrange x where it is plain, or ''."""
@@ -315,9 +310,8 @@ class Layer:
 
     def _take_cache(self, dy: Array) -> Cache:
         if self._cache is NOTHING:
-            raise ValueError(
-                f"{self.label}.backward(dy) has no cache: call forward(x, training=True) before each backward"
-            )
+            what = f"{self.label}.backward(dy) has no cache"
+            raise ValueError(f"{what}: call forward(x, training=True) before each backward")
         cache, shape = self._cache
         if dy.shape != shape:
             raise ValueError(f"{self.label}.backward expected dy of shape {shape}, got {dy.shape}")
@@ -332,10 +326,8 @@ class Layer:
                 f"({', '.join(self.gradients) or 'there is none'}), got {', '.join(map(str, gradients)) or 'none'}"
             )
         name = next(k for k, g in gradients.items() if getattr(g, "shape", None) != self.gradients[k].shape)
-        raise ValueError(
-            f"{self.label}: the gradient of '{name}' must be an array in the shape of the parameter, "
-            f"{self.gradients[name].shape}, got {np.shape(gradients[name])}"
-        )
+        what = f"{self.label}: the gradient of '{name}' must be an array in the shape of the parameter"
+        raise ValueError(f"{what}, {self.gradients[name].shape}, got {np.shape(gradients[name])}")
 
     def __getstate__(self) -> dict[str, Any]:
         return {k: v for k, v in self.__dict__.items() if k != "_cache"}

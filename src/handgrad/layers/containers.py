@@ -85,9 +85,8 @@ class Sequential(Layer):
             try:
                 shape = layer.build(shape, generator, dtype).output_shape
             except ValueError as problem:
-                raise ValueError(
-                    f"{layer.label} does not fit input of shape (N, {', '.join(map(str, shape))}): {problem}"
-                ) from None
+                what = f"{layer.label} does not fit input of shape (N, {', '.join(map(str, shape))})"
+                raise ValueError(f"{what}: {problem}") from None
         self.output_shape, self.rng = shape, generator
         self._gather()
         return self
@@ -358,6 +357,5 @@ def check_finite(x: Array, what: str = "x") -> None:
     """Raise a ValueError naming the first NaN or infinity of a float array."""
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         place = tuple(int(i[0]) for i in np.nonzero(~np.isfinite(x)))
-        raise ValueError(
-            f"{what} holds {x[place]} at row {place[0]}, position {place[1:]}: remove or fill such values first"
-        )
+        said = f"{what} holds {x[place]} at row {place[0]}, position {place[1:]}"
+        raise ValueError(f"{said}: remove or fill such values first")

@@ -66,10 +66,8 @@ class Linear(Layer):
 
     def create_parameters(self, input_shape: Shape, rng: Generator) -> dict[str, Array]:
         if len(input_shape) != 1:
-            raise ValueError(
-                f"{self.label} works on rows (N, features), got examples of shape {input_shape}: "
-                "put a Flatten() before it"
-            )
+            what = f"{self.label} works on rows (N, features), got examples of shape {input_shape}"
+            raise ValueError(f"{what}: put a Flatten() before it")
         weight = initializers.get(self.initializer)((input_shape[0], self.units), rng)
         return {"weight": weight, "bias": np.zeros(self.units)} if self.bias else {"weight": weight}
 

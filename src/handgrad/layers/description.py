@@ -106,10 +106,8 @@ def describe(model: Layer) -> dict[str, Any]:
     """A built model without its arrays: plain data that `from_description` turns into a model of the same shapes."""
     for layer in leaves(model):
         if Layer.registry.get(type(layer).__name__) is not type(layer):
-            raise ValueError(
-                f"the name '{type(layer).__name__}' stands for another layer class: give the class of {layer.label} "
-                "a name of its own, so that a file can name it"
-            )
+            what = f"the name '{type(layer).__name__}' stands for another layer class"
+            raise ValueError(f"{what}: give the class of {layer.label} a name of its own, so that a file can name it")
     return {"config": model.config, "input_shape": list(model.input_shape), "dtype": model.dtype.name}
 
 

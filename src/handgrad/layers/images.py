@@ -290,10 +290,8 @@ class GlobalAvgPool2D(Layer):
 
 def check_image(label: str, input_shape: Shape) -> None:
     if len(input_shape) != 3:
-        raise ValueError(
-            f"{label} works on images (N, H, W, C), got examples of shape {input_shape}: "
-            "give the images three axes, such as input_shape=(28, 28, 1)"
-        )
+        what = f"{label} works on images (N, H, W, C), got examples of shape {input_shape}"
+        raise ValueError(f"{what}: give the images three axes, such as input_shape=(28, 28, 1)")
 
 
 class ConvolutionBlock(FastStep):

@@ -179,10 +179,8 @@ class Normalize(Layer):
 
     def infer_output_shape(self, input_shape: Shape) -> Shape:
         if not {np.shape(self.mean), np.shape(self.std)} <= {(), input_shape[-1:]}:
-            raise ValueError(
-                f"{self.label}: mean and std must be numbers or have {input_shape[-1]} entries, "
-                f"one per feature; got {np.shape(self.mean)} and {np.shape(self.std)}"
-            )
+            what = f"{self.label}: mean and std must be numbers or have {input_shape[-1]} entries, one per feature"
+            raise ValueError(f"{what}; got {np.shape(self.mean)} and {np.shape(self.std)}")
         return input_shape
 
     def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:

@@ -60,10 +60,8 @@ def final_figures(history: Curves, results: Results) -> dict[str, dict[str, floa
     """{'train': {...}, 'validation': {...}}: the results where there are any, else the last epoch's figures."""
     last = {name: float(numbers(values)[-1]) for name, values in history.items() if len(values)}
     if not math.isfinite(last.get("validation_loss", math.nan)) or not math.isfinite(last.get("loss", math.nan)):
-        raise ValueError(
-            "a judgement needs the loss on training and on validation rows, finite to the last epoch; "
-            f"the history has {', '.join(history) or 'nothing'} (train with validation data)"
-        )
+        what = "a judgement needs the loss on training and on validation rows, finite to the last epoch"
+        raise ValueError(f"{what}; the history has {', '.join(history) or 'nothing'} (train with validation data)")
     train = {k: v for k, v in last.items() if not k.startswith("validation_")}
     validation = {k.removeprefix("validation_"): v for k, v in last.items() if k not in train}
     ends = {"train": train, "validation": validation}

@@ -454,10 +454,8 @@ def weight_images(weight: Array, image_shape: Shape | None = None) -> Array:
     if weight.ndim == 2 and image_shape is not None and weight.shape[0] == np.prod(image_shape):
         weight = weight.reshape(*image_shape, -1)
     if weight.ndim != 4:
-        raise ValueError(
-            f"weights of shape {weight.shape} are no pictures: expected (kh, kw, C, units), or "
-            f"(H·W·C, units) with image_shape=(H, W, C); got image_shape={image_shape}"
-        )
+        expected = f"(kh, kw, C, units), or (H·W·C, units) with image_shape=(H, W, C); got image_shape={image_shape}"
+        raise ValueError(f"weights of shape {weight.shape} are no pictures: expected {expected}")
     images = np.moveaxis(np.nan_to_num(weight.astype(np.float64)), -1, 0)
     if images.shape[-1] != 3:
         images = images.mean(axis=-1, keepdims=True)

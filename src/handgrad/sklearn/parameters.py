@@ -117,10 +117,8 @@ class Parameters(BaseEstimator):
         if not self._is_stochastic:
             for parameter, unset in (("callbacks", ()), ("engine", "numpy"), ("progress", False)):
                 if values[parameter] != unset:
-                    raise ValueError(
-                        f"{parameter}={values[parameter]!r} is for training by batches, and "
-                        "solver='lbfgs' takes all rows at once: use solver='adam' or 'sgd'"
-                    )
+                    what = f"{parameter}={values[parameter]!r} is for training by batches"
+                    raise ValueError(f"{what}, and solver='lbfgs' takes all rows at once: use solver='adam' or 'sgd'")
 
     # What they mean ---------------------------------------------------------------------------------------------
 

@@ -439,9 +439,8 @@ def check_size(path: str, module: nn.Module, row: Row, shape: Shape) -> None:
     found = prod(shape) if isinstance(module, nn.Flatten) else shape[-1]
     if size_of(module, row) not in (None, found):
         here = f"here come examples of shape {shape}, channels last: it should be {found}"
-        raise ValueError(
-            f"{path} ({brief(module)}) has {row.size or SIZE}={getattr(module, row.size or SIZE)}, and {here}"
-        )
+        what = f"{path} ({brief(module)}) has {row.size or SIZE}={getattr(module, row.size or SIZE)}"
+        raise ValueError(f"{what}, and {here}")
 
 
 def size_of(module: nn.Module, row: Row) -> Any:
@@ -455,6 +454,5 @@ def check_axes(path: str, module: nn.Module, row: Row, view: View, shape: Shape)
     channels = row.channels_of(module)
     if len(shape) > 1 and channels and (channels == "first") != view.first:
         here = "first" if view.first else "last"
-        raise ValueError(
-            f"{path} ({module}) works on channels {channels}, and here they are {here}: put a Permute before it"
-        )
+        what = f"{path} ({module}) works on channels {channels}, and here they are {here}"
+        raise ValueError(f"{what}: put a Permute before it")

@@ -193,7 +193,6 @@ def latest(history: History, name: str, who: str) -> float:
     if name not in history:
         advice = " (pass validation_data to fit)" if name.startswith("validation") else ""
         measured = ", ".join(history)
-        raise ValueError(
-            f"{who} watches '{name}', which this training does not measure{advice}; it measures: {measured}"
-        )
+        what = f"{who} watches '{name}', which this training does not measure{advice}; it measures"
+        raise ValueError(f"{what}: {measured}")
     return history[name][-1]
