@@ -31,6 +31,7 @@ Settings: TypeAlias = Mapping[str, Any] | None  # keywords of a forward
 Wanted: TypeAlias = str | int | Sequence[str | int] | None
 
 NUM_UPSTREAMS = 3
+POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 LEARNING_RATES = {"learning_rate", "lr", "eta", "rate", "alpha", "step_size"}
 
 
@@ -357,8 +358,7 @@ def backward_style(backward: Function, forward: Function) -> str:
     given, passed = parameters_of(backward), parameters_of(forward)
     if given is None or passed is None:
         return "dy"
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    required = [p.name for p in given if p.default is p.empty and p.kind in kinds]
+    required = [p.name for p in given if p.default is p.empty and p.kind in POSITIONAL]
     taken = [p.name for p in passed if p.default is p.empty]
     if not required:
         return ""
@@ -450,8 +450,7 @@ def parameters_of(function: Function) -> list[inspect.Parameter] | None:
 
 def argument_names(forward: Function, count: int) -> list[str]:
     """The names of the forward's first arguments, as its signature gives them."""
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    names = [p.name for p in parameters_of(forward) or () if p.kind in kinds][:count]
+    names = [p.name for p in parameters_of(forward) or () if p.kind in POSITIONAL][:count]
     return names + [f"array{i}" for i in range(len(names), count)]
 
 

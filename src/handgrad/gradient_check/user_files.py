@@ -15,7 +15,7 @@ from ..naming import nearest
 from .check import check_gradients
 from .recognize import recognize
 from .report import Report
-from .subjects import Function, parameters_of
+from .subjects import POSITIONAL, Function, parameters_of
 from .verdict import CodeFault
 
 # the thing to check, its arrays, its keywords
@@ -202,9 +202,8 @@ def guesses(forward: Function, seed: int = 0) -> Iterator[tuple[list[Any], dict[
 
 def required(function: Function) -> list[str]:
     """Names of the parameters without a default."""
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    parameters = parameters_of(function)
-    return ["x"] if parameters is None else [p.name for p in parameters if p.default is p.empty and p.kind in kinds]
+    given = parameters_of(function)
+    return ["x"] if given is None else [p.name for p in given if p.default is p.empty and p.kind in POSITIONAL]
 
 
 def argument(name: str, position: int, shapes: Shapes, kind: str, rng: Generator) -> Any:
