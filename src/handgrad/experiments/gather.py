@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..arrays import Array, Shape
-from ..datasets import Dataset, Split, Standardization
+from ..datasets import Dataset, Split
 from ..diagnosis import diagnose
 from ..layers.base import leaves
 from ..layers.containers import Sequential
@@ -313,16 +313,10 @@ def wrong_example(
     if is_image(shape):
         example.image = x.reshape(shape)
     elif x.ndim == 1:
-        values = in_own_units(x, data.standardization)
-        example.values = dict(zip(map(str, data.feature_names[:NUM_FEATURES]), map(float, values), strict=False))
+        if data.standardization is not None:  # back to what was measured
+            x = x * np.asarray(data.standardization.scale) + np.asarray(data.standardization.mean)
+        example.values = dict(zip(map(str, data.feature_names[:NUM_FEATURES]), map(float, x), strict=False))
     return example
-
-
-def in_own_units(x: Array, standardization: Standardization | None) -> Array:
-    """A standardised row as it was measured."""
-    if standardization is not None:
-        x = x * np.asarray(standardization.scale) + np.asarray(standardization.mean)
-    return x
 
 
 def judge_run(run: Run) -> Judgement:

@@ -103,12 +103,8 @@ def edits_of(found: Sequence[Routine], subject: Subject) -> Iterator[tuple[Routi
 def statements_of_loss(part: ast.AST, values: Values) -> set[ast.AST]:
     """The assignments that the loss depends on, in a function that returns (loss, gradients)."""
     returned = [n.value.elts for n in ast.walk(part) if isinstance(n, ast.Return) and isinstance(n.value, ast.Tuple)]
-    losses = [
-        e
-        for elements in returned
-        for e in elements
-        if isinstance(e, ast.Name) and kind(values.get(e.id, np.zeros(1))) == "number"
-    ]
+    names = [element for elements in returned for element in elements if isinstance(element, ast.Name)]
+    losses = [name for name in names if kind(values.get(name.id, np.zeros(1))) == "number"]
     if not losses:
         return set()
     wanted, grown = names_in(losses[0]), True
@@ -194,10 +190,8 @@ def explained(routine: Routine, edit: Edit, names: Sequence[str]) -> dict[str, V
     """{name: Verdict} of one edit."""
     line, before, after = edit.described()
     many = len(names) > 1
-    message = (
-        f"the gradient{'s' * many} by {', '.join(names)} {'are' if many else 'is'} wrong in {line} of "
-        f"{routine.name}: {edit.message}"
-    )
+    wrong = f"the gradient{'s' * many} by {', '.join(names)} {'are' if many else 'is'} wrong"
+    message = f"{wrong} in {line} of {routine.name}: {edit.message}"
     evidence = f"right with  {after}  in place of  {before}"
     clue = Clue.CHANGE if edit.mistake in CHANGES else Clue.CAUSE
     return {name: Verdict(name, edit.mistake, message, evidence, clue) for name in names}

@@ -111,15 +111,11 @@ def routines(forward: Callable[[], object], backward: Callable[[], object], clos
     codes = list(first) if closure else [code for code in kept if code not in first]
     found = []
     for code in codes:
-        makers = [] if closure else [maker for maker in first if makes(maker, code)]
+        makers = [] if closure else [maker for maker in first if any(c is code for c in codes_in(maker))]
         routine = routine_of(makers[-1] if makers else code, kept[code], code)
         if routine is not None:
             found.append(routine)
     return found
-
-
-def makes(maker: CodeType, code: CodeType) -> bool:
-    return any(c is code or (isinstance(c, CodeType) and makes(c, code)) for c in maker.co_consts)
 
 
 @contextlib.contextmanager
@@ -142,11 +138,8 @@ def watch(kept: Kept) -> Iterator[None]:
 def is_users(code: CodeType) -> bool:
     name = code.co_filename
     installed = os.sep + "numpy" + os.sep in name or os.sep + "lib" + os.sep + "python" in name
-    return (
-        not installed
-        and not name.startswith(OURS + os.sep)
-        and code.co_name not in ("<module>", "<listcomp>", "<genexpr>", "<dictcomp>")
-    )
+    is_part = code.co_name in ("<module>", "<listcomp>", "<genexpr>", "<dictcomp>")
+    return not (installed or is_part or name.startswith(OURS + os.sep))
 
 
 def routine_of(code: CodeType, values: list[dict[str, Any]], inner: CodeType) -> Routine | None:
