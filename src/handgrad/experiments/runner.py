@@ -448,10 +448,10 @@ def threads() -> dict[str, Any]:
 def git_state() -> dict[str, Any] | None:
     """{'commit': ..., 'branch': ..., 'changed': whether tracked files differ from it}, or None outside a repository."""
     commit = git("rev-parse", "HEAD")
-    changed = bool(commit and git("status", "--porcelain", "--untracked-files=no"))
-    return (
-        {"commit": commit, "branch": git("rev-parse", "--abbrev-ref", "HEAD"), "changed": changed} if commit else None
-    )
+    if not commit:
+        return None
+    changed = bool(git("status", "--porcelain", "--untracked-files=no"))
+    return {"commit": commit, "branch": git("rev-parse", "--abbrev-ref", "HEAD"), "changed": changed}
 
 
 def git(*arguments: str) -> str:
