@@ -133,12 +133,8 @@ def check_second_backward(subject: Subject, report: Report, dy: Array, first: Gr
 
 def second_verdict(subject: Subject, name: str, a: Array, b: Array, dy: Array) -> Verdict:
     if np.allclose(b, 2 * a, 1e-9, 1e-300):
-        return Verdict(
-            name,
-            "gradient-accumulated",
-            f"the gradient by {name} is added to what was there: assign it, or clear it before each backward",
-            "the second backward gave exactly twice the first",
-        )
+        message = f"the gradient by {name} is added to what was there: assign it, or clear it before each backward"
+        return Verdict(name, "gradient-accumulated", message, "the second backward gave exactly twice the first")
     ratio = np.where(dy != 0, a / dy, 0) if a.shape == dy.shape else np.arange(9)
     levels = np.unique(np.round(ratio, 9))
     if len(levels) == 2 and 0 in levels:
@@ -147,10 +143,8 @@ def second_verdict(subject: Subject, name: str, a: Array, b: Array, dy: Array) -
     evidence = f"they differ by {np.abs(a - b).max():.3g}"
     fresh, again = subject.gradients(dy)[name], subject.gradients(dy)[name]
     if fresh is not None and again is not None and same(fresh, again):
-        message = (
-            "a second backward with the same cache gives another gradient: the first changed what the forward had kept"
-        )
-        return Verdict(name, "cache-modified", message, evidence)
+        what = "a second backward with the same cache gives another gradient"
+        return Verdict(name, "cache-modified", f"{what}: the first changed what the forward had kept", evidence)
     message = "the backward gives another gradient for the same dy and cache"
     return Verdict(name, "nondeterministic-backward", message, evidence)
 

@@ -187,9 +187,8 @@ def component_sentence(begin: str, groups: Sequence[Group]) -> str:
     error = next(name for name in ERRORS if all(name in entry.figures for entry in members))
     with_it, without = ([fmean(entry.figures[error] for entry in group[i]) for group in groups] for i in (0, 1))
     change = fmean(without) - fmean(with_it)
-    outcome = (
-        f"{'lowers' if change > 0 else 'raises'} it by {figure_text(abs(change))}" if change else "changed nothing"
-    )
+    moves = "lowers" if change > 0 else "raises"
+    outcome = f"{moves} it by {figure_text(abs(change))}" if change else "changed nothing"
     settings = f", in {len(groups)} settings of the rest" if len(groups) > 1 else ""
     both = f"{figure_text(fmean(with_it))} with it and {figure_text(fmean(without))} without"
     text = (

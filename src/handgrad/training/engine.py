@@ -204,14 +204,10 @@ def why_not_finite(model: Sequential, x: Array, loss: float) -> str:
     """Why the loss is not finite: the first parameter, or else the first layer's output, that is not."""
     for name, array in model.parameters.items():
         if not np.isfinite(array).all():
-            return (
-                f"the loss became {loss}: parameter '{name}' is not finite, so the last update overflowed; "
-                "lower the learning_rate or clip the gradients"
-            )
+            what = f"the loss became {loss}: parameter '{name}' is not finite, so the last update overflowed"
+            return f"{what}; lower the learning_rate or clip the gradients"
     for layer, y in model.trace(x):
         if not np.isfinite(y).all():
-            return (
-                f"the loss became {loss}: layer '{layer.label}' is the first whose output is not finite; "
-                "lower the learning_rate, or look at its input"
-            )
+            what = f"the loss became {loss}: layer '{layer.label}' is the first whose output is not finite"
+            return f"{what}; lower the learning_rate, or look at its input"
     return f"the loss became {loss} on finite outputs: look at the targets and sample weights of this batch"
