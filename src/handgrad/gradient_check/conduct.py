@@ -62,10 +62,8 @@ def check_repeatable(subject: Subject, point: Point, y: Array) -> None:
     mistake, message = "nondeterministic-forward", "the forward gives another y for the same arrays: "
     if np.array_equal(y, subject.at(np.float64).forward()):
         mistake = "state-mutated"
-        message = (
-            "the forward changes something that its next call depends on: the first call of a fresh copy is "
-            "repeatable, the second gives another y"
-        )
+        what = "the forward changes something that its next call depends on"
+        message = f"{what}: the first call of a fresh copy is repeatable, the second gives another y"
     elif global_generator_explains(point):
         message = "the forward draws from NumPy's global generator: take a Generator as rng, and pass it in kwargs"
     else:

@@ -158,7 +158,5 @@ class ArrayCheck:
         if self.num_checked >= self.size:
             return ""
         missed = 0.99**self.num_checked
-        return (
-            f"{self.num_checked:,} of {self.size:,} entries one by one, all of them along 2 random directions; a "
-            f"mistake in 1% of the entries stays among the unseen with probability {missed:.2g}"
-        )
+        what = f"{self.num_checked:,} of {self.size:,} entries one by one, all of them along 2 random directions"
+        return f"{what}; a mistake in 1% of the entries stays among the unseen with probability {missed:.2g}"

@@ -113,9 +113,8 @@ def averaged(case: Case) -> Verdict | None:
         for how, words in ((np.sum, "summed"), (np.mean, "averaged")):
             spread = [np.broadcast_to(how(g, axis=axes, keepdims=True), g.shape) for g in case.expected_full]
             if case.explains(case.pick(spread)):
-                message = (
-                    f"{case.label} is {words} over {named_axes(axes)} and spread again: {case.name} keeps that axis"
-                )
+                what = f"{case.label} is {words} over {named_axes(axes)} and spread again"
+                message = f"{what}: {case.name} keeps that axis"
                 return case.verdict("wrong-axis", message, "equal to that in every entry")
     return None
 
@@ -197,9 +196,8 @@ def not_finite(case: Case, a: Array) -> Verdict | None:
     if not bad.any():
         return None
     first = ", ".join(str(int(i[0])) for i in np.nonzero(bad))
-    message = (
-        f"{case.label} has {int(bad.sum())} NaN or infinite numbers of {a.size}: a division or log of zero, an overflow"
-    )
+    what = f"{case.label} has {int(bad.sum())} NaN or infinite numbers of {a.size}"
+    message = f"{what}: a division or log of zero, an overflow"
     return case.verdict("not-finite", message, f"the first at {case.name}[{first}]")
 
 
@@ -382,9 +380,7 @@ def unpaid(case: Case, layout: tuple[int, ...], geometry: dict[str, Any]) -> Ver
         return np.stack([avg_pool2d_forward(g.transpose(layout), **geometry)[0] for g in gradients])
 
     if case.same(sums(case.analytic), sums(case.expected_full)):
-        message = (
-            "each window pays the right amount, but to another entry than the largest: compare how argmax counts with "
-            "how rows and columns are read"
-        )
+        what = "each window pays the right amount, but to another entry than the largest"
+        message = f"{what}: compare how argmax counts with how rows and columns are read"
         return case.verdict("winner-misplaced", message, "right once summed over each window")
     return None

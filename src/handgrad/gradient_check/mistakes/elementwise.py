@@ -97,10 +97,8 @@ def other_formula(case: Case) -> Verdict | None:
     written = case.found / case.dy_at_entries
     if not np.isfinite(written).all() or not np.allclose(written, written[0], rtol=1e-6, atol=1e-9):
         return None
-    message = (
-        f"dx / dy depends on {case.name} alone, as it must, but it is not the derivative: is a factor missing, of a "
-        "function within the function above all?"
-    )
+    what = f"dx / dy depends on {case.name} alone, as it must, but it is not the derivative"
+    message = f"{what}: is a factor missing, of a function within the function above all?"
     return case.verdict("wrong-derivative", message, case.deviates_most(), Clue.NOTHING)
 
 
@@ -126,9 +124,8 @@ def one_branch(case: Case, written: Array, slopes: Array, x: Array) -> Verdict |
             continue
         value = np.unique(np.round(written[other], 9))
         now = f"{value[0]:g}" if len(value) == 1 else "another formula"
-        message = (
-            f"right for {right} x, wrong for {wrong_side} x, where dx / dy is {now}: that branch has its own derivative"
-        )
+        what = f"right for {right} x, wrong for {wrong_side} x, where dx / dy is {now}"
+        message = f"{what}: that branch has its own derivative"
         return case.verdict("one-branch", message, case.deviates_most(2))
     wrong = np.abs(written - slopes) > 1e-6 * np.abs(slopes).max()
     bounds = np.abs(x[wrong]).min(initial=np.inf), np.abs(x[~wrong]).max(initial=0)
@@ -137,10 +134,8 @@ def one_branch(case: Case, written: Array, slopes: Array, x: Array) -> Verdict |
         return case.verdict("one-branch", message, case.deviates_most(2))
     run = np.flatnonzero(wrong[np.argsort(x)])
     if 0 < len(run) < len(x) - 1 and np.ptp(run) + 1 == len(run) and len(x) > 5:
-        message = (
-            f"wrong for {case.name} from {x[wrong].min():.3g} to {x[wrong].max():.3g}, right everywhere else: the "
-            "condition between the branches is off"
-        )
+        what = f"wrong for {case.name} from {x[wrong].min():.3g} to {x[wrong].max():.3g}, right everywhere else"
+        message = f"{what}: the condition between the branches is off"
         return case.verdict("wrong-mask", message, case.deviates_most(2))
     return None
 

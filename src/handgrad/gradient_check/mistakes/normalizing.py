@@ -102,10 +102,8 @@ def statistics(case: Case) -> Verdict | None:
         if named is not None:
             return case.verdict(*named, evidence_of(fit))
         if means != axes and np.allclose(fit, 1, atol=1e-4):
-            message = (
-                f"the means of the normalisation's gradient run over {named_axes(means)}, the statistics over "
-                f"{named_axes(axes)}"
-            )
+            what = f"the means of the normalisation's gradient run over {named_axes(means)}"
+            message = f"{what}, the statistics over {named_axes(axes)}"
             return case.verdict("wrong-axis", message, "dx equals that in every entry")
     found = (unbiased(case, axes) for axes in normalized_axes(case))
     return next((v for v in found if v is not None), None) or scaled(case)
@@ -117,9 +115,8 @@ def scaled(case: Case) -> Verdict | None:
         return None
     scale = (case.y / case.array).ravel()[case.entries]
     if case.explains(case.dy_at_entries * scale):
-        message = (
-            f"what {case.name} is scaled by is treated as a constant, but it moves with every entry it is taken over"
-        )
+        what = f"what {case.name} is scaled by is treated as a constant"
+        message = f"{what}, but it moves with every entry it is taken over"
         return case.verdict("statistics-constant", message, "dx equals dy y / x in every entry")
     if np.ptp(scale) > 1e-9 and case.explains(case.expected / scale):
         message = f"the scale itself is missing from {case.label}: what x was multiplied by, dx is too"

@@ -123,10 +123,8 @@ def by_keyword(case: Case, variants: Callable[[str, Any], list[Any]]) -> Verdict
                 continue
             if case.explained_at(partial(put_keyword, name, other)):
                 given = f"{name}={value!r}" if np.ndim(value) == 0 else f"{name} given"
-                message = (
-                    f"{case.label} is right for {name}={other!r}, but the forward ran with {given}: "
-                    "keep it in the cache"
-                )
+                what = f"{case.label} is right for {name}={other!r}, but the forward ran with {given}"
+                message = f"{what}: keep it in the cache"
                 return case.verdict("keyword-ignored", message, "equal in every entry checked")
     return None
 
