@@ -18,12 +18,14 @@ COMPLETE = 0.98  # of the names that can be imported, those whose type is known
 FENCED = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-def tool(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def tool(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """What a tool beside this Python says, run where no configuration of ours is found."""
     beside, source = Path(sys.executable).parent, str(ROOT / "src")
     found = {"PATH": f"{beside}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": source, "MYPYPATH": source}
-    command = [str(beside / name), *arguments]
+    command = [str(beside / program), *arguments]
     with tempfile.TemporaryDirectory() as folder:
+        for name, nothing in {"mypy.ini": "[mypy]\n", "pyrightconfig.json": "{}"}.items():
+            (Path(folder) / name).write_text(nothing)  # else they look for a configuration in the folders above
         return subprocess.run(
             command, cwd=folder, env={**os.environ, **found}, capture_output=True, text=True, check=False
         )

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 
 from handgrad.kernels import blas, plain, route
+from handgrad.kernels.passes import BatchPass
 from handgrad.kernels.plain import BatchStatistics
 from handgrad.kernels.products import Buffers
-from handgrad.kernels.sweep import Sweep
 
 pytest.importorskip("numba")
 
 if not isinstance(blas.find(), blas.OpenBlas):
-    pytest.skip("the compiled sweep calls OpenBLAS", allow_module_level=True)
+    pytest.skip("the compiled pass calls OpenBLAS", allow_module_level=True)
 
 from handgrad.kernels import compiled
-from handgrad.kernels.compiled import CompiledSweep
+from handgrad.kernels.compiled import CompiledPass
 
 pytestmark = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
@@ -38,35 +38,35 @@ def test_moments(dtype):
         close(ours, theirs, dtype)
 
 
-def sweep_both_ways(kind, shape, weight_shape, padding, pool, relu, normalized, dtype):
-    """All that one forward and one backward sweep produce, over a few images full of ties."""
+def both_ways(kind, shape, weight_shape, padding, pool, relu, normalized, dtype):
+    """All that one forward and one backward pass produce, over a few images full of ties."""
     sizes = [shape[i] + 2 * padding - weight_shape[i] + 1 for i in (0, 1)]
     pooled = sizes[0] // pool[0], sizes[1] // pool[1]
     if not normalized:
         sizes = pooled[0] * pool[0], pooled[1] * pool[1]
-    sweep = kind(shape, weight_shape, ((padding, padding),) * 2, tuple(sizes), pool, relu, np.dtype(dtype))
-    sweep.block_bytes = 2 * sweep.image_bytes
+    work = kind(shape, weight_shape, ((padding, padding),) * 2, tuple(sizes), pool, relu, np.dtype(dtype))
+    work.block_bytes = 2 * work.image_bytes
     x, weight = draw(5, *shape, dtype=dtype).round(), draw(*weight_shape, dtype=dtype).round()
     z, best, y = (np.empty((5, *size, weight_shape[3]), dtype) for size in (sizes, pooled, pooled))
     scale, shift, mean = draw(3, pooled[1] * weight_shape[3], dtype=dtype)
-    choice, moments = np.empty((5, *sweep.choice_shape(y.shape[1:])), sweep.choice_dtype), {}
+    choice, moments = np.empty((5, *work.choice_shape(y.shape[1:])), work.choice_dtype), {}
     if normalized:
-        best = best if sweep.pools else z
-        sweep.forward(x, weight, True, best=best, z=z, choice=choice, moments=moments)
-        sweep.use.activate(best, scale, shift, relu, y, choice, sweep.pools)
+        best = best if work.pools else z
+        work.forward(x, weight, True, best=best, z=z, choice=choice, moments=moments)
+        work.use.activate(best, scale, shift, relu, y, choice, work.pools)
         affine = scale, z, *draw(2, sizes[1] * weight_shape[3], dtype=dtype)
     else:
-        sweep.forward(x, weight, True, best=y, activation=(scale, shift, y), choice=choice)
+        work.forward(x, weight, True, best=y, activation=(scale, shift, y), choice=choice)
         affine = None
     dy, dweight = draw(*y.shape, dtype=dtype), np.empty(weight_shape, dtype)
-    dx, passed = sweep.backward(dy, choice, weight, dweight, True, affine)
+    dx, passed = work.backward(dy, choice, weight, dweight, True, affine)
     results = [y, dweight, dx]
     if normalized:
         return [
             *results,
             z,
             *BatchStatistics.combine(moments)[1:],
-            *sweep.use.gradient_sums(Buffers(dy.dtype), dy, choice, best, mean),
+            *work.use.gradient_sums(Buffers(dy.dtype), dy, choice, best, mean),
         ]
     return [*results, passed]
 
@@ -75,9 +75,9 @@ def sweep_both_ways(kind, shape, weight_shape, padding, pool, relu, normalized, 
 @pytest.mark.parametrize("relu", [True, False])
 @pytest.mark.parametrize("normalized", [True, False])
 @pytest.mark.parametrize(("size", "kernel", "padding"), [((6, 8), (3, 3), 1), ((7, 5), (2, 3), 0)])
-def test_sweeps(dtype, pool, relu, normalized, size, kernel, padding):
+def test_passes(dtype, pool, relu, normalized, size, kernel, padding):
     arguments = (*size, 2), (*kernel, 2, 3), padding, pool, relu, normalized, dtype
-    for ours, theirs in zip(*(sweep_both_ways(kind, *arguments) for kind in (CompiledSweep, Sweep)), strict=True):
+    for ours, theirs in zip(*(both_ways(kind, *arguments) for kind in (CompiledPass, BatchPass)), strict=True):
         close(ours, theirs, dtype)
 
 
@@ -94,22 +94,22 @@ def test_everything_passes_without_a_choice(dtype):
 
 
 def test_a_nan_stays_visible(dtype):
-    for kind in (Sweep, CompiledSweep):
-        sweep = kind((2, 2, 1), (1, 1, 1, 1), ((0, 0), (0, 0)), (2, 2), (2, 2), True, np.dtype(dtype))
+    for kind in (BatchPass, CompiledPass):
+        work = kind((2, 2, 1), (1, 1, 1, 1), ((0, 0), (0, 0)), (2, 2), (2, 2), True, np.dtype(dtype))
         x, one, y = np.ones((1, 2, 2, 1), dtype), np.ones((1, 1, 1, 1), dtype), np.empty((1, 1, 1, 1), dtype)
         x[0, 1, 0] = np.nan
-        sweep.forward(x, one, False, best=y, activation=(one.ravel(), one.ravel(), y))
+        work.forward(x, one, False, best=y, activation=(one.ravel(), one.ravel(), y))
         assert np.isnan(y).all()
 
 
 def test_compiled_functions_can_be_left_out(dtype, monkeypatch):
-    assert route.sweep((2, 2)) is CompiledSweep
-    assert route.sweep((3, 3)) is Sweep
+    assert route.batch_pass((2, 2)) is CompiledPass
+    assert route.batch_pass((3, 3)) is BatchPass
     monkeypatch.setenv("HANDGRAD_KERNELS", "numpy")
-    assert route.sweep((2, 2)) is Sweep
+    assert route.batch_pass((2, 2)) is BatchPass
     assert route.steps() is plain
     monkeypatch.setenv("HANDGRAD_KERNELS", "")
-    assert route.sweep((2, 2)) is CompiledSweep
+    assert route.batch_pass((2, 2)) is CompiledPass
     monkeypatch.setenv("HANDGRAD_KERNELS", "fast")
     with pytest.raises(ValueError, match="HANDGRAD_KERNELS must be auto or numpy, not 'fast'"):
         route.steps()

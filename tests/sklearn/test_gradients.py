@@ -8,8 +8,8 @@ from sklearn.datasets import load_iris, make_multilabel_classification
 
 import handgrad as hg
 from handgrad.sklearn import NetClassifier, NetRegressor
-from handgrad.sklearn.engine import TableEngine
 from handgrad.sklearn.objectives import LogLoss, PoissonDeviance, Scaled
+from handgrad.sklearn.table_engine import TableEngine
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -24,7 +24,7 @@ T = TypeVar("T")
 CALLBACKS = {"early-stopping": EarlyStopping, "mlflow": MLflow}
 # name -> where its class stands: loaded when asked for, so that nobody pays for PyTorch who does not use it.
 # Each is a subclass of training.Engine, whose constructor takes options of its own after the usual five.
-ENGINES = {"numpy": "handgrad.training.engine:NumpyEngine", "torch": "handgrad.torch_twin.engine:TorchEngine"}
+ENGINES = {"numpy": "handgrad.training.engine:NumpyEngine", "torch": "handgrad.torch_twin.torch_engine:TorchEngine"}
 
 
 def load_data(configuration: Configuration) -> Dataset:

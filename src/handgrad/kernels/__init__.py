@@ -1,4 +1,4 @@
-"""The engine room: worker threads, blocked products and fused sweeps, behind the names of `handgrad.functional`."""
+"""The engine room: worker threads, blocked products, fused passes over a batch, behind `handgrad.functional`."""
 
 from . import blas, route
 from .threads import num_threads as num_threads

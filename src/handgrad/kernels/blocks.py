@@ -10,9 +10,9 @@ import numpy as np
 
 from ..arrays import Array, Shape
 from . import route
+from .passes import BatchPass, Pads, total
 from .plain import BatchStatistics, Moments
 from .products import Buffers, DType, Pair, blocks
-from .sweep import Pads, Sweep, total
 from .threads import share
 
 
@@ -65,10 +65,10 @@ class ConvolutionKernel:
         height, width = (input_shape[i] + sum(padding[i]) - weight_shape[i] + 1 for i in (0, 1))
         pooled = height // pool[0], width // pool[1]
         sizes = (height, width) if normalized else (pooled[0] * pool[0], pooled[1] * pool[1])
-        self.sweep: Sweep = route.sweep(pool)(input_shape, weight_shape, padding, sizes, pool, relu, dtype)
+        self.work: BatchPass = route.batch_pass(pool)(input_shape, weight_shape, padding, sizes, pool, relu, dtype)
         self.pools: bool = pool != (1, 1)
         self.dtype: DType = dtype
-        self.use: ModuleType = self.sweep.use
+        self.use: ModuleType = self.work.use
         self.output_shape: Shape = *pooled, weight_shape[3]
 
     # Forward ----------------------------------------------------------------------------------------------------
@@ -77,7 +77,7 @@ class ConvolutionKernel:
         """y for x, keeping in training what `backward` needs; at inference weight and bias hold a batch norm, too."""
         y = np.empty((len(x), *self.output_shape), self.dtype)
         choice = self.choice(len(x)) if training else None
-        self.sweep.forward(x, weight, training, best=y, activation=(None, self.wide(bias), y), choice=choice)
+        self.work.forward(x, weight, training, best=y, activation=(None, self.wide(bias), y), choice=choice)
         return y
 
     def train_normalized(
@@ -87,26 +87,26 @@ class ConvolutionKernel:
         sign = np.where(gamma < 0, -1, 1).astype(self.dtype)
         z, best = self.normalized_buffers(len(x))
         choice, moments = self.choice(len(x)), dict[int, Moments]()
-        self.sweep.forward(x, weight * sign, True, best=best, z=z, choice=choice, moments=moments)
+        self.work.forward(x, weight * sign, True, best=best, z=z, choice=choice, moments=moments)
         norm = Normalization.of(BatchStatistics.combine(moments), abs(gamma), beta, epsilon)
         y = np.empty((len(x), *self.output_shape), self.dtype)
         scale, shift = self.wide(norm.scale), self.wide(norm.shift)
 
         def second(worker: int, start: int, stop: int) -> None:
             part = slice(start, stop)
-            self.use.activate(best[part], scale, shift, self.sweep.relu, y[part], choice[part], self.pools)
+            self.use.activate(best[part], scale, shift, self.work.relu, y[part], choice[part], self.pools)
 
         share(len(x), second, 4 * y.size)
         return y, norm.statistics._replace(mean=sign * norm.statistics.mean), (sign, norm)
 
     def choice(self, n: int) -> Array:
         """Where training keeps which place of each window passes a gradient."""
-        return self.sweep.kept.take("choice", (n, *self.sweep.choice_shape(self.output_shape)), self.sweep.choice_dtype)
+        return self.work.kept.take("choice", (n, *self.work.choice_shape(self.output_shape)), self.work.choice_dtype)
 
     def normalized_buffers(self, n: int) -> tuple[Array, Array]:
         """z, and the maximum of each of its windows: z itself where there is no pooling."""
-        z = self.sweep.kept.take("z", (n, *self.sweep.sizes, self.sweep.out))
-        return z, self.sweep.kept.take("best", (n, *self.output_shape)) if self.pools else z
+        z = self.work.kept.take("z", (n, *self.work.sizes, self.work.out))
+        return z, self.work.kept.take("best", (n, *self.output_shape)) if self.pools else z
 
     def wide(self, vector: Array) -> Array:
         """A number per channel, repeated for a row of the output."""
@@ -116,7 +116,7 @@ class ConvolutionKernel:
 
     def backward(self, dy: Array, weight: Array, dweight: Array, dbias: Array, input_gradient: bool) -> Array | None:
         """dx or None; dweight and dbias are written."""
-        dx, dbias[...] = self.sweep.backward(dy, self.choice(len(dy)), weight, dweight, input_gradient)
+        dx, dbias[...] = self.work.backward(dy, self.choice(len(dy)), weight, dweight, input_gradient)
         return dx
 
     def backward_normalized(
@@ -133,14 +133,14 @@ class ConvolutionKernel:
         choice, sums, mean = self.choice(len(dy)), dict[int, tuple[Array, Array]](), self.wide(norm.statistics.mean)
 
         def first(worker: int, start: int, stop: int) -> None:
-            scratch, part = self.sweep.scratch_of(worker), slice(start, stop)
+            scratch, part = self.work.scratch_of(worker), slice(start, stop)
             sums[worker] = self.use.gradient_sums(scratch, dy[part], choice[part], best[part], mean)
 
         share(len(dy), first, 4 * dy.size)
         along, dbeta[...], slope, constant = norm.gradients(sums)
         dgamma[...] = sign * along
         affine = self.wide(norm.scale), z, np.tile(slope, z.shape[2]), np.tile(constant, z.shape[2])
-        dx, _ = self.sweep.backward(dy, choice, weight * sign, dweight, input_gradient, affine)
+        dx, _ = self.work.backward(dy, choice, weight * sign, dweight, input_gradient, affine)
         dweight *= sign
         return dx
 
@@ -161,7 +161,7 @@ class BatchNormKernel:
         def part(scratch: Buffers, block: slice) -> None:
             self.use.activate(x[block], scale, shift, False, out[block])
 
-        self.sweep(x, part)
+        self.over_blocks(x, part)
         return y
 
     def train(self, x: Array, gamma: Array, beta: Array, epsilon: float) -> tuple[Array, Normalization]:
@@ -171,7 +171,7 @@ class BatchNormKernel:
         def part(scratch: Buffers, block: slice) -> None:
             moments[block.start] = self.use.moments(scratch, images[block])
 
-        self.sweep(images, part)
+        self.over_blocks(images, part)
         norm = Normalization.of(BatchStatistics.combine(moments), gamma, beta, epsilon)
         return self.infer(x, norm.scale, norm.shift), norm
 
@@ -185,7 +185,7 @@ class BatchNormKernel:
         def first(scratch: Buffers, block: slice) -> None:
             sums[block.start] = self.use.gradient_sums(scratch, dy[block], None, x[block], mean)
 
-        self.sweep(x, first)
+        self.over_blocks(x, first)
         dgamma[...], dbeta[...], slope, constant = norm.gradients(sums)
         slope, constant = np.tile(slope, width), np.tile(constant, width)
 
@@ -193,10 +193,10 @@ class BatchNormKernel:
             affine = scale, x[block], slope, constant
             self.use.spread_affine(scratch, dy[block], None, (1, 1), affine, out[block])
 
-        self.sweep(x, second)
+        self.over_blocks(x, second)
         return dx
 
-    def sweep(self, images: Array, function: Callable[[Buffers, slice], None]) -> None:
+    def over_blocks(self, images: Array, function: Callable[[Buffers, slice], None]) -> None:
         """Call function(scratch, block) for all blocks, the threads taking a part of the batch each."""
 
         def part(worker: int, start: int, stop: int) -> None:

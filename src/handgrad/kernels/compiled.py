@@ -1,7 +1,7 @@
 """The work on blocks of images compiled by Numba, products included: the interpreter's lock is taken once a part.
 
 The functions of `plain` stand here again as loops, one pass over memory each, for no pooling and for windows of 2x2;
-then the two parts of a `Sweep`, and what calls all these from Python. Loops run along rows of w C numbers and few
+then the two parts of a `BatchPass`, and what calls all these from Python. Loops run along rows of w C numbers and few
 arrays meet in one, so that the compiler can vectorise them. A choice is one byte for each number of a pooled block: the
 place of its window that passes a gradient, or BLOCKED. An array of length 0 stands for none.
 """
@@ -18,9 +18,9 @@ from numba import njit, types
 
 from ..arrays import Array, DTypeLike, Shape
 from . import blas
+from .passes import Backward, BatchPass, Forward
 from .plain import Affine, Moments
 from .products import Buffers, DType, Pair
-from .sweep import Backward, Forward, Sweep
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Part: TypeAlias = tuple[int, int, int]  # the examples from start to stop, step of them at a time
@@ -213,7 +213,7 @@ def forward_part(
     shift: Array,
     y: Array,
 ) -> None:
-    """What `Sweep.forward_part` does. The padded images, z and best are of all examples, or of one block.
+    """What `BatchPass.forward_part` does. The padded images, z and best are of all examples, or of one block.
 
     moments (2, blocks, C): each block's mean and Σ (x - mean)² are written, if there is room.
     """
@@ -258,7 +258,7 @@ def backward_part(
     flipped: Array,
     dx: Array,
 ) -> None:
-    """What `Sweep.backward_part` does, for pooling windows of this side."""
+    """What `BatchPass.backward_part` does, for pooling windows of this side."""
     nothing = np.empty((0, dy.shape[2] * dy.shape[3]), dy.dtype)
     start, stop, step = part
     scale, z, slope, constant = affine
@@ -282,7 +282,7 @@ def backward_part(
             multiply(gemm, dz_columns[:pixels], flipped, dx[first:last].reshape(pixels, -1), 0, False)
 
 
-# As `plain` has them, for what is done outside a sweep ---------------------------------------------------------------
+# As `plain` has them, for what is done outside a pass ------------------------------------------------------
 
 
 def moments(scratch: Buffers, x: Array) -> Moments:
@@ -316,11 +316,11 @@ def rows(x: Array) -> Array:
     return x.reshape(-1, x.shape[2] * x.shape[3])
 
 
-# The sweep ------------------------------------------------------------------------------------------------------------
+# The pass -------------------------------------------------------------------------------------------------------------
 
 
-class CompiledSweep(Sweep):
-    """A Sweep whose parts run in Numba, one call each."""
+class CompiledPass(BatchPass):
+    """A BatchPass whose parts run in Numba, one call each."""
 
     use: ModuleType = sys.modules[__name__]
     choice_dtype: DTypeLike = np.uint8

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from types import ModuleType
 
 from . import blas, plain
-from .sweep import Sweep
+from .passes import BatchPass
 
 WISHES = ("auto", "numpy")
 
@@ -25,12 +25,12 @@ def compiled() -> ModuleType | None:
     return compiled
 
 
-def sweep(pool: tuple[int, int]) -> type[Sweep]:
-    """The class of sweep to be used with this pooling window."""
+def batch_pass(pool: tuple[int, int]) -> type[BatchPass]:
+    """The class of pass over the batch to be used with this pooling window."""
     module = compiled() if pool in ((1, 1), (2, 2)) else None
-    return module.CompiledSweep if module else Sweep
+    return module.CompiledPass if module else BatchPass
 
 
 def steps() -> ModuleType:
-    """The module of functions to be used outside a sweep."""
+    """The module of functions to be used outside a pass."""
     return compiled() or plain

@@ -19,11 +19,11 @@ from ..layers import Linear, Loss, Sequential
 from ..naming import look_up
 from ..training.trainer import Data
 from . import tables
-from .engine import ROWS, outputs_of
 from .fitting import Fit, Learned, Training, start, train_by_lbfgs
 from .networks import weight_arrays
 from .objectives import Classes, ClassObjective, Objective, for_classes, for_numbers
 from .parameters import Activations, BaseEstimator, Parameters, Sizes, Spec
+from .table_engine import ROWS, outputs_of
 
 if TYPE_CHECKING:  # scikit-learn has no types: these stand for its own
     from typing_extensions import Self

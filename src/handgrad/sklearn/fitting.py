@@ -25,10 +25,10 @@ from ..optimizers import SGD, Optimizer
 from ..training import Callback, History, Trainer
 from ..training.engine import Figures
 from ..training.trainer import Data, ModelState, Progress
-from .engine import TableEngine
 from .networks import make_network, weight_arrays
 from .objectives import Objective
 from .parameters import Parameters
+from .table_engine import TableEngine
 from .tables import Inputs
 
 BROKEN = (

@@ -16,8 +16,8 @@ from ..layers import L2, Layer, Loss, Sequential
 from ..naming import check_arguments, check_count, check_number, look_up
 from ..optimizers import SGD, Adam, Optimizer
 from ..training import Callback, Engine, Schedule
-from .engine import TableEngine
 from .objectives import LogLoss, PoissonDeviance, Scaled
+from .table_engine import TableEngine
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -178,7 +178,7 @@ class ShortAdam(Adam):
 def torch_engine(options: Mapping[str, Any]) -> type[Engine]:
     """The PyTorch engine, which also knows the losses that only estimators have."""
     from ..torch_twin import rules
-    from ..torch_twin.engine import TorchEngine
+    from ..torch_twin.torch_engine import TorchEngine
 
     def scaled(loss: Scaled, outputs: Any, targets: Any) -> Any:
         return loss.factor * rules.LOSSES[type(loss.loss)](loss.loss, outputs, targets)

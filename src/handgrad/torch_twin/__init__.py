@@ -11,8 +11,8 @@ from .convert import load_weights as load_weights
 from .convert import save_weights as save_weights
 from .convert import state_dict as state_dict
 from .convert import to_torch as to_torch
-from .engine import TorchEngine as TorchEngine
 from .receipt import Receipt as Receipt
 from .receipt import compare as compare
 from .table import ROWS as ROWS
 from .table import Row as Row
+from .torch_engine import TorchEngine as TorchEngine

@@ -24,7 +24,7 @@ from .arrangement import (
 from .case import Case as Case
 from .elementwise import elementwise, fused, other_formula, other_mask
 from .factors import constant, single_precision, zero
-from .losses import losses, penalised, penalty
+from .loss_gradients import losses, penalised, penalty
 from .normalizing import jacobian, log_softmax_terms, scale_terms, softmax_terms, statistics
 from .other_call import changed, ignored, keyword, keyword_default, other_array
 

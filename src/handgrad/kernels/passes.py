@@ -17,7 +17,7 @@ Pads: TypeAlias = tuple[Pair, Pair]  # ((top, bottom), (left, right))
 
 
 class Forward(NamedTuple):
-    """One forward sweep: z = windows of x times matrix, best = the maximum of each pooling window, y = what follows.
+    """A forward pass: z = windows of x times matrix, best = the maximum of each pooling window, y = what follows.
 
     Either the moments of z are collected, or activation is (scale, shift, y) and y = ReLU(scale best + shift) is made
     at once (scale None: 1). padded (kept for the backward) and z are None where only a block's worth of them is needed;
@@ -35,7 +35,7 @@ class Forward(NamedTuple):
 
 
 class Backward(NamedTuple):
-    """One backward sweep: dz from dy by choice, then dweight and dx.
+    """A backward pass over the batch: dz from dy by choice, then dweight and dx.
 
     affine is None where dz is dy spread alone; then passed collects Σ of what passes of dy. dx is None
     where nobody needs it.
@@ -54,7 +54,7 @@ class Backward(NamedTuple):
 Job = TypeVar("Job", Forward, Backward)
 
 
-class Sweep:
+class BatchPass:
     """Convolves batches of one image shape, keeping all memory from step to step.
 
     input_shape (H, W, C), weight_shape (kh, kw, C, out), padding ((top, bottom), (left, right)), smaller than the
@@ -97,7 +97,7 @@ class Sweep:
         return (places + 1 if self.pools else 1, *shape)
 
     def forward(self, x: Array, weight: Array, keep: bool, **options: Any) -> None:
-        """One forward sweep over x, with the options of a `Forward`; keep=True keeps the padded x for `backward`."""
+        """One forward pass over x, with the options of a `Forward`; keep=True keeps the padded x for `backward`."""
         matrix = np.ascontiguousarray(weight).reshape(-1, self.out)
         padded = self.kept.take("padded", (len(x), *self.padded)) if keep else None
         job = Forward(np.ascontiguousarray(x), matrix, padded=padded, **options)
