@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import handgrad as hg
+from handgrad.layers.description import from_spec
 
 
 class Scale(hg.Layer):
@@ -175,6 +176,14 @@ def test_config_rebuilds_the_layer():
     for layer in (hg.Linear(7, initializer="he_normal"), hg.LeakyReLU(alpha=0.2, name="leak"), hg.Flatten()):
         twin = hg.Layer.registry[type(layer).__name__](**layer.config)
         assert twin.config == layer.config and repr(twin) == repr(layer)
+
+
+@pytest.mark.parametrize("name", ["Activation", "Pool2D", "Recurrent"])
+def test_bases_of_other_layers_have_no_place_in_a_configuration(name):
+    with pytest.raises(ValueError, match=f"unknown layer '{name}'") as caught:
+        from_spec({"layer": name})
+    known = str(caught.value).partition("(known: ")[2]
+    assert "ReLU, " in known and f"{name}," not in known.split()
 
 
 def test_activation_parameters_reach_the_pair():

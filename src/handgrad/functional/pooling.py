@@ -68,7 +68,7 @@ def avg_pool2d_backward(dy: Array, cache: Cache) -> tuple[Array]:
 
 
 def global_avg_pool2d_forward(x: Array) -> tuple[Array, Cache]:
-    """y (N, C) = the mean of each channel of x (N, H, W, C) over the whole picture (Lin, Chen & Yan 2014)."""
+    """y (N, C) = the mean of each channel of x (N, H, W, C) over the whole picture (Lin, Chen & Yan 2013)."""
     check_images("global_avg_pool2d", x.shape)
     return x.mean(axis=(1, 2)), x.shape
 

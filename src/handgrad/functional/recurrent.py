@@ -43,8 +43,9 @@ def rnn_forward(
 
 
 def rnn_backward(dy: Array, cache: Cache, input_gradient: bool = True) -> tuple[MaybeArray, Array, Array, Array, Array]:
-    """dz_t = (dy_t + dz_{t+1} Uᵀ) (1 - h_t²); dW = Σ_t x_tᵀ dz_t, dU = Σ_t h_{t-1}ᵀ dz_t, db = Σ dz_t, dx_t = dz_t Wᵀ.
+    """dz_t = (dy_t + dz_{t+1} Uᵀ) f'(z_t), for tanh times 1 - h_t².
 
+    dW = Σ_t x_tᵀ dz_t, dU = Σ_t h_{t-1}ᵀ dz_t, db = Σ dz_t and dx_t = dz_t Wᵀ, z_t being what goes into f.
     Returns dx, dhidden = dz_1 Uᵀ, dweight, drecurrent_weight and dbias. input_gradient=False puts None in dx's place.
     """
     input_cache, states, caches, differentiate, recurrent_weight = cache

@@ -1,5 +1,7 @@
 """Activations as layers: one class a pair, no parameters."""
 
+from __future__ import annotations
+
 from typing import ClassVar
 
 from .. import functional as F
@@ -8,7 +10,7 @@ from ..naming import check_number
 from .base import Gradients, Layer, Pair
 
 
-class Activation(Layer):
+class Activation(Layer, abstract=True):
     """A layer whose whole content is one pair of `handgrad.functional`; y has the shape of x.
 
     Parameters
@@ -331,7 +333,7 @@ class GELU(Activation):
 class SiLU(Activation):
     """y = x σ(x), also called swish.
 
-    The derivative is σ(x) (1 + x (1 - σ(x))). (Elfwing, Uchibe & Doya 2018)
+    The derivative is σ(x) (1 + x (1 - σ(x))). (Elfwing, Uchibe & Doya 2017)
 
     Parameters
     ----------

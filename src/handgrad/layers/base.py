@@ -62,7 +62,7 @@ class Layer:
     parameters, gradients, state : dict
         Arrays by name; `layer.parameters["weight"] = a` copies a into the array that is there.
     input_shape, output_shape : tuple of int
-        Of one example; () until the layer is built.
+        The shapes of one example; () until the layer is built.
     dtype : numpy.dtype
         What x is cast to and parameters have.
     can_skip_input_gradient : bool
@@ -97,27 +97,34 @@ class Layer:
     def __init__(self, name: str | None = None) -> None:
         self.name = name
 
-    def __init_subclass__(cls, **keywords: Any) -> None:
+    def __init_subclass__(cls, abstract: bool = False, **keywords: Any) -> None:
+        """Enter the class in the registry, unless it is a base of others: `class Base(hg.Layer, abstract=True)`."""
         super().__init_subclass__(**keywords)
         known = Layer.registry.get(cls.__name__)
-        if known is None or not known.__module__.startswith("handgrad."):  # the library's names stay the library's
+        ours = known is not None and known.__module__.startswith("handgrad.")  # the library's names stay the library's
+        if not abstract and not ours:
             Layer.registry[cls.__name__] = cls
 
     # What a subclass writes -------------------------------------------------------------------------------------
 
     def compute(self, x: Array, training: bool, /) -> tuple[Array, Cache]:
+        """y for x, both with the batch axis, and the cache that `differentiate` needs."""
         raise NotImplementedError(f"{type(self).__name__} must define compute(x, training) -> y, cache")
 
     def differentiate(self, dy: Array, cache: Cache, /) -> tuple[MaybeArray, Gradients]:
+        """dx for dy and the cache, and the gradients by parameter name: {} where there are none."""
         raise NotImplementedError(f"{type(self).__name__} must define differentiate(dy, cache) -> dx, gradients")
 
     def create_parameters(self, input_shape: Shape, rng: Generator, /) -> Mapping[str, ArrayLike]:
+        """The trained arrays by name, for examples of this shape; rng draws the random ones."""
         return {}
 
     def create_state(self, input_shape: Shape, /) -> Mapping[str, ArrayLike]:
+        """The arrays that are saved but not trained, by name, such as running averages."""
         return {}
 
     def infer_output_shape(self, input_shape: Shape, /) -> Shape:
+        """The shape of y for one example of this shape."""
         returned: Any = self.compute(np.zeros((1, *input_shape), self.dtype), False)
         if not isinstance(returned, tuple) or len(returned) != 2:
             raise TypeError(f"{self.label}: compute must return y, cache, got {type(returned).__name__}")
@@ -141,11 +148,11 @@ class Layer:
         Parameters
         ----------
         input_shape : int or tuple of int
-            Of one example, without the batch axis: 4 or (4,) for rows, (28, 28, 1) for images.
+            The shape of one example, without the batch axis: 4 or (4,) for rows, (28, 28, 1) for images.
         rng : int or numpy.random.Generator, optional
             What initial weights are drawn from; without it they differ each time.
         dtype : dtype
-            Of parameters and outputs: float32, or float64 for a gradient check.
+            The dtype of parameters and outputs: float32, or float64 for a gradient check.
 
         Returns
         -------
@@ -239,7 +246,7 @@ class Layer:
 
     @property
     def multiply_adds(self) -> int:
-        """Of one example."""
+        """Multiplications with addition for one example."""
         return 0
 
     @property

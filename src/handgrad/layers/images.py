@@ -157,7 +157,7 @@ def take(layers: list[Layer], kind: type[AnyLayer]) -> AnyLayer | None:
     return layer
 
 
-class Pool2D(Layer):
+class Pool2D(Layer, abstract=True):
     """What the two poolings share; kernel_size and padding as in Conv2D, stride is the kernel size unless given."""
 
     pair: ClassVar[Pair]

@@ -14,7 +14,7 @@ from ..naming import check_count
 from .base import Gradients, Layer, Pair
 
 
-class Recurrent(Layer):
+class Recurrent(Layer, abstract=True):
     """What RNN and LSTM share: the state starts at zero; the last state (N, units) comes out, or all (N, T, units)."""
 
     can_skip_input_gradient = True
