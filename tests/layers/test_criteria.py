@@ -37,6 +37,21 @@ def test_backward_needs_its_forward():
         loss.backward()
 
 
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (lambda: hg.Huber(-1), "Huber: delta must be a finite number > 0, got -1"),
+        (
+            lambda: hg.CrossEntropy(label_smoothing=2),
+            "CrossEntropy: label_smoothing must be a finite number >= 0 and < 1",
+        ),
+    ],
+)
+def test_options_out_of_range_are_refused_at_once(loss, message):
+    with pytest.raises(ValueError, match=message):
+        loss()
+
+
 def test_losses_by_name():
     assert isinstance(get_loss("cross_entropy"), hg.CrossEntropy)
     assert get_loss({"name": "huber", "delta": 2.0}).delta == 2.0

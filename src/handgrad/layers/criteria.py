@@ -1,5 +1,7 @@
 """What training minimises, as objects: losses, and penalties on large weights."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -111,9 +113,15 @@ class CrossEntropy(Loss):
     Parameters
     ----------
     class_weight : array_like (C,), optional
-        Makes it a weighted mean, Σ w[target] loss / Σ w[target].
+        Makes it a weighted mean, Σ w[target] loss / Σ w[target]. With probabilities as targets each class's term is
+        multiplied by its weight, and the divisor is N.
     label_smoothing : float
         ε from 0 to below 1: the target becomes (1 - ε) target + ε / C (Szegedy et al. 2016).
+
+    Raises
+    ------
+    ValueError
+        For a label_smoothing below 0, or of 1 and above.
 
     See Also
     --------
@@ -130,16 +138,10 @@ class CrossEntropy(Loss):
 
     def __init__(self, class_weight: ArrayLike | None = None, label_smoothing: float = 0.0) -> None:
         self.class_weight: ArrayLike | None = class_weight
-        self.label_smoothing: float = label_smoothing
+        self.label_smoothing: float = check_number("CrossEntropy", "label_smoothing", label_smoothing, 0, below=1)
 
     def compute(self, outputs: Array, targets: ArrayLike, sample_weight: ArrayLike | None) -> tuple[float, Cache]:
-        return F.cross_entropy_forward(
-            outputs,
-            targets,
-            class_weight=self.class_weight,
-            label_smoothing=self.label_smoothing,
-            sample_weight=sample_weight,
-        )
+        return F.cross_entropy_forward(outputs, targets, self.class_weight, self.label_smoothing, sample_weight)
 
 
 class ProbabilityCrossEntropy(Loss):
@@ -247,6 +249,11 @@ class Huber(Loss):
     delta : float
         Where the square becomes a line, above 0.
 
+    Raises
+    ------
+    ValueError
+        For a delta that is not above 0.
+
     See Also
     --------
     handgrad.functional.huber_forward : the pair of this loss, with huber_backward.
@@ -260,7 +267,7 @@ class Huber(Loss):
     pair: ClassVar[Pair] = F.huber_forward, F.huber_backward
 
     def __init__(self, delta: float = 1.0) -> None:
-        self.delta: float = delta
+        self.delta: float = check_number("Huber", "delta", delta, above=0)
 
     def compute(self, outputs: Array, targets: ArrayLike, sample_weight: ArrayLike | None) -> tuple[float, Cache]:
         return F.huber_forward(outputs, targets, delta=self.delta, sample_weight=sample_weight)
@@ -279,7 +286,7 @@ def get_loss(spec: str | dict[str, Any] | Loss) -> Loss:
 class Penalty:
     """What large weights cost, and its gradient: a pair of `handgrad.functional` applied to every weight.
 
-    Every parameter called 'weight' or '..._weight' counts; biases, gamma and beta are left alone.
+    Every parameter whose name ends in 'weight' counts ('recurrent_weight', too); biases, gamma and beta are left alone.
 
     Parameters
     ----------
@@ -318,7 +325,7 @@ class Penalty:
 class L2(Penalty):
     """½ strength Σ w²: large weights cost, and each is pulled to 0 in proportion. Its gradient is strength w.
 
-    Every parameter called 'weight' or '..._weight' counts; biases, gamma and beta are left alone.
+    Every parameter whose name ends in 'weight' counts ('recurrent_weight', too); biases, gamma and beta are left alone.
 
     Parameters
     ----------
@@ -342,7 +349,7 @@ class L2(Penalty):
 class L1(Penalty):
     """strength Σ |w|: all weights are pulled to 0 alike, and many get there. Its gradient is strength sign(w).
 
-    Every parameter called 'weight' or '..._weight' counts; biases, gamma and beta are left alone.
+    Every parameter whose name ends in 'weight' counts ('recurrent_weight', too); biases, gamma and beta are left alone.
 
     Parameters
     ----------
@@ -372,5 +379,5 @@ def get_penalty(spec: dict[str, Any] | Penalty | None) -> Penalty | None:
 
 
 def weights(parameters: Mapping[str, Array]) -> dict[str, Array]:
-    """The arrays that penalties count: those named 'weight' or 'recurrent_weight', alone or in a model."""
+    """The arrays that penalties count: those whose names end in 'weight', alone or in a model."""
     return {name: array for name, array in parameters.items() if name.endswith("weight")}
