@@ -7,6 +7,8 @@ Outputs are scores (N, C), the larger the likelier, or (N, 1) for two classes, p
 (N,). Targets are int labels (N,) or one-hot rows (N, C). Shapes that do not fit are refused, never broadcast.
 """
 
+from __future__ import annotations
+
 from typing import Literal, TypeAlias, overload
 
 import numpy as np

@@ -11,6 +11,8 @@ Rules and defaults are PyTorch's (https://pytorch.org/docs/stable/optim.html). I
 g its gradient, t the number of the step, 1 for the first.
 """
 
+from __future__ import annotations
+
 import functools
 import math
 import operator
@@ -243,8 +245,6 @@ class Adam(Optimizer):
     """p <- p - learning_rate m̂ / (√v̂ + epsilon), the hats for m / (1 - beta1ᵗ) and v / (1 - beta2ᵗ).
 
     m <- beta1 m + (1 - beta1) g and v <- beta2 v + (1 - beta2) g² are running means of the gradient and its square.
-    The state holds the sums Σ beta1ᵏ g and Σ beta2ᵏ g², that is m / (1 - beta1) and v / (1 - beta2): two passes over
-    the arrays fewer. The factors go into the step length and, as √v̂ = scale √Σ, into epsilon / scale.
 
     Parameters
     ----------
@@ -290,6 +290,8 @@ class Adam(Optimizer):
 
     def step(self, p: Array, g: Array, scratch: Array, *state: Array) -> None:
         """Both running means, then p <- p - learning_rate m̂ / (√v̂ + epsilon)."""
+        # The state holds the sums Σ beta1ᵏ g and Σ beta2ᵏ g², that is m / (1 - beta1) and v / (1 - beta2): two passes
+        # over the arrays fewer. The factors go into the step length and, as √v̂ = scale √Σ, into epsilon / scale.
         gradient_sum, square_sum = state
         self.decay(p, g, scratch)
         scale = math.sqrt((1 - self.beta2) / (1 - self.beta2**self.num_steps))
@@ -346,8 +348,6 @@ class AdamW(Adam):
 
 class RMSprop(Optimizer):
     """p <- p - learning_rate g / (√v + epsilon) with v <- decay_rate v + (1 - decay_rate) g².
-
-    The state holds v / (1 - decay_rate), for the reason that Adam's does.
 
     Parameters
     ----------

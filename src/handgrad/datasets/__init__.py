@@ -1,5 +1,7 @@
 """Data sets: tables that come along, sets of images, and any CSV or NPZ file, by one function."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import numpy as np
@@ -45,14 +47,14 @@ def load_dataset(
         values, each on two rows or more on average.
     validation, test : float or int, optional
         Fractions of the rows, or numbers of rows: 0.2 of all rows for the test, then 0.2 of the rest for validation.
-        0: no such split.
+        0: that split is None.
     seed : int
         Decides which rows go where.
     standardize : bool, optional
         Whether columns become (x - mean) / standard deviation, by the statistics of the training rows. None does what
         suits the data: tables are standardised, "digits" is divided by 16, arrays that are no table stay as they are.
     dtype : {float32, float64}
-        Of tables and of float arrays.
+        The dtype of tables and of float arrays.
 
     Returns
     -------
