@@ -39,7 +39,7 @@ class Report:
     seconds : float
         How long the check took.
     seed : int
-        Of its random numbers.
+        The seed of its random numbers.
     """
 
     target: str
@@ -289,7 +289,7 @@ def cell(x: int, y: int, value: float, size: int, limit: float, text: str) -> st
 
 def colour(value: float, limit: float) -> str:
     if np.isnan(value):
-        return "#9993"
+        return colours()["quiet"] + "55"  # a third of the ink, on light and dark pages
     share = 0.0 if limit == 0 else float(np.clip(value / limit, -1, 1))
     end = colours()["validation" if share > 0 else "train"]
     # a root makes small values visible, where the eye wants to know whether they are zero

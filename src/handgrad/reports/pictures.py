@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = html.colours()
-TRAIN, VALIDATION, INK, QUIET, GRID = (COLOURS[name] for name in ("train", "validation", "ink", "quiet", "line"))
+TRAIN, VALIDATION, INK = (COLOURS[name] for name in ("train", "validation", "ink"))
+PAPER, QUIET, GRID = (COLOURS[name] for name in ("paper", "quiet", "line"))
 SERIES = tuple(COLOURS[f"series-{i}"] for i in range(1, 6))  # runs and settings, where several are compared
 LINES = {"train": TRAIN, "validation": VALIDATION}
 MAX_COUNTS = 20  # classes up to which every cell of a confusion matrix carries its number
@@ -42,7 +43,7 @@ def new_figure(
     """
     with require_extra("app", "a picture"):
         from matplotlib.figure import Figure
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor=PAPER)
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=12, color=INK, parse_math=False)
     return figure, list(np.ravel(figure.subplots(num_rows, num_columns)))
@@ -170,10 +171,10 @@ def epoch_axis(axes: Axes, num_epochs: int) -> None:
 def mark_best(axes: Axes, best: int, value: float, at_top: bool) -> None:
     """Draw a line at the best epoch, with its value at the top or the bottom, where there is no curve."""
     axes.axvline(best, color=QUIET, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
-    axes.plot([best], [value], "o", color=VALIDATION, markersize=7, markeredgecolor="white", zorder=4)
+    axes.plot([best], [value], "o", color=VALIDATION, markersize=7, markeredgecolor=PAPER, zorder=4)
     right = best > sum(axes.get_xlim()) / 2
     look: dict[str, Any] = {"ha": "right" if right else "left", "va": "top" if at_top else "bottom", "color": QUIET}
-    look["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.8}
+    look["bbox"] = {"facecolor": PAPER, "edgecolor": "none", "pad": 1, "alpha": 0.8}
     shift = (-5 if right else 5, -2 if at_top else 2)
     note, place, units = f"best epoch {best}: {value:.3g}", (best, int(at_top)), ("data", "axes fraction")
     axes.annotate(note, place, shift, units, "offset points", fontsize=8.5, **look)
@@ -342,7 +343,7 @@ def write_counts(axes: Axes, matrix: Array) -> None:
     share = row_shares(matrix)
     for (i, j), count in np.ndenumerate(matrix):
         dark = share[i, j] > (0.6 if i == j else 0.4)
-        colour = "white" if dark else INK if count else QUIET
+        colour = PAPER if dark else INK if count else QUIET
         axes.text(j, i, f"{count:g}" if count else "·", ha="center", va="center", fontsize=8, color=colour)
 
 
@@ -493,7 +494,7 @@ def grid(images: Array, num_columns: int | None = None, gap: int = 2) -> Array:
     count, height, width, _ = images.shape
     num_columns = num_columns or int(np.ceil(np.sqrt(count)))
     num_rows = -(-count // num_columns)
-    out = np.full((num_rows * (height + gap) - gap, num_columns * (width + gap) - gap, 3), 0.87)
+    out = np.full((num_rows * (height + gap) - gap, num_columns * (width + gap) - gap, 3), colour("line"))
     for i, image in enumerate(images):
         top, left = i // num_columns * (height + gap), i % num_columns * (width + gap)
         out[top : top + height, left : left + width] = image
