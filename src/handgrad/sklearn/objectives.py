@@ -190,9 +190,10 @@ def for_numbers(spec: Any, num_outputs: int) -> Objective:
         return Objective(Scaled(MeanSquaredError(), num_outputs / 2), num_outputs, "identity")
     if is_named(spec, "poisson"):
         return Objective(PoissonDeviance(), num_outputs, "exp")
-    loss = find_loss(spec, ["squared_error", "poisson"])
+    loss = find_loss(spec, own := ["squared_error", "poisson"])
     if loss.classification:
-        advice = "a regressor takes 'squared_error', 'poisson', 'mean-absolute-error', 'huber' or a loss of your own"
+        names = [*own, *(name for name, known in LOSSES.items() if not known.classification)]
+        advice = f"a regressor takes {', '.join(map(repr, names))} or a loss of your own"
         raise ValueError(f"{type(loss).__name__} is a loss of classes: {advice}")
     return Objective(loss, num_outputs, "identity")
 

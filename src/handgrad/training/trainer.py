@@ -304,7 +304,7 @@ class Trainer:
 
     # What a subclass may do in its own way ----------------------------------------------------------------------
 
-    def check_data(self, training: Data, validation: Any) -> tuple[Data, Data | None]:
+    def check_data(self, training: Data, validation: Sequence[ArrayLike] | None) -> tuple[Data, Data | None]:
         """training (x, y, sample_weight or None) and validation as arrays that the model and the loss can take.
 
         Builds the model on x's shape if need be; a ValueError or TypeError says what cannot work.
@@ -474,7 +474,7 @@ def read_state(path: str | Path) -> dict[str, Any]:
     return files.read_tree(path, STATE, "write one with trainer.save(path) or a Checkpoint callback")
 
 
-def check_parts(model: object, callbacks: Any, metrics: object) -> list[Callback]:
+def check_parts(model: object, callbacks: Iterable[Callback], metrics: object) -> list[Callback]:
     """The callbacks as a list; a class for an object, an object for a list and names for a dict are refused."""
     if not isinstance(model, Sequential):
         advice = "Trainer(Sequential([Linear(25), ReLU(), Linear(3)]))"
