@@ -11,10 +11,14 @@ RUN = click.argument("run", metavar="RUN")
 
 @click.command()
 @click.argument("folder", default="experiments")
-@click.option("--where", "conditions", multiple=True, metavar="KEY=VALUE", help="Only these: name=iris, test.r2>0.9.")
-@click.option("--sort", metavar="KEY", help="The best first: test.accuracy, validation.loss, optimizer.learning_rate.")
-@click.option("--best", metavar="KEY", help="Only the best run by this key.")
-@click.option("--show", "columns", multiple=True, metavar="KEY", help="One more column: optimizer.learning_rate.")
+@click.option(
+    "--where", "conditions", multiple=True, metavar="KEY=VALUE", help="Only runs with name=iris, test.r2>0.9."
+)
+@click.option(
+    "--sort", metavar="KEY", help="Sort, the best first: test.accuracy, validation.loss, optimizer.learning_rate."
+)
+@click.option("--best", metavar="KEY", help="Show only the best run by this key.")
+@click.option("--show", "columns", multiple=True, metavar="KEY", help="Show one more column: optimizer.learning_rate.")
 def runs(
     folder: str, conditions: tuple[str, ...], sort: str | None, best: str | None, columns: tuple[str, ...]
 ) -> None:
@@ -152,7 +156,9 @@ def judge(runs: tuple[str, ...]) -> None:
     default="markdown",
     help="LaTeX has its pictures beside it; the others are one file.",
 )
-@click.option("--heading-level", "--heading_level", type=click.IntRange(1, 3), default=1, help="Of its sections.")
+@click.option(
+    "--heading-level", "--heading_level", type=click.IntRange(1, 3), default=1, help="The level of its headings."
+)
 @click.option("-o", "--output", type=PATH, help="Where to write it; writeup.tex, .md or .html.")
 @click.option(
     "--code",
@@ -160,7 +166,7 @@ def judge(runs: tuple[str, ...]) -> None:
     metavar="MODULE|FILE.py[:NAME,NAME]",
     help="Code to show with the checks of its gradients: handgrad.functional.linear, my_layers.py:Dense.",
 )
-@click.option("--seed", default=0, help="Of the gradient checks.")
+@click.option("--seed", default=0, help="The seed of the gradient checks.")
 def writeup(
     runs: tuple[str, ...], kind: str, heading_level: int, output: Path | None, code: tuple[str, ...], seed: int
 ) -> None:

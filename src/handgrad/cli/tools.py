@@ -6,7 +6,7 @@ import click
 @click.command()
 @click.argument("file", metavar="FILE.py[:NAME]")
 @click.option("--html", "output", metavar="OUT", help="Also write a page with heat maps.")
-@click.option("--seed", default=0, type=click.IntRange(0), help="Of the arrays and upstream gradients.")
+@click.option("--seed", default=0, type=click.IntRange(0), help="The seed of the arrays and upstream gradients.")
 @click.pass_context
 def check(context: click.Context, file: str, output: str | None, seed: int) -> None:
     """Check the gradients of the layers and pairs in a file of yours, and name the mistakes."""

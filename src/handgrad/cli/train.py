@@ -67,7 +67,7 @@ def resume(run: str) -> int:
 
 @click.command()
 @click.argument("source", metavar="NAME|FILE.csv|CONFIG.toml")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUES", help="What varies: KEY=1,2, KEY=log(1e-4,1,5).")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUES", help="Vary a key: KEY=1,2, KEY=log(1e-4,1,5).")
 @click.option("--random", type=click.IntRange(min=1), metavar="N", help="N random combinations instead of all.")
 @click.option("--optuna", type=click.IntRange(min=1), metavar="N", help="N trials chosen by Optuna.")
 @click.option("--metric", default="validation.loss", help="What to compare by.")

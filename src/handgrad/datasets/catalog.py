@@ -33,7 +33,7 @@ class Table(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Of its file, in bytes."""
+        """The size of its file in bytes."""
         return self.path.stat().st_size
 
 

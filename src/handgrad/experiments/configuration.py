@@ -74,7 +74,7 @@ Part = Annotated[dict[str, Any], BeforeValidator(part)]
 Network = Annotated[dict[str, Any], BeforeValidator(network)]
 Count = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[int, Field(ge=0)]
-Share = Annotated[float, Field(ge=0)]
+FractionOrCount = Annotated[float, Field(ge=0)]
 
 
 class Section(BaseModel):
@@ -92,8 +92,8 @@ class Data(Section):
     name: str
     target: Column = None
     task: Literal["classification", "regression"] | None = None
-    validation: Share | None = None
-    test: Share | None = None
+    validation: FractionOrCount | None = None
+    test: FractionOrCount | None = None
     standardize: bool | None = None
     seed: NotNegative = 0
 

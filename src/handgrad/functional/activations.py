@@ -18,7 +18,7 @@ import numpy as np
 from ..arrays import Array, Cache
 from .analytic import logistic, magnitude, positive_part
 
-# of gelu's tanh form
+# constants of GELU's tanh form
 GELU_SCALE, GELU_CUBIC = math.sqrt(2 / math.pi), 0.044715
 
 
@@ -180,7 +180,8 @@ class Facts(NamedTuple):
     forward: Callable[..., tuple[Array, Cache]]
     backward: Callable[[Array, Cache], tuple[Array]]
     gain: float  # of the weights in front of it: see handgrad.initializers.gain
-    slope: Callable[..., Array] | None = None  # of y (and alpha): the derivative as a share of the steepest there is
+    # slope(y, **options), options by their constructor names such as alpha: the derivative as a share of the steepest
+    slope: Callable[..., Array] | None = None
     elementwise: bool = True
 
 

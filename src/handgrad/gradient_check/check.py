@@ -39,7 +39,7 @@ def check_gradients(
     loss : Loss or pair of functions, optional
         A loss to put on a model; its targets are the last of arrays.
     seed : int
-        Of the random upstream gradients and of what is sampled.
+        The seed of the random upstream gradients and of what is sampled.
     max_entries : int
         How many entries of an array of more than 1,000 are checked one by one.
     seconds : float

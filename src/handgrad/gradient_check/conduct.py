@@ -91,8 +91,8 @@ def check_precision(subject: Subject, rng: Generator) -> None:
     if rounded and np.isfinite(y).all():
         raise CodeFault(
             "float32-precision",
-            "the forward computes in float32 although its arrays are float64: keep the dtype of the input (look for "
-            "astype, zeros or a constant of dtype float32)",
+            "the forward computes in float32 although its arrays are float64: keep the dtype of the input "
+            "(look for astype, zeros or a constant of dtype float32)",
             evidence=f"all {y.size} numbers of y are float32 numbers; y.dtype is {y.dtype}",
         )
 
@@ -133,8 +133,8 @@ def second_verdict(subject: Subject, name: str, a: Array, b: Array, dy: Array) -
     if np.allclose(b, 2 * a, 1e-9, 1e-300):
         message = f"the gradient by {name} is added to what was there: assign it, or clear it before each backward"
         return Verdict(name, "gradient-accumulated", message, "the second backward gave exactly twice the first")
-    ratio = np.where(dy != 0, a / dy, 0) if a.shape == dy.shape else np.arange(9)
-    levels = np.unique(np.round(ratio, 9))
+    # a mask has two levels, 0 and one more; only where dx has the shape of dy can it be seen
+    levels = np.unique(np.round(np.where(dy != 0, a / dy, 0), 9)) if a.shape == dy.shape else np.empty(0)
     if len(levels) == 2 and 0 in levels:
         message = "the backward draws its mask anew: keep the forward's mask in the cache"
         return Verdict(name, "mask-redrawn", message, "two backwards drop different entries")

@@ -26,8 +26,8 @@ CHAINED = (
 )
 CONSEQUENCE = "the layers below a wrong one get a wrong gradient: mend it first, then check again"
 NOT_PASSED_DOWN = (
-    "each layer is right by itself, the model is not: its backward calls them in the wrong order, leaves one out, or "
-    "hands on another gradient than the layer above returned; or two layers use the same cache or parameter"
+    "each layer is right by itself, the model is not: its backward calls them in the wrong order, leaves one out, "
+    "or hands on another gradient than the layer above returned; or two layers use the same cache or parameter"
 )
 
 

@@ -149,8 +149,8 @@ def closure_pair(closure: Function) -> Pair:
         if not isinstance(returned, tuple) or len(returned) < 2:
             raise CodeFault(
                 "wrong-output",
-                f"a single function must return (loss, gradients), but returned {type(returned).__name__}; check a "
-                "function and its gradient as (f, gradient)",
+                f"a single function must return (loss, gradients), but returned {type(returned).__name__}; "
+                "check a function and its gradient as (f, gradient)",
             )
         return (returned[0], returned[1:]) if len(returned) > 2 else returned
 

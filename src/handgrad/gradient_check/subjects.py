@@ -124,8 +124,8 @@ class Point(ABC):
         if array.dtype.kind in "iub":
             raise CodeFault(
                 "integer-output",
-                f"the forward returned {array.dtype} numbers for float input; return floats (is there a // or an "
-                "integer array in it?)",
+                f"the forward returned {array.dtype} numbers for float input; return floats "
+                "(is there a // or an integer array in it?)",
             )
         if array.dtype.kind not in "fc":
             raise CodeFault("wrong-output", f"the forward's y must be an array of floats, but is {array.dtype}")
@@ -472,7 +472,7 @@ def choose(wrt: Wanted, names: list[str], arguments: Sequence[Any]) -> list[str]
 
 
 def loss_argument(names: Sequence[str]) -> str:
-    """Of a loss's arrays the one it is differentiated by: the outputs, by name, or else the first."""
+    """The one of a loss's arrays that it is differentiated by: the outputs, by name, or else the first."""
     words = ("hat", "pred", "out", "logit", "score", "prob")
     return next((name for name in names if any(word in name.lower() for word in words)), names[0])
 
@@ -508,8 +508,8 @@ def by_name(returned: Any, names: Sequence[str], allow_extra: bool = False) -> d
     if few or (not allow_extra and any(a is not None for a in rest)):
         raise CodeFault(
             "missing-gradient" if few else "extra-gradient",
-            f"the backward returned {len(answers)} gradient{'s' * (len(answers) != 1)}; due is one for each of "
-            f"{', '.join(names)}, in this order",
+            f"the backward returned {len(answers)} gradient{'s' * (len(answers) != 1)}; "
+            f"due is one for each of {', '.join(names)}, in this order",
         )
     return dict(zip(names, answers, strict=False))
 

@@ -1,4 +1,4 @@
-"""What a gradient check found: verdicts on mistakes, one record per array, and the report that holds them."""
+"""What a gradient check found: verdicts on mistakes, and one record per array."""
 
 from dataclasses import dataclass, field
 from enum import Enum

@@ -92,7 +92,7 @@ class BatchPass:
         self.scratch: dict[int, Buffers] = {}
 
     def choice_shape(self, shape: Shape) -> Shape:
-        """Of a choice for pooled examples of this shape, see `plain`."""
+        """The shape of a choice for pooled examples of this shape: see `plain`."""
         places = self.pool[0] * self.pool[1]
         return (places + 1 if self.pools else 1, *shape)
 

@@ -40,7 +40,7 @@ class BatchStatistics(NamedTuple):
 
     @classmethod
     def combine(cls, moments: Mapping[int, Moments]) -> BatchStatistics:
-        """Of all blocks of a batch, without cancellation (Chan, Golub & LeVeque 1979).
+        """The statistics of a batch from those of its blocks, without cancellation (Chan, Golub & LeVeque 1979).
 
         moments: those of each block, by its start.
         """
@@ -48,8 +48,8 @@ class BatchStatistics(NamedTuple):
         counts, means, squares = (np.array(column) for column in columns)
         shares = (counts / counts.sum()).astype(means.dtype)[:, None]
         mean = (shares * means).sum(axis=0)
-        spread = (shares * (means - mean) ** 2).sum(axis=0)
-        return cls(int(counts.sum()), mean, squares.sum(axis=0) / means.dtype.type(counts.sum()) + spread)
+        between = (shares * (means - mean) ** 2).sum(axis=0)
+        return cls(int(counts.sum()), mean, squares.sum(axis=0) / means.dtype.type(counts.sum()) + between)
 
 
 def moments(scratch: Buffers, x: Array) -> Moments:

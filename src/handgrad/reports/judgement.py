@@ -53,7 +53,7 @@ def judge(
         way = f"{share:.0%} of the way from guessing to perfect (less than {LEARNED[score]:.0%})"
         reason = f"{figure} on training rows: {way if share > 0 else 'no better than guessing'}"
         return Judgement("underfitting", (reason,))
-    return Judgement("generalizing", (agreement(score, end),))
+    return Judgement("generalizing", (both_figures(score, end),))
 
 
 def final_figures(history: Curves, results: Results) -> dict[str, dict[str, float]]:
@@ -80,7 +80,7 @@ def gap(score: str | None, end: Results, num_rows: int | None) -> list[str]:
             allowed, why = doubt, f"more than chance explains in {num_rows} rows, {doubt:.2g}"
     if train - validation <= allowed:
         return []
-    return [f"{agreement(score, end)}, {train - validation:.2g} apart ({why})"]
+    return [f"{both_figures(score, end)}, {train - validation:.2g} apart ({why})"]
 
 
 def rise(history: Curves, end: Results) -> list[str]:
@@ -108,6 +108,7 @@ def learned(
     return (train[score] - guessing) / (1 - guessing), f"{score} is {train[score]:.4g}"
 
 
-def agreement(score: str | None, end: Results) -> str:
+def both_figures(score: str | None, end: Results) -> str:
+    """The figure on training rows and the one on validation rows, in words."""
     name = score or "loss"
     return f"{name} is {end['train'][name]:.4g} on training rows and {end['validation'][name]:.4g} on validation rows"

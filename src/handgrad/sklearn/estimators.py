@@ -391,8 +391,8 @@ class NetClassifier(ClassifierMixin, NetEstimator):
             return for_classes(self.loss, known)
         if classes is None and not np.array_equal(Classes.of(y).names, self.classes_):
             raise ValueError(
-                "warm_start can only be used where `y` has the same classes as in the previous call to "
-                f"fit. Previously got {self.classes_}, `y` has {Classes.of(y).names}"
+                "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
+                f"Previously got {self.classes_}, `y` has {Classes.of(y).names}"
             )
         return before
 

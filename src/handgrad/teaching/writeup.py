@@ -43,11 +43,11 @@ def write_up(
     format : {'latex', 'markdown', 'html'}
         LaTeX has its pictures beside it; the others are one file.
     heading_level : int
-        Of its sections, 1 to 3.
+        The level of its headings, 1 to 3.
     code : iterable of str
         'MODULE', 'FILE.py' or either with ':NAME,NAME': code to show, with the checks of its gradients.
     seed : int
-        Of the gradient checks.
+        The seed of the gradient checks.
 
     Returns
     -------

@@ -81,7 +81,7 @@ class Normalize(nn.Module):
 class OutputsAlone(nn.RNNBase):
     """What RNN and LSTM add to PyTorch's: batches first, one bias, and y without the states: the last step's, or all.
 
-    The second bias is fixed at 0: two that are added train twice as fast as one.
+    The second bias is fixed at 0: if both were trained, their sum would move twice as far in each step.
     """
 
     bias_ih_l0: nn.Parameter

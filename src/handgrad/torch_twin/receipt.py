@@ -312,7 +312,7 @@ class Comparison:
         return h * torch.from_numpy(np.ascontiguousarray(self.reader.pairings[index].before.there(mask)))
 
     def arrays(self, wanted: str) -> list[Mapping[str, Array]]:
-        """Of each layer the gradients of its parameters, or its state, as they lie here."""
+        """The gradients of each layer's parameters, or each layer's state, as they lie here."""
         found: list[Mapping[str, Array]] = []
         for layer, pairing in zip(self.layers, self.reader.pairings, strict=True):
             tensors = [(name, t, layout) for group, name, _, t, layout in pairing.tensors(layer) if group == wanted]

@@ -1,4 +1,7 @@
-"""Callbacks for a trainer: early stopping, checkpoints, a schedule of the learning rate."""
+"""Callbacks for a trainer: early stopping, checkpoints, a schedule of the learning rate.
+
+`Callback`, the base class of one's own, is written in `trainer`, which calls it.
+"""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

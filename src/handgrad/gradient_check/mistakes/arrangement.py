@@ -323,7 +323,7 @@ def ties(case: Case) -> Verdict | None:
 
 
 def overwritten(case: Case) -> Verdict | None:
-    """Of the windows that an entry is in, only one is paid: the last or the first that was written."""
+    """An entry in several windows is paid by one of them only: the last or the first that was written."""
     if case.columns is None or case.y.ndim < 3:
         return None
     for channel in (case.y.ndim - 1, 1):

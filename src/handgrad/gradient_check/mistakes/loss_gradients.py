@@ -88,8 +88,8 @@ def of_probabilities(p: Array, t: Array) -> Iterator[tuple[str, str, Array]]:
     """The outputs are probabilities already."""
     yield (
         "brier-gradient",
-        "this is the gradient of the Brier score ½‖p - t‖², not of the cross-entropy: p - t belongs to softmax and "
-        "cross-entropy together; by p alone it is -t / p",
+        "this is the gradient of the Brier score ½‖p - t‖², not of the cross-entropy: "
+        "p - t belongs to softmax and cross-entropy together; by p alone it is -t / p",
         p - t,
     )
     yield (
