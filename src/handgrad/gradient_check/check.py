@@ -8,7 +8,7 @@ from ..naming import check_count
 from .report import Report
 
 if TYPE_CHECKING:  # what it names is loaded by a check, and not worth anybody's time who only trains
-    from .subjects import Settings, Wanted
+    from .subjects import LossOrPair, Settings, Wanted
 
 
 def check_gradients(
@@ -16,7 +16,7 @@ def check_gradients(
     *arrays: Any,
     wrt: Wanted = None,
     kwargs: Settings = None,
-    loss: Any = None,
+    loss: LossOrPair = None,
     seed: int = 0,
     max_entries: int = 400,
     seconds: float = 5.0,

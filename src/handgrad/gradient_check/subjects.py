@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -29,6 +29,17 @@ Pair: TypeAlias = tuple[Function, Function]  # forward, backward
 Settings: TypeAlias = Mapping[str, Any] | None  # keywords of a forward
 # names of the arrays to differentiate by, or their positions
 Wanted: TypeAlias = str | int | Sequence[str | int] | None
+
+
+class LossObject(Protocol):
+    """A loss of anybody's with the two methods that a check calls."""
+
+    def forward(self, outputs: Any, targets: Any, /) -> Any: ...
+
+    def backward(self) -> Any: ...
+
+
+LossOrPair: TypeAlias = LossObject | Pair | None  # what stands on a model, if anything does
 
 NUM_UPSTREAMS = 3
 POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -396,7 +407,7 @@ class WithLoss:
     """A model and a loss as one layer whose output is the loss; the loss is an object, or a pair of functions."""
 
     model: Any
-    loss: Any
+    loss: Any  # an object or a pair; checks of layers replace its forward by one that notes
     cache: Cache = None
 
     @property
@@ -418,7 +429,7 @@ class WithLoss:
         return self.model.backward(doutputs[0] if isinstance(doutputs, tuple) else doutputs)
 
 
-def with_loss(model: Any, loss: Any) -> WithLoss:
+def with_loss(model: Any, loss: LossObject | Pair) -> WithLoss:
     """A model with a loss object or a loss pair on top, as a subject's layer."""
     if not (isinstance(loss, tuple) and len(loss) == 2) and not hasattr(loss, "backward"):
         expected = "a loss object such as CrossEntropy() or a pair (forward, backward)"
