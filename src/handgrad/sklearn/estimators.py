@@ -294,7 +294,7 @@ class NetClassifier(ClassifierMixin, NetEstimator):
         In place of hidden_layer_sizes. A list of layers, to which the output layer is added; or a Sequential, or a
         function (input_shape, num_outputs) that makes one: the whole network.
     input_shape : tuple of int, optional
-        Of one example, (height, width, channels), where X holds images as rows.
+        The shape of one example, (height, width, channels), where X holds images as rows.
     dropout : float or sequence of float
         The rate behind each hidden layer.
     batch_norm : bool
