@@ -242,6 +242,7 @@ class Layer:
 
     @property
     def is_built(self) -> bool:
+        """Whether `build` has fixed the shapes and made the parameters."""
         return bool(self.input_shape)
 
     @property
@@ -287,9 +288,11 @@ class Layer:
 
     @property
     def num_parameters(self) -> int:
+        """How many numbers training changes."""
         return sum(array.size for array in self.parameters.values())
 
     def clear_cache(self) -> None:
+        """Forget what the last forward in training kept for a backward."""
         self._cache = NOTHING
 
     def accept(self, x: ArrayLike) -> Array:

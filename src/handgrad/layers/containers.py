@@ -147,6 +147,7 @@ class Sequential(Layer):
             yield layer, y
 
     def clear_cache(self) -> None:
+        """Forget what the last forward in training kept, in every layer."""
         for step in self._route:
             step.clear_cache()
 

@@ -53,6 +53,7 @@ class Recurrent(Layer, abstract=True):
         }
 
     def create_bias(self, gate: str) -> Array:
+        """The bias (units,) a gate starts with: zeros."""
         return np.zeros(self.units)
 
     def infer_output_shape(self, input_shape: Shape) -> Shape:
@@ -164,4 +165,5 @@ class LSTM(Recurrent):
     pair: ClassVar[Pair] = F.lstm_forward, F.lstm_backward
 
     def create_bias(self, gate: str) -> Array:
+        """The bias (units,) a gate starts with: ones for the forget gate, so that cells remember; else zeros."""
         return np.ones(self.units) if gate == "f" else np.zeros(self.units)

@@ -64,6 +64,7 @@ class RunView:
 
     @property
     def title(self) -> str:
+        """The run's name and number, as headings show it."""
         return f"{self.name} {self.id}".strip()
 
 
