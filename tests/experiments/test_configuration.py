@@ -102,6 +102,8 @@ def test_a_wrong_key_or_type_is_named_with_its_path(override, message):
             'callbacks=[{name="early-stopping", monitor="val_loss"}]',
             r"watches 'val_loss'.*did you mean 'validation_loss'",
         ),
+        ('callbacks=[{name="early-stopping", monitor=3}]', r"watches '3', which this training does not measure"),
+        ('model.layers=["RNN"]', r"^model: layer RNN needs the argument 'units'"),
         ('schedule={name="reduce_on_plateau", monitor="losss"}', r"watches 'losss'.*did you mean 'loss'"),
     ],
 )

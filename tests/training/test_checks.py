@@ -19,6 +19,7 @@ def model():
         ({"callbacks": [hg.EarlyStopping]}, "callbacks are objects"),
         ({"callbacks": hg.EarlyStopping()}, r"write callbacks=\[EarlyStopping"),
         ({"metrics": ["accuracy"]}, "metrics is a dict"),
+        ({"engine": "numpy"}, "engine is a class such as handgrad.training.NumpyEngine.* got 'numpy'"),
         ({"penalty": 0.1}, "penalty must be a name.* got 0.1"),
         ({"loss": hg.CrossEntropy(class_weight="balanced")}, "class_weight must be 3 numbers, one for each class"),
         ({"loss": hg.CrossEntropy(class_weight={0: 1, 1: 2, 2: 1})}, "class_weight must be 3 numbers"),

@@ -176,7 +176,7 @@ def check_monitors(trainer: Trainer, data: Dataset) -> None:
         if monitor is None or monitor in known:
             continue
         hint = ""
-        if monitor.startswith("validation") and data.validation is None:
+        if str(monitor).startswith("validation") and data.validation is None:
             hint = " (data.validation is 0: give it rows, or --set callbacks=[])"
         raise ValueError(
             f"{type(callback).__name__} watches '{monitor}', which this training does not measure{hint}"

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from .. import files
 from ..arrays import Array, DType, Shape
-from ..naming import check_arguments, look_up
+from ..naming import check_arguments, check_complete, look_up
 from ..text import aligned, figures_from
 from .base import Layer, leaves, walk
 
@@ -136,5 +136,6 @@ def from_spec(spec: Mapping[str, Any]) -> Layer:
         raise ValueError(f'a layer is described as {{layer = "Linear", units = 25}}; got {spec}')
     cls = look_up("layer", spec["layer"], Layer.registry)
     check_arguments("layer", cls, arguments)
+    check_complete("layer", cls, arguments)
     layer: Layer = cls(**arguments)
     return layer

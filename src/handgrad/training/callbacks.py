@@ -194,7 +194,7 @@ class Schedule(Callback):
 def latest(history: History, name: str, who: str) -> float:
     """The last epoch's figure of this name, or a ValueError that says how to have one."""
     if name not in history:
-        advice = " (pass validation_data to fit)" if name.startswith("validation") else ""
+        advice = " (pass validation_data to fit)" if str(name).startswith("validation") else ""
         measured = ", ".join(history)
         what = f"{who} watches '{name}', which this training does not measure{advice}; it measures"
         raise ValueError(f"{what}: {measured}")

@@ -114,7 +114,7 @@ class Trainer:
         augment: Augment | None = None,
         engine: Callable[..., Engine] = NumpyEngine,
     ) -> None:
-        self.callbacks: list[Callback] = check_parts(model, callbacks, metrics)
+        self.callbacks: list[Callback] = check_parts(model, callbacks, metrics, engine)
         self.model: Sequential = model
         self.loss: Loss = get_loss(loss)
         self.optimizer: Optimizer = optimizers.get(optimizer)
@@ -474,7 +474,7 @@ def read_state(path: str | Path) -> dict[str, Any]:
     return files.read_tree(path, STATE, "write one with trainer.save(path) or a Checkpoint callback")
 
 
-def check_parts(model: object, callbacks: Iterable[Callback], metrics: object) -> list[Callback]:
+def check_parts(model: object, callbacks: Iterable[Callback], metrics: object, engine: object) -> list[Callback]:
     """The callbacks as a list; a class for an object, an object for a list and names for a dict are refused."""
     if not isinstance(model, Sequential):
         advice = "Trainer(Sequential([Linear(25), ReLU(), Linear(3)]))"
@@ -487,6 +487,8 @@ def check_parts(model: object, callbacks: Iterable[Callback], metrics: object) -
     if metrics is not None and not isinstance(metrics, Mapping):
         example = "{'accuracy': handgrad.metrics.accuracy}"
         raise TypeError(f"metrics is a dict {{name: function(outputs, targets)}}, such as {example}; got {metrics!r}")
+    if not callable(engine):
+        raise TypeError(f"engine is a class such as handgrad.training.NumpyEngine, or makes its like; got {engine!r}")
     return list(callbacks)
 
 
