@@ -16,7 +16,7 @@ from ..arrays import Array
 from .report import Report
 from .slots import Slot, find_slots, label, parts, read, read_gradient
 from .subjects import Function, Gradients, Point, Subject, WithLoss, inner
-from .verdict import Clue, Verdict
+from .verdict import Verdict
 
 Call: TypeAlias = tuple[int | str, Array | None, Array | None]  # which part, what came in, what went out
 
@@ -63,7 +63,7 @@ def check_layers(subject: Subject, report: Report, check: Callable[..., Report])
     if len(seen) < len(layers):
         return None  # not every layer could be watched
     evidence = f"wrong in the model: {', '.join(v.array for v in report.verdicts)}"
-    return [Verdict("", "not-passed-down", NOT_PASSED_DOWN, evidence, Clue.EFFECT)]
+    return [Verdict("", "not-passed-down", NOT_PASSED_DOWN, evidence)]
 
 
 def upstream(subject: Subject) -> Array:

@@ -19,7 +19,8 @@ from .recognize import recognize
 from .repair import mend
 from .report import Report
 from .subjects import Gradients, Settings, Subject, Wanted, name_of
-from .verdict import Clue, CodeFault, Verdict
+from .verdict import CodeFault, Verdict
+from .vocabulary import Clue
 
 EVERY_ENTRY = 1000  # arrays up to this size are checked entry by entry
 FEWEST = 5  # of each array, however long it takes
@@ -109,7 +110,7 @@ def final_verdicts(
     if not mended.keys() & vague:
         return verdicts
     effects = {v.array: v for v in verdicts if v.clue is Clue.EFFECT}
-    kept = [v for v in verdicts if v.array not in mended and (v.array or v.clue is Clue.CAUSE)]
+    kept = [v for v in verdicts if v.array not in mended and (v.array or v.clue in (Clue.CAUSE, Clue.FAULT))]
     told = [with_effect(effects.get(name) or effects.get(""), line) for name, line in mended.items()]
     return [*kept, *dict.fromkeys(told)]
 

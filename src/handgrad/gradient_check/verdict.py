@@ -1,11 +1,11 @@
 """What a gradient check found: verdicts on mistakes, and one record per array."""
 
 from dataclasses import dataclass, field
-from enum import Enum
 
 import numpy as np
 
 from ..arrays import Array, Shape
+from .vocabulary import VOCABULARY, Clue, Term
 
 
 class CodeFault(Exception):
@@ -14,15 +14,6 @@ class CodeFault(Exception):
     def __init__(self, mistake: str, message: str, array: str = "", evidence: str = "") -> None:
         super().__init__(message)
         self.verdict: Verdict = Verdict(array, mistake, message, evidence)
-
-
-class Clue(Enum):
-    """How much the name of a mistake tells: only a cause is enough to mend it."""
-
-    CAUSE = "the mistake itself"
-    EFFECT = "what it looks like in the numbers"
-    CHANGE = "what to change in the source, but not why"
-    NOTHING = "that the gradient is wrong"
 
 
 @dataclass(frozen=True)
@@ -39,18 +30,34 @@ class Verdict:
         What is wrong, in a sentence.
     evidence : str
         Why we think so.
-    clue : Clue
-        How much the name tells.
+    variable : str
+        The variable of the code under test in which a wrong value first stands; '' where that is not known.
+    line : int or None
+        The number of its line in the file; None where that is not known.
+    fix : str
+        The line as it would be right; '' where that is not known.
     """
 
     array: str
     mistake: str
     message: str
     evidence: str = ""
-    clue: Clue = field(default=Clue.CAUSE, repr=False, compare=False)
+    variable: str = ""
+    line: int | None = None
+    fix: str = ""
 
     def __str__(self) -> str:
         return f"{self.array + ': ' if self.array else ''}{self.mistake}: {self.message}"
+
+    @property
+    def term(self) -> Term:
+        """The mistake in the vocabulary: its lesson, advice and link."""
+        return VOCABULARY[self.mistake]
+
+    @property
+    def clue(self) -> Clue:
+        """How much the name tells."""
+        return self.term.clue
 
 
 @dataclass(frozen=True)

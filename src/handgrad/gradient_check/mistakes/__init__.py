@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ..verdict import ArrayCheck, Clue, Verdict
+from ..verdict import ArrayCheck, Verdict
 from .arrangement import (
     averaged,
     extra_product,
@@ -61,7 +61,7 @@ def explanation(case: Case) -> Verdict | None:
 
 def unexplained(case: Case) -> Verdict:
     message = f"{case.label} is wrong (error {worst(case.check):.2g}), and no mistake we know explains it"
-    return case.verdict("unexplained", message, f"most deviating: {case.deviates_most()}", Clue.NOTHING)
+    return case.verdict("unexplained", message, f"most deviating: {case.deviates_most()}")
 
 
 def weigh(hypothesis: Hypothesis, case: Case) -> Verdict | None:

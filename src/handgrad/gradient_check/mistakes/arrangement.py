@@ -8,7 +8,7 @@ import numpy as np
 
 from ...arrays import Array
 from ...functional import avg_pool2d_backward, avg_pool2d_forward
-from ..verdict import Clue, Verdict
+from ..verdict import Verdict
 from .case import Case, named_axes, ratio
 
 
@@ -182,13 +182,13 @@ def misshapen(case: Case) -> Verdict | None:
         return not_finite(case, a)
     said = f"{case.label} has shape {a.shape}, but {case.name} has {shape}"
     if not np.isfinite(a).all():
-        return case.verdict("wrong-shape", said, clue=Clue.EFFECT)
+        return case.verdict("wrong-shape", said)
     for hypothesis in SHAPES:
         verdict = hypothesis(case, a, said)
         if verdict is not None:
             return verdict
     evidence = f"{a.size} numbers instead of {case.array.size}"
-    return case.verdict("wrong-shape", said, evidence, Clue.EFFECT)
+    return case.verdict("wrong-shape", said, evidence)
 
 
 def not_finite(case: Case, a: Array) -> Verdict | None:
@@ -227,7 +227,7 @@ def same_numbers(case: Case, a: Array, said: str) -> Verdict | None:
             return case.verdict("transposed", f"{said}: it is transposed", "its numbers are right once transposed")
     if fits(case, [g.reshape(case.array.shape) for g in case.analytic]):
         message = f"{said}; its numbers are right, reshape it"
-        return case.verdict("wrong-shape", message, "right in every entry", Clue.EFFECT)
+        return case.verdict("wrong-shape", message, "right in every entry")
     return None
 
 
@@ -299,7 +299,7 @@ def spread(case: Case, a: Array, said: str) -> Verdict | None:
     if a.size <= case.array.size or a.size % case.array.size:
         return None
     message = f"{said}: arrays of shapes such as (N,) and (N, 1) were broadcast to (N, N); give both the same shape"
-    return case.verdict("broadcast", message, f"{a.size} numbers instead of {case.array.size}", Clue.EFFECT)
+    return case.verdict("broadcast", message, f"{a.size} numbers instead of {case.array.size}")
 
 
 SHAPES: tuple[Callable[[Case, Array, str], Verdict | None], ...] = (

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from ...arrays import Array
 from ..derivatives import Differentiator, Line, Numeric, central_difference, complex_step
 from ..subjects import Gradients, Point, Subject
-from ..verdict import ArrayCheck, Clue, Verdict
+from ..verdict import ArrayCheck, Verdict
 
 SUBSET = 24  # entries on which a costly hypothesis is tried before all of them
 
@@ -43,8 +43,8 @@ class Case:
         self.columns: Array | None = None if numeric.columns is None else numeric.columns[kept]
         self.tolerance: float = 1e-6 if numeric.method == "complex step" else 1e-5
 
-    def verdict(self, mistake: str, message: str, evidence: str = "", clue: Clue = Clue.CAUSE) -> Verdict:
-        return Verdict(self.name, mistake, message, evidence, clue)
+    def verdict(self, mistake: str, message: str, evidence: str = "") -> Verdict:
+        return Verdict(self.name, mistake, message, evidence)
 
     @cached_property
     def found(self) -> Array:

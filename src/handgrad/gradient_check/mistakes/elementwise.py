@@ -6,7 +6,7 @@ import numpy as np
 
 from ...arrays import Array
 from ..derivatives import Line, central_difference, complex_step
-from ..verdict import Clue, Verdict
+from ..verdict import Verdict
 from .case import Case
 
 
@@ -99,7 +99,7 @@ def other_formula(case: Case) -> Verdict | None:
         return None
     what = f"dx / dy depends on {case.name} alone, as it must, but it is not the derivative"
     message = f"{what}: is a factor missing, of a function within the function above all?"
-    return case.verdict("wrong-derivative", message, case.deviates_most(), Clue.NOTHING)
+    return case.verdict("wrong-derivative", message, case.deviates_most())
 
 
 def slopes_at_output(case: Case) -> Array | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..verdict import Clue, Verdict
+from ..verdict import Verdict
 from .case import Case
 
 
@@ -36,7 +36,7 @@ def constant(case: Case) -> Verdict | None:
         return None
     evidence = f"found / expected = {c:.6g} {case.everywhere}, for {len(case.dy)} upstream gradients"
     mistake, message = off_by(case, c)
-    return case.verdict(mistake, message, evidence, Clue.EFFECT if mistake == UNKNOWN else Clue.CAUSE)
+    return case.verdict(mistake, message, evidence)
 
 
 UNKNOWN = "constant-factor"

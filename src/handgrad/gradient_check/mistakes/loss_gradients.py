@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...arrays import Array
-from ..verdict import Clue, Verdict
+from ..verdict import Verdict
 from .case import Case, ratio
-from .factors import UNKNOWN, off_by
+from .factors import off_by
 
 
 def losses(case: Case) -> Verdict | None:
@@ -200,7 +200,7 @@ def penalised(case: Case) -> Verdict | None:
         mistake, message = off_by(case, float(a))
         evidence = f"found = {a:.6g} · expected {b:+.6g} · {'sign of ' * (kind == 'L1')}{name} in every entry"
         message += f"; its {kind} penalty's term is right, only the data's part is off"
-        return case.verdict(mistake, message, evidence, Clue.EFFECT if mistake == UNKNOWN else Clue.CAUSE)
+        return case.verdict(mistake, message, evidence)
     return None
 
 

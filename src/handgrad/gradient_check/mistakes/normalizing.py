@@ -6,7 +6,7 @@ from typing import TypeAlias
 import numpy as np
 
 from ...arrays import Array
-from ..verdict import Clue, Verdict
+from ..verdict import Verdict
 from .case import Case, named_axes
 
 Axes: TypeAlias = tuple[int, ...]
@@ -120,7 +120,7 @@ def scaled(case: Case) -> Verdict | None:
         return case.verdict("statistics-constant", message, "dx equals dy y / x in every entry")
     if np.ptp(scale) > 1e-9 and case.explains(case.expected / scale):
         message = f"the scale itself is missing from {case.label}: what x was multiplied by, dx is too"
-        return case.verdict("normalisation-terms", message, "found · y / x is right in every entry", Clue.EFFECT)
+        return case.verdict("normalisation-terms", message, "found · y / x is right in every entry")
     return None
 
 

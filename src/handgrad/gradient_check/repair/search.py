@@ -14,7 +14,7 @@ import numpy as np
 from ...arrays import Array
 from ..mistakes import Case
 from ..subjects import Point, Subject
-from ..verdict import Clue, Verdict
+from ..verdict import Verdict
 from .edits import small_edits
 from .insertions import INSERTIONS
 from .places import Edit, kind
@@ -23,8 +23,6 @@ from .source import Restored, Routine, Values, captured_arrays, routines
 Cure: TypeAlias = tuple[set[str], Routine, Edit]  # the arrays that an edit of a routine mends
 
 SECONDS = 5.0  # of one core
-# names that say which change mends, and not what was mistaken
-CHANGES = {"formula-slip", "shifted", "wrong-variable", "term-too-many", "statement-too-many", "statistics-constant"}
 
 
 def mend(subject: Subject, cases: Mapping[str, Case], right: Sequence[str]) -> dict[str, Verdict]:
@@ -193,5 +191,4 @@ def explained(routine: Routine, edit: Edit, names: Sequence[str]) -> dict[str, V
     wrong = f"the gradient{'s' * many} by {', '.join(names)} {'are' if many else 'is'} wrong"
     message = f"{wrong} in {line} of {routine.name}: {edit.message}"
     evidence = f"right with  {after}  in place of  {before}"
-    clue = Clue.CHANGE if edit.mistake in CHANGES else Clue.CAUSE
-    return {name: Verdict(name, edit.mistake, message, evidence, clue) for name in names}
+    return {name: Verdict(name, edit.mistake, message, evidence) for name in names}
