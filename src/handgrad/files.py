@@ -1,7 +1,8 @@
-"""Files that are whole or not there: atomic writes, named arrays by suffix, and nested data with arrays in it."""
+"""Files that are whole or not there: atomic writes, JSON, named arrays by suffix, and nested data with arrays in it."""
 
 import contextlib
 import json
+import math
 import os
 import tempfile
 import zipfile
@@ -54,8 +55,126 @@ def write_text(path: FilePath, text: str) -> None:
 
 
 def write_json(path: FilePath, data: object) -> None:
-    """Write plain data as indented JSON, atomically."""
-    write_text(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+    """Write plain data as indented JSON, atomically; NaN and infinities as null."""
+    write_text(path, to_json(data, indent=1) + "\n")
+
+
+# JSON (RFC 8259), which has neither NaN nor infinities ----------------------------------------------------------------
+
+MAX_DIGITS, MAX_NESTING = 100, 100  # of what we read: more is made to harm
+
+
+def to_json(data: object, indent: int | None = None) -> str:
+    """Plain data as JSON; NaN and infinities as null."""
+    return json.dumps(finite(data), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def finite(value: Any) -> Any:
+    """The same plain data with None for NaN and infinities."""
+    if isinstance(value, dict):
+        return {name: finite(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def from_json(text: str, where: object) -> Any:
+    """The plain data in JSON text, whose numbers are all finite: None for NaN, Infinity and 1e999.
+
+    A ValueError names `where`, and what is no JSON: words, a key twice, a number or a nesting made to harm.
+    """
+    try:
+        data = json.loads(
+            text,
+            parse_float=lambda digits: finite(float(digits)),
+            parse_int=whole_number,
+            parse_constant=lambda name: None,
+            object_pairs_hook=without_repeats,
+        )
+        check_nesting(data)
+    except RecursionError:
+        raise ValueError(f"{where} is damaged: nested deeper than {MAX_NESTING} levels") from None
+    except ValueError as problem:
+        raise ValueError(f"{where} is damaged: {problem}") from None
+    return data
+
+
+def whole_number(digits: str) -> int:
+    """The number, if it has no more digits than any that we write (a generator's state has 39)."""
+    if len(digits) > MAX_DIGITS:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
+
+
+def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The table of these pairs; a ValueError where a key stands twice, since readers disagree on which counts."""
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key '{next(key for key in keys if keys.count(key) > 1):.50}' stands twice in one table")
+    return table
+
+
+def check_nesting(data: Any, depth: int = 0) -> None:
+    """Raise a RecursionError, before Python does, for what is nested too deep to be copied and shown."""
+    if depth > MAX_NESTING:
+        raise RecursionError
+    if isinstance(data, (dict, list)):
+        for inner in data.values() if isinstance(data, dict) else data:
+            check_nesting(inner, depth + 1)
+
+
+# What a reader may rely on: the form of plain data, checked once ------------------------------------------------------
+
+Form: TypeAlias = Any  # as `check_form` has it
+COUNT = range(2**53)  # the whole numbers that every reader of JSON reads alike
+FIGURE = (float, type(None))  # null stands for what is no number
+WORDS = {dict: "a table", list: "a list", str: "text", int: "a whole number", float: "a number", np.ndarray: "an array"}
+
+
+def check_form(data: object, form: Form, where: object) -> None:
+    """Raise a ValueError that names the file, and the first place in it where plain data do not have the form.
+
+    A form is a type, or a tuple of types that may stand there; a range of whole numbers, or a set of words; [form], a
+    list of such; a table of forms by key: 'key?' may be missing or null, and `str` stands for all keys not named.
+    """
+    for fault in faults(data, form, ""):
+        raise ValueError(f"{where} is damaged: {fault}")
+
+
+def faults(data: Any, form: Form, path: str) -> Iterator[str]:
+    """Yield what is wrong with the data at a path, a sentence each."""
+    if isinstance(form, dict) and isinstance(data, dict):
+        yield from (
+            f"'{path}{key}' is missing" for key in form if key is not str and key[-1] != "?" and key not in data
+        )
+        for key, value in data.items():
+            inner = form.get(key, form.get(f"{key}?", form.get(str)))
+            if inner is not None and not (value is None and f"{key}?" in form):
+                yield from faults(value, inner, f"{path}{key}.")
+    elif isinstance(form, list) and isinstance(data, list):
+        for number, value in enumerate(data):
+            yield from faults(value, form[0], f"{path}{number}.")
+    elif not fits(data, form):
+        yield f"{path[:-1] or 'it'} is {data!r:.50}, expected {in_words(form)}"
+
+
+def fits(value: object, form: Form) -> bool:
+    """Whether a value has a form without parts; whole numbers are numbers, true and false are not."""
+    if isinstance(form, (range, set)):
+        return type(value) in (int, str) and value in form
+    types = form if isinstance(form, tuple) else (type(form) if isinstance(form, (dict, list)) else form,)
+    return type(value) in types or (type(value) is int and float in types)
+
+
+def in_words(form: Form) -> str:
+    """What was expected, for a message."""
+    if isinstance(form, set):
+        return " or ".join(sorted(form))
+    if isinstance(form, range):
+        return f"a whole number from {form.start} to {form.stop - 1}"
+    kind = form[0] if isinstance(form, tuple) else type(form) if isinstance(form, (dict, list)) else form
+    return WORDS.get(kind, str(kind))
 
 
 def write_arrays(path: FilePath, arrays: Mapping[str, ArrayLike], metadata: Mapping[str, str] | None = None) -> None:

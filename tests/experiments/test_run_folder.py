@@ -91,7 +91,11 @@ HEADER = struct.pack("<Q", 2**40)
         ("run.json", b"[" * 100_000, "damaged"),
         ("run.json", b'{"status": "running"}', "'configuration' is missing"),
         ("run.json", b'{"status": "great", "configuration": {}, "data": {}}', "status is 'great'"),
-        ("run.json", b'{"status": "running", "configuration": {}, "data": {}, "results": 3}', "'results' is no table"),
+        (
+            "run.json",
+            b'{"status": "running", "configuration": {}, "data": {}, "results": 3}',
+            "results is 3, expected a table",
+        ),
         ("run.json", b" " * (2**24 + 1), "more than any run writes"),
         ("metrics.jsonl", b"[]\n", "metrics.jsonl line 1 is damaged"),
         ("metrics.jsonl", b'{"epoch": 1}\nnonsense\n', "metrics.jsonl line 2 is damaged"),

@@ -1,7 +1,9 @@
 """Sweeps: what they vary, that failures stay alone, and that a stopped one is gone on with."""
 
 import json
+import math
 import os
+import sys
 
 import joblib
 import numpy as np
@@ -151,3 +153,33 @@ def test_a_damaged_sweep_is_refused(content, tmp_path):
     (tmp_path / "sweep.json").write_text(content)
     with pytest.raises(ValueError, match="damaged"):
         Sweep(tmp_path)
+
+
+@pytest.mark.usefixtures("threads")
+def test_a_trial_that_ends_without_a_finite_loss_has_failed_and_ranks_nowhere(base, tmp_path):
+    """The only update overflows: no step sees it, only the figures measured at the end."""
+    settings = ["optimizer.learning_rate=1e30,0.01,0.1"]
+    sweep = run_sweep(start_sweep({**base, "epochs": 1, "batch_size": 1000}, settings, tmp_path), jobs=1)
+    assert [trial["status"] for trial in sweep.trials] == ["failed", "finished", "finished"]
+    assert "loss is" in sweep.trials[0]["error"] and "lower the learning_rate" in sweep.trials[0]["error"]
+    values = [trial["value"] for trial in sweep.ranked()]
+    assert len(values) == 2 and values == sorted(values)
+
+
+def test_a_sweep_recorded_with_nan_is_sorted(tmp_path):
+    """Earlier versions wrote NaN as the value of a trial that diverged."""
+    trials = [{"number": i, "settings": {"seed": i}, "value": value} for i, value in enumerate((0.5, math.nan, 0.25))]
+    record = {"base": {}, "axes": ["seed=0,1,2"], "mode": "grid", "seed": 0, "count": 3, "metric": "test.loss"}
+    (tmp_path / "sweep.json").write_text(json.dumps({**record, "trials": trials}))
+    assert [trial["number"] for trial in Sweep(tmp_path).ranked()] == [2, 0]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows locks nothing")
+@pytest.mark.usefixtures("threads")
+def test_a_sweep_is_run_by_one_process_at_a_time(base, tmp_path):
+    def try_beside(sweep, trial):
+        with pytest.raises(ValueError, match="by another process: wait until that has ended"):
+            run_sweep(Sweep(sweep.path), jobs=1)
+
+    sweep = run_sweep(start_sweep(base, ["seed=1,2"], tmp_path), jobs=1, report=try_beside)
+    assert [trial["status"] for trial in run_sweep(Sweep(sweep.path), jobs=1).trials] == ["finished"] * 2

@@ -1,7 +1,6 @@
 """What a run writes down: metrics and checkpoints while it trains, TensorBoard's event files, MLflow's log."""
 
 import datetime
-import json
 import math
 import os
 import time
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import files
 from ..arrays import Array
 from ..naming import require_extra
 from ..text import flatten
@@ -101,7 +101,7 @@ class Recorder(Callback):
 
     def _write(self, line: dict[str, Any]) -> None:
         try:
-            rest = memoryview((json.dumps(finite(line)) + "\n").encode())
+            rest = memoryview((files.to_json(line) + "\n").encode())
             while rest:
                 rest = rest[self._metrics.write(rest) :]
         except OSError as problem:
@@ -137,13 +137,6 @@ def norm(array: Array) -> float:
     """The Euclidean norm, to seven digits: these are for pictures."""
     flat = array.ravel()
     return float(f"{math.sqrt(float(np.dot(flat, flat))):.7g}")
-
-
-def finite(value: Any) -> Any:
-    """The same with None for NaN and infinities, which JSON has not."""
-    if isinstance(value, dict):
-        return {name: finite(inner) for name, inner in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 # For those who look at runs elsewhere ---------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ curves.png               loss and accuracy by epoch
 """
 
 import contextlib
-import json
 import math
 import os
 import shutil
@@ -30,12 +29,35 @@ if sys.platform != "win32":
     import fcntl
 
 RECORD, METRICS, CHECKPOINT, MODEL = "run.json", "metrics.jsonl", "checkpoint.safetensors", "model.safetensors"
-STATUSES = ("running", "finished", "interrupted", "failed")
 FORMAT = 1
 NOT_FIGURES = ("epoch", "step", "seconds", "layers")
 LARGEST_RECORD, LARGEST_METRICS = 2**24, 2**28
 # What files made to harm raise on the way through JSON, NumPy and the constructors of layers.
 DAMAGE = (KeyError, TypeError, AttributeError, IndexError, OverflowError, MemoryError, RecursionError, UnicodeError)
+# The forms of what a folder holds, see `files.check_form`: who has a `Run` need not ask again.
+FIGURES = {str: files.FIGURE}
+RECORDED = {
+    "configuration": dict,
+    "status": {"running", "finished", "interrupted", "failed"},
+    "data": {
+        "rows?": {str: files.COUNT},
+        "class_names?": list,
+        "feature_names?": [str],
+        "standardization?": {"mean": [float], "scale": [float]},
+    },
+    "results?": {str: FIGURES},
+    "model?": {"config?": {"layers?": [dict]}},
+    **dict.fromkeys(("command?", "resumed?"), list),
+    **dict.fromkeys(("versions?", "machine?", "threads?", "git?"), dict),
+    "seconds?": float,
+}
+LINE = {
+    "epoch?": range(1, 2**53),
+    "step?": files.COUNT,
+    "seconds?": float,
+    "layers?": {str: FIGURES},
+    str: files.FIGURE,
+}
 
 
 class Run:
@@ -87,7 +109,8 @@ class Run:
     @property
     def results(self) -> dict[str, dict[str, float]]:
         """{'train': {'loss': ..., 'accuracy': ...}, 'validation': ..., 'test': ...}; empty until finished."""
-        return self.record.get("results") or {}
+        recorded = (self.record.get("results") or {}).items()
+        return {split: {name: as_number(value) for name, value in figures.items()} for split, figures in recorded}
 
     @property
     def has_checkpoint(self) -> bool:
@@ -104,10 +127,9 @@ class Run:
 
     def history(self) -> History:
         """The figures of each epoch, as a `History`."""
-        history = History()
-        for line in self.epochs():
-            history.append({name: as_number(value) for name, value in line.items() if name not in NOT_FIGURES})
-        return history
+        lines = self.epochs()
+        names = dict.fromkeys(name for line in lines for name in line if name not in NOT_FIGURES)
+        return History({name: [as_number(line.get(name)) for line in lines] for name in names})
 
     def checkpoint(self) -> dict[str, Any]:
         """The trainer's state at the last checkpoint."""
@@ -144,16 +166,8 @@ def read_record(path: Path) -> dict[str, Any]:
     file = path / RECORD
     if not file.is_file():
         raise ValueError(f"{path} is no run: it has no {RECORD} (handgrad runs lists the runs)")
-    with report_damage(file):
-        record = parse(read_text(file, LARGEST_RECORD), file)
-    for name, kind in (("configuration", dict), ("status", str), ("data", dict)):
-        if not isinstance(record.get(name), kind):
-            raise ValueError(f"{file} is damaged: '{name}' is missing or no {kind.__name__}")
-    if record["status"] not in STATUSES:
-        raise ValueError(f"{file} is damaged: status is '{record['status']:.50}', expected {' or '.join(STATUSES)}")
-    for name in ("results", "versions", "machine", "threads"):
-        if not isinstance(record.get(name) or {}, dict):
-            raise ValueError(f"{file} is damaged: '{name}' is no table")
+    record = parse(read_text(file, LARGEST_RECORD), file)
+    files.check_form(record, RECORDED, file)
     return record
 
 
@@ -165,14 +179,13 @@ def read_text(file: Path, largest: int) -> str:
         return file.read_bytes().decode("utf-8")
     except OSError as problem:
         raise ValueError(f"cannot read {file}: {problem.strerror}") from None
+    except UnicodeDecodeError as problem:
+        raise ValueError(f"{file} is damaged: it is no UTF-8 text ({problem.reason} at byte {problem.start})") from None
 
 
 def parse(text: str, where: object) -> dict[str, Any]:
     """The JSON object in a text, or a ValueError that says where it was read."""
-    try:
-        record = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as problem:
-        raise ValueError(f"{where} is damaged: {problem}") from None
+    record = files.from_json(text, where)
     if not isinstance(record, dict):
         raise ValueError(f"{where} is damaged: expected a JSON object, got {type(record).__name__}")
     return record
@@ -180,15 +193,13 @@ def parse(text: str, where: object) -> dict[str, Any]:
 
 def read_lines(file: Path) -> Iterator[tuple[dict[str, Any], int]]:
     """Yield (dict, offset of its end) for each whole line; the end of a line cut off by a kill is left out."""
-    if not file.is_file():
-        return
     end = 0
-    with report_damage(file):
-        for number, line in enumerate(read_text(file, LARGEST_METRICS).splitlines(keepends=True), 1):
-            if not line.endswith("\n"):
-                return
-            end += len(line.encode())
-            yield parse(line, f"{file} line {number}"), end
+    *lines, _ = read_text(file, LARGEST_METRICS).split("\n") if file.is_file() else [""]
+    for number, line in enumerate(lines, 1):
+        end += len(line.encode()) + 1
+        parsed = parse(line, where := f"{file} line {number}")
+        files.check_form(parsed, LINE, where)
+        yield parsed, end
 
 
 def as_number(value: object) -> float:
@@ -215,7 +226,7 @@ def create_folder(path: Path, name: str, record: dict[str, Any], numbered: bool 
     raise OSError(f"{path} exists already (choose another folder)")
 
 
-# One trainer per run: a lock on the open metrics file, which the system lets go when its process dies.
+# One trainer per run, one process per sweep: a lock on an open file, which the system lets go when its process dies.
 # On Windows, which has no such locks, nothing is locked, and a killed run stays 'killed' while it is resumed.
 ATTEMPTS = 10
 
@@ -232,6 +243,16 @@ def open_locked(path: Path) -> int:
         time.sleep(0.02)  # a trainer has it, or for an instant somebody who asks whether there is one
     os.close(descriptor)
     raise ValueError(f"{path.parent} is being trained by another process: wait until that has ended")
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock on a file within the block; a ValueError where another process holds it."""
+    descriptor = open_locked(path)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def is_locked(path: Path) -> bool:

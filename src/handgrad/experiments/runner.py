@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import importlib.metadata
+import math
 import os
 import platform
 import re
@@ -328,17 +329,22 @@ def write_end(job: Job, recorder: Recorder) -> dict[str, Any]:
         return {**ended, "status": "interrupted"}
     if trainer.history:
         save_curves(trainer.history, folder / "curves.png", title=f"{job.configuration.name}  {folder.name}")
-    return {**ended, "status": "finished", "results": measure(trainer, job.data)}
+    results = measure(trainer, job.data)
+    for split, figures in results.items():
+        if not math.isfinite(figures["loss"]):
+            raise FloatingPointError(f"the {split} loss is {figures['loss']} in the end: lower the learning_rate")
+    return {**ended, "status": "finished", "results": results}
 
 
 def measure(trainer: Trainer, data: Dataset) -> dict[str, dict[str, float]]:
     """{'train': {'loss': ..., 'accuracy': ...}, ...} of the model as it is, over all rows of each split."""
     results = {}
-    for name in rows_of(data):
-        x, y = getattr(data, name)
-        results[name] = trainer.evaluate(x, y)
-        if data.task == "regression":
-            results[name]["r2"] = r2_score(trainer.engine.predict(x), y)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for name in rows_of(data):
+            x, y = getattr(data, name)
+            results[name] = trainer.evaluate(x, y)
+            if data.task == "regression":
+                results[name]["r2"] = r2_score(trainer.engine.predict(x), y)
     return results
 
 

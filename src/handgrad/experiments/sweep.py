@@ -1,6 +1,7 @@
 """Sweeps: one configuration with many settings, a process each, all in one folder that can be gone on with.
 
 sweep.json     the configuration, what varies, and what became of each trial
+sweep.lock     empty: who runs the trials has it locked
 000/, 001/     a run folder for each trial
 """
 
@@ -21,14 +22,14 @@ from ..kernels import num_threads, set_threads
 from ..naming import check_count, look_up, nearest, require_extra
 from ..training.history import lower_is_better
 from .configuration import Configuration, check_configuration, parse_value, set_key
-from .run_folder import LARGEST_RECORD, RECORD, Run, create_folder, parse, read_text, report_damage
+from .run_folder import LARGEST_RECORD, RECORD, Run, create_folder, locked, parse, read_text
 from .runner import Job, prepare, resume, rows_of, train
 
 with require_extra("app", "a sweep"):
     import joblib
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-SWEEP, FORMAT = "sweep.json", 1
+SWEEP, LOCK, FORMAT = "sweep.json", "sweep.lock", 1
 RANGE = re.compile(r"(\w+)\((.*)\)\s*")
 
 
@@ -52,6 +53,19 @@ def new_trial(number: int, settings: dict[str, Any]) -> Trial:
     return {"number": number, "settings": settings, "status": "waiting", "value": None, "error": None}
 
 
+# The form of sweep.json, see `files.check_form`
+RECORDED = {
+    "base": dict,
+    "axes": [str],
+    "mode": {"grid", "random", "optuna"},
+    "seed": files.COUNT,
+    "count": range(1, 10**6),
+    "metric": str,
+    "command?": list,
+    "trials": [{"number": files.COUNT, "settings": dict, "status?": str, "value?": float, "error?": str}],
+}
+
+
 class Sweep:
     """A sweep's folder and its record: {'base', 'axes', 'mode', 'seed', 'count', 'metric', 'trials'}."""
 
@@ -60,14 +74,14 @@ class Sweep:
         file = self.path / SWEEP
         if not file.is_file():
             raise ValueError(f"{path} is no sweep: it has no {SWEEP}")
-        with report_damage(file):
-            self.record: dict[str, Any] = parse(read_text(file, LARGEST_RECORD), file)
-            self.axes: Axes = dict(parse_axis(text) for text in self.record["axes"])
-            self.trials: list[Trial] = []
-            for number, trial in enumerate(self.record["trials"]):
-                if trial["number"] != number or not isinstance(trial["settings"], dict):
-                    raise ValueError(f"{file} is damaged: trial {number} is {trial!s:.60}")
-                self.trials.append({**new_trial(number, trial["settings"]), **trial})
+        self.record: dict[str, Any] = parse(read_text(file, LARGEST_RECORD), file)
+        files.check_form(self.record, RECORDED, file)
+        self.axes: Axes = dict(parse_axis(text) for text in self.record["axes"])
+        self.trials: list[Trial] = []
+        for number, trial in enumerate(self.record["trials"]):
+            if trial["number"] != number or set(trial["settings"]) != set(self.axes):
+                raise ValueError(f"{file} is damaged: trial {number} is {trial!s:.50}")
+            self.trials.append({**new_trial(number, trial["settings"]), **trial})
 
     def write(self) -> None:
         """Write down what has become of the trials so far."""
@@ -157,13 +171,15 @@ def run_sweep(sweep: Sweep, jobs: int | None = None, report: Report = lambda swe
     """Train every trial that is not finished, `jobs` at a time, and call report(sweep, trial) as each ends.
 
     The usable threads are shared out evenly. What fails is recorded with its message and stops nothing else. Processes
-    are joblib's: within joblib.parallel_config(backend="dask") the trials go to a cluster.
+    are joblib's: within joblib.parallel_config(backend="dask") the trials go to a cluster. A ValueError, and nothing
+    done, where another process runs the sweep.
     """
     jobs = max(1, min(jobs or num_threads(), sweep.record["count"]))
     threads = max(1, num_threads() // jobs)
-    run_trials(sweep, sweep.unfinished(), jobs, threads, report)
-    if sweep.record["mode"] == "optuna":
-        search(sweep, jobs, lambda trials: run_trials(sweep, trials, jobs, threads, report))
+    with locked(sweep.path / LOCK):
+        run_trials(sweep, sweep.unfinished(), jobs, threads, report)
+        if sweep.record["mode"] == "optuna":
+            search(sweep, jobs, lambda trials: run_trials(sweep, trials, jobs, threads, report))
     return sweep
 
 
@@ -209,7 +225,8 @@ def run_trial(base: dict[str, Any], trial: Trial, folder: Path, threads: int, me
     try:
         run = train_or_resume(configured(base, trial["settings"]), folder)
         split, _, figure = metric.partition(".")
-        outcome = {"status": run.status, "value": run.results.get(split, {}).get(figure), "error": None}
+        value = run.results.get(split, {}).get(figure)
+        outcome = {"status": run.status, "value": files.finite(value), "error": None}
     except Exception as problem:
         outcome = {"status": "failed", "value": None, "error": str(problem)}
     return trial["number"], outcome
@@ -368,6 +385,6 @@ def load_optuna() -> Any:
 def outcome_of(optuna: Any, trial: Trial) -> dict[str, Any]:
     """How a trial ended, as Optuna is told."""
     value = trial["value"]
-    if value is None or not math.isfinite(value):
+    if value is None:
         return {"state": optuna.trial.TrialState.FAIL}
     return {"state": optuna.trial.TrialState.COMPLETE, "values": [value]}

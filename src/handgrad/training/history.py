@@ -1,5 +1,6 @@
 """What each epoch measured, as plain data."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,6 +39,8 @@ class History(dict[str, list[float]]):
     def best(self, name: str = "validation_loss") -> tuple[int, float]:
         """(epoch index, value) of the lowest loss or error, or of the highest other figure; the first on a tie.
 
+        An epoch whose figure is NaN is never the best where another has a number.
+
         Parameters
         ----------
         name : str
@@ -55,7 +58,8 @@ class History(dict[str, list[float]]):
         """
         if name not in self:
             raise ValueError(f"the history has no '{name}' (it has: {', '.join(self) or 'nothing yet'})")
-        value = min(self[name]) if lower_is_better(name) else max(self[name])
+        known = [value for value in self[name] if not math.isnan(value)] or self[name]
+        value = min(known) if lower_is_better(name) else max(known)
         return self[name].index(value), value
 
 
