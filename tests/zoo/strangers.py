@@ -1,0 +1,146 @@
+"""Zoos of people who have not read handgrad: what a check makes of their mistakes, zoo by zoo.
+
+    python tests/zoo/strangers.py b [--seed 0] [NAME...]
+
+prints a line a case and the figures of the zoo; with names, the whole reports of these cases. Each zoo's file marks the
+line at fault with `# wrong` and names the variable that is first wrong, the kind of mistake and what a teacher would say.
+"""
+
+import argparse
+import importlib
+import inspect
+import re
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from handgrad import check_gradients
+
+# the names that say what a teacher calls a mistake of this kind; a kind of its own words is judged by reading
+KINDS = {
+    "transposed operand": {"transposed"},
+    "batched transpose": {"transposed"},
+    "wrong axis": {"wrong-axis"},
+    "sign": {"wrong-sign"},
+    "exponent": {"wrong-exponent"},
+    "= for +=": {"assigned-not-added", "overlap-overwritten"},
+    "off by one": {"off-by-one"},
+    "omitted path": {"path-missing", "term-missing", "cross-terms-missing", "statistics-constant"},
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a check said of one case."""
+
+    name: str
+    variable: str
+    kind: str
+    what: str
+    lines: frozenset  # the numbers of the lines at fault
+    report: object
+    seconds: float
+
+    @property
+    def detected(self):
+        return not self.report.ok
+
+    @property
+    def unexplained(self):
+        return any(v.mistake == "unexplained" for v in self.report.verdicts)
+
+    @property
+    def placed(self):
+        """Whether a verdict points at the right variable or line."""
+        return any(v.line in self.lines or v.variable == self.variable for v in self.report.verdicts)
+
+    @property
+    def named(self):
+        """Whether a verdict has a name for this kind: None where only a reader can tell."""
+        known = KINDS.get(self.kind)
+        return None if known is None else bool(known & {v.mistake for v in self.report.verdicts})
+
+
+def lines_at_fault(module, make, target):
+    """The numbers of the lines marked `# wrong` in the functions that a case is made of."""
+    text = Path(module.__file__).read_text("utf-8").splitlines()
+    marked = {number for number, line in enumerate(text, 1) if re.search(r"#\s*wrong\b", line)}
+    spans = [span(part) for part in parts_of(target)] + [span(make)]
+    return frozenset(n for n in marked if any(first <= n < last for first, last in spans))
+
+
+def parts_of(target):
+    """The functions and classes of a target, and the module's functions that they use."""
+    first = list(target) if isinstance(target, tuple) else [target if isinstance(target, type) else type(target)]
+    seen = []
+    while first:
+        part = first.pop()
+        if part in seen or not (inspect.isfunction(part) or inspect.isclass(part)):
+            continue
+        seen.append(part)
+        names = re.findall(r"\w+", inspect.getsource(part))
+        around = vars(sys.modules[part.__module__])
+        first += [around[n] for n in names if inspect.isfunction(around.get(n)) or inspect.isclass(around.get(n))]
+        first = [f for f in first if f.__module__ == part.__module__ and f.__name__ not in ("case", "_")]
+    return seen
+
+
+def span(part):
+    source, first = inspect.getsourcelines(part)
+    return first, first + len(source)
+
+
+def outcomes(zoo, names=(), seed=0):
+    """An Outcome per case of strangers_<zoo>.py, in its order."""
+    module = importlib.import_module(f"zoo.strangers_{zoo}")
+    for name, variable, kind, what, make in module.CASES:
+        if names and name not in names:
+            continue
+        with np.errstate(all="ignore"):
+            target, arrays, keywords = make(np.random.default_rng([seed, 5]))
+        started = time.process_time()
+        report = check_gradients(target, *arrays, kwargs=keywords or None, seed=seed)
+        took = time.process_time() - started
+        yield Outcome(name, variable, kind, what, lines_at_fault(module, make, target), report, took)
+
+
+def figures(found):
+    """The zoo in figures, as text."""
+    total, seconds = len(found), [o.seconds for o in found]
+    known = [o.named for o in found if o.named is not None]
+    rows = [
+        ("detected", sum(o.detected for o in found), total),
+        ("placed at the right variable or line", sum(o.placed for o in found), total),
+        ("named, of those of a kind with a name of its own", sum(known), len(known)),
+        ("unexplained", sum(o.unexplained for o in found), total),
+    ]
+    lines = [f"{words:<50} {n:3d} of {of} ({n / max(of, 1):.0%})" for words, n, of in rows]
+    return "\n".join([*lines, f"seconds of one core: median {statistics.median(seconds):.2f}, most {max(seconds):.2f}"])
+
+
+def line_of(outcome):
+    said = "; ".join(f"{v.mistake} {v.variable or '?'}@{v.line}" for v in outcome.report.verdicts) or "NOTHING"
+    marks = f"{'placed' if outcome.placed else '·':<7}{ {True: 'named', False: 'other'}.get(outcome.named, ''):<6}"
+    is_at = f"{outcome.kind} {outcome.variable}@{','.join(map(str, sorted(outcome.lines)))}"
+    return f"{outcome.name:<45} {marks} {said}   (is: {is_at})  {outcome.seconds:.2f} s"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("zoo")
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    found = list(outcomes(given.zoo, given.names, given.seed))
+    for outcome in found:
+        print(f"{outcome.report}\n  IS: {outcome.what}\n" if given.names else line_of(outcome))
+    print(f"\nzoo {given.zoo}\n{figures(found)}")
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    main()
