@@ -1,6 +1,7 @@
 """Wrong backward passes by people who have not read this code: all are detected, and help is given."""
 
 import pytest
+
 from zoo.strangers import outcomes
 
 

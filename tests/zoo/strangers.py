@@ -2,8 +2,9 @@
 
     python tests/zoo/strangers.py b [--seed 0] [NAME...]
 
-prints a line a case and the figures of the zoo; with names, the whole reports of these cases. Each zoo's file marks the
-line at fault with `# wrong` and names the variable that is first wrong, the kind of mistake and what a teacher would say.
+prints a line a case and the figures of the zoo; with names, the whole reports of these cases. Each zoo's file marks
+the line at fault with `# wrong` and names the variable that is first wrong, the kind of mistake and what a teacher
+would say.
 """
 
 import argparse
