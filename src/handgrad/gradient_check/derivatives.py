@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -21,6 +21,15 @@ STEPS = (1e-4, 1e-5, 1e-6, 1e-7)  # relative to the array's size; the first that
 CLEAN = 2e-8  # an estimate is clean when both steps agree to this, relative to the derivative
 ROUNDING = np.finfo(np.float64).eps
 KEPT = 4_000_000  # numbers of the Jacobian that are kept for diagnosis
+
+
+class Path(Protocol):
+    """t -> y, and the size of the numbers that t moves."""
+
+    def __call__(self, t: complex) -> Array: ...
+
+    @property
+    def scale(self) -> float: ...
 
 
 class Line:
@@ -56,7 +65,7 @@ def root_mean_square(array: Array) -> float:
     return float(np.sqrt(np.vdot(array, array).real / array.size)) if array.size else 0.0
 
 
-def complex_step(line: Line) -> Array:
+def complex_step(line: Path) -> Array:
     """∂y/∂t = Im f(t = i h) / h: no difference is taken, so no digit is lost (Squire & Trapp 1998)."""
     return np.asarray(np.imag(line(1j * COMPLEX_STEP)) / COMPLEX_STEP)
 
@@ -78,7 +87,7 @@ class Slope:
         return not self.kinked.any()
 
 
-def central_difference(line: Line, base: Array) -> Slope:
+def central_difference(line: Path, base: Array) -> Slope:
     """The slope by central differences at h and h/2, extrapolated to order 4 (Richardson 1911).
 
     Steps shrink until both agree, so that a kink some way off does no harm; a kink nearer than the last step is
@@ -112,7 +121,7 @@ def quality(slope: Slope) -> tuple[int, float]:
     return (int(slope.kinked.sum()), norm(slope.error))
 
 
-def extrapolate(line: Line, base: Array, h: float) -> tuple[Slope, Array]:
+def extrapolate(line: Path, base: Array, h: float) -> tuple[Slope, Array]:
     """The slope from y at ±h and ±h/2, and how far the two central differences are apart (a third of it)."""
     far_right, far_left = line(h) - base, base - line(-h)
     right, left = (line(h / 2) - base) * (2 / h), (base - line(-h / 2)) * (2 / h)

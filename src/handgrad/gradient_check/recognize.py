@@ -1,6 +1,7 @@
 """What kind of thing was given to check: a pair, a layer, a function and its gradient, a closure, a class."""
 
 import contextlib
+import copy
 import inspect
 import sys
 from collections.abc import Sequence
@@ -17,11 +18,13 @@ from .subjects import (
     Settings,
     Subject,
     Wanted,
+    built,
     is_float_array,
     name_of,
     parameters_of,
     with_loss,
 )
+from .tracing import module_of
 from .verdict import CodeFault
 
 
@@ -110,6 +113,29 @@ def joined(forward: Function, backward: Function) -> Pair:
         return backward(*(part.reshape(shape) for part, shape in zip(np.split(dy, ends), shapes, strict=True)), cache)
 
     return named_like(joined_forward, forward), joined_backward
+
+
+def forward_alone(target: Any, arrays: Sequence[Any], seed: int) -> Function:
+    """The forward of a pair or of a layer, or the function itself, as one that returns (y, None)."""
+    if isinstance(target, (tuple, list)) and target:
+        target = target[0]
+    if hasattr(target, "forward") and not isinstance(target, type):
+        target = target.forward
+    if inspect.ismethod(target):
+        target = getattr(built(copy.deepcopy(target.__self__), arrays, seed), target.__name__)
+    if not callable(target):
+        raise TypeError(
+            f"intermediates takes a forward, a pair or a layer, got {type(target).__name__}: {target!r:.60}"
+        )
+
+    def alone(*arrays: Any, **keywords: Any) -> Any:
+        returned = target(*arrays, **keywords)
+        if not isinstance(returned, tuple):
+            return returned, None
+        several = len(returned) > 2 and all(map(is_float_array, returned[:-1]))
+        return np.concatenate([y.ravel() for y in returned[:-1]]) if several else returned[0], None
+
+    return named_like(alone, target)
 
 
 def names_a_pair(forward: Function, backward: Function) -> bool:
@@ -212,8 +238,8 @@ def translations(cls: type) -> tuple[Function, Function]:
 
 
 def named_like(forward: Function, function: Function) -> Function:
-    """forward, with the parameter names that function's signature shows."""
+    """forward, with the parameter names that function's signature shows, as if from the same module."""
     with contextlib.suppress(TypeError, ValueError):
         vars(forward)["__signature__"] = inspect.signature(function)
-    forward.__name__ = name_of(function)
+    forward.__name__, forward.__module__ = name_of(function), module_of(function)
     return forward

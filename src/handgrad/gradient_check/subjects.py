@@ -64,6 +64,7 @@ class Subject(ABC):
         self.input_names: list[str] = []
         self.defaults: dict[str, Any] = {}
         self.num_forwards = 0
+        self.follow: Callable[[Function], Function] = as_it_is  # what a traced subject calls instead
 
     @abstractmethod
     def at(self, dtype: DTypeLike) -> "Point":
@@ -211,7 +212,7 @@ class PairPoint(Point):
     subject: PairSubject
 
     def call_forward(self, arguments: list[Any]) -> Any:
-        return self.subject.forward(*arguments, **self.kwargs)
+        return self.subject.follow(self.subject.forward)(*arguments, **self.kwargs)
 
     def as_output(self, y: Any) -> Array:
         if not isinstance(y, tuple) or len(y) != 2:
@@ -223,7 +224,7 @@ class PairPoint(Point):
 
     def backward(self, dy: Array) -> Gradients:
         with report_faults("backward"):
-            returned = self.subject.backward(dy, self.cache)
+            returned = self.subject.follow(self.subject.backward)(dy, self.cache)
         return arrays_of(by_name(returned, self.subject.names, np.ndim(dy) == 0))
 
 
@@ -287,7 +288,8 @@ class LayerPoint(Point):
         self.arrays.update({n: read(inner(self.layer), slot) for n, slot in subject.slots.items()})
 
     def call_forward(self, arguments: list[Any]) -> Any:
-        return getattr(self.layer, self.subject.forward_name)(*arguments, **self.kwargs)
+        forward = self.subject.follow(getattr(self.layer, self.subject.forward_name))
+        return forward(*arguments, **self.kwargs)
 
     def call_backward(self, dy: Array) -> Any:
         styles: dict[str, Sequence[Any]] = {
@@ -299,7 +301,7 @@ class LayerPoint(Point):
             "dy, rate": (dy, 1.0),
         }
         with report_faults("backward"):
-            return self.layer.backward(*styles[self.subject.style])
+            return self.subject.follow(self.layer.backward)(*styles[self.subject.style])
 
     def backward(self, dy: Array) -> Gradients:
         """The gradients by name: what the backward returned for the inputs, what the layer holds for its parameters."""
@@ -445,6 +447,10 @@ def inner(layer: Any) -> Any:
 
 
 # Arguments and gradients ----------------------------------------------------------------------------------------
+
+
+def as_it_is(function: Function) -> Function:
+    return function
 
 
 def name_of(function: Function) -> str:

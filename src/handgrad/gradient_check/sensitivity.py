@@ -1,0 +1,114 @@
+"""A traced forward, and the derivative of what it returns by any value that it computes on its way."""
+
+import copy
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from ..arrays import Array
+from .derivatives import COMPLEX_STEP, Differentiator, central_difference, root_mean_square
+from .subjects import Subject
+from .tracing import Change, Record, Recording, Tracer
+
+
+class TracedForward:
+    """A subject's forward with probes: the derivatives of <dy, y> by any value that it computes."""
+
+    def __init__(self, numbers: Differentiator, tracer: Tracer) -> None:
+        self.numbers = numbers
+        self.tracer = tracer
+        self.exact: bool = all(map(numbers.is_exact, numbers.subject.names))
+        subject = traced(numbers.subject, tracer)
+        self.recording = Recording()
+        point = subject.at(np.float64)
+        for name, array in point.arrays.items():
+            self.recording.argument(name, array)
+        tracer.start(recording=self.recording)
+        self.base: Array = point.forward().copy()
+        self.cache: Any = point.cache
+        self.point = subject.at(np.complex128 if self.exact else np.float64)
+        self.num_runs = 0
+
+    @property
+    def records(self) -> list[Record]:
+        """What it computed, in order."""
+        return self.recording.records
+
+    def slopes(self, record: Record, direction: Array) -> Array | None:
+        """The derivative of <dy, y>, for each upstream dy, along a direction at one record; None where it has none.
+
+        It has none where the value was written into later: then its change would change more than this.
+        """
+        line = Shifted(self, record, direction)
+        if not self.exact:
+            line.sound = np.allclose(line(0.0), self.base, 1e-9, 1e-12)
+            rows: Array = self.numbers.rows @ central_difference(line, self.base).value.ravel()
+            return rows if line.sound else None
+        y = line(1j * COMPLEX_STEP)
+        return self.numbers.rows @ np.imag(y).ravel() / COMPLEX_STEP if line.sound else None
+
+    def gradient(self, record: Record) -> Array | None:
+        """The gradient of <dy, y> by the value of one record, one upstream dy after another."""
+        found = np.zeros((len(self.numbers.rows), record.value.size))
+        for use in self.uses(record) if record.gathered else [record]:
+            for entry in range(record.value.size):
+                direction = np.zeros(record.value.shape)
+                direction.flat[entry] = 1
+                slopes = self.slopes(use, direction)
+                if slopes is None:
+                    return None
+                found[:, entry] += slopes
+        return found.reshape(-1, *record.value.shape)
+
+    def uses(self, record: Record) -> list[Record]:
+        """Where the value of a record is read again, itself among them where it was first read."""
+        return [r for r in self.records if r is record or (r.alias and self.resolved(r) is record)]
+
+    def resolved(self, record: Record) -> Record:
+        """The record that first had the value of this one."""
+        while record.alias:
+            record = self.records[record.operands[0]]
+        return record
+
+
+class Shifted:
+    """t -> y, the forward with t times a direction added where one record was computed."""
+
+    def __init__(self, forward: TracedForward, record: Record, direction: Array) -> None:
+        self.forward = forward
+        self.record = record
+        self.direction = direction
+        self.sound = True  # whether y stays what it was but for the change
+        self.scale: float = max(root_mean_square(np.atleast_1d(record.value)), 1e-2)
+
+    def __call__(self, t: complex) -> Array:
+        forward, point = self.forward, self.forward.point
+        forward.num_runs += 1
+        if self.record.place is not None:
+            forward.tracer.start({self.record.place.index: self.change(t)})
+            y = point.forward()
+        else:
+            array = point.arrays[self.record.name]
+            saved = array.copy()
+            forward.tracer.start()
+            array[...] = saved + t * self.direction
+            y = point.forward().copy()
+            array[...] = saved
+        self.sound &= y.shape == forward.base.shape
+        if self.sound and np.imag(t):
+            self.sound = np.allclose(np.real(y), forward.base, 1e-9, 1e-12)
+        return y
+
+    def change(self, t: complex) -> Change:
+        def moved(step: int, value: Any, frame: FrameType) -> Any:
+            return value + t * self.direction if step == self.record.step else value
+
+        return moved
+
+
+def traced(subject: Subject, tracer: Tracer) -> Subject:
+    """The subject, calling its functions by way of a tracer."""
+    new = copy.copy(subject)
+    new.follow = lambda function: tracer.follow(function, entered=True)
+    return new

@@ -1,0 +1,521 @@
+"""Somebody's functions made anew from their source, with a probe around every expression; nothing of theirs is changed.
+
+The traced function shares globals and closure with the original. Each expression is a `Place`; a probe sees its value
+each time it is computed (step 0, 1, ... in loops), may note it, and may put another in its place.
+"""
+
+import ast
+import copy
+import functools
+import inspect
+import operator
+import os
+import sys
+import sysconfig
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from types import CellType, CodeType, FrameType, FunctionType, MethodType
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ..arrays import Array
+
+Definition: TypeAlias = ast.FunctionDef | ast.Lambda
+# (step, value, the frame that computes it) -> the value to go on with
+Change: TypeAlias = Callable[[int, Any, FrameType], Any]
+
+# our names in the traced code, which are free variables of it
+OURS = PROBE, CALL, WROTE, UPDATE = "__probe__", "__call__", "__wrote__", "__update__"
+UPDATES: dict[str, Callable[[Any, Any], Any]] = {
+    "Add": operator.iadd, "Sub": operator.isub, "Mult": operator.imul, "Div": operator.itruediv,
+    "MatMult": operator.imatmul, "Pow": operator.ipow, "FloorDiv": operator.ifloordiv, "Mod": operator.imod,
+    "BitOr": operator.ior, "BitAnd": operator.iand, "BitXor": operator.ixor,
+    "LShift": operator.ilshift, "RShift": operator.irshift,
+}  # fmt: skip
+LEFT_ALONE = ("super", "locals", "globals", "vars", "dir", "eval", "exec")  # they look at the frame that calls them
+OPERATIONS = (ast.BinOp, ast.UnaryOp, ast.Compare, ast.BoolOp, ast.IfExp, ast.Call)
+MOST_STEPS = 40  # of one place that are noted: the first ones of a long loop
+FUTURE = functools.reduce(lambda a, b: a | b, (0x20000, 0x40000, 0x80000, 0x100000, 0x200000, 0x400000, 0x1000000))
+
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+LIBRARIES = tuple(
+    os.path.join(folder, "") for folder in {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")} if folder
+)
+# of our own code, what only calls the user's: entered to get there, never shown
+PASSED_THROUGH = tuple(PACKAGE + os.path.join(*parts) for parts in (("gradient_check", ""), ("layers", "base.py")))
+
+
+@dataclass(frozen=True)
+class Routine:
+    """A function that is traced: its tree as it stands in the source, its file, and whether it is shown."""
+
+    name: str
+    file: str
+    node: Definition
+    shown: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """An expression in the source: `children` are the places of its operands, `statement` is what it stands in.
+
+    kind: "value", "use" (a variable is read), "index" (within brackets) or "update" (a variable after +=).
+    """
+
+    index: int
+    node: ast.expr
+    statement: ast.AST
+    routine: Routine
+    kind: str
+    children: tuple[int, ...] = ()
+
+    @property
+    def line(self) -> int:
+        """Its line in the file."""
+        return self.node.lineno
+
+    @property
+    def text(self) -> str:
+        """The expression in the words of the source."""
+        return ast.unparse(self.statement if self.kind == "update" else self.node)
+
+    @property
+    def name(self) -> str:
+        """The variable that gets its value; '' where none does."""
+        if isinstance(self.statement, (ast.Assign, ast.AugAssign, ast.AnnAssign)):
+            targets = self.statement.targets if isinstance(self.statement, ast.Assign) else [self.statement.target]
+            if self.node is self.statement.value or self.kind == "update":
+                return ast.unparse(targets[0])
+            value = self.statement.value
+            if isinstance(value, ast.Tuple) and isinstance(targets[0], ast.Tuple) and self.node in value.elts:
+                return ast.unparse(targets[0].elts[value.elts.index(self.node)])
+        return ""
+
+
+@dataclass(eq=False)
+class Record:
+    """A value that was computed at a place: a copy, and the indices of the records that it was computed from."""
+
+    index: int
+    place: Place | None  # None: an argument
+    step: int
+    value: Array
+    operands: tuple[int, ...] = ()
+    alias: bool = False  # the very object of its one operand
+    gathered: bool = False  # what others wrote into an array, or an array from elsewhere: seen where it is read
+    name: str = ""
+
+
+@dataclass
+class Recording:
+    """What a run computed, in order."""
+
+    records: list[Record] = field(default_factory=list)
+    latest: dict[int, int] = field(default_factory=dict)  # by place
+    producers: dict[int, int] = field(default_factory=dict)  # by identity of the object
+    writes: dict[int, list[int]] = field(default_factory=dict)  # into an array, since it was last read
+    alive: list[Any] = field(default_factory=list)  # the objects, so that no identity is used twice
+
+    def argument(self, name: str, value: Any) -> None:
+        """Note an array that the run starts from."""
+        if is_numeric(value):
+            self.producers[id(value)] = len(self.records)
+            self.records.append(Record(len(self.records), None, 0, np.array(value), name=name))
+            self.alive.append(value)
+
+    def note(self, place: Place, step: int, value: Any) -> None:
+        """Note what a place computed."""
+        index, producer = len(self.records), self.producers.get(id(value))
+        written = self.writes.pop(id(root(value)), []) if place.kind != "value" else []
+        operands = [self.latest[child] for child in place.children if child in self.latest]
+        if producer is not None and place.kind != "update":
+            operands = [producer]
+        elif not operands and id(root(value)) in self.producers:  # the rows that a loop takes of an array
+            operands = [self.producers[id(root(value))]]
+        alias = producer is not None and not written and place.kind != "update"
+        if not alias:
+            self.producers[id(value)] = index
+        gathered = place.kind == "use" and (bool(written) or not operands)
+        operands += written
+        self.records.append(Record(index, place, step, np.array(value), tuple(operands), alias, gathered, place.name))
+        self.latest[place.index] = index
+        self.alive.append(value)
+
+    def wrote(self, place: int, array: Any) -> None:
+        """Note that the value at a place was written into an array."""
+        if isinstance(array, np.ndarray) and place in self.latest:
+            self.writes.setdefault(id(root(array)), []).append(self.latest[place])
+
+
+def is_numeric(value: Any) -> bool:
+    """Whether a value is an array or a number of floats."""
+    return (isinstance(value, (np.ndarray, np.floating)) and value.dtype.kind in "fc") or isinstance(value, float)
+
+
+def root(value: Any) -> Any:
+    """The array that owns the numbers that this one shows."""
+    while isinstance(value, np.ndarray) and isinstance(value.base, np.ndarray):
+        value = value.base
+    return value
+
+
+class Tracer:
+    """Makes traced functions, and is what their probes report to.
+
+    `changes` are by place what a run puts there; `recording` notes what it computes.
+    """
+
+    def __init__(self) -> None:
+        self.places: list[Place] = []
+        self.codes: dict[CodeType, CodeType | None] = {}
+        self.changes: dict[int, Change] = {}
+        self.recording: Recording | None = None
+        self.steps: Counter[int] = Counter()
+        self.at_home = False  # whether our own code is what is traced
+
+    def start(self, changes: dict[int, Change] | None = None, recording: Recording | None = None) -> None:
+        """Begin a run."""
+        self.changes, self.recording, self.steps = changes or {}, recording, Counter()
+
+    # What the traced code calls ---------------------------------------------------------------------------------
+
+    def probe(self, place: int, value: Any, depth: int = 1) -> Any:
+        step = self.steps[place]
+        self.steps[place] = step + 1
+        if place in self.changes:
+            value = self.changes[place](step, value, sys._getframe(depth))
+        if self.recording is not None and step < MOST_STEPS and is_numeric(value):
+            self.recording.note(self.places[place], step, value)
+        return value
+
+    def call(self, place: int, function: Any, /, *arguments: Any, **keywords: Any) -> Any:
+        followed = self.follow(function)
+        if followed is function:  # what NumPy or Python call in turn: map, apply_along_axis
+            arguments = tuple(self.follow(a) if isinstance(a, FunctionType) else a for a in arguments)
+        return self.probe(place, followed(*arguments, **keywords), 2)
+
+    def wrote(self, place: int, array: Any) -> None:
+        if self.recording is not None:
+            self.recording.wrote(place, array)
+
+    # From functions to traced functions -------------------------------------------------------------------------
+
+    def follow(self, function: Any, entered: bool = False) -> Any:
+        """The traced version of a function, method, class or callable object of the user's; else what was given.
+
+        entered: also where it is a library's, as the target of a check may be.
+        """
+        if isinstance(function, FunctionType):
+            self.at_home |= entered and module_of(function).startswith("handgrad.")
+            return self.traced(function) if entered or is_users(function.__code__, self.at_home) else function
+        if isinstance(function, MethodType):
+            self.at_home |= entered and module_of(function).startswith("handgrad.")
+            within = self.follow(function.__func__, entered)
+            return function if within is function.__func__ else MethodType(within, function.__self__)
+        if isinstance(function, functools.partial):
+            return functools.partial(self.follow(function.func, entered), *function.args, **function.keywords)
+        if isinstance(function, type):
+            return self.follow_class(function)
+        if isinstance(vars(type(function)).get("__call__"), FunctionType):
+            return self.follow(MethodType(type(function).__call__, function), entered)
+        return function
+
+    def follow_class(self, cls: type) -> Any:
+        start = vars(cls).get("__init__")
+        plain = type(cls) is type and not any("__new__" in vars(base) for base in cls.__mro__[:-1])
+        if not isinstance(start, FunctionType) or not plain:
+            return cls
+        traced = self.follow(start)
+
+        def construct(*arguments: Any, **keywords: Any) -> Any:
+            made: Any = object.__new__(cls)
+            traced(made, *arguments, **keywords)
+            return made
+
+        return cls if traced is start else construct
+
+    def traced(self, function: FunctionType) -> FunctionType:
+        code = function.__code__
+        if code not in self.codes:
+            self.codes[code] = self.instrumented(function)
+        new = self.codes[code]
+        if new is None:
+            return function
+        cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
+        cells |= zip(OURS, map(CellType, (self.probe, self.call, self.wrote, update)), strict=True)
+        closure = tuple(cells[name] for name in new.co_freevars)
+        traced = FunctionType(new, function.__globals__, function.__name__, function.__defaults__, closure)
+        traced.__kwdefaults__ = function.__kwdefaults__
+        return traced
+
+    def instrumented(self, function: FunctionType) -> CodeType | None:
+        """The code of a function with probes, or None where its source cannot be had."""
+        node, code = definition_of(function), function.__code__
+        if node is None:
+            return None
+        shown = not code.co_filename.startswith(PASSED_THROUGH)
+        count = len(self.places)
+        routine = Routine(function.__name__, code.co_filename, node, shown)
+        try:
+            return compiled(Instrumenter(self.places, routine).instrumented(), function, OURS)
+        except (SyntaxError, ValueError, RecursionError):  # more than the compiler nests
+            del self.places[count:]
+            return None
+
+
+def module_of(function: Any) -> str:
+    """The module that a function, or the object of a method, is from."""
+    return str(type(function.__self__).__module__ if inspect.ismethod(function) else function.__module__)
+
+
+def is_users(code: CodeType, at_home: bool) -> bool:
+    """Whether code is to be followed: not a library's, nor ours but where that is the target, or passes on to it."""
+    file = code.co_filename
+    if file.startswith(PACKAGE):
+        return at_home or file.startswith(PASSED_THROUGH)
+    parts = file.split(os.sep)
+    return not (file.startswith(LIBRARIES) or "site-packages" in parts or "dist-packages" in parts)
+
+
+# Source ---------------------------------------------------------------------------------------------------------
+
+
+def definition_of(function: FunctionType) -> Definition | None:
+    """The definition in the source that this function was compiled from, or None where that cannot be had.
+
+    Several lambdas may stand in one line, and a file may have changed since it was loaded: what is taken compiles to
+    this very code.
+    """
+    try:
+        lines, _ = inspect.findsource(function.__code__)
+        tree = parsed("".join(lines))
+    except (OSError, TypeError, SyntaxError, ValueError, IndexError):
+        return None
+    for node in definitions(tree, function.__code__.co_firstlineno):
+        if getattr(node, "name", "<lambda>") == function.__code__.co_name:
+            code = compiled(node, function, imports=imports_of(tree))
+            if code is not None and fingerprint(code) == fingerprint(function.__code__):
+                return node
+    return None
+
+
+@functools.lru_cache(8)
+def parsed(text: str) -> ast.Module:
+    return ast.parse(text)
+
+
+def definitions(tree: ast.Module, line: int) -> Iterator[Definition]:
+    """The definitions that begin in a line: at their name, or at their first decorator."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.Lambda)):
+            starts = (node.lineno, *(d.lineno for d in getattr(node, "decorator_list", [])))
+            if line in starts:
+                yield node
+
+
+def imports_of(tree: ast.Module) -> list[ast.stmt]:
+    """The imports of a file, those it tries included."""
+    scopes = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    within = [[s, *getattr(s, "body", [])] for s in tree.body if not isinstance(s, scopes)]
+    imports = [s for part in within for s in part if isinstance(s, (ast.Import, ast.ImportFrom))]
+    return [s for s in imports if getattr(s, "module", None) != "__future__"]
+
+
+def compiled(
+    node: Definition, function: FunctionType, more: Sequence[str] = (), imports: Sequence[ast.stmt] = ()
+) -> CodeType | None:
+    """The code of a definition standing where the function does: undecorated, with its free names and more.
+
+    imports: those of its file, since Python compiles np.tanh otherwise where it knows np as a module.
+    """
+    code, node = function.__code__, copy.copy(node)
+    if isinstance(node, ast.FunctionDef):
+        node.decorator_list = []
+    holder: ast.stmt = ast.Expr(node) if isinstance(node, ast.Lambda) else node
+    ast.copy_location(holder, node)
+    owner = function.__qualname__.split(".")[-2:-1]
+    if owner and owner[0].isidentifier():  # names such as self.__x mean something else in a class
+        named = ast.parse(f"class {owner[0]}: pass").body[0]
+        vars(named)["body"] = [holder]
+        holder = named
+    outer = ast.parse(f"def outer({', '.join((*code.co_freevars, *more))}): pass")
+    vars(outer.body[0])["body"] = [holder]
+    outer.body[:0] = imports
+    module = compile(ast.fix_missing_locations(outer), code.co_filename, "exec", code.co_flags & FUTURE, True)
+    return next((c for c in codes_in(module) if c.co_name == code.co_name), None)
+
+
+def codes_in(code: CodeType) -> Iterator[CodeType]:
+    """A code object and all within it."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from codes_in(constant)
+
+
+def fingerprint(code: CodeType) -> tuple[Any, ...]:
+    """What a code object does, wherever it stands."""
+    constants = tuple(fingerprint(c) if isinstance(c, CodeType) else c for c in code.co_consts)
+    return code.co_code, code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars, constants
+
+
+class Instrumenter(ast.NodeTransformer):
+    """Puts a probe around each expression of a copy of a routine's tree, and adds the places to the list."""
+
+    def __init__(self, places: list[Place], routine: Routine) -> None:
+        self.places = places
+        self.routine = routine
+        self.copied: Definition = copy.deepcopy(routine.node)
+        self.original: dict[ast.AST, Any] = dict(zip(ast.walk(self.copied), ast.walk(routine.node), strict=True))
+        self.statement: ast.AST = routine.node
+        self.operands: list[list[int]] = [[]]  # of each expression that is open
+
+    def instrumented(self) -> Definition:
+        if isinstance(self.copied, ast.Lambda):
+            self.copied.body = self.visit(self.copied.body)
+        else:
+            self.copied.body = [new for node in self.copied.body for new in listed(self.visit(node))]
+        return self.copied
+
+    def visit(self, node: ast.AST) -> Any:
+        before = self.statement
+        if isinstance(node, ast.stmt):
+            self.statement = self.original[node]
+        try:
+            return self.probed(node) if isinstance(node, ast.expr) and has_value(node) else super().visit(node)
+        finally:
+            self.statement = before
+
+    def probed(self, node: Any, kind: str = "value") -> ast.expr:
+        """The expression within a probe."""
+        place, line = len(self.places), self.original[node]
+        kind = "use" if kind == "value" and isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)) else kind
+        self.places.append(Place(place, line, self.statement, self.routine, kind))
+        self.operands.append([])
+        new = super().visit(node) if kind != "index" else node
+        self.places[place] = Place(place, line, self.statement, self.routine, kind, tuple(self.operands.pop()))
+        self.operands[-1].append(place)
+        if isinstance(new, ast.Call) and isinstance(node, ast.Call):
+            return ast.copy_location(called(CALL, place, new.func, *new.args, keywords=new.keywords), node)
+        return ast.copy_location(called(PROBE, place, new), node)
+
+    def visit_Call(self, node: ast.Call) -> ast.Call:
+        if isinstance(node.func, ast.Attribute):
+            node.func.value = self.visit(node.func.value)
+        elif not isinstance(node.func, ast.Name):
+            node.func = self.visit(node.func)
+        node.args = [self.visit(argument) for argument in node.args]
+        for keyword in node.keywords:
+            keyword.value = self.visit(keyword.value)
+        return node
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.Subscript:
+        if isinstance(node.ctx, ast.Load):
+            node.value = self.visit(node.value)
+        opened = len(self.operands[-1])
+        node.slice = self.index(node.slice)
+        del self.operands[-1][opened:]
+        return node
+
+    def index(self, node: Any) -> Any:
+        """What stands in brackets: each bound of a slice and each index within a probe of its own."""
+        if isinstance(node, (ast.Slice, ast.Tuple)):
+            for name, value in ast.iter_fields(node):
+                if isinstance(value, list):
+                    setattr(node, name, [self.index(item) for item in value])
+                elif isinstance(value, ast.expr):
+                    setattr(node, name, self.index(value))
+            return node
+        return node if isinstance(node, (ast.Starred, ast.Lambda)) else self.probed(node, "index")
+
+    def visit_Assign(self, node: ast.Assign) -> list[ast.stmt]:
+        node.value = self.visit(node.value)
+        value = self.operands[-1][-1:] if is_probe(node.value) else []
+        node.targets = [self.visit(target) for target in node.targets]
+        return [node, *(self.written(target, value[0]) for target in node.targets if value and is_part(target))]
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> list[ast.stmt]:
+        """x += e as x = update(x, e), each in a probe; of x[i] += e, e is."""
+        if not isinstance(node.target, ast.Name):
+            node.value = self.visit(node.value)
+            value = self.operands[-1][-1:] if is_probe(node.value) else []
+            node.target = self.visit(node.target)
+            return [node, *(self.written(node.target, place) for place in value)]
+        read = ast.copy_location(ast.Name(node.target.id, ast.Load()), node.target)
+        self.original[read] = ast.copy_location(ast.Name(node.target.id, ast.Load()), node.target)
+        opened = len(self.operands[-1])
+        parts = ast.Constant(type(node.op).__name__), self.probed(read), self.visit(node.value)
+        children, place = tuple(self.operands[-1][opened:]), len(self.places)
+        self.places.append(Place(place, self.original[read], self.statement, self.routine, "update", children))
+        total = called(PROBE, place, ast.Call(ast.Name(UPDATE, ast.Load()), list(parts), []))
+        return [ast.copy_location(ast.Assign([node.target], total), node)]
+
+    def written(self, target: ast.expr, value: int) -> ast.stmt:
+        """A statement that notes what a value was written into."""
+        while isinstance(target, ast.Subscript):
+            target = target.value
+        array = ast.copy_location(copy.copy(target), target)
+        if isinstance(array, (ast.Name, ast.Attribute)):
+            array.ctx = ast.Load()
+        elif any(isinstance(n, ast.Call) for n in ast.walk(array)):
+            return ast.copy_location(ast.Pass(), target)
+        return ast.copy_location(ast.Expr(called(WROTE, value, array)), target)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AnnAssign:
+        node.value = self.visit(node.value) if node.value else None
+        return node
+
+    def visit_NamedExpr(self, node: ast.NamedExpr) -> ast.NamedExpr:
+        node.value = self.visit(node.value)
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        node.body = [new for statement in node.body for new in listed(self.visit(statement))]
+        return node
+
+    def visit_Lambda(self, node: ast.Lambda) -> ast.Lambda:
+        node.body = self.visit(node.body)
+        return node
+
+    def visit_match_case(self, node: ast.match_case) -> ast.match_case:
+        node.guard = self.visit(node.guard) if node.guard else None
+        node.body = [new for statement in node.body for new in listed(self.visit(statement))]
+        return node
+
+    def unchanged(self, node: ast.AST) -> ast.AST:
+        return node
+
+    visit_ClassDef = visit_AsyncFunctionDef = visit_JoinedStr = visit_Delete = visit_Assert = visit_Raise = unchanged
+
+
+def has_value(node: ast.expr) -> bool:
+    """Whether an expression gets a probe: what is read or computed, but for calls that look at their frame."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in LEFT_ALONE:
+        return False
+    if isinstance(node, ast.UnaryOp) and isinstance(node.operand, ast.Constant):
+        return False
+    read = isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)) and isinstance(node.ctx, ast.Load)
+    return read or isinstance(node, OPERATIONS)
+
+
+def update(kind: str, value: Any, by: Any) -> Any:
+    """What an augmented assignment makes of a value, in place where it can be."""
+    return UPDATES[kind](value, by)
+
+
+def called(name: str, place: int, *arguments: ast.expr, keywords: Sequence[ast.keyword] = ()) -> ast.Call:
+    return ast.Call(ast.Name(name, ast.Load()), [ast.Constant(place), *arguments], list(keywords))
+
+
+def is_probe(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in (PROBE, CALL)
+
+
+def is_part(target: ast.expr) -> bool:
+    return isinstance(target, ast.Subscript)
+
+
+def listed(node: Any) -> list[Any]:
+    return node if isinstance(node, list) else [node]
