@@ -4,11 +4,14 @@ import handgrad as hg
 from handgrad import functional as F
 """
 
+import sys as _sys
+
 from . import functional as functional
 from . import initializers as initializers
 from . import layers as layers
 from . import metrics as metrics
 from . import models as models
+from . import naming as _naming
 from . import optimizers as optimizers
 from . import schedules as schedules
 from . import training as training
@@ -70,5 +73,9 @@ from .training import EarlyStopping as EarlyStopping
 from .training import History as History
 from .training import Schedule as Schedule
 from .training import Trainer as Trainer
+
+_naming.advise_on_names(
+    _sys.modules[__name__], functional, initializers, layers, metrics, models, optimizers, schedules, training
+)
 
 __version__ = "0.1.0"

@@ -14,11 +14,12 @@ from typing import ClassVar
 import numpy as np
 
 from .arrays import Array
-from .naming import by_name, check_number
+from .naming import Configured, advised_class, by_name, check_number
 
 
+@advised_class
 @dataclass(frozen=True)
-class Clipping:
+class Clipping(Configured):
     """A limit for a list of gradients; subclasses say in `__call__` what is limited."""
 
     limit: float

@@ -17,7 +17,7 @@ from .arrays import Array, ArrayLike
 from .layers.activations import ACTIVATIONS, ReLU
 from .layers.base import walk
 from .layers.criteria import get_loss
-from .naming import check_count
+from .naming import advised, check_count
 from .text import aligned
 from .training.engine import NumpyEngine
 
@@ -94,6 +94,7 @@ class Diagnosis:
         return "\n".join([f"{self.num_examples} examples", *table, *(self.advice or ["nothing to advise"])])
 
 
+@advised
 def diagnose(
     model: Sequential,
     x: ArrayLike,

@@ -15,7 +15,7 @@ import numpy as np
 
 from .arrays import Array, Seed, Shape
 from .functional.activations import ACTIVATIONS
-from .naming import build, by_name, check_number, look_up
+from .naming import advised_class, build, by_name, check_number, look_up
 
 
 class Initializer(Protocol):
@@ -88,6 +88,7 @@ def draw_normal(shape: Shape, rng: Seed, std: float) -> Array:
     return np.random.default_rng(rng).normal(0.0, std, shape)
 
 
+@advised_class
 @dataclass(frozen=True)
 class Zeros:
     """All 0: right for biases; as a weight it leaves the units of a layer alike for ever.
@@ -102,6 +103,7 @@ class Zeros:
         return np.zeros(shape)
 
 
+@advised_class
 @dataclass(frozen=True)
 class Ones:
     """All 1.
@@ -116,6 +118,7 @@ class Ones:
         return np.ones(shape)
 
 
+@advised_class
 @dataclass(frozen=True)
 class Constant:
     """All the same value.
@@ -140,6 +143,7 @@ class Constant:
         return np.full(shape, float(self.value))
 
 
+@advised_class
 @dataclass(frozen=True)
 class Uniform:
     """Uniform on [low, high).
@@ -167,6 +171,7 @@ class Uniform:
         return np.random.default_rng(rng).uniform(self.low, self.high, shape)
 
 
+@advised_class
 @dataclass(frozen=True)
 class Normal:
     """Normal with this mean and standard deviation.
@@ -194,6 +199,7 @@ class Normal:
         return np.random.default_rng(rng).normal(self.mean, self.std, shape)
 
 
+@advised_class
 @dataclass(frozen=True)
 class Scaled:
     """What takes a gain: a number, or the name of the activation behind the weight."""
@@ -204,6 +210,7 @@ class Scaled:
         gain(self.gain)
 
 
+@advised_class
 @dataclass(frozen=True)
 class Glorot(Scaled):
     """std = gain √(2 / (fan_in + fan_out)): forward and backward signals keep about their size.
@@ -258,6 +265,7 @@ class GlorotNormal(Glorot):
         return draw_normal(shape, rng, self.std(shape))
 
 
+@advised_class
 @dataclass(frozen=True)
 class He(Scaled):
     """std = gain / √fan: the size of the signal stays from layer to layer where the activation is ReLU.
@@ -322,6 +330,7 @@ class HeNormal(He):
         return draw_normal(shape, rng, self.std(shape))
 
 
+@advised_class
 @dataclass(frozen=True)
 class LecunUniform:
     """Uniform of mean 0 and std = 1 / √fan_in.
@@ -341,6 +350,7 @@ class LecunUniform:
         return draw_uniform(shape, rng, 1 / math.sqrt(fans(shape)[0]))
 
 
+@advised_class
 @dataclass(frozen=True)
 class LecunNormal:
     """Normal of mean 0 and std = 1 / √fan_in.
@@ -360,6 +370,7 @@ class LecunNormal:
         return draw_normal(shape, rng, 1 / math.sqrt(fans(shape)[0]))
 
 
+@advised_class
 @dataclass(frozen=True)
 class Orthogonal(Scaled):
     """gain Q with orthonormal columns, or rows where these are fewer: a vector's length stays.
@@ -390,6 +401,7 @@ class Orthogonal(Scaled):
         return gain(self.gain) * np.ascontiguousarray(q if rows >= columns else q.T).reshape(shape)
 
 
+@advised_class
 @dataclass(frozen=True)
 class Identity(Scaled):
     """gain times the identity matrix, for the square weights of recurrent layers.
@@ -421,6 +433,7 @@ class Identity(Scaled):
         return gain(self.gain) * np.eye(shape[0])
 
 
+@advised_class
 @dataclass(frozen=True)
 class Sparse:
     """Normal of mean 0, with ⌈sparsity in⌉ of each unit's incoming weights set to 0.

@@ -17,7 +17,7 @@ import functools
 import math
 import operator
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -26,7 +26,10 @@ from .clipping import CLIPPINGS, Clipping
 from .clipping import ClipGlobalNorm as ClipGlobalNorm
 from .clipping import ClipParameterNorm as ClipParameterNorm
 from .clipping import ClipValue as ClipValue
-from .naming import build, by_name, check_number, constructor_arguments
+from .naming import Configured, build, by_name, check_number
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 # Larger arrays are updated in pieces of this many floats, so that parameter, gradient and state stay in the cache
 # while ten operations pass over them. From 2^17 to 2^20 floats do equally well; smaller pieces cost more calls.
@@ -35,7 +38,7 @@ SHAPE = operator.attrgetter("shape")
 ClipSpec: TypeAlias = str | dict[str, Any] | Clipping | None
 
 
-class Optimizer:
+class Optimizer(Configured):
     """A rule for p; subclasses write `step` and name their state arrays in `slots`.
 
     `learning_rate` may be changed between updates.
@@ -77,8 +80,12 @@ class Optimizer:
         """value as a float within the limits; see `naming.check_number`."""
         return check_number(type(self).__name__, name, value, **limits)
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in constructor_arguments(self).items())})"
+    def set_params(self, **arguments: Any) -> Self:
+        """Change arguments by name, 'clipping__limit' too; what earlier updates left, momentum say, is kept."""
+        memory = {name: getattr(self, name) for name in ("num_steps", "arrays", "rows", "shapes")}
+        super().set_params(**arguments)
+        vars(self).update(memory)
+        return self
 
     def update(self, parameters: Sequence[Array], gradients: Sequence[Array]) -> None:
         """Move the parameters one step, in place; the gradients may be overwritten.

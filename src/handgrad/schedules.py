@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from .naming import build, by_name, check_count, check_number, look_up
+from .naming import Configured, advised_class, build, by_name, check_count, check_number, look_up
 
 
 class LearningRateSchedule(Protocol):
@@ -34,8 +34,9 @@ def check(schedule: object, **limits: Mapping[str, float]) -> None:
             check_count(type(schedule).__name__, name, getattr(schedule, name))
 
 
+@advised_class
 @dataclass(frozen=True)
-class Constant:
+class Constant(Configured):
     """The same learning rate always.
 
     Parameters
@@ -58,8 +59,9 @@ class Constant:
         return self.initial
 
 
+@advised_class
 @dataclass(frozen=True)
-class Exponential:
+class Exponential(Configured):
     """initial decay^(t / stage_length): the rate falls by the same factor in every stage.
 
     Parameters
@@ -94,8 +96,9 @@ class Exponential:
         return self.initial * self.decay**exponent
 
 
+@advised_class
 @dataclass(frozen=True)
-class Step:
+class Step(Configured):
     """initial, multiplied by decay after every stage_length epochs or steps.
 
     Parameters
@@ -125,8 +128,9 @@ class Step:
         return self.initial * self.decay ** (t // self.stage_length)
 
 
+@advised_class
 @dataclass(frozen=True)
-class Polynomial:
+class Polynomial(Configured):
     """final + (initial - final) (1 - t / num_steps)^power, and final from num_steps on.
 
     Parameters
@@ -160,8 +164,9 @@ class Polynomial:
         return self.final + (self.initial - self.final) * rest
 
 
+@advised_class
 @dataclass(frozen=True)
-class Cosine:
+class Cosine(Configured):
     """Half a cosine wave from initial down to final at num_steps, and final after it.
 
     Parameters
@@ -200,8 +205,9 @@ def half_wave(start: float, end: float, fraction: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * fraction)) / 2
 
 
+@advised_class
 @dataclass(frozen=True)
-class WarmUp:
+class WarmUp(Configured):
     """A straight rise of num_steps to the first value of another schedule, which then begins.
 
     schedule(0) (t + 1) / (num_steps + 1) for t < num_steps: the first rate is not 0, nor the last one the full rate.
@@ -233,8 +239,9 @@ class WarmUp:
         return self.schedule(0) * (t + 1) / (self.num_steps + 1)
 
 
+@advised_class
 @dataclass(frozen=True)
-class OneCycle:
+class OneCycle(Configured):
     """Up from a small rate to peak, then down to a much smaller one, both along half a cosine wave.
 
     The rate starts at peak / start_divisor, is at its peak after the warm_up fraction of num_steps, and ends at the
@@ -279,8 +286,9 @@ class OneCycle:
         return half_wave(self.peak, start / self.final_divisor, min((t - top) / (last - top), 1))
 
 
+@advised_class
 @dataclass(frozen=True)
-class Sequence:
+class Sequence(Configured):
     """Schedules one after the other, each counted from its own 0.
 
     Parameters
@@ -306,8 +314,11 @@ class Sequence:
     lengths: list[int] | tuple[int, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "schedules", tuple(get(schedule) for schedule in self.schedules))
-        object.__setattr__(self, "lengths", tuple(check_count("Sequence", "a length", n) for n in self.lengths))
+        schedules = tuple(get(schedule) for schedule in self.schedules)
+        lengths = tuple(check_count("Sequence", "a length", n) for n in self.lengths)
+        for name, checked in (("schedules", schedules), ("lengths", lengths)):
+            if checked != getattr(self, name):  # what is right already stays the object it is, for scikit-learn's clone
+                object.__setattr__(self, name, checked)
         if len(self.lengths) != len(self.schedules) - 1:
             what = f"Sequence of {len(self.schedules)} schedules needs a length for each but the last"
             raise ValueError(f"{what}, got {len(self.lengths)} lengths")
@@ -320,8 +331,9 @@ class Sequence:
         return self.schedules[-1](t)
 
 
+@advised_class
 @dataclass(eq=False)
-class ReduceOnPlateau:
+class ReduceOnPlateau(Configured):
     """initial, times factor whenever more than `patience` observed metrics in a row were no better than the best.
 
     Not a pure function: `observe` is told each metric, and what t is does not matter.

@@ -57,6 +57,41 @@ def test_a_pickle_predicts_and_goes_on_alike(net):
         np.testing.assert_array_equal(other.partial_fit(X, Y).coefs_[0], net.partial_fit(X, Y).coefs_[0])
 
 
+@pytest.mark.parametrize(
+    ("part", "grid", "found"),
+    [
+        ({"optimizer": hg.SGD(1e-9)}, {"optimizer__learning_rate": [1e-9, 0.1]}, 0.1),
+        ({"optimizer": "adam"}, {"optimizer__learning_rate": [1e-9, 0.01]}, 0.01),
+        (
+            {"solver": "sgd", "learning_rate": hg.schedules.WarmUp(hg.schedules.Constant(1e-9), 2)},
+            {"learning_rate__schedule__initial": [1e-9, 0.1]},
+            0.1,
+        ),
+        ({"loss": hg.CrossEntropy(), "learning_rate_init": 0.01}, {"loss__label_smoothing": [0.99999, 0.0]}, 0.0),
+    ],
+    ids=["object", "name", "schedule", "loss"],
+)
+def test_a_grid_reaches_into_the_parts(part, grid, found):
+    pipeline = make_pipeline(MinMaxScaler(), classifier(**part))
+    (name,), before = grid, repr(pipeline)
+    search = GridSearchCV(pipeline, {f"netclassifier__{name}": grid[name]}, cv=2).fit(X, Y)
+    assert search.best_params_ == {f"netclassifier__{name}": found} and repr(pipeline) == before
+    assert search.best_estimator_.get_params()[f"netclassifier__{name}"] == found
+
+
+def test_a_clone_of_a_part_has_its_arguments_and_no_memory():
+    for part in (hg.Adam(0.1, clipping=hg.ClipValue(2.0)), hg.Huber(2.0), hg.schedules.Sequence([(0.1).__mul__], [])):
+        assert clone(part) is not part and repr(clone(part)) == repr(part)
+    with pytest.raises(ValueError, match="has no argument 'lr'; did you mean 'learning_rate'"):
+        classifier(optimizer="sgd").set_params(optimizer__lr=0.1)
+    with pytest.raises(TypeError, match=r"optimizer must be a name, a table .* got None"):
+        classifier().set_params(optimizer__learning_rate=0.1)
+    with pytest.raises(
+        TypeError, match="NetClassifier has no argument 'hidden_layers'; did you mean 'hidden_layer_sizes'"
+    ):
+        NetClassifier(hidden_layers=(5,))
+
+
 def test_clones_share_nothing():
     net = classifier(layers=[hg.Linear(9), hg.GELU()], optimizer=hg.Adam(), loss=hg.CrossEntropy()).fit(X, Y)
     other = clone(net)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..arrays import DTypeLike
 from ..files import FilePath
-from ..naming import check_count
+from ..naming import advised, check_count
 from .catalog import Table, find
 from .data_files import read_csv
 from .dataset import Dataset as Dataset
@@ -19,6 +19,7 @@ from .tabular import Preparation, build, load_file
 from .tabular import load_features as load_features
 
 
+@advised
 def load_dataset(
     name: FilePath,
     *,

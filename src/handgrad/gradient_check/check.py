@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..naming import check_count
+from ..naming import advised, check_count
 from .report import Report
 
 if TYPE_CHECKING:  # what it names is loaded by a check, and not worth anybody's time who only trains
     from .subjects import LossOrPair, Settings, Wanted
 
 
+@advised
 def check_gradients(
     target: Any,
     *arrays: Any,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 import numpy as np
 
 from ..arrays import Array, ArrayLike, Cache, DTypeLike, Generator, MaybeArray, Seed, Shape
-from ..naming import constructor_arguments
+from ..naming import Advised, constructor_arguments
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -35,7 +35,7 @@ class Parameters(dict[str, Array]):
         return type(self), (dict(self),)
 
 
-class Layer:
+class Layer(Advised):
     """One step of a network: named parameters, their gradients, and the cache between forward and backward.
 
     A subclass writes two methods, the pair, and `create_parameters` where it has parameters:

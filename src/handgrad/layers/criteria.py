@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 
 from .. import functional as F
 from ..arrays import Array, ArrayLike, Cache
-from ..naming import build, by_name, check_number, constructor_arguments
+from ..naming import Configured, build, by_name, check_number, constructor_arguments
 from .base import NOTHING, Pair, plain
 
 
-class Loss:
+class Loss(Configured):
     """How wrong outputs are, as one number, and its derivative. A loss is called, or taken forward and backward.
 
     A subclass names its pair. One with options writes `compute`, too, which calls the pair's forward with them.
@@ -283,7 +283,7 @@ def get_loss(spec: str | dict[str, Any] | Loss) -> Loss:
     return build("loss", spec, LOSSES)
 
 
-class Penalty:
+class Penalty(Configured):
     """What large weights cost, and its gradient: a pair of `handgrad.functional` applied to every weight.
 
     Every parameter whose name ends in 'weight' counts ('recurrent_weight', too); biases, gamma and beta are left alone.
@@ -317,9 +317,6 @@ class Penalty:
             gradient += self.pair[1](1.0, cache)[0]
             total += value
         return total
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in constructor_arguments(self).items())})"
 
 
 class L2(Penalty):

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..arrays import Array, ArrayLike
 from ..layers import Linear, Loss, Sequential
-from ..naming import look_up
+from ..naming import advised, advised_class, look_up
 from ..training.trainer import Data
 from . import tables
 from .fitting import Fit, Learned, Training, start, train_by_lbfgs
@@ -67,6 +67,7 @@ class NetEstimator(Parameters, Learned):
 
     # Fitting ----------------------------------------------------------------------------------------------------
 
+    @advised
     def fit(
         self, X: Any, y: Any, sample_weight: ArrayLike | None = None, validation_data: tuple[Any, Any] | None = None
     ) -> Self:
@@ -246,6 +247,7 @@ def has_scores_only(net: NetEstimator) -> bool:
     return net._fit is not None and not net._fit.objective.is_probabilistic
 
 
+@advised_class
 @dataclass(repr=False, eq=False)
 class NetClassifier(ClassifierMixin, NetEstimator):
     """A network that tells classes apart, in place of sklearn.neural_network.MLPClassifier, and beyond it.
@@ -350,6 +352,7 @@ class NetClassifier(ClassifierMixin, NetEstimator):
     class_weight: Mapping[Any, float] | str | None = None
 
     @available_if(trains_by_batches)
+    @advised
     def partial_fit(
         self, X: Any, y: Any, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
     ) -> Self:
@@ -448,6 +451,7 @@ class NetClassifier(ClassifierMixin, NetEstimator):
         return tags
 
 
+@advised_class
 @dataclass(repr=False, eq=False)
 class NetRegressor(RegressorMixin, NetEstimator):
     """A network that predicts numbers, in place of sklearn.neural_network.MLPRegressor, and beyond it.
@@ -479,6 +483,7 @@ class NetRegressor(RegressorMixin, NetEstimator):
     _y_options = {"y_numeric": True}
 
     @available_if(trains_by_batches)
+    @advised
     def partial_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
         """Train for one epoch on X and y, going on from earlier calls; returns self."""
         return self._learn(X, y, sample_weight, is_partial=True)

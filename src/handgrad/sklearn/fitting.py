@@ -140,7 +140,7 @@ def train_by_lbfgs(net: Parameters, fit: Fit, data: Data) -> None:
     if not result.success:
         advice = f"raise max_iter={net.max_iter} or max_fun={net.max_fun}, or scale the data"
         message = f"lbfgs ended before it converged ({result.message}): {advice}"
-        warnings.warn(message, ConvergenceWarning, stacklevel=4)
+        warnings.warn(message, ConvergenceWarning, stacklevel=5)
 
 
 def check_deterministic(model: Sequential) -> None:
@@ -221,7 +221,7 @@ class Training(Callback):
         given, num_rows = self.net.batch_size, self.num_rows
         if given != "auto" and given > num_rows:
             message = f"batch_size={given} is larger than the {num_rows} samples and is clipped to them"
-            warnings.warn(message, stacklevel=5)
+            warnings.warn(message, stacklevel=6)
         size = min(200 if given == "auto" else given, num_rows)
         if any(isinstance(layer, BatchNorm) for layer in leaves(self.fit.model_)):
             while size < num_rows and num_rows % size == 1:
@@ -249,17 +249,17 @@ class Training(Callback):
         fit = self.fit
         fit.validation_scores_ = [*(fit.validation_scores_ or []), math.nan]
         message = f"training stopped in iteration {fit.n_iter_ + 1}, the best weights before it are kept: {problem}"
-        warnings.warn(message, ConvergenceWarning, stacklevel=5)
+        warnings.warn(message, ConvergenceWarning, stacklevel=6)
 
     def warn_of_the_end(self, trainer: Trainer) -> None:
         """Say so where training ended for no good reason."""
         max_iter = self.net.max_iter
         if trainer.was_interrupted:
-            warnings.warn("Training interrupted by user.", stacklevel=5)
+            warnings.warn("Training interrupted by user.", stacklevel=6)
         elif not self.is_partial and trainer.stop_reason is None and self.fit.n_iter_ == max_iter:
             reached = f"max_iter={max_iter} iterations reached and the optimization hasn't converged yet"
             advice = "raise max_iter, or tol to be content with less"
-            warnings.warn(f"{reached}: {advice}", ConvergenceWarning, stacklevel=5)
+            warnings.warn(f"{reached}: {advice}", ConvergenceWarning, stacklevel=6)
 
     # After each epoch -------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import optimizers, schedules
 from ..layers import L2, Layer, Loss, Sequential
+from ..layers.criteria import get_loss
 from ..naming import check_arguments, check_count, check_number, look_up
 from ..optimizers import SGD, Adam, Optimizer
 from ..training import Callback, Engine, Schedule
@@ -41,6 +42,12 @@ NUMBERS: dict[str, dict[str, float]] = {
     **{name: {"minimum": 0} for name in ("alpha", "power_t", "tol")},
     **{name: {"above": 0} for name in ("learning_rate_init", "epsilon")},
     **{name: {"minimum": 0, "below": 1} for name in ("momentum", "validation_fraction", "beta_1", "beta_2")},
+}
+# parameters that may be objects, and what makes one of a name
+PARTS: dict[str, Callable[[Any], object]] = {
+    "optimizer": optimizers.get,
+    "learning_rate": schedules.get,
+    "loss": get_loss,
 }
 SWITCHES = ("shuffle", "warm_start", "nesterovs_momentum", "early_stopping", "batch_norm", "progress")
 
@@ -84,6 +91,14 @@ class Parameters(BaseEstimator):
     loss: Spec | Loss = ""
     hidden_layer_sizes: Sizes = (100,)
     activation: Activations = "relu"
+
+    def set_params(self, **parameters: Any) -> Self:
+        """Change parameters by name, those of a part as 'optimizer__learning_rate', its name made the object first."""
+        for path in list(parameters):
+            name, is_nested, _ = path.partition("__")
+            if is_nested and name in PARTS:
+                parameters[name] = PARTS[name](parameters.get(name, getattr(self, name)))
+        return super().set_params(**parameters)
 
     @property
     def _is_stochastic(self) -> bool:

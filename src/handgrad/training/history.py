@@ -3,7 +3,9 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
+
+from ..naming import nearest
 
 
 class History(dict[str, list[float]]):
@@ -21,6 +23,13 @@ class History(dict[str, list[float]]):
     >>> history.epoch(-1)
     {'loss': 0.5, 'accuracy': 0.8}
     """
+
+    def __missing__(self, name: str) -> NoReturn:
+        raise KeyError(self.lacks(name))
+
+    def lacks(self, name: str) -> str:
+        """The message that there is no such key, with the right one."""
+        return f"the history has no '{name}'{nearest(name, self)} (it has: {', '.join(self) or 'nothing yet'})"
 
     def append(self, figures: Mapping[str, float]) -> None:
         """Add one epoch's {name: number}."""
@@ -57,7 +66,7 @@ class History(dict[str, list[float]]):
             For a figure that was not measured.
         """
         if name not in self:
-            raise ValueError(f"the history has no '{name}' (it has: {', '.join(self) or 'nothing yet'})")
+            raise ValueError(self.lacks(name))
         known = [value for value in self[name] if not math.isnan(value)] or self[name]
         value = min(known) if lower_is_better(name) else max(known)
         return self[name].index(value), value

@@ -20,7 +20,7 @@ from ..layers.base import plain
 from ..layers.containers import Sequential, from_description
 from ..layers.criteria import Loss, Penalty, get_loss, get_penalty
 from ..layers.description import describe
-from ..naming import check_count, constructor_names
+from ..naming import Advised, advised, check_count, constructor_names
 from ..optimizers import Optimizer
 from .batches import batches, check_rows, check_training_data, check_validation, epoch_order, streams
 from .engine import Augment, Engine, Figures, Metric, NumpyEngine
@@ -45,7 +45,7 @@ class Plan(TypedDict):
     exact: bool
 
 
-class Trainer:
+class Trainer(Advised):
     """Train a model: loss, optimizer, and one seed spawned into the streams init, shuffle, dropout and augment.
 
     Parameters
@@ -140,6 +140,7 @@ class Trainer:
 
     # Training ---------------------------------------------------------------------------------------------------
 
+    @advised
     def fit(
         self,
         x: ArrayLike,
@@ -194,6 +195,7 @@ class Trainer:
         self.stop_reason = None
         return self.resume(x, y, validation_data, sample_weight, progress)
 
+    @advised
     def resume(
         self,
         x: ArrayLike,
@@ -227,6 +229,7 @@ class Trainer:
             notify(observers, "on_fit_end", self)
         return self.history
 
+    @advised
     def step(self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """One training step on one batch: forward, loss, backward, update.
 
@@ -253,6 +256,7 @@ class Trainer:
         self.num_steps += 1
         return self.figures["loss"]
 
+    @advised
     def evaluate(
         self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, batch_size: int = 256
     ) -> Figures:
@@ -495,7 +499,7 @@ def check_parts(model: object, callbacks: Iterable[Callback], metrics: object, e
 # What happens around steps and epochs ---------------------------------------------------------------------------------
 
 
-class Callback:
+class Callback(Advised):
     """Hooks that a trainer calls with itself as argument; override those you want.
 
     state() and load_state() make a callback's memory part of a checkpoint, so that a resumed run is the same run.
