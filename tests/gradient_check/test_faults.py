@@ -106,6 +106,19 @@ def test_a_faulty_backward_is_a_verdict(backward, mistake):
     assert [v.mistake for v in report.verdicts] == [mistake], report
 
 
+def test_a_forward_alone_is_told_what_it_was_taken_for():
+    for forward in (F.tanh_forward, lambda x: x**2):
+        (verdict,) = check_gradients(forward, X).verdicts
+        assert verdict.mistake == "wrong-output"
+        assert "given alone, was taken for a function that returns (loss, gradients)" in verdict.message
+
+
+def test_an_array_of_whole_numbers_is_told_that_it_was_taken_for_labels():
+    (verdict,) = check_gradients((F.linear_forward, F.linear_backward), X, np.ones((4, 3), int), np.ones(3)).verdicts
+    assert verdict.mistake == "extra-gradient"
+    assert "weight is int64 (4, 3), taken for labels: make it floats" in verdict.message
+
+
 def test_an_unknown_mistake_is_honestly_unexplained():
     noise = np.random.default_rng(3).normal(size=X.shape)
     report = check_gradients((F.tanh_forward, lambda dy, y: (y * np.sin(dy) + noise * dy[::-1] ** 3,)), X)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from ..naming import advised, check_count
+from ..naming import advised, check_count, check_number, look_up
 from .report import Report
 
 if TYPE_CHECKING:  # what it names is loaded by a check, and not worth anybody's time who only trains
@@ -21,6 +21,7 @@ def check_gradients(
     seed: int = 0,
     max_entries: int = 400,
     seconds: float = 5.0,
+    hints: Literal["none", "where", "what", "fix"] = "fix",
 ) -> Report:
     """Check hand-written gradients against numeric ones, and say what is wrong with them.
 
@@ -45,6 +46,9 @@ def check_gradients(
         How many entries of an array of more than 1,000 are checked one by one.
     seconds : float
         About how long the check may take; where it would take longer, fewer entries are.
+    hints : str
+        How much the report tells of a mistake: "none", which arrays are wrong; "where", the variable and line too;
+        "what", its name and lesson too; "fix", everything, with the line that would be right.
 
     Returns
     -------
@@ -57,7 +61,7 @@ def check_gradients(
     TypeError
         When the target cannot be checked, or there is no array of floats to differentiate by.
     ValueError
-        When an array is empty, `wrt` names none, or `seed` or `max_entries` is out of range.
+        When an array is empty, `wrt` names none, or `seed`, `max_entries`, `seconds` or `hints` is out of range.
 
     Notes
     -----
@@ -80,9 +84,12 @@ def check_gradients(
     """
     check_count("check_gradients", "seed", seed, minimum=0)
     check_count("check_gradients", "max_entries", max_entries)
+    check_number("check_gradients", "seconds", seconds, above=0)
+    from .hints import HINTS, keep_to
     from .run import Limits, run_check
 
-    return run_check(target, arrays, wrt, kwargs, loss, Limits(seed, max_entries, seconds))
+    look_up("hints", hints, HINTS)
+    return keep_to(run_check(target, arrays, wrt, kwargs, loss, Limits(seed, max_entries, seconds)), hints)
 
 
 def assert_gradients(target: Any, *arrays: Any, **options: Any) -> Report:

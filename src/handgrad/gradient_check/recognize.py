@@ -4,7 +4,7 @@ import contextlib
 import copy
 import inspect
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from .subjects import (
     Subject,
     Wanted,
     built,
+    described,
     is_float_array,
     name_of,
     parameters_of,
@@ -30,8 +31,7 @@ from .verdict import CodeFault
 
 def recognize(target: Any, arrays: Sequence[Any], kwargs: Settings, wrt: Wanted, loss: Any, seed: int) -> Subject:
     """The target for whatever was given; TypeError for something that cannot be checked."""
-    if not arrays:
-        raise TypeError("check_gradients needs example arrays: check_gradients((forward, backward), x, ...)")
+    refuse_misuse(target, arrays, kwargs)
     for position, array in enumerate(arrays):
         if isinstance(array, np.ndarray) and array.size == 0:
             what = f"array {position} has shape {array.shape}, without any numbers"
@@ -39,8 +39,6 @@ def recognize(target: Any, arrays: Sequence[Any], kwargs: Settings, wrt: Wanted,
     if isinstance(target, type):
         return PairSubject(function_class(target), arrays, kwargs, wrt, label=target.__name__)
     if isinstance(target, (tuple, list)):
-        if len(target) != 2 or not all(map(callable, target)):
-            raise TypeError(f"a pair is (forward, backward), two functions; got {target!r}")
         return pair_or_function((target[0], target[1]), arrays, kwargs, wrt)
     if loss is not None:
         target = with_loss(target, loss)
@@ -52,6 +50,48 @@ def recognize(target: Any, arrays: Sequence[Any], kwargs: Settings, wrt: Wanted,
         return closure.settle()
     expected = "a pair (forward, backward), a layer, a model or a closure"
     raise TypeError(f"check_gradients takes {expected}, got {type(target).__name__}")
+
+
+def refuse_misuse(target: Any, arrays: Sequence[Any], kwargs: Any) -> None:
+    """TypeError, saying what was taken for what, for arguments that cannot be meant."""
+    usage = "check_gradients((forward, backward), x, ...)"
+    if kwargs is not None and not isinstance(kwargs, Mapping):
+        expected = "a dict of keywords of the forward, {'name': value}"
+        got = f"got {described(kwargs)}; arrays stand behind the target, one by one: {usage}"
+        raise TypeError(f"check_gradients: kwargs must be {expected}, {got}")
+    if not arrays:
+        raise TypeError(f"check_gradients needs example arrays: {usage}")
+    if callable(target) and callable(arrays[0]):
+        what = (
+            f"{name_of(target)} and {name_of(arrays[0])} stand side by side, so that the second was taken for an array"
+        )
+        raise TypeError(f"{what}: put the pair in brackets, {usage}")
+    first = arrays[0]
+    if len(arrays) == 1 and isinstance(first, (list, tuple)) and any(isinstance(a, np.ndarray) for a in first):
+        what = f"a {type(first).__name__} of {len(first)} arrays was taken for one array"
+        raise TypeError(f"{what}: give them one by one, check_gradients(target, x, weight, ...)")
+    if isinstance(target, (tuple, list)):
+        refuse_other_pairs(target)
+
+
+def refuse_other_pairs(target: Sequence[Any]) -> None:
+    """TypeError for what is no (forward, backward): other things, other counts, the other way round."""
+    if len(target) != 2 or not all(map(callable, target)):
+        got = ", ".join(name_of(part) if callable(part) else described(part) for part in target)
+        uncalled = "; give the functions, not what they return" if any(not callable(part) for part in target) else ""
+        raise TypeError(f"a pair is (forward, backward), two functions; got ({got}){uncalled}")
+    first, second = target
+    if names_a_pair(second, first) or (takes_upstream(first) and not takes_upstream(second)):
+        given = f"({name_of(first)}, {name_of(second)})"
+        raise TypeError(f"a pair is (forward, backward), in this order; {given} has the backward first: exchange them")
+
+
+def takes_upstream(function: Function) -> bool:
+    """Whether a function's first parameter is called as upstream gradients are."""
+    return next((p.name.lower() in UPSTREAM for p in parameters_of(function) or ()), False)
+
+
+UPSTREAM = {"dy", "dout", "d_out", "doutput", "dz", "dl", "dloss", "grad_output", "upstream", "upstream_grad"}
 
 
 def pair_or_function(given: Pair, arrays: Sequence[Any], kwargs: Settings, wrt: Wanted) -> PairSubject:
@@ -172,12 +212,12 @@ def closure_pair(closure: Function) -> Pair:
 
     def forward(*arrays: Any, **keywords: Any) -> Any:
         returned = closure(*arrays, **keywords)
-        if not isinstance(returned, tuple) or len(returned) < 2:
-            raise CodeFault(
-                "wrong-output",
-                f"a single function must return (loss, gradients), but returned {type(returned).__name__}; "
-                "check a function and its gradient as (f, gradient)",
-            )
+        several = isinstance(returned, tuple) and len(returned) > 1
+        if not several or np.ndim(returned[0]):
+            got = f"({', '.join(map(described, returned))})" if several else described(returned)
+            what = f"{name_of(closure)}, given alone, was taken for a function that returns (loss, gradients), the loss"
+            due = "give a forward together with its backward, or a function with its gradient, as a pair"
+            raise CodeFault("wrong-output", f"{what} one number, but it returned {got}: {due}")
         return (returned[0], returned[1:]) if len(returned) > 2 else returned
 
     def backward(dloss: Any, gradients: Any) -> Any:

@@ -40,6 +40,8 @@ class Report:
         How long the check took.
     seed : int
         The seed of its random numbers.
+    hints : str
+        How much it tells: "none", "where", "what" or "fix".
     """
 
     target: str
@@ -49,6 +51,7 @@ class Report:
     num_forwards: int = 0
     seconds: float = 0.0
     seed: int = 0
+    hints: str = "fix"
 
     @property
     def ok(self) -> bool:
@@ -78,7 +81,7 @@ class Report:
         """The outcome, a line per array, then the verdicts, what sampling leaves open, kinks, notes and cost."""
         lines = [f"{tick(self.ok)} {self.target}: {outcome(self)}", *array_lines(self)]
         for verdict in distinct(self):
-            lines += verdict_lines(verdict)
+            lines += verdict_lines(verdict, self.hints)
         lines += [f"  · {name}: {check.coverage}" for name, check in self.arrays.items() if check.coverage]
         lines += [f"  · {kink}" for kink in self.kinks[:SHOWN_KINKS]]
         if len(self.kinks) > SHOWN_KINKS:
@@ -127,7 +130,9 @@ def sides(check: ArrayCheck) -> str:
 
 
 def error(check: ArrayCheck) -> str:
-    return f"error {check.error:.1e}" if check.error == check.error else "no numbers to compare"
+    if check.error == check.error:
+        return f"error {check.error:.1e}"
+    return "wrong" if check.numeric is None else "no numbers to compare"
 
 
 def coverage(check: ArrayCheck) -> str:
@@ -144,10 +149,16 @@ def distinct(report: Report) -> list[Verdict]:
     return [replace(group[0], array=", ".join(dict.fromkeys(v.array for v in group))) for group in said.values()]
 
 
-def verdict_lines(verdict: Verdict) -> list[str]:
-    head = f"  → {verdict.array + ': ' if verdict.array else ''}{verdict.mistake}"
-    because = wrapped(verdict.evidence, "      evidence: ", "      ") if verdict.evidence else []
-    return [head, *wrapped(verdict.message, "      ", "      "), *because]
+def verdict_lines(verdict: Verdict, hints: str) -> list[str]:
+    said = [line for words in paragraphs(verdict, hints) for line in wrapped(words, "      ", "      ")]
+    return [f"  → {verdict.title}", *said]
+
+
+def paragraphs(verdict: Verdict, hints: str) -> list[str]:
+    """What is told of a mistake below its name."""
+    lesson = [] if hints != "fix" else [verdict.term.lesson if verdict.fix else verdict.term.lesson_and_advice]
+    right = [f"right: {verdict.fix}"] if verdict.fix else []
+    return [verdict.message, *right, *lesson, *([f"evidence: {verdict.evidence}"] if verdict.evidence else [])]
 
 
 def wrapped(words: str, first: str, then: str) -> list[str]:
@@ -170,14 +181,21 @@ def render(*reports: Report) -> str:
 def section(report: Report) -> str:
     head = f"<h1>{mark(report.ok)} {escape(f'{report.target}: {outcome(report)}')}</h1>"
     maps = map(heat_maps, report.arrays.values())
-    parts = [head, *map(verdict_block, distinct(report)), array_table(report), *maps, remarks(report), footer(report)]
+    parts = [
+        head,
+        *(verdict_block(v, report.hints) for v in distinct(report)),
+        array_table(report),
+        *maps,
+        remarks(report),
+        footer(report),
+    ]
     return "".join(parts)
 
 
-def verdict_block(found: Verdict) -> str:
-    where = f"{escape(found.array)}: " if found.array else ""
-    evidence = f'<p class="evidence">{escape(found.evidence)}</p>' if found.evidence else ""
-    return f'<div class="verdict"><b>{where}{escape(found.mistake)}</b><p>{escape(found.message)}</p>{evidence}</div>'
+def verdict_block(found: Verdict, hints: str) -> str:
+    message, *more = map(escape, paragraphs(found, hints))
+    said = "".join(f'<p class="evidence">{words}</p>' for words in more)
+    return f'<div class="verdict"><b>{escape(found.title)}</b><p>{message}</p>{said}</div>'
 
 
 def array_table(report: Report) -> str:

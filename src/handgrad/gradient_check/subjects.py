@@ -225,7 +225,7 @@ class PairPoint(Point):
     def backward(self, dy: Array) -> Gradients:
         with report_faults("backward"):
             returned = self.subject.follow(self.subject.backward)(dy, self.cache)
-        return arrays_of(by_name(returned, self.subject.names, np.ndim(dy) == 0))
+        return arrays_of(by_name(returned, self.subject, self.subject.names, np.ndim(dy) == 0))
 
 
 # Layers and models ----------------------------------------------------------------------------------------------
@@ -312,7 +312,7 @@ class LayerPoint(Point):
         before = {n: read(self.layer, s).copy() for n, s in slots.items() if s.gradient_group == UPDATED}
         with overhear_gradients(self.layer) as refused:
             returned = self.call_backward(dy)
-        found = by_name(returned, names, np.ndim(dy) == 0) if names else {}
+        found = by_name(returned, self.subject, names, np.ndim(dy) == 0) if names else {}
         for name, slot in slots.items():
             if name in before:  # the step of a learning rate of 1, undone
                 found[name] = before[name] - read(self.layer, slot)
@@ -480,11 +480,16 @@ def choose(wrt: Wanted, names: list[str], arguments: Sequence[Any]) -> list[str]
             what = f"check_gradients needs at least one array of floats, got {kinds}"
             raise TypeError(f"{what} (integers are taken for labels: make inputs floats)")
         return chosen
-    given = [wrt] if isinstance(wrt, (str, int)) else list(wrt)
-    wanted = [names[w] if isinstance(w, int) and w < len(names) else w for w in given]
+    given = list(wrt) if isinstance(wrt, Iterable) and not isinstance(wrt, str) else [wrt]
+    wanted = [names[w] if isinstance(w, int) and -len(names) <= w < len(names) else w for w in given]
+    if not wanted:
+        raise ValueError(f"wrt is empty: name at least one of the arrays {', '.join(names)}, or leave it out")
+    held = dict(zip(names, arguments, strict=True))
     for name in wanted:
         if name not in names:
-            raise ValueError(f"wrt names '{name}', but the arrays are: {', '.join(names)}")
+            raise ValueError(f"wrt names {name!r}, but the arrays are: {', '.join(names)}")
+        if isinstance(held[name], np.ndarray) and not is_float_array(held[name]):
+            raise ValueError(f"wrt names {name!r}, which is {described(held[name])}: there is no gradient by it")
     return [n for n in names if n in wanted]
 
 
@@ -505,6 +510,13 @@ def described(argument: Any) -> str:
     return f"{argument.dtype} {argument.shape}" if isinstance(argument, np.ndarray) else type(argument).__name__
 
 
+def whole_numbers(subject: Subject) -> str:
+    """'; weight is int64 (4, 3), taken for labels...' of such arrays; '' where there are none."""
+    held = zip(subject.all_names, subject.arguments, strict=True)
+    whole = [f"{n} is {described(a)}" for n, a in held if isinstance(a, np.ndarray) and a.dtype.kind in "iu"]
+    return f" ({', '.join(whole)}, taken for labels: make it floats if it has a gradient)" if whole else ""
+
+
 def copy_argument(argument: Any, dtype: DTypeLike) -> Any:
     """Float arrays in the dtype of this point; everything else as a copy of itself."""
     return np.array(argument, dtype) if is_float_array(argument) else copy.deepcopy(argument)
@@ -515,7 +527,7 @@ def arrays_of(gradients: Mapping[str, Any]) -> Gradients:
     return {name: None if g is None else np.array(g) for name, g in gradients.items()}
 
 
-def by_name(returned: Any, names: Sequence[str], allow_extra: bool = False) -> dict[str, Any]:
+def by_name(returned: Any, subject: Subject, names: Sequence[str], allow_extra: bool = False) -> dict[str, Any]:
     """What a backward returned, keyed by the arrays' names; the wrong number of gradients is a fault."""
     if isinstance(returned, dict):
         keys = {n: [k for k in (n, "d" + n, "d_" + n, "grad_" + n) if k in returned] for n in names}
@@ -526,7 +538,7 @@ def by_name(returned: Any, names: Sequence[str], allow_extra: bool = False) -> d
         raise CodeFault(
             "missing-gradient" if few else "extra-gradient",
             f"the backward returned {len(answers)} gradient{'s' * (len(answers) != 1)}; "
-            f"due is one for each of {', '.join(names)}, in this order",
+            f"due is one for each of {', '.join(names)}, in this order{'' if few else whole_numbers(subject)}",
         )
     return dict(zip(names, answers, strict=False))
 

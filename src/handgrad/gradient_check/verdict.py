@@ -47,7 +47,13 @@ class Verdict:
     fix: str = ""
 
     def __str__(self) -> str:
-        return f"{self.array + ': ' if self.array else ''}{self.mistake}: {self.message}"
+        return f"{self.title}: {self.message}"
+
+    @property
+    def title(self) -> str:
+        """The array, the mistake's name, and its place: 'weight: transposed in line 12'."""
+        place = "" if self.line is None else f" in line {self.line}"
+        return f"{self.array + ': ' if self.array else ''}{self.mistake}{place}"
 
     @property
     def term(self) -> Term:

@@ -45,6 +45,11 @@ class Term(NamedTuple):
     group: str
 
     @property
+    def lesson_and_advice(self) -> str:
+        """Both sentences."""
+        return f"{self.lesson} {self.advice}"
+
+    @property
     def link(self) -> str:
         """Where it is explained: the page, from the root of the repository, and the paragraph's anchor."""
         return f"{PAGE}#{self.slug}"

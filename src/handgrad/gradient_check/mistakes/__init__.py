@@ -43,13 +43,11 @@ def diagnose(case: Case) -> list[Verdict]:
 
     One that ignores dy may be wrong for dy = 1 besides: then what it forgot there is named too.
     """
-    verdict = misshapen(case) or explanation(case)
-    if verdict is None:
-        return []
-    if verdict.mistake != "upstream-ignored" or not case.wrong_at_one:
-        return [verdict]
-    second = explanation(case.at_one())
-    return [verdict] if second is None else [verdict, second]
+    misplaced = misshapen(case)
+    found = [misplaced or explanation(case)]
+    if misplaced is None and case.ignores_upstream and case.wrong_at_one:
+        found.append(explanation(case.at_one()))
+    return [verdict for verdict in found if verdict is not None]
 
 
 def explanation(case: Case) -> Verdict | None:

@@ -142,6 +142,12 @@ class Case:
         return right
 
     @property
+    def ignores_upstream(self) -> bool:
+        """Whether the gradient is the same whatever dy is."""
+        several = len(self.found) > 1 and not self.same(self.dy[0], self.dy[1])
+        return several and self.same(self.found[0], self.found[1])
+
+    @property
     def wrong_at_one(self) -> bool:
         """Whether the gradient is not the right one for dy = 1 either (False where that can't be told)."""
         right = self.through(np.ones_like(self.dy))

@@ -1,6 +1,7 @@
 """Right up to a number: signs, factors of known origin, single precision, and gradients that are not there."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -39,66 +40,69 @@ def constant(case: Case) -> Verdict | None:
     return case.verdict(mistake, message, evidence)
 
 
-UNKNOWN = "constant-factor"
-
-
 def off_by(case: Case, c: float) -> tuple[str, str]:
     """(mistake, message) of a gradient that is c times what it should be."""
     if abs(c + 1) < 1e-6:
         return "wrong-sign", f"{case.label} has the wrong sign"
-    origins = [(slug, words) for slug, value, words in known_factors(case) if value and abs(c / value - 1) < 1e-6]
     message = f"{case.label} is {c:.6g} times what it should be"
-    if not origins:
-        return UNKNOWN, message
-    slug = origins[0][0]
-    words = dict.fromkeys(words for kind, words in origins if kind == slug or kind != "element-count-factor")
-    return slug, f"{message}: {' or '.join([*words][:2])}{ADVICE.get((slug, abs(c) > 1), '')}"
+    for kind in known_factors(case):
+        origins = [factor for factor in kind if factor.value and abs(c / factor.value - 1) < 1e-6]
+        if origins:
+            words = dict.fromkeys(factor.words for factor in origins)
+            return origins[0].mistake, f"{message}: {' or '.join([*words][:2])}"
+    return "constant-factor", message
 
 
-ADVICE = {  # by mistake, and whether the gradient is too large
-    ("batch-size-factor", True): "; the mean over the batch divides by it once",
-    ("batch-size-factor", False): "; divide by the batch once, in the loss, and sum everywhere else",
-    ("class-count-factor", False): "; divide by the number of examples, not of classes",
-    ("kernel-area-factor", True): "; each number of a window gets its share, 1 / (kh kw)",
-    ("factor-two", False): "; the derivative of a square has a 2, unless the function has a ½",
-}
-TWO = "the 2 of a square's derivative"
+class Factor(NamedTuple):
+    """A number that could have slipped in, and what it is."""
+
+    mistake: str
+    value: float
+    words: str
 
 
-def known_factors(case: Case) -> Iterator[tuple[str, float, str]]:
-    """(mistake, value, words) of every number that could have slipped in, most telling first."""
+def known_factors(case: Case) -> Iterator[list[Factor]]:
+    """Kinds of numbers that could have slipped in, the most telling first."""
     m = case.batch_size
-    sizes: list[tuple[str, float, str]] = [("batch-size-factor", m, f"the batch size {m}")]
+    sizes = [Factor("batch-size-factor", m, f"the batch size {m}")]
     if case.y.ndim == 0:
-        sizes.append(("factor-two", 2, TWO))
+        sizes.append(TWO)
     last = case.y.shape[-1] if case.y.ndim > 1 else last_axis(case)
     last = len(case.y) if case.y.ndim == 2 and m != len(case.y) else last
-    sizes.append(("class-count-factor", last, f"the number of classes (or outputs) {last}"))
-    sizes += [("kernel-area-factor", area, f"the kernel's area {area}") for area in kernel_areas(case)]
+    sizes.append(Factor("class-count-factor", last, f"the number of classes (or outputs) {last}"))
+    sizes += [Factor("kernel-area-factor", area, f"the kernel's area {area}") for area in kernel_areas(case)]
     for name, value in numbers_given(case).items():
         odds = value / (1 - value) if value != 1 else 0
         made = ((value, name), (1 - value, f"1 - {name}"), (1 + value, f"1 + {name}"), (odds, f"{name} / (1 - {name})"))
-        sizes += [("keyword-factor", v, f"{words} = {v:.6g}") for v, words in made]
-    sizes += [("factor-two", 2, TWO)]
-    sizes += [("element-count-factor", n, f"the number of elements {n}") for n in element_counts(case)]
-    sizes += [("learning-rate-factor", v, f"a learning rate of {v:g}?") for v in (0.1, 0.01, 0.001, 1e-4)]
-    for slug, value, words in sizes:
+        sizes += [Factor("keyword-factor", v, f"{words} = {v:.6g}") for v, words in made]
+    counts = [Factor("element-count-factor", n, f"the number of elements {n}") for n in element_counts(case)]
+    rates = [Factor("learning-rate-factor", v, f"a learning rate of {v:g}?") for v in (0.1, 0.01, 0.001, 1e-4)]
+    yield [*variants([*sizes, TWO])]
+    yield [*variants(counts)]
+    yield [*variants(rates), *combinations(m, last)]
+
+
+TWO = Factor("factor-two", 2, "the 2 of a square's derivative")
+
+
+def variants(factors: Iterable[Factor]) -> Iterator[Factor]:
+    """Each number multiplied by, divided by, and both with the other sign."""
+    for mistake, value, words in factors:
         if value not in (0, 1, -1):
-            yield slug, value, words
-            yield slug, 1 / value, f"divided by {words}"
-            yield slug, -value, f"minus {words}"
-            yield slug, -1 / value, f"minus, divided by {words}"
-    yield from combinations(m, last)
+            yield Factor(mistake, value, words)
+            yield Factor(mistake, 1 / value, f"divided by {words}")
+            yield Factor(mistake, -value, f"minus {words}")
+            yield Factor(mistake, -1 / value, f"minus, divided by {words}")
 
 
-def combinations(m: int, last: int) -> Iterator[tuple[str, float, str]]:
+def combinations(m: int, last: int) -> Iterator[Factor]:
     """Two sizes at once: the classes divided by where the examples should have been, the unbiased variance."""
     if last > 1:
-        yield "class-count-factor", m / last, f"divided by the {last} classes, not by the {m} examples"
-        yield "class-count-factor", last / m, f"divided by the {m} examples, not by the {last} classes"
+        yield Factor("class-count-factor", m / last, f"divided by the {last} classes, not by the {m} examples")
+        yield Factor("class-count-factor", last / m, f"divided by the {m} examples, not by the {last} classes")
     if m > 1:
-        yield "unbiased-variance", m / (m - 1), f"m / (m - 1) with m = {m}, the unbiased variance"
-        yield "unbiased-variance", (m - 1) / m, f"(m - 1) / m with m = {m}, the unbiased variance"
+        yield Factor("unbiased-variance", m / (m - 1), f"m / (m - 1) with m = {m}, the unbiased variance")
+        yield Factor("unbiased-variance", (m - 1) / m, f"(m - 1) / m with m = {m}, the unbiased variance")
 
 
 def last_axis(case: Case) -> int:

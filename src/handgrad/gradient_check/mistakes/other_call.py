@@ -14,7 +14,7 @@ from .case import Case
 
 def ignored(case: Case) -> Verdict | None:
     """The same gradient whatever dy is."""
-    if len(case.found) < 2 or not case.same(case.found[0], case.found[1]) or case.same(case.dy[0], case.dy[1]):
+    if not case.ignores_upstream:
         return None
     evidence = f"the same gradient for {len(case.found)} different dy"
     if case.columns is not None and not case.wrong_at_one:
@@ -26,23 +26,25 @@ def changed(case: Case) -> Verdict | None:
     """The right gradient for another dy: dy², dy y, dy where positive, dy transposed..."""
     for slug, words, dy in other_upstreams(case) if case.columns is not None else ():
         if case.explains(case.through(dy)):
-            message = f"{case.label} is right for {words}"
-            if slug == "examples-missing":
-                message = f"{case.label} counts {words}: a loop assigns where it should add, or stops short"
+            message = f"{case.label} {words}"
             evidence = f"equal to that {case.everywhere}, for {len(case.dy)} upstream gradients"
             return case.verdict(slug, message, evidence)
     return None
 
 
 def other_upstreams(case: Case) -> Iterator[tuple[str, str, Array]]:
-    """(mistake, words, dy) of what may stand in the place of dy."""
+    """(mistake, what the gradient does, dy) of what may stand in the place of dy."""
     dy, y, full = case.dy, case.y.ravel(), case.dy_full
-    yield "upstream-twice", "dy² in place of dy: dy is multiplied in twice", dy**2
-    yield "output-factor", "dy · y in place of dy: a factor y is too many", dy * y
-    yield "mask-from-upstream", "dy masked by dy > 0: the mask belongs to the input, not to dy", dy * (dy > 0)
-    yield "mask-from-upstream", "dy masked by y > 0", dy * (y > 0)
-    yield "upstream-sign", "the sign of dy in place of dy", np.sign(dy)
-    yield "upstream-sign", "|dy| in place of dy", np.abs(dy)
+    yield "upstream-twice", "is right for dy² in place of dy: dy is multiplied in twice", dy**2
+    yield "output-factor", "is right for dy · y in place of dy: a factor y is too many", dy * y
+    yield (
+        "mask-from-upstream",
+        "is right for dy masked by dy > 0: the mask belongs to the input, not to dy",
+        dy * (dy > 0),
+    )
+    yield "mask-from-upstream", "is right for dy masked by y > 0", dy * (y > 0)
+    yield "upstream-sign", "is right for the sign of dy in place of dy", np.sign(dy)
+    yield "upstream-sign", "is right for |dy| in place of dy", np.abs(dy)
     shape = case.y.shape
     if case.y.ndim < 2:
         return
@@ -54,19 +56,19 @@ def other_upstreams(case: Case) -> Iterator[tuple[str, str, Array]]:
     ):
         part = np.zeros_like(full)
         part[:, kept] = full[:, kept]
-        yield "examples-missing", words, part
+        yield "examples-missing", f"counts {words}: a loop assigns where it should add, or stops short", part
     for axis in range(case.y.ndim):
         spread = np.broadcast_to(full.mean(axis=axis + 1, keepdims=True), full.shape)
-        yield "upstream-averaged", f"the mean of dy over axis {axis} in place of dy", spread
-        yield "upstream-averaged", f"the sum of dy over axis {axis} in place of dy", spread * shape[axis]
-        yield "upstream-reversed", f"dy in reverse order along axis {axis}", np.flip(full, axis + 1)
+        yield "upstream-averaged", f"is right for the mean of dy over axis {axis} in place of dy", spread
+        yield "upstream-averaged", f"is right for the sum of dy over axis {axis} in place of dy", spread * shape[axis]
+        yield "upstream-reversed", f"is right for dy in reverse order along axis {axis}", np.flip(full, axis + 1)
     if len(shape) == 4:
         spread = np.broadcast_to(full.mean(axis=(2, 3), keepdims=True), full.shape)
-        yield "upstream-averaged", "the mean of dy over the image in place of dy", spread
+        yield "upstream-averaged", "is right for the mean of dy over the image in place of dy", spread
     if shape[0] == shape[1]:
-        yield "wrong-axis", "dy transposed", full.swapaxes(1, 2)
+        yield "wrong-axis", "is right for dy transposed", full.swapaxes(1, 2)
     if len(shape) == 4 and shape[1] == shape[2]:
-        yield "transposed", "dy with rows and columns of the image exchanged", full.swapaxes(2, 3)
+        yield "transposed", "is right for dy with rows and columns of the image exchanged", full.swapaxes(2, 3)
 
 
 def other_array(case: Case) -> Verdict | None:
