@@ -1,5 +1,7 @@
 """handgrad check: somebody's file, found code, verdicts, exit codes, one line for every fault."""
 
+import json
+
 import pytest
 
 from handgrad import cli
@@ -167,3 +169,41 @@ def test_exit_codes_and_page(write, call, tmp_path):
     assert code == 1
     assert "b: batch-size-factor" in out
     assert "batch-size-factor" in (tmp_path / "page.html").read_text()
+
+
+def test_one_json_document_whatever_the_file_prints(write, call):
+    bad = GOOD.replace("dy.sum(axis=0)", "dy.mean(axis=0)") + "print('{}', __name__)\n"
+    code, out, err = call(write(bad), "--json", "--hints", "what")
+    document = json.loads(out)
+    assert (code, err, document["ok"], document["problems"]) == (1, "", False, [])
+    assert [(c["name"], c["ok"]) for c in document["checks"]] == [
+        ("Dense", False),
+        ("swish", True),
+        ("cube", True),
+        ("Exp", True),
+    ]
+    verdict = document["checks"][0]["verdicts"][0]
+    assert (verdict["array"], verdict["mistake"], verdict["advice"]) == ("b", "batch-size-factor", "")
+    assert document["checks"][0]["printed"] == "{} mine"
+
+
+def test_json_of_what_cannot_be_checked(write, call):
+    code, out, err = call(write(GOOD + NEEDS_INPUT, "some.py"), "--json")
+    assert code == 2
+    assert [c["ok"] for c in json.loads(out)["checks"]] == [True] * 4
+    assert [p["name"] for p in json.loads(out)["problems"]] == ["odd"]
+    code, out, err = call(write("1 / 0"), "--json")
+    assert (code, json.loads(out)["checks"]) == (2, [])
+    assert json.loads(out)["problems"][0]["message"] in err
+
+
+def test_a_page_does_not_replace_the_file(write, call):
+    path = write(GOOD)
+    assert call(path, "--html", path)[0] == 2
+    assert path.read_text() == GOOD
+
+
+def test_the_rest_is_checked_when_one_cannot_be(write, call):
+    code, out, err = call(write(GOOD + NEEDS_INPUT))
+    assert (code, out.count("every gradient is right")) == (2, 4)
+    assert len(err.splitlines()) == 1

@@ -1,8 +1,9 @@
 """The report of a check: what it found, as lines for the terminal and as a page."""
 
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ MOST_CELLS = 48  # of a heat map, per side; larger arrays are drawn in blocks
 CELL, GAP = 22, 1  # pixels
 
 
-@dataclass
+@dataclass(repr=False)
 class Report:
     """The outcome of a check; `print(report)` shows it, `to_html()` draws it, `report["weight"]` is one array's.
 
@@ -79,7 +80,7 @@ class Report:
 
     def __str__(self) -> str:
         """The outcome, a line per array, then the verdicts, what sampling leaves open, kinks, notes and cost."""
-        lines = [f"{tick(self.ok)} {self.target}: {outcome(self)}", *array_lines(self)]
+        lines = [f"{tick(self.ok)} {title_of(self)}", *array_lines(self)]
         for verdict in distinct(self):
             lines += verdict_lines(verdict, self.hints)
         lines += [f"  · {name}: {check.coverage}" for name, check in self.arrays.items() if check.coverage]
@@ -89,9 +90,69 @@ class Report:
         lines += [line for note in self.notes for line in wrapped(note, "  · ", "    ")]
         return "\n".join([*lines, f"  {cost(self)}"])
 
+    def __repr__(self) -> str:
+        return f"<Report on {self.target}: {outcome(self)}>"
+
     def to_html(self) -> str:
         """One self-contained page: the verdicts, and the deviation of each array as a heat map."""
         return render(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the page's content under smaller headings, without its style."""
+        return f"<div>{section(self)}</div>".replace("h1>", "h4>").replace("h2>", "h5>")
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but the arrays' numbers as plain data, which JSON can hold: what is not finite is None.
+
+        Returns
+        -------
+        dict
+            ok, target, hints, arrays (a list: name, shape, size, method, error, direction_error, threshold,
+            num_checked, ok, num_kinks and the first kinks), verdicts (a list of their fields, with the mistake's
+            lesson, advice and link), notes, num_forwards, seconds, seed.
+
+        Examples
+        --------
+        >>> Report("mine", seed=3).to_dict()["seed"]
+        3
+        """
+        return {
+            "ok": self.ok,
+            "target": self.target,
+            "hints": self.hints,
+            "arrays": [array_data(check) for check in self.arrays.values()],
+            "verdicts": [verdict_data(verdict, self.hints) for verdict in distinct(self)],
+            "notes": list(self.notes),
+            "num_forwards": self.num_forwards,
+            "seconds": self.seconds,
+            "seed": self.seed,
+        }
+
+
+# As plain data --------------------------------------------------------------------------------------------------
+
+
+def array_data(check: ArrayCheck) -> dict[str, Any]:
+    fields = ("name", "shape", "size", "method", "error", "direction_error", "threshold", "num_checked", "ok")
+    kinks = [{key: plain(value) for key, value in vars(kink).items() if key != "array"} for kink in check.kinks]
+    summary = {name: plain(getattr(check, name)) for name in fields}
+    return {**summary, "num_kinks": len(kinks), "kinks": kinks[:MOST_REMARKS]}
+
+
+def verdict_data(verdict: Verdict, hints: str) -> dict[str, Any]:
+    facts, term = {name: plain(value) for name, value in vars(verdict).items()}, verdict.term
+    return {**facts, "lesson": term.lesson, "advice": term.advice if hints == "fix" else "", "link": term.link}
+
+
+def plain(value: Any) -> Any:
+    """A figure, or a tuple of them, as JSON can hold it."""
+    if isinstance(value, (tuple, list)):
+        return [plain(part) for part in value]
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+# As lines -------------------------------------------------------------------------------------------------------
 
 
 def tick(ok: bool) -> str:
@@ -174,12 +235,21 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
 
 def render(*reports: Report) -> str:
     """The whole page as a string; several reports stand one below the other."""
-    title = ", ".join(f"{report.target}: {outcome(report)}" for report in reports)
-    return html.page(title, "<main>", *map(section, reports), "</main>")
+    return page_of((title_of(report), section(report)) for report in reports)
+
+
+def page_of(parts: Iterable[tuple[str, str]]) -> str:
+    """The page of several reports' titles and sections."""
+    titles, sections = zip(*parts, strict=True)
+    return html.page(", ".join(titles), "<main>", *sections, "</main>")
+
+
+def title_of(report: Report) -> str:
+    return f"{report.target}: {outcome(report)}"
 
 
 def section(report: Report) -> str:
-    head = f"<h1>{mark(report.ok)} {escape(f'{report.target}: {outcome(report)}')}</h1>"
+    head = f"<h1>{mark(report.ok)} {escape(title_of(report))}</h1>"
     maps = map(heat_maps, report.arrays.values())
     parts = [
         head,

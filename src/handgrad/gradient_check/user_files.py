@@ -1,12 +1,17 @@
 """The pairs and layers in somebody's file: found by their names, given example arrays, and checked."""
 
+import contextlib
+import importlib
 import importlib.util
 import inspect
+import linecache
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -14,9 +19,10 @@ from ..arrays import Array, Generator, Shape
 from ..naming import nearest
 from .check import check_gradients
 from .recognize import recognize
-from .report import Report
+from .report import Report, section, title_of
+from .runner import Limits, Outcome, line_of, read_source, run
 from .subjects import POSITIONAL, Function, parameters_of
-from .verdict import CodeFault
+from .verdict import CodeFault, Verdict
 
 # the thing to check, its arrays, its keywords
 Trial: TypeAlias = tuple[Any, list[Any], dict[str, Any]]
@@ -24,6 +30,8 @@ Trial: TypeAlias = tuple[Any, list[Any], dict[str, Any]]
 Shapes: TypeAlias = tuple[Shape, Shape, Shape, int]
 
 DERIVATIVES = ("{}_backward", "{}_gradient", "{}_grad", "{}_derivative", "{}_prime", "grad_{}", "d{}", "d_{}")
+# what a forward raises when the arrays are not what it is made for; the check tells of anything else
+MISFITS = (TypeError, ValueError, IndexError, KeyError, AttributeError, AssertionError)
 ADVICE = (
     "give it arrays: a dict check_inputs = {{'{name}': (x, ...)}} in the file, or for a class "
     "{{'{name}': ({name}(...), x, ...)}}"
@@ -56,48 +64,180 @@ SHAPES: tuple[Shapes, ...] = (
 )
 
 
+class Checked(NamedTuple):
+    """What came of one pair or layer of somebody's file.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    ok : bool
+        Whether every gradient is right.
+    report : dict
+        `Report.to_dict()`; empty where it could not be checked.
+    text : str
+        The report as lines.
+    title, section : str
+        Its part of a page, where one was asked for.
+    problem : str
+        The line that says why it could not be checked; '' where it was.
+    printed : str
+        What it printed.
+    """
+
+    name: str
+    ok: bool = False
+    report: Mapping[str, Any] = {}
+    text: str = ""
+    title: str = ""
+    section: str = ""
+    problem: str = ""
+    printed: str = ""
+
+
 def check_file(path: str | Path, name: str | None = None, seed: int = 0) -> list[tuple[str, Report]]:
     """[(name, Report)] of every pair, layer and function with a gradient in a Python file, or of the one named.
 
     Found are x_forward with x_backward, f with f_grad (f_backward, f_gradient, f_prime, grad_f...), and classes
     with a forward and a backward. Example arrays come from the file's `check_inputs` = {name: arguments}, and are
     guessed from parameter names where there is no entry. Raises ValueError when the file does not import, defines
-    nothing to check, or no guess fits.
+    nothing to check, or no guess fits. The file runs in this process; `check_apart` is safe from what it does.
     """
     module = load(path)
-    found = discover(module)
-    if not found:
-        what = f"{path} has nothing to check"
-        raise ValueError(f"{what}: no x_forward with x_backward, class with forward and backward, f with f_grad")
-    if name is not None and name not in found:
-        raise ValueError(f"{path} has no '{name}' to check{nearest(name, found)} (there are: {', '.join(found)})")
-    given = getattr(module, "check_inputs", {})
-    given = given() if callable(given) else given
-    chosen = found if name is None else {name: found[name]}
-    return [(key, check_one(key, target, given, path, seed)) for key, target in chosen.items()]
+    found = targets_in(module, path)
+    given = inputs_of(module, found, path)
+    return [(key, check_one(key, found[key], given, path, seed)) for key in chosen(name, found, path)]
 
 
-def load(path: str | Path) -> ModuleType:
-    """The file as a module. Its own error becomes one line."""
-    path = Path(path)
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder: name one .py file in it")
-    if not path.is_file():
-        raise ValueError(f"there is no file {path}")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise ValueError(f"{path} is no Python file: its name must end in .py")
-    module = importlib.util.module_from_spec(spec)
-    folders = import_folders(path.resolve())
+def check_apart(
+    path: str | Path,
+    name: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    limits: Limits | None = None,
+    while_waiting: Callable[[], object] = bool,
+    with_page: bool = False,
+) -> Iterator[Checked]:
+    """What `check_file` finds, each checked in a process of its own: endless loops and crashes are verdicts.
+
+    Parameters
+    ----------
+    path, name
+        As in `check_file`.
+    options : dict, optional
+        Of `check_gradients`: seed and hints.
+    limits : Limits, optional
+        What the import, and then each check, may take.
+    while_waiting : callable
+        See `runner.run`.
+    with_page : bool
+        Whether parts of a page are wanted too.
+
+    Yields
+    ------
+    Checked
+        As soon as it is done.
+
+    Raises
+    ------
+    ValueError
+        When the file cannot be imported or has nothing to check.
+    """
+    load_machinery()
+    options = dict(options or {})
+    told = {"path": str(path), "source": read_source(path).decode("latin-1")}
+    run_task = partial(run, file=str(path), limits=limits, while_waiting=while_waiting)
+    imported = run_task(f"{__name__}:names_in", told)
+    if imported.data is None:
+        raise ValueError(imported.problem or f"{path} does not import: {imported.message}")
+    for key in chosen(name, imported.data, path):
+        arguments = {**told, "name": key, "options": options, "with_page": with_page}
+        started = time.perf_counter()
+        outcome = run_task(f"{__name__}:check_named", arguments)
+        if key != imported.data[0]:  # what the import prints is told once
+            dropped = outcome.num_dropped - imported.num_dropped
+            outcome = outcome._replace(printed=outcome.printed.removeprefix(imported.printed), num_dropped=dropped)
+        ending = Report(key, seconds=time.perf_counter() - started, **options)
+        yield checked(outcome, ending, with_page)
+
+
+def checked(outcome: Outcome, ending: Report, with_page: bool) -> Checked:
+    """What came of one check; what ended its process becomes the verdict of a report of its own."""
+    printed = outcome.printed
+    if outcome.num_dropped > 0:
+        printed += f"\n… and {outcome.num_dropped:,} bytes more"
+    if outcome.mistake:
+        ending.add(Verdict("", outcome.mistake, outcome.message, line=outcome.line))
+        outcome = outcome._replace(data=fields_of(ending, with_page))
+    return Checked(ending.target, **outcome.data or {}, problem=outcome.problem, printed=printed.rstrip("\n"))
+
+
+# In the child: what `check_apart` asks for -----------------------------------------------------------------------
+
+
+def names_in(path: str, source: str) -> list[str]:
+    """The names of what a file has to check."""
+    return list(targets_in(load(path, source.encode("latin-1")), path))
+
+
+def check_named(path: str, source: str, name: str, options: dict[str, Any], with_page: bool) -> dict[str, Any]:
+    """Fields of Checked for one thing in a file."""
+    module = load(path, source.encode("latin-1"))
+    sys.modules[module.__name__] = module
+    sys.path += import_folders(Path(path).resolve())  # for imports in functions
+    found = targets_in(module, path)
+    report = check_one(name, found[name], inputs_of(module, found, path), path, **options)
+    return fields_of(report, with_page)
+
+
+def fields_of(report: Report, with_page: bool) -> dict[str, Any]:
+    page = {"title": title_of(report), "section": section(report)} if with_page else {}
+    return {"ok": report.ok, "report": report.to_dict(), "text": str(report), **page}
+
+
+# The file as a module --------------------------------------------------------------------------------------------
+
+
+def load_machinery() -> None:
+    """Load what a check needs before somebody's folder comes first on the path, where a random.py may stand."""
+    np.random.default_rng(0)
+    importlib.import_module(".run", __package__)
+
+
+def load(path: str | Path, source: bytes | None = None) -> ModuleType:
+    """The file as a module, from what it holds or from the source given. Its own error becomes one line."""
+    load_machinery()
+    source = read_source(path) if source is None else source
+    module = empty_module(Path(path))
+    name, folders = module.__name__, import_folders(Path(path).resolve())
     sys.path[:0] = folders
+    sys.modules[name] = module  # where dataclasses look
     try:
-        spec.loader.exec_module(module)
+        code = compile(source, str(path), "exec", dont_inherit=True)
+        # its lines as they run, whatever becomes of the file
+        lines = importlib.util.decode_source(source).splitlines(keepends=True)
+        linecache.cache[str(path)] = (len(source), None, lines, str(path))
+        exec(code, vars(module))
     except (Exception, SystemExit) as problem:
-        what = f"{path} does not import: {type(problem).__name__}"
-        raise ValueError(f"{what}: {problem}{line_of(problem, path)}") from None
+        line = line_of(problem, str(path))
+        what = f"{type(problem).__name__}: {problem}".removesuffix(": ")
+        raise ValueError(f"{path} does not import: {what}{f' (line {line})' if line else ''}") from None
     finally:
+        sys.modules.pop(name, None)
         for folder in folders:
-            sys.path.remove(folder)
+            with contextlib.suppress(ValueError):  # the file may have changed the path
+                sys.path.remove(folder)
+    return module
+
+
+def empty_module(path: Path) -> ModuleType:
+    """A module for a file, of the package that it is part of; never under a name that another module may want."""
+    home = import_folders(path.resolve())[-1]
+    package, _, name = ".".join(path.resolve().relative_to(home).with_suffix("").parts).rpartition(".")
+    full = f"{package}.{name}" if package else name
+    while full in sys.modules or full in sys.stdlib_module_names:
+        full += "_"
+    module = ModuleType(full)
+    module.__file__, module.__package__ = str(path), package
     return module
 
 
@@ -107,16 +247,37 @@ def import_folders(path: Path) -> list[str]:
     return list(dict.fromkeys([str(path.parent), str(home)]))
 
 
-def line_of(problem: BaseException, path: Path) -> str:
-    """' (line 3)', the last line of the file that the error came through."""
-    if isinstance(problem, SyntaxError):
-        return ""
-    trace, line = problem.__traceback__, 0
-    while trace:
-        if Path(trace.tb_frame.f_code.co_filename) == path:
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return f" (line {line})" if line else ""
+# What is in it ---------------------------------------------------------------------------------------------------
+
+
+def targets_in(module: ModuleType, path: str | Path) -> dict[str, Any]:
+    """What `discover` finds, or a ValueError where that is nothing."""
+    found = discover(module)
+    if not found:
+        what = f"{path} has nothing to check"
+        raise ValueError(f"{what}: no x_forward with x_backward, class with forward and backward, f with f_grad")
+    return found
+
+
+def chosen(name: str | None, found: Iterable[str], path: str | Path) -> list[str]:
+    """The one named, or all names."""
+    names = list(found)
+    if name is not None and name not in names:
+        raise ValueError(f"{path} has no '{name}' to check{nearest(name, names)} (there are: {', '.join(names)})")
+    return names if name is None else [name]
+
+
+def inputs_of(module: ModuleType, found: Iterable[str], path: str | Path) -> Mapping[str, Any]:
+    """The file's check_inputs, of things that it has."""
+    given = getattr(module, "check_inputs", {})
+    given = given() if callable(given) else given
+    if not isinstance(given, Mapping):
+        raise ValueError(f"{path}: check_inputs must be a dict of names and arguments, got {type(given).__name__}")
+    known = {*found, *(f"{name}_forward" for name in found)}
+    for name in given:
+        if name not in known:
+            raise ValueError(f"{path}: check_inputs is for '{name}', which it has no check of{nearest(name, found)}")
+    return given
 
 
 def discover(module: ModuleType) -> dict[str, Any]:
@@ -141,16 +302,19 @@ def partner(name: str, own: Mapping[str, Any]) -> str | None:
     return next((name for name in names if name in own), None)
 
 
-def check_one(name: str, target: Any, given: Mapping[str, Any], path: str | Path, seed: int) -> Report:
+def check_one(
+    name: str, target: Any, given: Mapping[str, Any], path: str | Path, seed: int = 0, **options: Any
+) -> Report:
+    """The report on one thing in a file, with its entry of check_inputs or guessed arrays."""
     key = next((k for k in (name, f"{name}_forward") if k in given), None)
     if key is not None:
         arguments = given[key] if isinstance(given[key], (tuple, list)) else (given[key],)
         if isinstance(target, type) and arguments and isinstance(arguments[0], target):
             target, arguments = arguments[0], arguments[1:]
-        report = check_gradients(target, *arguments, seed=seed)
+        report = check_gradients(target, *arguments, seed=seed, **options)
     else:
         target, arrays, kwargs = fitting(name, target, path, seed)
-        report = check_gradients(target, *arrays, kwargs=kwargs, seed=seed)
+        report = check_gradients(target, *arrays, kwargs=kwargs, seed=seed, **options)
     report.target = name
     return report
 
@@ -162,7 +326,7 @@ def fitting(name: str, target: Any, path: str | Path, seed: int) -> Trial:
         try:
             recognize(thing, arrays, kwargs, None, None, seed).at(np.float64).forward()
         except CodeFault as fault:
-            if fault.verdict.mistake != "forward-raises":
+            if not isinstance(fault.__cause__, MISFITS):
                 return thing, arrays, kwargs
             problem = fault.verdict.message
         except (TypeError, ValueError) as refused:

@@ -1,0 +1,122 @@
+"""The gradients in a file of somebody's: check, once or whenever it is saved."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+import click
+
+from ..files import write_text
+from ..gradient_check.hints import HINTS
+from ..gradient_check.report import page_of
+from ..gradient_check.runner import Limits, follow, read_source
+from ..gradient_check.user_files import Checked, check_apart
+from ..text import printable
+from .application import complain
+
+
+@click.command()
+@click.argument("file", metavar="FILE.py[:NAME]")
+@click.option("--html", "output", metavar="OUT", help="Also write a page with heat maps.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document, and nothing else.")
+@click.option("--watch", "watching", is_flag=True, help="Check again whenever the file is saved; Ctrl-C ends it.")
+@click.option("--hints", default="fix", type=click.Choice([*HINTS]), help="How much is told of a mistake.")
+@click.option("--timeout", default=30.0, type=click.FloatRange(0.1, 86400), help="Seconds that each check may take.")
+@click.option("--seed", default=0, type=click.IntRange(0), help="The seed of the arrays and upstream gradients.")
+@click.pass_context
+def check(
+    context: click.Context,
+    file: str,
+    output: str | None,
+    as_json: bool,
+    watching: bool,
+    hints: str,
+    timeout: float,
+    seed: int,
+) -> None:
+    """Check the gradients of the layers and pairs in a file of yours, and name the mistakes.
+
+    This imports the file, and so runs its code: once to see what is in it, then once for each check, each time in a
+    process of its own.
+
+    Exit code 0: every gradient is right. 1: something is wrong. 2: the file, or something in it, cannot be checked.
+    """
+    path, name = split(file)
+    if watching and as_json:
+        raise click.UsageError("--watch shows one report after the other, --json is one document: leave one out")
+    if output and Path(output).resolve() == path.resolve():
+        raise click.UsageError(f"--html {output} would replace the file that is checked: give the page another name")
+    options = {"seed": seed, "hints": hints}
+    checks = partial(check_apart, path, name, options, Limits(seconds=timeout), with_page=bool(output))
+    if watching:
+        read_source(path)
+        with contextlib.suppress(KeyboardInterrupt):
+            follow(path, lambda stop: show_again(path, checks(stop), output))
+        print()
+    else:
+        context.exit(print_document(path, checks()) if as_json else show(checks(), output))
+
+
+def split(file: str) -> tuple[Path, str | None]:
+    """'mine.py:Layer' -> (mine.py, 'Layer')."""
+    path, colon, name = file.rpartition(":")
+    return (Path(path), name) if colon and name.isidentifier() else (Path(file), None)
+
+
+def show(checks: Iterable[Checked], output: str | None) -> int:
+    """Print what comes as it comes, then write the page. Returns the exit code."""
+    done: list[Checked] = []
+    for checked in checks:
+        parts = list(filter(None, [printable(checked.printed, "?"), checked.text]))
+        if parts:
+            print(*[""] * bool(done), *parts, sep="\n", flush=True)
+        if checked.problem:
+            complain(checked.problem, 2)
+        done.append(checked)
+    pages = [(checked.title, checked.section) for checked in done if checked.section]
+    if output and pages:
+        write_text(output, page_of(pages))
+        print(f"\npage: {output}", flush=True)
+    return exit_code(done)
+
+
+def exit_code(checks: Iterable[Checked]) -> int:
+    """0 when all is right, 1 when something is wrong, 2 when something could not be checked."""
+    codes = {0 if checked.ok else 2 if checked.problem else 1 for checked in checks}
+    return 1 if 1 in codes else max(codes)
+
+
+def print_document(path: Path, checks: Iterable[Checked]) -> int:
+    """Print all checks as one JSON document. Returns the exit code."""
+    refused: ValueError | None = None
+    done: list[Checked] = []
+    try:
+        done.extend(checks)
+    except ValueError as problem:
+        refused = problem
+    entries = [{"name": c.name, **c.report, "printed": c.printed} for c in done if not c.problem]
+    problems = [{"name": c.name, "message": c.problem} for c in done if c.problem]
+    if refused:
+        problems.append({"name": "", "message": str(refused)})
+    ok = bool(entries) and not problems and all(entry["ok"] for entry in entries)
+    print(json.dumps({"file": str(path), "ok": ok, "checks": entries, "problems": problems}, indent=1))
+    if refused:
+        raise refused
+    return exit_code(done)
+
+
+def show_again(path: Path, checks: Iterable[Checked], output: str | None) -> None:
+    """One round of watching: on a terminal, with a clear screen before it."""
+    clear = "\033[2J\033[3J\033[H" if sys.stdout.isatty() else ""
+    print(f"{clear}{path} at {time.strftime('%H:%M:%S')}: saving it runs its code again (Ctrl-C ends)\n", flush=True)
+    try:
+        show(checks, output)
+    except (ValueError, OSError) as problem:
+        complain(problem, 2)
+    print(flush=True)

@@ -1,0 +1,443 @@
+"""Somebody's file, run apart: each task in a process of its own, with limits, and one outcome whatever the file does.
+
+What the file prints goes to one temporary file, what the task found to another, under a name that only the two
+processes know: prints can neither break nor forge it. The limits stop accidents; no process keeps its own code from
+cheating, so that whoever runs the files of strangers does it in a container, or as a user who owns nothing.
+"""
+
+import contextlib
+import faulthandler
+import hashlib
+import importlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO, Any, Literal, NamedTuple, NoReturn, Protocol, TextIO, TypeAlias
+
+from ..files import FilePath
+from ..text import one_line
+
+Job: TypeAlias = dict[str, Any]  # what a child is told
+
+QUIET = 0.3  # seconds that a saved file must keep still
+GRACE = 0.5  # seconds that a child has to say where it was when its time was up
+MOST_ANSWER = 2**25  # bytes of what a task may return
+MOST_FILE = 2**30  # bytes of any file that it writes
+MOST_SOURCE = 10**7  # bytes of a file of somebody's
+MOST_TASKS = 4096  # processes and threads of the account, those of others included
+START = """
+import json, sys
+job = json.loads(sys.stdin.buffer.read())
+sys.path[:] = job["path"]
+from handgrad.gradient_check.runner import serve
+serve(job)
+"""
+
+
+class Limits(NamedTuple):
+    """What a task may take.
+
+    Attributes
+    ----------
+    seconds : float
+        By the clock on the wall.
+    kept : int
+        Bytes of its prints that are kept.
+    printed : int
+        Bytes of prints that end it.
+    memory : int
+        Bytes that its process may come to hold beside what it starts with, where the system can limit them.
+    """
+
+    seconds: float = 30.0
+    kept: int = 10_000
+    printed: int = 50_000_000
+    memory: int = 2**32
+
+
+class Outcome(NamedTuple):
+    """How a task ended: with data, with a problem, or with a mistake of the file that ended its process.
+
+    Attributes
+    ----------
+    data : plain data or None
+        What the task returned.
+    problem : str
+        The line with which it refused what it was given.
+    mistake : str
+        The name of what ended it: "timed-out", "process-died", "too-much-output" or "out-of-memory".
+    message : str
+        The same in a sentence.
+    line : int or None
+        The line of the file that was running, where that is known.
+    printed : str
+        What it printed, as far as it was kept.
+    num_dropped : int
+        How many bytes were not.
+    """
+
+    data: Any = None
+    problem: str = ""
+    mistake: str = ""
+    message: str = ""
+    line: int | None = None
+    printed: str = ""
+    num_dropped: int = 0
+
+
+class Child(Protocol):
+    """What is asked of a started process; subprocess.Popen has it."""
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def wait(self) -> int | None: ...
+    def kill(self) -> None: ...
+
+
+def run(
+    task: str,
+    arguments: Mapping[str, Any],
+    file: str,
+    limits: Limits | None = None,
+    while_waiting: Callable[[], object] = bool,
+) -> Outcome:
+    """Run one task about somebody's file in a fresh process, and end all that it started.
+
+    Parameters
+    ----------
+    task : str
+        The function to call, as "package.module:function". It returns plain data for JSON; by a ValueError, TypeError,
+        OSError or ImportError it refuses what it was given.
+    arguments : dict of str to plain data
+        Its keyword arguments.
+    file : str
+        The file as tracebacks name it, for the line that was running.
+    limits : Limits, optional
+        What it may take.
+    while_waiting : callable
+        Called some fifty times a second; what it raises ends the process and comes out here.
+
+    Returns
+    -------
+    Outcome
+        Whatever the file does.
+
+    Examples
+    --------
+    >>> run("platform:python_version_tuple", {}, "none.py").data[0]
+    '3'
+    """
+    limits = limits or Limits()
+    with tempfile.TemporaryDirectory(prefix="handgrad-", ignore_cleanup_errors=True) as folder:
+        answer, trace = Path(folder, os.urandom(16).hex()), Path(folder, "trace")
+        ends = time.time() + limits.seconds
+        job = dict(task=task, arguments=arguments, file=file, answer=str(answer), trace=str(trace), ends=ends)
+        with tempfile.TemporaryFile() as prints:
+            child = start({**job, "memory": limits.memory}, prints)
+            try:
+                overstepped = wait_for(child, prints, limits, while_waiting)
+            finally:
+                end_group(child)
+            size = os.fstat(prints.fileno()).st_size
+            prints.seek(0)
+            printed = prints.read(limits.kept).decode("utf-8", "replace")
+        outcome = read_answer(answer) or ended(overstepped, child.wait(), limits, *where(trace, file))
+    return outcome._replace(printed=printed, num_dropped=max(0, size - limits.kept))
+
+
+# The parent: start, wait, end, read -----------------------------------------------------------------------------
+
+
+def start(job: Job, prints: IO[bytes]) -> Child:
+    """A child at work: a copy of this process where that is safe, else a new interpreter, which takes longer."""
+    return Copy(job, prints) if can_copy() else new_interpreter(job, prints)
+
+
+def can_copy() -> bool:
+    """Whether no other thread can hold a lock that a copy would wait for; elsewhere than on Linux who knows."""
+    return sys.platform == "linux" and threading.active_count() == 1
+
+
+class Copy:
+    """A copy of this process, with all modules loaded."""
+
+    def __init__(self, job: Job, prints: IO[bytes]) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.code: int | None = None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # BLAS has threads, and is ready for this
+            self.pid = os.fork()
+        if self.pid == 0:
+            serve(job, prints.fileno())
+
+    def poll(self, options: int = getattr(os, "WNOHANG", 0)) -> int | None:
+        if self.code is None:
+            pid, status = os.waitpid(self.pid, options)
+            self.code = os.waitstatus_to_exitcode(status) if pid else None
+        return self.code
+
+    def wait(self) -> int | None:
+        return self.poll(0)
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+
+
+def new_interpreter(job: Job, prints: IO[bytes]) -> Child:
+    """A new Python, which is told its job by its standard input."""
+    command, pipe = [sys.executable, "-c", START], subprocess.PIPE
+    child = subprocess.Popen(command, stdin=pipe, stdout=prints, stderr=prints, start_new_session=True)
+    if child.stdin:
+        with contextlib.suppress(BrokenPipeError), child.stdin:
+            child.stdin.write(json.dumps({**job, "path": sys.path}).encode())
+    return child
+
+
+def wait_for(child: Child, prints: IO[bytes], limits: Limits, while_waiting: Callable[[], object]) -> str:
+    """Wait until the child ends or oversteps a limit; the name of that mistake, else ''."""
+    deadline, pause = time.monotonic() + limits.seconds + GRACE, 0.001
+    while child.poll() is None:
+        if time.monotonic() > deadline:
+            return "timed-out"
+        if os.fstat(prints.fileno()).st_size > limits.printed:
+            return "too-much-output"
+        while_waiting()
+        time.sleep(pause)
+        pause = min(2 * pause, 0.02)
+    return ""
+
+
+def end_group(child: Child) -> None:
+    """End the child and the processes that it started."""
+    if sys.platform == "win32":
+        subprocess.run(["taskkill", "/F", "/T", "/PID", str(child.pid)], capture_output=True, check=False)
+    else:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
+    if child.poll() is None:
+        child.kill()
+    child.wait()
+
+
+def read_answer(path: Path) -> Outcome | None:
+    """What the task said, or None where it did not come to that."""
+    try:
+        if path.stat().st_size > MOST_ANSWER:
+            return Outcome(mistake="too-much-output", message=f"its result takes more than {MOST_ANSWER:,} bytes")
+        return Outcome(**json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def ended(overstepped: str, code: int | None, limits: Limits, line: int | None, function: str) -> Outcome:
+    """The outcome of a process that gave no answer."""
+    place = f", in line {line} ({function})" if line else ""
+    if overstepped == "timed-out":
+        message = f"not done after {limits.seconds:g} s{place}: an endless loop?"
+    elif overstepped:
+        message = f"more than {limits.printed:,} bytes were printed: is a print in a loop?"
+    elif code is not None and code < 0:
+        message = f"its process was ended by {signal_name(-code)}{place}"
+    else:
+        message = f"its process ended itself before it was done, with exit code {code}: look for exit, quit and _exit"
+    return Outcome(mistake=overstepped or "process-died", message=message, line=line)
+
+
+def signal_name(number: int) -> str:
+    known = {s.value: s.name for s in signal.Signals}
+    reasons = {"SIGSEGV": "a crash in compiled code, or endless recursion", "SIGKILL": "for want of memory, perhaps"}
+    name = known.get(number, f"signal {number}")
+    return f"{name} ({reasons[name]})" if name in reasons else name
+
+
+def where(trace: Path, file: str) -> tuple[int | None, str]:
+    """The line of the file that was running when faulthandler looked, and its function."""
+    with contextlib.suppress(OSError):
+        # it writes ASCII, names cut to 500 letters, the innermost call first
+        wanted = re.escape(file.encode("ascii", "backslashreplace").decode()[:500])
+        with open(trace, encoding="ascii", errors="replace") as lines:
+            found = re.search(rf'File "{wanted}(?:\.\.\.)?", line (\d+) in (\S+)', lines.read(100_000))
+        if found:
+            return int(found[1]), found[2]
+    return None, ""
+
+
+# The child: shut in, do, answer ---------------------------------------------------------------------------------
+
+
+def serve(job: Job, prints: int | None = None) -> NoReturn:
+    """Do a job in this process and end it. prints: where output goes, for a copy of another process."""
+    encode, replace, leave = json.dumps, os.replace, os._exit  # before the file can put others in their place
+    try:
+        shut_in(job, prints)
+        answer = encode(answer_of(job), allow_nan=False)
+        Path(job["answer"] + "+").write_text(answer, encoding="ascii")
+        replace(job["answer"] + "+", job["answer"])
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        leave(1)
+
+
+def shut_in(job: Job, prints: int | None) -> None:
+    """Nothing to read, prints to their file, limits, and a watchman who notes the line when time is up or all ends."""
+    if prints is not None:
+        os.setsid()
+        os.dup2(prints, 1)
+        os.dup2(prints, 2)
+        os.closerange(3, 256)  # what the copied process has open
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    sys.stdin, sys.stdout, sys.stderr = stream(0, "r"), stream(1, "w"), stream(2, "w")
+    sys.argv = [job["file"]]
+    sys.dont_write_bytecode = True
+    trace = os.open(job["trace"], os.O_WRONLY | os.O_CREAT)
+    seconds = max(0.01, job["ends"] - time.time())
+    faulthandler.enable(trace, all_threads=False)
+    faulthandler.dump_traceback_later(seconds, file=trace)
+    limit_resources(seconds, job["memory"])
+
+
+def stream(number: int, mode: Literal["r", "w"]) -> TextIO:
+    return open(number, mode, encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
+
+
+def limit_resources(seconds: float, memory: int) -> None:
+    """What the system itself can watch over; and should nobody be left to end this process, it ends by an alarm."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    limits = {"RLIMIT_CORE": 0, "RLIMIT_FSIZE": MOST_FILE, "RLIMIT_NPROC": MOST_TASKS}
+    with contextlib.suppress(OSError):  # Linux alone says, and limits, what a process holds
+        pages = int(Path("/proc/self/statm").read_text().split()[5])
+        limits["RLIMIT_DATA"] = memory + pages * resource.getpagesize()
+    for name, value in limits.items():
+        kind = getattr(resource, name, None)
+        with contextlib.suppress(ValueError, OSError):
+            if kind is not None:
+                hard = resource.getrlimit(kind)[1]
+                value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+                resource.setrlimit(kind, (value, value))
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(int(seconds) + 10)
+
+
+def answer_of(job: Job) -> dict[str, Any]:
+    """Fields of the Outcome: the task's data, its problem, or what it ended with."""
+    module, _, name = job["task"].partition(":")
+    try:
+        return {"data": getattr(importlib.import_module(module), name)(**job["arguments"])}
+    except (ValueError, TypeError, OSError, ImportError) as problem:
+        return {"problem": str(problem)}
+    except MemoryError as problem:
+        return {"mistake": "out-of-memory", **told(problem, job["file"])}
+    except BaseException as problem:
+        return {"mistake": "process-died", **told(problem, job["file"])}
+
+
+def told(problem: BaseException, file: str) -> dict[str, Any]:
+    line = line_of(problem, file)
+    what = one_line(f"{type(problem).__name__}: {problem}").removesuffix(":")
+    return {"message": f"the code raised {what}{f' (line {line})' if line else ''}", "line": line}
+
+
+def line_of(problem: BaseException, file: str) -> int | None:
+    """The last line of a file that an error came through."""
+    lines = [line for frame, line in traceback.walk_tb(problem.__traceback__) if frame.f_code.co_filename == file]
+    return lines[-1] if lines else None
+
+
+# Being saved ----------------------------------------------------------------------------------------------------
+
+
+class Saved(Exception):
+    """The file is another one than when its check began."""
+
+
+class Look(NamedTuple):
+    """What a look at a file sees: when it was written and how large, and a digest of what it holds."""
+
+    stamp: tuple[int, ...] = ()
+    digest: bytes = b""
+
+
+def follow(path: FilePath, act: Callable[[Callable[[], None]], object]) -> NoReturn:
+    """Act at once, and again whenever what the file holds has become other and has then been still for 0.3 s.
+
+    Parameters
+    ----------
+    path : path
+        The file; it may go and come back, as with editors that save by renaming.
+    act : callable
+        Takes a function to call while it waits (see `run`), which raises Saved as soon as the file is another one.
+    """
+    seen = look_at(path)
+
+    def stop_when_saved() -> None:
+        if look_at(path, seen).digest != seen.digest:
+            raise Saved
+
+    while True:
+        with contextlib.suppress(Saved):
+            act(stop_when_saved)
+        seen = next_save(path, seen)
+
+
+def next_save(path: FilePath, seen: Look) -> Look:
+    """Wait until the file holds something else than was seen, and keeps still."""
+    latest, since = seen, time.monotonic()
+    while latest.digest == seen.digest or time.monotonic() - since < QUIET:
+        time.sleep(0.05)
+        now = look_at(path, latest)
+        if now != latest:
+            latest, since = now, time.monotonic()
+    return latest
+
+
+def look_at(path: FilePath, before: Look | None = None) -> Look:
+    """A look at the file; where nothing says that it was written since the look before, that one."""
+    try:
+        status = os.stat(path)
+        stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+        is_old = time.time_ns() - status.st_mtime_ns > 2e9  # or the file system's clock may be too coarse to tell
+        if before and before.stamp == stamp and is_old:
+            return before
+        return Look(stamp, hashlib.sha256(read_source(path)).digest())
+    except (OSError, ValueError):
+        return Look()
+
+
+def read_source(path: FilePath) -> bytes:
+    """What somebody's Python file holds; ValueError where that is no text of a reasonable size."""
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: name one .py file in it")
+    if path.suffix.lower() == ".ipynb":
+        raise ValueError(
+            f"{path} is a notebook: export it (jupyter nbconvert --to script {path}), and name the .py file"
+        )
+    if not path.exists():
+        raise ValueError(f"there is no file {path}")
+    if path.suffix != ".py":
+        raise ValueError(f"{path} is no Python file: its name must end in .py")
+    if not path.is_file():
+        raise ValueError(f"{path} is no ordinary file, but a device or a pipe")
+    with open(path, "rb") as file:
+        source = file.read(MOST_SOURCE + 1)
+    if len(source) > MOST_SOURCE:
+        raise ValueError(f"{path} holds more than {MOST_SOURCE:,} bytes: no Python that a person wrote")
+    if b"\0" in source:
+        raise ValueError(f"{path} is no text in UTF-8, as Python files are: save it as such")
+    return source

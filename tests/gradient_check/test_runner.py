@@ -1,0 +1,147 @@
+"""Somebody's file in processes of its own: whatever it does is one verdict, and the other checks are made."""
+
+import json
+import threading
+import time
+
+import pytest
+
+from handgrad.gradient_check import runner
+from handgrad.gradient_check.runner import Limits, run
+from handgrad.gradient_check.user_files import check_apart
+
+# what a forward does, the mistake that it is, and whether its line is known
+ENDINGS = {
+    "loops": ("while True: pass", "timed-out", True),
+    "sleeps": ("signal.alarm(0), time.sleep(1000)", "timed-out", True),
+    "hides": ("os.closerange(0, 300), time.sleep(1000)", "timed-out", False),
+    "stops": ("os.kill(os.getpid(), signal.SIGSTOP)", "timed-out", False),
+    "leaves": ("os._exit(0)", "process-died", False),
+    "exits": ("sys.exit()", "process-died", True),
+    "crashes": ("ctypes.string_at(0)", "process-died", True),
+    "forges": ("""print('{"data": {"ok": true}}', flush=True), os._exit(0)""", "process-died", False),
+    "floods": ("while True: print('x' * 10_000)", "too-much-output", False),
+    "recurs": ("recurs_forward(x)", "forward-raises", False),
+    "eats": ("np.ones(2**36)", "forward-raises", False),
+    "reads": ("input()", "forward-raises", False),
+    "prints": ("print('seen')", None, False),
+    "blinds": ("os.closerange(0, 300)", None, False),
+    "leaves_a_thread": ("threading.Thread(target=time.sleep, args=[1000]).start()", None, False),
+}
+HEAD = "import ctypes, os, signal, sys, threading, time\nimport numpy as np\nprint('hello')\n"
+PAIR = """
+def {0}_forward(x):
+    {1}
+    return x * x, x
+
+def {0}_backward(dy, x):
+    return 2 * dy * x
+"""
+QUICK = Limits(seconds=2.0, printed=1_000_000)
+
+
+@pytest.fixture(params=["copy", "new interpreter"])
+def way(request, monkeypatch):
+    """Both ways to start a process; the copy is for systems and programs where it is safe."""
+    monkeypatch.setattr(runner, "can_copy", lambda: request.param == "copy")
+    return request.param
+
+
+@pytest.fixture
+def write(tmp_path):
+    def writer(*pairs, head=HEAD):
+        path = tmp_path / "mine.py"
+        path.write_text(head + "".join(PAIR.format(name, body) for name, body in pairs))
+        return path
+
+    return writer
+
+
+def test_whatever_a_check_does_is_one_verdict_and_the_others_are_made(write):
+    path = write(*((name, body) for name, (body, *_) in ENDINGS.items()))
+    checks = {checked.name: checked for checked in check_apart(path, limits=QUICK)}
+    for name, (body, mistake, has_line) in ENDINGS.items():
+        verdicts = checks[name].report["verdicts"]
+        assert [v["mistake"] for v in verdicts] == [mistake] * (mistake is not None), name
+        assert checks[name].ok == (mistake is None)
+        if has_line:
+            assert path.read_text().splitlines()[verdicts[0]["line"] - 1].strip() == body
+    assert checks["loops"].printed == "hello"  # the import's, once
+    assert set(checks["prints"].printed.splitlines()) == {"seen"}
+    assert checks["floods"].printed.endswith("bytes more")
+
+
+def test_both_ways_to_start_give_the_same(way, write):
+    path = write(("fine", "pass"), ("leaves", "os._exit(3)"))
+    fine, leaves = check_apart(path, limits=QUICK)
+    assert fine.ok
+    assert leaves.report["verdicts"][0]["mistake"] == "process-died"
+    assert "exit code 3" in leaves.text
+
+
+def test_what_a_file_starts_ends_with_it(way, write, tmp_path):
+    sign = tmp_path / "alive"
+    lives = f"pathlib.Path({str(sign)!r}).write_text(str(i)), time.sleep(0.05)"
+    code = f"import time, pathlib; [({lives}) for i in range(999)]"
+    body = f"__import__('subprocess').Popen([sys.executable, '-c', {code!r}]); time.sleep(1000)"
+    list(check_apart(write(("starts", body)), limits=QUICK))
+    last = sign.read_text()
+    time.sleep(0.3)
+    assert sign.read_text() == last
+
+
+@pytest.mark.parametrize(
+    "head, problem",
+    [
+        ("import os; os._exit(0)\n", "does not import: its process ended itself"),
+        ("while True: pass\n", "does not import: not done after 2 s, in line 1"),
+        ("import ctypes; ctypes.string_at(0)\n", "does not import: its process was ended by SIGSEGV"),
+        ("raise SystemExit(3)\n", "does not import: SystemExit: 3 (line 1)"),
+    ],
+)
+def test_a_file_that_ends_its_import_is_refused(write, head, problem):
+    with pytest.raises(ValueError, match="does not import") as refused:
+        list(check_apart(write(("fine", "pass"), head=head), limits=QUICK))
+    assert problem in str(refused.value)
+
+
+def test_a_file_may_change_what_answers_are_made_with(write):
+    head = "import json, os\njson.dumps = os.replace = os._exit = None\n"
+    assert [checked.ok for checked in check_apart(write(("fine", "pass"), head=head))] == [True]
+
+
+def test_a_file_may_go_or_be_saved_while_it_is_checked(write):
+    path = write(
+        ("fine", "pass"), ("other", "pass"), head="import os\nif os.path.exists(__file__): os.unlink(__file__)\n"
+    )
+    assert [checked.ok for checked in check_apart(path)] == [True, True]
+
+
+def test_memory_is_limited(write):
+    kept = "kept = []\nwhile True: kept.append(np.ones(10**7))\n"
+    with pytest.raises(ValueError, match="MemoryError"):
+        list(check_apart(write(head="import numpy as np\n" + kept), limits=QUICK._replace(memory=2**28)))
+
+
+def test_a_task_returns_plain_data_or_refuses():
+    assert run("json:loads", {"s": "[1]"}, "mine.py").data == [1]
+    assert "Expecting value" in run("json:loads", {"s": "["}, "mine.py").problem
+
+
+def test_a_process_with_threads_is_not_copied(write):
+    """The copy could wait for ever for a lock that another thread held."""
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    try:
+        assert not runner.can_copy()
+        assert [checked.ok for checked in check_apart(write(("fine", "pass")))] == [True]
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_a_report_is_json_of_finite_numbers(write):
+    nothing = "return np.nan * x, x"
+    for checked in check_apart(write(("fine", "pass"), ("infinite", nothing))):
+        assert json.loads(json.dumps(checked.report, allow_nan=False)) == checked.report
