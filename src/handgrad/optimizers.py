@@ -87,6 +87,9 @@ class Optimizer(Configured):
         vars(self).update(memory)
         return self
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "rows": None}  # laid out again by the next update, from the arrays
+
     def update(self, parameters: Sequence[Array], gradients: Sequence[Array]) -> None:
         """Move the parameters one step, in place; the gradients may be overwritten.
 

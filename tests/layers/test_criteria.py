@@ -1,5 +1,7 @@
 """Losses and penalties as objects: the pairs, with their options and one cache."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,14 @@ from handgrad.layers.criteria import LOSSES, get_loss, get_penalty
 
 LABELS = np.array([0, 2, 1, 1])
 LOGITS = np.random.default_rng(0).standard_normal((4, 3))
+
+
+def test_a_copy_of_a_loss_has_no_cache():
+    loss = hg.Huber()
+    loss.forward(np.ones(2), np.zeros(2))
+    loss.backward()
+    with pytest.raises(ValueError, match="call forward"):
+        copy.deepcopy(loss).backward()
 
 
 def test_cross_entropy_is_the_pair_with_its_options():

@@ -57,6 +57,58 @@ def test_a_pickle_predicts_and_goes_on_alike(net):
         np.testing.assert_array_equal(other.partial_fit(X, Y).coefs_[0], net.partial_fit(X, Y).coefs_[0])
 
 
+def rebuilt(thing, seen):
+    """A copy made as files without code make it (skops): each object from its state, each dict item by item."""
+    if id(thing) not in seen:
+        seen[id(thing)] = made(thing, seen), thing
+    return seen[id(thing)][0]
+
+
+def made(thing, seen):
+    if isinstance(thing, dict):
+        copy = type(thing)()
+        for key, value in thing.items():
+            copy[key] = rebuilt(value, seen)
+        return copy
+    if isinstance(thing, (list, tuple)):
+        return type(thing)(rebuilt(item, seen) for item in thing)
+    if isinstance(thing, np.ndarray) and thing.dtype != object:
+        return thing.copy()
+    if not type(thing).__module__.startswith("handgrad"):
+        return thing
+    copy = type(thing).__new__(type(thing))
+    state = rebuilt(thing.__getstate__() if hasattr(thing, "__getstate__") else vars(thing), seen)
+    copy.__setstate__(state) if hasattr(copy, "__setstate__") else vars(copy).update(state)
+    return copy
+
+
+@pytest.mark.parametrize("net", [classifier(dropout=0.2, batch_norm=True), classifier(optimizer=hg.AdamW())], ids=str)
+@pytest.mark.parametrize("way", ["by hand", "skops", "mlflow"])
+@pytest.mark.filterwarnings("ignore")  # MLflow's own
+def test_a_file_without_code_holds_an_estimator(net, way, tmp_path):
+    net = clone(net).fit(X, Y)
+    if way == "by hand":
+        other = rebuilt(net, {})
+    else:
+        skops = pytest.importorskip("skops.io")
+        trusted = skops.get_untrusted_types(data=skops.dumps(net))
+        if way == "skops":
+            other = skops.loads(skops.dumps(net), trusted=trusted)
+        else:
+            mlflow = pytest.importorskip("mlflow.sklearn")
+            mlflow.save_model(net, tmp_path / "model", skops_trusted_types=trusted)
+            other = mlflow.load_model(tmp_path / "model")
+    np.testing.assert_array_equal(other.predict_proba(X), net.predict_proba(X))
+    other.coefs_[0] = 2 * other.coefs_[0]
+    net.coefs_[0] = 2 * net.coefs_[0]
+    for fitted in (other, net):
+        fitted.partial_fit(X[:50], Y[:50]).partial_fit(X[:50], Y[:50])
+    assert other.optimizer_.state().keys() == net.optimizer_.state().keys()
+    assert other.optimizer_.num_steps == net.optimizer_.num_steps
+    if not net.dropout:
+        np.testing.assert_array_equal(other.predict_proba(X), net.predict_proba(X))
+
+
 @pytest.mark.parametrize(
     ("part", "grid", "found"),
     [

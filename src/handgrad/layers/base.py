@@ -340,7 +340,12 @@ class Layer(Advised):
         raise ValueError(f"{what}, {self.gradients[name].shape}, got {np.shape(gradients[name])}")
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k != "_cache"}
+        """What copies and files keep: no cache, and plain dicts of arrays, which anybody can fill."""
+        return {k: dict(v) if isinstance(v, Parameters) else v for k, v in vars(self).items() if k != "_cache"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        groups = {k: Parameters(state[k]) for k in ("parameters", "gradients", "state") if k in state}
+        vars(self).update(state | groups)
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{k}={v!r}" for k, v in self.config.items())

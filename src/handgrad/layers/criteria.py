@@ -96,6 +96,9 @@ class Loss(Configured):
         """The loss alone, keeping nothing."""
         return self.compute(outputs, targets, sample_weight)[0]
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in vars(self).items() if k != "_cache"}
+
     @property
     def config(self) -> dict[str, Any]:
         """The constructor's arguments as plain data."""
