@@ -176,6 +176,14 @@ def test_validation_data_of_ones_own():
     assert net.validation_loss_curve_[-1] == pytest.approx(penalty - np.log(probabilities).mean())
 
 
+def test_validation_data_one_by_one_and_weighted():
+    (x, y), weight = VALIDATION, np.arange(len(VALIDATION[1])) % 2
+    pair = classifier().fit(*TRAINING, validation_data=(x[weight > 0], y[weight > 0]))
+    weighted = classifier().fit(*TRAINING, X_val=x, y_val=y, sample_weight_val=weight)
+    np.testing.assert_allclose(weighted.validation_scores_, pair.validation_scores_)
+    np.testing.assert_allclose(weighted.validation_loss_curve_, pair.validation_loss_curve_)
+
+
 def test_early_stopping_watches_validation_data_of_ones_own():
     net = classifier(early_stopping=True, n_iter_no_change=3, max_iter=200).fit(*TRAINING, validation_data=VALIDATION)
     assert net.n_iter_ < 200 and "validation score" in net.stop_reason_

@@ -169,6 +169,20 @@ def test_metadata_is_routed():
     assert len(pipeline[-1].validation_scores_) == 15
 
 
+def test_a_pipeline_transforms_what_is_measured():
+    train, held_out, scale = slice(0, 300), slice(300, 400), MinMaxScaler().fit(16 * X[:300])
+    net = classifier(early_stopping=True, max_iter=60, n_iter_no_change=3)
+    alone = clone(net).fit(
+        scale.transform(16 * X[train]), Y[train], X_val=scale.transform(16 * X[held_out]), y_val=Y[held_out]
+    )
+    with sklearn.config_context(enable_metadata_routing=True):
+        net.set_fit_request(X_val=True, y_val=True)
+        pipeline = make_pipeline(MinMaxScaler(), net, transform_input=["X_val"])
+        pipeline.fit(16 * X[train], Y[train], X_val=16 * X[held_out], y_val=Y[held_out])
+    assert pipeline[-1].validation_scores_ == alone.validation_scores_
+    assert pipeline[-1].best_validation_score_ == pipeline.score(16 * X[held_out], Y[held_out])
+
+
 def test_grid_search_in_two_processes_finds_what_one_finds():
     grid = [{"hidden_layer_sizes": [5, (20, 10)], "solver": ["adam", "lbfgs"]}, {"dropout": [0.3]}]
     alone, together = (GridSearchCV(classifier(), grid, cv=2, n_jobs=n).fit(X, Y) for n in (1, 2))

@@ -84,6 +84,24 @@ def test_validation_data(validation_data, words):
         NetClassifier().fit(X, Y, validation_data=validation_data)
 
 
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ({"X_val": X}, "pass X_val and y_val together, or validation_data=.* got X_val$"),
+        ({"sample_weight_val": np.ones(len(X))}, "got sample_weight_val$"),
+        ({"X_val": X, "y_val": Y, "validation_data": (X, Y)}, "got validation_data, X_val, y_val$"),
+        ({"X_val": X[:, :3], "y_val": Y}, "^X_val: X has 3 features"),
+        ({"X_val": X, "y_val": Y[:5]}, "^X_val: Found input variables with inconsistent numbers"),
+        ({"X_val": X, "y_val": Y, "sample_weight_val": -Y}, "^X_val: sample_weight must be 0 or more, and not all 0"),
+        ({"X_val": X, "y_val": Y, "sample_weight_val": Y[:3]}, "^X_val: sample_weight.shape == "),
+        ({"X_val": np.full_like(X, np.nan), "y_val": Y}, "^X_val: Input X contains NaN"),
+    ],
+)
+def test_validation_data_one_by_one(parts, words):
+    with pytest.raises(ValueError, match=words):
+        NetClassifier().fit(X, Y, **parts)
+
+
 def test_validation_data_and_lbfgs():
     with pytest.raises(ValueError, match="solver='lbfgs' has none"):
         NetClassifier(solver="lbfgs").fit(X, Y, validation_data=(X, Y))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 from sklearn.base import clone
@@ -46,6 +46,9 @@ else:
     from sklearn.utils.metaestimators import available_if
 
 
+Validation: TypeAlias = "tuple[str, Any, Any, Any]"  # what it was passed as, X, y and sample_weight
+
+
 class NetEstimator(Parameters, Learned):
     """A network as a scikit-learn estimator. A subclass says what y means to it in `_read_targets`."""
 
@@ -69,7 +72,15 @@ class NetEstimator(Parameters, Learned):
 
     @advised
     def fit(
-        self, X: Any, y: Any, sample_weight: ArrayLike | None = None, validation_data: tuple[Any, Any] | None = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: ArrayLike | None = None,
+        validation_data: tuple[Any, Any] | None = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: ArrayLike | None = None,
     ) -> Self:
         """Train on X and y; with warm_start a further call goes on from the last, the optimizer's state included.
 
@@ -84,6 +95,9 @@ class NetEstimator(Parameters, Learned):
         validation_data : tuple, optional
             (X, y) of your own, measured after every epoch and, with early_stopping, watched in place of a part of the
             training data.
+        X_val, y_val, sample_weight_val : optional
+            The same one by one, as scikit-learn's HistGradientBoostingClassifier takes them: a Pipeline with
+            transform_input=["X_val"] transforms them, too.
 
         Returns
         -------
@@ -95,14 +109,15 @@ class NetEstimator(Parameters, Learned):
         ValueError
             For parameters out of range, data or layers that do not fit, and a training that diverges.
         """
-        return self._learn(X, y, sample_weight, validation_data)
+        parts = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
+        return self._learn(X, y, sample_weight, one_validation(validation_data, parts))
 
     def _learn(
         self,
         X: Any,
         y: Any,
         sample_weight: ArrayLike | None,
-        validation_data: Any = None,
+        held_out: Validation | None = None,
         is_partial: bool = False,
         classes: Classes | None = None,
     ) -> Self:
@@ -116,7 +131,7 @@ class NetEstimator(Parameters, Learned):
         if fit is None:
             self._fit = fit = start(self, inputs, objective, X, random_state)
         data = X, objective.targets(y, inputs.dtype), self._weights(y, sample_weight, fit)
-        validation = self._check_validation(validation_data, fit)
+        validation = None if held_out is None else self._check_validation(held_out, fit)
         try:
             with fit.limit_blas(self, X.shape[0]):
                 if self._is_stochastic:
@@ -127,20 +142,16 @@ class NetEstimator(Parameters, Learned):
             self.__dict__.update(fit.attributes())
         return self
 
-    def _check_validation(self, validation_data: Any, fit: Fit) -> Data | None:
-        if validation_data is None:
-            return None
+    def _check_validation(self, held_out: Validation, fit: Fit) -> Data:
+        name, X, y, weight = held_out
         if not self._is_stochastic:
             advice = "use solver='adam' or 'sgd'"
-            raise ValueError(f"validation_data is measured after each epoch, and solver='lbfgs' has none: {advice}")
-        if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
-            raise ValueError("validation_data must be a pair (X, y)")
-        X, y = validation_data
+            raise ValueError(f"{name} is measured after each epoch, and solver='lbfgs' has none: {advice}")
         try:
             X, y = fit.inputs.check(self, X, y=y, multi_output=True, **self._y_options)
-            return X, fit.objective.targets(y, fit.inputs.dtype), None
+            return X, fit.objective.targets(y, fit.inputs.dtype), tables.check_weights(weight, X)
         except ValueError as problem:
-            raise ValueError(f"validation_data: {problem}") from None
+            raise ValueError(f"{name}: {problem}") from None
 
     # Predicting -------------------------------------------------------------------------------------------------
 
@@ -214,6 +225,21 @@ class NetEstimator(Parameters, Learned):
         is_table = self.input_shape is None and begins_with_linear(self.layers)
         tags.input_tags.sparse = is_table and self.engine == "numpy"
         return tags
+
+
+def one_validation(pair: Any, parts: Mapping[str, Any]) -> Validation | None:
+    """What `fit` was told to measure, by validation_data or by X_val and y_val: (name, X, y, sample_weight) or None."""
+    given = [name for name, value in parts.items() if value is not None]
+    if pair is None and not given:
+        return None
+    if pair is None and {"X_val", "y_val"} <= set(given):
+        return "X_val", *parts.values()
+    if pair is None or given:
+        said = ", ".join(given if pair is None else ["validation_data", *given])
+        raise ValueError(f"pass X_val and y_val together, or validation_data=(X, y) alone; got {said}")
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+        raise ValueError("validation_data must be a pair (X, y)")
+    return "validation_data", *pair, None
 
 
 def begins_with_linear(layers: Any) -> bool:
