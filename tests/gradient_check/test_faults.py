@@ -119,6 +119,135 @@ def test_an_array_of_whole_numbers_is_told_that_it_was_taken_for_labels():
     assert "weight is int64 (4, 3), taken for labels: make it floats" in verdict.message
 
 
+def unwritten(dy, cache):
+    """Some words, and no more."""
+    ...
+
+
+def to_do(dy, cache):
+    raise NotImplementedError("exercise 3")
+
+
+def blank(dy, cache):
+    _x, _w = cache
+    dx, dw = None, None
+    # your code here
+    pass
+    return dx, dw
+
+
+def begun(dy, cache):
+    print(dy.shape, len(cache))
+    raise NotImplementedError
+
+
+def product(x, w):
+    out = product_of(x, w)
+    return out, (x, w)
+
+
+def product_of(x, w):
+    return x @ w
+
+
+def blank_product(x, w):
+    out = None
+    cache = (x, w)
+    return out, cache
+
+
+def product_with_helper(x, w):
+    return 2 * helper(x, w), (x, w)
+
+
+def helper(x, w):
+    pass
+
+
+def nothing(dy, cache):
+    dx, dw = [None for _ in cache]
+    return dx, dw
+
+
+class Layer:
+    def forward(self, x):
+        return self.squash(x) + 1
+
+    def squash(self, x):
+        """To be written."""
+
+    def backward(self, dy):
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ((product, unwritten), "unwritten is not written yet"),
+        ((product, to_do), "to_do is not written yet"),
+        ((product, blank), "blank is not written yet"),
+        ((product, begun), "begun is not written yet"),
+        ((product, nothing), "the backward gives None for x, w: it is not written yet"),
+        ((blank_product, blank), "blank_product and blank are not written yet"),
+        ((product_with_helper, blank), "blank is not written yet"),
+        ((product_with_helper, product), "helper is not written yet: the forward needs it in line "),
+        (blank_product, "blank_product is not written yet"),
+    ],
+)
+def test_what_is_not_written_yet_is_one_verdict_that_names_it(target, message):
+    (verdict,) = check_gradients(target, X, np.ones((4, 2))).verdicts
+    assert verdict.mistake == "not-written"
+    assert verdict.message.startswith(message)
+
+
+def test_a_layer_that_is_not_written_yet_is_named_with_its_class_in_a_model_too():
+    class Backed(Layer):
+        def backward(self, dy):
+            return dy
+
+    class Identity:
+        def forward(self, x):
+            return x
+
+        def backward(self, dy):
+            return dy
+
+    class Model(Identity):
+        def __init__(self):
+            self.layers = [Identity(), Layer()]
+
+    assert check_gradients(Identity(), X).ok, "a function that returns its argument is written"
+    (verdict,) = check_gradients(Layer(), X).verdicts
+    assert str(verdict).startswith("not-written in line ") and "Layer.backward is not written yet" in verdict.message
+    (verdict,) = check_gradients(Backed(), X).verdicts
+    assert verdict.message.startswith("Backed.squash is not written yet: the forward needs it in line ")
+    (verdict,) = check_gradients(Model(), X).verdicts
+    assert verdict.message == "Layer.backward is not written yet"
+
+
+def test_a_forward_that_forgets_its_return_is_not_called_unwritten():
+    def forward(x):
+        np.tanh(x)
+
+    (verdict,) = check_gradients((forward, named_backward), X).verdicts
+    assert (verdict.mistake, "is its return missing" in verdict.message) == ("wrong-output", True)
+
+
+def test_an_exception_is_told_with_the_users_line_not_numpys():
+    def forward(x):
+        return np.linalg.inv(x), None  # this line
+
+    (verdict,) = check_gradients((forward, named_backward), X).verdicts
+    first = forward.__code__.co_firstlineno
+    assert (verdict.mistake, verdict.line) == ("forward-raises", first + 1)
+    assert verdict.message.endswith(f"(line {first + 1} of forward)")
+
+
+def test_leaving_python_is_a_fault_like_any_other():
+    (verdict,) = check_gradients((lambda x: exit(3), named_backward), X).verdicts
+    assert verdict.message.startswith("the forward raised SystemExit: 3")
+
+
 def test_an_unknown_mistake_is_honestly_unexplained():
     noise = np.random.default_rng(3).normal(size=X.shape)
     report = check_gradients((F.tanh_forward, lambda dy, y: (y * np.sin(dy) + noise * dy[::-1] ** 3,)), X)

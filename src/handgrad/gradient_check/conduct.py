@@ -14,6 +14,8 @@ def check_conduct(subject: Subject, report: Report, rng: Generator) -> tuple[lis
     upstreams = subject.draw_upstreams(y, rng)
     pure = check_backward_inputs(subject, report, upstreams[0])
     gradients = [subject.gradients(dy) for dy in upstreams]
+    if len(subject.names) > 1 and all(gradient is None for gradient in gradients[0].values()):
+        raise CodeFault("not-written", f"the backward gives None for {', '.join(subject.names)}: it is not written yet")
     if pure and check_second_backward(subject, report, upstreams[0], gradients[0]):
         check_other_forward(subject, report, upstreams[0], gradients[0], rng)
     return upstreams, gradients

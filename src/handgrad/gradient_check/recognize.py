@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array, Shape
+from .faults import refuse_unwritten
 from .subjects import (
     Function,
     LayerSubject,
@@ -32,6 +33,7 @@ from .verdict import CodeFault
 def recognize(target: Any, arrays: Sequence[Any], kwargs: Settings, wrt: Wanted, loss: Any, seed: int) -> Subject:
     """The target for whatever was given; TypeError for something that cannot be checked."""
     refuse_misuse(target, arrays, kwargs)
+    refuse_unwritten(target, loss)
     for position, array in enumerate(arrays):
         if isinstance(array, np.ndarray) and array.size == 0:
             what = f"array {position} has shape {array.shape}, without any numbers"
@@ -100,7 +102,7 @@ def pair_or_function(given: Pair, arrays: Sequence[Any], kwargs: Settings, wrt: 
     arguments = [np.array(a) if isinstance(a, np.ndarray) else a for a in arrays]
     try:
         output = forward(*arguments, **pair.at(np.float64).kwargs)
-    except Exception:  # the check proper calls it again and reports what it raised
+    except (Exception, SystemExit):  # the check proper calls it again and reports what it raised
         return pair
     if takes_each(backward, output):
         return PairSubject(joined(forward, backward), arrays, kwargs, wrt, name_of(forward))

@@ -8,7 +8,6 @@ Nothing is imported from `handgrad.layers`: an object is known by what it has.
 import copy
 import functools
 import inspect
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from ..arrays import Array, Cache, DTypeLike, Generator, Shape
+from .faults import not_written, report_faults, unwritten_helper
 from .slots import UPDATED, Slot, exists, find_slots, parts, read, read_gradient, updated_slots, write
 from .verdict import CodeFault
 
@@ -118,10 +118,15 @@ class Point(ABC):
     def forward(self) -> Array:
         self.subject.num_forwards += 1
         self.replay.restore()
-        with report_faults("forward"):
+        with report_faults("forward", self.function):
             arguments = copy.deepcopy(self.arguments) if self.subject.guarded else self.arguments
             returned = self.call_forward(arguments)
         return self.as_output(returned)
+
+    @property
+    @abstractmethod
+    def function(self) -> Function:
+        """The forward that is called."""
 
     @abstractmethod
     def call_forward(self, arguments: list[Any]) -> Any: ...
@@ -132,6 +137,8 @@ class Point(ABC):
 
     def as_output(self, y: Any) -> Array:
         """y as an array of floats, or a fault that says what came instead."""
+        if y is None:
+            raise self.nothing_returned()
         array: Array = y if isinstance(y, np.ndarray) else np.asarray(y)
         if array.dtype.kind in "iub":
             raise CodeFault(
@@ -143,35 +150,17 @@ class Point(ABC):
             raise CodeFault("wrong-output", f"the forward's y must be an array of floats, but is {array.dtype}")
         return array
 
+    def nothing_returned(self) -> CodeFault:
+        """The fault of a forward that gives None: something is still to be written, or its return is missing."""
+        name = name_of(self.function)
+        if helper := unwritten_helper(self.function):
+            return not_written([helper], f"{name} needs it")
+        return CodeFault("wrong-output", f"{name} gives None for y: is its return missing, or still to be written?")
+
     def restore(self) -> None:
         """Put every array back to where the subject starts."""
         for name, array in self.subject.at(np.float64).arrays.items():
             self.arrays[name][...] = array
-
-
-@contextmanager
-def report_faults(part: str) -> Iterator[None]:
-    """While it lasts, an exception of the code under test becomes a fault that quotes it in one line."""
-    try:
-        yield
-    except CodeFault:
-        raise
-    except Exception as problem:
-        trace = problem.__traceback__
-        while trace and trace.tb_next:
-            trace = trace.tb_next
-        where = f" (line {trace.tb_lineno} of {trace.tb_frame.f_code.co_name})" if trace else ""
-        said = str(problem).split("\n")[0]
-        if mirrored(said):
-            said += ": one is the other's transpose"
-        mistake = "transposed" if mirrored(said) else f"{part}-raises"
-        raise CodeFault(mistake, f"the {part} raised {type(problem).__name__}: {said}{where}") from problem
-
-
-def mirrored(said: str) -> bool:
-    """Whether an exception complains of two shapes such as (3,5) and (5,3)."""
-    shapes = [tuple(map(int, pair)) for pair in re.findall(r"\((\d+), ?(\d+)\)", said)]
-    return len(shapes) == 2 and shapes[0] == shapes[1][::-1] and shapes[0] != shapes[1]
 
 
 # Pairs of functions ---------------------------------------------------------------------------------------------
@@ -200,7 +189,7 @@ class PairSubject(Subject):
             if self.wrt_given or np.ndim(point.forward()):
                 return self
             answers = self.backward(1.0, point.cache)
-        except Exception:  # the check proper runs into it again, and reports it
+        except (Exception, SystemExit):  # the check proper runs into it again, and reports it
             return self
         answers = answers if isinstance(answers, (tuple, list, dict)) else (answers,)
         if len(answers) < len(self.names) or any(a is None for a in answers):
@@ -212,9 +201,15 @@ class PairPoint(Point):
     subject: PairSubject
 
     def call_forward(self, arguments: list[Any]) -> Any:
-        return self.subject.follow(self.subject.forward)(*arguments, **self.kwargs)
+        return self.subject.follow(self.function)(*arguments, **self.kwargs)
+
+    @property
+    def function(self) -> Function:
+        return self.subject.forward
 
     def as_output(self, y: Any) -> Array:
+        if y is None:
+            raise self.nothing_returned()
         if not isinstance(y, tuple) or len(y) != 2:
             got = f"{len(y)} values" if isinstance(y, tuple) else f"one {type(y).__name__}"
             raise CodeFault("wrong-output", f"the forward must return (y, cache), but returned {got}")
@@ -223,7 +218,7 @@ class PairPoint(Point):
         return super().as_output(y)
 
     def backward(self, dy: Array) -> Gradients:
-        with report_faults("backward"):
+        with report_faults("backward", self.subject.backward):
             returned = self.subject.follow(self.subject.backward)(dy, self.cache)
         return arrays_of(by_name(returned, self.subject, self.subject.names, np.ndim(dy) == 0))
 
@@ -288,8 +283,12 @@ class LayerPoint(Point):
         self.arrays.update({n: read(inner(self.layer), slot) for n, slot in subject.slots.items()})
 
     def call_forward(self, arguments: list[Any]) -> Any:
-        forward = self.subject.follow(getattr(self.layer, self.subject.forward_name))
-        return forward(*arguments, **self.kwargs)
+        return self.subject.follow(self.function)(*arguments, **self.kwargs)
+
+    @property
+    def function(self) -> Function:
+        forward: Function = getattr(self.layer, self.subject.forward_name)
+        return forward
 
     def call_backward(self, dy: Array) -> Any:
         styles: dict[str, Sequence[Any]] = {
@@ -300,7 +299,7 @@ class LayerPoint(Point):
             "x, dy": (*self.arguments, dy),
             "dy, rate": (dy, 1.0),
         }
-        with report_faults("backward"):
+        with report_faults("backward", self.layer.backward):
             return self.subject.follow(self.layer.backward)(*styles[self.subject.style])
 
     def backward(self, dy: Array) -> Gradients:

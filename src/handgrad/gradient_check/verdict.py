@@ -11,9 +11,9 @@ from .vocabulary import VOCABULARY, Clue, Term
 class CodeFault(Exception):
     """A fault of the code under test, on its way to becoming a verdict."""
 
-    def __init__(self, mistake: str, message: str, array: str = "", evidence: str = "") -> None:
+    def __init__(self, mistake: str, message: str, evidence: str = "", line: int | None = None) -> None:
         super().__init__(message)
-        self.verdict: Verdict = Verdict(array, mistake, message, evidence)
+        self.verdict: Verdict = Verdict("", mistake, message, evidence, line=line)
 
 
 @dataclass(frozen=True)
