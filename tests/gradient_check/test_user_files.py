@@ -153,6 +153,15 @@ def test_a_file_that_cannot_be_used_says_why_in_one_line(write, call, text, prob
     assert len(err.splitlines()) == 1
 
 
+def test_what_is_not_written_yet_is_said_whatever_the_arrays(write):
+    path = write(
+        "def half_forward(x):\n    return scaled(x) + 1, x\n\ndef scaled(x):\n    ...\n\n"
+        "def half_backward(dy, x):\n    return dy / 2\n"
+    )
+    ((_, report),) = check_file(path)
+    assert [v.message for v in report.verdicts] == ["scaled is not written yet: the forward needs it in line 2"]
+
+
 def test_unknown_names_and_files(write, call, tmp_path):
     code, _, err = call(f"{write(GOOD)}:swich")
     assert code == 2

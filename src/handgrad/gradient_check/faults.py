@@ -47,9 +47,9 @@ def fault_of(problem: BaseException, part: str, function: Any) -> CodeFault:
     stop = next((s for s in reversed(own) if s.frame.f_code.co_filename == own[0].frame.f_code.co_filename), None)
     line, said = stop and stop.line, str(problem).split("\n")[0]
     if isinstance(problem, NotImplementedError):
-        return not_written([stops[-1].name], said, line)
+        return NotWritten([stops[-1].name], said, line)
     if "None" in said and (helper := unwritten_helper(function)):
-        return not_written([helper], f"the {part} needs it in line {line}", line)
+        return NotWritten([helper], f"the {part} needs it in line {line}", line)
     if mirrored(said):
         said += ": one is the other's transpose"
     mistake = "transposed" if mirrored(said) else f"{part}-raises"
@@ -72,17 +72,19 @@ def mirrored(said: str) -> bool:
 # Functions that are still to be written -------------------------------------------------------------------------
 
 
-def not_written(names: Sequence[str], said: str = "", line: int | None = None) -> CodeFault:
+class NotWritten(CodeFault):
     """The fault of functions without a body."""
-    message = f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} not written yet{said and f': {said}'}"
-    return CodeFault("not-written", message, line=line)
+
+    def __init__(self, names: Sequence[str], said: str = "", line: int | None = None) -> None:
+        message = f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} not written yet{said and f': {said}'}"
+        super().__init__("not-written", message, line=line)
 
 
 def refuse_unwritten(*targets: Any) -> None:
     """Raise the fault where functions of what is to be checked, or of its layers, are still to be written."""
     blank = {name: f for target in targets for name, f in functions_of(target) if is_own(f.__code__) and is_blank(f)}
     if blank:
-        raise not_written([*blank], line=min(f.__code__.co_firstlineno for f in blank.values()))
+        raise NotWritten([*blank], line=min(f.__code__.co_firstlineno for f in blank.values()))
 
 
 def functions_of(target: Any) -> Iterator[tuple[str, FunctionType]]:

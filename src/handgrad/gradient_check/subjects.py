@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from ..arrays import Array, Cache, DTypeLike, Generator, Shape
-from .faults import not_written, report_faults, unwritten_helper
+from .faults import NotWritten, report_faults, unwritten_helper
 from .slots import UPDATED, Slot, exists, find_slots, parts, read, read_gradient, updated_slots, write
 from .verdict import CodeFault
 
@@ -154,7 +154,7 @@ class Point(ABC):
         """The fault of a forward that gives None: something is still to be written, or its return is missing."""
         name = name_of(self.function)
         if helper := unwritten_helper(self.function):
-            return not_written([helper], f"{name} needs it")
+            return NotWritten([helper], f"{name} needs it")
         return CodeFault("wrong-output", f"{name} gives None for y: is its return missing, or still to be written?")
 
     def restore(self) -> None:

@@ -18,6 +18,7 @@ import numpy as np
 from ..arrays import Array, Generator, Shape
 from ..naming import nearest
 from .check import check_gradients
+from .faults import NotWritten
 from .recognize import recognize
 from .report import Report, section, title_of
 from .runner import Limits, Outcome, line_of, read_source, run
@@ -326,7 +327,7 @@ def fitting(name: str, target: Any, path: str | Path, seed: int) -> Trial:
         try:
             recognize(thing, arrays, kwargs, None, None, seed).at(np.float64).forward()
         except CodeFault as fault:
-            if not isinstance(fault.__cause__, MISFITS):
+            if isinstance(fault, NotWritten) or not isinstance(fault.__cause__, MISFITS):
                 return thing, arrays, kwargs
             problem = fault.verdict.message
         except (TypeError, ValueError) as refused:
