@@ -1,6 +1,6 @@
 """Measure what docs/gradient_check.md says, and write it there: python docs/gradient_check_figures.py [ROUNDS].
 
-Each passage between <!-- measured: NAME --> and <!-- end --> is replaced, and gradient_check_steps.svg is drawn anew.
+Each passage between <!-- measured: NAME --> and <!-- end --> is replaced, and its pictures are drawn anew.
 With ROUNDS, that many random checks of all right code are made too (1,000 take over an hour).
 """
 
@@ -167,7 +167,22 @@ def write(name, text):
     PAGE.write_text(page)
 
 
+def normalize(x, gamma, beta):
+    xmu = x - x.mean(axis=0)
+    var = (xmu**2).mean(axis=0)
+    xhat = xmu / np.sqrt(var + 1e-5)
+    return gamma * xhat + beta
+
+
+def draw_normalization():
+    """The graph of a batch norm, as the page's example draws it."""
+    rng = np.random.default_rng(0)
+    arrays = rng.normal(size=(5, 4)), rng.normal(size=4), rng.normal(size=4)
+    hg.draw_graph(normalize, *arrays).save(HERE / "gradient_check_graph.svg")
+
+
 def main():
+    draw_normalization()
     steps, errors = softmax_slopes()
     draw_steps(steps, errors)
     write("steps", steps_table(steps, errors))

@@ -19,6 +19,7 @@ from .datasets import load_dataset as load_dataset
 from .diagnosis import diagnose as diagnose
 from .gradient_check import assert_gradients as assert_gradients
 from .gradient_check import check_gradients as check_gradients
+from .gradient_check import draw_graph as draw_graph
 from .gradient_check import intermediates as intermediates
 from .kernels import set_threads as set_threads
 from .layers import ELU as ELU

@@ -101,6 +101,11 @@ def read(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
+def palette(selector: str) -> str:
+    """The style sheet's colours, on light paper and on dark, for a picture that may stand alone: as CSS of its own."""
+    return read(STYLE)[: read(STYLE).index("* {")].partition("*/")[2].strip().replace(":root", selector)
+
+
 @functools.cache
 def colours() -> dict[str, str]:
     """The style sheet's colours on white paper by name: {'train': '#0072b2', ...}. Pictures are drawn in them too."""

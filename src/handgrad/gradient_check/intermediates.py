@@ -214,6 +214,7 @@ def rows_of(run: TracedForward, records: list[Record]) -> list[Intermediate]:
             gradients[record.index] = None if found is None else found[0]
         return gradients[record.index]
 
+    called = names_given(run)
     rows = []
     for record in records:
         operands = [run.records[i] for i in record.operands]
@@ -223,8 +224,16 @@ def rows_of(run: TracedForward, records: list[Record]) -> list[Intermediate]:
         name, line, function, text = record.name, None, "", record.name
         if place is not None:
             name, line, function, text = place.name, place.line, place.routine.name, place.text
+            name = name or called.get(record.index, "")
         partials = tuple(map(gradient, known))
         rows.append(
             Intermediate(name, line, function, text, record.step, record.value, gradient(record), sources, partials)
         )
     return rows
+
+
+def names_given(run: TracedForward) -> dict[int, str]:
+    """{record: variable} of values that a helper returned and its caller gave a name to."""
+    calls = [r for r in run.records if r.alias and r.place and r.place.routine.shown]
+    named = [r for r in calls if r.place and r.place.kind == "value" and r.name]
+    return {run.resolved(record).index: record.name for record in reversed(named)}
