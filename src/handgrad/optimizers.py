@@ -26,6 +26,7 @@ from .clipping import CLIPPINGS, Clipping
 from .clipping import ClipGlobalNorm as ClipGlobalNorm
 from .clipping import ClipParameterNorm as ClipParameterNorm
 from .clipping import ClipValue as ClipValue
+from .kernels.threads import all_blas_threads
 from .naming import Configured, build, by_name, check_number
 
 if TYPE_CHECKING:
@@ -110,7 +111,8 @@ class Optimizer(Configured):
             what = f"parameters and gradients must keep the shapes of the first update, {self.shapes}"
             raise ValueError(f"{what}; got {[p.shape for p in parameters]} and {[g.shape for g in gradients]}")
         if self.clipping is not None:
-            self.clipping(gradients)
+            with all_blas_threads:  # which the bits of a norm depend on
+                self.clipping(gradients)
         self.num_steps += 1
         for parameter, gradient, row in zip(parameters, gradients, rows, strict=True):
             if parameter.size <= BLOCK:

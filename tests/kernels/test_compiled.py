@@ -10,7 +10,7 @@ import pytest
 from handgrad.kernels import blas, plain, route
 from handgrad.kernels.passes import BatchPass
 from handgrad.kernels.plain import BatchStatistics
-from handgrad.kernels.products import Buffers
+from handgrad.kernels.products import Buffers, Memory
 
 pytest.importorskip("numba")
 
@@ -45,21 +45,21 @@ def both_ways(kind, shape, weight_shape, padding, pool, relu, normalized, dtype)
     if not normalized:
         sizes = pooled[0] * pool[0], pooled[1] * pool[1]
     work = kind(shape, weight_shape, ((padding, padding),) * 2, tuple(sizes), pool, relu, np.dtype(dtype))
-    work.block_bytes = 2 * work.image_bytes
+    work.block_bytes, memory = 2 * work.image_bytes, Memory(dtype)
     x, weight = draw(5, *shape, dtype=dtype).round(), draw(*weight_shape, dtype=dtype).round()
     z, best, y = (np.empty((5, *size, weight_shape[3]), dtype) for size in (sizes, pooled, pooled))
     scale, shift, mean = draw(3, pooled[1] * weight_shape[3], dtype=dtype)
     choice, moments = np.empty((5, *work.choice_shape(y.shape[1:])), work.choice_dtype), {}
     if normalized:
         best = best if work.pools else z
-        work.forward(x, weight, True, best=best, z=z, choice=choice, moments=moments)
+        work.forward(memory, x, weight, True, best=best, z=z, choice=choice, moments=moments)
         work.use.activate(best, scale, shift, relu, y, choice, work.pools)
         affine = scale, z, *draw(2, sizes[1] * weight_shape[3], dtype=dtype)
     else:
-        work.forward(x, weight, True, best=y, activation=(scale, shift, y), choice=choice)
+        work.forward(memory, x, weight, True, best=y, activation=(scale, shift, y), choice=choice)
         affine = None
     dy, dweight = draw(*y.shape, dtype=dtype), np.empty(weight_shape, dtype)
-    dx, passed = work.backward(dy, choice, weight, dweight, True, affine)
+    dx, passed = work.backward(memory, dy, choice, weight, dweight, True, affine)
     results = [y, dweight, dx]
     if normalized:
         return [
@@ -98,7 +98,7 @@ def test_a_nan_stays_visible(dtype):
         work = kind((2, 2, 1), (1, 1, 1, 1), ((0, 0), (0, 0)), (2, 2), (2, 2), True, np.dtype(dtype))
         x, one, y = np.ones((1, 2, 2, 1), dtype), np.ones((1, 1, 1, 1), dtype), np.empty((1, 1, 1, 1), dtype)
         x[0, 1, 0] = np.nan
-        work.forward(x, one, False, best=y, activation=(one.ravel(), one.ravel(), y))
+        work.forward(Memory(x.dtype), x, one, False, best=y, activation=(one.ravel(), one.ravel(), y))
         assert np.isnan(y).all()
 
 

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from handgrad.kernels import blas, describe, set_threads
-from handgrad.kernels.threads import num_threads, share
+from handgrad.kernels.threads import all_blas_threads, num_threads, one_blas_thread, share
 
 
 @pytest.fixture(autouse=True)
@@ -105,3 +105,51 @@ def test_describe_names_threads_and_blas():
     facts = describe()
     assert facts["threads"] == 2
     assert facts["blas"] and isinstance(facts["advice"], str)
+
+
+needs_blas = pytest.mark.skipif(blas.find() is None, reason="NumPy's BLAS is not one whose threads can be set")
+
+
+@needs_blas
+def test_blas_gets_its_threads_back_when_the_last_of_several_blocks_ends():
+    set_threads(2)
+    with one_blas_thread:
+        with all_blas_threads, one_blas_thread:  # in a block of one thread, neither changes anything
+            assert blas.find().num_threads() == 1
+        assert blas.find().num_threads() == 1
+        set_threads(3)
+        assert blas.find().num_threads() == 1
+    assert blas.find().num_threads() == 3
+    with all_blas_threads:
+        with one_blas_thread:
+            assert blas.find().num_threads() == 1
+        assert blas.find().num_threads() == 3
+
+
+@needs_blas
+def test_blocks_of_both_kinds_take_turns():
+    set_threads(2)
+    seen = []
+
+    def note(block, threads):
+        for _ in range(200):
+            with block:
+                seen.append((threads, blas.find().num_threads()))
+
+    kinds = [(one_blas_thread, 1), (all_blas_threads, 2)] * 3
+    callers = [threading.Thread(target=note, args=kind) for kind in kinds]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert len(seen) == 200 * len(kinds) and all(wanted == found for wanted, found in seen)
+    assert blas.find().num_threads() == 2
+
+
+@needs_blas
+def test_an_error_in_a_block_ends_it():
+    set_threads(2)
+    with pytest.raises(KeyError), all_blas_threads, one_blas_thread:
+        raise KeyError
+    with all_blas_threads:
+        assert blas.find().num_threads() == 2

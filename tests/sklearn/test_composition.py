@@ -30,13 +30,14 @@ def classifier(**parameters):
     return NetClassifier(**{"hidden_layer_sizes": 20, "max_iter": 15, "random_state": 0, **parameters})
 
 
-class Spy(hg.Callback):
-    """Notes how many threads BLAS has during a step."""
+class Spy(hg.ReLU):
+    """Notes how many threads BLAS has in a step."""
 
     threads = None
 
-    def on_step_begin(self, trainer):
+    def differentiate(self, dy, cache):
         self.threads = blas.find().num_threads()
+        return super().differentiate(dy, cache)
 
 
 @pytest.mark.parametrize(
@@ -205,10 +206,10 @@ def two_blas_threads():
 
 @pytest.mark.skipif(blas.find() is None, reason="nobody can set the threads of this BLAS")
 def test_small_networks_train_on_one_thread_and_large_ones_on_all(two_blas_threads):
-    small = classifier(callbacks=[Spy()], max_iter=1).fit(X, Y)
-    assert small.callbacks_[0].threads == 1 and blas.find().num_threads() == 2
-    wide = NetClassifier(2000, batch_size=200, max_iter=1, callbacks=[Spy()]).fit(X, Y)
-    assert wide.callbacks_[0].threads == 2
+    small = classifier(activation=Spy(), max_iter=1).fit(X, Y)
+    assert small.model_[1].threads == 1 and blas.find().num_threads() == 2
+    wide = NetClassifier(2000, batch_size=200, max_iter=1, activation=Spy()).fit(X, Y)
+    assert wide.model_[1].threads == 2
 
 
 @pytest.mark.skipif(blas.find() is None, reason="nobody can set the threads of this BLAS")

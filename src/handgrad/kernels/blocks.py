@@ -12,7 +12,7 @@ from ..arrays import Array, Shape
 from . import route
 from .passes import BatchPass, Pads, total
 from .plain import BatchStatistics, Moments
-from .products import Buffers, DType, Pair, blocks
+from .products import Buffers, DType, Memories, Memory, Pair, blocks
 from .threads import share
 
 
@@ -44,7 +44,9 @@ class Normalization(NamedTuple):
 
 
 class ConvolutionKernel:
-    """The arithmetic of Conv2D [BatchNorm] [ReLU] [MaxPool2D] on arrays, with all memory kept from step to step.
+    """The arithmetic of Conv2D [BatchNorm] [ReLU] [MaxPool2D] on arrays, in memory that passes use again.
+
+    What training lends, `forward` returns and `backward` gives back, so that calls in several threads never meet.
 
     pool (ph, pw) are windows side by side, (1, 1) for none. Three rearrangements save work and change nothing but
     rounding: gamma's sign goes into the weight, so that the maximum can be taken before the affine step; the bias
@@ -68,26 +70,34 @@ class ConvolutionKernel:
         self.work: BatchPass = route.batch_pass(pool)(input_shape, weight_shape, padding, sizes, pool, relu, dtype)
         self.pools: bool = pool != (1, 1)
         self.dtype: DType = dtype
+        self.memories: Memories = Memories(dtype)
         self.use: ModuleType = self.work.use
         self.output_shape: Shape = *pooled, weight_shape[3]
 
     # Forward ----------------------------------------------------------------------------------------------------
 
-    def forward(self, x: Array, weight: Array, bias: Array, training: bool) -> Array:
-        """y for x, keeping in training what `backward` needs; at inference weight and bias hold a batch norm, too."""
-        y = np.empty((len(x), *self.output_shape), self.dtype)
-        choice = self.choice(len(x)) if training else None
-        self.work.forward(x, weight, training, best=y, activation=(None, self.wide(bias), y), choice=choice)
+    def infer(self, x: Array, weight: Array, bias: Array) -> Array:
+        """y for x; weight and bias hold a batch norm, too."""
+        y, memory = self.forward(x, weight, bias, False)
+        self.memories.take_back(memory)
         return y
+
+    def forward(self, x: Array, weight: Array, bias: Array, training: bool = True) -> tuple[Array, Memory]:
+        """y for x, and the memory in which training keeps what `backward` needs."""
+        y, memory = np.empty((len(x), *self.output_shape), self.dtype), self.memories.lend()
+        choice = self.choice(memory, len(x)) if training else None
+        self.work.forward(memory, x, weight, training, best=y, activation=(None, self.wide(bias), y), choice=choice)
+        return y, memory
 
     def train_normalized(
         self, x: Array, weight: Array, gamma: Array, beta: Array, epsilon: float
-    ) -> tuple[Array, BatchStatistics, tuple[Array, Normalization]]:
+    ) -> tuple[Array, BatchStatistics, tuple[Memory, Array, Normalization]]:
         """y for x, the batch's statistics of the convolution without bias, and the cache of `backward_normalized`."""
         sign = np.where(gamma < 0, -1, 1).astype(self.dtype)
-        z, best = self.normalized_buffers(len(x))
-        choice, moments = self.choice(len(x)), dict[int, Moments]()
-        self.work.forward(x, weight * sign, True, best=best, z=z, choice=choice, moments=moments)
+        memory = self.memories.lend()
+        z, best = self.normalized_buffers(memory, len(x))
+        choice, moments = self.choice(memory, len(x)), dict[int, Moments]()
+        self.work.forward(memory, x, weight * sign, True, best=best, z=z, choice=choice, moments=moments)
         norm = Normalization.of(BatchStatistics.combine(moments), abs(gamma), beta, epsilon)
         y = np.empty((len(x), *self.output_shape), self.dtype)
         scale, shift = self.wide(norm.scale), self.wide(norm.shift)
@@ -97,16 +107,16 @@ class ConvolutionKernel:
             self.use.activate(best[part], scale, shift, self.work.relu, y[part], choice[part], self.pools)
 
         share(len(x), second, 4 * y.size)
-        return y, norm.statistics._replace(mean=sign * norm.statistics.mean), (sign, norm)
+        return y, norm.statistics._replace(mean=sign * norm.statistics.mean), (memory, sign, norm)
 
-    def choice(self, n: int) -> Array:
+    def choice(self, memory: Memory, n: int) -> Array:
         """Where training keeps which place of each window passes a gradient."""
-        return self.work.kept.take("choice", (n, *self.work.choice_shape(self.output_shape)), self.work.choice_dtype)
+        return memory.kept.take("choice", (n, *self.work.choice_shape(self.output_shape)), self.work.choice_dtype)
 
-    def normalized_buffers(self, n: int) -> tuple[Array, Array]:
+    def normalized_buffers(self, memory: Memory, n: int) -> tuple[Array, Array]:
         """z, and the maximum of each of its windows: z itself where there is no pooling."""
-        z = self.work.kept.take("z", (n, *self.work.sizes, self.work.out))
-        return z, self.work.kept.take("best", (n, *self.output_shape)) if self.pools else z
+        z = memory.kept.take("z", (n, *self.work.sizes, self.work.out))
+        return z, memory.kept.take("best", (n, *self.output_shape)) if self.pools else z
 
     def wide(self, vector: Array) -> Array:
         """A number per channel, repeated for a row of the output."""
@@ -114,34 +124,43 @@ class ConvolutionKernel:
 
     # Backward ---------------------------------------------------------------------------------------------------
 
-    def backward(self, dy: Array, weight: Array, dweight: Array, dbias: Array, input_gradient: bool) -> Array | None:
+    def backward(
+        self, dy: Array, memory: Memory, weight: Array, dweight: Array, dbias: Array, input_gradient: bool
+    ) -> Array | None:
         """dx or None; dweight and dbias are written."""
-        dx, dbias[...] = self.work.backward(dy, self.choice(len(dy)), weight, dweight, input_gradient)
+        choice = self.choice(memory, len(dy))
+        dx, dbias[...] = self.work.backward(memory, dy, choice, weight, dweight, input_gradient)
+        self.memories.take_back(memory)
         return dx
 
     def backward_normalized(
         self,
         dy: Array,
-        cache: tuple[Array, Normalization],
+        cache: tuple[Memory, Array, Normalization],
         weight: Array,
         gradients: Sequence[Array],
         input_gradient: bool,
     ) -> Array | None:
         """dx or None; gradients, which are dweight, dgamma and dbeta, are written."""
-        (sign, norm), (dweight, dgamma, dbeta) = cache, gradients
-        z, best = self.normalized_buffers(len(dy))
-        choice, sums, mean = self.choice(len(dy)), dict[int, tuple[Array, Array]](), self.wide(norm.statistics.mean)
+        (memory, sign, norm), (dweight, dgamma, dbeta) = cache, gradients
+        z, best = self.normalized_buffers(memory, len(dy))
+        choice, sums, mean = (
+            self.choice(memory, len(dy)),
+            dict[int, tuple[Array, Array]](),
+            self.wide(norm.statistics.mean),
+        )
 
         def first(worker: int, start: int, stop: int) -> None:
-            scratch, part = self.work.scratch_of(worker), slice(start, stop)
+            scratch, part = memory.scratch(worker), slice(start, stop)
             sums[worker] = self.use.gradient_sums(scratch, dy[part], choice[part], best[part], mean)
 
         share(len(dy), first, 4 * dy.size)
         along, dbeta[...], slope, constant = norm.gradients(sums)
         dgamma[...] = sign * along
         affine = self.wide(norm.scale), z, np.tile(slope, z.shape[2]), np.tile(constant, z.shape[2])
-        dx, _ = self.work.backward(dy, choice, weight * sign, dweight, input_gradient, affine)
+        dx, _ = self.work.backward(memory, dy, choice, weight * sign, dweight, input_gradient, affine)
         dweight *= sign
+        self.memories.take_back(memory)
         return dx
 
 
@@ -149,8 +168,7 @@ class BatchNormKernel:
     """Batch norm of (n, h, w, C), or of (n, C) seen as pictures of one pixel, shared out among threads."""
 
     def __init__(self, dtype: DType) -> None:
-        self.dtype: DType = dtype
-        self.scratch: dict[int, Buffers] = {}
+        self.memories: Memories = Memories(dtype)
         self.use: ModuleType = route.steps()
 
     def infer(self, x: Array, scale: Array, shift: Array) -> Array:
@@ -198,13 +216,14 @@ class BatchNormKernel:
 
     def over_blocks(self, images: Array, function: Callable[[Buffers, slice], None]) -> None:
         """Call function(scratch, block) for all blocks, the threads taking a part of the batch each."""
+        memory = self.memories.lend()
 
         def part(worker: int, start: int, stop: int) -> None:
-            scratch = self.scratch.setdefault(worker, Buffers(self.dtype))
             for block in blocks(start, stop, images[0].nbytes):
-                function(scratch, block)
+                function(memory.scratch(worker), block)
 
         share(len(images), part, 4 * images.size)
+        self.memories.take_back(memory)
 
 
 def as_images(x: Array) -> Array:

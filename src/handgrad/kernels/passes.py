@@ -10,7 +10,7 @@ import numpy as np
 from ..arrays import Array, DTypeLike, Shape
 from . import plain
 from .plain import Affine, Moments
-from .products import BLOCK_BYTES, Buffers, DType, Pair, blocks
+from .products import BLOCK_BYTES, Buffers, DType, Memory, Pair, blocks
 from .threads import share
 
 Pads: TypeAlias = tuple[Pair, Pair]  # ((top, bottom), (left, right))
@@ -55,7 +55,7 @@ Job = TypeVar("Job", Forward, Backward)
 
 
 class BatchPass:
-    """Convolves batches of one image shape, keeping all memory from step to step.
+    """Convolves batches of one image shape, in the memory that it is given.
 
     input_shape (H, W, C), weight_shape (kh, kw, C, out), padding ((top, bottom), (left, right)), smaller than the
     kernel; sizes (h, w) of the output, which may leave out rows at the bottom and columns at the right; pool (ph, pw)
@@ -88,23 +88,22 @@ class BatchPass:
         self.dz_padded: Shape = height + kh - 1, width + kw - 1, out
         self.image_bytes: int = sizes[0] * sizes[1] * kh * kw * channels * dtype.itemsize
         self.multiply_adds: int = sizes[0] * sizes[1] * kh * kw * channels * out
-        self.kept: Buffers = Buffers(dtype)
-        self.scratch: dict[int, Buffers] = {}
 
     def choice_shape(self, shape: Shape) -> Shape:
         """The shape of a choice for pooled examples of this shape: see `plain`."""
         places = self.pool[0] * self.pool[1]
         return (places + 1 if self.pools else 1, *shape)
 
-    def forward(self, x: Array, weight: Array, keep: bool, **options: Any) -> None:
+    def forward(self, memory: Memory, x: Array, weight: Array, keep: bool, **options: Any) -> None:
         """One forward pass over x, with the options of a `Forward`; keep=True keeps the padded x for `backward`."""
         matrix = np.ascontiguousarray(weight).reshape(-1, self.out)
-        padded = self.kept.take("padded", (len(x), *self.padded)) if keep else None
+        padded = memory.kept.take("padded", (len(x), *self.padded)) if keep else None
         job = Forward(np.ascontiguousarray(x), matrix, padded=padded, **options)
-        self.share(self.forward_part, job, len(x) * self.multiply_adds)
+        self.share(memory, self.forward_part, job, len(x) * self.multiply_adds)
 
     def backward(
         self,
+        memory: Memory,
         dy: Array,
         choice: Array,
         weight: Array,
@@ -116,17 +115,14 @@ class BatchPass:
         n = len(dy)
         flipped = np.ascontiguousarray(weight[::-1, ::-1].transpose(0, 1, 3, 2)).reshape(-1, self.input_shape[2])
         dx = np.empty((n, *self.input_shape), self.dtype) if input_gradient else None
-        job = Backward(dy, choice, self.kept.take("padded", (n, *self.padded)), flipped, affine, {}, {}, dx)
-        self.share(self.backward_part, job, 2 * n * self.multiply_adds)
+        job = Backward(dy, choice, memory.kept.take("padded", (n, *self.padded)), flipped, affine, {}, {}, dx)
+        self.share(memory, self.backward_part, job, 2 * n * self.multiply_adds)
         dweight[...] = total(job.dweight).reshape(self.weight_shape)
         return dx, total(job.passed) if affine is None else None
 
-    def share(self, part: Callable[[Buffers, Job, int, int], None], job: Job, work: int) -> None:
-        """Have the threads do their parts of a job, each with memory of its own."""
-        share(len(job[0]), lambda worker, start, stop: part(self.scratch_of(worker), job, start, stop), work)
-
-    def scratch_of(self, worker: int) -> Buffers:
-        return self.scratch.setdefault(worker, Buffers(self.dtype))
+    def share(self, memory: Memory, part: Callable[[Buffers, Job, int, int], None], job: Job, work: int) -> None:
+        """Have the threads do their parts of a job, each with scratch of its own."""
+        share(len(job[0]), lambda worker, start, stop: part(memory.scratch(worker), job, start, stop), work)
 
     def take_dweight(self, scratch: Buffers, job: Backward, start: int) -> Array:
         """This part's share of dweight, zeros at first."""

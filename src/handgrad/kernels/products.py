@@ -3,13 +3,14 @@
 Here is the affine map for all that computes it beside `handgrad.functional.linear`, and a convolution's two products.
 """
 
+from collections import deque
 from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from ..arrays import Array, DTypeLike, Shape
-from .threads import num_threads, share
+from .threads import len_affinity, num_threads, share
 
 DType: TypeAlias = np.dtype[Any]
 Pair: TypeAlias = tuple[int, int]  # (vertical, horizontal)
@@ -33,6 +34,37 @@ class Buffers:
         if flat is None or flat.size < size:
             flat = self._flat[key] = np.zeros(size, dtype or self._dtype)
         return flat[:size].reshape(shape)
+
+
+class Memory:
+    """What one pass over a batch works in: what its backward finds again, and the scratch of each worker."""
+
+    def __init__(self, dtype: DTypeLike) -> None:
+        self.kept: Buffers = Buffers(dtype)
+        self._dtype, self._scratch = dtype, dict[int, Buffers]()
+
+    def scratch(self, worker: int) -> Buffers:
+        """What nobody but this worker writes to."""
+        return self._scratch.setdefault(worker, Buffers(self._dtype))
+
+
+class Memories:
+    """Memory lent to one pass at a time, and used again: a caller in another thread meanwhile has one of its own.
+
+    As many as there are processors are kept; what is not given back, by a pass that failed say, is nobody's any more.
+    """
+
+    def __init__(self, dtype: DTypeLike) -> None:
+        self._dtype, self._idle = dtype, deque[Memory](maxlen=len_affinity())
+
+    def lend(self) -> Memory:
+        try:
+            return self._idle.pop()  # in one step, whatever other threads do
+        except IndexError:
+            return Memory(self._dtype)
+
+    def take_back(self, memory: Memory) -> None:
+        self._idle.append(memory)
 
 
 # The affine map ---------------------------------------------------------------------------------------------------

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from math import prod
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 
 import numpy as np
 
 from ..arrays import Array, ArrayLike, Cache, DTypeLike, Generator, MaybeArray, Seed, Shape
+from ..kernels.threads import TOO_SMALL_TO_SHARE, in_turn
 from ..naming import Advised, constructor_arguments
 
 if TYPE_CHECKING:
@@ -93,6 +98,7 @@ class Layer(Advised):
     gradients: Parameters = Parameters()
     state: Parameters = Parameters()
     _cache: Any = NOTHING
+    _small_batch: int = sys.maxsize  # up to so many rows, products are too small for threads of BLAS
 
     def __init__(self, name: str | None = None) -> None:
         self.name = name
@@ -171,7 +177,7 @@ class Layer(Advised):
         self.gradients = Parameters({k: np.zeros_like(v) for k, v in self.parameters.items()})
         self.state = Parameters({k: np.array(v, self.dtype) for k, v in self.create_state(self.input_shape).items()})
         self.output_shape = tuple(self.infer_output_shape(self.input_shape))
-        self._cache = NOTHING
+        self._cache, self._small_batch = NOTHING, small_batch(self)
         return self
 
     def forward(self, x: ArrayLike, training: bool = False) -> Array:
@@ -194,9 +200,10 @@ class Layer(Advised):
             For another shape, and for a layer that is not built.
         """
         x = self.accept(x)
-        y, cache = self.compute(x, training)
+        compute = self.compute if len(x) <= self._small_batch else in_turn(self.compute)
+        y, cache = compute(x, training)
         if training:
-            self._cache = cache, y.shape
+            self._cache = cache, y.shape, get_ident()
         return y
 
     def backward(self, dy: Array, input_gradient: bool = True) -> MaybeArray:
@@ -220,9 +227,12 @@ class Layer(Advised):
             parameter, in its shape.
         TypeError
             For a `differentiate` that does not return dx and a dict.
+        RuntimeError
+            Where the forward before it was another thread's.
         """
-        cache = self._take_cache(dy)
-        differentiate: Any = self.differentiate
+        cache = open_cache(self, self._cache, dy)
+        self._cache = NOTHING
+        differentiate: Any = self.differentiate if len(dy) <= self._small_batch else in_turn(self.differentiate)
         if input_gradient or not self.can_skip_input_gradient:
             returned = differentiate(dy, cache)
         else:
@@ -318,16 +328,6 @@ class Layer(Advised):
             return "; the last axis is missing: pass x[..., None]"
         return ""
 
-    def _take_cache(self, dy: Array) -> Cache:
-        if self._cache is NOTHING:
-            what = f"{self.label}.backward(dy) has no cache"
-            raise ValueError(f"{what}: call forward(x, training=True) before each backward")
-        cache, shape = self._cache
-        if dy.shape != shape:
-            raise ValueError(f"{self.label}.backward expected dy of shape {shape}, got {dy.shape}")
-        self._cache = NOTHING
-        return cache
-
     def _refuse(self, gradients: Mapping[str, Any]) -> NoReturn:
         """Say what is wrong with gradients that are not one for each parameter, in its shape: nothing may broadcast."""
         if gradients.keys() != self.gradients.keys():
@@ -371,6 +371,52 @@ class Step:
     def clear_cache(self) -> None:
         for layer in self.layers:
             layer.clear_cache()
+
+
+def open_cache(layer: Layer, kept: Any, dy: Array) -> Cache:
+    """The cache in what a forward in training has kept, if it was one of this thread and dy has the shape of its y."""
+    if kept is NOTHING:
+        what = f"{layer.label}.backward(dy) has no cache"
+        raise ValueError(f"{what}: call forward(x, training=True) before each backward")
+    cache, shape, thread = kept
+    if thread != get_ident():
+        what = f"{layer.label}.backward(dy): the forward(x, training=True) before it was another thread's"
+        raise RuntimeError(f"{what}: train a model in one thread, and in a second one a copy.deepcopy of it")
+    if dy.shape != shape:
+        raise ValueError(f"{layer.label}.backward expected dy of shape {shape}, got {dy.shape}")
+    return cache
+
+
+IN_TRAINING: dict[int, int] = {}  # id of what is trained -> the thread that trains it
+
+
+@contextlib.contextmanager
+def training_alone(**parts: object) -> Iterator[None]:
+    """Within the block these parts are this thread's to train; RuntimeError where they are another's."""
+    thread, taken = get_ident(), list[int]()
+    try:
+        for name, part in parts.items():
+            if IN_TRAINING.get(id(part)) != thread:
+                check_alone(name, IN_TRAINING.setdefault(id(part), thread))
+                taken.append(id(part))
+        yield
+    finally:
+        for key in taken:
+            del IN_TRAINING[key]
+
+
+def check_alone(name: str, thread: int | None) -> None:
+    """RuntimeError where the thread that trains a part is not the one that asks."""
+    if thread not in (None, get_ident()):
+        what = f"another thread is training this {name}"
+        raise RuntimeError(f"{what}: wait until it has ended, or use a copy.deepcopy of the {name} here")
+
+
+def small_batch(layer: Layer) -> int:
+    """How many rows at most keep a layer's products small enough for BLAS to compute in the calling thread."""
+    if type(layer).__module__.startswith("handgrad.") and not layer.multiply_adds:
+        return sys.maxsize
+    return TOO_SMALL_TO_SHARE // max(layer.num_parameters, prod(layer.input_shape), prod(layer.output_shape))
 
 
 def walk(layer: Layer, prefix: str = "") -> Iterator[tuple[str, Layer]]:

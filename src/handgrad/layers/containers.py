@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..arrays import Array, ArrayLike, DTypeLike, Generator, MaybeArray, Seed, Shape
+from ..kernels.threads import in_turn
 from .activations import LogSoftmax, Sigmoid, Softmax
-from .base import Layer, Parameters, Step, leaves, shape_of_one
+from .base import IN_TRAINING, Layer, Parameters, Step, check_alone, leaves, shape_of_one
 from .description import Summary, from_spec, load_arrays, read_model, save_model
 from .steps import plan
 
@@ -46,6 +48,11 @@ class Sequential(Layer):
         For what is no list of layers.
     ValueError
         For no layers, the same layer twice, two equal names; and when built, for layers that do not fit together.
+
+    Notes
+    -----
+    Any number of threads may predict with one model, to the bits that one thread gets. Training belongs to one thread
+    at a time, and a second one is refused; separate models may be trained in parallel, to the same bits as alone.
 
     Examples
     --------
@@ -108,6 +115,8 @@ class Sequential(Layer):
         size = sum(layer.num_parameters for layer in self.layers)
         self.bind(np.empty(size, self.dtype), np.empty(size, self.dtype))
         self._route = plan(self.layers)
+        fused = self._route is not self.layers  # where steps of ours have threads, each layer takes its turn by itself
+        self._small_batch = sys.maxsize if fused else min(layer._small_batch for layer in self.layers)
         self._lowest = next((i for i, step in enumerate(self._route) if step.num_parameters), len(self._route))
 
     @property
@@ -123,13 +132,23 @@ class Sequential(Layer):
 
     def forward(self, x: ArrayLike, training: bool = False) -> Array:
         """y for x (N, *input_shape), through every layer in order."""
-        y = self.accept(x)
+        x = self.accept(x)
+        if training and IN_TRAINING:
+            check_alone("model", IN_TRAINING.get(id(self)))
+        forward = self._forward if len(x) <= self._small_batch else in_turn(self._forward)
+        return forward(x, training)
+
+    def backward(self, dy: Array, input_gradient: bool = True) -> MaybeArray:
+        """dx for dy, through every layer in reverse; input_gradient=False stops at the first layer with parameters."""
+        backward = self._backward if len(dy) <= self._small_batch else in_turn(self._backward)
+        return backward(dy, input_gradient)
+
+    def _forward(self, y: Array, training: bool) -> Array:
         for step in self._route:
             y = step.forward(y, training)
         return y
 
-    def backward(self, dy: Array, input_gradient: bool = True) -> MaybeArray:
-        """dx for dy, through every layer in reverse; input_gradient=False stops at the first layer with parameters."""
+    def _backward(self, dy: Array, input_gradient: bool) -> MaybeArray:
         lowest = 0 if input_gradient else self._lowest
         for i in range(len(self._route) - 1, lowest - 1, -1):
             dy = self._route[i].backward(dy, input_gradient or i > lowest)

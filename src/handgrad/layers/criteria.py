@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from .. import functional as F
 from ..arrays import Array, ArrayLike, Cache
 from ..naming import Configured, build, by_name, check_number, constructor_arguments
-from .base import NOTHING, Pair, plain
+from .base import Pair, plain
 
 
 class Loss(Configured):
@@ -39,7 +40,6 @@ class Loss(Configured):
 
     classification = False
     pair: ClassVar[Pair]
-    _cache: Any = NOTHING
 
     def compute(self, outputs: Array, targets: Any, sample_weight: Any) -> tuple[float, Cache]:
         """The loss, and what `pair_backward` needs."""
@@ -75,7 +75,7 @@ class Loss(Configured):
         ValueError, TypeError
             For targets or weights that do not fit the outputs: nothing broadcasts.
         """
-        value, self._cache = self.compute(outputs, targets, sample_weight)
+        value, self._kept.cache = self.compute(outputs, targets, sample_weight)
         return value
 
     def backward(self) -> Array:
@@ -86,18 +86,24 @@ class Loss(Configured):
         ValueError
             Without a forward before it.
         """
-        if self._cache is NOTHING:
+        kept = vars(self._kept)
+        if "cache" not in kept:
             raise ValueError(f"{type(self).__name__}.backward() has no cache: call forward(outputs, targets) first")
-        cache, self._cache = self._cache, NOTHING
-        (doutputs,) = self.pair_backward(1.0, cache)
+        (doutputs,) = self.pair_backward(1.0, kept.pop("cache"))
         return doutputs
+
+    @property
+    def _kept(self) -> Any:
+        """What this thread keeps from a forward to its backward: models in several threads may share a loss."""
+        kept = self.__dict__.get("_threads")
+        return self.__dict__.setdefault("_threads", threading.local()) if kept is None else kept
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k != "_threads"}
 
     def __call__(self, outputs: Array, targets: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """The loss alone, keeping nothing."""
         return self.compute(outputs, targets, sample_weight)[0]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in vars(self).items() if k != "_cache"}
 
     @property
     def config(self) -> dict[str, Any]:

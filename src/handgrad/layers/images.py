@@ -321,11 +321,13 @@ class ConvolutionBlock(FastStep):
 
     def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
         weight, bias, norm = self.conv.parameters["weight"], bias_of(self.conv), self.norm
-        if norm is None:
-            return self.kernel.forward(x, weight, bias, training), None
         if not training:
-            scale, shift = inference_affine(norm)
-            return self.kernel.forward(x, weight * scale, bias * scale + shift, False), None
+            if norm is not None:
+                scale, shift = inference_affine(norm)
+                weight, bias = weight * scale, bias * scale + shift
+            return self.kernel.infer(x, weight, bias), None
+        if norm is None:
+            return self.kernel.forward(x, weight, bias)
         gamma, beta = norm.parameters["gamma"], norm.parameters["beta"]
         y, statistics, cache = self.kernel.train_normalized(x, weight, gamma, beta, float(norm.epsilon))
         norm.update(statistics._replace(mean=statistics.mean + bias))
@@ -334,7 +336,7 @@ class ConvolutionBlock(FastStep):
     def differentiate(self, dy: Array, cache: Cache, input_gradient: bool) -> Array | None:
         weight, dweight, dbias = self.conv.parameters["weight"], self.conv.gradients["weight"], dbias_of(self.conv)
         if self.norm is None:
-            return self.kernel.backward(dy, weight, dweight, dbias, input_gradient)
+            return self.kernel.backward(dy, cache, weight, dweight, dbias, input_gradient)
         dbias[...] = 0  # batch norm takes any shift away again
         gradients = dweight, self.norm.gradients["gamma"], self.norm.gradients["beta"]
         return self.kernel.backward_normalized(dy, cache, weight, gradients, input_gradient)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from threading import get_ident
 from typing import Any, TypeVar
 
 import numpy as np
 
 from ..arrays import Array
-from .base import NOTHING, Layer, Step
+from .base import NOTHING, Layer, Step, open_cache
 
 AnyStep = TypeVar("AnyStep", bound=Step)
 
@@ -19,10 +20,10 @@ def plan(layers: Sequence[Layer]) -> Sequence[Layer | Step]:
     A layer's class offers them, and a subclass runs as it was written.
     """
     steps = replace(layers, lambda rest: rest[0].fuse(rest[1:]))
-    if any(isinstance(step, Step) for step in steps):
-        # Fused steps use threads of ours, and BLAS must not use its own beside them: share its products out, too.
-        steps = [step if isinstance(step, Step) else step.share() or step for step in steps]
-    return steps
+    if not any(isinstance(step, Step) for step in steps):
+        return layers
+    # Fused steps use threads of ours, and BLAS must not use its own beside them: share its products out, too.
+    return [step if isinstance(step, Step) else step.share() or step for step in steps]
 
 
 def replace(layers: Sequence[Layer], offer: Callable[[Sequence[Layer]], AnyStep | None]) -> list[Layer | AnyStep]:
@@ -56,13 +57,14 @@ class FastStep(Step):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         if not self.serves(x, training):
-            self._cache = NOTHING
+            if training:
+                self._cache = NOTHING
             for layer in self.layers:
                 x = layer.forward(x, training)
             return x
         y, cache = self.compute(x, training)
         if training:
-            self._cache = cache, y.shape
+            self._cache = cache, y.shape, get_ident()
         return y
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
@@ -70,9 +72,7 @@ class FastStep(Step):
             for i in range(len(self.layers) - 1, -1, -1):
                 dy = self.layers[i].backward(dy, input_gradient or i > 0)
             return dy
-        cache, shape = self._cache
-        if dy.shape != shape:
-            raise ValueError(f"{self.layers[-1].label}.backward expected dy of shape {shape}, got {dy.shape}")
+        cache = open_cache(self.layers[-1], self._cache, dy)
         self._cache = NOTHING
         return self.differentiate(np.ascontiguousarray(dy, self.layers[0].dtype), cache, input_gradient)
 

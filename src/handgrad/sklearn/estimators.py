@@ -23,7 +23,7 @@ from .fitting import Fit, Learned, Training, start, train_by_lbfgs
 from .networks import weight_arrays
 from .objectives import Classes, ClassObjective, Objective, for_classes, for_numbers
 from .parameters import Activations, BaseEstimator, Parameters, Sizes, Spec
-from .table_engine import ROWS, outputs_of
+from .table_engine import outputs_of
 
 if TYPE_CHECKING:  # scikit-learn has no types: these stand for its own
     from typing_extensions import Self
@@ -133,11 +133,10 @@ class NetEstimator(Parameters, Learned):
         data = X, objective.targets(y, inputs.dtype), self._weights(y, sample_weight, fit)
         validation = None if held_out is None else self._check_validation(held_out, fit)
         try:
-            with fit.limit_blas(self, X.shape[0]):
-                if self._is_stochastic:
-                    Training(self, fit, is_partial).run(data, validation, random_state)
-                else:
-                    train_by_lbfgs(self, fit, data)
+            if self._is_stochastic:
+                Training(self, fit, is_partial).run(data, validation, random_state)
+            else:
+                train_by_lbfgs(self, fit, data)
         finally:
             self.__dict__.update(fit.attributes())
         return self
@@ -168,9 +167,7 @@ class NetEstimator(Parameters, Learned):
     def _outputs(self, X: Any) -> Array:
         """The network's outputs for X, before any activation of the answer."""
         fit = self._fitted
-        X = fit.inputs.check(self, X)
-        with fit.limit_blas(self, min(X.shape[0], ROWS)):
-            return outputs_of(self.model_, X)
+        return outputs_of(self.model_, fit.inputs.check(self, X))
 
     # What was learned -------------------------------------------------------------------------------------------
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import functools
 import math
-import threading
 import warnings
 from typing import Any
 
@@ -17,7 +15,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from ..arrays import Array, MaybeNone
-from ..kernels.threads import limit_blas
 from ..layers import BatchNorm, Dropout, Linear, Sequential
 from ..layers.base import leaves
 from ..layers.description import load_arrays
@@ -34,7 +31,6 @@ from .tables import Inputs
 BROKEN = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
 )
-SMALL_PRODUCT = 2**24  # multiply-adds: below, a second thread of BLAS costs more in waiting than it brings
 
 
 class Learned:
@@ -69,14 +65,6 @@ class Fit(Learned):
     def attributes(self) -> dict[str, Any]:
         """{name: value} of all that is learned, for the estimator to show."""
         return {name: getattr(self, name) for name in Learned.__annotations__}
-
-    def limit_blas(self, net: Parameters, num_rows: int) -> contextlib.AbstractContextManager[object]:
-        """One thread of BLAS while products on so many rows are small; images share their products by themselves."""
-        if net._is_stochastic:
-            num_rows = min(num_rows, 200 if net.batch_size == "auto" else net.batch_size)
-        largest = num_rows * max((weight.size for weight in weight_arrays(self.model_, "weight")), default=0)
-        is_table = len(self.model_.input_shape) == 1
-        return one_blas_thread if is_table and largest <= SMALL_PRODUCT else contextlib.nullcontext()
 
 
 def start(net: Parameters, inputs: Inputs, objective: Objective, x: Any, random: RandomState) -> Fit:
@@ -363,28 +351,3 @@ class Shuffle:
     def state(self, state: dict[str, Any]) -> None:
         self.random_state.set_state(state["random_state"])
         self.order = state["order"]
-
-
-class OneBlasThread:
-    """Within the block BLAS keeps to one thread. Blocks in several threads share one limit: the first sets it, the last
-    takes it back."""
-
-    def __init__(self) -> None:
-        self.lock: threading.Lock = threading.Lock()
-        self.users: int = 0
-        self.before: int = 0
-
-    def __enter__(self) -> None:
-        with self.lock:
-            self.users += 1
-            if self.users == 1:
-                self.before = limit_blas(1)
-
-    def __exit__(self, *problem: object) -> None:
-        with self.lock:
-            self.users -= 1
-            if not self.users:
-                limit_blas(self.before)
-
-
-one_blas_thread: OneBlasThread = OneBlasThread()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +12,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..kernels.products import affine, affine_input_gradient, affine_weight_gradient
+from ..kernels.threads import TOO_SMALL_TO_SHARE, all_blas_threads, one_blas_thread
 from ..layers import Layer, Linear, Loss, ReLU, Sequential
 from ..layers.base import Step
 from ..layers.criteria import weights
@@ -19,6 +21,7 @@ from ..optimizers import Optimizer
 from ..training import NumpyEngine
 from ..training.engine import Figures, Metric, why_not_finite
 
+SMALL_PRODUCT = 2**24  # multiply-adds: below, a second thread of BLAS costs more in waiting than it brings
 ROWS = 512  # inference takes so many rows at a time: what a layer makes of them stays in a core's cache
 
 
@@ -60,6 +63,10 @@ class TableEngine(NumpyEngine):
 
     def differentiate(self, x: Any, y: Array, sample_weight: Array | None = None) -> float:
         """The loss and the penalty of one batch; their gradient is then model.gradient_vector."""
+        with blas_block(self.model, len(y)):
+            return self._differentiate(x, y, sample_weight)
+
+    def _differentiate(self, x: Any, y: Array, sample_weight: Array | None) -> float:
         outputs = x
         for stage in self.stages:
             outputs = stage.forward(outputs, training=True)
@@ -205,8 +212,20 @@ def outputs_of(model: Sequential, x: Any, num_layers: int | None = None) -> Arra
     forward = model.forward if is_whole else lambda rows: through(layers, rows)
     y = np.empty((x.shape[0], *layers[-1].output_shape), model.dtype)
     for start in range(0, x.shape[0], ROWS):
-        y[start : start + ROWS] = forward(x[start : start + ROWS])
+        with blas_block(model, min(x.shape[0] - start, ROWS)):
+            y[start : start + ROWS] = forward(x[start : start + ROWS])
     return y
+
+
+def blas_block(model: Sequential, num_rows: int) -> contextlib.AbstractContextManager[object]:
+    """What products on so many rows run in: one thread of BLAS for small ones, none of our business for tiny ones.
+
+    Models of images share their products by themselves.
+    """
+    largest = num_rows * model.parameter_vector.size
+    if largest <= TOO_SMALL_TO_SHARE or len(model.input_shape) > 1:
+        return contextlib.nullcontext()
+    return one_blas_thread if largest <= SMALL_PRODUCT else all_blas_threads
 
 
 def through(layers: list[Layer], x: Any) -> Array:

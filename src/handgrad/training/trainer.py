@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import signal
 import sys
@@ -16,7 +17,7 @@ import numpy as np
 from .. import files, optimizers
 from .. import metrics as measures
 from ..arrays import Array, ArrayLike
-from ..layers.base import plain
+from ..layers.base import plain, training_alone
 from ..layers.containers import Sequential, from_description
 from ..layers.criteria import Loss, Penalty, get_loss, get_penalty
 from ..layers.description import describe
@@ -188,12 +189,15 @@ class Trainer(Advised):
             For data that the model or the loss cannot take: shapes, NaN, labels, weights, a single class.
         FloatingPointError
             For a loss that is not finite, before the update, naming the parameter or layer that is not.
+        RuntimeError
+            Where another thread is training the model, or with the optimizer.
         """
         check_count("fit", "epochs", epochs, minimum=0)
         check_count("fit", "batch_size", batch_size)
-        self._plan = {"epochs": self.epoch + epochs, "batch_size": batch_size, "shuffle": shuffle, "exact": exact}
-        self.stop_reason = None
-        return self.resume(x, y, validation_data, sample_weight, progress)
+        with self._alone:
+            self._plan = {"epochs": self.epoch + epochs, "batch_size": batch_size, "shuffle": shuffle, "exact": exact}
+            self.stop_reason = None
+            return self.resume(x, y, validation_data, sample_weight, progress)
 
     @advised
     def resume(
@@ -213,20 +217,21 @@ class Trainer(Advised):
         History
             The figures of all epochs, those before the interruption included.
         """
-        batch_size = self.plan["batch_size"]
-        training, validation = self.check_data((x, y, sample_weight), validation_data)
-        self.steps_per_epoch = -(-len(training[1]) // batch_size)
-        training, validation = self._place(training), None if validation is None else self._place(validation)
-        observers = sorted([*self.callbacks, *self.observers(progress)], key=lambda callback: callback.runs_last)
-        notify(observers, "on_fit_begin", self)
-        try:
-            with Interruptible() as interrupt:
-                while not self.is_finished and not interrupt.requested:
-                    self._run_epoch(training, validation, observers, interrupt)
-            self.was_interrupted = interrupt.requested
-            self.engine.bring_home()
-        finally:
-            notify(observers, "on_fit_end", self)
+        with self._alone:
+            batch_size = self.plan["batch_size"]
+            training, validation = self.check_data((x, y, sample_weight), validation_data)
+            self.steps_per_epoch = -(-len(training[1]) // batch_size)
+            training, validation = self._place(training), None if validation is None else self._place(validation)
+            observers = sorted([*self.callbacks, *self.observers(progress)], key=lambda callback: callback.runs_last)
+            notify(observers, "on_fit_begin", self)
+            try:
+                with Interruptible() as interrupt:
+                    while not self.is_finished and not interrupt.requested:
+                        self._run_epoch(training, validation, observers, interrupt)
+                self.was_interrupted = interrupt.requested
+                self.engine.bring_home()
+            finally:
+                notify(observers, "on_fit_end", self)
         return self.history
 
     @advised
@@ -252,8 +257,9 @@ class Trainer(Advised):
         >>> trainer.step(x, y) > trainer.step(x, y)
         True
         """
-        self.figures = self.prepare(np.asarray(x)).step(x, y, sample_weight)
-        self.num_steps += 1
+        with self._alone:
+            self.figures = self.prepare(np.asarray(x)).step(x, y, sample_weight)
+            self.num_steps += 1
         return self.figures["loss"]
 
     @advised
@@ -326,6 +332,10 @@ class Trainer(Advised):
     def train_on_batch(self, x: Any, y: Any, sample_weight: Any) -> Figures:
         """One step of an epoch, on a batch; returns the figures that the epoch's means are taken of."""
         return self.engine.step(x, y, sample_weight, metrics=True)
+
+    @property
+    def _alone(self) -> contextlib.AbstractContextManager[None]:
+        return training_alone(model=self.model, optimizer=self.optimizer)
 
     # The loop ---------------------------------------------------------------------------------------------------
 
