@@ -1,5 +1,6 @@
 """What a report says in a terminal and on a page."""
 
+import json
 import re
 from html.parser import HTMLParser
 
@@ -95,3 +96,37 @@ def test_shapes_that_differ_are_drawn_side_by_side():
     report = check_gradients((F.linear_forward, lambda dy, c: (*F.linear_backward(dy, c)[:2], dy)), X, W, B)
     assert "yours (a)" in report.to_html()
     assert report["bias"].deviation is None
+
+
+def test_plain_data_says_what_the_report_says(report):
+    data = report.to_dict()
+    assert json.loads(json.dumps(data, allow_nan=False)) == data
+    assert (data["ok"], data["target"], [a["name"] for a in data["arrays"]]) == (False, report.target, [*report.arrays])
+    wrong = next(a for a in data["arrays"] if not a["ok"])
+    assert (wrong["name"], wrong["shape"], wrong["error"]) == ("weight", [4, 3], report["weight"].error)
+    (verdict,) = data["verdicts"]
+    assert verdict["mistake"] == report.verdicts[0].mistake
+    assert verdict["advice"] == report.verdicts[0].term.advice
+
+
+def test_plain_data_tells_no_more_than_the_hints_allow():
+    data = check_gradients((F.linear_forward, wrong), X, W, B, hints="where").to_dict()
+    assert "batch" not in json.dumps(data)
+    assert [a["error"] for a in data["arrays"] if not a["ok"]] == [None]
+
+
+def test_numbers_that_are_none_are_null_and_kinks_are_data():
+    faulty = check_gradients((lambda x: 1 / 0, lambda dy, cache: dy), X)
+    kinked = check_gradients((F.relu_forward, F.relu_backward), np.zeros((2, 2)))
+    for report in (faulty, kinked):
+        json.dumps(report.to_dict(), allow_nan=False)
+    assert kinked.to_dict()["arrays"][0]["kinks"][0]["index"] == [0, 0]
+
+
+def test_a_notebook_shows_the_report_within_its_own_page(report):
+    report.target = "<script>alert(1)</script><h1>"
+    shown = report._repr_html_()
+    Tags().feed(shown)
+    assert "batch-size-factor" in shown
+    assert not re.search("<(script|style|html|head|body|h1)", shown)
+    assert repr(report) == f"<Report on {report.target}: 1 wrong gradient, 1 verdict>"

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from handgrad.gradient_check import runner
-from handgrad.gradient_check.runner import Limits, run
+from handgrad.gradient_check.runner import Limits, follow, run
 from handgrad.gradient_check.user_files import check_apart
 
 # what a forward does, the mistake that it is, and whether its line is known
@@ -17,13 +17,14 @@ ENDINGS = {
     "hides": ("os.closerange(0, 300), time.sleep(1000)", "timed-out", False),
     "stops": ("os.kill(os.getpid(), signal.SIGSTOP)", "timed-out", False),
     "leaves": ("os._exit(0)", "process-died", False),
-    "exits": ("sys.exit()", "process-died", True),
+    "exits": ("sys.exit()", "forward-raises", True),
+    "interrupts": ("raise KeyboardInterrupt", "process-died", True),
     "crashes": ("ctypes.string_at(0)", "process-died", True),
     "forges": ("""print('{"data": {"ok": true}}', flush=True), os._exit(0)""", "process-died", False),
     "floods": ("while True: print('x' * 10_000)", "too-much-output", False),
-    "recurs": ("recurs_forward(x)", "forward-raises", False),
-    "eats": ("np.ones(2**36)", "forward-raises", False),
-    "reads": ("input()", "forward-raises", False),
+    "recurs": ("recurs_forward(x)", "forward-raises", True),
+    "eats": ("np.ones(2**36)", "forward-raises", True),
+    "reads": ("input()", "forward-raises", True),
     "prints": ("print('seen')", None, False),
     "blinds": ("os.closerange(0, 300)", None, False),
     "leaves_a_thread": ("threading.Thread(target=time.sleep, args=[1000]).start()", None, False),
@@ -94,7 +95,7 @@ def test_what_a_file_starts_ends_with_it(way, write, tmp_path):
     "head, problem",
     [
         ("import os; os._exit(0)\n", "does not import: its process ended itself"),
-        ("while True: pass\n", "does not import: not done after 2 s, in line 1"),
+        ("while True: pass\n", "does not import: it was not done after 2 s"),
         ("import ctypes; ctypes.string_at(0)\n", "does not import: its process was ended by SIGSEGV"),
         ("raise SystemExit(3)\n", "does not import: SystemExit: 3 (line 1)"),
     ],
@@ -145,3 +146,34 @@ def test_a_report_is_json_of_finite_numbers(write):
     nothing = "return np.nan * x, x"
     for checked in check_apart(write(("fine", "pass"), ("infinite", nothing))):
         assert json.loads(json.dumps(checked.report, allow_nan=False)) == checked.report
+
+
+def test_following_a_file_acts_on_what_it_holds_and_stops_what_runs(tmp_path, monkeypatch):
+    """Touched, it is the same; replaced, gone or saved while something runs, it is not."""
+    monkeypatch.setattr(runner, "QUIET", 1.0)  # a busy machine is slow to save
+    path, seen = tmp_path / "mine.py", []
+    path.write_text("1")
+
+    def save(text):
+        (tmp_path / "new.py").write_text(text)
+        (tmp_path / "new.py").replace(path)
+
+    def act(stop_when_saved):
+        seen.append(path.read_text() if path.exists() else None)
+        if seen[-1] == "1":
+            path.touch()
+            threading.Timer(0.3, save, "2").start()
+            while True:  # as an endless loop in the file would
+                time.sleep(0.02)
+                stop_when_saved()
+        elif seen[-1] == "2":
+            path.unlink()
+        elif seen[-1] is None:
+            save("3")
+            threading.Timer(0.1, save, "4").start()  # before it has kept still
+        else:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        follow(path, act)
+    assert seen == ["1", "2", None, "4"]

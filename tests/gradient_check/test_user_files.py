@@ -1,6 +1,7 @@
 """handgrad check: somebody's file, found code, verdicts, exit codes, one line for every fault."""
 
 import json
+import os
 
 import pytest
 
@@ -144,6 +145,17 @@ def test_check_inputs_may_bring_the_object(write):
         ("def f(:\n    pass", "does not import: SyntaxError"),
         ("raise SystemExit(3)", "does not import: SystemExit"),
         ("x = 1", "nothing to check"),
+        ("", "nothing to check"),
+        ("x = 1\0", "is no text in UTF-8"),
+        ("n = input('how many? ')", "EOFError: EOF when reading a line (line 1); what should not run here goes below"),
+        ("\nfrom .helpers import two", "no known parent package (line 2); give its folder an empty __init__.py"),
+        ("raise ValueError('two\\nlines')", "does not import: ValueError: two lines (line 1)"),
+        ("# coding: klingon", "unknown encoding: klingon"),
+        ("x = " + "(" * 5000 + ")" * 5000, "too many nested parentheses"),
+        (f"#{'x' * 10**7}", "holds more than 10,000,000 bytes"),
+        (GOOD + "check_inputs = [1]", "check_inputs must be a dict of names and arguments, got list"),
+        (GOOD + "check_inputs = {'swich': 1}", "check_inputs is for 'swich', which it has no check of; did you mean"),
+        (GOOD + "def check_inputs():\n    return 1 / 0", "check_inputs() raised ZeroDivisionError"),
     ],
 )
 def test_a_file_that_cannot_be_used_says_why_in_one_line(write, call, text, problem):
@@ -160,6 +172,49 @@ def test_what_is_not_written_yet_is_said_whatever_the_arrays(write):
     )
     ((_, report),) = check_file(path)
     assert [v.message for v in report.verdicts] == ["scaled is not written yet: the forward needs it in line 2"]
+
+
+def test_what_is_no_python_file_is_not_read(write, call, tmp_path):
+    notebook, table, pipe = write("{}", "mine.ipynb"), write("x,y", "table.csv"), tmp_path / "pipe.py"
+    os.mkfifo(pipe)
+    (tmp_path / "endless.py").symlink_to("/dev/zero")
+    (tmp_path / "latin.py").write_bytes(f"{GOOD}# é".encode("latin-1"))
+    for path, problem in {
+        tmp_path: "is a folder: name one .py file in it",
+        notebook: "is a notebook: export it",
+        table: "its name must end in .py",
+        pipe: "is no ordinary file",
+        tmp_path / "endless.py": "is no ordinary file",
+        tmp_path / "latin.py": f"line {GOOD.count(chr(10)) + 1} is no text in UTF-8: save the file as such",
+    }.items():
+        code, out, err = call(path)
+        assert (code, out, len(err.splitlines())) == (2, "", 1)
+        assert problem in err
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "latin-1"])
+def test_files_say_their_encoding(tmp_path, call, encoding):
+    (tmp_path / "mine.py").write_bytes(f"# coding: {encoding.removesuffix('-sig')}\n{GOOD}# é".encode(encoding))
+    assert call(tmp_path / "mine.py")[0] == 0
+
+
+def test_names_of_other_modules_are_no_matter(write, call):
+    """Neither of the file itself nor of its neighbours, which its own imports find."""
+    for name in ("random", "numpy", "json", "typing", "neighbour"):
+        write("two = 2", f"{name}.py")
+    write("raise SystemError", "secrets.py")
+    text = GOOD.replace("return x ** 3", "from neighbour import two; return x ** 3 * two / 2") + "import random, mine\n"
+    assert call(write(text))[0] == 0
+    assert call(write(GOOD, "random.py"))[0] == 0
+
+
+def test_a_file_of_a_package_imports_from_it(tmp_path, write, call):
+    (tmp_path / "package").mkdir()
+    write("", "package/__init__.py")
+    write("from dataclasses import dataclass", "package/other.py")
+    text = "from __future__ import annotations\nfrom .other import dataclass\nfrom package import other\n"
+    data = "@dataclass\nclass Settings:\n    rate: float = 0.1\n"
+    assert call(write(text + GOOD + data, "package/mine.py"))[0] == 0
 
 
 def test_unknown_names_and_files(write, call, tmp_path):

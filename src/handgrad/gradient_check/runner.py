@@ -243,13 +243,13 @@ def read_answer(path: Path) -> Outcome | None:
 
 def ended(overstepped: str, code: int | None, limits: Limits, line: int | None, function: str) -> Outcome:
     """The outcome of a process that gave no answer."""
-    place = f", in line {line} ({function})" if line else ""
+    running = f", while {function} ran" if function.isidentifier() else ""
     if overstepped == "timed-out":
-        message = f"not done after {limits.seconds:g} s{place}: an endless loop?"
+        message = f"it was not done after {limits.seconds:g} s{running}: an endless loop?"
     elif overstepped:
-        message = f"more than {limits.printed:,} bytes were printed: is a print in a loop?"
+        message = f"it printed more than {limits.printed:,} bytes: is a print in a loop?"
     elif code is not None and code < 0:
-        message = f"its process was ended by {signal_name(-code)}{place}"
+        message = f"its process was ended by {signal_name(-code)}{running}"
     else:
         message = f"its process ended itself before it was done, with exit code {code}: look for exit, quit and _exit"
     return Outcome(mistake=overstepped or "process-died", message=message, line=line)
@@ -341,22 +341,27 @@ def answer_of(job: Job) -> dict[str, Any]:
         return {"data": getattr(importlib.import_module(module), name)(**job["arguments"])}
     except (ValueError, TypeError, OSError, ImportError) as problem:
         return {"problem": str(problem)}
-    except MemoryError as problem:
-        return {"mistake": "out-of-memory", **told(problem, job["file"])}
     except BaseException as problem:
-        return {"mistake": "process-died", **told(problem, job["file"])}
+        said, line = f"it raised {quoted(problem)}", line_of(problem, job["file"])
+        if isinstance(problem, Exception) and not isinstance(problem, MemoryError):
+            return {"problem": f"{job['file']}: {said}{at(line)}"}
+        mistake = "out-of-memory" if isinstance(problem, MemoryError) else "process-died"
+        return {"mistake": mistake, "message": said, "line": line}
 
 
-def told(problem: BaseException, file: str) -> dict[str, Any]:
-    line = line_of(problem, file)
-    what = one_line(f"{type(problem).__name__}: {problem}").removesuffix(":")
-    return {"message": f"the code raised {what}{f' (line {line})' if line else ''}", "line": line}
+def quoted(problem: BaseException) -> str:
+    """An exception in one line, as Python shows it."""
+    return one_line(f"{type(problem).__name__}: {problem}").removesuffix(":")
 
 
 def line_of(problem: BaseException, file: str) -> int | None:
     """The last line of a file that an error came through."""
     lines = [line for frame, line in traceback.walk_tb(problem.__traceback__) if frame.f_code.co_filename == file]
     return lines[-1] if lines else None
+
+
+def at(line: int | None) -> str:
+    return f" (line {line})" if line else ""
 
 
 # Being saved ----------------------------------------------------------------------------------------------------
@@ -430,7 +435,7 @@ def read_source(path: FilePath) -> bytes:
         )
     if not path.exists():
         raise ValueError(f"there is no file {path}")
-    if path.suffix != ".py":
+    if path.suffix.lower() != ".py":
         raise ValueError(f"{path} is no Python file: its name must end in .py")
     if not path.is_file():
         raise ValueError(f"{path} is no ordinary file, but a device or a pipe")

@@ -21,7 +21,7 @@ from .check import check_gradients
 from .faults import NotWritten
 from .recognize import recognize
 from .report import Report, section, title_of
-from .runner import Limits, Outcome, line_of, read_source, run
+from .runner import Limits, Outcome, at, line_of, quoted, read_source, run
 from .subjects import POSITIONAL, Function, parameters_of
 from .verdict import CodeFault, Verdict
 
@@ -149,7 +149,7 @@ def check_apart(
     run_task = partial(run, file=str(path), limits=limits, while_waiting=while_waiting)
     imported = run_task(f"{__name__}:names_in", told)
     if imported.data is None:
-        raise ValueError(imported.problem or f"{path} does not import: {imported.message}")
+        raise ValueError(imported.problem or f"{path} does not import: {imported.message}{at(imported.line)}")
     for key in chosen(name, imported.data, path):
         arguments = {**told, "name": key, "options": options, "with_page": with_page}
         started = time.perf_counter()
@@ -176,8 +176,11 @@ def checked(outcome: Outcome, ending: Report, with_page: bool) -> Checked:
 
 
 def names_in(path: str, source: str) -> list[str]:
-    """The names of what a file has to check."""
-    return list(targets_in(load(path, source.encode("latin-1")), path))
+    """The names of what a file has to check, once it says rightly with which arrays."""
+    module = load(path, source.encode("latin-1"))
+    found = targets_in(module, path)
+    inputs_of(module, found, path)
+    return list(found)
 
 
 def check_named(path: str, source: str, name: str, options: dict[str, Any], with_page: bool) -> dict[str, Any]:
@@ -213,21 +216,35 @@ def load(path: str | Path, source: bytes | None = None) -> ModuleType:
     sys.path[:0] = folders
     sys.modules[name] = module  # where dataclasses look
     try:
-        code = compile(source, str(path), "exec", dont_inherit=True)
-        # its lines as they run, whatever becomes of the file
-        lines = importlib.util.decode_source(source).splitlines(keepends=True)
-        linecache.cache[str(path)] = (len(source), None, lines, str(path))
-        exec(code, vars(module))
+        text = decoded(source, path)
+        lines = [line + "\n" for line in text.split("\n")]
+        linecache.cache[str(path)] = (len(source), None, lines, str(path))  # whatever becomes of the file
+        exec(compile(text, str(path), "exec", dont_inherit=True), vars(module))
     except (Exception, SystemExit) as problem:
-        line = line_of(problem, str(path))
-        what = f"{type(problem).__name__}: {problem}".removesuffix(": ")
-        raise ValueError(f"{path} does not import: {what}{f' (line {line})' if line else ''}") from None
+        what = f"{quoted(problem)}{at(line_of(problem, str(path)))}"
+        raise ValueError(f"{path} does not import: {what}{way_out(problem)}") from None
     finally:
         sys.modules.pop(name, None)
         for folder in folders:
             with contextlib.suppress(ValueError):  # the file may have changed the path
                 sys.path.remove(folder)
     return module
+
+
+def decoded(source: bytes, path: str | Path) -> str:
+    """The source as text, in the encoding that it says."""
+    try:
+        return importlib.util.decode_source(source)
+    except UnicodeDecodeError as problem:
+        line = source.count(b"\n", 0, problem.start) + 1
+        raise SyntaxError(f"line {line} is no text in {problem.encoding.upper()}: save the file as such") from None
+
+
+def way_out(problem: BaseException) -> str:
+    """What to do about an error of the import; '' where it says so itself."""
+    if isinstance(problem, (EOFError, SystemExit)):
+        return "; what should not run here goes below  if __name__ == '__main__':"
+    return "; give its folder an empty __init__.py" if "relative import" in str(problem) else ""
 
 
 def empty_module(path: Path) -> ModuleType:
@@ -271,7 +288,11 @@ def chosen(name: str | None, found: Iterable[str], path: str | Path) -> list[str
 def inputs_of(module: ModuleType, found: Iterable[str], path: str | Path) -> Mapping[str, Any]:
     """The file's check_inputs, of things that it has."""
     given = getattr(module, "check_inputs", {})
-    given = given() if callable(given) else given
+    try:
+        given = given() if callable(given) else given
+    except Exception as problem:
+        where = at(line_of(problem, str(path)))
+        raise ValueError(f"{path}: check_inputs() raised {quoted(problem)}{where}") from None
     if not isinstance(given, Mapping):
         raise ValueError(f"{path}: check_inputs must be a dict of names and arguments, got {type(given).__name__}")
     known = {*found, *(f"{name}_forward" for name in found)}
@@ -308,14 +329,16 @@ def check_one(
 ) -> Report:
     """The report on one thing in a file, with its entry of check_inputs or guessed arrays."""
     key = next((k for k in (name, f"{name}_forward") if k in given), None)
-    if key is not None:
-        arguments = given[key] if isinstance(given[key], (tuple, list)) else (given[key],)
-        if isinstance(target, type) and arguments and isinstance(arguments[0], target):
-            target, arguments = arguments[0], arguments[1:]
-        report = check_gradients(target, *arguments, seed=seed, **options)
-    else:
+    if key is None:
         target, arrays, kwargs = fitting(name, target, path, seed)
+    else:
+        arrays, kwargs = [*given[key]] if isinstance(given[key], (tuple, list)) else [given[key]], {}
+        if isinstance(target, type) and arrays and isinstance(arrays[0], target):
+            target, *arrays = arrays
+    try:
         report = check_gradients(target, *arrays, kwargs=kwargs, seed=seed, **options)
+    except (TypeError, ValueError) as problem:
+        raise ValueError(f"{path}: {name} cannot be checked: {problem}") from None
     report.target = name
     return report
 
