@@ -56,7 +56,7 @@ def test_the_right_gradient_is_not_among_what_is_told_of_a_wrong_one_until_its_n
 
 def test_one_wrong_array_is_one_line_however_much_is_wrong_with_it():
     report = Report("f", verdicts=[Verdict("x", "transposed", "..."), Verdict("x", "wrong-sign", "...")])
-    assert [str(v) for v in keep_to(report, "none").verdicts] == ["x: not-named: something is wrong"]
+    assert [str(v) for v in keep_to(report, "none").verdicts] == ["x: not-named: something about x is wrong"]
 
 
 def test_a_fault_is_told_in_full_whatever_the_hints():

@@ -8,6 +8,7 @@ from ..naming import advised, check_count, check_number, look_up
 from .report import Report
 
 if TYPE_CHECKING:  # what it names is loaded by a check, and not worth anybody's time who only trains
+    from .reference import Reference
     from .subjects import LossOrPair, Settings, Wanted
 
 
@@ -21,6 +22,7 @@ def check_gradients(
     seed: int = 0,
     max_entries: int = 400,
     seconds: float = 5.0,
+    reference: Reference = None,
     hints: Literal["none", "where", "what", "fix"] = "fix",
 ) -> Report:
     """Check hand-written gradients against numeric ones, and say what is wrong with them.
@@ -46,6 +48,9 @@ def check_gradients(
         How many entries of an array of more than 1,000 are checked one by one.
     seconds : float
         About how long the check may take; where it would take longer, fewer entries are.
+    reference : function, pair, layer, str or True, optional
+        What the forward should compute: its values are compared first, on these arrays and on others like them.
+        "torch:gelu" is torch.nn.functional's function, "gelu" our pair, True the pair of ours named like the target.
     hints : str
         How much the report tells of a mistake: "none", which arrays are wrong; "where", the variable and line too;
         "what", its name and lesson too; "fix", everything, with the line that would be right.
@@ -61,12 +66,16 @@ def check_gradients(
     TypeError
         When the target cannot be checked, or there is no array of floats to differentiate by.
     ValueError
-        When an array is empty, `wrt` names none, or `seed`, `max_entries`, `seconds` or `hints` is out of range.
+        When an array is empty, `wrt` names none, `reference` is unknown or does not run on the arrays, or `seed`,
+        `max_entries`, `seconds` or `hints` is out of range.
+    ImportError
+        When `reference` is a function of torch, which is not installed.
 
     Notes
     -----
     Numeric gradients are those of the complex step where the forward allows it (Squire & Trapp 1998), extrapolated
-    central differences elsewhere (Richardson 1911).
+    central differences elsewhere (Richardson 1911). They are those of the forward as it is written: a wrong forward
+    whose backward is right for it passes, unless there is a `reference`.
 
     Examples
     --------
@@ -89,7 +98,7 @@ def check_gradients(
     from .run import Limits, run_check
 
     look_up("hints", hints, HINTS)
-    return keep_to(run_check(target, arrays, wrt, kwargs, loss, Limits(seed, max_entries, seconds)), hints)
+    return keep_to(run_check(target, arrays, wrt, kwargs, loss, Limits(seed, max_entries, seconds), reference), hints)
 
 
 def assert_gradients(target: Any, *arrays: Any, **options: Any) -> Report:

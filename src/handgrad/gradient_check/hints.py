@@ -41,7 +41,11 @@ def kept(verdict: Verdict, hints: str, report: Report) -> Verdict:
         return replace(verdict, message=verdict.term.lesson, evidence="", fix="")
     names = verdict.array.split(", ")
     wrong = [name for name in names if name in report.arrays and not report.arrays[name].ok]
-    said = f"the gradient{'s' * (len(names) > 1)} by {verdict.array}" if wrong == names else "something"
+    said = (
+        f"the gradient{'s' * (len(names) > 1)} by {verdict.array}"
+        if wrong == names
+        else f"something about {verdict.array or 'the code'}"
+    )
     message = f"{said} {'are' if len(wrong) > 1 else 'is'} wrong"
     if hints == "none":
         return Verdict(verdict.array, "not-named", message)

@@ -15,6 +15,7 @@ from .verdict import ArrayCheck, Kink, Verdict
 
 WIDTH = 110
 SHOWN_KINKS = 3
+UNSEEN = "a wrong forward with its own right backward passes without reference="
 MANY_ARRAYS = 16
 MOST_REMARKS = 60
 MOST_CELLS = 48  # of a heat map, per side; larger arrays are drawn in blocks
@@ -41,6 +42,8 @@ class Report:
         How long the check took.
     seed : int
         The seed of its random numbers.
+    reference : str
+        What the forward's values were compared with; '' if nothing.
     hints : str
         How much it tells: "none", "where", "what" or "fix".
     """
@@ -52,6 +55,7 @@ class Report:
     num_forwards: int = 0
     seconds: float = 0.0
     seed: int = 0
+    reference: str = ""
     hints: str = "fix"
 
     @property
@@ -160,7 +164,11 @@ def tick(ok: bool) -> str:
 
 
 def cost(report: Report) -> str:
-    return f"{count(report.num_forwards, 'forward')}, {report.seconds:.2f} s, seed {report.seed}"
+    """What the check took, and what it has or has not seen of the forward itself."""
+    spent = f"{count(report.num_forwards, 'forward')}, {report.seconds:.2f} s, seed {report.seed}"
+    if report.reference:
+        return f"{spent}; y was compared with that of {report.reference}"
+    return f"{spent}; {UNSEEN}" if report.ok else spent
 
 
 def outcome(report: Report) -> str:

@@ -16,6 +16,7 @@ from .derivatives import Differentiator, choose_entries
 from .mistakes import Case, diagnose, unexplained
 from .models import check_layers
 from .recognize import recognize
+from .reference import compare_forward
 from .repair import mend
 from .report import Report
 from .subjects import Gradients, Settings, Subject, Wanted, name_of
@@ -36,16 +37,27 @@ class Limits(NamedTuple):
     seconds: float
 
 
-def run_check(target: Any, arrays: Sequence[Any], wrt: Wanted, kwargs: Settings, loss: Any, limits: Limits) -> Report:
+def run_check(
+    target: Any,
+    arrays: Sequence[Any],
+    wrt: Wanted,
+    kwargs: Settings,
+    loss: Any,
+    limits: Limits,
+    reference: Any = None,
+) -> Report:
     """The report of one check: see check_gradients."""
     started = time.perf_counter()
     report = Report(target=name_of(target), seed=limits.seed)
     subject: Subject | None = None
     cases: dict[str, Case] = {}
+    other_values: Verdict | None = None
     with np.errstate(all="ignore"):
         try:
             subject = recognize(target, arrays, kwargs, wrt, loss, limits.seed)
             report.target = subject.label
+            if reference is not None:
+                report.reference, other_values = compare_forward(subject, reference, generator(limits.seed))
             cases = examine(subject, report, limits)
         except CodeFault as fault:
             report.verdicts.append(fault.verdict)
@@ -55,6 +67,8 @@ def run_check(target: Any, arrays: Sequence[Any], wrt: Wanted, kwargs: Settings,
             look_at_source = partial(mend, subject, cases, right)
             report.verdicts[:] = final_verdicts(report.verdicts, by_layers, list(cases), look_at_source)
             report.num_forwards += subject.num_forwards
+    if other_values is not None:
+        report.verdicts.insert(0, other_values)
     report.seconds = time.perf_counter() - started
     return report
 

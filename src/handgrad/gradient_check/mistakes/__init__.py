@@ -58,7 +58,7 @@ def explanation(case: Case) -> Verdict | None:
 
 
 def unexplained(case: Case) -> Verdict:
-    message = f"{case.label} is wrong (error {worst(case.check):.2g}), and no mistake we know explains it"
+    message = f"{case.label} is wrong (error {worst(case.check):.2g})"
     return case.verdict("unexplained", message, f"most deviating: {case.deviates_most()}")
 
 
