@@ -129,7 +129,7 @@ def test_a_missing_target_column(write, target):
 
 
 def test_unreadable_files(tmp_path, write):
-    with pytest.raises(ValueError, match=r"cannot read .*none\.csv: No such file"):
+    with pytest.raises(FileNotFoundError, match=r"no file .*none\.csv"):
         load_dataset(tmp_path / "none.csv")
     with pytest.raises(ValueError, match=r"cannot read .*: Is a directory"):
         (tmp_path / "folder.csv").mkdir()

@@ -12,7 +12,7 @@ import handgrad as hg
 from example_runs import table
 from handgrad.experiments import Run, check_configuration, resume, train
 from handgrad.experiments.gather import find_runs, select
-from handgrad.experiments.replay import evaluate, predict, write_predictions
+from handgrad.experiments.replay import evaluate, predict
 
 
 @pytest.fixture(scope="module")
@@ -228,10 +228,9 @@ def test_runs_are_found_filtered_and_sorted_past_a_damaged_one(run, copy, tmp_pa
 def test_predictions_need_nothing_but_the_folder(run, tmp_path):
     header = "petal_width,petal_length,sepal_width,sepal_length"
     (tmp_path / "new.csv").write_text(f"{header}\n0.2,1.4,3.5,5.1\n2.5,6,3.3,6.3\n")
-    found, name = predict(run, tmp_path / "new.csv")
-    assert (found, name) == (["setosa", "virginica"], "Category")
-    write_predictions(tmp_path / "out.csv", ['a"b', "c,d"], name)
-    assert (tmp_path / "out.csv").read_text() == 'Id,Category\n1,"a""b"\n2,"c,d"\n'
+    found = predict(run, tmp_path / "new.csv")
+    assert (found.values, found.target_name) == (["setosa", "virginica"], "species")
+    np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, rtol=1e-6)
 
 
 def test_a_model_measured_again_gives_the_recorded_figures(run):
@@ -244,9 +243,9 @@ def test_images_are_predicted_from_npz_and_idx(tmp_path):
         x = file["x"]
     np.savez(tmp_path / "new.npz", x=x)
     (tmp_path / "new-images-idx3-ubyte").write_bytes(struct.pack(">4I", 0x803, *x.shape[:3]) + x.tobytes())
-    from_npz = predict(run, tmp_path / "new.npz")
-    assert from_npz == predict(run, tmp_path / "new-images-idx3-ubyte")
-    assert set(from_npz[0]) <= {"0", "1", "2"}
+    from_npz = predict(run, tmp_path / "new.npz").values
+    assert from_npz == predict(run, tmp_path / "new-images-idx3-ubyte").values
+    assert set(from_npz) <= {"0", "1", "2"}
     (tmp_path / "short-idx3-ubyte").write_bytes(struct.pack(">4I", 0x803, 99, 8, 8) + x.tobytes())
     with pytest.raises(ValueError, match="no whole IDX file"):
         predict(run, tmp_path / "short-idx3-ubyte")
@@ -258,7 +257,7 @@ def test_pixels_as_other_numbers_are_scaled_alike_or_refused(tmp_path):
         x = file["x"]
     np.savez(tmp_path / "zero-to-one.npz", x=x / 255)
     np.savez(tmp_path / "bytes.npz", x=x)
-    assert predict(run, tmp_path / "zero-to-one.npz") == predict(run, tmp_path / "bytes.npz")
+    assert predict(run, tmp_path / "zero-to-one.npz").values == predict(run, tmp_path / "bytes.npz").values
     for dtype in (np.int64, np.float32):
         np.savez(tmp_path / "wide.npz", x=x.astype(dtype))
         with pytest.raises(ValueError, match=r"wide.npz: x is 0 to 219, but the run was trained on pixels: save them"):

@@ -60,15 +60,25 @@ def replay(run: str, step: int) -> None:
 @click.command()
 @RUN
 @click.argument("source", metavar="INPUT")
-@click.option("-o", "--output", default="predictions.csv", help="Where to write Id, Category.")
-def predict(run: str, source: str, output: str) -> None:
+@click.option("-o", "--output", default="predictions.csv", help="Where to write the predictions.")
+@click.option(
+    "--format",
+    type=click.Choice(["table", "kaggle"]),
+    default="table",
+    help="Id, target and probabilities; or Id, Category as whole numbers.",
+)
+def predict(run: str, source: str, output: str, format: str) -> None:
     """Predict the examples of INPUT (.csv, .npz or IDX images) with a run's model."""
+    from ..datasets.predictions import write_predictions
     from ..experiments import Run
     from ..experiments import replay as again
+    from .show import warn
 
-    found, name = again.predict(Run(run), source)
-    again.write_predictions(output, found, name)
-    print(f"{len(found)} predictions in {output}")
+    found = again.predict(Run(run), source)
+    for note in found.notes:
+        warn(note)
+    write_predictions(output, found, format)
+    print(f"{len(found.values)} predictions in {output}")
 
 
 @click.command("export-tensorboard")

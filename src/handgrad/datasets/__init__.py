@@ -10,12 +10,13 @@ from ..arrays import DTypeLike
 from ..files import FilePath
 from ..naming import advised, check_count
 from .catalog import Table, find
-from .data_files import read_csv
 from .dataset import Dataset as Dataset
 from .dataset import Split as Split
-from .dataset import Standardization as Standardization
+from .schema import ColumnName, ColumnNames, TableOptions
+from .schema import Schema as Schema
+from .standardization import Standardization as Standardization
 from .tabular import SUFFIXES as SUFFIXES
-from .tabular import Preparation, build, load_file
+from .tabular import Preparation, Rows, build, load_file
 from .tabular import load_features as load_features
 
 
@@ -23,7 +24,13 @@ from .tabular import load_features as load_features
 def load_dataset(
     name: FilePath,
     *,
-    target: str | int | None = None,
+    target: ColumnName | None = None,
+    drop: ColumnNames = (),
+    id: ColumnName | None = None,
+    category: ColumnNames = (),
+    missing: str | None = None,
+    header: bool | None = None,
+    decimal: str = ".",
     task: str | None = None,
     validation: float | None = None,
     test: float | None = None,
@@ -43,6 +50,22 @@ def load_dataset(
         .gz of them) or .npz.
     target : str or int, optional
         The column of a CSV file to be predicted, by name or by number from 1; the last one by default.
+    drop : str, int or sequence of them
+        Columns to leave out.
+    id : str or int, optional
+        The column that names the rows, which is left out, too.
+    category : str, int or sequence of them
+        Columns whose cells are texts, also where they are numbers (zip codes) or of more than 100 kinds. Columns of
+        texts are found without it: each of their texts becomes a feature that is 1 or 0.
+    missing : {"mean", "median", "drop"}, optional
+        What is done about missing values, which are refused otherwise: numbers become the mean or the median of their
+        column in the training rows, and texts none of their categories; "drop" leaves such rows out. In all three
+        rows without a target are left out.
+    header : bool, optional
+        Whether the first row holds names. By default it does when none of its cells is a number or missing and none
+        repeats.
+    decimal : {".", ","}
+        The sign before a number's fraction.
     task : {"classification", "regression"}, optional
         For files whose numbers leave a doubt. By default texts are classes, and so are whole numbers of at most 20
         values, each on two rows or more on average.
@@ -64,6 +87,8 @@ def load_dataset(
 
     Raises
     ------
+    FileNotFoundError
+        Where there is no such file.
     ValueError
         For an unknown name, naming the nearest; for a file that is unreadable, empty or faulty, naming row and column.
 
@@ -82,15 +107,16 @@ def load_dataset(
     check_count("load_dataset", "seed", seed, minimum=0)
     shares = [0.2 if share is None else share for share in (validation, test)]
     preparation = Preparation(shares[0], shares[1], seed, standardize, dtype)
+    options = TableOptions(target, drop, id, category, missing, header, decimal)
     if isinstance(name, Path) or str(name).lower().endswith(SUFFIXES):
         if not str(name).lower().endswith(SUFFIXES):
             raise ValueError(f"{name} is no kind of data file known here; expected {', '.join(SUFFIXES)}")
-        return load_file(name, target, task, preparation)
+        return load_file(name, options, task, preparation)
     about = find(str(name))
-    if target is not None or task is not None:
-        raise ValueError(f"{about.name} has its target already; target and task are for files")
+    if task is not None or options != TableOptions():
+        raise ValueError(f"{about.name} has its target already; target, task and the like are for files")
     if isinstance(about, Table):
-        return build(about, read_csv(about.path), None, preparation)
+        return build(about, Rows.of_csv(about.path, options), None, preparation)
     if test is not None or standardize:
         way_out = "leave out test and standardize (a Normalize layer may follow the scaling to [0, 1])"
         raise ValueError(f"{about.name} has its own test part and stays uint8; {way_out}")

@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..arrays import Array, ArrayLike, Generator, MaybeNone
+from ..arrays import Array, Generator, MaybeNone
+from .schema import Schema
+from .standardization import Standardization
 
 
 class Split(NamedTuple):
@@ -22,74 +24,6 @@ class Split(NamedTuple):
 
     x: Array
     y: Array
-
-
-@dataclass(frozen=True, eq=False)
-class Standardization:
-    """x -> (x - mean) / scale by column, with the statistics of the training rows.
-
-    Parameters
-    ----------
-    mean, scale : array_like (features,)
-        What is subtracted from each column, and what the difference is divided by.
-
-    Examples
-    --------
-    >>> standardization = Standardization.fit(np.array([[0.0, 5.0], [2.0, 5.0]]))
-    >>> standardization.apply([[4.0, 5.0]])
-    array([[3., 0.]])
-    """
-
-    mean: ArrayLike
-    scale: ArrayLike
-
-    @classmethod
-    def fit(cls, x: Array) -> "Standardization":
-        """Measure mean and standard deviation of the columns; a constant column keeps scale 1.
-
-        Parameters
-        ----------
-        x : ndarray (N, features)
-            The rows to measure, those to train on say.
-
-        Returns
-        -------
-        Standardization
-            With these statistics.
-        """
-        mean, scale = x.mean(axis=0), x.std(axis=0)
-        # rounding leaves a constant column a spread of a few ulps, which must not be blown up to 1
-        constant = scale <= 10 * np.finfo(scale.dtype).eps * np.abs(mean)
-        return cls(mean, np.where(constant, 1.0, scale))
-
-    def apply(self, x: ArrayLike) -> Array:
-        """Standardise rows.
-
-        Parameters
-        ----------
-        x : array_like (N, features)
-            Rows with the columns measured.
-
-        Returns
-        -------
-        ndarray (N, features)
-            In the dtype of x where that is a float type, else in float64.
-
-        Raises
-        ------
-        ValueError
-            For another number of columns.
-        """
-        x = np.asarray(x)
-        mean, scale = np.asarray(self.mean, np.float64), np.asarray(self.scale, np.float64)
-        if x.shape[-1:] != mean.shape[-1:]:
-            raise ValueError(f"x is {x.shape}; expected (N, {len(mean)}), the features of the data set")
-        standardised: Array = (x - mean) / scale
-        return standardised.astype(x.dtype, copy=False) if x.dtype.kind == "f" else standardised
-
-    def as_dict(self) -> dict[str, list[float]]:
-        """{'mean': [...], 'scale': [...]}, so that Standardization(**read_back) is the same again."""
-        return {"mean": np.asarray(self.mean).tolist(), "scale": np.asarray(self.scale).tolist()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +50,10 @@ class Dataset:
         Where the data come from, and how they may be used.
     fingerprint : str
         SHA-256 of the whole data as they were before splitting and standardising, for run records.
+    schema : Schema or None
+        How each column of a CSV file was read, so that `schema.read` repeats it for new rows; None for other files.
+    notes : tuple of str
+        What there is to say about the reading of a file: its header, its texts, what was missing.
     """
 
     name: str
@@ -130,6 +68,8 @@ class Dataset:
     source: str
     licence: str
     fingerprint: str
+    schema: Schema | None = None
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         parts = {"train": self.train, "validation": self.validation, "test": self.test}

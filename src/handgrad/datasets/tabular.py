@@ -1,6 +1,9 @@
 """Tables: those that come with handgrad, and the CSV and NPZ files of the user."""
 
-from collections.abc import Sequence
+import re
+import warnings
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,12 +12,17 @@ import numpy as np
 from ..arrays import Array, ArrayLike
 from ..files import FilePath
 from .catalog import Table
-from .data_files import Columns, is_images, read_csv, read_features, read_idx_images, read_npz, read_npz_features
-from .dataset import Dataset, Split, Standardization, fingerprint, three_way
+from .cells import FEW_CATEGORIES
+from .csv_files import NUMBERS, is_number, is_plain, shortened
+from .data_files import check_regular, is_images, kind_of, read_idx_images, read_npz, read_npz_features
+from .dataset import Dataset, Split, fingerprint, three_way
+from .schema import NewRows, Reading, Schema, TableOptions, read_table
+from .standardization import Standardization
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".npz")
 TASKS = ("classification", "regression")
 MOST_NUMBER_CLASSES = 20
+ARRAYS = "an .npz file with its x; IDX files, as t10k-images-idx3-ubyte is, will do too"
 
 
 class Preparation(NamedTuple):
@@ -27,56 +35,89 @@ class Preparation(NamedTuple):
     dtype: np.dtype[Any]
 
 
-def load_file(path: FilePath, target: str | int | None, task: str | None, how: Preparation) -> Dataset:
+class Rows(NamedTuple):
+    """x (N, ...), the N targets as they stand, texts or numbers; of a CSV file how it was read, else None."""
+
+    x: Array
+    targets: ArrayLike
+    reading: Reading | None = None
+
+    @classmethod
+    def of_csv(cls, path: FilePath, options: TableOptions) -> "Rows":
+        """Those of a table in a CSV file."""
+        reading = read_table(path, options)
+        return cls(reading.x, np.array(reading.targets), reading)
+
+
+def load_file(path: FilePath, options: TableOptions, task: str | None, how: Preparation) -> Dataset:
     """The user's table in a CSV file, or arrays x and y in an NPZ file; standardize=None does so for tables only."""
     where = str(path)
     about = Table(Path(path).name.split(".")[0], "", where, "not stated")
-    if not where.lower().endswith(".npz"):
-        return build(about, read_csv(where, target), task, how)
-    if target is not None:
-        raise ValueError(f"target={target!r} names a column of a CSV file; {where} keeps its targets as 'y'")
-    return build(about, read_npz(where), task, how)
+    check_regular(path)
+    kind = kind_of(path)
+    if kind == "csv":
+        return build(about, Rows.of_csv(where, options), task, how)
+    given = [f"{name}={value!r}" for name, value in options._asdict().items() if value != getattr(TableOptions(), name)]
+    if given:
+        raise ValueError(f"{given[0]} names a column or rule of a CSV file; {where} keeps its targets as 'y'")
+    return build(about, Rows(*read_npz(where)), task, how)
 
 
-def build(about: Table, columns: Columns, task: str | None, how: Preparation) -> Dataset:
-    """The Dataset of a table: split, standardised by its training rows (or divided by its scale) and cast to a dtype.
+def build(about: Table, rows: Rows, task: str | None, how: Preparation) -> Dataset:
+    """The Dataset of a table: split, encoded, standardised by its training rows (or divided by its scale) and cast.
 
     Arrays that are no table are not standardised, and images in uint8 stay so.
     """
-    x, source = columns.x, about.source
-    y, class_names, task = encode_targets(columns.target, task, source)
+    x, reading, source = rows.x, rows.reading, about.source
+    y, class_names, task = encode_targets(rows.targets, task, source, reading.schema.decimal if reading else ".")
     if how.standardize and x.ndim != 2:
         raise ValueError(f"standardize=True needs a table (N, features); x of {source} is {x.shape}")
     if len(y) < 3:
         raise ValueError(f"{source} has {len(y)} rows; three splits need at least 3")
+    checksum = fingerprint(x, y, class_names, *([reading.texts] if reading and reading.texts else []))
+    notes = notes_of(reading, class_names) if reading else ()
     groups = y if task == "classification" else np.zeros(len(y), np.int64)
-    train, validation, test = three_way(groups, how.validation, how.test, how.seed)
-    standardization = None
-    if x.ndim == 2 and how.standardize is None and about.scale:
-        standardization = Standardization(np.zeros(x.shape[1]), np.full(x.shape[1], about.scale))
-    elif x.ndim == 2 and how.standardize is not False:
-        standardization = Standardization.fit(x[train])
+    parts = three_way(groups, how.validation, how.test, how.seed)
+    schema = reading.schema.learn(x, reading.texts, parts[0]) if reading else None
+    x = schema.encode(x) if schema else x
+    standardization = standardize(x[parts[0]], about.scale, how.standardize, schema) if x.ndim == 2 else None
 
-    def split(rows: Array) -> Split:
+    def split(numbers: Array) -> Split:
         """The prepared rows of these numbers."""
-        part = x[rows] if standardization is None else standardization.apply(x[rows])
-        labels = y[rows] if task == "classification" else y[rows].astype(how.dtype)
+        part = x[numbers] if standardization is None else standardization.apply(x[numbers])
+        labels = y[numbers] if task == "classification" else y[numbers].astype(how.dtype)
         return Split(part if is_images(x) else cast(part, how.dtype), labels)
 
     return Dataset(
         name=about.name,
         task=task,
-        train=split(train),
-        validation=split(validation) if len(validation) else None,
-        test=split(test) if len(test) else None,
+        train=split(parts[0]),
+        validation=split(parts[1]) if len(parts[1]) else None,
+        test=split(parts[2]) if len(parts[2]) else None,
         class_names=class_names,
-        feature_names=columns.feature_names,
-        target_name=columns.target_name,
+        feature_names=schema.feature_names if schema else (),
+        target_name=schema.target if schema else "y",
         standardization=standardization,
         source=source,
         licence=about.licence,
-        fingerprint=fingerprint(x, y, class_names),
+        fingerprint=checksum,
+        schema=schema,
+        notes=notes,
     )
+
+
+def standardize(
+    train: Array, scale: float | None, wanted: bool | None, schema: Schema | None
+) -> Standardization | None:
+    """What is to be done to x: by its training rows, or a division by the table's scale; texts stay 0 and 1."""
+    if wanted is False:
+        return None
+    if wanted is None and scale:
+        return Standardization(np.zeros(train.shape[1]), np.full(train.shape[1], scale))
+    found = Standardization.fit(train)
+    if schema is None or not schema.categories:
+        return found
+    return Standardization(np.where(schema.is_number, found.mean, 0.0), np.where(schema.is_number, found.scale, 1.0))
 
 
 def cast(x: Array, dtype: np.dtype[Any]) -> Array:
@@ -90,39 +131,58 @@ def cast(x: Array, dtype: np.dtype[Any]) -> Array:
     return fitted
 
 
-def encode_targets(given: ArrayLike, task: str | None, where: str) -> tuple[Array, tuple[str, ...], str]:
+def encode_targets(
+    given: ArrayLike, task: str | None, where: str, decimal: str = "."
+) -> tuple[Array, tuple[str, ...], str]:
     """(y (N,), class names, task) from an array of texts or numbers.
 
     Text makes classes; so do whole numbers of at most 20 values, each on two rows or more on average; other numbers
-    are a regression. `task` decides instead where it is given. Labels count the sorted classes from 0.
+    are a regression. `task` decides instead where it is given. Labels count the classes from 0, sorted as texts, or
+    as numbers where all are whole numbers in plain digits: '01' is a text.
     """
     if task not in (None, *TASKS):
         raise ValueError(f"task is {task!r}; expected 'classification' or 'regression'")
     raw = np.asarray(given)
-    numbers = as_numbers(raw)
+    numbers = None if task == "classification" else as_numbers(raw, NUMBERS[decimal], plain=task is None)
+    is_guess = task is None
     if task is None:
         task = "classification" if numbers is None or are_classes(numbers) else "regression"
     if task == "regression":
         if numbers is None:
             way_out = "regression needs numbers (or task='classification')"
-            raise ValueError(f"{where}: the target {first_text(raw)} is not a number; {way_out}")
+            raise ValueError(f"{where}: the target {first_text(raw, NUMBERS[decimal])} is not a number; {way_out}")
         return numbers, (), task
-    values, labels = np.unique(raw if numbers is None else numbers, return_inverse=True)
-    names = tuple(map(str, values) if numbers is None else (f"{value:.17g}" for value in values))
+    names, labels = classes_of(raw)
+    if is_guess and len(names) > max(FEW_CATEGORIES, len(raw) / 2):
+        text = first_text(raw, NUMBERS[decimal])
+        what = f"{where}: the target holds {len(names)} different values in {len(raw)} rows, which are no classes"
+        raise ValueError(f"{what}, and {text} is no number; correct it, or say what the task is")
     if len(names) < 2:
         what = f"{where}: every one of the {len(raw)} targets is '{names[0]}'"
         raise ValueError(f"{what}; classification needs at least two classes")
-    return labels.reshape(-1).astype(np.int64), names, task
+    return labels, names, task
 
 
-def as_numbers(raw: Array) -> Array | None:
-    """The targets in float64, or None where one is text."""
+def classes_of(raw: Array) -> tuple[tuple[str, ...], Array]:
+    """(the classes' names as they stand, sorted, and labels (N,)) of targets; no two texts are one class."""
+    values, labels = np.unique(raw.astype(np.int64) if raw.dtype.kind == "b" else raw, return_inverse=True)
+    names = [f"{value:.17g}" if raw.dtype.kind == "f" else str(value) for value in values]
+    order = np.arange(len(names))
+    if raw.dtype.kind in "US" and all(map(is_plain, names)):
+        order = np.array(sorted(order, key=lambda k: int(names[k])))
+    return tuple(names[k] for k in order), np.argsort(order)[labels.reshape(-1)].astype(np.int64)
+
+
+def as_numbers(raw: Array, number: Callable[[str], float], plain: bool = False) -> Array | None:
+    """The targets in float64, or None where one is text; plain: digits behind a zero, as in '01', are text, too."""
     if raw.dtype.kind not in "US":
         return raw.astype(np.float64)
     try:
-        return np.array([float(cell) for cell in raw])
+        numbers = np.array([number(cell) for cell in raw])
     except ValueError:
         return None
+    is_text = not np.isfinite(numbers).all() or (plain and any(map(re.compile(r"[+-]?0\d").match, raw)))
+    return None if is_text else numbers
 
 
 def are_classes(numbers: Array) -> bool:
@@ -132,12 +192,91 @@ def are_classes(numbers: Array) -> bool:
     return len(np.unique(numbers)) <= min(MOST_NUMBER_CLASSES, len(numbers) / 2)
 
 
-def first_text(raw: Array) -> str:
+def first_text(raw: Array, number: Callable[[str], float]) -> str:
     """The first target that is no number, and where it stands."""
-    return next(f"'{cell}' of example {row}" for row, cell in enumerate(raw, 1) if as_numbers(np.array([cell])) is None)
+    texts = (
+        f"'{cell}' of example {row}"
+        for row, cell in enumerate(raw, 1)
+        if as_numbers(raw[row - 1 : row], number) is None
+    )
+    return next(texts)
 
 
-def load_features(path: FilePath, feature_names: Sequence[str] = (), target_name: str | None = None) -> Array:
+# What is told of the reading ------------------------------------------------------------------------------------------
+
+
+def notes_of(reading: Reading, class_names: Sequence[str]) -> tuple[str, ...]:
+    """What was decided about a table, in sentences: its header, its columns, what was missing, what looks amiss."""
+    table, schema = reading.table, reading.schema
+    classes = f" ({len(class_names)} classes: {shortened(class_names)})" if class_names else ""
+    lines = [
+        f"row {table.first} is the header" if table.header else f"no header: the first row {table.no_header}",
+        f"the target is {schema.target}{classes}",
+    ]
+    if reading.texts:
+        sizes = [f"{name} ({len(texts)} categories)" for name, texts in reading.texts.items()]
+        lines.append(f"one-hot: {shortened(sizes)}")
+    others = [*([f"{schema.id} (the id)"] if schema.id else []), *schema.drop]
+    if others:
+        lines.append(f"left out: {shortened(others)}")
+    notes = ["; ".join(lines), *missing_notes(reading)]
+    likely = [f"'{name}'" for name in columns_like_ids(reading)]
+    if likely:
+        notes.append(
+            f"{shortened(likely)}: another whole number in each row, as in an id; one is left out by --id COLUMN"
+        )
+    for what, names in {schema.target: class_names, **reading.texts}.items():
+        alike = look_alikes(names)
+        if alike:
+            notes.append(f"{what}: {shortened(alike)} look alike, and count as different")
+    return tuple(f"{Path(table.path).name}: {note}" for note in notes)
+
+
+def missing_notes(reading: Reading) -> list[str]:
+    """How many values were missing where, and what became of them."""
+    rule, counts = reading.schema.missing, np.isnan(reading.x).sum(axis=0)
+    notes = []
+    if counts.any():
+        places = np.flatnonzero(counts)
+        names = [f"{reading.schema.features[place]} {counts[place]}" for place in places]
+        notes.append(
+            f"missing values: {shortened(names)}; numbers become the {rule} of the training rows, texts no category"
+        )
+    lost = reading.num_read - len(reading.x)
+    if lost:
+        what = "with a missing value" if rule == "drop" else "without a target"
+        notes.append(f"{lost} rows {what} are left out")
+    return notes
+
+
+def columns_like_ids(reading: Reading) -> list[str]:
+    """The columns of numbers that hold another whole number in each row, beside others to learn from."""
+    x, names = reading.x, reading.schema.features
+    if len(x) < 10 or len(names) < 2:
+        return []
+
+    def differ(part: Array) -> Array:
+        """Of each column whether its numbers are whole and all differ."""
+        found: Array = (part == np.floor(part)).all(axis=0) & (np.diff(np.sort(part, axis=0), axis=0) > 0).all(axis=0)
+        return found
+
+    likely = [place for place in np.flatnonzero(differ(x[:30])) if names[place] not in reading.texts]
+    return [names[place] for place in likely if differ(x[:, [place]])[0]]
+
+
+def look_alikes(texts: Sequence[str]) -> list[str]:
+    """The texts that differ from another one by spaces and capitals alone, or by how a number is written."""
+    keys = [key_of(text) for text in texts]
+    counts = Counter(keys)
+    return [f"'{text}'" for text, key in zip(texts, keys, strict=True) if counts[key] > 1]
+
+
+def key_of(text: str) -> str | float:
+    """The same for texts that look alike."""
+    return float(text) if is_number(text) else " ".join(text.casefold().split())
+
+
+def load_features(path: FilePath, feature_names: Sequence[str] | Schema = (), target_name: str | None = None) -> Array:
     """The features of new examples out of a file, in the columns that a model was trained on.
 
     What the model takes is `dataset.standardization.apply(x)`, where the data set has a standardization.
@@ -145,12 +284,13 @@ def load_features(path: FilePath, feature_names: Sequence[str] = (), target_name
     Parameters
     ----------
     path : str or path
-        A CSV file, with or without the target column; an NPZ file with an array x; or an IDX file of images, named as
-        t10k-images-idx3-ubyte is.
-    feature_names : sequence of str
-        The data set's; with a header, columns are found by name in any order. Not needed for images.
+        A CSV file, with or without the target column; an NPZ file with an array x; or an IDX file of images.
+    feature_names : Schema or sequence of str
+        The data set's `schema`, by which columns of texts become features and missing values are filled in, or its
+        feature names where all are numbers. With a header, columns are found by name in any order. Not needed for
+        images.
     target_name : str, optional
-        The data set's.
+        The data set's, beside feature names.
 
     Returns
     -------
@@ -159,8 +299,15 @@ def load_features(path: FilePath, feature_names: Sequence[str] = (), target_name
 
     Raises
     ------
+    FileNotFoundError
+        Where there is no such file.
     ValueError
         For a file that is unreadable, lacks a column or holds a cell that is no number, naming row and column.
+
+    Warns
+    -----
+    UserWarning
+        For texts that were not there in training: they count as none of their column's categories.
 
     Examples
     --------
@@ -168,12 +315,20 @@ def load_features(path: FilePath, feature_names: Sequence[str] = (), target_name
     >>> load_features(FOLDER / "iris.csv", ["petal_length", "petal_width"])[0]
     array([1.4, 0.2])
     """
-    where, name = str(path), Path(path).name.lower()
-    if name.endswith(".npz"):
-        return read_npz_features(where, len(feature_names))
-    if not name.endswith(SUFFIXES) and ("idx" in name or "ubyte" in name):
-        return read_idx_images(where)
-    if not feature_names:
-        expected = "an .npz file with its x; IDX files, named as t10k-images-idx3-ubyte is, will do too"
-        raise ValueError(f"{where}: the data trained on has no named columns; expected {expected}")
-    return read_features(where, feature_names, target_name)
+    rows = read_new(path, feature_names, target_name)
+    for note in rows.notes:
+        warnings.warn(note, stacklevel=2)
+    return rows.x
+
+
+def read_new(path: FilePath, about: Sequence[str] | Schema, target_name: str | None = None) -> NewRows:
+    """New examples out of a file of any kind, as `load_features` reads them, with their ids and what is to be said."""
+    schema = about if isinstance(about, Schema) else Schema.of_numbers(about, target_name) if about else None
+    kind = kind_of(path)
+    if kind == "npz":
+        return NewRows(read_npz_features(path, len(schema.feature_names) if schema else 0), (), ())
+    if kind == "idx":
+        return NewRows(read_idx_images(path), (), ())
+    if schema is None:
+        raise ValueError(f"{path}: the data trained on has no named columns; expected {ARRAYS}")
+    return schema.read(path)

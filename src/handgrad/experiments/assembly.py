@@ -29,7 +29,7 @@ ENGINES = {"numpy": "handgrad.training.engine:NumpyEngine", "torch": "handgrad.t
 
 def load_data(configuration: Configuration) -> Dataset:
     """The data set of a configuration, split and prepared."""
-    how = configuration.data.model_dump(exclude={"name"})
+    how = configuration.data.model_dump(exclude={"name"}, exclude_none=True)
     with name_key("data"):
         return load_dataset(configuration.data.name, **how, dtype=np.dtype(configuration.dtype))
 

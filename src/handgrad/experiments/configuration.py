@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from ..datasets import SUFFIXES
-from ..naming import look_up, nearest, require_extra
+from ..datasets.catalog import DATASETS
+from ..naming import fold, look_up, nearest, require_extra
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -63,13 +64,19 @@ def layer(value: object, index: int) -> dict[str, Any]:
 
 
 def column(value: object) -> object:
-    """The target's column: by its name, by its number, or not said."""
+    """A column: by its name, by its number, or not said."""
     if value is None or isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
         return value
     raise ValueError("expected the name of a column, or its number from 1")
 
 
+def columns(value: object) -> object:
+    """Several columns, or one."""
+    return [column(item) for item in value] if isinstance(value, list) else [column(value)]
+
+
 Column = Annotated[str | int | None, BeforeValidator(column)]
+Columns = Annotated[list[str | int], BeforeValidator(columns)]
 Part = Annotated[dict[str, Any], BeforeValidator(part)]
 Network = Annotated[dict[str, Any], BeforeValidator(network)]
 Count = Annotated[int, Field(ge=1)]
@@ -91,6 +98,12 @@ class Data(Section):
 
     name: str
     target: Column = None
+    drop: Columns | None = None
+    id: Column = None
+    category: Columns | None = None
+    missing: Literal["mean", "median", "drop"] | None = None
+    header: bool | None = None
+    decimal: Literal[".", ","] | None = None
     task: Literal["classification", "regression"] | None = None
     validation: FractionOrCount | None = None
     test: FractionOrCount | None = None
@@ -189,6 +202,12 @@ def path_of(source: str | Path) -> Path:
         what = f"{source}: expected a ready configuration ({', '.join(READY)}), a configuration in a .toml file"
         raise ValueError(f"{what}, or a table in a {' '.join(SUFFIXES)} file")
     return look_up("configuration", str(source), READY)
+
+
+def has_no_configuration(source: str | Path) -> bool:
+    """Whether this names data alone: a file of examples, or a data set for which no configuration is ready."""
+    folded = {fold(name) for name in DATASETS} - {fold(name) for name in READY}
+    return str(source).lower().endswith(SUFFIXES) or fold(str(source)) in folded
 
 
 def check_configuration(table: Mapping[str, Any], source: str | Path = "configuration") -> Configuration:

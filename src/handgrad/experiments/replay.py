@@ -1,15 +1,17 @@
 """A run looked at again: predictions for new examples, its figures, and one training step layer by layer."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import files
 from ..arrays import Array, Shape
-from ..datasets import Standardization, load_features
+from ..datasets import Schema, Standardization
+from ..datasets.predictions import Predictions
+from ..datasets.schema import NewRows
+from ..datasets.tabular import read_new
 from ..layers.base import leaves
 from ..training import Callback, Trainer
 from ..training.batches import batches, epoch_order
@@ -144,45 +146,40 @@ def layer_rows(trainer: Trainer, x: Array, y: Array) -> list[LayerRow]:
 # Its model on new examples, and measured again ------------------------------------------------------------------------
 
 
-def predict(run: Run, source: str | Path) -> tuple[list[str] | list[float], str]:
-    """(predictions, what to call them) for the examples of a CSV, NPZ or IDX file.
+def predict(run: Run, source: str | Path) -> Predictions:
+    """What a run's model says of the examples in a CSV, NPZ or IDX file.
 
-    Class names as texts ('Category') where the run's data have classes, else numbers ('Value'). The columns are those
-    trained on, standardised as they were then; nothing but the run folder is needed.
+    The columns are read as those trained on, and standardised as they were; nothing but the run folder is needed.
     """
     about = run.record["data"]
-    x = read_examples(source, about, run.path / RECORD)
-    model = run.model()
+    rows = read_examples(source, about, run.path / RECORD)
+    model, x = run.model(), rows.x
     with report_damage(run.path / RECORD):
-        class_names = [str(name) for name in about.get("class_names") or ()]
+        target, id = str(about.get("target_name") or "target"), (about.get("schema") or {}).get("id")
+        ids, id_name = (
+            (rows.ids, str(id)) if rows.ids else (range(1, len(x) + 1), "row" if target != "row" else "number")
+        )
         if about.get("task") != "classification":
-            return model.predict(x).reshape(len(x), -1)[:, 0].tolist(), "Value"
-        return [class_names[k] for k in model.predict_classes(x)], "Category"
+            return Predictions(ids, model.predict(x).reshape(len(x), -1)[:, 0], id_name, target, notes=rows.notes)
+        names = tuple(map(str, about.get("class_names") or ()))
+        labels, probabilities = model.predict_classes(x), model.predict_probabilities(x)
+        if probabilities.shape[1:] == (1,):  # one output says how likely the second of two classes is
+            probabilities = np.concatenate([1 - probabilities, probabilities], axis=1)
+        values = [names[k] for k in labels]
+        return Predictions(ids, values, id_name, target, labels, probabilities, names, rows.notes)
 
 
-def read_examples(source: str | Path, about: Mapping[str, Any], where: Path) -> Array:
-    """x of a file of new examples, as the model takes it; about: the run's record of its data."""
+def read_examples(source: str | Path, about: Mapping[str, Any], where: Path) -> NewRows:
+    """A file of new examples, x as the model takes it; about: the run's record of its data."""
     with report_damage(where):
-        x = load_features(source, about.get("feature_names") or (), about.get("target_name"))
+        schema = Schema.from_dict(about["schema"]) if about.get("schema") else None
+        rows = read_new(source, schema or about.get("feature_names") or (), about.get("target_name"))
+        standardization = Standardization(**about["standardization"]) if about.get("standardization") else None
+    x = rows.x
     if about.get("dtype") == "uint8" and x.dtype != np.uint8 and (x.min() < 0 or x.max() > 1):
         what = f"{source}: x is {x.min():g} to {x.max():g}, but the run was trained on pixels"
         raise ValueError(f"{what}: save them as x.astype(np.uint8), 0 to 255, or as floats from 0 to 1")
-    if about.get("standardization"):
-        with report_damage(where):
-            return Standardization(**about["standardization"]).apply(x)
-    return x
-
-
-def write_predictions(path: str | Path, predictions: Iterable[object], name: str) -> None:
-    """Write a CSV file with columns Id (the number of the example, from 1) and Category or Value, atomically."""
-    rows = [f"{i},{quoted(value)}" for i, value in enumerate(predictions, 1)]
-    files.write_text(path, "\n".join([f"Id,{name}", *rows]) + "\n")
-
-
-def quoted(value: object) -> str:
-    """The value as a cell of a CSV file."""
-    text = str(value)
-    return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"\r\n') else text
+    return rows if standardization is None else rows._replace(x=standardization.apply(x))
 
 
 def evaluate(run: Run) -> dict[str, dict[str, float]]:

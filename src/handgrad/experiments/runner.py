@@ -1,6 +1,7 @@
 """Runs from start to end: configure, train, resume, and what is written when a run ends, however it ends."""
 
 import contextlib
+import copy
 import datetime
 import importlib.metadata
 import math
@@ -9,26 +10,32 @@ import platform
 import re
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
 from .. import files
-from ..datasets import SUFFIXES, Dataset, load_dataset
+from ..datasets import Dataset
 from ..kernels import num_threads
 from ..layers.description import describe
 from ..metrics import r2_score
 from ..reports import save_curves
 from ..training import Callback, Trainer
 from .assembly import build_trainer, load_data, rehearse
-from .configuration import Configuration, apply_overrides, check_configuration, dump_toml, load_configuration, path_of
+from .configuration import (
+    Configuration,
+    apply_overrides,
+    check_configuration,
+    dump_toml,
+    has_no_configuration,
+    load_configuration,
+    path_of,
+)
 from .recorder import Recorder
 from .run_folder import CHECKPOINT, FORMAT, MODEL, RECORD, Run, create_folder, report_damage
 
-CLASSIFICATION = {"loss": {"name": "cross-entropy"}, "units": "classes"}
-REGRESSION = {"loss": {"name": "mean-squared-error"}, "units": 1}
 PACKAGES = ("handgrad", "numpy", "safetensors", "torch")
 THREADS = ("HANDGRAD_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_CORETYPE")
 SPLITS = ("train", "validation", "test")
@@ -55,7 +62,8 @@ def configure(source: str | Path, target: str | int | None = None, overrides: Se
     Parameters
     ----------
     source : str or path
-        "iris", "mine.toml", or a .csv, .tsv or .npz file, which gets a network of one hidden layer.
+        "iris", "mine.toml", or a .csv, .tsv or .npz file, which gets a network of one hidden layer, as does a data set
+        without a ready configuration, such as "mnist".
     target : str or int, optional
         The column of a table to be predicted, by name or by number from 1; the last one by default.
     overrides : sequence of str
@@ -75,8 +83,8 @@ def configure(source: str | Path, target: str | int | None = None, overrides: Se
     >>> configure("iris", overrides=["epochs=5"]).epochs
     5
     """
-    if is_table(source):
-        return check_configuration(apply_overrides(for_file(source, target, overrides), overrides), source)
+    if has_no_configuration(source):
+        return check_configuration(apply_overrides(for_data(source, target, overrides), overrides), source)
     return load_configuration(source, overrides if target is None else [*overrides, f"data.target={target}"])
 
 
@@ -103,36 +111,33 @@ def configuration_text(source: str | Path, target: str | int | None = None, over
     if (Path(source) / RECORD).is_file():
         return dump_toml(Run(source).configuration.as_table())
     configuration = configure(source, target, overrides)
-    if not overrides and not is_table(source):
+    if not overrides and not has_no_configuration(source):
         return path_of(source).read_text(encoding="utf-8")
     return dump_toml(configuration.as_table())
 
 
-def is_table(source: str | Path) -> bool:
-    """Whether this names a file of examples."""
-    return str(source).lower().endswith(SUFFIXES)
-
-
-def for_file(path: str | Path, target: str | int | None, overrides: Sequence[str]) -> dict[str, Any]:
-    """A network of one hidden layer for the table or arrays in a file, its loss by what the target is."""
-    if not Path(path).is_file():
-        raise ValueError(f"no file {path}")
-    data: dict[str, Any] = {"name": str(path)} if target is None else {"name": str(path), "target": target}
-    wanted = apply_overrides({"data": dict(data)}, [o for o in overrides if o.startswith("data.")])["data"]
-    found = load_dataset(wanted["name"], target=wanted.get("target"), task=wanted.get("task"))
-    task = CLASSIFICATION if found.task == "classification" else REGRESSION
-    flatten = ["Flatten"] if found.train.x.ndim > 2 else []
-    layers = [*flatten, {"layer": "Linear", "units": 64}, "ReLU", {"layer": "Linear", "units": task["units"]}]
-    return {
-        "name": re.sub(r"[^A-Za-z0-9._-]", "-", found.name).lstrip("._-")[:100] or "table",
+def for_data(source: str | Path, target: str | int | None, overrides: Sequence[str]) -> dict[str, Any]:
+    """A network of one hidden layer for a file of examples or a data set, its loss by what the target is."""
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", Path(source).name.split(".")[0]).lstrip("._-")[:100] or "table"
+    table: dict[str, Any] = {
+        "name": name,
         "epochs": 100,
         "batch_size": 32,
-        "data": data,
-        "model": {"layers": layers},
-        "loss": task["loss"],
+        "data": {"name": str(source)} if target is None else {"name": str(source), "target": target},
+        "model": {"layers": [{"layer": "Linear", "units": 64}, "ReLU", {"layer": "Linear", "units": "classes"}]},
+        "loss": {"name": "cross-entropy"},
         "optimizer": {"name": "adam", "learning_rate": 0.003},
         "callbacks": [{"name": "early-stopping", "patience": 20}],
     }
+    of_data = [override for override in overrides if override.startswith("data.")]
+    found = load_data(check_configuration(apply_overrides(copy.deepcopy(table), of_data), source))
+    if found.task == "regression":
+        table["loss"], table["model"]["layers"][-1]["units"] = {"name": "mean-squared-error"}, 1
+    if found.train.x.ndim > 2:
+        table["model"]["layers"].insert(0, "Flatten")
+    if found.validation is None:
+        table["callbacks"] = []
+    return table
 
 
 # Trained --------------------------------------------------------------------------------------------------------------
@@ -144,6 +149,7 @@ def train(
     progress: bool | None = None,
     command: Sequence[str] | None = None,
     folder: str | Path | None = None,
+    tell: Callable[[str], object] = str,
 ) -> Run:
     """Train as configured, in a folder that says all about it.
 
@@ -161,6 +167,8 @@ def train(
         What to write down as the command that started it.
     folder : str or path, optional
         The folder itself, in place of `out`. It must not be there yet.
+    tell : callable, optional
+        Called before training with each of the data's notes, a sentence: `print`, say.
 
     Returns
     -------
@@ -184,6 +192,8 @@ def train(
         follow(prepare(configuration))
     recorder = Recorder(configuration.recording)
     job = prepare(configuration, recorder)
+    for note in job.data.notes:
+        tell(note)
     record = first_record(job, command or ())
     path = Path(out) / configuration.name / datetime.datetime.now().strftime("%Y-%m-%d-%H%M%S")
     recorder.open(create_folder(Path(folder or path), RECORD, record, numbered=folder is None))
@@ -397,6 +407,8 @@ def describe_data(data: Dataset) -> dict[str, Any]:
         "feature_names": list(data.feature_names),
         "target_name": data.target_name,
         "standardization": data.standardization.as_dict() if data.standardization is not None else None,
+        "schema": data.schema.as_dict() if data.schema is not None else None,
+        "notes": list(data.notes),
         "source": data.source,
         "licence": data.licence,
     }

@@ -1,0 +1,301 @@
+"""What the columns of a table are: decided when it is learnt from, recorded with the run, repeated for new rows."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..arrays import Array
+from ..files import FilePath
+from ..naming import nearest
+from ..text import clipped
+from .cells import UNKNOWN, Column, read_cells
+from .csv_files import NUMBERS, CsvTable, is_missing, numbered, open_table, shortened
+from .standardization import scaled
+
+MISSING_RULES = ("mean", "median", "drop")
+ColumnName = str | int
+ColumnNames = ColumnName | Sequence[ColumnName]
+
+
+class TableOptions(NamedTuple):
+    """How a CSV file is to be read: the arguments of `load_dataset` of these names."""
+
+    target: ColumnName | None = None
+    drop: ColumnNames = ()
+    id: ColumnName | None = None
+    category: ColumnNames = ()
+    missing: str | None = None
+    header: bool | None = None
+    decimal: str = "."
+
+
+class NewRows(NamedTuple):
+    """x (N, features) before standardising, the ids as they stand or (), and what there is to say about it."""
+
+    x: Array
+    ids: Sequence[str]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Schema:
+    """How each column of a table is read.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        All columns of the table in their order. Those that are none of the following are features.
+    target : str
+        The column that is predicted.
+    id : str, optional
+        The column that names the rows.
+    drop : tuple of str
+        The columns that are left out.
+    categories : dict of str to tuple of str
+        The texts of each column of texts in the training rows, sorted: each becomes a feature that is 1 where the
+        column holds it, else 0. All are 0 for other texts.
+    fill : dict of str to float
+        What stands for a missing value of a column of numbers; a missing text is none of its categories.
+    missing : {"mean", "median", "drop"}, optional
+        The rule that was asked for. Without one, and with "drop", new rows may not lack a value.
+    header : bool
+        Whether the first row holds the columns' names.
+    decimal : {".", ","}
+        The sign before the fraction of a number.
+
+    Examples
+    --------
+    >>> schema = Schema(("age", "sex", "alive"), "alive", categories={"sex": ("f", "m")})
+    >>> schema.features, schema.feature_names
+    (('age', 'sex'), ('age', 'sex=f', 'sex=m'))
+    >>> schema.encode(np.array([[30.0, 1.0], [40.0, 0.0]]))
+    array([[30.,  0.,  1.],
+           [40.,  1.,  0.]])
+    """
+
+    columns: tuple[str, ...]
+    target: str
+    id: str | None = None
+    drop: tuple[str, ...] = ()
+    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    fill: Mapping[str, float] = field(default_factory=dict)
+    missing: str | None = None
+    header: bool = True
+    decimal: str = "."
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The columns to learn from."""
+        others = {self.target, self.id, *self.drop}
+        return tuple(name for name in self.columns if name not in others)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The features that these columns become: 'age', 'sex=f', 'sex=m'."""
+        expanded = (
+            [f"{n}={text}" for text in self.categories[n]] if n in self.categories else [n] for n in self.features
+        )
+        return tuple(itertools.chain.from_iterable(expanded))
+
+    @property
+    def is_number(self) -> Array:
+        """Of each of the feature_names whether its column holds numbers: these are standardised, the others 0 or 1."""
+        widths = [len(self.categories.get(name, ("",))) for name in self.features]
+        return np.repeat([name not in self.categories for name in self.features], widths)
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> "Schema":
+        """The schema that `as_dict` made plain data of."""
+        return cls(
+            columns=tuple(map(str, record["columns"])),
+            target=str(record["target"]),
+            id=None if record["id"] is None else str(record["id"]),
+            drop=tuple(map(str, record["drop"])),
+            categories={str(name): tuple(map(str, texts)) for name, texts in record["categories"].items()},
+            fill={str(name): float(value) for name, value in record["fill"].items()},
+            missing=record["missing"],
+            header=bool(record["header"]),
+            decimal=str(record["decimal"]),
+        )
+
+    @classmethod
+    def of_numbers(cls, feature_names: Sequence[str], target_name: str | None) -> "Schema":
+        """That of a table of numbers. The target stands where its number says without a header, else at the end."""
+        everything = numbered(len(feature_names) + 1)
+        target = target_name or everything[-1]
+        place = everything.index(target) if target in everything else len(feature_names)
+        columns = (*feature_names[:place], target, *feature_names[place:])
+        return cls(columns, target, header=columns != tuple(everything))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, to be recorded."""
+        return asdict(self)
+
+    def learn(self, x: Array, texts: Mapping[str, Sequence[str]], train: Array) -> "Schema":
+        """With the categories and fillings of these training rows of x, whose texts are numbered anew, in place."""
+        places = {name: place for place, name in enumerate(self.features)}
+        categories = {name: renumber(x[:, places[name]], column, train) for name, column in texts.items()}
+        fill: dict[str, float] = {}
+        if self.missing in ("mean", "median"):
+            numbers = [name for name in places if name not in texts]
+            values = x[train][:, [places[name] for name in numbers]]
+            empty = np.isnan(values).all(axis=0)
+            if empty.any():
+                name = numbers[int(empty.argmax())]
+                raise ValueError(
+                    f"column '{name}' has no value in the training rows to fill it by; leave it out (drop)"
+                )
+            fill = dict(zip(numbers, middle(values, self.missing).tolist(), strict=True))
+        return replace(self, categories=categories, fill=fill)
+
+    def encode(self, x: Array) -> Array:
+        """The feature_names' values of x (N, features), missing numbers filled in, in place."""
+        features = self.features
+        fill = np.array([self.fill.get(name, np.nan) for name in features])
+        rows, places = np.nonzero(np.isnan(x))
+        x[rows, places] = fill[places]
+        if not self.categories:
+            return x
+        widths = np.array([len(self.categories.get(name, ("",))) for name in features])
+        starts = np.cumsum(widths) - widths
+        numbers = np.array([name not in self.categories for name in features])
+        encoded = np.zeros((len(x), int(widths.sum())))
+        encoded[:, starts[numbers]] = x[:, numbers]
+        for place in np.flatnonzero(~numbers):
+            rows = np.flatnonzero(x[:, place] >= 0)
+            encoded[rows, starts[place] + x[rows, place].astype(np.intp)] = 1
+        return encoded
+
+    def read(self, path: FilePath) -> NewRows:
+        """New rows out of a CSV file that has the features' columns, in any order where it has a header."""
+        table = self.open(path)
+        places = {name: place for place, name in enumerate(table.names)}
+        absent = next((name for name in self.features if name not in places), None)
+        if absent is not None:
+            wanted = f"(its columns: {shortened(table.names)}); the model was trained on {shortened(self.features)}"
+            raise ValueError(f"{path} has no column '{absent}' {wanted}")
+        columns = [self.column(table, places[name]) for name in self.features]
+        x, _, ids = read_cells(table, columns, id=places.get(self.id or ""))
+        notes = tuple(unknown_texts(column) for column in columns if column.unknown)
+        return NewRows(self.encode(x), ids, notes)
+
+    def column(self, table: CsvTable, place: int) -> Column:
+        """What reads a column of new rows."""
+        may_lack = self.missing in ("mean", "median")
+        column = Column(table, place, NUMBERS[self.decimal], learning=False, may_lack=may_lack)
+        texts = self.categories.get(column.name)
+        return column.hold(None if texts is None else {text: float(code) for code, text in enumerate(texts)})
+
+    def open(self, path: FilePath) -> CsvTable:
+        """The table; without a header its columns are all, all but the target, or the features alone, in that order."""
+        table = open_table(path, None if self.header else False, known=self.features)
+        if table.header:
+            return table
+        for names in (self.columns, tuple(name for name in self.columns if name != self.target), self.features):
+            if len(names) == len(table.names):
+                return table._replace(names=list(names))
+        expected = f"the {len(self.features)} features ({shortened(self.features)}), with or without the target"
+        raise ValueError(f"{path} has {len(table.names)} columns; expected {expected}")
+
+
+def renumber(column: Array, texts: Sequence[str], train: Array) -> tuple[str, ...]:
+    """The column's texts in the training rows, sorted; in the column they are numbered so, others are unknown."""
+    there = np.unique(column[train])
+    categories = sorted(texts[int(code)] for code in there[~np.isnan(there)])
+    codes = {text: float(code) for code, text in enumerate(categories)}
+    anew = np.array([codes.get(text, UNKNOWN) for text in texts])
+    known = ~np.isnan(column)
+    column[known] = anew[column[known].astype(np.intp)]
+    return tuple(categories)
+
+
+def middle(values: Array, rule: str) -> Array:
+    """The mean or median of each column, without what is missing."""
+    shrunk, exponents = scaled(values)
+    return np.ldexp((np.nanmean if rule == "mean" else np.nanmedian)(shrunk, axis=0), exponents)
+
+
+def unknown_texts(column: Column) -> str:
+    """What there is to say about new texts in a column."""
+    texts = ", ".join(f"'{clipped(text, 40)}' ({count})" for text, count in column.unknown.most_common(5))
+    more = ", ..." if len(column.unknown) > 5 else ""
+    what = f"{column.unknown.total()} texts in column '{column.name}' were not there in training"
+    return f"{column.table.path}: {what} and count as none of its categories: {texts}{more}"
+
+
+# Read to be learnt from -----------------------------------------------------------------------------------------------
+
+
+class Reading(NamedTuple):
+    """A table as it was read: the schema as far as it is known by then, x with numbers for texts, and those texts."""
+
+    table: CsvTable
+    schema: Schema
+    x: Array
+    targets: list[str]
+    texts: dict[str, tuple[str, ...]]
+    num_read: int
+
+
+def read_table(path: FilePath, options: TableOptions) -> Reading:
+    """The table in a CSV file, rows left out as the rule for missing values has it."""
+    check_options(options)
+    table = open_table(path, options.header)
+    schema = choose_columns(table, options)
+    may_lack, places = options.missing is not None, {name: place for place, name in enumerate(table.names)}
+    columns = [Column(table, places[name], NUMBERS[options.decimal], may_lack=may_lack) for name in schema.features]
+    for name in named(table, "column of categories", options.category):
+        if name not in schema.features:
+            raise ValueError(f"{path}: '{name}' is no feature, so it cannot be one of categories")
+        columns[schema.features.index(name)].insist()
+    cells = read_cells(table, columns, places[schema.target], may_lack_target=may_lack)
+    for column in columns:
+        column.check_texts(len(cells.x))
+    texts = {column.name: tuple(column.codes) for column in columns if column.codes is not None}
+    keep = np.array([not is_missing(target) for target in cells.targets])
+    if options.missing == "drop":
+        keep &= ~np.isnan(cells.x).any(axis=1)
+    if not keep.any():
+        raise ValueError(f"{path} has no row without a missing value")
+    x, targets = cells.x, cells.targets
+    if not keep.all():
+        x, targets = x[keep], [target for target, kept in zip(targets, keep, strict=True) if kept]
+    return Reading(table, schema, x, targets, texts, len(keep))
+
+
+def check_options(options: TableOptions) -> None:
+    """Refuse a rule, a header or a decimal sign that is none."""
+    if options.missing not in (None, *MISSING_RULES):
+        known = "expected 'mean', 'median' or 'drop'"
+        raise ValueError(f"missing is {options.missing!r}{nearest(options.missing, MISSING_RULES)}; {known}")
+    if options.header not in (None, True, False):
+        raise ValueError(f"header is {options.header!r}; expected True, False, or None to decide by the first row")
+    if options.decimal not in NUMBERS:
+        raise ValueError(f"decimal is {options.decimal!r}; expected '.' or ','")
+
+
+def choose_columns(table: CsvTable, options: TableOptions) -> Schema:
+    """Which column is what, by the options."""
+    drop = named(table, "column to drop", options.drop)
+    id = None if options.id is None else table.names[table.find("id column", options.id)]
+    if options.target is not None:
+        target = table.names[table.find("target column", options.target)]
+    else:
+        target = next((name for name in reversed(table.names) if name not in (*drop, id)), "")
+    if target in (*drop, id):
+        raise ValueError(f"{table.path}: '{target}' is the target; it can be neither dropped nor the id")
+    schema = Schema(
+        tuple(table.names), target, id, drop, missing=options.missing, header=table.header, decimal=options.decimal
+    )
+    if not schema.features:
+        raise ValueError(f"{table.path} has the target column '{target}' alone; it needs at least one feature column")
+    return schema
+
+
+def named(table: CsvTable, what: str, wanted: ColumnNames) -> tuple[str, ...]:
+    """The names of the columns that were named, one or several."""
+    several = [wanted] if isinstance(wanted, (str, int)) else wanted
+    return tuple(dict.fromkeys(table.names[table.find(what, one)] for one in several))
