@@ -12,6 +12,7 @@ from handgrad import models
 EXERCISES = json.loads((Path(__file__).parent / "functional" / "cnn_exercises.json").read_text())
 INPUTS = {
     "fashion-mlp": (28, 28, 1),
+    "mlp": (5,),
     "lenet": (28, 28, 1),
     "cifar-cnn": (32, 32, 3),
     "fashion-cnn": (28, 28, 1),

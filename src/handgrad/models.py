@@ -6,7 +6,7 @@ Each function below returns the list of layers, so that a network can be read, c
     61706
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .layers import BatchNorm, Conv2D, Dropout, Flatten, Layer, Linear, MaxPool2D, Normalize, ReLU, Sequential, Tanh
@@ -34,6 +34,11 @@ def create(name: str, **sizes: Any) -> Sequential:
     (26,)
     """
     return Sequential(look_up("model", name, MODELS)(**sizes))
+
+
+def mlp(num_outputs: int = 10, hidden: Sequence[int] = (64,)) -> list[Layer]:
+    """Flatten, and hidden layers of so many units with ReLU: any table."""
+    return [Flatten(), *(layer for units in hidden for layer in dense(units)), Linear(num_outputs)]
 
 
 def fashion_mlp(num_outputs: int = 10) -> list[Layer]:
@@ -118,5 +123,15 @@ def diabetes_mlp(num_outputs: int = 1) -> list[Layer]:
 
 
 MODELS: dict[str, Callable[..., list[Layer]]] = by_name(
-    "-", fashion_mlp, lenet, cifar_cnn, fashion_cnn, iris_mlp, wine_mlp, breast_cancer_mlp, digits_mlp, diabetes_mlp
+    "-",
+    mlp,
+    fashion_mlp,
+    lenet,
+    cifar_cnn,
+    fashion_cnn,
+    iris_mlp,
+    wine_mlp,
+    breast_cancer_mlp,
+    digits_mlp,
+    diabetes_mlp,
 )

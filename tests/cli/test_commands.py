@@ -3,7 +3,9 @@
 import contextlib
 import json
 import os
+import pathlib
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -69,9 +71,68 @@ def test_a_table_of_ones_own_is_trained_on_and_predicted(call, tmp_path):
     code, _, err = call("predict", run.path, "new.csv", "-o", "mine.csv")
     assert (code, err) == (0, "")
     lines = (tmp_path / "mine.csv").read_text().splitlines()
-    assert lines[0] == "Id,Category"
+    assert lines[0] == "row,where,P(far),P(near)"
     assert [line.split(",")[0] for line in lines[1:]] == ["1", "2"]
     assert {line.split(",")[1] for line in lines[1:]} <= {"far", "near"}
+
+
+PEOPLE = "id,name,sex,age,port,alive\n" + "".join(
+    f"{100 + i},Person {i},{'fm'[i % 2]},{'' if i % 9 == 0 else 20 + i % 7},{'SCQ'[i % 3]},{'no' if i % 4 else 'yes'}\n"
+    for i in range(80)
+)
+
+
+def test_the_five_commands_of_the_documentation(call, tmp_path):
+    """docs/datasets.md, A table of your own."""
+    (tmp_path / "people.csv").write_text(PEOPLE)
+    (tmp_path / "new-people.csv").write_text("id,sex,age,port\n7,f,,S\n=1+1,m,30,X\n")
+    page = (pathlib.Path(__file__).parents[2] / "docs/datasets.md").read_text()
+    block = page[page.index("Five commands") :].split("```sh\n")[1].split("```")[0]
+    commands = [shlex.split(line, comments=True)[1:] for line in block.splitlines()]
+    refused, suggested, trained, predicted, for_kaggle = (
+        call(*(run_of(word, tmp_path) for word in command)) for command in commands
+    )
+    assert refused[0] == 2 and "('name'): 80 different texts" in refused[2] and "--drop name" in refused[2]
+    assert suggested[0] == 0 and "'id': another whole number in each row" in suggested[1]
+    assert (
+        trained[0] == 0
+        and "one-hot: sex (2 categories), port (3 categories); left out: id (the id), name" in trained[1]
+    )
+    assert predicted[0] == 0 and "'X' (1)" in predicted[2]
+    lines = (tmp_path / "predictions.csv").read_text().splitlines()
+    assert lines[0] == "id,alive,P(no),P(yes)" and lines[1].startswith("7,") and lines[2].startswith("'=1+1,")
+    assert for_kaggle[0] == 0
+    assert set((tmp_path / "submission.csv").read_text().splitlines()[1:]) <= {"7,0", "7,1", "'=1+1,0", "'=1+1,1"}
+
+
+def run_of(word, folder):
+    """The newest run's folder for the word RUN."""
+    return max(folder.glob("experiments/*/*"), key=lambda run: run.stat().st_mtime) if word == "RUN" else word
+
+
+def test_options_stand_for_keys(call):
+    code, out, _ = call("config", "show", "iris", "--hidden", "50,20", "--learning-rate", 0.5, "--batch-size", 7)
+    assert code == 0
+    assert 'name = "mlp"' in out and "50,\n    20," in out and "learning_rate = 0.5" in out and "batch_size = 7" in out
+    for arguments, message in {
+        ("--hidden", "5,a"): "--hidden takes numbers of units, such as 50,20; got '5,a'",
+        ("--hidden", "0"): "units must be a whole number >= 1, got 0",
+        ("--learning-rate", "-1"): "learning_rate must be a finite number > 0",
+        ("--learning-rte", "1"): "--learning-rate",
+        ("--missing", "men"): "'mean', 'median', 'drop'",
+        ("--optimizer", "adm"): "did you mean 'adam'",
+    }.items():
+        code, _, err = call("train", "iris", *arguments)
+        assert (code, len(err.splitlines())) == (2, 1)
+        assert message in err
+
+
+def test_a_data_set_without_a_ready_configuration_is_trained(call, monkeypatch):
+    from handgrad.experiments import configuration
+
+    monkeypatch.delitem(configuration.READY, "diabetes")
+    code, out, _ = call("train", "Diabetes", "--epochs", 1)
+    assert code == 0 and out.splitlines()[-1].startswith("test r2: ")
 
 
 def test_a_regression_reports_r2(call, tmp_path):

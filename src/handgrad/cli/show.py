@@ -29,6 +29,11 @@ def console() -> Console:
     return output
 
 
+def say(line: str) -> None:
+    """Print a line of what was found."""
+    print(one_line(line))
+
+
 def warn(line: str) -> None:
     """Print a line about something that did not stop the command."""
     print(f"handgrad: {one_line(line)}", file=sys.stderr)

@@ -1,6 +1,10 @@
 """Proof and facts: compare-engines, info; and the groups config, data and courses."""
 
+from typing import Any
+
 import click
+
+from .options import overrides_of, settings
 
 
 @click.command(name="compare-engines")
@@ -40,13 +44,13 @@ def config() -> None:
 
 @config.command()
 @click.argument("source", metavar="NAME|CONFIG.toml|TABLE.csv|RUN")
-@click.option("--target", help="The column of the table to predict.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key first.")
-def show(source: str, target: str | None, overrides: tuple[str, ...]) -> None:
+@settings()
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change any key first.")
+def show(source: str, overrides: tuple[str, ...], **given: Any) -> None:
     """Print a configuration as TOML: a ready one as it stands, with --set or for a run as it would be."""
     from ..experiments import configuration_text
 
-    print(configuration_text(source, target, overrides), end="")
+    print(configuration_text(source, overrides=overrides_of(given, overrides)), end="")
 
 
 @config.command("list")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .show import LiveSweep, results_table, sweep_table, warn
+from .options import overrides_of, settings
+from .show import LiveSweep, results_table, say, sweep_table, warn
 
 if TYPE_CHECKING:
     from ..experiments import Run
@@ -18,38 +19,25 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("source", metavar="NAME|FILE.csv|CONFIG.toml")
-@click.option("--target", help="The column of the table to predict: its name, or its number from 1.")
-@click.option("--epochs", type=int, help="How many times to go through the training rows.")
-@click.option("--seed", type=int, help="The seed of weights, shuffling, dropout and augmentation.")
+@settings()
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change any key: penalty.strength=0.01.")
 @click.option("--out", default="experiments", help="The folder that gets NAME/RUN.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key: data.test=0.3.")
-@click.option("--engine", help="What does the work: numpy, or torch.")
-@click.option("--device", help="Where the torch engine works: cpu, cuda or mps.")
-def train(
-    source: str,
-    target: str | None,
-    epochs: int | None,
-    seed: int | None,
-    out: str,
-    overrides: tuple[str, ...],
-    engine: str | None,
-    device: str | None,
-) -> int:
+def train(source: str, overrides: tuple[str, ...], out: str, **given: Any) -> int:
     """Train a ready example (iris, digits, ...), a table, or what a configuration describes."""
     from .. import experiments
 
-    if device is not None and engine not in (None, "torch"):
-        raise click.UsageError(f"--device {device} is for the torch engine, not for --engine {engine}: leave one out")
-    engine = "torch" if device is not None else engine
-    given = {"epochs": epochs, "seed": seed, "engine": engine, "engine.device": device}
-    extra = [f"{key}={value}" for key, value in given.items() if value is not None]
-    configuration = experiments.configure(source, target, [*extra, *overrides])
+    if given["device"] is not None:
+        if given["engine"] not in (None, "torch"):
+            what = f"--device {given['device']} is for the torch engine, not for --engine {given['engine']}"
+            raise click.UsageError(f"{what}: leave one out")
+        given["engine"] = "torch"
+    configuration = experiments.configure(source, overrides=overrides_of(given, overrides))
     name = configuration.engine["name"]
     if "TORCHELASTIC_RUN_ID" in os.environ and name != "torch":
         what = f"torchrun is for the torch engine; by '{name}' each process would train anew"
         raise click.UsageError(f"{what}: add --engine torch")
     command = ["handgrad", *sys.argv[1:]]
-    return conclude(experiments.train(configuration, out, progress=True, command=command))
+    return conclude(experiments.train(configuration, out, progress=True, command=command, tell=say))
 
 
 @click.command()
@@ -73,8 +61,7 @@ def resume(run: str) -> int:
 @click.option("--metric", default="validation.loss", help="What to compare by.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes at a time; as many as threads unless given.")
 @click.option("--seed", type=int, default=0, help="The seed of the random choice of settings.")
-@click.option("--target", help="The column of a table to predict.")
-@click.option("--epochs", type=int, help="How many times to go through the training rows.")
+@settings("--seed")
 @click.option("--out", default="experiments", help="The folder that gets NAME/SWEEP.")
 def sweep(
     source: str,
@@ -84,15 +71,14 @@ def sweep(
     metric: str,
     jobs: int | None,
     seed: int,
-    target: str | None,
-    epochs: int | None,
     out: str,
+    **given: Any,
 ) -> int:
     """Train one configuration with many settings, several at a time; every combination, random ones, or by Optuna."""
     from ..experiments import configure
     from ..experiments.sweep import start_sweep
 
-    base = configure(source, target, [] if epochs is None else [f"epochs={epochs}"]).as_table()
+    base = configure(source, overrides=overrides_of(given)).as_table()
     begun = start_sweep(
         base, settings, out, random=random, optuna=optuna, metric=metric, seed=seed, command=["handgrad", *sys.argv[1:]]
     )
