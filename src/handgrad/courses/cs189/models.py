@@ -1,6 +1,5 @@
 """neural_networks.models: layers in a row, their training, and what it prints and logs."""
 
-import csv
 import pickle
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...arrays import Array
+from ...datasets.predictions import Predictions, write_predictions
 from ...files import atomic_path
 from ._base import Layer
 from ._sequences import BatchNorm1D
@@ -187,8 +187,8 @@ class NeuralNetwork:
             X, _ = dataset.test.sample(shuffle=False)
             categories += np.argmax(self._infer(X), axis=1).tolist()
         table = {"Id": list(range(len(categories))), "Category": categories}
-        with atomic_path(self._folder() + "kaggle_predictions.csv") as path, open(path, "w", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows([table, *zip(*table.values(), strict=True)])
+        found = Predictions(table["Id"], categories, labels=np.array(categories))
+        write_predictions(self._folder() + "kaggle_predictions.csv", found, "kaggle")
         return table
 
     def save_parameters(self, epoch: int) -> None:
