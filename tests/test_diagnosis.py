@@ -42,6 +42,15 @@ def test_dead_units_are_counted_over_every_example():
     ]
 
 
+def test_a_few_dead_units_of_many_are_counted_without_advice():
+    net = model(hg.Linear(64), hg.ReLU(), hg.Linear(3))
+    x, _ = data()
+    for num_dead, advised in ((1, False), (6, False), (7, True)):
+        net.parameters["linear1.bias"][:num_dead] = -1000.0
+        report = diagnose(net, x)
+        assert (find(report, "relu1").num_dead, not report.ok) == (num_dead, advised)
+
+
 def test_one_example_that_fires_keeps_a_unit_alive():
     net = model(hg.Linear(1), hg.ReLU(), hg.Linear(2), input_shape=(1,))
     net.parameters["linear1.weight"] = [[1.0]]

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .layers.criteria import Loss
     from .optimizers import Optimizer
 
+MANY_DEAD = 0.1  # fewer dead units than this share of a layer are no cause for advice: the others do the work
 FLAT = 0.01  # a slope below this share of the activation's steepest
 OFTEN = 0.95  # a unit is saturated when it is flat for this share of what it sees
 STEP_ROWS = 256  # gradients are those of one batch of this many examples
@@ -48,6 +49,7 @@ class LayerFindings:
         Features, or channels of an image.
     num_dead : int, optional
         Units of a ReLU whose output is 0 for every example: no gradient reaches their weights, so they stay so.
+        From a tenth of a layer's units on there is advice.
     num_saturated : int, optional
         Units with next to no slope, under 1% of the activation's steepest, for 95% of what they see.
     gradient : float, optional
@@ -178,7 +180,7 @@ def unit_advice(report: Diagnosis) -> list[str]:
     lines = []
     for layer in report.layers:
         units = f"of {layer.num_units} units are"
-        if layer.num_dead:
+        if layer.num_dead and layer.num_dead >= MANY_DEAD * layer.num_units:
             cause = f"dead (0 for all {report.num_examples} examples)"
             lines.append(f"{layer.name}: {layer.num_dead} {units} {cause}: lower the learning_rate, or use LeakyReLU")
         if layer.num_saturated and layer is not report.layers[-1]:
