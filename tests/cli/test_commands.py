@@ -110,6 +110,18 @@ def run_of(word, folder):
     return max(folder.glob("experiments/*/*"), key=lambda run: run.stat().st_mtime) if word == "RUN" else word
 
 
+def test_what_early_stopping_restored_is_said_and_drawn(call, tmp_path):
+    stop = 'callbacks=[{name = "early-stopping", patience = 2}]'
+    code, out, _ = call("train", "wine", "--learning-rate", 0.3, "--epochs", 60, "--set", stop)
+    assert code == 0
+    run = only_run(tmp_path)
+    epoch = run.restored_epoch
+    assert 0 < epoch < run.record["epochs"]
+    assert f"early stopping restored the parameters of epoch {epoch}, the best of {run.record['epochs']}" in out
+    page = (run.path / "report.html").read_text()
+    assert f"restored: {epoch}" in page and f"; restored epoch {epoch}" in page
+
+
 def test_options_stand_for_keys(call):
     code, out, _ = call("config", "show", "iris", "--hidden", "50,20", "--learning-rate", 0.5, "--batch-size", 7)
     assert code == 0

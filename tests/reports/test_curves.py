@@ -45,6 +45,13 @@ def test_best_epoch_is_the_first_lowest_validation_loss():
     assert view.best_epoch({"validation_loss": [float("nan"), None, 0.5, 0.5]}) == 3
 
 
+def test_the_epoch_that_was_restored_is_marked_in_place_of_the_best(tmp_path):
+    assert view.marked_epoch(CLASSIFICATION) == (3, "best")
+    assert view.marked_epoch(CLASSIFICATION, 2) == (2, "restored")
+    assert view.marked_epoch(CLASSIFICATION, 99) == (3, "best")
+    assert pictures.save_curves(CLASSIFICATION, tmp_path / "c.png", restored=2).exists()
+
+
 def test_a_diverged_run_is_drawn(tmp_path):
     history = {"loss": [1.0, 50.0, float("inf"), None], "validation_loss": [1.0, float("nan"), None, float("inf")]}
     assert pictures.save_curves(history, tmp_path / "c.png").exists()

@@ -71,6 +71,7 @@ def gather_record(run: Run) -> RunView:
             origin=origin_of(record),
             commands=commands_of(record),
             notes=notes_of(record, status),
+            restored=run.restored_epoch,
         )
 
 

@@ -113,6 +113,12 @@ class Run:
         return {split: {name: as_number(value) for name, value in figures.items()} for split, figures in recorded}
 
     @property
+    def restored_epoch(self) -> int | None:
+        """The epoch whose parameters early stopping put back in the end, counted from 1."""
+        epoch = self.record.get("restored_epoch")
+        return epoch if isinstance(epoch, int) and epoch > 0 else None
+
+    @property
     def has_checkpoint(self) -> bool:
         """Whether there is a state to go on from."""
         return (self.path / CHECKPOINT).is_file()

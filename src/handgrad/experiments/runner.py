@@ -22,7 +22,7 @@ from ..kernels import num_threads
 from ..layers.description import describe
 from ..metrics import r2_score
 from ..reports import save_curves
-from ..training import Callback, Trainer
+from ..training import Callback, EarlyStopping, Trainer
 from .assembly import build_trainer, load_data, rehearse
 from .configuration import (
     Configuration,
@@ -334,11 +334,18 @@ def write_end(job: Job, recorder: Recorder) -> dict[str, Any]:
     trainer, folder = job.trainer, recorder.folder
     recorder.checkpoint(trainer)
     trainer.model.save(folder / MODEL)
-    ended = {"epochs": trainer.epoch, "steps": trainer.num_steps, "stop_reason": trainer.stop_reason}
+    stoppers = [c for c in trainer.callbacks if isinstance(c, EarlyStopping) and c.best_state is not None]
+    ended: dict[str, Any] = {
+        "epochs": trainer.epoch,
+        "steps": trainer.num_steps,
+        "stop_reason": trainer.stop_reason,
+        "restored_epoch": stoppers[-1].best_epoch if stoppers and trainer.is_finished else None,
+    }
     if trainer.was_interrupted:
         return {**ended, "status": "interrupted"}
     if trainer.history:
-        save_curves(trainer.history, folder / "curves.png", title=f"{job.configuration.name}  {folder.name}")
+        title = f"{job.configuration.name}  {folder.name}"
+        save_curves(trainer.history, folder / "curves.png", title, ended["restored_epoch"])
     results = measure(trainer, job.data)
     for split, figures in results.items():
         if not math.isfinite(figures["loss"]):

@@ -60,12 +60,18 @@ class Scale:
 
 
 def line_chart(
-    key: str, title: str, lines: Sequence[Line], best: int | None = None, steps: bool = False, log: bool | None = None
+    key: str,
+    title: str,
+    lines: Sequence[Line],
+    best: int | None = None,
+    mark: str = "best",
+    steps: bool = False,
+    log: bool | None = None,
 ) -> dict[str, Any] | None:
     """What the template `chart` draws: ticks, paths, labels and data, as plain data; None when nothing is finite.
 
-    key: the chart's id on its page. best: an epoch to mark. steps: a value holds for its whole epoch. log: whether the
-    axis of figures is logarithmic; by default where positive figures span more than two decades.
+    key: the chart's id on its page. best: an epoch to mark, and as what. steps: a value holds for its whole
+    epoch. log: whether the axis of figures is logarithmic; by default where positive ones span more than two decades.
     """
     lines = [line for line in lines if len(known(line.values))]
     if not lines:
@@ -75,11 +81,12 @@ def line_chart(
         **FRAME,
         "key": key,
         "title": title + (" (log scale)" if scale.log else ""),
-        "text": summary_text(title, lines, best),
+        "text": summary_text(title, lines, best, mark),
         "x_ticks": ticks([t for t in nice_ticks(scale.x0, scale.x1, 6) if t == int(t)], scale.x),
         "y_ticks": ticks((log_ticks if scale.log else nice_ticks)(scale.y0, scale.y1), scale.y),
         "lines": [drawn(line, scale, steps) for line in lines],
         "labels": end_labels(lines, scale),
+        "mark": mark,
         "best": None if best is None else {"epoch": best, "x": rounded(scale.x(best))},
         "data": json.dumps(chart_data(lines, scale)),
     }
@@ -184,7 +191,7 @@ def end_text(value: float) -> str:
     return f"{value:.{3 if abs(value) > 0.01 else 2}g}"
 
 
-def summary_text(title: str, lines: Sequence[Line], best: int | None) -> str:
+def summary_text(title: str, lines: Sequence[Line], best: int | None, mark: str) -> str:
     """The chart in a sentence, for who cannot see it."""
     said = []
     for line in lines:
@@ -192,7 +199,7 @@ def summary_text(title: str, lines: Sequence[Line], best: int | None) -> str:
         way = f"from {values[0]:.3g} to {values[-1]:.3g}, between {values.min():.3g} and {values.max():.3g}"
         said.append(f"{line.label} {way}".strip())
     count = max(len(line.values) for line in lines)
-    marked = f"; best epoch {best}" if best is not None else ""
+    marked = f"; {mark} epoch {best}" if best is not None else ""
     return f"{title} over {count} epoch{'s' * (count != 1)}: {'; '.join(said)}{marked}."
 
 

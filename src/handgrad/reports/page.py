@@ -16,7 +16,7 @@ from ..naming import require_extra
 from ..text import figure_text, figures_from, flatten
 from .charts import Line, line_chart
 from .pictures import MAX_COUNTS, data_uri, grid, in_colour, row_shares, square
-from .view import Curves, RunView, WrongExample, best_epoch, known, panel_names, words
+from .view import Curves, RunView, WrongExample, known, marked_epoch, panel_names, words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -40,7 +40,7 @@ def render_report(view: RunView, stamp: str | None = None) -> str:
     """The page of a RunView, as text. stamp: see `render`."""
     parts = {
         "headline": headline(view),
-        "curves": curve_charts(view.history),
+        "curves": curve_charts(view.history, view.restored),
         "epoch_table": epoch_table(view.history),
         "inside": inside_charts(view),
         "has_norms": bool(view.norms),
@@ -93,14 +93,14 @@ def measured(history: Curves, begin: str = "") -> list[tuple[str, Sequence[float
     return [(name, values) for name, values in history.items() if values and name.startswith(begin)]
 
 
-def curve_charts(history: Curves) -> list[dict[str, Any]]:
+def curve_charts(history: Curves, restored: int | None = None) -> list[dict[str, Any]]:
     """Loss and the other figures, train beside validation."""
-    best, charts = best_epoch(history), []
+    (best, mark), charts = marked_epoch(history, restored), []
     for name in panel_names(history)[:MAX_PANELS]:
         lines = [Line("train", history[name], "var(--train)")]
         if history.get(f"validation_{name}"):
             lines.append(Line("validation", history[f"validation_{name}"], "var(--validation)"))
-        charts.append(line_chart(css_word(name), words(name), lines, best=best if len(lines) == 2 else None))
+        charts.append(line_chart(css_word(name), words(name), lines, best=best if len(lines) == 2 else None, mark=mark))
     return [chart for chart in charts if chart]
 
 

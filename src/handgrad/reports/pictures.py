@@ -18,7 +18,7 @@ from ..naming import require_extra
 from ..text import clipped
 from ..training.history import lower_is_better
 from .charts import spread
-from .view import Curves, best_epoch, known, needs_log, numbers, panel_names, words
+from .view import Curves, known, marked_epoch, needs_log, numbers, panel_names, words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,7 +75,7 @@ def quiet_axes(axes: Axes, title: str) -> None:
 # Curves ---------------------------------------------------------------------------------------------------------
 
 
-def save_curves(history: Curves, path: str | Path, title: str | None = None) -> Path:
+def save_curves(history: Curves, path: str | Path, title: str | None = None, restored: int | None = None) -> Path:
     """Draw loss and accuracy by epoch, train beside validation, the best epoch marked.
 
     Parameters
@@ -86,6 +86,8 @@ def save_curves(history: Curves, path: str | Path, title: str | None = None) -> 
         Where to write the picture; its suffix says the format: .png, .svg, .pdf, ...
     title : str, optional
         Above the picture.
+    restored : int, optional
+        The epoch whose parameters were put back in the end, which is marked in place of the best.
 
     Returns
     -------
@@ -101,9 +103,9 @@ def save_curves(history: Curves, path: str | Path, title: str | None = None) -> 
     if not panels:
         raise ValueError("the history holds no epoch yet: train first, then draw its curves")
     figure, all_axes = new_figure(5.2 * len(panels), 3.6, len(panels), title=title)
-    best = best_epoch(history)
+    best, mark = marked_epoch(history, restored)
     for axes, name in zip(all_axes, panels, strict=True):
-        draw_panel(axes, history, name, best)
+        draw_panel(axes, history, name, best, mark)
     return save(figure, path)
 
 
@@ -138,7 +140,7 @@ def save_learning_rate(history: Curves, path: str | Path, title: str | None = No
     return save(figure, path)
 
 
-def draw_panel(axes: Axes, history: Curves, name: str, best: int | None) -> None:
+def draw_panel(axes: Axes, history: Curves, name: str, best: int | None, mark: str = "best") -> None:
     """Draw one figure on training and on validation rows, with its best epoch marked."""
     keys = {"train": name, "validation": f"validation_{name}"}
     lines = {label: numbers(history[key]) for label, key in keys.items() if history.get(key)}
@@ -151,7 +153,7 @@ def draw_panel(axes: Axes, history: Curves, name: str, best: int | None) -> None
         axes.plot(epochs(values), values, linewidth=2, solid_capstyle="round", markersize=4, **style)
     epoch_axis(axes, max(map(len, lines.values())))
     if best is not None and "validation" in lines:
-        mark_best(axes, best, lines["validation"][best - 1], at_top=lower_is_better(name))
+        mark_best(axes, best, lines["validation"][best - 1], mark, at_top=lower_is_better(name))
     label_ends(axes, lines)
 
 
@@ -168,7 +170,7 @@ def epoch_axis(axes: Axes, num_epochs: int) -> None:
     axes.set_xlabel("epoch", fontsize=9, color=QUIET)
 
 
-def mark_best(axes: Axes, best: int, value: float, at_top: bool) -> None:
+def mark_best(axes: Axes, best: int, value: float, mark: str, at_top: bool) -> None:
     """Draw a line at the best epoch, with its value at the top or the bottom, where there is no curve."""
     axes.axvline(best, color=QUIET, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
     axes.plot([best], [value], "o", color=VALIDATION, markersize=7, markeredgecolor=PAPER, zorder=4)
@@ -176,7 +178,7 @@ def mark_best(axes: Axes, best: int, value: float, at_top: bool) -> None:
     look: dict[str, Any] = {"ha": "right" if right else "left", "va": "top" if at_top else "bottom", "color": QUIET}
     look["bbox"] = {"facecolor": PAPER, "edgecolor": "none", "pad": 1, "alpha": 0.8}
     shift = (-5 if right else 5, -2 if at_top else 2)
-    note, place, units = f"best epoch {best}: {value:.3g}", (best, int(at_top)), ("data", "axes fraction")
+    note, place, units = f"{mark} epoch {best}: {value:.3g}", (best, int(at_top)), ("data", "axes fraction")
     axes.annotate(note, place, shift, units, "offset points", fontsize=8.5, **look)
 
 

@@ -39,6 +39,7 @@ class RunView:
     history: {'loss': [per epoch], 'validation_loss': [...], 'learning_rate': [...], ...}.
     norms: {'linear1': {'gradient': [per epoch], 'update': [...]}}, None where an epoch was not measured.
     facts: {'trained for': '12 s', ...}, short. origin: {'python': '3.12', ...}, where the run comes from.
+    restored: the epoch, from 1, whose parameters early stopping put back.
     summary: (columns, rows) of the model. diagnosis: a `handgrad.diagnosis.Diagnosis`. confusion: counts (C, C), rows
     the true classes. filters: pictures (K, H, W, 3). notes: what could not be shown, and why.
     """
@@ -61,6 +62,7 @@ class RunView:
     wrong: list[WrongExample] = field(default_factory=list)
     filters: Array | None = None
     notes: list[str] = field(default_factory=list)
+    restored: int | None = None
 
     @property
     def title(self) -> str:
@@ -102,3 +104,10 @@ def best_epoch(history: Curves) -> int | None:
     """The epoch, from 1, of the lowest validation loss; None without one."""
     losses = numbers(history.get("validation_loss") or [])
     return int(np.nanargmin(losses)) + 1 if np.isfinite(losses).any() else None
+
+
+def marked_epoch(history: Curves, restored: int | None = None) -> tuple[int | None, str]:
+    """(the epoch that a curve marks, what it is): the one whose parameters were restored, else the best."""
+    if restored and restored <= len(history.get("loss") or []):
+        return restored, "restored"
+    return best_epoch(history), "best"
