@@ -1,5 +1,9 @@
-"""The types of arrays and of what surrounds them, as signatures name them."""
+"""The types of arrays and of what surrounds them, as signatures name them; and arrays that lie in a file."""
 
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -23,3 +27,69 @@ Shape: TypeAlias = tuple[int, ...]
 Generator: TypeAlias = "np.random.Generator"
 # what np.random.default_rng takes: None draws anew each time
 Seed: TypeAlias = "int | np.random.Generator | None"
+
+
+PIECE = 2**24  # bytes: so much of an array is looked at in one go
+
+
+class MappedRows:
+    """The rows of an array in a file, read when they are asked for and prepared then: for data larger than memory.
+
+    Parameters
+    ----------
+    array : numpy.ndarray (N, ...)
+        A memory map, as np.load(path, mmap_mode="r") returns it.
+    prepare : callable, optional
+        function(rows) -> array of the same shape: what is done to rows once they are read.
+
+    Examples
+    --------
+    >>> rows = MappedRows(np.arange(6.0).reshape(3, 2), lambda rows: rows / 10)
+    >>> rows.shape, rows[[0, 2]]
+    ((3, 2), array([[0. , 0.1],
+           [0.4, 0.5]]))
+    """
+
+    def __init__(self, array: Array, prepare: Callable[[Array], Array] = np.asarray) -> None:
+        self.array: Array = array
+        self.prepare: Callable[[Array], Array] = prepare
+        self.shape: Shape = array.shape
+        self.ndim: int = array.ndim
+        self.dtype: DType = prepare(np.asarray(array[:1])).dtype
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __getitem__(self, rows: Any) -> Array:
+        return self.prepare(np.asarray(self.array[rows]))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """All rows at once, for whoever has the memory."""
+        return np.asarray(self[:], dtype)
+
+
+def array_of(name: str, value: Any) -> Array:
+    """value as an array. A masked one is a TypeError: its mask would be lost, and what lies under it be learnt from."""
+    if isinstance(value, np.ma.MaskedArray):
+        advice = f"leave out the masked rows, or fill them: {name}.filled(...)"
+        raise TypeError(f"{name} is a masked array, and no network knows masks: {advice}")
+    return np.asarray(value)
+
+
+def rows_of(name: str, value: Any) -> Array | MappedRows:
+    """value as an array whose rows can be had; one that lies in a file stays there."""
+    if isinstance(value, np.memmap) and value.ndim:
+        return MappedRows(value)
+    return value if isinstance(value, MappedRows) else array_of(name, value)
+
+
+def pieces(x: Array | MappedRows) -> Iterator[slice]:
+    """Slices that go through the rows of x, each of a few MB."""
+    size = max(1, PIECE // max(1, row_bytes(x)))
+    for start in range(0, len(x), size):
+        yield slice(start, start + size)
+
+
+def row_bytes(x: Array | MappedRows) -> int:
+    """How much memory a row takes."""
+    return x.dtype.itemsize * math.prod(x.shape[1:])

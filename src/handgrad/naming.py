@@ -339,6 +339,13 @@ def check_count(owner: str, name: str, value: Any, minimum: int = 1) -> int:
     return int(value)
 
 
+def check_switch(owner: str, name: str, value: Any) -> bool:
+    """value as a bool, or a ValueError that names its owner when it is neither True nor False."""
+    if getattr(value, "ndim", 0) or value not in (True, False):
+        raise ValueError(f"{owner}: {name} must be True or False, got {value!r}")
+    return bool(value)
+
+
 @contextlib.contextmanager
 def require_extra(extra: str, user: str, package: str = "", instead: str = "") -> Iterator[None]:
     """Within the block a missing package raises one line that says who needs it and which extra brings it.

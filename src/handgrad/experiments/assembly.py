@@ -17,6 +17,7 @@ from ..layers.criteria import get_loss, get_penalty
 from ..naming import build, check_arguments, look_up, nearest
 from ..training import Callback, EarlyStopping, Engine, Schedule, Trainer
 from ..training.batches import check_training_data
+from ..training.trainer import check_monitors
 from .configuration import Configuration
 from .recorder import MLflow
 
@@ -153,7 +154,8 @@ def rehearse(trainer: Trainer, configuration: Configuration, data: Dataset) -> N
     """Refuse what the data, the model, the loss, the callbacks or the augmentation cannot do; change nothing."""
     check_training_data(trainer.model, trainer.loss, *data.train)
     check_outputs(trainer, data)
-    check_monitors(trainer, data)
+    advice = "data.validation is 0: give it rows, or --set callbacks=[]"
+    check_monitors(trainer.callbacks, trainer.measured(data.validation is not None), advice)
     try_step(trainer, configuration, data)
 
 
@@ -164,23 +166,6 @@ def check_outputs(trainer: Trainer, data: Dataset) -> None:
         raise ValueError(
             f"model: it ends with {outputs} outputs, but {data.name} has {classes} classes; "
             'let its last layer be {layer = "Linear", units = "classes"}'
-        )
-
-
-def check_monitors(trainer: Trainer, data: Dataset) -> None:
-    """Refuse a callback that watches a figure which this training does not measure."""
-    figures = ["loss", *trainer.metrics]
-    known = [*figures, *(f"validation_{name}" for name in figures if data.validation is not None), "learning_rate"]
-    for callback in trainer.callbacks:
-        monitor = callback.watched
-        if monitor is None or monitor in known:
-            continue
-        hint = ""
-        if str(monitor).startswith("validation") and data.validation is None:
-            hint = " (data.validation is 0: give it rows, or --set callbacks=[])"
-        raise ValueError(
-            f"{type(callback).__name__} watches '{monitor}', which this training does not measure{hint}"
-            f"{nearest(monitor, known)} (it measures: {', '.join(known)})"
         )
 
 

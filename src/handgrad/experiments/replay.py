@@ -86,7 +86,7 @@ def replay(run: Run, step: int) -> Replay:
     go_to(run, job, step)
     order = np.random.default_rng()
     order.bit_generator.state = trainer.state()["epoch_so_far"]["order_state"]
-    shuffled = epoch_order(len(job.data.train.y), order if trainer.plan["shuffle"] else None)
+    shuffled = epoch_order(job.data.train.x, len(job.data.train.y), order if trainer.plan["shuffle"] else None)
     rows = next(batches(shuffled, trainer.plan["batch_size"], (step - 1) % trainer.steps_per_epoch))
     return look(trainer, *job.data.train, rows)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..arrays import Array, ArrayLike, DTypeLike, Generator, MaybeArray, Seed, Shape
+from ..arrays import Array, ArrayLike, DTypeLike, Generator, MappedRows, MaybeArray, Seed, Shape, rows_of
 from ..kernels.threads import in_turn
 from .activations import LogSoftmax, Sigmoid, Softmax
 from .base import IN_TRAINING, Layer, Parameters, Step, check_alone, leaves, shape_of_one
@@ -191,16 +191,21 @@ class Sequential(Layer):
         ValueError
             For another shape, and for x that holds NaN or infinity, whose place is named.
         """
-        x = np.asarray(x)
-        self.accept(x if x.shape[1:] != self.input_shape else x[:0])
-        check_finite(x)
+        x = rows_of("x", x)
+        self.check_shape(x)
         y = np.empty(
             (len(x), *self.output_shape),
             np.result_type(self.dtype, np.complex64 if x.dtype.kind == "c" else self.dtype),
         )
         for start in range(0, len(x), batch_size):
-            y[start : start + batch_size] = self.forward(x[start : start + batch_size])
+            batch = x[start : start + batch_size]
+            check_finite(batch, start=start)
+            y[start : start + batch_size] = self.forward(batch)
         return y
+
+    def check_shape(self, x: Array | MappedRows) -> None:
+        """Refuse what `forward` would refuse of x, without looking at its numbers."""
+        self.accept(x[:0] if x.shape[1:] == self.input_shape else np.broadcast_to(np.empty((), x.dtype), x.shape))
 
     def predict_probabilities(self, x: ArrayLike, batch_size: int = 256) -> Array:
         """Probabilities for all rows of x: the softmax of the outputs.
@@ -373,9 +378,9 @@ def named(groups: Mapping[str, Parameters]) -> Parameters:
     return Parameters({f"{name}.{key}": array for name, group in groups.items() for key, array in group.items()})
 
 
-def check_finite(x: Array, what: str = "x") -> None:
-    """Raise a ValueError naming the first NaN or infinity of a float array."""
+def check_finite(x: Array, what: str = "x", start: int = 0) -> None:
+    """Raise a ValueError naming the first NaN or infinity of a float array, whose first row is row `start` of all."""
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         place = tuple(int(i[0]) for i in np.nonzero(~np.isfinite(x)))
-        said = f"{what} holds {x[place]} at row {place[0]}, position {place[1:]}"
+        said = f"{what} holds {x[place]} at row {start + place[0]}, position {place[1:]}"
         raise ValueError(f"{said}: remove or fill such values first")

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..arrays import Array, ArrayLike
 from ..layers import Linear, Loss, Sequential
 from ..naming import advised, advised_class, look_up
-from ..training.trainer import Data
+from ..training.batches import Data
 from . import tables
 from .fitting import Fit, Learned, Training, start, train_by_lbfgs
 from .networks import weight_arrays

@@ -20,8 +20,9 @@ from ..layers.base import leaves
 from ..layers.description import load_arrays
 from ..optimizers import SGD, Optimizer
 from ..training import Callback, History, Trainer
+from ..training.batches import Data
 from ..training.engine import Figures
-from ..training.trainer import Data, ModelState, Progress
+from ..training.trainer import ModelState, Progress
 from .networks import make_network, weight_arrays
 from .objectives import Objective
 from .parameters import Parameters
@@ -321,6 +322,9 @@ class NetTrainer(Trainer):
     def check_data(self, training: Data, validation: Any) -> tuple[Data, Data | None]:
         self.prepare()
         return training, validation
+
+    def measured(self, validation: bool) -> list[str]:
+        return ["loss", "learning_rate", *(["validation_loss", "validation_score"] if validation else [])]
 
     def observers(self, progress: bool | None) -> list[Callback]:
         return [Progress(True)] if progress else []

@@ -14,7 +14,7 @@ import numpy as np
 from .. import optimizers, schedules
 from ..layers import L2, Layer, Loss, Sequential
 from ..layers.criteria import get_loss
-from ..naming import check_arguments, check_count, check_number, look_up
+from ..naming import check_arguments, check_count, check_number, check_switch, look_up
 from ..optimizers import SGD, Adam, Optimizer
 from ..training import Callback, Engine, Schedule
 from .objectives import LogLoss, PoissonDeviance, Scaled
@@ -115,8 +115,7 @@ class Parameters(BaseEstimator):
         for parameter, value in counts.items():
             check_count(name, parameter, value)
         for parameter in SWITCHES:
-            if values[parameter] not in (True, False):
-                raise ValueError(f"{name}: {parameter} must be True or False, got {values[parameter]!r}")
+            check_switch(name, parameter, values[parameter])
         look_up("solver", self.solver, dict.fromkeys(("lbfgs", "sgd", "adam")))
         is_list = isinstance(self.callbacks, (list, tuple))
         if not is_list or not all(isinstance(callback, Callback) for callback in self.callbacks):

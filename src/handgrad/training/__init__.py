@@ -1,5 +1,6 @@
 """The loop: batches, trainer, callbacks, history, checkpoints."""
 
+from .batches import Batches as Batches
 from .callbacks import Checkpoint as Checkpoint
 from .callbacks import EarlyStopping as EarlyStopping
 from .callbacks import Schedule as Schedule

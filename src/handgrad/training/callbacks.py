@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from .history import History, lower_is_better
 from .trainer import Callback as Callback
-from .trainer import ModelState, Trainer
+from .trainer import ModelState, Trainer, not_measured
 
 
 class EarlyStopping(Callback):
@@ -194,8 +194,5 @@ class Schedule(Callback):
 def latest(history: History, name: str, who: str) -> float:
     """The last epoch's figure of this name, or a ValueError that says how to have one."""
     if name not in history:
-        advice = " (pass validation_data to fit)" if str(name).startswith("validation") else ""
-        measured = ", ".join(history)
-        what = f"{who} watches '{name}', which this training does not measure{advice}; it measures"
-        raise ValueError(f"{what}: {measured}")
+        raise ValueError(not_measured(who, name, list(history)))
     return history[name][-1]

@@ -119,9 +119,18 @@ class Engine:
         batch_size : int
             How many rows are computed at a time.
         """
-        outputs, y = self.predict(x, batch_size), np.asarray(y)
-        loss = self.loss(outputs, y, None if sample_weight is None else np.asarray(sample_weight))
+        weight = None if sample_weight is None else np.asarray(sample_weight)
+        return self.figures(self.predict(x, batch_size), np.asarray(y), weight)
+
+    def figures(self, outputs: Array, y: Array, sample_weight: Array | None = None) -> Figures:
+        """The loss of these outputs, the penalty in it, and the metrics."""
+        loss = self.loss(outputs, y, sample_weight)
         return {"loss": float(loss + self.penalty_now()), **self.measure(outputs, y)}
+
+    @property
+    def figure_names(self) -> list[str]:
+        """What `step` and `evaluate` measure: an engine that measures more says so, for callbacks that watch it."""
+        return ["loss", *self.metrics]
 
     def measure(self, outputs: Array, y: Array) -> Figures:
         """The metrics of these outputs."""

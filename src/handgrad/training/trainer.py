@@ -7,6 +7,7 @@ import copy
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,14 +17,29 @@ import numpy as np
 
 from .. import files, optimizers
 from .. import metrics as measures
-from ..arrays import Array, ArrayLike
+from ..arrays import Array, ArrayLike, MappedRows, rows_of
 from ..layers.base import plain, training_alone
 from ..layers.containers import Sequential, from_description
 from ..layers.criteria import Loss, Penalty, get_loss, get_penalty
 from ..layers.description import describe
-from ..naming import Advised, advised, check_count, constructor_names
+from ..naming import Advised, advised, check_count, check_switch, constructor_names, fold, nearest
 from ..optimizers import Optimizer
-from .batches import batches, check_rows, check_training_data, check_validation, epoch_order, streams
+from .batches import (
+    ArraySource,
+    Batches,
+    BatchSource,
+    Data,
+    Source,
+    can_reposition,
+    check_data,
+    check_source,
+    check_training_data,
+    check_validation,
+    is_source,
+    parts_of,
+    source_of,
+    streams,
+)
 from .engine import Augment, Engine, Figures, Metric, NumpyEngine
 from .history import EpochSoFar, History
 
@@ -33,7 +49,7 @@ if TYPE_CHECKING:
 
 ModelState: TypeAlias = dict[str, dict[str, Array]]
 Spec: TypeAlias = "str | dict[str, Any]"  # a name, or a table {'name': ..., arguments}
-Data: TypeAlias = "tuple[Any, ...]"  # (x, y), or (x, y, sample_weight)
+TO_VALIDATE = "pass validation_data to fit"
 STATE = "training state"  # the kind of file that `Trainer.save` writes
 
 
@@ -138,17 +154,18 @@ class Trainer(Advised):
         self._augment: Augment | None = None
         self._plan: Plan | None = None
         self._so_far = EpochSoFar()
+        self._is_loaded = False  # from another trainer's state
 
     # Training ---------------------------------------------------------------------------------------------------
 
     @advised
     def fit(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
-        validation_data: Sequence[ArrayLike] | None = None,
+        x: ArrayLike | Batches,
+        y: ArrayLike | None = None,
+        validation_data: Sequence[ArrayLike] | Batches | None = None,
         epochs: int = 10,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         sample_weight: ArrayLike | None = None,
         shuffle: bool = True,
         exact: bool = False,
@@ -158,20 +175,21 @@ class Trainer(Advised):
 
         Parameters
         ----------
-        x : array_like
-            Examples (N, ...), images as (N, height, width, channels).
-        y : array_like
+        x : array_like or Batches
+            Examples (N, ...), images as (N, height, width, channels). An array in a file (np.load(path, mmap_mode="r"))
+            stays there, its rows shuffled in blocks; any other data larger than memory is a source of batches, alone.
+        y : array_like, optional
             Targets (N, ...), as the loss takes them: int labels (N,), numbers (N, outputs).
-        validation_data : sequence of array_like, optional
-            (x, y) or (x, y, sample_weight), measured after each epoch.
+        validation_data : sequence of array_like or Batches, optional
+            (x, y) or (x, y, sample_weight), measured after each epoch; or a source of batches.
         epochs : int
             How many epochs more than so far, 0 or more.
-        batch_size : int
-            Rows of a batch; the last of an epoch may be shorter.
+        batch_size : int, optional
+            Rows of a batch, 32 by default; the last of an epoch may be shorter. A source of batches has its own.
         sample_weight : array_like, optional
             What each row counts for, (N,): a batch's loss is Σ w l / Σ w.
         shuffle : bool
-            Whether each epoch takes the rows in another order.
+            Whether each epoch takes the rows in another order; a source of batches has its own.
         exact : bool
             Whether the training figures are measured after the epoch, in inference over all rows, for the price of a
             pass; otherwise they are means over the epoch's batches, each measured before its update.
@@ -193,18 +211,24 @@ class Trainer(Advised):
             Where another thread is training the model, or with the optimizer.
         """
         check_count("fit", "epochs", epochs, minimum=0)
-        check_count("fit", "batch_size", batch_size)
+        size = check_count("fit", "batch_size", 32 if batch_size is None else batch_size)
+        check_switch("fit", "shuffle", shuffle)
+        check_switch("fit", "exact", exact)
+        if y is None and batch_size is not None:
+            raise ValueError(f"batch_size={batch_size} is for arrays: a source of batches yields its own")
         with self._alone:
-            self._plan = {"epochs": self.epoch + epochs, "batch_size": batch_size, "shuffle": shuffle, "exact": exact}
+            if y is None and not can_reposition(x):
+                self._so_far = EpochSoFar()  # the rest of an epoch is gone
+            self._plan = {"epochs": self.epoch + epochs, "batch_size": size, "shuffle": shuffle, "exact": exact}
             self.stop_reason = None
             return self.resume(x, y, validation_data, sample_weight, progress)
 
     @advised
     def resume(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
-        validation_data: Sequence[ArrayLike] | None = None,
+        x: ArrayLike | Batches,
+        y: ArrayLike | None = None,
+        validation_data: Sequence[ArrayLike] | Batches | None = None,
         sample_weight: ArrayLike | None = None,
         progress: bool | None = None,
     ) -> History:
@@ -217,21 +241,14 @@ class Trainer(Advised):
         History
             The figures of all epochs, those before the interruption included.
         """
+        size = self.plan["batch_size"]
         with self._alone:
-            batch_size = self.plan["batch_size"]
-            training, validation = self.check_data((x, y, sample_weight), validation_data)
-            self.steps_per_epoch = -(-len(training[1]) // batch_size)
-            training, validation = self._place(training), None if validation is None else self._place(validation)
-            observers = sorted([*self.callbacks, *self.observers(progress)], key=lambda callback: callback.runs_last)
-            notify(observers, "on_fit_begin", self)
-            try:
-                with Interruptible() as interrupt:
-                    while not self.is_finished and not interrupt.requested:
-                        self._run_epoch(training, validation, observers, interrupt)
-                self.was_interrupted = interrupt.requested
-                self.engine.bring_home()
-            finally:
-                notify(observers, "on_fit_end", self)
+            data, held_out = self.check_data((x, y, sample_weight), validation_data)
+            training = source_of(data, size, self.engine)
+            validation = None if held_out is None else source_of(held_out, size, self.engine)
+            self.steps_per_epoch = len(training)
+            check_monitors(self.callbacks, [*self.history, *self.measured(validation is not None)])
+            self._run(training, validation, [*self.callbacks, *self.observers(progress)])
         return self.history
 
     @advised
@@ -264,14 +281,18 @@ class Trainer(Advised):
 
     @advised
     def evaluate(
-        self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, batch_size: int = 256
+        self,
+        x: ArrayLike | Batches,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        batch_size: int = 256,
     ) -> Figures:
         """The loss and the metrics over all rows, in inference: {'loss': ..., 'accuracy': ...}.
 
         Parameters
         ----------
         x, y : array_like
-            Examples and targets, (N, ...) each.
+            Examples and targets, (N, ...) each; or a source of batches as x, alone.
         sample_weight : array_like, optional
             What each row counts for in the loss, (N,).
         batch_size : int
@@ -287,9 +308,15 @@ class Trainer(Advised):
         ValueError
             For no rows, arrays of different lengths, and a model that is not built.
         """
-        x, y = np.asarray(x), np.asarray(y)
-        check_rows(x, y, None if sample_weight is None else np.asarray(sample_weight))
-        return self.engine.evaluate(x, y, sample_weight, batch_size)
+        check_count("evaluate", "batch_size", batch_size)
+        engine = self.engine
+        if y is None:
+            return self._batches(x, sample_weight).measure(self.epoch)
+        data = check_data(self.model, self.loss, x, y, sample_weight)
+        if isinstance(data[0], MappedRows):
+            return ArraySource(data, batch_size, engine).measure(self.epoch)
+        x, y, weight = data
+        return engine.evaluate(x, y, weight, batch_size)
 
     def stop(self, reason: str) -> None:
         """End training after the current epoch; called by callbacks. The reason is kept in `stop_reason`."""
@@ -314,16 +341,34 @@ class Trainer(Advised):
 
     # What a subclass may do in its own way ----------------------------------------------------------------------
 
-    def check_data(self, training: Data, validation: Sequence[ArrayLike] | None) -> tuple[Data, Data | None]:
+    def check_data(self, training: Data, validation: Any) -> tuple[Data | Source, Data | Source | None]:
         """training (x, y, sample_weight or None) and validation as arrays that the model and the loss can take.
 
-        Builds the model on x's shape if need be; a ValueError or TypeError says what cannot work.
+        Builds the model on x's shape if need be; a ValueError or TypeError says what cannot work. Where y is None, x
+        is a source of batches.
         """
-        x, y = np.asarray(training[0]), np.asarray(training[1])
-        weight = None if training[2] is None else np.asarray(training[2])
-        self.prepare(x)
-        check_training_data(self.model, self.loss, x, y, weight)
-        return (x, y, weight), None if validation is None else check_validation(self.model, validation)
+        x, y, weight = training
+        data: Data | Source
+        if y is None:
+            data = self._batches(x, weight)
+            if self._is_loaded and not can_reposition(x):
+                what = "the source of batches cannot be repositioned, so that from here on it may yield other batches"
+                warnings.warn(f"{what} than it would have: give it set_epoch(epoch)", stacklevel=3)
+                self._is_loaded = False  # once is enough
+        else:
+            self.prepare(rows_of("x", x))
+            data = check_training_data(self.model, self.loss, x, y, weight)
+        if validation is None:
+            return data, None
+        if is_source(validation) and not isinstance(validation, (tuple, list)):
+            return data, self._batches(validation)
+        return data, check_validation(self.model, self.loss, validation)
+
+    def measured(self, validation: bool) -> list[str]:
+        """The figures that an epoch adds to the history, with validation or without: what callbacks may watch."""
+        figures = self.engine.figure_names
+        own = [name for callback in self.callbacks for name in callback.measures]
+        return [*figures, *(f"validation_{name}" for name in figures if validation), "learning_rate", *own]
 
     def observers(self, progress: bool | None) -> list[Callback]:
         """The callbacks of one fit beside the user's: what shows progress."""
@@ -339,26 +384,42 @@ class Trainer(Advised):
 
     # The loop ---------------------------------------------------------------------------------------------------
 
-    def _place(self, data: Data) -> Data:
-        return tuple(None if part is None else self.engine.place(part) for part in data)
+    def _batches(self, source: Any, sample_weight: Any = None) -> BatchSource:
+        """A user's source of batches, the model built on its first where need be."""
+        check_source(source, sample_weight)
+        if not self.model.is_built:
+            self.prepare(parts_of(next(iter(source)), 0)[0])
+        return BatchSource(source, self.model, self.prepare())
+
+    def _run(self, training: Source, validation: Source | None, observers: list[Callback]) -> None:
+        """Epochs, until training is finished or interrupted."""
+        observers = sorted(observers, key=lambda callback: callback.runs_last)
+        notify(observers, "on_fit_begin", self)
+        try:
+            with Interruptible() as interrupt:
+                while not self.is_finished and not interrupt.requested:
+                    self._run_epoch(training, validation, observers, interrupt)
+            self.was_interrupted = interrupt.requested
+            self.engine.bring_home()
+        finally:
+            notify(observers, "on_fit_end", self)
 
     def _run_epoch(
-        self, training: Data, validation: Data | None, observers: list[Callback], interrupt: Interruptible
+        self, training: Source, validation: Source | None, observers: list[Callback], interrupt: Interruptible
     ) -> None:
-        x, y, weight = training
         shuffle = self.streams["shuffle"]
         if self._so_far.order_state is None:
             notify(observers, "on_epoch_begin", self)
             self._so_far = EpochSoFar(shuffle.bit_generator.state)
         shuffle.bit_generator.state = self._so_far.order_state
-        order = epoch_order(len(y), shuffle if self.plan["shuffle"] else None)
-        for rows in batches(order, self.plan["batch_size"], self._so_far.steps_done):
+        order = shuffle if self.plan["shuffle"] else None
+        for x, y, weight in training.epoch(self.epoch, order, self._so_far.steps_done):
             notify(observers, "on_step_begin", self)
-            self._train_on(x[rows], y[rows], None if weight is None else weight[rows])
+            self._train_on(x, y, weight)
             notify(observers, "on_step_end", self)
             if interrupt.requested:
                 return
-        figures = self.engine.evaluate(*training) if self.plan["exact"] else self._so_far.mean()
+        figures = training.measure(self.epoch) if self.plan["exact"] else self._so_far.mean()
         self._finish_epoch(figures, validation)
         notify(observers, "on_epoch_end", self)
 
@@ -369,10 +430,10 @@ class Trainer(Advised):
         self._so_far.add(self.figures, len(y))
         self.num_steps += 1
 
-    def _finish_epoch(self, figures: Figures, validation: Data | None) -> None:
+    def _finish_epoch(self, figures: Figures, validation: Source | None) -> None:
         self.engine.bring_home()
         if validation is not None:
-            measured = self.engine.evaluate(*validation)
+            measured = validation.measure(self.epoch)
             figures.update((f"validation_{name}", value) for name, value in measured.items())
         self.history.append({**figures, "learning_rate": float(self.optimizer.learning_rate)})
         self.epoch, self._so_far = self.epoch + 1, EpochSoFar()
@@ -382,7 +443,7 @@ class Trainer(Advised):
         """What does the work; made when the model is built."""
         return self._engine or self.prepare()
 
-    def prepare(self, x: Array | None = None) -> Engine:
+    def prepare(self, x: Array | MappedRows | None = None) -> Engine:
         """Build the model on x's shape if need be, hand it the dropout stream, make the engine; returns the engine."""
         if not self.model.is_built:
             if x is None:
@@ -437,6 +498,7 @@ class Trainer(Advised):
         self.history, self._plan, self.stop_reason = History(state["history"]), state["plan"], state["stop_reason"]
         self.epoch, self.num_steps = state["epoch"], state["num_steps"]
         self._so_far = EpochSoFar(**copy.deepcopy(state["epoch_so_far"]))
+        self._is_loaded = True
 
     def recipe(self) -> dict[str, Any]:
         """What this trainer was made of, as plain data: enough to make it again, but for callbacks and functions."""
@@ -506,6 +568,21 @@ def check_parts(model: object, callbacks: Iterable[Callback], metrics: object, e
     return list(callbacks)
 
 
+def check_monitors(callbacks: Iterable[Callback], known: Sequence[str], advice: str = TO_VALIDATE) -> None:
+    """Refuse a callback that watches a figure which this training will not measure."""
+    for callback in callbacks:
+        name = callback.watched
+        if name is not None and name not in known:
+            raise ValueError(not_measured(type(callback).__name__, name, known, advice))
+
+
+def not_measured(who: str, name: object, known: Sequence[str], advice: str = TO_VALIDATE) -> str:
+    """The message that nothing measures what somebody watches."""
+    is_validation = fold(str(name)).startswith("val") and not any(key.startswith("validation") for key in known)
+    way_out = f" ({advice})" if is_validation else nearest(name, known)
+    return f"{who} watches '{name}', which this training does not measure{way_out}; it measures: {', '.join(known)}"
+
+
 # What happens around steps and epochs ---------------------------------------------------------------------------------
 
 
@@ -532,6 +609,11 @@ class Callback(Advised):
     def watched(self) -> str | None:
         """The history key that this callback cannot do without, if there is one."""
         return None
+
+    @property
+    def measures(self) -> Sequence[str]:
+        """The history keys that this callback adds, for others that watch them."""
+        return ()
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Before the first epoch of a `fit` or `resume`."""
