@@ -68,7 +68,7 @@ def test_the_twin_knows_every_loss_and_optimizer():
 def test_curves_coincide_for_100_steps(optimizer):
     """Same weights, order, augmentation, penalty and schedule; 13 epochs of 8 steps."""
     steps = augment.Chain([augment.RandomFlip(), augment.RandomCrop(2)])
-    spec = {"name": type(optimizer).__name__, **hg.optimizers.constructor_arguments(optimizer)}
+    spec = {"name": type(optimizer).__name__, **optimizer.get_params(deep=False)}
 
     def make(engine):
         schedule = hg.Schedule(hg.schedules.Cosine(optimizer.learning_rate, 104), per="step")
@@ -129,7 +129,7 @@ class SaveAt(hg.Callback):
 )
 def test_resume_reaches_the_same_bits(tmp_path, optimizer):
     """Saved in the middle of an epoch, with dropout and augmentation."""
-    spec = {"name": type(optimizer).__name__, **hg.optimizers.constructor_arguments(optimizer)}
+    spec = {"name": type(optimizer).__name__, **optimizer.get_params(deep=False)}
 
     def make():
         return image_trainer(
