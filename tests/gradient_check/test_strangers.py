@@ -1,4 +1,4 @@
-"""Wrong backward passes by people who have not read this code: all are detected, and help is given."""
+"""Code by people who have not read this one: their mistakes are detected, and their right code raises no alarm."""
 
 import pytest
 
@@ -8,3 +8,11 @@ from zoo.strangers import outcomes
 @pytest.mark.parametrize("zoo", ["b"])
 def test_every_strangers_mistake_is_detected(zoo):
     assert [outcome.name for outcome in outcomes(zoo) if not outcome.detected] == []
+
+
+def test_no_right_code_raises_an_alarm():
+    assert [str(outcome.report) for outcome in outcomes("right") if outcome.detected] == []
+
+
+def test_no_other_layout_of_right_code_raises_an_alarm():
+    assert [str(outcome.report) for outcome in outcomes("right", layouts=60) if outcome.detected] == []

@@ -1,10 +1,12 @@
 """Zoos of people who have not read handgrad: what a check makes of their mistakes, zoo by zoo.
 
-    python tests/zoo/strangers.py b [--seed 0] [NAME...]
+    python tests/zoo/strangers.py b [--seed 0] [--layouts N] [NAME...]
+    python tests/zoo/strangers.py right [--layouts N]
 
 prints a line a case and the figures of the zoo; with names, the whole reports of these cases. Each zoo's file marks
 the line at fault with `# wrong` and names the variable that is first wrong, the kind of mistake and what a teacher
-would say.
+would say. `right` is the zoo of right code, in which every verdict is a false alarm. With --layouts, N rewrites of a
+zoo's code that mean the same (staged, in one line, with helpers, loops, einsum...) are checked in place of the code.
 """
 
 import argparse
@@ -20,6 +22,9 @@ from pathlib import Path
 import numpy as np
 
 from handgrad import check_gradients
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from zoo.strangers_layouts import generate
 
 # the names that say what a teacher calls a mistake of this kind; a kind of its own words is judged by reading
 KINDS = {
@@ -45,6 +50,7 @@ class Outcome:
     lines: frozenset  # the numbers of the lines at fault
     report: object
     seconds: float
+    is_right: bool = False
 
     @property
     def detected(self):
@@ -53,6 +59,11 @@ class Outcome:
     @property
     def unexplained(self):
         return any(v.mistake == "unexplained" for v in self.report.verdicts)
+
+    @property
+    def helped(self):
+        """Whether it is named rightly, or placed."""
+        return self.placed or bool(self.named)
 
     @property
     def placed(self):
@@ -95,27 +106,43 @@ def span(part):
     return first, first + len(source)
 
 
-def outcomes(zoo, names=(), seed=0):
-    """An Outcome per case of strangers_<zoo>.py, in its order."""
+def outcomes(zoo, names=(), seed=0, layouts=0):
+    """An Outcome per case of strangers_<zoo>.py, in its order; or per rewrite, so many, of its cases."""
     module = importlib.import_module(f"zoo.strangers_{zoo}")
-    for name, variable, kind, what, make in module.CASES:
-        if names and name not in names:
-            continue
+    cases = {name: [*facts, make] for name, *facts, make in module.CASES if not names or name in names}
+    if layouts:
+        for variant in generate(module.__file__, layouts, seed, names=list(cases)):
+            with np.errstate(all="ignore"):
+                target, arrays, keywords = variant.make(np.random.default_rng([seed, 5]))
+            name = f"{variant.name} ({variant.kind})"
+            yield checked(name, cases[variant.name][:-1], variant.wrong_lines, target, arrays, keywords, seed)
+        return
+    for name, (*facts, make) in cases.items():
         with np.errstate(all="ignore"):
             target, arrays, keywords = make(np.random.default_rng([seed, 5]))
-        started = time.process_time()
-        report = check_gradients(target, *arrays, kwargs=keywords or None, seed=seed)
-        took = time.process_time() - started
-        yield Outcome(name, variable, kind, what, lines_at_fault(module, make, target), report, took)
+        lines = lines_at_fault(module, make, target) if facts else ()
+        yield checked(name, facts, lines, target, arrays, keywords, seed)
+
+
+def checked(name, facts, lines, target, arrays, keywords, seed):
+    """The outcome of one check. facts: variable, kind and what a teacher would say; none of right code."""
+    started = time.process_time()
+    report = check_gradients(target, *arrays, kwargs=keywords or None, seed=seed)
+    took = time.process_time() - started
+    variable, kind, what = facts or ("", "", "right code")
+    return Outcome(name, variable, kind, what, frozenset(lines), report, took, not facts)
 
 
 def figures(found):
     """The zoo in figures, as text."""
     total, seconds = len(found), [o.seconds for o in found]
+    if found[0].is_right:
+        return f"{sum(o.detected for o in found)} false alarms in {total} right codes"
     known = [o.named for o in found if o.named is not None]
     rows = [
         ("detected", sum(o.detected for o in found), total),
         ("placed at the right variable or line", sum(o.placed for o in found), total),
+        ("helped: placed or named", sum(o.helped for o in found), total),
         ("named, of those of a kind with a name of its own", sum(known), len(known)),
         ("unexplained", sum(o.unexplained for o in found), total),
     ]
@@ -124,6 +151,8 @@ def figures(found):
 
 
 def line_of(outcome):
+    if outcome.is_right:
+        return f"{outcome.name:<60} {'' if outcome.report.ok else ' FALSE ALARM: ' + str(outcome.report.verdicts[0])}"
     said = "; ".join(f"{v.mistake} {v.variable or '?'}@{v.line}" for v in outcome.report.verdicts) or "NOTHING"
     marks = f"{'placed' if outcome.placed else '·':<7}{ {True: 'named', False: 'other'}.get(outcome.named, ''):<6}"
     is_at = f"{outcome.kind} {outcome.variable}@{','.join(map(str, sorted(outcome.lines)))}"
@@ -135,13 +164,14 @@ def main():
     parser.add_argument("zoo")
     parser.add_argument("names", nargs="*")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--layouts", type=int, default=0)
     given = parser.parse_args()
-    found = list(outcomes(given.zoo, given.names, given.seed))
-    for outcome in found:
-        print(f"{outcome.report}\n  IS: {outcome.what}\n" if given.names else line_of(outcome))
+    found = []
+    for outcome in outcomes(given.zoo, given.names, given.seed, given.layouts):
+        found.append(outcome)
+        print(f"{outcome.report}\n  IS: {outcome.what}\n" if given.names and not given.layouts else line_of(outcome))
     print(f"\nzoo {given.zoo}\n{figures(found)}")
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parents[1]))
     main()

@@ -1,8 +1,10 @@
 """How the code behaves, before its numbers: the same y twice, inputs untouched, nothing left over between calls."""
 
+from collections import deque
+
 import numpy as np
 
-from ..arrays import Array, Generator
+from ..arrays import Array, Cache, Generator
 from .report import Report
 from .subjects import Gradients, Point, Subject
 from .verdict import CodeFault, Verdict
@@ -122,13 +124,24 @@ def check_second_backward(subject: Subject, report: Report, dy: Array, first: Gr
     """
     point = subject.at(np.float64)
     point.forward()
+    held = num_held(point.cache)
     point.backward(dy.copy())
-    if subject.keeps_cache:
+    used_up = num_held(point.cache) < held
+    if used_up:
+        report.notes.append("the backward takes things out of its cache: it works once for each forward")
+    if subject.keeps_cache or used_up:
         point.forward()
     differing = changed(first, point.backward(dy.copy()))
     for name, (a, b) in differing.items():
         report.add(second_verdict(subject, name, a, b, dy))
     return not differing
+
+
+def num_held(cache: Cache) -> int:
+    """How many things a cache holds, in the lists and dictionaries within it too."""
+    if isinstance(cache, (list, tuple, deque, dict)):
+        return len(cache) + sum(map(num_held, cache.values() if isinstance(cache, dict) else cache))
+    return 0
 
 
 def second_verdict(subject: Subject, name: str, a: Array, b: Array, dy: Array) -> Verdict:
