@@ -113,7 +113,7 @@ def print_document(path: Path, checks: Iterable[Checked]) -> int:
 
 def show_again(path: Path, checks: Iterable[Checked], output: str | None) -> None:
     """One round of watching: on a terminal, with a clear screen before it."""
-    clear = "\033[2J\033[3J\033[H" if sys.stdout.isatty() else ""
+    clear = "\033[2J\033[H" if sys.stdout.isatty() else ""
     print(f"{clear}{path} at {time.strftime('%H:%M:%S')}: saving it runs its code again (Ctrl-C ends)\n", flush=True)
     try:
         show(checks, output)
