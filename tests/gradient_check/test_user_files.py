@@ -271,3 +271,11 @@ def test_the_rest_is_checked_when_one_cannot_be(write, call):
     code, out, err = call(write(GOOD + NEEDS_INPUT))
     assert (code, out.count("every gradient is right")) == (2, 4)
     assert len(err.splitlines()) == 1
+
+
+def test_the_forward_is_compared_with_a_reference(write, call):
+    path = write(GOOD.replace("return x * s, (x, s)", "return x * s * s, (x, s)").replace("swish", "silu"))
+    code, out, _ = call(f"{path}:silu", "--reference", "auto", "--json")
+    (verdict, *_) = json.loads(out)["checks"][0]["verdicts"]
+    assert (code, verdict["mistake"]) == (1, "wrong-forward")
+    assert call(f"{path}:silu", "--reference", "silo")[0] == 2

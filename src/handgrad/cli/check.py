@@ -27,6 +27,9 @@ from .application import complain
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document, and nothing else.")
 @click.option("--watch", "watching", is_flag=True, help="Check again whenever the file is saved; Ctrl-C ends it.")
 @click.option("--hints", default="fix", type=click.Choice([*HINTS]), help="How much is told of a mistake.")
+@click.option(
+    "--reference", metavar="NAME", help="What the forward should compute: gelu, torch:gelu, or auto, ours of its name."
+)
 @click.option("--timeout", default=30.0, type=click.FloatRange(0.1, 86400), help="Seconds that each check may take.")
 @click.option("--seed", default=0, type=click.IntRange(0), help="The seed of the arrays and upstream gradients.")
 @click.pass_context
@@ -37,6 +40,7 @@ def check(
     as_json: bool,
     watching: bool,
     hints: str,
+    reference: str | None,
     timeout: float,
     seed: int,
 ) -> None:
@@ -52,7 +56,7 @@ def check(
         raise click.UsageError("--watch shows one report after the other, --json is one document: leave one out")
     if output and Path(output).resolve() == path.resolve():
         raise click.UsageError(f"--html {output} would replace the file that is checked: give the page another name")
-    options = {"seed": seed, "hints": hints}
+    options = {"seed": seed, "hints": hints, "reference": True if reference == "auto" else reference}
     checks = partial(check_apart, path, name, options, Limits(seconds=timeout), with_page=bool(output))
     if watching:
         read_source(path)

@@ -111,7 +111,7 @@ class Report:
         Returns
         -------
         dict
-            ok, target, hints, arrays (a list: name, shape, size, method, error, direction_error, threshold,
+            ok, target, hints, reference, arrays (a list: name, shape, size, method, error, direction_error, threshold,
             num_checked, ok, num_kinks and the first kinks), verdicts (a list of their fields, with the mistake's
             lesson, advice and link), notes, num_forwards, seconds, seed.
 
@@ -124,6 +124,7 @@ class Report:
             "ok": self.ok,
             "target": self.target,
             "hints": self.hints,
+            "reference": self.reference,
             "arrays": [array_data(check) for check in self.arrays.values()],
             "verdicts": [verdict_data(verdict, self.hints) for verdict in distinct(self)],
             "notes": list(self.notes),

@@ -125,7 +125,7 @@ def check_apart(
     path, name
         As in `check_file`.
     options : dict, optional
-        Of `check_gradients`: seed and hints.
+        Of `check_gradients`: seed, hints, and a reference by its name.
     limits : Limits, optional
         What the import, and then each check, may take.
     while_waiting : callable
@@ -157,7 +157,8 @@ def check_apart(
         if key != imported.data[0]:  # what the import prints is told once
             dropped = outcome.num_dropped - imported.num_dropped
             outcome = outcome._replace(printed=outcome.printed.removeprefix(imported.printed), num_dropped=dropped)
-        ending = Report(key, seconds=time.perf_counter() - started, **options)
+        shown = {field: options[field] for field in ("seed", "hints") if field in options}
+        ending = Report(key, seconds=time.perf_counter() - started, **shown)
         yield checked(outcome, ending, with_page)
 
 
