@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import functional
 from ..arrays import Array, Generator
-from ..naming import look_up, require_extra
+from ..naming import look_up, nearest, require_extra
 from .conduct import disturb
 from .mistakes.case import ratio
 from .subjects import (
@@ -88,8 +88,10 @@ def torch_function(package: str, name: str) -> Function:
     """torch.nn.functional's function of this name, else torch's, on arrays."""
     with require_extra(package, f"reference='torch:{name}'"):
         import torch
-    known = {**vars(torch), **vars(torch.nn.functional)}
-    function = look_up("function of torch.nn.functional", name, {k: v for k, v in known.items() if callable(v)})
+    function = getattr(torch.nn.functional, name, getattr(torch, name, None))
+    if not callable(function):
+        public = [k for k in vars(torch.nn.functional) if k[0].islower()]
+        raise ValueError(f"unknown function of torch.nn.functional '{name}'{nearest(name, public)}")
 
     def on_arrays(*arrays: Any, **keywords: Any) -> Any:
         tensors = [torch.from_numpy(np.array(a)) if isinstance(a, np.ndarray) else a for a in arrays]
