@@ -91,14 +91,27 @@ def check_precision(subject: Subject, rng: Generator) -> None:
     for array in point.arrays.values():
         array += 1e-3 * rng.normal(size=array.shape) * array
     y = point.forward()
+    said = "the forward {} in float32 although its arrays are float64: keep the dtype of the input"
     rounded = np.array_equal(y, y.astype(np.float32)) and (y * 1024 != np.round(y * 1024)).any()
     if rounded and np.isfinite(y).all():
-        raise CodeFault(
-            "float32-precision",
-            "the forward computes in float32 although its arrays are float64: keep the dtype of the input "
-            "(look for astype, zeros or a constant of dtype float32)",
-            evidence=f"all {y.size} numbers of y are float32 numbers; y.dtype is {y.dtype}",
-        )
+        evidence = f"all {y.size} numbers of y are float32 numbers; y.dtype is {y.dtype}"
+        raise CodeFault("float32-precision", said.format("computes"), evidence=evidence)
+    for name, array in point.arrays.items():
+        if np.isfinite(y).all() and is_rounded(point, array, y, rng):
+            evidence = f"y is the same to the last bit for {name} and for {name} rounded to float32"
+            raise CodeFault("float32-precision", said.format(f"takes {name}"), evidence=evidence)
+
+
+def is_rounded(point: Point, array: Array, y: Array, rng: Generator) -> bool:
+    """Whether rounding an array to float32 changes nothing in y, while moving it by a little more than that does."""
+    kept = array.copy()
+    array[...] = kept.astype(np.float32)
+    rounded = not np.array_equal(array, kept) and np.array_equal(point.forward(), y)
+    if rounded:
+        array[...] = kept * (1 + 1e-6 * rng.uniform(0.5, 1, size=array.shape))
+        rounded = not np.array_equal(point.forward(), y)
+    array[...] = kept
+    return rounded
 
 
 # The backward ---------------------------------------------------------------------------------------------------

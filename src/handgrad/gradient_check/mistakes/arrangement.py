@@ -41,10 +41,9 @@ def flipped(case: Case) -> Verdict | None:
     """Some axes run backwards."""
     for axes in (axes for n in (2, 1, 3) for axes in itertools.combinations(range(case.array.ndim), n)):
         if all(case.array.shape[a] > 1 for a in axes) and moved_fits(case, [np.flip(g, axes) for g in case.analytic]):
-            mistake, what = "reversed", "its entries are in reverse order"
-            if case.array.ndim > 2:
-                mistake = "flipped-kernel"
-                what = "the kernel is flipped: convolution here means cross-correlation, without a flip"
+            mistake, what = "reversed", "the entries are in reverse order"
+            if case.array.ndim == 4 and axes in ((0, 1), (2, 3)):
+                mistake, what = "flipped-kernel", "the kernel is flipped"
             evidence = f"flipped along axes {axes} it is right {case.everywhere}"
             return case.verdict(mistake, f"in {case.label} {what}", evidence)
     return None
@@ -58,7 +57,7 @@ def shifted(case: Case) -> Verdict | None:
     for axes, steps in shifts:
         if shift_fits(case, axes, steps):
             by, along = (", ".join(map(str, group)) for group in (steps, axes))
-            message = f"{case.label} is shifted by {by} along axis {along}: a padding, stride or index is off"
+            message = f"{case.label} is shifted by {by} along axis {along}, as where a padding, stride or index is off"
             return case.verdict("shifted", message, f"moved back by {by} it is right where it overlaps")
     return None
 
@@ -101,7 +100,7 @@ def partly_missing(case: Case) -> Verdict | None:
         if not missing & present:
             places = ", ".join(map(str, sorted(missing)[:6])) + (", ..." if len(missing) > 6 else "")
             where_zero = f"index {places} of axis {axis}"
-            message = f"{case.label} is zero at {where_zero}: a loop or a slice stops short"
+            message = f"{case.label} is zero at {where_zero}, as where a loop or a slice stops short"
             evidence = "right in every other entry"
             break
     return case.verdict("partly-missing", message, evidence)
@@ -159,14 +158,20 @@ def skip_missing(case: Case) -> Verdict | None:
         return None
     for message, sign, candidate in (
         (
-            "dy is missing from dx: the way around, y = x + f(x), has a gradient too",
+            "dy itself is missing: a way around a function, y = x + f(x), has a gradient too",
             "-",
             case.expected - case.dy_at_entries,
         ),
-        ("dy is in dx once too often: the way around is counted twice", "+", case.expected + case.dy_at_entries),
+        (
+            "dy itself is there once too often, as where the way around a function is counted twice",
+            "+",
+            case.expected + case.dy_at_entries,
+        ),
     ):
         if case.explains(candidate):
-            return case.verdict("skip-missing", message, f"found = expected {sign} dy {case.everywhere}")
+            return case.verdict(
+                "skip-missing", f"in {case.label} {message}", f"found = expected {sign} dy {case.everywhere}"
+            )
     return None
 
 
@@ -197,7 +202,7 @@ def not_finite(case: Case, a: Array) -> Verdict | None:
         return None
     first = ", ".join(str(int(i[0])) for i in np.nonzero(bad))
     what = f"{case.label} has {int(bad.sum())} NaN or infinite numbers of {a.size}"
-    message = f"{what}: a division or log of zero, an overflow"
+    message = f"{what}, as from a division or log of zero, or an overflow"
     return case.verdict("not-finite", message, f"the first at {case.name}[{first}]")
 
 
@@ -236,7 +241,7 @@ def not_summed(case: Case, a: Array, said: str) -> Verdict | None:
     for axes, keepdims in itertools.product(groups_of_axes(a.ndim), (False, True)):
         total = [g.sum(axis=axes, keepdims=keepdims) for g in case.analytic]
         if total[0].size == case.array.size and case.same(case.pick(total), case.expected):
-            message = f"{said}: sum over {named_axes(axes)}, because every example uses the same {case.name}"
+            message = f"{said}: sum over {named_axes(axes)}, along which the same {case.name} is used"
             return case.verdict("not-summed", message, "right in every entry once summed")
     return None
 
@@ -298,7 +303,7 @@ def spread(case: Case, a: Array, said: str) -> Verdict | None:
     """Broadcasting made it larger: two shapes such as (N,) and (N, 1) met."""
     if a.size <= case.array.size or a.size % case.array.size:
         return None
-    message = f"{said}: arrays of shapes such as (N,) and (N, 1) were broadcast to (N, N); give both the same shape"
+    message = f"{said}, as where shapes such as (N,) and (N, 1) meet as (N, N)"
     return case.verdict("broadcast", message, f"{a.size} numbers instead of {case.array.size}")
 
 
@@ -333,8 +338,8 @@ def overwritten(case: Case) -> Verdict | None:
         for which, window in (("last", last), ("first", np.argmax(reached, axis=1))):
             candidate = np.take_along_axis(parts, window[None, :, None], axis=2)[..., 0]
             if reached.sum(axis=1).max() > 1 and case.explains(candidate):
-                message = f"of overlapping windows only one reaches {case.name}: add with +=, do not assign"
-                evidence = f"each entry has the share of its {which} window alone"
+                message = f"of the places in y that an entry of {case.name} reaches only one pays it: add with +="
+                evidence = f"each entry has the share of its {which} place alone"
                 return case.verdict("overlap-overwritten", message, evidence)
     return None
 

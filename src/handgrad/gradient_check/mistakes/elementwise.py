@@ -46,16 +46,25 @@ def deterministic(case: Case, written: Array, slopes: Array) -> Iterator[Verdict
             return case.verdict(slug, message, f"dx / dy equals it {case.everywhere}")
         return None
 
-    yield verdict("derivative-missing", "dx is dy itself: the derivative of the function is missing", np.ones_like(x))
+    yield verdict("derivative-missing", f"{case.label} is dy itself", np.ones_like(x))
     if np.ptp(written) <= 1e-9 * abs(written[0]) and np.isclose(slopes, written[0], 1e-9).any():
-        yield verdict("derivative-missing", f"dx is {written[0]:g} dy everywhere: the mask is missing", written)
-    yield verdict("derivative-twice", "the derivative is applied twice: dx = dy f'(x)²", slopes**2)
-    yield verdict("value-for-derivative", "the function's value y stands where its derivative belongs: dx = dy y", y)
-    yield verdict("value-for-derivative", "the input x stands where the derivative belongs: dx = dy x", x)
+        everywhere = f"{case.label} is {written[0]:g} dy everywhere, which is right in some entries only"
+        yield verdict("derivative-missing", everywhere, written)
+    yield verdict(
+        "derivative-twice", f"in {case.label} the derivative is applied twice: dy f'({case.name})²", slopes**2
+    )
+    yield verdict("value-for-derivative", f"in {case.label} the value y stands where the derivative belongs: dy y", y)
+    yield verdict(
+        "value-for-derivative",
+        f"in {case.label} {case.name} itself stands where the derivative belongs: dy {case.name}",
+        x,
+    )
     with np.errstate(all="ignore"):
         for part, left in ((y / x, "f"), (slopes - y / x, "x f'")):
             yield verdict("term-missing", f"of the product rule (x f)' = f + x f' only the term {left} is there", part)
-        yield verdict("derivative-inverted", "dx is dy divided by the derivative; multiply by it", 1 / slopes)
+        yield verdict(
+            "derivative-inverted", f"{case.label} is dy divided by the derivative; multiply by it", 1 / slopes
+        )
         for name, by_output in OF_OUTPUT.items():
             if case.same(slopes, by_output(y)):
                 message = f"the formula {name} is meant for the output y, but is given the input x"
@@ -65,7 +74,7 @@ def deterministic(case: Case, written: Array, slopes: Array) -> Iterator[Verdict
             yield verdict("formula-slip", message, formula(x, y))
     at_output = slopes_at_output(case)
     if at_output is not None:
-        message = "the derivative is taken at the output y instead of the input x: dx = dy f'(y)"
+        message = f"in {case.label} the derivative is taken at the output y instead of the input {case.name}"
         yield verdict("derivative-at-output", message, at_output)
     yield one_branch(case, written, slopes, x)
 
@@ -98,7 +107,7 @@ def other_formula(case: Case) -> Verdict | None:
     if not np.isfinite(written).all() or not np.allclose(written, written[0], rtol=1e-6, atol=1e-9):
         return None
     what = f"dx / dy depends on {case.name} alone, as it must, but it is not the derivative"
-    message = f"{what}: is a factor missing, of a function within the function above all?"
+    message = f"{what}"
     return case.verdict("wrong-derivative", message, case.deviates_most())
 
 
@@ -125,17 +134,17 @@ def one_branch(case: Case, written: Array, slopes: Array, x: Array) -> Verdict |
         value = np.unique(np.round(written[other], 9))
         now = f"{value[0]:g}" if len(value) == 1 else "another formula"
         what = f"right for {right} x, wrong for {wrong_side} x, where dx / dy is {now}"
-        message = f"{what}: that branch has its own derivative"
+        message = f"{what}: that branch has a derivative of its own"
         return case.verdict("one-branch", message, case.deviates_most(2))
     wrong = np.abs(written - slopes) > 1e-6 * np.abs(slopes).max()
     bounds = np.abs(x[wrong]).min(initial=np.inf), np.abs(x[~wrong]).max(initial=0)
     if 0 < wrong.sum() < len(x) and bounds[0] > bounds[1]:
-        message = f"right up to |x| = {bounds[1]:.3g}, wrong beyond: the outer branch is missing"
+        message = f"right up to |x| = {bounds[1]:.3g}, wrong beyond: the outer branch has a derivative of its own"
         return case.verdict("one-branch", message, case.deviates_most(2))
     run = np.flatnonzero(wrong[np.argsort(x)])
     if 0 < len(run) < len(x) - 1 and np.ptp(run) + 1 == len(run) and len(x) > 5:
         what = f"wrong for {case.name} from {x[wrong].min():.3g} to {x[wrong].max():.3g}, right everywhere else"
-        message = f"{what}: the condition between the branches is off"
+        message = f"{what}, as where the condition between the branches is off"
         return case.verdict("wrong-mask", message, case.deviates_most(2))
     return None
 
@@ -147,7 +156,7 @@ def by_branch(case: Case, written: Array, slopes: Array) -> Iterator[Verdict]:
     if len(levels) <= 2 and np.isin(levels, allowed).all() and len(np.unique(np.round(slopes, 9))) <= 2:
         positive, passed = case.dy_at_entries > 0, case.found != 0
         if np.array_equal(passed, positive & (slopes != 0)) or np.array_equal(passed, positive):
-            message = "the mask is taken from dy > 0; it belongs to the input, x > 0"
+            message = "the mask is taken from dy > 0, not from what went forward"
             yield case.verdict("mask-from-upstream", message, "dx is zero exactly where dy is negative")
         message = "the mask is not the forward's: keep it in the cache and use it again"
         shown = " or ".join(f"{v:g}" for v in levels)
@@ -183,8 +192,12 @@ def fused(case: Case) -> Verdict | None:
     with np.errstate(all="ignore"):
         divided = np.where(flat != 0, case.dy / np.where(flat == 0, 1, flat), 0)
     for slug, words, dy in (
-        ("derivative-missing", "the activation's derivative is missing: multiply dy by it first", divided),
-        ("derivative-twice", "the activation's derivative is applied twice", case.dy * flat),
+        (
+            "derivative-missing",
+            "the derivative of what comes after the product is missing: multiply dy by it first",
+            divided,
+        ),
+        ("derivative-twice", "the derivative of what comes after the product is applied twice", case.dy * flat),
     ):
         if case.explains(case.through(dy)):
             message = f"in {case.label} {words}"
@@ -215,6 +228,8 @@ def plain_product(case: Case) -> Verdict | None:
     products += [[dy @ weight.T for dy in full] for weight in weights]
     for product in products:
         if product[0].size == case.array.size and case.explains(case.pick(product)):
-            message = f"in {case.label} the activation's derivative is missing: multiply dy by it first"
+            message = (
+                f"in {case.label} the derivative of what comes after the product is missing: multiply dy by it first"
+            )
             return case.verdict("derivative-missing", message, "equal to the bare product's gradient in every entry")
     return None

@@ -13,7 +13,7 @@ def zero(case: Case) -> Verdict | None:
     """All zeros where something is due."""
     if np.any(case.found) or not np.any(case.expected):
         return None
-    message = f"{case.label} is zero everywhere: it is never computed, or overwritten"
+    message = f"{case.label} is zero everywhere, as where it is never computed, or overwritten"
     return case.verdict("gradient-missing", message, f"expected norm {np.linalg.norm(case.expected[0]):.3g}")
 
 
@@ -26,7 +26,7 @@ def single_precision(case: Case) -> Verdict | None:
     if not rounded and case.analytic[0].dtype != np.float32 and not 3e-9 < error < 1e-6:
         return None
     kind = "its numbers are float32 numbers" if rounded else "the error is of the size of float32's rounding, 6e-8"
-    message = f"{case.label} is right to single precision only: something in the backward computes in float32"
+    message = f"{case.label} is right to single precision only, as where something in the backward computes in float32"
     return case.verdict("float32-precision", message, f"relative error {error:.2g}; {kind}")
 
 
@@ -82,7 +82,7 @@ def known_factors(case: Case) -> Iterator[list[Factor]]:
     yield [*variants(rates), *combinations(m, last)]
 
 
-TWO = Factor("factor-two", 2, "the 2 of a square's derivative")
+TWO = Factor("factor-two", 2, "a factor 2")
 
 
 def variants(factors: Iterable[Factor]) -> Iterator[Factor]:

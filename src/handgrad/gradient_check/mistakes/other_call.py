@@ -35,28 +35,28 @@ def changed(case: Case) -> Verdict | None:
 def other_upstreams(case: Case) -> Iterator[tuple[str, str, Array]]:
     """(mistake, what the gradient does, dy) of what may stand in the place of dy."""
     dy, y, full = case.dy, case.y.ravel(), case.dy_full
-    yield "upstream-twice", "is right for dy² in place of dy: dy is multiplied in twice", dy**2
-    yield "output-factor", "is right for dy · y in place of dy: a factor y is too many", dy * y
+    yield "upstream-twice", "is right for dy² in place of dy", dy**2
+    yield "output-factor", "is right for dy · y in place of dy", dy * y
     yield (
         "mask-from-upstream",
-        "is right for dy masked by dy > 0: the mask belongs to the input, not to dy",
+        "is right for dy masked by dy > 0",
         dy * (dy > 0),
     )
-    yield "mask-from-upstream", "is right for dy masked by y > 0", dy * (y > 0)
+    yield "wrong-mask", "is right for dy masked by y > 0, which the forward does not do", dy * (y > 0)
     yield "upstream-sign", "is right for the sign of dy in place of dy", np.sign(dy)
     yield "upstream-sign", "is right for |dy| in place of dy", np.abs(dy)
     shape = case.y.shape
     if case.y.ndim < 2:
         return
     for words, kept in (
-        ("only the last example", slice(-1, None)),
-        ("only the first example", slice(0, 1)),
-        ("all examples but the last", slice(0, -1)),
-        ("all examples but the first", slice(1, None)),
+        ("only the last row of dy", slice(-1, None)),
+        ("only the first row of dy", slice(0, 1)),
+        ("all rows of dy but the last", slice(0, -1)),
+        ("all rows of dy but the first", slice(1, None)),
     ):
         part = np.zeros_like(full)
         part[:, kept] = full[:, kept]
-        yield "examples-missing", f"counts {words}: a loop assigns where it should add, or stops short", part
+        yield "examples-missing", f"counts {words}, as where a loop assigns instead of adding, or stops short", part
     for axis in range(case.y.ndim):
         spread = np.broadcast_to(full.mean(axis=axis + 1, keepdims=True), full.shape)
         yield "upstream-averaged", f"is right for the mean of dy over axis {axis} in place of dy", spread
