@@ -1,4 +1,4 @@
-"""The types of arrays and of what surrounds them, as signatures name them; and arrays that lie in a file."""
+"""The types of arrays and of what surrounds them, as signatures name them; what is no array; arrays in a file."""
 
 from __future__ import annotations
 
@@ -71,9 +71,21 @@ class MappedRows:
 def array_of(name: str, value: Any) -> Array:
     """value as an array. A masked one is a TypeError: its mask would be lost, and what lies under it be learnt from."""
     if isinstance(value, np.ma.MaskedArray):
-        advice = f"leave out the masked rows, or fill them: {name}.filled(...)"
+        advice = "leave out the masked rows, or fill them with its filled(...)"
         raise TypeError(f"{name} is a masked array, and no network knows masks: {advice}")
-    return np.asarray(value)
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise ValueError(f"{name} is no array: the rows of a list must all have the same length") from None
+
+
+def numbers_of(name: str, value: Any, kinds: str = "biuf") -> Array:
+    """value as an array of real numbers, or a TypeError; kinds are NumPy's letters for dtypes."""
+    array = array_of(name, value)
+    if array.dtype.kind not in kinds:
+        advice = {"c": "pass its .real part", "O": "turn it into numbers with .astype(float)"}.get(array.dtype.kind, "")
+        raise TypeError(f"{name} must be an array of numbers, got dtype {array.dtype}" + (advice and f": {advice}"))
+    return array
 
 
 def rows_of(name: str, value: Any) -> Array | MappedRows:

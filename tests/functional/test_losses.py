@@ -55,6 +55,58 @@ def test_shapes_that_would_broadcast_are_refused(name, outputs, targets):
         forward(name)(np.zeros(outputs), np.zeros(targets))
 
 
+@pytest.mark.parametrize("name", ["cross_entropy", "probability_cross_entropy"])
+@pytest.mark.parametrize("row", [[-0.5, 1.5, 0], [3, 3, 1], [0, 0, 0], [np.nan, 1, 0], [np.inf, 1, 0], [1, 1, 0]])
+def test_targets_that_are_no_probabilities_are_refused(name, row):
+    targets = [[0.2, 0.3, 0.5], [1, 0, 0], row, [0.33, 0.33, 0.33]]
+    what = f"^{name}: targets of the outputs' shape are probabilities, .* in row 2: divide each row by its sum"
+    with pytest.raises(ValueError, match=what):
+        forward(name)(np.full((4, 3), 1 / 3), targets)
+    assert forward(name)(np.full((3, 3), 1 / 3), np.delete(targets, 2, 0))[0] > 0  # rounded ones are taken
+
+
+MASKED = np.ma.masked_array(np.full((4, 3), 0.5), mask=np.eye(4, 3))
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE + LABELLED)
+def test_what_is_no_array_of_numbers_is_refused(name):
+    labelled = name in LABELLED
+    outputs = np.full((4, 3), 1 / 3)
+    targets = LABELS if labelled else outputs
+    for wrong in (MASKED[:, 0] if labelled else MASKED, MASKED.astype(int)):
+        with pytest.raises(TypeError, match=f"^{name}: targets is a masked array, .* fill them"):
+            forward(name)(outputs, wrong)
+    with pytest.raises(TypeError, match=f"^{name}: outputs is a masked array"):
+        forward(name)(MASKED, targets)
+    with pytest.raises(TypeError, match=f"^{name}: sample_weight is a masked array"):
+        forward(name)(outputs, targets, sample_weight=MASKED[:, 0])
+    with pytest.raises(TypeError, match=f"^{name}: outputs must be an array of numbers, got dtype object"):
+        forward(name)(outputs.astype(object), targets)
+    with pytest.raises(ValueError, match=f"^{name}: targets is no array: the rows of a list"):
+        forward(name)(outputs, [[1, 0, 0], [1], [0, 1, 0], [1, 0, 0]])
+    with pytest.raises(ValueError, match="sample_weight must be finite, got inf"):
+        forward(name)(outputs, targets, sample_weight=[1, np.inf, 1, 1])
+
+
+@pytest.mark.parametrize("name", [*ELEMENTWISE, "cross_entropy", "probability_cross_entropy"])
+@pytest.mark.parametrize("dtype", [complex, object, str, "datetime64[D]"])
+def test_targets_of_other_kinds_are_refused(name, dtype):
+    with pytest.raises(TypeError, match=f"^{name}: targets must be an array of numbers, got dtype "):
+        forward(name)(np.full((4, 3), 1 / 3), np.zeros((4, 3), int).astype(dtype))
+
+
+@pytest.mark.parametrize("name", ["mean_squared_error", "mean_absolute_error", "huber"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_targets_that_are_not_finite_are_refused(name, value):
+    with pytest.raises(ValueError, match=rf"^{name}: targets must be finite, got {value} at \(1, 0\)"):
+        forward(name)(np.zeros((2, 1)), [0, value])
+    assert not math.isfinite(forward(name)(np.full((2, 1), value), np.zeros(2))[0])  # the outputs' own are shown
+
+
+def test_lists_and_whole_numbers_are_taken_for_outputs():
+    assert F.mean_squared_error_forward([1, 2], [0, 0])[0] == 2.5
+
+
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_an_empty_batch_is_refused(name):
     with pytest.raises(ValueError, match=rf"^{name}: outputs \(0, 3\) hold no example"):
@@ -112,6 +164,8 @@ def test_wrong_options_are_refused():
 def test_logits_are_refused_where_probabilities_are_expected():
     with pytest.raises(ValueError, match=r"must not be negative, got -1\.5: for logits use cross_entropy"):
         F.probability_cross_entropy_forward(np.array([[2.5, -1.5]]), np.array([0]))
+    with pytest.raises(ValueError, match=r"must not be above 1, got 2\.5: for logits use cross_entropy"):
+        F.probability_cross_entropy_forward(np.array([[2.5, 1.5]]), np.array([0]))
 
 
 def test_equal_logits_cost_log_of_the_number_of_classes():

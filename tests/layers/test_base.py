@@ -99,6 +99,10 @@ def test_x_is_cast_to_the_layers_dtype_and_pixels_scaled():
     layer = hg.Identity().build((2,), dtype=np.float32)
     assert layer.forward([[1, 2]]).dtype == np.float32
     np.testing.assert_allclose(layer.forward(np.array([[0, 255]], np.uint8)), [[0, 1]])
+    with pytest.raises(TypeError, match="x is a masked array"):
+        layer.forward(np.ma.masked_array([[1.0, 2.0]], mask=[[True, False]]))
+    with pytest.raises(TypeError, match="x is a masked array"):
+        hg.Sequential([layer]).build(2).predict(np.ma.masked_array([[1.0, 2.0]], mask=[[True, False]]))
     with pytest.raises(TypeError, match="array of numbers"):
         layer.forward(np.array([["a", "b"]]))
 

@@ -1,7 +1,8 @@
 """Losses: each maps outputs and targets to one number, a mean over the batch, as a Python float.
 
 Every loss takes sample_weight (N,), which turns the mean over examples into Σ w l / Σ w. Shapes that would broadcast by
-accident are refused with a ValueError.
+accident are refused with a ValueError, and so are targets that are no numbers, or no probabilities where these are due:
+each from 0 to 1, a row's sum within 0.02 of 1, as rounded ones are.
 
 >>> loss, cache = cross_entropy_forward(np.zeros((1, 2)), np.array([1]))  # -log ½
 >>> round(loss, 4)
@@ -12,12 +13,13 @@ array([[ 0.5, -0.5]])
 Derivations: docs/derivations/losses.md.
 """
 
+import math
 from types import EllipsisType
 from typing import TypeAlias
 
 import numpy as np
 
-from ..arrays import Array, ArrayLike, Cache
+from ..arrays import Array, ArrayLike, Cache, array_of, numbers_of
 from ..naming import check_number
 from .analytic import logistic, magnitude, positive_part
 
@@ -26,6 +28,7 @@ Weights: TypeAlias = ArrayLike | None
 LossAndCache: TypeAlias = tuple[float, Cache]
 # what the rows count for in a mean: one number for all, or one for each
 Share: TypeAlias = float | Array
+ROUNDED = 0.02  # how far the probabilities of a row may be from a sum of 1
 
 
 def cross_entropy_forward(
@@ -42,6 +45,7 @@ def cross_entropy_forward(
     Σ class_weight[label], for probabilities by N (both as PyTorch does).
     Raises ValueError or TypeError for targets or weights that do not fit logits.
     """
+    logits = _outputs("cross_entropy", logits)
     targets = _class_targets("cross_entropy", logits, targets)
     options = class_weight, label_smoothing, sample_weight
     where, amount, row_amount = _term_weights("cross_entropy", logits, targets, *options)
@@ -71,10 +75,12 @@ def probability_cross_entropy_forward(
     targets: integer labels (N,) or probabilities (N, C). p is kept at or above the smallest normal number of its dtype.
     """
     name = "probability_cross_entropy"
+    probabilities = _outputs(name, probabilities)
     targets = _class_targets(name, probabilities, targets)
-    if not probabilities.real.min() >= 0:
-        lowest = probabilities.real.min()
-        raise ValueError(f"{name}: probabilities must not be negative, got {lowest}: for logits use cross_entropy")
+    lowest, highest = probabilities.real.min(), probabilities.real.max()
+    if not (lowest >= 0 and highest <= 1 + ROUNDED):
+        wrong = f"above 1, got {highest}" if lowest >= 0 else f"negative, got {lowest}"
+        raise ValueError(f"{name}: probabilities must not be {wrong}: for logits use cross_entropy")
     where, amount, _ = _term_weights(name, probabilities, targets, None, 0.0, sample_weight)
     smallest = np.finfo(probabilities.dtype).tiny
     picked = probabilities[where]
@@ -96,6 +102,7 @@ def binary_cross_entropy_forward(logits: Array, targets: ArrayLike, sample_weigh
     That is -t log σ(z) - (1 - t) log(1 - σ(z)), rewritten so that nothing overflows. Targets (N,) fit logits (N, 1).
     """
     name = "binary_cross_entropy"
+    logits = _outputs(name, logits)
     targets = _fit_targets(name, logits, targets)
     lowest, highest = targets.min(), targets.max()
     if not (lowest >= 0 and highest <= 1):
@@ -113,6 +120,7 @@ def binary_cross_entropy_backward(dloss: float, cache: Cache) -> tuple[Array]:
 
 def mean_squared_error_forward(outputs: Array, targets: ArrayLike, sample_weight: Weights = None) -> LossAndCache:
     """Mean over all elements of (outputs - targets)², without a ½. Targets (N,) fit outputs (N, 1)."""
+    outputs = _outputs("mean_squared_error", outputs)
     difference = outputs - _fit_targets("mean_squared_error", outputs, targets)
     weight = _element_weights("mean_squared_error", outputs, sample_weight)
     return _weighted_sum(weight, difference * difference), (difference, weight)
@@ -126,6 +134,7 @@ def mean_squared_error_backward(dloss: float, cache: Cache) -> tuple[Array]:
 
 def mean_absolute_error_forward(outputs: Array, targets: ArrayLike, sample_weight: Weights = None) -> LossAndCache:
     """Mean over all elements of |outputs - targets|. Targets (N,) fit outputs (N, 1)."""
+    outputs = _outputs("mean_absolute_error", outputs)
     difference = outputs - _fit_targets("mean_absolute_error", outputs, targets)
     weight = _element_weights("mean_absolute_error", outputs, sample_weight)
     return _weighted_sum(weight, magnitude(difference)), (difference, weight)
@@ -145,6 +154,7 @@ def huber_forward(
     Quadratic near the target and linear far from it, so that outliers do not rule. (Huber 1964)
     """
     delta = check_number("huber", "delta", delta, above=0)
+    outputs = _outputs("huber", outputs)
     difference = outputs - _fit_targets("huber", outputs, targets)
     weight = _element_weights("huber", outputs, sample_weight)
     clipped = difference.real.clip(-delta, delta)
@@ -164,6 +174,7 @@ def hinge_forward(scores: Array, targets: ArrayLike, sample_weight: Weights = No
 
     scores (N, C), targets integer labels (N,).
     """
+    scores = _outputs("hinge", scores)
     targets = _class_targets("hinge", scores, targets, labels_only=True)
     weight = _row_weights("hinge", scores, sample_weight)
     label = np.arange(len(targets)), targets
@@ -180,13 +191,21 @@ def hinge_backward(dloss: float, cache: Cache) -> tuple[Array]:
     return (dscores * (float(dloss) * _as_column(weight)),)
 
 
+def _outputs(loss: str, outputs: ArrayLike) -> Array:
+    """outputs as an array of floats, or of complex numbers for a complex step; other numbers become floats."""
+    if type(outputs) is np.ndarray and outputs.dtype.kind in "fc":
+        return outputs
+    array = numbers_of(f"{loss}: outputs", outputs, "biufc")
+    return array if array.dtype.kind in "fc" else array.astype(float)
+
+
 def _class_targets(loss: str, outputs: Array, targets: ArrayLike, labels_only: bool = False) -> Array:
     """Check integer labels (N,), or probabilities (N, C) in the dtype of outputs, against outputs (N, C)."""
-    targets = np.asarray(targets)
+    targets = array_of(f"{loss}: targets", targets)
     if outputs.ndim != 2 or not len(outputs):
         raise ValueError(f"{loss}: outputs must be (examples, classes) with at least one example, got {outputs.shape}")
     if targets.shape == outputs.shape and not labels_only:
-        return targets.astype(outputs.real.dtype, copy=False)
+        return _probabilities(loss, targets).astype(outputs.real.dtype, copy=False)
     if targets.ndim != 1 or len(targets) != len(outputs):
         expected = f"({len(outputs)},)" if labels_only else f"({len(outputs)},) or probabilities {outputs.shape}"
         raise ValueError(f"{loss}: outputs {outputs.shape} need labels {expected}, got targets {targets.shape}")
@@ -201,9 +220,22 @@ def _class_targets(loss: str, outputs: Array, targets: ArrayLike, labels_only: b
     return targets
 
 
+def _probabilities(loss: str, targets: Array) -> Array:
+    """Check that each row of targets (N, C) is a distribution, or nearly."""
+    sums, lowest = np.add.reduce(numbers_of(f"{loss}: targets", targets), axis=1), np.minimum.reduce(targets, axis=1)
+    right = (abs(sums - 1) <= ROUNDED) & (lowest >= 0)
+    if not right.all():
+        row = int(np.argmin(right))
+        what = f"{loss}: targets of the outputs' shape are probabilities, at least 0 and 1 in sum by row"
+        raise ValueError(
+            f"{what}, got {targets[row]} in row {row}: divide each row by its sum, or pass int labels (N,)"
+        )
+    return targets
+
+
 def _fit_targets(loss: str, outputs: Array, targets: ArrayLike) -> Array:
     """Bring targets to the shape and dtype of outputs; only (N,) to (N, 1) may be reshaped."""
-    targets = np.asarray(targets, dtype=outputs.real.dtype)
+    targets = numbers_of(f"{loss}: targets", targets).astype(outputs.real.dtype, copy=False)
     if targets.shape != outputs.shape:
         if outputs.shape != (*targets.shape, 1) or targets.ndim != 1:
             what = f"{loss}: targets {targets.shape} do not fit outputs {outputs.shape}"
@@ -211,6 +243,9 @@ def _fit_targets(loss: str, outputs: Array, targets: ArrayLike) -> Array:
         targets = targets[:, None]
     if not targets.size:
         raise ValueError(f"{loss}: outputs {outputs.shape} hold no example: pass at least one")
+    if not (math.isfinite(np.add.reduce(targets, axis=None)) or np.isfinite(targets).all()):  # one pass as a rule
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(targets))[0])
+        raise ValueError(f"{loss}: targets must be finite, got {targets[place]} at {place}")
     return targets
 
 
@@ -232,15 +267,16 @@ def _row_weights(loss: str, outputs: Array, sample_weight: Weights, example_weig
 def _weights(loss: str, name: str, weights: ArrayLike, outputs: Array, axis: int) -> Array:
     """Check that weights are (size of axis,) and not negative, in the dtype of outputs."""
     try:
-        weights = np.asarray(weights, dtype=outputs.real.dtype)
-    except (TypeError, ValueError):
+        weights = numbers_of(f"{loss}: {name}", weights).astype(outputs.real.dtype, copy=False)
+    except (TypeError, ValueError) as problem:
         each = "row" if axis == 0 else "class"
-        what = f"{loss}: {name} must be {outputs.shape[axis]} numbers, one for each {each}"
-        raise TypeError(f"{what}, got {weights!r}") from None
+        raise TypeError(f"{problem}; {outputs.shape[axis]} numbers are needed, one for each {each}") from None
     if weights.shape != outputs.shape[axis : axis + 1]:
         raise ValueError(f"{loss}: {name} must be ({outputs.shape[axis]},), got {weights.shape}")
     if not weights.min() >= 0:
         raise ValueError(f"{loss}: {name} must not be negative, got {weights.min()}")
+    if weights.max() == np.inf:
+        raise ValueError(f"{loss}: {name} must be finite, got inf")
     return weights
 
 

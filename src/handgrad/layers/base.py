@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 
 import numpy as np
 
-from ..arrays import Array, ArrayLike, Cache, DTypeLike, Generator, MaybeArray, Seed, Shape
+from ..arrays import Array, ArrayLike, Cache, DTypeLike, Generator, MaybeArray, Seed, Shape, array_of, numbers_of
 from ..kernels.threads import TOO_SMALL_TO_SHARE, in_turn
 from ..naming import Advised, constructor_arguments
 
@@ -308,7 +308,7 @@ class Layer(Advised):
     def accept(self, x: ArrayLike) -> Array:
         """x as an array of the layer's dtype, or a ValueError that names the layer and both shapes."""
         if type(x) is not np.ndarray:
-            x = np.asarray(x)
+            x = array_of("x", x)
         if not self.input_shape:
             raise ValueError(f"{self.label} is not built: call build(input_shape={x.shape[1:]}, rng=0) first")
         if x.shape[1:] != self.input_shape:
@@ -448,9 +448,7 @@ def cast(x: Array, dtype: np.dtype[Any]) -> Array:
         return scaled
     if x.dtype.kind == "c":
         return x
-    if x.dtype.kind not in "fiub":
-        raise TypeError(f"x must be an array of numbers, got dtype {x.dtype}")
-    return x.astype(dtype)
+    return numbers_of("x", x).astype(dtype)
 
 
 def plain(value: Any) -> Any:

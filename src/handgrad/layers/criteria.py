@@ -117,7 +117,8 @@ class Loss(Configured):
 class CrossEntropy(Loss):
     """-log softmax(logits)[target], the mean over the batch: for one class out of several.
 
-    Outputs are logits (N, C), numbers before any softmax. Targets are int labels (N,) or probabilities (N, C).
+    Outputs are logits (N, C), numbers before any softmax. Targets are int labels (N,) or probabilities (N, C), each
+    row 1 in sum within 0.02.
 
     Parameters
     ----------
