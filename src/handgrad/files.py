@@ -6,6 +6,7 @@ import math
 import os
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -59,6 +60,19 @@ def write_json(path: FilePath, data: object) -> None:
     write_text(path, to_json(data, indent=1) + "\n")
 
 
+@contextlib.contextmanager
+def reading(path: FilePath) -> Iterator[None]:
+    """Within the block, what is refused of what a file says is a ValueError that names the file."""
+    try:
+        yield
+    except (ValueError, TypeError) as problem:
+        if str(path) in str(problem):
+            raise ValueError(str(problem)) from None
+        raise ValueError(f"{path} is damaged: {problem}") from None
+    except MemoryError:
+        raise ValueError(f"{path} announces more than memory holds") from None
+
+
 # JSON (RFC 8259), which has neither NaN nor infinities ----------------------------------------------------------------
 
 MAX_DIGITS, MAX_NESTING = 100, 100  # of what we read: more is made to harm
@@ -78,17 +92,18 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def from_json(text: str, where: object) -> Any:
+def from_json(text: str, where: object, not_finite: Callable[[str], Any] = lambda name: None) -> Any:
     """The plain data in JSON text, whose numbers are all finite: None for NaN, Infinity and 1e999.
 
     A ValueError names `where`, and what is no JSON: words, a key twice, a number or a nesting made to harm.
+    not_finite: what to make of NaN and infinities, which earlier versions wrote, in place of None.
     """
     try:
         data = json.loads(
             text,
             parse_float=lambda digits: finite(float(digits)),
             parse_int=whole_number,
-            parse_constant=lambda name: None,
+            parse_constant=not_finite,
             object_pairs_hook=without_repeats,
         )
         check_nesting(data)
@@ -129,7 +144,15 @@ def check_nesting(data: Any, depth: int = 0) -> None:
 Form: TypeAlias = Any  # as `check_form` has it
 COUNT = range(2**53)  # the whole numbers that every reader of JSON reads alike
 FIGURE = (float, type(None))  # null stands for what is no number
-WORDS = {dict: "a table", list: "a list", str: "text", int: "a whole number", float: "a number", np.ndarray: "an array"}
+WORDS = {
+    dict: "a table",
+    list: "a list",
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    np.ndarray: "an array",
+}
 
 
 def check_form(data: object, form: Form, where: object) -> None:
@@ -164,7 +187,9 @@ def fits(value: object, form: Form) -> bool:
     if isinstance(form, (range, set)):
         return type(value) in (int, str) and value in form
     types = form if isinstance(form, tuple) else (type(form) if isinstance(form, (dict, list)) else form,)
-    return type(value) in types or (type(value) is int and float in types)
+    if isinstance(value, bool):
+        return bool in types
+    return isinstance(value, (*types, int) if float in types else types)
 
 
 def in_words(form: Form) -> str:
@@ -200,16 +225,13 @@ def write_tree(path: FilePath, tree: Mapping[str, Any], kind: str) -> None:
     write_arrays(path, arrays, {"handgrad": kind, "state": json.dumps(skeleton)})
 
 
-def read_tree(path: FilePath, kind: str, advice: str) -> dict[str, Any]:
+def read_tree(path: FilePath, kind: str, advice: str) -> Any:
     """What `write_tree` wrote. Nothing in the file is run; damage and files of another kind raise a ValueError."""
     arrays, metadata = read_arrays(path)
     if metadata.get("handgrad") != kind or "state" not in metadata:
         raise ValueError(f"{path} holds no {kind} ({advice})")
-    try:
-        tree: dict[str, Any] = restore_arrays(json.loads(metadata["state"]), arrays)
-        return tree
-    except (KeyError, json.JSONDecodeError) as problem:
-        raise ValueError(f"{path} is damaged ({problem})") from None
+    with reading(path):
+        return restore_arrays(from_json(metadata["state"], path, not_finite=float), arrays)
 
 
 def strip_arrays(tree: Any, path: str, arrays: Arrays) -> dict[str, Any]:
@@ -221,17 +243,24 @@ def strip_arrays(tree: Any, path: str, arrays: Arrays) -> dict[str, Any]:
         return {"dict": {k: strip_arrays(v, f"{path}/{k}", arrays) for k, v in tree.items()}}
     if isinstance(tree, (list, tuple)):
         return {"list": [strip_arrays(v, f"{path}/{i}", arrays) for i, v in enumerate(tree)]}
-    return {"value": tree.item() if isinstance(tree, np.generic) else tree}
+    value = tree.item() if isinstance(tree, np.generic) else tree
+    return {"value": value} if finite(value) == value else {"number": str(value)}
 
 
-def restore_arrays(skeleton: dict[str, Any], arrays: Mapping[str, Array]) -> Any:
-    """The tree that `strip_arrays` took apart."""
-    ((kind, content),) = skeleton.items()
-    if kind == "array":
-        return arrays[content]
-    if kind == "dict":
+def restore_arrays(skeleton: Any, arrays: Mapping[str, Array]) -> Any:
+    """The tree that `strip_arrays` took apart; a ValueError where it is none of that."""
+    kind, content = next(iter(skeleton.items())) if isinstance(skeleton, dict) and len(skeleton) == 1 else ("", None)
+    if kind == "dict" and isinstance(content, dict):
         return {k: restore_arrays(v, arrays) for k, v in content.items()}
-    return [restore_arrays(v, arrays) for v in content] if kind == "list" else content
+    if kind == "list" and isinstance(content, list):
+        return [restore_arrays(v, arrays) for v in content]
+    if kind == "array" and isinstance(content, str) and content in arrays:
+        return arrays[content]
+    if kind == "number" and content in ("nan", "inf", "-inf"):
+        return float(content)
+    if kind == "value" and not isinstance(content, (dict, list)):
+        return content
+    raise ValueError(f"{skeleton!r:.50} stands where a value or the name of an array should")
 
 
 def format_of(path: FilePath) -> Format:
@@ -257,14 +286,38 @@ def read_npz(path: Path) -> tuple[Arrays, Metadata]:
     try:
         # np.load would take a bare .npy too, and would leave a damaged file open
         with open(path, "rb") as raw, np.lib.npyio.NpzFile(raw, allow_pickle=False) as file:
+            for member in file.zip.infolist():
+                check_announced(file.zip, member)
             arrays = {name: file[name] for name in file.files}
-            metadata = json.loads(arrays.pop(METADATA, np.frombuffer(b"{}", np.uint8)).tobytes())
-    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as problem:
-        reason = str(problem).splitlines()[0]
+            text = arrays.pop(METADATA, np.frombuffer(b"{}", np.uint8)).tobytes().decode()
+    except UNZIPPING as problem:
+        reason = (str(problem) or type(problem).__name__).splitlines()[0]
         raise ValueError(f"{path} is damaged or no .npz file of plain arrays ({reason})") from None
-    if not isinstance(metadata, dict):
-        raise ValueError(f"{path} has damaged metadata: expected a JSON object")
-    return arrays, metadata
+    return arrays, read_metadata(text, path)
+
+
+def read_metadata(text: str, path: Path) -> Metadata:
+    """The {key: text} that a file of arrays holds beside them."""
+    metadata: Metadata = from_json(text, path)
+    check_form(metadata, {str: str}, path)
+    return metadata
+
+
+# what zipfile and NumPy raise for bytes that are no archive of arrays
+NO_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError)
+UNZIPPING = (*NO_ZIP, ValueError, KeyError, TypeError, MemoryError)
+MOST_DEFLATED = 1032  # times its size in the archive is the most that zlib makes of anything
+
+
+def check_announced(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+    """Refuse an array that says it is larger than what the archive holds of it, before memory is asked for."""
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read_header(file)
+    announced, held = math.prod(shape) * dtype.itemsize, min(member.file_size, MOST_DEFLATED * member.compress_size)
+    if announced > held:
+        raise ValueError(f"'{member.filename}' announces {announced:,} bytes and holds at most {held:,}")
 
 
 def write_safetensors(path: Path, arrays: Arrays, metadata: Metadata) -> None:
@@ -281,12 +334,10 @@ def read_safetensors(path: Path) -> tuple[Arrays, Metadata]:
     try:
         with safetensors.safe_open(str(path), framework="numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
-            metadata = json.loads((file.metadata() or {}).get("handgrad", "{}"))
-        if not isinstance(metadata, dict):
-            raise ValueError("its metadata is no JSON object")
-        return arrays, metadata
+            text = (file.metadata() or {}).get("handgrad", "{}")
     except (safetensors.SafetensorError, OSError, ValueError, TypeError, AttributeError) as problem:
         raise ValueError(f"{path} is damaged or no .safetensors file ({problem})") from None
+    return arrays, read_metadata(text, path)
 
 
 def safetensors_library() -> Any:

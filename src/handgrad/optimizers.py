@@ -26,6 +26,7 @@ from .clipping import CLIPPINGS, Clipping
 from .clipping import ClipGlobalNorm as ClipGlobalNorm
 from .clipping import ClipParameterNorm as ClipParameterNorm
 from .clipping import ClipValue as ClipValue
+from .files import COUNT, check_form
 from .kernels.threads import all_blas_threads
 from .naming import Configured, build, by_name, check_number
 
@@ -152,6 +153,8 @@ class Optimizer(Configured):
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` returned; ValueError, and nothing changed, when it is not this optimizer's."""
+        form = {"learning_rate": float, "num_steps": COUNT, str: np.ndarray}
+        check_form(state, form, f"the state of {type(self).__name__}")
         arrays = {name: np.array(value) for name, value in state.items() if "." in name}
         num_arrays = len(arrays) // max(1, len(self.slots))
         wanted = {"learning_rate", "num_steps", *(f"{slot}.{i}" for slot in self.slots for i in range(num_arrays))}

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from .files import COUNT, check_form
 from .naming import Configured, advised_class, build, by_name, check_count, check_number, look_up
 
 
@@ -398,6 +399,8 @@ class ReduceOnPlateau(Configured):
 
     def load_state(self, state: Mapping[str, float]) -> None:
         """Go on from what `state` returned."""
+        form = {"learning_rate": float, "best": float, "num_bad": COUNT}
+        check_form(state, form, "the memory of ReduceOnPlateau")
         self.learning_rate, self.best = float(state["learning_rate"]), float(state["best"])
         self.num_bad = int(state["num_bad"])
 

@@ -16,7 +16,7 @@ from ..naming import require_extra
 from ..text import flatten
 from ..training import Callback, Trainer
 from .configuration import Recording
-from .run_folder import CHECKPOINT, METRICS, NOT_FIGURES, Run, as_number, open_locked, read_lines
+from .run_folder import CHECKPOINT, FIGURES, METRICS, NOT_FIGURES, Run, as_number, open_locked, read_lines
 
 SHARE = 0.01  # of the time, at most, that goes into checkpoints when nothing says how often to write them
 
@@ -55,6 +55,7 @@ class Recorder(Callback):
         return {"norms": self._norms}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
+        files.check_form(state, {"norms?": {str: FIGURES}}, "the memory of the recorder")
         self._norms = state["norms"]
 
     # Hooks ------------------------------------------------------------------------------------------------------
@@ -219,4 +220,5 @@ class MLflow(Callback):
         return {"run_id": self.run_id}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
+        files.check_form(state, {"run_id?": str}, "the memory of MLflow")
         self.run_id = state["run_id"]

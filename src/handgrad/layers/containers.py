@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import files
 from ..arrays import Array, ArrayLike, DTypeLike, Generator, MappedRows, MaybeArray, Seed, Shape, rows_of
 from ..kernels.threads import in_turn
+from ..naming import check_arguments
 from .activations import LogSoftmax, Sigmoid, Softmax
 from .base import IN_TRAINING, Layer, Parameters, Step, check_alone, leaves, shape_of_one
 from .description import Summary, from_spec, load_arrays, read_model, save_model
@@ -333,13 +335,15 @@ def load_model(path: str | Path) -> Sequential:
     (3,)
     """
     description, arrays = read_model(path)
-    model = from_description(description)
-    load_arrays(model, arrays, path)
+    with files.reading(path):
+        model = from_description(description)
+        load_arrays(model, arrays, path)
     return model
 
 
 def from_description(description: Mapping[str, Any]) -> Sequential:
     """A model built as described, its parameters freshly drawn."""
+    check_arguments("model", Sequential, description["config"])
     model = Sequential(**description["config"])
     return model.build(tuple(description["input_shape"]), rng=0, dtype=np.dtype(description["dtype"]))
 

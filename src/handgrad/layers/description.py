@@ -87,6 +87,10 @@ def bytes_text(size: float) -> str:
     return f"{size:.4g} GiB"
 
 
+# The form of what `describe` returns, see `files.check_form`
+DESCRIPTION = {"config": {"layers": [dict]}, "input_shape": [range(2**31)], "dtype": str}
+
+
 def save_model(model: Layer, path: str | Path) -> None:
     """Write architecture, parameters and state to path (.npz, or .safetensors with the extra), atomically."""
     if not model.is_built:
@@ -99,7 +103,9 @@ def read_model(path: str | Path) -> tuple[dict[str, Any], dict[str, Array]]:
     arrays, metadata = files.read_arrays(path)
     if metadata.get("handgrad") != "model":
         raise ValueError(f"{Path(path)} holds no handgrad model (write one with model.save(path))")
-    return json.loads(metadata["architecture"]), arrays
+    description = files.from_json(metadata.get("architecture", ""), path)
+    files.check_form(description, DESCRIPTION, path)
+    return description, arrays
 
 
 def describe(model: Layer) -> dict[str, Any]:

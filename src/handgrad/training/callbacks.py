@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from .. import files
 from .history import History, lower_is_better
+from .trainer import ARRAYS, ModelState, Trainer, not_measured
 from .trainer import Callback as Callback
-from .trainer import ModelState, Trainer, not_measured
 
 
 class EarlyStopping(Callback):
@@ -83,6 +84,9 @@ class EarlyStopping(Callback):
         return {"best_value": self.best_value, "best_epoch": self.best_epoch, "best_state": self.best_state}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
+        model = {"parameters": ARRAYS, "state": ARRAYS}
+        form = {"best_value": files.FIGURE, "best_epoch": files.COUNT, "best_state?": model}
+        files.check_form(state, form, "the memory of EarlyStopping")
         self.best_value, self.best_epoch = state["best_value"], state["best_epoch"]
         self.best_state = state["best_state"]
 

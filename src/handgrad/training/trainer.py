@@ -21,7 +21,7 @@ from ..arrays import Array, ArrayLike, MappedRows, rows_of
 from ..layers.base import plain, training_alone
 from ..layers.containers import Sequential, from_description
 from ..layers.criteria import Loss, Penalty, get_loss, get_penalty
-from ..layers.description import describe
+from ..layers.description import DESCRIPTION, describe
 from ..naming import Advised, advised, check_count, check_switch, constructor_names, fold, nearest
 from ..optimizers import Optimizer
 from .batches import (
@@ -51,6 +51,24 @@ ModelState: TypeAlias = dict[str, dict[str, Array]]
 Spec: TypeAlias = "str | dict[str, Any]"  # a name, or a table {'name': ..., arguments}
 TO_VALIDATE = "pass validation_data to fit"
 STATE = "training state"  # the kind of file that `Trainer.save` writes
+ARRAYS = {str: np.ndarray}
+FORM = {  # of what `Trainer.state` returns, see `files.check_form`
+    "engine": {"parameters": ARRAYS, "state": ARRAYS, "optimizer": dict},
+    "streams": {"init": dict, "shuffle": dict, "dropout": dict, "augment": dict},
+    "callbacks": [dict],
+    "recipe": {"model": DESCRIPTION, "loss": dict, "optimizer": dict, "penalty?": dict, "seed?": int},
+    "stop_reason?": str,
+    "history": {str: [float]},
+    "epoch": files.COUNT,
+    "num_steps": files.COUNT,
+    "plan?": {"epochs": files.COUNT, "batch_size": range(1, 2**53), "shuffle": bool, "exact": bool},
+    "epoch_so_far": {
+        "order_state?": dict,
+        "steps_done": files.COUNT,
+        "num_rows": files.COUNT,
+        "sums": {str: float},
+    },
+}
 
 
 class Plan(TypedDict):
@@ -247,6 +265,9 @@ class Trainer(Advised):
             training = source_of(data, size, self.engine)
             validation = None if held_out is None else source_of(held_out, size, self.engine)
             self.steps_per_epoch = len(training)
+            if (done := self._so_far.steps_done) > len(training):
+                what = f"{done} batches of the epoch are done, and the data make {len(training)}"
+                raise ValueError(f"{what}: resume with those that training was begun on")
             check_monitors(self.callbacks, [*self.history, *self.measured(validation is not None)])
             self._run(training, validation, [*self.callbacks, *self.observers(progress)])
         return self.history
@@ -492,7 +513,9 @@ class Trainer(Advised):
             raise ValueError(f"{counts}: make the trainer with the same callbacks")
         self.engine.load_state(state["engine"])
         for name, generator in self.streams.items():
-            generator.bit_generator.state = state["streams"][name]
+            set_stream(generator, state["streams"][name], name)
+        if (order := state["epoch_so_far"]["order_state"]) is not None:
+            set_stream(copy.deepcopy(self.streams["shuffle"]), order, "shuffle")
         for callback, memory in zip(own, saved, strict=True):
             callback.load_state(memory)
         self.history, self._plan, self.stop_reason = History(state["history"]), state["plan"], state["stop_reason"]
@@ -540,14 +563,29 @@ class Trainer(Advised):
         """
         state = read_state(path)
         recipe = dict(state["recipe"])
-        trainer = cls(from_description(recipe.pop("model")), **recipe, callbacks=callbacks, **options)
-        trainer.load_state(state)
+        with files.reading(path):
+            trainer = cls(from_description(recipe.pop("model")), **recipe, callbacks=callbacks, **options)
+            trainer.load_state(state)
         return trainer
+
+
+def set_stream(generator: Any, state: object, name: str) -> None:
+    """Put a generator where a state says; a ValueError where it is none of this kind of generator."""
+    try:
+        generator.bit_generator.state = state
+    except (ValueError, TypeError, KeyError, OverflowError) as problem:
+        raise ValueError(f"the state of the stream '{name}' is none of such a generator ({problem})") from None
 
 
 def read_state(path: str | Path) -> dict[str, Any]:
     """What `Trainer.save` wrote. Nothing in the file is run; damage and foreign files raise a ValueError."""
-    return files.read_tree(path, STATE, "write one with trainer.save(path) or a Checkpoint callback")
+    state = files.read_tree(path, STATE, "write one with trainer.save(path) or a Checkpoint callback")
+    files.check_form(state, FORM, path)
+    so_far = state["epoch_so_far"]
+    if so_far["num_rows"] < so_far["steps_done"] or not all(state["history"].values()):
+        raise ValueError(f"{path} is damaged: its history and its steps do not belong together")
+    known: dict[str, Any] = state
+    return known
 
 
 def check_parts(model: object, callbacks: Iterable[Callback], metrics: object, engine: object) -> list[Callback]:
