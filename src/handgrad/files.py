@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 
@@ -175,7 +175,7 @@ def faults(data: Any, form: Form, path: str) -> Iterator[str]:
             inner = form.get(key, form.get(f"{key}?", form.get(str)))
             if inner is not None and not (value is None and f"{key}?" in form):
                 yield from faults(value, inner, f"{path}{key}.")
-    elif isinstance(form, list) and isinstance(data, list):
+    elif isinstance(form, list) and isinstance(data, (list, tuple)):
         for number, value in enumerate(data):
             yield from faults(value, form[0], f"{path}{number}.")
     elif not fits(data, form):
@@ -184,8 +184,8 @@ def faults(data: Any, form: Form, path: str) -> Iterator[str]:
 
 def fits(value: object, form: Form) -> bool:
     """Whether a value has a form without parts; whole numbers are numbers, true and false are not."""
-    if isinstance(form, (range, set)):
-        return type(value) in (int, str) and value in form
+    if isinstance(form, (range, set)):  # anything but an int would be looked for in a range one by one
+        return type(value) is (int if isinstance(form, range) else str) and value in form
     types = form if isinstance(form, tuple) else (type(form) if isinstance(form, (dict, list)) else form,)
     if isinstance(value, bool):
         return bool in types
@@ -286,8 +286,7 @@ def read_npz(path: Path) -> tuple[Arrays, Metadata]:
     try:
         # np.load would take a bare .npy too, and would leave a damaged file open
         with open(path, "rb") as raw, np.lib.npyio.NpzFile(raw, allow_pickle=False) as file:
-            for member in file.zip.infolist():
-                check_announced(file.zip, member)
+            check_announced(raw)
             arrays = {name: file[name] for name in file.files}
             text = arrays.pop(METADATA, np.frombuffer(b"{}", np.uint8)).tobytes().decode()
     except UNZIPPING as problem:
@@ -309,15 +308,16 @@ UNZIPPING = (*NO_ZIP, ValueError, KeyError, TypeError, MemoryError)
 MOST_DEFLATED = 1032  # times its size in the archive is the most that zlib makes of anything
 
 
-def check_announced(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
-    """Refuse an array that says it is larger than what the archive holds of it, before memory is asked for."""
-    with archive.open(member) as file:
-        version = np.lib.format.read_magic(file)
-        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read_header(file)
-    announced, held = math.prod(shape) * dtype.itemsize, min(member.file_size, MOST_DEFLATED * member.compress_size)
-    if announced > held:
-        raise ValueError(f"'{member.filename}' announces {announced:,} bytes and holds at most {held:,}")
+def check_announced(raw: IO[bytes]) -> None:
+    """Refuse arrays that say they are larger than what the archive holds of them, before memory is asked for."""
+    archive, read_header = zipfile.ZipFile(raw), np.lib.format.read_array_header_2_0
+    for member in archive.infolist():
+        with archive.open(member) as file:
+            is_first = np.lib.format.read_magic(file) == (1, 0)
+            shape, _, dtype = (np.lib.format.read_array_header_1_0 if is_first else read_header)(file)
+        announced, held = math.prod(shape) * dtype.itemsize, min(member.file_size, MOST_DEFLATED * member.compress_size)
+        if announced > held:
+            raise ValueError(f"'{member.filename}' announces {announced:,} bytes and holds at most {held:,}")
 
 
 def write_safetensors(path: Path, arrays: Arrays, metadata: Metadata) -> None:

@@ -116,12 +116,3 @@ def test_checkpoints_cost_at_most_a_share_of_the_time(tmp_path, monkeypatch):
     monkeypatch.setattr(Recorder, "on_epoch_begin", epoch_passes)
     train(configuration(tmp_path, epochs=50), tmp_path, progress=False)
     assert written == [1, 21, 41, 50]
-
-
-def test_json_never_holds_nan_and_old_records_that_do_are_read(tmp_path):
-    files.write_json(tmp_path / "a.json", {"r2": float("nan"), "losses": [1.0, float("inf")]})
-    assert json.loads((tmp_path / "a.json").read_text()) == {"r2": None, "losses": [1.0, None]}
-    assert files.from_json('{"r2": NaN, "losses": [-Infinity, 1e999, 0.5]}', "old") == {
-        "r2": None,
-        "losses": [None, None, 0.5],
-    }

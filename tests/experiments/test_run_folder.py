@@ -96,9 +96,14 @@ HEADER = struct.pack("<Q", 2**40)
             b'{"status": "running", "configuration": {}, "data": {}, "results": 3}',
             "results is 3, expected a table",
         ),
+        ("run.json", b'{"status": "running", "status": "failed"}', "the key 'status' stands twice"),
+        ("run.json", b'{"status": ' + b"9" * 5000 + b"}", "a number of 5000 digits"),
+        ("run.json", b'{"data": ' + b"[" * 200 + b"]" * 200 + b"}", "nested deeper than 100 levels"),
         ("run.json", b" " * (2**24 + 1), "more than any run writes"),
         ("metrics.jsonl", b"[]\n", "metrics.jsonl line 1 is damaged"),
         ("metrics.jsonl", b'{"epoch": 1}\nnonsense\n', "metrics.jsonl line 2 is damaged"),
+        ("metrics.jsonl", b'{"epoch": 1, "loss": "low"}\n', "line 1 is damaged: loss is 'low', expected a number"),
+        ("metrics.jsonl", b'{"epoch": 1, "layers": {"a": 3}}\n', "layers.a is 3, expected a table"),
         ("model.safetensors", b"", "damaged"),
         ("model.safetensors", HEADER + b"{}", "damaged"),
         ("model.safetensors", pickle.dumps({"a": 1}), "damaged"),
@@ -262,3 +267,18 @@ def test_pixels_as_other_numbers_are_scaled_alike_or_refused(tmp_path):
         np.savez(tmp_path / "wide.npz", x=x.astype(dtype))
         with pytest.raises(ValueError, match=r"wide.npz: x is 0 to 219, but the run was trained on pixels: save them"):
             predict(run, tmp_path / "wide.npz")
+
+
+def test_epochs_that_lack_a_figure_are_gaps_in_the_history(copy):
+    (copy / "metrics.jsonl").write_text('{"epoch": 1, "loss": 1.0}\n{"epoch": 2, "r2": 0.5, "loss": NaN}\n')
+    history = Run(copy).history()
+    assert history.num_epochs == 2
+    np.testing.assert_array_equal(history["r2"], [np.nan, 0.5])
+    np.testing.assert_array_equal(history["loss"], [1.0, np.nan])
+
+
+def test_a_model_of_another_training_is_refused(copy, tmp_path):
+    hg.Sequential([hg.Linear(7)]).build(4, rng=0).save(copy / "model.safetensors")
+    (tmp_path / "new.csv").write_text("sepal_length,sepal_width,petal_length,petal_width\n5.1,3.5,1.4,0.2\n")
+    with pytest.raises(ValueError, match="the model has 7 outputs, the run's data 3 classes"):
+        predict(Run(copy), tmp_path / "new.csv")

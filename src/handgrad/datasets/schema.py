@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..arrays import Array
-from ..files import FilePath
+from ..files import FilePath, check_form
 from ..naming import nearest
 from ..text import clipped
 from .cells import UNKNOWN, Column, read_cells
@@ -16,6 +16,17 @@ from .csv_files import NUMBERS, CsvTable, is_missing, numbered, open_table, shor
 from .standardization import scaled
 
 MISSING_RULES = ("mean", "median", "drop")
+FORM = {  # of what `Schema.as_dict` returns, once it has been JSON; see `files.check_form`
+    "columns": [str],
+    "target": str,
+    "id": (str, type(None)),
+    "drop": [str],
+    "categories": {str: [str]},
+    "fill": {str: float},
+    "missing": (str, type(None)),
+    "header": bool,
+    "decimal": {".", ","},
+}
 ColumnName = str | int
 ColumnNames = ColumnName | Sequence[ColumnName]
 
@@ -108,7 +119,8 @@ class Schema:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> "Schema":
-        """The schema that `as_dict` made plain data of."""
+        """The schema that `as_dict` made plain data of; a ValueError for what is none."""
+        check_form(record, FORM, "the schema")
         return cls(
             columns=tuple(map(str, record["columns"])),
             target=str(record["target"]),

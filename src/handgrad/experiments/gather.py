@@ -22,7 +22,7 @@ from ..reports.view import RunView, WrongExample
 from ..text import duration, flatten
 from ..training.history import lower_is_better
 from .assembly import load_data
-from .run_folder import METRICS, RECORD, Run, as_number, report_damage
+from .run_folder import METRICS, RECORD, Run, as_number, check_num_classes
 from .runner import check_same_data
 
 Record: TypeAlias = Mapping[str, Any]
@@ -46,8 +46,7 @@ def gather(run: Run) -> RunView:
         add_model(view, model, flat_image(run))
         data = load_data(run.configuration)
         check_same_data(run, data)
-        with report_damage(run.path):
-            add_measurements(view, model, data, flat_image(run))
+        add_measurements(view, model, data, flat_image(run))
     except (ValueError, TypeError, OSError, ImportError, FloatingPointError) as problem:
         view.notes.append(f"Some of this page is missing: {' '.join(str(problem).split())}")
     return view
@@ -56,23 +55,21 @@ def gather(run: Run) -> RunView:
 def gather_record(run: Run) -> RunView:
     """The RunView of what stands in run.json and metrics.jsonl: quick, also while the run trains."""
     record, status = run.record, run.status
-    with report_damage(run.path / METRICS):
-        history, norms = dict(run.history()), norms_by_layer(run.epochs())
-    with report_damage(run.path / RECORD):
-        return RunView(
-            name=str(run.name),
-            id=str(run.id),
-            status=status,
-            results=results_of(run.results),
-            history=history,
-            norms=norms,
-            configuration=record["configuration"],
-            facts=facts_of(record, history),
-            origin=origin_of(record),
-            commands=commands_of(record),
-            notes=notes_of(record, status),
-            restored=run.restored_epoch,
-        )
+    history, norms = dict(run.history()), norms_by_layer(run.epochs())
+    return RunView(
+        name=run.name,
+        id=run.id,
+        status=status,
+        results=results_of(run.results),
+        history=history,
+        norms=norms,
+        configuration=record["configuration"],
+        facts=facts_of(record, history),
+        origin=origin_of(record),
+        commands=commands_of(record),
+        notes=notes_of(record, status),
+        restored=run.restored_epoch,
+    )
 
 
 def gather_several(paths: Iterable[str | Path]) -> list[RunView]:
@@ -183,11 +180,11 @@ def sort_key(value: object, sign: int) -> tuple[int, float, str]:
 # From the record ------------------------------------------------------------------------------------------------
 
 
-def results_of(results: Mapping[str, Mapping[str, object]]) -> dict[str, float | None]:
+def results_of(results: Mapping[str, Mapping[str, float]]) -> dict[str, float | None]:
     """{'test accuracy': 0.97, 'validation accuracy': ..., 'test loss': ...}: what counts first, losses last."""
     found = [(split, name, value) for split in SPLITS for name, value in (results.get(split) or {}).items()]
     in_order = sorted(found, key=lambda entry: entry[1].endswith("loss"))
-    return {f"{split} {name}": as_number(value) for split, name, value in in_order}
+    return {f"{split} {name}": value for split, name, value in in_order}
 
 
 def facts_of(record: Record, history: Mapping[str, Sequence[float]]) -> dict[str, Any]:
@@ -281,6 +278,7 @@ def add_measurements(view: RunView, model: Sequential, data: Dataset, image_shap
         return
     view.measured_on = next(name for name in SPLITS if getattr(data, name) is not None)
     split = getattr(data, view.measured_on)
+    check_num_classes(model, data.class_names, Path(view.id))
     view.class_names = [str(name) for name in data.class_names]
     predicted, confidence = judged(model.predict_probabilities(split.x))
     if len(view.class_names) <= NUM_CLASSES:
@@ -322,11 +320,9 @@ def wrong_example(
 
 def judge_run(run: Run) -> Judgement:
     """The Judgement of a Run, from its epochs and, where it is finished, the results of the model that it kept."""
-    with report_damage(run.path / RECORD):
-        results = {split: {k: as_number(v) for k, v in figures.items()} for split, figures in run.results.items()}
-        data = run.record["data"]
-        num_classes, num_rows = len(data.get("class_names") or ()), (data.get("rows") or {}).get("validation")
-    return judge(run.history(), results, num_classes or None, num_rows)
+    data = run.record["data"]
+    num_classes, num_rows = len(data.get("class_names") or ()), (data.get("rows") or {}).get("validation")
+    return judge(run.history(), run.results, num_classes or None, num_rows)
 
 
 class LiveRuns:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import files
 from ..arrays import Array, Shape
 from ..datasets import Schema, Standardization
 from ..datasets.predictions import Predictions
@@ -17,7 +18,7 @@ from ..training import Callback, Trainer
 from ..training.batches import batches, epoch_order
 from .assembly import build_trainer, load_data
 from .recorder import StepNorms, norm
-from .run_folder import CHECKPOINT, MODEL, RECORD, Run, report_damage
+from .run_folder import CHECKPOINT, MODEL, RECORD, Run, check_num_classes
 from .runner import Job, check_same_data, fit, measure, prepare
 
 
@@ -77,7 +78,7 @@ def replay(run: Run, step: int) -> Replay:
 
     Starts from the run's checkpoint where that lies before the step, else from the beginning.
     """
-    with report_damage(run.path / RECORD):
+    with files.reading(run.path / RECORD):
         job = prepare(run.configuration, StopBefore(step))
     trainer = job.trainer
     if not trainer.engine.trains_in_place:
@@ -98,8 +99,8 @@ def go_to(run: Run, job: Job, step: int) -> None:
     trainer = job.trainer
     if run.has_checkpoint:
         state = run.checkpoint()
-        with report_damage(run.path / CHECKPOINT):
-            if state["num_steps"] < step:
+        if state["num_steps"] < step:
+            with files.reading(run.path / CHECKPOINT):
                 trainer.load_state(state)
     try:
         fit(job, progress=False)
@@ -154,42 +155,43 @@ def predict(run: Run, source: str | Path) -> Predictions:
     about = run.record["data"]
     rows = read_examples(source, about, run.path / RECORD)
     model, x = run.model(), rows.x
-    with report_damage(run.path / RECORD):
-        target, id = str(about.get("target_name") or "target"), (about.get("schema") or {}).get("id")
-        ids, id_name = (
-            (rows.ids, str(id)) if rows.ids else (range(1, len(x) + 1), "row" if target != "row" else "number")
-        )
-        if about.get("task") != "classification":
-            return Predictions(ids, model.predict(x).reshape(len(x), -1)[:, 0], id_name, target, notes=rows.notes)
-        names = tuple(map(str, about.get("class_names") or ()))
-        labels, probabilities = model.predict_classes(x), model.predict_probabilities(x)
-        if probabilities.shape[1:] == (1,):  # one output says how likely the second of two classes is
-            probabilities = np.concatenate([1 - probabilities, probabilities], axis=1)
-        values = [names[k] for k in labels]
-        return Predictions(ids, values, id_name, target, labels, probabilities, names, rows.notes)
+    target, id = str(about.get("target_name") or "target"), (about.get("schema") or {}).get("id")
+    ids, id_name = (rows.ids, str(id)) if rows.ids else (range(1, len(x) + 1), "row" if target != "row" else "number")
+    if about.get("task") != "classification":
+        return Predictions(ids, model.predict(x).reshape(len(x), -1)[:, 0], id_name, target, notes=rows.notes)
+    names = tuple(map(str, about.get("class_names") or ()))
+    check_num_classes(model, names, run.path)
+    labels, probabilities = model.predict_classes(x), model.predict_probabilities(x)
+    if probabilities.shape[1:] == (1,):  # one output says how likely the second of two classes is
+        probabilities = np.concatenate([1 - probabilities, probabilities], axis=1)
+    values = [names[k] for k in labels]
+    return Predictions(ids, values, id_name, target, labels, probabilities, names, rows.notes)
 
 
 def read_examples(source: str | Path, about: Mapping[str, Any], where: Path) -> NewRows:
     """A file of new examples, x as the model takes it; about: the run's record of its data."""
-    with report_damage(where):
+    with files.reading(where):
         schema = Schema.from_dict(about["schema"]) if about.get("schema") else None
-        rows = read_new(source, schema or about.get("feature_names") or (), about.get("target_name"))
         standardization = Standardization(**about["standardization"]) if about.get("standardization") else None
+    rows = read_new(source, schema or about.get("feature_names") or (), about.get("target_name"))
     x = rows.x
     if about.get("dtype") == "uint8" and x.dtype != np.uint8 and (x.min() < 0 or x.max() > 1):
         what = f"{source}: x is {x.min():g} to {x.max():g}, but the run was trained on pixels"
         raise ValueError(f"{what}: save them as x.astype(np.uint8), 0 to 255, or as floats from 0 to 1")
-    return rows if standardization is None else rows._replace(x=standardization.apply(x))
+    if standardization is None:
+        return rows
+    with files.reading(where):
+        return rows._replace(x=standardization.apply(x))
 
 
 def evaluate(run: Run) -> dict[str, dict[str, float]]:
     """{'train': {'loss': ..., 'accuracy': ...}, ...} of the run's model, measured again on its data."""
-    with report_damage(run.path / RECORD):
-        configuration = run.configuration
-        data = load_data(configuration)
-        check_same_data(run, data)
+    configuration = run.configuration
+    data = load_data(configuration)
+    check_same_data(run, data)
+    with files.reading(run.path / RECORD):
         trainer = build_trainer(configuration, data)
     model = run.model()
-    with report_damage(run.path / MODEL):
+    with files.reading(run.path / MODEL):
         trainer.load_model_state({"parameters": model.parameters, "state": model.state})
     return measure(trainer, data)

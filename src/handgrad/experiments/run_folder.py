@@ -14,7 +14,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +32,15 @@ RECORD, METRICS, CHECKPOINT, MODEL = "run.json", "metrics.jsonl", "checkpoint.sa
 FORMAT = 1
 NOT_FIGURES = ("epoch", "step", "seconds", "layers")
 LARGEST_RECORD, LARGEST_METRICS = 2**24, 2**28
-# What files made to harm raise on the way through JSON, NumPy and the constructors of layers.
-DAMAGE = (KeyError, TypeError, AttributeError, IndexError, OverflowError, MemoryError, RecursionError, UnicodeError)
 # The forms of what a folder holds, see `files.check_form`: who has a `Run` need not ask again.
 FIGURES = {str: files.FIGURE}
 RECORDED = {
-    "configuration": dict,
+    "configuration": {
+        "name?": str,
+        **dict.fromkeys(("data?", "model?", "loss?", "optimizer?", "schedule?", "penalty?", "engine?"), dict),
+        "augmentation?": [dict],
+        "callbacks?": [dict],
+    },
     "status": {"running", "finished", "interrupted", "failed"},
     "data": {
         "rows?": {str: files.COUNT},
@@ -139,16 +142,14 @@ class Run:
 
     def checkpoint(self) -> dict[str, Any]:
         """The trainer's state at the last checkpoint."""
-        with report_damage(self.path / CHECKPOINT):
-            return read_state(self.path / CHECKPOINT)
+        return read_state(self.path / CHECKPOINT)
 
     def model(self) -> Sequential:
         """The trained model, or that of the last checkpoint where training has not ended."""
         if (self.path / MODEL).is_file():
-            with report_damage(self.path / MODEL):
-                return load_model(self.path / MODEL)
+            return load_model(self.path / MODEL)
         state = self.checkpoint()
-        with report_damage(self.path / CHECKPOINT):
+        with files.reading(self.path / CHECKPOINT):
             engine = state["engine"]
             model = from_description(state["recipe"]["model"])
             load_arrays(model, {**engine["parameters"], **{f"state.{k}": v for k, v in engine["state"].items()}})
@@ -156,15 +157,6 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<run {self.path}: {self.status}>"
-
-
-@contextlib.contextmanager
-def report_damage(path: Path) -> Iterator[None]:
-    """Within the block, whatever a damaged or hostile file makes fail is a ValueError that names the file."""
-    try:
-        yield
-    except DAMAGE as problem:
-        raise ValueError(f"{path} is damaged ({type(problem).__name__}: {problem})") from None
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -206,6 +198,14 @@ def read_lines(file: Path) -> Iterator[tuple[dict[str, Any], int]]:
         parsed = parse(line, where := f"{file} line {number}")
         files.check_form(parsed, LINE, where)
         yield parsed, end
+
+
+def check_num_classes(model: Sequential, class_names: Sequence[object], where: Path) -> None:
+    """Refuse a model that cannot tell so many classes: its file and the record are not of one training."""
+    outputs, classes = model.output_shape[-1:], len(class_names)
+    if outputs not in ((classes,), (1,)) or (outputs == (1,) and classes != 2):
+        what = f"{where}: the model has {outputs[0] if outputs else 'no'} outputs, the run's data {classes} classes"
+        raise ValueError(f"{what}; one of the two is damaged")
 
 
 def as_number(value: object) -> float:

@@ -34,7 +34,7 @@ from .configuration import (
     path_of,
 )
 from .recorder import Recorder
-from .run_folder import CHECKPOINT, FORMAT, MODEL, RECORD, Run, create_folder, report_damage
+from .run_folder import CHECKPOINT, FORMAT, MODEL, RECORD, Run, create_folder
 
 PACKAGES = ("handgrad", "numpy", "safetensors", "torch")
 THREADS = ("HANDGRAD_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_CORETYPE")
@@ -231,7 +231,7 @@ def resume(path: str | Path, progress: bool | None = None) -> Run:
     run = Run(path)
     if run.record["status"] == "finished":
         return run
-    with report_damage(run.path / RECORD):
+    with files.reading(run.path / RECORD):
         recorder = Recorder(run.configuration.recording)
         follows = is_follower(run.configuration)
         job = prepare(run.configuration, None if follows else recorder)
@@ -258,7 +258,7 @@ def load_checkpoint(job: Job, run: Run) -> None:
         state = run.checkpoint()
     except ValueError as problem:
         raise ValueError(f"{problem}; delete that file, and resume starts the run from its beginning") from None
-    with report_damage(run.path / CHECKPOINT):
+    with files.reading(run.path / CHECKPOINT):
         job.trainer.load_state(state)
 
 

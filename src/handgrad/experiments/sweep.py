@@ -79,9 +79,11 @@ class Sweep:
         self.axes: Axes = dict(parse_axis(text) for text in self.record["axes"])
         self.trials: list[Trial] = []
         for number, trial in enumerate(self.record["trials"]):
-            if trial["number"] != number or set(trial["settings"]) != set(self.axes):
+            settings = trial["settings"]
+            is_ours = set(settings) == set(self.axes) and all(axis.holds(settings[k]) for k, axis in self.axes.items())
+            if trial["number"] != number or not is_ours:
                 raise ValueError(f"{file} is damaged: trial {number} is {trial!s:.50}")
-            self.trials.append({**new_trial(number, trial["settings"]), **trial})
+            self.trials.append({**new_trial(number, settings), **trial})
 
     def write(self) -> None:
         """Write down what has become of the trials so far."""
@@ -249,6 +251,9 @@ class Choice(NamedTuple):
     def grid(self) -> list[Any]:
         return self.values
 
+    def holds(self, value: object) -> bool:
+        return value in self.values
+
     def draw(self, rng: Generator) -> Any:
         return self.values[rng.integers(len(self.values))]
 
@@ -275,6 +280,9 @@ class Range(NamedTuple):
             name = "log" if self.logarithmic else "linear"
             raise ValueError(f"a grid needs to know how many: write {name}({self.low:g}, {self.high:g}, 5)")
         return [self.at(i / max(1, self.num_values - 1)) for i in range(self.num_values)]
+
+    def holds(self, value: object) -> bool:
+        return isinstance(value, (int, float)) and math.isclose(value, min(max(value, self.low), self.high))
 
     def draw(self, rng: Generator) -> float:
         return self.at(rng.random())
