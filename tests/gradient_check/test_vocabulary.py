@@ -6,6 +6,7 @@ import runpy
 from pathlib import Path
 
 from handgrad.gradient_check.vocabulary import VOCABULARY, Clue
+from handgrad.teaching.mistakes import mistakes
 from zoo import SPECIMENS
 
 ROOT = Path(__file__).parents[2]
@@ -42,3 +43,9 @@ def test_the_page_has_a_paragraph_on_every_word_that_says_what_the_table_says():
     written = runpy.run_path(str(ROOT / "docs" / "gradient_check_words.py"))
     assert written["paragraphs"]() in page, "run python docs/gradient_check_words.py"
     assert all(f'<a id="{slug}"></a>' in page for slug in VOCABULARY)
+
+
+def test_the_zoo_adds_to_the_lesson_of_the_table_and_does_not_repeat_it():
+    for mistake in mistakes().values():
+        lesson = VOCABULARY[mistake.slug].lesson
+        assert mistake.lesson.startswith(lesson) and lesson not in mistake.lesson.removeprefix(lesson)

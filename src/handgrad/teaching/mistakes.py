@@ -4,7 +4,7 @@ The table is mistakes.toml; this file makes the wrong code from it and from the 
 
 >>> from handgrad import check_gradients
 >>> mistake = mistakes()["linear.dbias_not_summed"]
->>> print(mistake.right[0], mistake.wrong[0], mistake.lesson, sep="\\n")
+>>> print(mistake.right[0], mistake.wrong[0], mistake.lesson.split(". ")[-1], sep="\\n")
 return dx, x.T @ dy, dy.sum(axis=0)
 return dx, x.T @ dy, dy
 y = x W + b adds the same b to every row, so db is Σ dy over the rows (a printed erratum).
@@ -30,6 +30,7 @@ import numpy as np
 
 from ..arrays import Array, Generator
 from ..experiments.configuration import parse_toml
+from ..gradient_check.vocabulary import VOCABULARY
 
 TABLE = Path(__file__).with_name("mistakes.toml")
 # What `check_gradients` takes: the code to check, its arrays, and further arguments by name.
@@ -61,7 +62,8 @@ class Subject:
 class Mistake:
     """One wrong version of a subject: what is written in place of what, and what one learns from it.
 
-    `slug` is the name a gradient check gives the mistake, `array` the one whose gradient goes wrong. `helper` is code
+    `slug` is the name a gradient check gives the mistake; `lesson` what the vocabulary says of that name, and what the
+    case adds to it; `array` the one whose gradient goes wrong. `helper` is code
     that the subject calls, where the line stands there.
     """
 
@@ -133,6 +135,7 @@ def read(name: str, rows: dict[str, Any]) -> Iterator[Mistake]:
         if isinstance(row, dict):
             edits = (row.pop("right"), row.pop("wrong"))
             right, wrong = (tuple([lines] if isinstance(lines, str) else lines) for lines in edits)
+            row["lesson"] = f"{VOCABULARY[row['slug']].lesson} {row.get('lesson', '')}".rstrip()
             yield Mistake(f"{name.replace(' ', '_')}.{key}", subject, right=right, wrong=wrong, **row)
 
 
