@@ -93,7 +93,7 @@ def test_the_five_commands_of_the_documentation(call, tmp_path):
         call(*(run_of(word, tmp_path) for word in command)) for command in commands
     )
     assert refused[0] == 2 and "('name'): 80 different texts" in refused[2] and "--drop name" in refused[2]
-    assert suggested[0] == 0 and "'id': another whole number in each row" in suggested[1]
+    assert suggested[0] == 0 and "'id': another value in each row" in suggested[1]
     assert (
         trained[0] == 0
         and "one-hot: sex (2 categories), port (3 categories); left out: id (the id), name" in trained[1]

@@ -255,8 +255,10 @@ def test_more_categories_than_a_hundred_are_refused(write):
 
 
 def test_a_column_of_another_number_in_each_row_is_suggested_as_id(write):
-    assert "'id': another whole number in each row" in load(write(PEOPLE), drop="name").notes[1]
+    assert "'id': another value in each row" in load(write(PEOPLE), drop="name").notes[1]
     assert len(load(write(PEOPLE), drop="name", id="id").notes) == 1
+    few = "who,a,kind\n" + "".join(f"p{i},{i / 2},{'xy'[i % 2]}\n" for i in range(12))
+    assert "'who': another value in each row" in load(write(few)).notes[1]
 
 
 @pytest.mark.parametrize(
@@ -299,7 +301,7 @@ def test_rows_with_missing_values_are_dropped_on_request(write):
     data = load(write(GAPS), missing="drop")
     assert len(all_rows(data)) == 18
     assert "2 rows with a missing value are left out" in data.notes[-2]
-    with pytest.raises(ValueError, match=r"new.csv row 2, column 1 \('a'\): the value is missing"):
+    with pytest.raises(ValueError, match=r"row 2, column 1 \('a'\): the value is missing.*training had no rule"):
         load_features(write("a,b\n,u\n", "new.csv"), data.schema)
 
 

@@ -238,6 +238,19 @@ def test_predictions_need_nothing_but_the_folder(run, tmp_path):
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, rtol=1e-6)
 
 
+def test_runs_recorded_before_there_were_schemas_are_read(run, copy, tmp_path):
+    record = json.loads((copy / "run.json").read_text())
+    schema = record["data"].pop("schema")
+    (copy / "run.json").write_text(json.dumps(record))
+    (tmp_path / "new.csv").write_text("5.1,3.5,1.4,0.2\n6.3,3.3,6,2.5\n")
+    assert predict(Run(copy), tmp_path / "new.csv").values == ["setosa", "virginica"]
+    for damage in ([], {"columns": 3}, {**schema, "categories": {"a": 5}}, {**schema, "decimal": "x"}):
+        record["data"]["schema"] = damage or "no table"
+        (copy / "run.json").write_text(json.dumps(record))
+        with pytest.raises(ValueError, match="run.json is damaged"):
+            predict(Run(copy), tmp_path / "new.csv")
+
+
 def test_a_model_measured_again_gives_the_recorded_figures(run):
     assert evaluate(run) == run.results
 

@@ -11,8 +11,7 @@ from typing import NamedTuple, NoReturn
 import numpy as np
 
 from ..arrays import Array
-from ..text import clipped
-from .csv_files import CsvTable, as_number, has_comma, is_missing, is_number
+from .csv_files import CsvTable, as_number, has_comma, is_missing, is_number, shown
 
 MOST_CATEGORIES = 100  # of a column of texts, unless it is named as one of categories
 FEW_CATEGORIES = 20  # so many may all be different
@@ -76,7 +75,7 @@ class Column:
         """The number for any cell, or a ValueError that names its place."""
         if is_missing(cell):
             if not self.may_lack:
-                refuse_missing(self.table, row, self.place, cell)
+                refuse_missing(self.table, row, self.place, cell, learning=self.learning)
             return np.nan
         if self.convert is yet_unknown:
             self.decide(row, cell)
@@ -113,9 +112,9 @@ class Column:
 
     def check_texts(self, num_rows: int) -> None:
         """Refuse a column of which nothing can be learnt: without a value, of dates, or of a text for each row."""
-        option = shlex.quote(self.name)
+        option = shlex.quote(shown(self.name))
         if self.convert is yet_unknown:
-            raise ValueError(f"{self.table.path}: column '{self.name}' is empty; leave it out (--drop {option})")
+            raise ValueError(f"{self.table.path}: column '{shown(self.name)}' is empty; leave it out (--drop {option})")
         if self.codes is None or self.insisted:
             return
         count = len(self.codes)
@@ -124,28 +123,28 @@ class Column:
 
     def refuse_texts(self, what: str) -> NoReturn:
         """Raise the ValueError for texts that are no categories, with what to do about them."""
-        texts, option = list(self.codes or ()), shlex.quote(self.name)
+        texts, option = list(self.codes or ()), shlex.quote(shown(self.name))
         dates = all(map(DATE.fullmatch, texts))
         advice = (
             "write them as numbers (years, months, days since the first)" if dates else f"--id {option} if it is one"
         )
-        example = clipped(texts[0], 40)
+        example = shown(texts[0])
         raise ValueError(
-            f"{self.table.path}, column {self.place + 1} ('{self.name}'): {what} ('{example}', ...) are "
+            f"{self.table.path}, column {self.place + 1} ('{shown(self.name)}'): {what} ('{example}', ...) are "
             f"{'dates and ' if dates else ''}no categories; leave the column out (--drop {option}), {advice}, "
             f"or insist (--category {option})"
         )
 
     def refuse(self, row: int, cell: str) -> NoReturn:
         """Raise the ValueError for a cell that holds no finite number where others of its column do."""
-        option, advice = shlex.quote(self.name), "correct it"
+        option, advice = shlex.quote(shown(self.name)), "correct it"
         if has_comma(cell):
             advice = "write it with a decimal point and no comma between thousands, or say --decimal ,"
         elif self.learning:
             advice += f", leave the column out (--drop {option}), or take its cells as texts (--category {option})"
         advice = ("" if has_comma(cell) else self.table.header_hint(row)) or f"; {advice}"
         where = self.table.place(row, self.place)
-        raise ValueError(f"{where}: '{clipped(cell.strip(), 40)}' is not a finite number, as features must be{advice}")
+        raise ValueError(f"{where}: '{shown(cell)}' is not a finite number, as features must be{advice}")
 
 
 def read_cells(
@@ -172,7 +171,7 @@ def read_cells(
         numbers.append(number)
         if target is not None:
             if not may_lack_target and is_missing(cells[target]):
-                refuse_missing(table, number, target, cells[target], "target")
+                refuse_missing(table, number, target, cells[target], what="target")
             targets.append(cells[target])
         if id is not None:
             ids.append(cells[id])
@@ -190,12 +189,16 @@ def check_finite(x: Array, numbers: Sequence[int], columns: Sequence[Column]) ->
     wrong = np.isinf(x) | (np.isnan(x) & ~np.array([column.may_lack for column in columns]))
     for row, column in np.argwhere(wrong)[:1]:
         if np.isnan(x[row, column]):
-            refuse_missing(columns[column].table, numbers[row], columns[column].place, "nan")
+            refuse_missing(columns[column].table, numbers[row], columns[column].place, "nan", columns[column].learning)
         columns[column].refuse(numbers[row], f"{x[row, column]}")
 
 
-def refuse_missing(table: CsvTable, row: int, place: int, cell: str, what: str = "value") -> NoReturn:
+def refuse_missing(
+    table: CsvTable, row: int, place: int, cell: str, learning: bool = True, what: str = "value"
+) -> NoReturn:
     """Raise the ValueError for an empty cell."""
-    rules = "; fill it in, leave the row out, or choose a rule: --missing mean, median or drop"
-    advice = table.header_hint(row) or rules
+    rule = (
+        ", or choose a rule: --missing mean, median or drop" if learning else "; training had no rule to fill it in by"
+    )
+    advice = table.header_hint(row) or f"; fill it in or leave the row out{rule}"
     raise ValueError(f"{table.place(row, place)}: the {what} is missing ('{cell.strip()}'){advice}")

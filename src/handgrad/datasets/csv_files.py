@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ..files import FilePath
 from ..naming import nearest
-from ..text import clipped
+from ..text import clipped, one_line
 from .data_files import cannot_read, check_regular, is_gzipped
 
 MISSING = ("", "?", "na", "n/a", "nan", "null")
@@ -44,7 +44,7 @@ class CsvTable(NamedTuple):
 
     def place(self, number: int, column: int) -> str:
         """Where a cell stands, as a spreadsheet would say."""
-        return f"{self.path} row {number}, column {column + 1} ('{clipped(self.names[column], 40)}')"
+        return f"{self.path} row {number}, column {column + 1} ('{shown(self.names[column])}')"
 
     def header_hint(self, number: int) -> str:
         """What to do about a fault of row `number` where that was to be a header, or ''."""
@@ -61,7 +61,7 @@ class CsvTable(NamedTuple):
             return number - 1
         hint = "" if self.header else f" (its first row {self.no_header} and so is no header)"
         known = f"name one of {shortened(self.names)}, or give its number from 1 to {len(self.names)}{hint}"
-        raise ValueError(f"{self.path} has no {what} {wanted!r}{nearest(wanted, self.names)}; {known}")
+        raise ValueError(f"{self.path} has no {what} {wanted!r}{nearest(wanted, map(shown, self.names))}; {known}")
 
 
 def open_table(path: FilePath, header: bool | None = None, known: Collection[str] = ()) -> CsvTable:
@@ -83,19 +83,19 @@ def open_table(path: FilePath, header: bool | None = None, known: Collection[str
     names = [cell or unnamed for cell, unnamed in zip(cells, numbered(len(cells)), strict=True)]
     twice = repeated(names)
     if twice is not None:
-        raise ValueError(f"{path} has more than one column called '{clipped(twice, 40)}'; give each its own name")
+        raise ValueError(f"{path} has more than one column called '{shown(twice)}'; give each its own name")
     return CsvTable(path, names, rows, number, "")
 
 
 def why_no_header(cells: Sequence[str]) -> str:
     """What a first row does that makes it no header, or ''."""
     for column, cell in enumerate(cells, 1):
-        if is_number(cell) or has_comma(cell):
+        if has_comma(cell) or is_number(cell) or cell.lower().lstrip("+-") in ("inf", "infinity"):
             return "holds a number"
         if is_missing(cell):
             return f"has no name for column {column} ('{cell}')"
     twice = repeated(cells)
-    return "" if twice is None else f"has more than one column called '{clipped(twice, 40)}'"
+    return "" if twice is None else f"has more than one column called '{shown(twice)}'"
 
 
 def repeated(names: Sequence[str]) -> str | None:
@@ -209,5 +209,9 @@ def is_plain(text: str) -> bool:
 
 def shortened(names: Sequence[str]) -> str:
     """The names in a row, the middle of a long list left out."""
-    shown = [clipped(name, 40) for name in (names if len(names) <= 8 else [*names[:6], "...", names[-1]])]
-    return ", ".join(shown)
+    return ", ".join(map(shown, names if len(names) <= 8 else [*names[:6], "...", names[-1]]))
+
+
+def shown(text: str) -> str:
+    """As much of a cell or name as goes into a message."""
+    return clipped(one_line(text), 40)

@@ -10,9 +10,8 @@ import numpy as np
 from ..arrays import Array
 from ..files import FilePath, check_form
 from ..naming import nearest
-from ..text import clipped
 from .cells import UNKNOWN, Column, read_cells
-from .csv_files import NUMBERS, CsvTable, is_missing, numbered, open_table, shortened
+from .csv_files import NUMBERS, CsvTable, is_missing, numbered, open_table, shortened, shown
 from .standardization import scaled
 
 MISSING_RULES = ("mean", "median", "drop")
@@ -158,7 +157,7 @@ class Schema:
             if empty.any():
                 name = numbers[int(empty.argmax())]
                 raise ValueError(
-                    f"column '{name}' has no value in the training rows to fill it by; leave it out (drop)"
+                    f"column '{shown(name)}' has no value in the training rows to fill it by; leave it out (drop)"
                 )
             fill = dict(zip(numbers, middle(values, self.missing).tolist(), strict=True))
         return replace(self, categories=categories, fill=fill)
@@ -188,7 +187,7 @@ class Schema:
         absent = next((name for name in self.features if name not in places), None)
         if absent is not None:
             wanted = f"(its columns: {shortened(table.names)}); the model was trained on {shortened(self.features)}"
-            raise ValueError(f"{path} has no column '{absent}' {wanted}")
+            raise ValueError(f"{path} has no column '{shown(absent)}' {wanted}")
         columns = [self.column(table, places[name]) for name in self.features]
         x, _, ids = read_cells(table, columns, id=places.get(self.id or ""))
         notes = tuple(unknown_texts(column) for column in columns if column.unknown)
@@ -232,9 +231,9 @@ def middle(values: Array, rule: str) -> Array:
 
 def unknown_texts(column: Column) -> str:
     """What there is to say about new texts in a column."""
-    texts = ", ".join(f"'{clipped(text, 40)}' ({count})" for text, count in column.unknown.most_common(5))
+    texts = ", ".join(f"'{shown(text)}' ({count})" for text, count in column.unknown.most_common(5))
     more = ", ..." if len(column.unknown) > 5 else ""
-    what = f"{column.unknown.total()} texts in column '{column.name}' were not there in training"
+    what = f"{column.unknown.total()} texts in column '{shown(column.name)}' were not there in training"
     return f"{column.table.path}: {what} and count as none of its categories: {texts}{more}"
 
 
@@ -261,7 +260,7 @@ def read_table(path: FilePath, options: TableOptions) -> Reading:
     columns = [Column(table, places[name], NUMBERS[options.decimal], may_lack=may_lack) for name in schema.features]
     for name in named(table, "column of categories", options.category):
         if name not in schema.features:
-            raise ValueError(f"{path}: '{name}' is no feature, so it cannot be one of categories")
+            raise ValueError(f"{path}: '{shown(name)}' is no feature, so it cannot be one of categories")
         columns[schema.features.index(name)].insist()
     cells = read_cells(table, columns, places[schema.target], may_lack_target=may_lack)
     for column in columns:
@@ -298,12 +297,12 @@ def choose_columns(table: CsvTable, options: TableOptions) -> Schema:
     else:
         target = next((name for name in reversed(table.names) if name not in (*drop, id)), "")
     if target in (*drop, id):
-        raise ValueError(f"{table.path}: '{target}' is the target; it can be neither dropped nor the id")
+        raise ValueError(f"{table.path}: '{shown(target)}' is the target; it can be neither dropped nor the id")
     schema = Schema(
         tuple(table.names), target, id, drop, missing=options.missing, header=table.header, decimal=options.decimal
     )
     if not schema.features:
-        raise ValueError(f"{table.path} has the target column '{target}' alone; it needs at least one feature column")
+        raise ValueError(f"{table.path} has the target column '{shown(target)}' alone; it needs at least one feature")
     return schema
 
 

@@ -13,7 +13,7 @@ from ..arrays import Array, ArrayLike
 from ..files import FilePath
 from .catalog import Table
 from .cells import FEW_CATEGORIES
-from .csv_files import NUMBERS, is_number, is_plain, shortened
+from .csv_files import NUMBERS, is_number, is_plain, shortened, shown
 from .data_files import check_regular, is_images, kind_of, read_idx_images, read_npz, read_npz_features
 from .dataset import Dataset, Split, fingerprint, three_way
 from .schema import NewRows, Reading, Schema, TableOptions, read_table
@@ -158,7 +158,7 @@ def encode_targets(
         what = f"{where}: the target holds {len(names)} different values in {len(raw)} rows, which are no classes"
         raise ValueError(f"{what}, and {text} is no number; correct it, or say what the task is")
     if len(names) < 2:
-        what = f"{where}: every one of the {len(raw)} targets is '{names[0]}'"
+        what = f"{where}: every one of the {len(raw)} targets is '{shown(names[0])}'"
         raise ValueError(f"{what}; classification needs at least two classes")
     return labels, names, task
 
@@ -195,7 +195,7 @@ def are_classes(numbers: Array) -> bool:
 def first_text(raw: Array, number: Callable[[str], float]) -> str:
     """The first target that is no number, and where it stands."""
     texts = (
-        f"'{cell}' of example {row}"
+        f"'{shown(cell)}' of example {row}"
         for row, cell in enumerate(raw, 1)
         if as_numbers(raw[row - 1 : row], number) is None
     )
@@ -211,7 +211,7 @@ def notes_of(reading: Reading, class_names: Sequence[str]) -> tuple[str, ...]:
     classes = f" ({len(class_names)} classes: {shortened(class_names)})" if class_names else ""
     lines = [
         f"row {table.first} is the header" if table.header else f"no header: the first row {table.no_header}",
-        f"the target is {schema.target}{classes}",
+        f"the target is {shown(schema.target)}{classes}",
     ]
     if reading.texts:
         sizes = [f"{name} ({len(texts)} categories)" for name, texts in reading.texts.items()]
@@ -222,13 +222,11 @@ def notes_of(reading: Reading, class_names: Sequence[str]) -> tuple[str, ...]:
     notes = ["; ".join(lines), *missing_notes(reading)]
     likely = [f"'{name}'" for name in columns_like_ids(reading)]
     if likely:
-        notes.append(
-            f"{shortened(likely)}: another whole number in each row, as in an id; one is left out by --id COLUMN"
-        )
+        notes.append(f"{shortened(likely)}: another value in each row, as in an id; one is left out by --id COLUMN")
     for what, names in {schema.target: class_names, **reading.texts}.items():
         alike = look_alikes(names)
         if alike:
-            notes.append(f"{what}: {shortened(alike)} look alike, and count as different")
+            notes.append(f"{shown(what)}: {shortened(alike)} look alike, and count as different")
     return tuple(f"{Path(table.path).name}: {note}" for note in notes)
 
 
@@ -250,7 +248,7 @@ def missing_notes(reading: Reading) -> list[str]:
 
 
 def columns_like_ids(reading: Reading) -> list[str]:
-    """The columns of numbers that hold another whole number in each row, beside others to learn from."""
+    """The columns that hold another whole number or text in each row, beside others to learn from."""
     x, names = reading.x, reading.schema.features
     if len(x) < 10 or len(names) < 2:
         return []
@@ -260,8 +258,7 @@ def columns_like_ids(reading: Reading) -> list[str]:
         found: Array = (part == np.floor(part)).all(axis=0) & (np.diff(np.sort(part, axis=0), axis=0) > 0).all(axis=0)
         return found
 
-    likely = [place for place in np.flatnonzero(differ(x[:30])) if names[place] not in reading.texts]
-    return [names[place] for place in likely if differ(x[:, [place]])[0]]
+    return [names[place] for place in np.flatnonzero(differ(x[:30])) if differ(x[:, [place]])[0]]
 
 
 def look_alikes(texts: Sequence[str]) -> list[str]:
