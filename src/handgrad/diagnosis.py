@@ -13,17 +13,18 @@ import numpy as np
 
 from . import functional as F
 from . import optimizers
-from .arrays import Array, ArrayLike
+from .arrays import Array, ArrayLike, MappedRows, array_of, rows_of
 from .layers.activations import ACTIVATIONS, ReLU
 from .layers.base import walk
+from .layers.containers import Sequential
 from .layers.criteria import get_loss
 from .naming import advised, check_count
 from .text import aligned
+from .training.batches import check_data, check_rows
 from .training.engine import NumpyEngine
 
 if TYPE_CHECKING:
     from .layers.base import Layer
-    from .layers.containers import Sequential
     from .layers.criteria import Loss
     from .optimizers import Optimizer
 
@@ -137,22 +138,27 @@ def diagnose(
     >>> print(hg.diagnose(model, np.eye(4)).advice[0])
     relu1: 2 of 8 units are dead (0 for all 4 examples): lower the learning_rate, or use LeakyReLU
     """
-    rows = np.asarray(x)
+    if not isinstance(model, Sequential):
+        raise TypeError(f"diagnose: model must be a Sequential, got {model!r}")
+    rows = rows_of("x", x)
     check_count("diagnose", "the number of rows of x", len(rows) if rows.ndim else 0)
     report = Diagnosis(len(rows), look_at_units(model, rows))
     report.advice += unit_advice(report)
     if y is not None:
-        targets = np.asarray(y)[:STEP_ROWS]
-        criterion = get_loss(loss or ("cross-entropy" if targets.dtype.kind in "iub" else "mean-squared-error"))
+        targets = array_of("y", y)
+        usual = "cross-entropy" if targets.dtype.kind in "iub" else "mean-squared-error"
+        criterion = get_loss(usual if loss is None else loss)
+        check_rows(rows, targets)
+        few, targets, _ = check_data(model, criterion, rows[:STEP_ROWS], targets[:STEP_ROWS])
         rule = None if optimizer is None else optimizers.get(optimizer)
-        report.advice += measure_step(report, model, rows[:STEP_ROWS], targets, criterion, rule)
+        report.advice += measure_step(report, model, few, targets, criterion, rule)
     return report
 
 
 # Units ----------------------------------------------------------------------------------------------------------
 
 
-def look_at_units(model: Sequential, x: Array, batch_size: int = 256) -> list[LayerFindings]:
+def look_at_units(model: Sequential, x: Array | MappedRows, batch_size: int = 256) -> list[LayerFindings]:
     """LayerFindings of every layer, dead and saturated units counted over all rows of x."""
     fired: dict[int, Array] = {}
     flat: dict[int, Array] = {}

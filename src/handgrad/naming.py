@@ -10,6 +10,7 @@ import inspect
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
@@ -281,11 +282,11 @@ def refuse_name(module: ModuleType, name: str) -> NoReturn:
     raise AttributeError(f"module '{module.__name__}' has no attribute '{name}'{advice}")
 
 
-def build(kind: str, spec: str | dict[str, Any] | T, table: Mapping[str, type[T]]) -> T:
+def build(kind: str, spec: str | dict[str, Any] | T, table: Mapping[str, type[T]], base: type[Any] = object) -> T:
     """The object a user meant: by name ('adam'), by table ({'name': 'adam', 'learning_rate': 0.1}), or itself.
 
-    kind is the word for messages, table maps names to classes. ValueError for an unknown name, an unknown or a
-    missing argument; TypeError for a class where an object is wanted.
+    kind is the word for messages, table maps names to classes, base is what an object is one of. ValueError for an
+    unknown name, an unknown or a missing argument; TypeError for a class where an object is wanted, or another object.
     """
     if isinstance(spec, str):
         spec = {"name": spec}
@@ -293,6 +294,7 @@ def build(kind: str, spec: str | dict[str, Any] | T, table: Mapping[str, type[T]
         got = f"the class {spec.__name__}; write {spec.__name__}(...)" if isinstance(spec, type) else repr(spec)
         raise TypeError(f"{kind} must be a name, a table with a 'name', or an object, got {got}")
     if not isinstance(spec, dict):
+        check_object(kind, spec, base)
         return spec
     if "name" not in spec:
         raise ValueError(f"{kind} {spec} has no 'name' (known: {', '.join(map(str, table))})")
@@ -301,6 +303,12 @@ def build(kind: str, spec: str | dict[str, Any] | T, table: Mapping[str, type[T]
     check_arguments(kind, cls, arguments)
     check_complete(kind, cls, arguments)
     return cls(**arguments)
+
+
+def check_object(kind: str, given: object, base: type[Any]) -> None:
+    """Raise a TypeError for an object that is none of the base."""
+    if not isinstance(given, base):
+        raise TypeError(f"{kind} must be a name, a table or a {base.__name__}, got {type(given).__name__}")
 
 
 def check_complete(kind: str, cls: type[Any], arguments: Iterable[str]) -> None:
@@ -344,6 +352,20 @@ def check_switch(owner: str, name: str, value: Any) -> bool:
     if getattr(value, "ndim", 0) or value not in (True, False):
         raise ValueError(f"{owner}: {name} must be True or False, got {value!r}")
     return bool(value)
+
+
+def check_text(owner: str, name: str, value: Any) -> str:
+    """value, or a TypeError that names its owner when it is no text."""
+    if not isinstance(value, str):
+        raise TypeError(f"{owner}: {name} must be a text, got {value!r}")
+    return value
+
+
+def check_path(owner: str, name: str, value: Any) -> Path:
+    """value as a Path, or a TypeError that names its owner when it names no file."""
+    if not isinstance(value, (str, Path)):
+        raise TypeError(f"{owner}: {name} must be the path of a file, got {value!r}")
+    return Path(value)
 
 
 @contextlib.contextmanager

@@ -28,7 +28,7 @@ from .clipping import ClipParameterNorm as ClipParameterNorm
 from .clipping import ClipValue as ClipValue
 from .files import COUNT, check_form
 from .kernels.threads import all_blas_threads
-from .naming import Configured, build, by_name, check_number
+from .naming import Configured, build, by_name, check_number, check_switch
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -71,7 +71,7 @@ class Optimizer(Configured):
     def __init__(self, learning_rate: float, weight_decay: float = 0.0, clipping: ClipSpec = None) -> None:
         self.learning_rate: float = self.number("learning_rate", learning_rate, above=0)
         self.weight_decay: float = self.number("weight_decay", weight_decay, minimum=0)
-        self.clipping: Clipping | None = None if clipping is None else build("clipping", clipping, CLIPPINGS)
+        self.clipping: Clipping | None = None if clipping is None else build("clipping", clipping, CLIPPINGS, Clipping)
         self.num_steps: int = 0
         self.arrays: dict[str, Array] = {}  # the state: {"velocity.0": array} for slot "velocity" and parameter 0
         # per parameter its scratch array and its state arrays, made by the first update
@@ -232,7 +232,7 @@ class SGD(Optimizer):
     ) -> None:
         super().__init__(learning_rate, weight_decay, clipping)
         self.momentum: float = self.number("momentum", momentum, minimum=0, below=1)
-        self.nesterov: bool = bool(nesterov)
+        self.nesterov: bool = check_switch("SGD", "nesterov", nesterov)
         if self.nesterov and not self.momentum:
             raise ValueError("SGD: nesterov=True needs momentum > 0, got momentum=0.0")
         self.slots: tuple[str, ...] = ("velocity",) if self.momentum else ()
@@ -488,7 +488,4 @@ def get(spec: str | dict[str, Any] | Optimizer) -> Optimizer:
     >>> get("adagrad")
     Adagrad(learning_rate=0.01, epsilon=1e-10, weight_decay=0.0, clipping=None)
     """
-    optimizer = build("optimizer", spec, OPTIMIZERS)
-    if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"optimizer must be a name, a table or an Optimizer, got {type(spec).__name__}")
-    return optimizer
+    return build("optimizer", spec, OPTIMIZERS, Optimizer)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from .files import COUNT, check_form
-from .naming import Configured, advised_class, build, by_name, check_count, check_number, look_up
+from .naming import Configured, advised_class, build, by_name, check_count, check_number, check_switch, look_up
 
 
 class LearningRateSchedule(Protocol):
@@ -91,6 +91,7 @@ class Exponential(Configured):
 
     def __post_init__(self) -> None:
         check(self, decay={"above": 0})
+        check_switch("Exponential", "staircase", self.staircase)
 
     def __call__(self, t: int) -> float:
         exponent = t // self.stage_length if self.staircase else t / self.stage_length
@@ -315,6 +316,9 @@ class Sequence(Configured):
     lengths: list[int] | tuple[int, ...]
 
     def __post_init__(self) -> None:
+        for name in ("schedules", "lengths"):
+            if not isinstance(getattr(self, name), (list, tuple)):
+                raise TypeError(f"Sequence: {name} must be a list, got {getattr(self, name)!r}")
         schedules = tuple(get(schedule) for schedule in self.schedules)
         lengths = tuple(check_count("Sequence", "a length", n) for n in self.lengths)
         for name, checked in (("schedules", schedules), ("lengths", lengths)):

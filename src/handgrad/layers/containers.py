@@ -13,7 +13,7 @@ import numpy as np
 from .. import files
 from ..arrays import Array, ArrayLike, DTypeLike, Generator, MappedRows, MaybeArray, Seed, Shape, rows_of
 from ..kernels.threads import in_turn
-from ..naming import check_arguments
+from ..naming import check_arguments, check_count
 from .activations import LogSoftmax, Sigmoid, Softmax
 from .base import IN_TRAINING, Layer, Parameters, Step, check_alone, leaves, shape_of_one
 from .description import Summary, from_spec, load_arrays, read_model, save_model
@@ -193,7 +193,7 @@ class Sequential(Layer):
         ValueError
             For another shape, and for x that holds NaN or infinity, whose place is named.
         """
-        x = rows_of("x", x)
+        x, batch_size = rows_of("x", x), check_count("predict", "batch_size", batch_size)
         self.check_shape(x)
         y = np.empty(
             (len(x), *self.output_shape),

@@ -290,7 +290,7 @@ LOSSES: dict[str, type[Loss]] = by_name(
 
 def get_loss(spec: str | dict[str, Any] | Loss) -> Loss:
     """A loss from its name ('cross-entropy'), from {"name": ..., arguments}, or the loss itself."""
-    return build("loss", spec, LOSSES)
+    return build("loss", spec, LOSSES, Loss)
 
 
 class Penalty(Configured):
@@ -382,7 +382,7 @@ PENALTIES: dict[str, type[Penalty]] = by_name("_", L2, L1)
 
 def get_penalty(spec: dict[str, Any] | Penalty | None) -> Penalty | None:
     """A penalty from {"name": "l2", "strength": 1e-4}, the penalty itself, or None."""
-    return spec if spec is None else build("penalty", spec, PENALTIES)
+    return spec if spec is None else build("penalty", spec, PENALTIES, Penalty)
 
 
 def weights(parameters: Mapping[str, Array]) -> dict[str, Array]:

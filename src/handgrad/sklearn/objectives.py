@@ -204,10 +204,8 @@ def is_named(spec: object, name: str) -> bool:
 
 def find_loss(spec: Any, names: Sequence[str]) -> Loss:
     """A new loss from a name, a table or an object; names: those that are known besides handgrad's."""
-    loss = copy.deepcopy(build("loss", spec, {**dict.fromkeys(names, Loss), **LOSSES}))
-    if not isinstance(loss, Loss):
-        raise TypeError(f"loss must be a name, a table or a handgrad Loss, got {type(spec).__name__}")
-    return loss
+    loss: Loss = build("loss", spec, {**dict.fromkeys(names, Loss), **LOSSES}, Loss)
+    return copy.deepcopy(loss)
 
 
 # The losses that scikit-learn has and handgrad has not ----------------------------------------------------------------

@@ -251,6 +251,8 @@ def check_rows(x: Array | MappedRows, y: Array, weight: Array | None = None) -> 
 
 def check_values(x: Array | MappedRows, y: Array, weight: Array | None = None) -> None:
     """Refuse NaN and infinity, and weights that are negative or all 0."""
+    if weight is not None and weight.ndim != 1:
+        raise ValueError(f"sample_weight must be a number for each row, ({len(x)},), got {weight.shape}")
     given: list[tuple[str, Array | MappedRows]] = [("x", x), ("y", y)]
     for name, array in given if weight is None else [*given, ("sample_weight", weight)]:
         for rows in pieces(array):

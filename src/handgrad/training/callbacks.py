@@ -3,11 +3,13 @@
 `Callback`, the base class of one's own, is written in `trainer`, which calls it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from .. import files
+from .. import files, schedules
+from ..naming import check_count, check_number, check_path, check_switch, check_text
+from ..schedules import LearningRateSchedule
 from .history import History, lower_is_better
 from .trainer import ARRAYS, ModelState, Trainer, not_measured
 from .trainer import Callback as Callback
@@ -47,12 +49,10 @@ class EarlyStopping(Callback):
     def __init__(
         self, monitor: str = "validation_loss", patience: int = 10, min_delta: float = 0.0, restore_best: bool = True
     ) -> None:
-        if patience < 1 or min_delta < 0:
-            raise ValueError(f"EarlyStopping needs patience >= 1 and min_delta >= 0, got {patience} and {min_delta}")
-        self.monitor: str = monitor
-        self.patience: int = patience
-        self.min_delta: float = min_delta
-        self.restore_best: bool = restore_best
+        self.monitor: str = check_text("EarlyStopping", "monitor", monitor)
+        self.patience: int = check_count("EarlyStopping", "patience", patience)
+        self.min_delta: float = check_number("EarlyStopping", "min_delta", min_delta, minimum=0)
+        self.restore_best: bool = check_switch("EarlyStopping", "restore_best", restore_best)
         self.best_value: float | None = None
         self.best_epoch: int = 0
         self.best_state: ModelState | None = None
@@ -118,11 +118,9 @@ class Checkpoint(Callback):
     runs_last = True
 
     def __init__(self, path: str | Path, every: int = 1, monitor: str | None = None) -> None:
-        if every < 1:
-            raise ValueError(f"Checkpoint(every=...) counts epochs, 1 or more; got {every}")
-        self.path: Path = Path(path)
-        self.every: int = every
-        self.monitor: str | None = monitor
+        self.path: Path = check_path("Checkpoint", "path", path)
+        self.every: int = check_count("Checkpoint", "every", every)
+        self.monitor: str | None = None if monitor is None else check_text("Checkpoint", "monitor", monitor)
 
     @property
     def watched(self) -> str | None:
@@ -142,8 +140,9 @@ class Schedule(Callback):
 
     Parameters
     ----------
-    schedule : callable
-        (t) -> learning rate, where t counts the completed epochs or steps from 0. One with a method `observe`
+    schedule : callable or dict
+        (t) -> learning rate, where t counts the completed epochs or steps from 0, or a table such as
+        {'name': 'cosine', 'initial': 0.1, 'num_steps': 50}. One with a method `observe`
         (ReduceOnPlateau) is shown the figure `monitor` after each epoch.
     per : {'epoch', 'step'}
         What t counts.
@@ -161,15 +160,15 @@ class Schedule(Callback):
 
     def __init__(
         self,
-        schedule: Callable[[int], float],
+        schedule: LearningRateSchedule | dict[str, Any],
         per: Literal["epoch", "step"] = "epoch",
         monitor: str = "validation_loss",
     ) -> None:
         if per not in ("epoch", "step"):
             raise ValueError(f"Schedule(per=...) is 'epoch' or 'step', got {per!r}")
-        self.schedule: Callable[[int], float] = schedule
+        self.schedule: LearningRateSchedule = schedules.get(schedule)
         self.per: Literal["epoch", "step"] = per
-        self.monitor: str = monitor
+        self.monitor: str = check_text("Schedule", "monitor", monitor)
 
     @property
     def watched(self) -> str | None:

@@ -22,7 +22,7 @@ from ..layers.base import plain, training_alone
 from ..layers.containers import Sequential, from_description
 from ..layers.criteria import Loss, Penalty, get_loss, get_penalty
 from ..layers.description import DESCRIPTION, describe
-from ..naming import Advised, advised, check_count, check_switch, constructor_names, fold, nearest
+from ..naming import Advised, advised, check_count, check_path, check_switch, constructor_names, fold, nearest
 from ..optimizers import Optimizer
 from .batches import (
     ArraySource,
@@ -149,7 +149,7 @@ class Trainer(Advised):
         augment: Augment | None = None,
         engine: Callable[..., Engine] = NumpyEngine,
     ) -> None:
-        self.callbacks: list[Callback] = check_parts(model, callbacks, metrics, engine)
+        self.callbacks: list[Callback] = check_parts(model, callbacks, metrics, augment, engine)
         self.model: Sequential = model
         self.loss: Loss = get_loss(loss)
         self.optimizer: Optimizer = optimizers.get(optimizer)
@@ -232,6 +232,8 @@ class Trainer(Advised):
         size = check_count("fit", "batch_size", 32 if batch_size is None else batch_size)
         check_switch("fit", "shuffle", shuffle)
         check_switch("fit", "exact", exact)
+        if progress is not None:
+            check_switch("fit", "progress", progress)
         if y is None and batch_size is not None:
             raise ValueError(f"batch_size={batch_size} is for arrays: a source of batches yields its own")
         with self._alone:
@@ -541,7 +543,7 @@ class Trainer(Advised):
         >>> again.optimizer
         SGD(learning_rate=0.01, momentum=0.0, nesterov=False, weight_decay=0.0, clipping=None)
         """
-        files.write_tree(path, self.state(), STATE)
+        files.write_tree(check_path("save", "path", path), self.state(), STATE)
 
     @classmethod
     def load(cls, path: str | Path, callbacks: Iterable[Callback] = (), **options: Any) -> Self:
@@ -579,6 +581,7 @@ def set_stream(generator: Any, state: object, name: str) -> None:
 
 def read_state(path: str | Path) -> dict[str, Any]:
     """What `Trainer.save` wrote. Nothing in the file is run; damage and foreign files raise a ValueError."""
+    path = check_path("load", "path", path)
     state = files.read_tree(path, STATE, "write one with trainer.save(path) or a Checkpoint callback")
     files.check_form(state, FORM, path)
     so_far = state["epoch_so_far"]
@@ -588,19 +591,26 @@ def read_state(path: str | Path) -> dict[str, Any]:
     return known
 
 
-def check_parts(model: object, callbacks: Iterable[Callback], metrics: object, engine: object) -> list[Callback]:
+def check_parts(
+    model: object, callbacks: Iterable[Callback], metrics: object, augment: object, engine: object
+) -> list[Callback]:
     """The callbacks as a list; a class for an object, an object for a list and names for a dict are refused."""
     if not isinstance(model, Sequential):
         advice = "Trainer(Sequential([Linear(25), ReLU(), Linear(3)]))"
         raise TypeError(f"model must be a Sequential, got {type(model).__name__}: {advice}")
     if isinstance(callbacks, Callback):
         raise TypeError(f"callbacks is a list: write callbacks=[{type(callbacks).__name__}(...)]")
+    if not isinstance(callbacks, Iterable):
+        raise TypeError(f"callbacks is a list such as [EarlyStopping()], or () for none; got {callbacks!r}")
     for callback in (callbacks := list(callbacks)):
         if not isinstance(callback, Callback):
             raise TypeError(f"callbacks are objects of subclasses of handgrad.Callback, got {callback!r}")
-    if metrics is not None and not isinstance(metrics, Mapping):
+    is_table = isinstance(metrics, Mapping) and all(isinstance(k, str) and callable(metrics[k]) for k in metrics)
+    if metrics is not None and not is_table:
         example = "{'accuracy': handgrad.metrics.accuracy}"
         raise TypeError(f"metrics is a dict {{name: function(outputs, targets)}}, such as {example}; got {metrics!r}")
+    if augment is not None and not callable(augment):
+        raise TypeError(f"augment is a function (x_batch, generator) -> x_batch, or None; got {augment!r}")
     if not callable(engine):
         raise TypeError(f"engine is a class such as handgrad.training.NumpyEngine, or makes its like; got {engine!r}")
     return list(callbacks)
