@@ -360,3 +360,56 @@ def test_a_group_without_a_command_shows_its_help(call):
     _, out, err = call("config")
     lines = (out + err).splitlines()
     assert lines[0].startswith("Usage: ") and any(line.strip().startswith("show ") for line in lines)
+
+
+def started(tmp_path, *arguments, **options):
+    """A training that would take hours, once it has a checkpoint."""
+    command = [sys.executable, "-m", "handgrad", "train", "iris", "--epochs", "1000000", *arguments]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("experiments/*/*/checkpoint.safetensors")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return process
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends processes without asking them")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_what_asks_a_process_to_end_interrupts_its_training(name, tmp_path):
+    process = started(tmp_path)
+    process.send_signal(getattr(signal, name))
+    _, err = process.communicate(timeout=60)
+    run = only_run(tmp_path)
+    assert (process.returncode, run.status) == (130, "interrupted")
+    assert f"handgrad resume {run.path.relative_to(tmp_path)}" in err
+    assert run.checkpoint()["num_steps"] == run.record["steps"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+def test_ignored_signals_stay_ignored(tmp_path):
+    """As nohup and shells do for jobs in the background."""
+
+    def ignore():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    process = started(tmp_path, preexec_fn=ignore)
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=0.5)
+    process.terminate()
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+
+
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_a_training_goes_on_when_nobody_reads_what_it_prints(closed, tmp_path):
+    command = [sys.executable, "-m", "handgrad", "train", "iris", "--epochs", "20"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    getattr(process, closed).close()
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert only_run(tmp_path).status == "finished"
+    assert list(tmp_path.glob("experiments/*/*/report.html"))

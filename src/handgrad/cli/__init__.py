@@ -1,14 +1,29 @@
 """The command line: parse, load, call. A command is loaded when it is called, and imports what it needs when run."""
 
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from ..naming import require_extra
 
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command and exit: 0 done, 1 the work failed, 2 bad input, 130 Ctrl-C."""
+    """Run a command and exit: 0 done, 1 the work failed, 2 bad input, 130 interrupted (Ctrl-C, SIGTERM, SIGHUP).
+
+    Where nobody reads what is printed any more, as after `| head -1`, the work goes on, and its code is the exit code.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is getattr(sys, f"__{name}__"):  # not in a notebook or a test
+            with contextlib.suppress(AttributeError, OSError):  # none at all, as after >&-
+                setattr(sys, name, unbroken(getattr(sys, name)))
     try:
         with require_extra("app", "the command line"):
             from .application import run
@@ -16,3 +31,21 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         print(f"handgrad: {problem}", file=sys.stderr)
         sys.exit(2)
     sys.exit(run(arguments))
+
+
+def unbroken(stream: io.TextIOWrapper) -> io.TextIOWrapper:
+    """A stream that writes where this one does, and does not mind when nobody reads it any more."""
+    buffer = io.BufferedWriter(Unbroken(stream.fileno(), "w", closefd=False))
+    return io.TextIOWrapper(buffer, stream.encoding, stream.errors, line_buffering=stream.line_buffering)
+
+
+class Unbroken(io.FileIO):
+    """A pipe or terminal whose other end may be closed: what is written then is lost, and that is all."""
+
+    def write(self, data: Buffer) -> int:
+        try:
+            return super().write(data) or 0
+        except OSError as problem:
+            if problem.errno not in (errno.EPIPE, errno.EIO):
+                raise
+            return memoryview(data).nbytes

@@ -8,6 +8,7 @@ import math
 import os
 import platform
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -38,6 +39,8 @@ from .run_folder import CHECKPOINT, FORMAT, MODEL, RECORD, Run, create_folder
 
 PACKAGES = ("handgrad", "numpy", "safetensors", "torch")
 THREADS = ("HANDGRAD_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_CORETYPE")
+# Ctrl-C; what a scheduler or a container sends before it kills; a terminal that is closed
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 SPLITS = ("train", "validation", "test")
 
 
@@ -320,6 +323,7 @@ def conduct(job: Job, recorder: Recorder, record: dict[str, Any], progress: bool
 def fit(job: Job, progress: bool | None) -> None:
     """Fit from the beginning, or go on where a checkpoint was loaded."""
     configuration, data, trainer = job
+    trainer.interrupts = INTERRUPTS
     # A training that diverges ends with a message of its own; NumPy's warnings on the way there say less.
     with np.errstate(over="ignore", invalid="ignore"):
         if not trainer.has_plan:

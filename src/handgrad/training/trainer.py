@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, TextIO, TypeAlias, TypedDict
 
 import numpy as np
 
@@ -167,6 +167,7 @@ class Trainer(Advised):
         self.stop_reason: str | None = None
         self.was_interrupted: bool = False
         self.resume_hint = "trainer.resume(...)"  # what to tell who pressed Ctrl-C
+        self.interrupts: Sequence[int] = (signal.SIGINT,)  # the signals that end training after the running step
         self._make_engine = engine
         self._engine: Engine | None = None
         self._augment: Augment | None = None
@@ -419,7 +420,7 @@ class Trainer(Advised):
         observers = sorted(observers, key=lambda callback: callback.runs_last)
         notify(observers, "on_fit_begin", self)
         try:
-            with Interruptible() as interrupt:
+            with Interruptible(self.interrupts) as interrupt:
                 while not self.is_finished and not interrupt.requested:
                     self._run_epoch(training, validation, observers, interrupt)
             self.was_interrupted = interrupt.requested
@@ -700,26 +701,35 @@ def notify(observers: Iterable[Callback], hook: str, trainer: Trainer) -> None:
 
 
 class Interruptible:
-    """Within the block the first Ctrl-C sets `requested`, so that training ends after the running step with nothing
-    half-updated; a second one raises KeyboardInterrupt as usual."""
+    """Within the block the first Ctrl-C, or other signal of these, sets `requested`, so that training ends after the
+    running step with nothing half-updated; a second one does what it does elsewhere. What is ignored stays ignored."""
 
-    def __init__(self) -> None:
+    def __init__(self, signals: Iterable[int] = (signal.SIGINT,)) -> None:
         self.requested: bool = False
+        self._signals = signals
+        self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
         # Only the main thread may set handlers; elsewhere Ctrl-C never arrives anyway.
-        self._previous: Any = None
         if threading.current_thread() is threading.main_thread():
-            self._previous = signal.signal(signal.SIGINT, self._request)
+            for number in self._signals:
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    self._previous[number] = signal.signal(number, self._request)
         return self
 
     def __exit__(self, *problem: object) -> None:
-        if self._previous is not None:
-            signal.signal(signal.SIGINT, self._previous)
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
 
     def _request(self, number: int, frame: object) -> None:
         self.requested = True
-        signal.signal(signal.SIGINT, self._previous)
+        signal.signal(number, self._previous[number])
+
+
+def show(line: str, where: TextIO) -> None:
+    """Print a line where somebody may have stopped reading, as `| head -1` does: training goes on all the same."""
+    with contextlib.suppress(BrokenPipeError):
+        print(line, file=where, flush=True)
 
 
 class Progress(Callback):
@@ -751,16 +761,18 @@ class Progress(Callback):
         if self._bar is not None:
             self._bar.update(self._task, figures=figures_text(trainer.history))
         elif self.show:
-            print(f"epoch {trainer.epoch}/{trainer.plan['epochs']}  {figures_text(trainer.history)}", flush=True)
+            show(f"epoch {trainer.epoch}/{trainer.plan['epochs']}  {figures_text(trainer.history)}", sys.stdout)
 
     def on_fit_end(self, trainer: Trainer) -> None:
         if self._bar is not None:
             self._bar.stop()
         reason = trainer.stop_reason
         if trainer.was_interrupted:
-            reason = f"Ctrl-C after {trainer.epoch} of {trainer.plan['epochs']} epochs; {trainer.resume_hint} goes on"
+            reason = (
+                f"interrupted after {trainer.epoch} of {trainer.plan['epochs']} epochs; {trainer.resume_hint} goes on"
+            )
         if reason and (self.show or self._bar is not None or trainer.was_interrupted):
-            print(f"stopped: {reason}", file=sys.stderr)
+            show(f"stopped: {reason}", sys.stderr)
 
 
 def make_bar() -> Bar | None:
