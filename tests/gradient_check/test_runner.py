@@ -1,6 +1,7 @@
 """Somebody's file in processes of its own: whatever it does is one verdict, and the other checks are made."""
 
 import json
+import sys
 import threading
 import time
 
@@ -23,7 +24,7 @@ ENDINGS = {
     "forges": ("""print('{"data": {"ok": true}}', flush=True), os._exit(0)""", "process-died", False),
     "floods": ("while True: print('x' * 10_000)", "too-much-output", False),
     "recurs": ("recurs_forward(x)", "forward-raises", True),
-    "eats": ("np.ones(2**36)", "forward-raises", True),
+    "eats": ("np.ones(2**50)", "forward-raises", True),
     "reads": ("input()", "forward-raises", True),
     "prints": ("print('seen')", None, False),
     "blinds": ("os.closerange(0, 300)", None, False),
@@ -118,6 +119,15 @@ def test_a_file_may_go_or_be_saved_while_it_is_checked(write):
     assert [checked.ok for checked in check_apart(path)] == [True, True]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not say what belongs to whom")
+def test_processes_are_limited(write, monkeypatch):
+    monkeypatch.setattr(runner, "MOST_PROCESSES", 20)
+    bomb = "[os.fork() for _ in range(6)]; time.sleep(1000)"
+    (checked,) = check_apart(write(("bursts", bomb)), limits=QUICK._replace(seconds=60))
+    assert [v["mistake"] for v in checked.report["verdicts"]] == ["too-many-processes"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit memory")
 def test_memory_is_limited(write):
     kept = "kept = []\nwhile True: kept.append(np.ones(10**7))\n"
     with pytest.raises(ValueError, match="MemoryError"):

@@ -34,7 +34,7 @@ GRACE = 0.5  # seconds that a child has to say where it was when its time was up
 MOST_ANSWER = 2**25  # bytes of what a task may return
 MOST_FILE = 2**30  # bytes of any file that it writes
 MOST_SOURCE = 10**7  # bytes of a file of somebody's
-MOST_TASKS = 4096  # processes and threads of the account, those of others included
+MOST_PROCESSES = 200  # that it starts
 START = """
 import json, sys
 job = json.loads(sys.stdin.buffer.read())
@@ -75,7 +75,8 @@ class Outcome(NamedTuple):
     problem : str
         The line with which it refused what it was given.
     mistake : str
-        The name of what ended it: "timed-out", "process-died", "too-much-output" or "out-of-memory".
+        The name of what ended it: "timed-out", "process-died", "too-much-output", "too-many-processes" or
+        "out-of-memory".
     message : str
         The same in a sentence.
     line : int or None
@@ -126,7 +127,7 @@ def run(
     limits : Limits, optional
         What it may take.
     while_waiting : callable
-        Called some fifty times a second; what it raises ends the process and comes out here.
+        Called some twenty times a second; what it raises ends the process and comes out here.
 
     Returns
     -------
@@ -213,10 +214,21 @@ def wait_for(child: Child, prints: IO[bytes], limits: Limits, while_waiting: Cal
             return "timed-out"
         if os.fstat(prints.fileno()).st_size > limits.printed:
             return "too-much-output"
+        if num_processes(child.pid) > MOST_PROCESSES:
+            return "too-many-processes"
         while_waiting()
         time.sleep(pause)
-        pause = min(2 * pause, 0.02)
+        pause = min(2 * pause, 0.05)
     return ""
+
+
+def num_processes(session: int) -> int:
+    """How many processes a session has, where the system says."""
+    num = 0
+    for entry in os.listdir("/proc") if sys.platform == "linux" else ():
+        with contextlib.suppress(OSError):
+            num += entry.isdigit() and os.getsid(int(entry)) == session
+    return num
 
 
 def end_group(child: Child) -> None:
@@ -246,6 +258,8 @@ def ended(overstepped: str, code: int | None, limits: Limits, line: int | None, 
     running = f", while {function} ran" if function.isidentifier() else ""
     if overstepped == "timed-out":
         message = f"it was not done after {limits.seconds:g} s{running}: an endless loop?"
+    elif overstepped == "too-many-processes":
+        message = f"it started more than {MOST_PROCESSES} processes"
     elif overstepped:
         message = f"it printed more than {limits.printed:,} bytes: is a print in a loop?"
     elif code is not None and code < 0:
@@ -319,7 +333,7 @@ def limit_resources(seconds: float, memory: int) -> None:
         import resource
     except ImportError:  # Windows
         return
-    limits = {"RLIMIT_CORE": 0, "RLIMIT_FSIZE": MOST_FILE, "RLIMIT_NPROC": MOST_TASKS}
+    limits = {"RLIMIT_CORE": 0, "RLIMIT_FSIZE": MOST_FILE}
     with contextlib.suppress(OSError):  # Linux alone says, and limits, what a process holds
         pages = int(Path("/proc/self/statm").read_text().split()[5])
         limits["RLIMIT_DATA"] = memory + pages * resource.getpagesize()
