@@ -22,14 +22,16 @@ import traceback
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple, NoReturn, Protocol, TextIO, TypeAlias
+from typing import IO, Any, Literal, NamedTuple, NoReturn, TextIO, TypeAlias
 
 from ..files import FilePath
 from ..text import one_line
 
 Job: TypeAlias = dict[str, Any]  # what a child is told
+Child: TypeAlias = "Copy | subprocess.Popen[bytes]"
 
 QUIET = 0.3  # seconds that a saved file must keep still
+LONGEST_PAUSE = 0.05  # seconds between looks at a child
 GRACE = 0.5  # seconds that a child has to say where it was when its time was up
 MOST_ANSWER = 2**25  # bytes of what a task may return
 MOST_FILE = 2**30  # bytes of any file that it writes
@@ -94,16 +96,6 @@ class Outcome(NamedTuple):
     line: int | None = None
     printed: str = ""
     num_dropped: int = 0
-
-
-class Child(Protocol):
-    """What is asked of a started process; subprocess.Popen has it."""
-
-    @property
-    def pid(self) -> int: ...
-    def poll(self) -> int | None: ...
-    def wait(self) -> int | None: ...
-    def kill(self) -> None: ...
 
 
 def run(
@@ -171,11 +163,11 @@ def can_copy() -> bool:
 
 
 class Copy:
-    """A copy of this process, with all modules loaded."""
+    """A copy of this process, with all modules loaded; has what is asked of a subprocess.Popen."""
 
     def __init__(self, job: Job, prints: IO[bytes]) -> None:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for shown in filter(None, (sys.stdout, sys.stderr)):
+            shown.flush()
         self.code: int | None = None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # BLAS has threads, and is ready for this
@@ -214,11 +206,11 @@ def wait_for(child: Child, prints: IO[bytes], limits: Limits, while_waiting: Cal
             return "timed-out"
         if os.fstat(prints.fileno()).st_size > limits.printed:
             return "too-much-output"
-        if num_processes(child.pid) > MOST_PROCESSES:
+        if pause == LONGEST_PAUSE and num_processes(child.pid) > MOST_PROCESSES:
             return "too-many-processes"
         while_waiting()
         time.sleep(pause)
-        pause = min(2 * pause, 0.05)
+        pause = min(1.3 * pause, LONGEST_PAUSE)  # most checks are over soon
     return ""
 
 

@@ -203,9 +203,10 @@ def fields_of(report: Report, with_page: bool) -> dict[str, Any]:
 
 
 def load_machinery() -> None:
-    """Load what a check needs before somebody's folder comes first on the path, where a random.py may stand."""
+    """Load what checks need, once for all copies, before a folder comes first on the path where a random.py may be."""
     np.random.default_rng(0)
     importlib.import_module(".run", __package__)
+    inspect.getmodule(load.__code__)  # it looks at every module's file, but once
 
 
 def load(path: str | Path, source: bytes | None = None) -> ModuleType:
