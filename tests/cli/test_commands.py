@@ -171,6 +171,7 @@ ROWS = "\n".join(f"{i},{i % 3},{'ab'[i % 2]}" for i in range(12))
     ("arguments", "message"),
     [
         (["train", "irs"], "did you mean 'iris'"),
+        (["train", "mnits"], "did you mean 'mnist'"),
         (["train", "none.csv"], "no file none.csv"),
         (["train", "none.toml"], "cannot read none.toml"),
         (["train", "notes.txt"], "a table in a .csv .csv.gz .tsv .tsv.gz .npz file"),

@@ -211,7 +211,7 @@ def test_unknown_texts_are_no_category_and_told(write):
     x = schema.read(new).x
     np.testing.assert_array_equal(x[:, 3:], [[0, 0, 0], [0, 0, 0], [0, 0, 1]])
     new = write("sex,age,port\nm,30,X\nf,31,X\n", "new.csv")
-    with pytest.warns(UserWarning, match=r"2 texts in column 'port' were not there in training.*'X' \(2\)"):
+    with pytest.warns(UserWarning, match=r"'port' holds texts that were not there in training.*'X' \(2\)"):
         load_features(new, schema)
 
 
@@ -300,7 +300,7 @@ def test_missing_numbers_are_filled_by_the_training_rows(write, rule):
 def test_rows_with_missing_values_are_dropped_on_request(write):
     data = load(write(GAPS), missing="drop")
     assert len(all_rows(data)) == 18
-    assert "2 rows with a missing value are left out" in data.notes[-2]
+    assert "rows left out for a missing value: 2" in data.notes[-2]
     with pytest.raises(ValueError, match=r"row 2, column 1 \('a'\): the value is missing.*training had no rule"):
         load_features(write("a,b\n,u\n", "new.csv"), data.schema)
 

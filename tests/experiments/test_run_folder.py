@@ -247,7 +247,7 @@ def test_runs_recorded_before_there_were_schemas_are_read(run, copy, tmp_path):
     for damage in ([], {"columns": 3}, {**schema, "categories": {"a": 5}}, {**schema, "decimal": "x"}):
         record["data"]["schema"] = damage or "no table"
         (copy / "run.json").write_text(json.dumps(record))
-        with pytest.raises(ValueError, match=r"run.json is damaged"):
+        with pytest.raises(ValueError, match=r"run\.json is damaged"):
             predict(Run(copy), tmp_path / "new.csv")
 
 

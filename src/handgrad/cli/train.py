@@ -93,7 +93,7 @@ def conclude(run: Run) -> int:
     from ..reports import save_report
 
     title = f"{run.name}, {run.record['epochs']} epochs, {run.record['seconds']:.1f} s"
-    if run.restored_epoch:
+    if run.restored_epoch not in (None, run.record["epochs"]):
         say(f"early stopping restored the parameters of epoch {run.restored_epoch}, the best of {run.record['epochs']}")
     results_table(title, run.results, run.record["data"]["rows"])
     print(f"run:    {run.path}")

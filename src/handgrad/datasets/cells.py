@@ -161,7 +161,8 @@ def read_cells(
     usual = [(column.convert, column.place) for column in columns]
     for number, cells in table.rows:
         if len(cells) != len(table.names):
-            expected = f"where the first row has {len(table.names)}; every row needs as many"
+            hint = "" if cells[-1].strip() else " (the last one is empty: is there a separator at the row's end?)"
+            expected = f"where the first row has {len(table.names)}; every row needs as many{hint}"
             raise ValueError(f"{table.path} row {number} has {len(cells)} cells {expected}")
         try:
             values.extend([convert(cells[place]) for convert, place in usual])
@@ -200,5 +201,5 @@ def refuse_missing(
     rule = (
         ", or choose a rule: --missing mean, median or drop" if learning else "; training had no rule to fill it in by"
     )
-    advice = table.header_hint(row) or f"; fill it in or leave the row out{rule}"
-    raise ValueError(f"{table.place(row, place)}: the {what} is missing ('{cell.strip()}'){advice}")
+    advice = f"fill it in or leave the row out{rule}{table.header_hint(row)}"
+    raise ValueError(f"{table.place(row, place)}: the {what} is missing ('{shown(cell)}'); {advice}")

@@ -233,8 +233,8 @@ def unknown_texts(column: Column) -> str:
     """What there is to say about new texts in a column."""
     texts = ", ".join(f"'{shown(text)}' ({count})" for text, count in column.unknown.most_common(5))
     more = ", ..." if len(column.unknown) > 5 else ""
-    what = f"{column.unknown.total()} texts in column '{shown(column.name)}' were not there in training"
-    return f"{column.table.path}: {what} and count as none of its categories: {texts}{more}"
+    what = f"column '{shown(column.name)}' holds texts that were not there in training"
+    return f"{column.table.path}: {what}, which count as none of its categories: {texts}{more}"
 
 
 # Read to be learnt from -----------------------------------------------------------------------------------------------

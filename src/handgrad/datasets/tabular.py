@@ -242,8 +242,7 @@ def missing_notes(reading: Reading) -> list[str]:
         )
     lost = reading.num_read - len(reading.x)
     if lost:
-        what = "with a missing value" if rule == "drop" else "without a target"
-        notes.append(f"{lost} rows {what} are left out")
+        notes.append(f"rows left out for a missing {'value' if rule == 'drop' else 'target'}: {lost}")
     return notes
 
 

@@ -201,7 +201,11 @@ def path_of(source: str | Path) -> Path:
     if Path(source).is_file() or Path(source).suffix:
         what = f"{source}: expected a ready configuration ({', '.join(READY)}), a configuration in a .toml file"
         raise ValueError(f"{what}, or a table in a {' '.join(SUFFIXES)} file")
-    return look_up("configuration", str(source), READY)
+    names: dict[str, Path | None] = {**dict.fromkeys([*READY, *DATASETS]), **READY}
+    path = look_up("configuration", str(source), names)
+    if path is None:
+        raise ValueError(f"the data set {source} has no ready configuration; `experiments.configure` makes one")
+    return path
 
 
 def has_no_configuration(source: str | Path) -> bool:

@@ -4,6 +4,7 @@ import contextlib
 import copy
 import datetime
 import importlib.metadata
+import json
 import math
 import os
 import platform
@@ -88,7 +89,9 @@ def configure(source: str | Path, target: str | int | None = None, overrides: Se
     """
     if has_no_configuration(source):
         return check_configuration(apply_overrides(for_data(source, target, overrides), overrides), source)
-    return load_configuration(source, overrides if target is None else [*overrides, f"data.target={target}"])
+    return load_configuration(
+        source, overrides if target is None else [*overrides, f"data.target={json.dumps(target)}"]
+    )
 
 
 def configuration_text(source: str | Path, target: str | int | None = None, overrides: Sequence[str] = ()) -> str:
