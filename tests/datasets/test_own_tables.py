@@ -318,6 +318,17 @@ def test_a_column_without_values_is_named(write):
         load(write(text), missing="mean")
 
 
+@pytest.mark.parametrize("size, word", [("e200", "large"), ("e-200", "small")])
+def test_numbers_that_single_precision_lacks_are_refused(write, size, word):
+    targets = write("a,y\n" + "".join(f"{i},{i}.5{size}\n" for i in range(20)))
+    with pytest.raises(ValueError, match=f"the target holds a number too {word} for float32"):
+        load_dataset(targets)
+    features = write("a,kind\n" + "".join(f"{i}.5{size},{'xy'[i % 2]}\n" for i in range(20)))
+    with pytest.raises(ValueError, match=f"feature 1 holds a number too {word} for float32"):
+        load_dataset(features, standardize=False)
+    assert load_dataset(targets, dtype="float64").train.y.any()
+
+
 def test_the_statistics_of_very_large_and_small_numbers(write):
     plain = load_dataset(write("a,b,kind\n" + "".join(f"{i},{i},{'xy'[i % 2]}\n" for i in range(20))))
     for a, b in (("e200", "e-200"), ("e306", "e-306")):

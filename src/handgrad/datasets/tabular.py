@@ -85,7 +85,7 @@ def build(about: Table, rows: Rows, task: str | None, how: Preparation) -> Datas
     def split(numbers: Array) -> Split:
         """The prepared rows of these numbers."""
         part = x[numbers] if standardization is None else standardization.apply(x[numbers])
-        labels = y[numbers] if task == "classification" else y[numbers].astype(how.dtype)
+        labels = y[numbers] if task == "classification" else cast(y[numbers], how.dtype, "the target")
         return Split(part if is_images(x) else cast(part, how.dtype), labels)
 
     return Dataset(
@@ -120,13 +120,15 @@ def standardize(
     return Standardization(np.where(schema.is_number, found.mean, 0.0), np.where(schema.is_number, found.scale, 1.0))
 
 
-def cast(x: Array, dtype: np.dtype[Any]) -> Array:
-    """x in dtype, or a ValueError where a number does not fit into it."""
-    with np.errstate(over="ignore"):
+def cast(x: Array, dtype: np.dtype[Any], name: str = "feature {}") -> Array:
+    """x in dtype, or a ValueError where a number is too large for it, or all of a column's become 0."""
+    with np.errstate(over="ignore", under="ignore"):
         fitted = x.astype(dtype)
-    if not np.isfinite(fitted).all():
-        row, column = np.argwhere(~np.isfinite(fitted.reshape(len(x), -1)))[0]
-        what = f"feature {column + 1} holds a number too large for {dtype} ({x.reshape(len(x), -1)[row, column]:g})"
+    flat, original = fitted.reshape(len(x), -1), x.reshape(len(x), -1)
+    wrong = ~np.isfinite(flat) | ((flat.any(axis=0) != original.any(axis=0)) & (original != 0))
+    for row, column in np.argwhere(wrong)[:1]:
+        size = "small" if np.isfinite(flat[row, column]) else "large"
+        what = f"{name.format(column + 1)} holds a number too {size} for {dtype} ({original[row, column]:g})"
         raise ValueError(f"{what}; scale the column, or pass dtype=float64")
     return fitted
 
