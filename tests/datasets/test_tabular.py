@@ -104,6 +104,12 @@ def test_a_constant_column_is_centred_and_not_blown_up():
     np.testing.assert_allclose(Standardization.fit(x).apply(x), 0, atol=1e-9)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int8", "uint8", "int64", "bool"])
+def test_numbers_of_any_kind_are_standardised(dtype):
+    x = np.array([[0, 1], [1, 0], [1, 0], [1, 1]], dtype)
+    np.testing.assert_allclose(Standardization.fit(x).apply(x).std(axis=0), 1, rtol=1e-6)
+
+
 def test_standardization_refuses_another_width():
     with pytest.raises(ValueError, match=r"x is \(2, 3\); expected \(N, 4\)"):
         load_dataset("iris").standardization.apply(np.ones((2, 3)))

@@ -120,17 +120,9 @@ class Schema:
     def from_dict(cls, record: Mapping[str, Any]) -> "Schema":
         """The schema that `as_dict` made plain data of; a ValueError for what is none."""
         check_form(record, FORM, "the schema")
-        return cls(
-            columns=tuple(map(str, record["columns"])),
-            target=str(record["target"]),
-            id=None if record["id"] is None else str(record["id"]),
-            drop=tuple(map(str, record["drop"])),
-            categories={str(name): tuple(map(str, texts)) for name, texts in record["categories"].items()},
-            fill={str(name): float(value) for name, value in record["fill"].items()},
-            missing=record["missing"],
-            header=bool(record["header"]),
-            decimal=str(record["decimal"]),
-        )
+        tuples = {name: tuple(record[name]) for name in ("columns", "drop")}
+        categories = {name: tuple(texts) for name, texts in record["categories"].items()}
+        return cls(**{**record, **tuples, "categories": categories})
 
     @classmethod
     def of_numbers(cls, feature_names: Sequence[str], target_name: str | None) -> "Schema":
@@ -160,6 +152,8 @@ class Schema:
                     f"column '{shown(name)}' has no value in the training rows to fill it by; leave it out (drop)"
                 )
             fill = dict(zip(numbers, middle(values, self.missing).tolist(), strict=True))
+        if not any(name not in categories or categories[name] for name in places):
+            raise ValueError("no column has a value in the training rows; give them more rows")
         return replace(self, categories=categories, fill=fill)
 
     def encode(self, x: Array) -> Array:

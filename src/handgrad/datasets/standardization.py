@@ -40,7 +40,7 @@ class Standardization:
         Standardization
             With these statistics.
         """
-        shrunk, exponents = scaled(x)
+        shrunk, exponents = scaled(x if x.dtype.kind == "f" else x.astype(np.float64))
         mean, scale = np.ldexp(shrunk.mean(axis=0), exponents), np.ldexp(shrunk.std(axis=0), exponents)
         # rounding leaves a constant column a spread of a few ulps, which must not be blown up to 1
         constant = scale <= 10 * np.finfo(scale.dtype).eps * np.abs(mean)

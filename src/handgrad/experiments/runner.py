@@ -155,7 +155,7 @@ def train(
     progress: bool | None = None,
     command: Sequence[str] | None = None,
     folder: str | Path | None = None,
-    tell: Callable[[str], object] = str,
+    tell: Callable[[str], object] | None = None,
 ) -> Run:
     """Train as configured, in a folder that says all about it.
 
@@ -198,8 +198,9 @@ def train(
         follow(prepare(configuration))
     recorder = Recorder(configuration.recording)
     job = prepare(configuration, recorder)
-    for note in job.data.notes:
-        tell(note)
+    if tell is not None:
+        for note in job.data.notes:
+            tell(note)
     record = first_record(job, command or ())
     path = Path(out) / configuration.name / datetime.datetime.now().strftime("%Y-%m-%d-%H%M%S")
     recorder.open(create_folder(Path(folder or path), RECORD, record, numbered=folder is None))
