@@ -308,6 +308,7 @@ def shut_in(job: Job, prints: int | None) -> None:
     sys.stdin, sys.stdout, sys.stderr = stream(0, "r"), stream(1, "w"), stream(2, "w")
     sys.argv = [job["file"]]
     sys.dont_write_bytecode = True
+    os.environ["MPLBACKEND"] = "Agg"  # or plt.show() waits for somebody to close its window
     trace = os.open(job["trace"], os.O_WRONLY | os.O_CREAT)
     seconds = max(0.01, job["ends"] - time.time())
     faulthandler.enable(trace, all_threads=False)

@@ -136,37 +136,37 @@ def check_apart(
     Yields
     ------
     Checked
-        As soon as it is done.
+        As soon as it is done. Of a file that ends its import, or never does, one under the file's name.
 
     Raises
     ------
     ValueError
-        When the file cannot be imported or has nothing to check.
+        When the file cannot be read, its import raises, or it has nothing to check.
     """
     load_machinery()
     options = dict(options or {})
+    shown = {field: options[field] for field in ("seed", "hints") if field in options}
     told = {"path": str(path), "source": read_source(path).decode("latin-1")}
     run_task = partial(run, file=str(path), limits=limits, while_waiting=while_waiting)
-    imported = run_task(f"{__name__}:names_in", told)
-    if imported.data is None:
-        raise ValueError(imported.problem or f"{path} does not import: {imported.message}{at(imported.line)}")
+    imported, heard = run_task(f"{__name__}:names_in", told), Outcome()
+    if imported.problem:
+        raise ValueError(imported.problem)
+    if imported.mistake:
+        yield checked(imported, Report(str(path), **shown), heard, with_page)
+        return
     for key in chosen(name, imported.data, path):
-        arguments = {**told, "name": key, "options": options, "with_page": with_page}
         started = time.perf_counter()
+        arguments = {**told, "name": key, "options": options, "with_page": with_page}
         outcome = run_task(f"{__name__}:check_named", arguments)
-        if key != imported.data[0]:  # what the import prints is told once
-            dropped = outcome.num_dropped - imported.num_dropped
-            outcome = outcome._replace(printed=outcome.printed.removeprefix(imported.printed), num_dropped=dropped)
-        shown = {field: options[field] for field in ("seed", "hints") if field in options}
-        ending = Report(key, seconds=time.perf_counter() - started, **shown)
-        yield checked(outcome, ending, with_page)
+        yield checked(outcome, Report(key, seconds=time.perf_counter() - started, **shown), heard, with_page)
+        heard = imported
 
 
-def checked(outcome: Outcome, ending: Report, with_page: bool) -> Checked:
-    """What came of one check; what ended its process becomes the verdict of a report of its own."""
-    printed = outcome.printed
-    if outcome.num_dropped > 0:
-        printed += f"\n… and {outcome.num_dropped:,} bytes more"
+def checked(outcome: Outcome, ending: Report, heard: Outcome, with_page: bool) -> Checked:
+    """What came of one check, without the prints heard before; what ended its process is a verdict of its report."""
+    printed, dropped = outcome.printed.removeprefix(heard.printed), outcome.num_dropped - heard.num_dropped
+    if dropped > 0:
+        printed += f"\n… and {dropped:,} bytes more"
     if outcome.mistake:
         ending.add(Verdict("", outcome.mistake, outcome.message, line=outcome.line))
         outcome = outcome._replace(data=fields_of(ending, with_page))
