@@ -7,7 +7,7 @@ import os
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
@@ -43,6 +43,24 @@ def atomic_path(path: FilePath) -> Iterator[Path]:
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
+
+
+def check_output(path: FilePath, inputs: Iterable[FilePath] = ()) -> Path:
+    """path, before any work is done for it: a ValueError where no file can be written there, or it is an input.
+
+    An input is the same file by whatever name: a link, a relative path, `..`.
+    """
+    output = Path(path)
+    if output.is_dir() or not output.name:
+        raise ValueError(f"cannot write {path}: it is a folder; name a file in it")
+    if not output.parent.is_dir():
+        raise ValueError(f"cannot write {path}: there is no folder {output.parent}; make it, or name another file")
+    for source in inputs:
+        if output.resolve() == Path(source).resolve() or (
+            output.exists() and Path(source).exists() and output.samefile(source)
+        ):
+            raise ValueError(f"the output {path} would replace the input {source}: name another file")
+    return output
 
 
 UMASK = os.umask(0)

@@ -414,3 +414,48 @@ def test_a_training_goes_on_when_nobody_reads_what_it_prints(closed, tmp_path):
     assert process.returncode == 0
     assert only_run(tmp_path).status == "finished"
     assert list(tmp_path.glob("experiments/*/*/report.html"))
+
+
+def spellings(path, tmp_path):
+    """The same file by other names: relative through a folder, a symbolic link, a hard link."""
+    (tmp_path / "soft").symlink_to(path)
+    (tmp_path / "hard").hardlink_to(path)
+    return [path, os.path.relpath(path, tmp_path), path.parent / ".." / path.parent.name / path.name, "soft", "hard"]
+
+
+@pytest.mark.parametrize("which", range(5))
+def test_an_output_never_replaces_an_input(call, tmp_path, which):
+    call("train", "iris", "--epochs", 1)
+    run = only_run(tmp_path).path
+    (tmp_path / "new").mkdir()
+    source, mine = tmp_path / "new" / "in.csv", tmp_path / "new" / "mine.py"
+    source.write_text("sepal_length,sepal_width,petal_length,petal_width\n5.1,3.5,1.4,0.2\n")
+    mine.write_text("def f(x):\n    return x * x\n\ndef f_grad(x):\n    return 2 * x\n")
+    commands = {
+        source: ["predict", run, source, "-o"],
+        run / "run.json": ["report", run, "-o"],
+        run / "metrics.jsonl": ["compare", run, "-o"],
+        run / "model.safetensors": ["writeup", run, "-o"],
+        mine: ["check", mine, "--html"],
+    }
+    for path, arguments in commands.items():
+        before = path.read_bytes()
+        name = spellings(path, tmp_path)[which]
+        code, _, err = call(*arguments, name)
+        assert (code, len(err.splitlines())) == (2, 1)
+        assert f"the output {name} would replace" in err
+        assert path.read_bytes() == before
+        for link in ("soft", "hard"):
+            (tmp_path / link).unlink()
+    code, _, err = call("writeup", run, "--code", mine, "-o", mine)
+    assert code == 2 and "would replace the input" in err
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(call, tmp_path):
+    call("train", "iris", "--epochs", 1)
+    run = only_run(tmp_path).path
+    for command in (["report", run], ["compare", run], ["writeup", run], ["predict", run, "nothing-yet.csv"]):
+        for output, message in ((tmp_path, "it is a folder"), ("none/out.html", "there is no folder none")):
+            code, out, err = call(*command, "-o", output)
+            assert (code, out, len(err.splitlines())) == (2, "", 1)
+            assert message in err

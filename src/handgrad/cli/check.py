@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from ..files import write_text
+from ..files import check_output, write_text
 from ..gradient_check.hints import HINTS
 from ..gradient_check.report import page_of
 from ..gradient_check.runner import Limits, follow, read_source
@@ -54,8 +54,8 @@ def check(
     path, name = split(file)
     if watching and as_json:
         raise click.UsageError("--watch shows one report after the other, --json is one document: leave one out")
-    if output and Path(output).resolve() == path.resolve():
-        raise click.UsageError(f"--html {output} would replace the file that is checked: give the page another name")
+    if output:
+        check_output(output, [path])
     options = {"seed": seed, "hints": hints, "reference": True if reference == "auto" else reference}
     checks = partial(check_apart, path, name, options, Limits(seconds=timeout), with_page=bool(output))
     if watching:

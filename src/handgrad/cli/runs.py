@@ -72,9 +72,12 @@ def predict(run: str, source: str, output: str, format: str) -> None:
     from ..datasets.predictions import write_predictions
     from ..experiments import Run
     from ..experiments import replay as again
+    from ..experiments.run_folder import check_output
     from .show import warn
 
-    found = again.predict(Run(run), source)
+    trained = Run(run)
+    check_output(output, [source, *trained.paths])
+    found = again.predict(trained, source)
     for note in found.notes:
         warn(note)
     write_predictions(output, found, format)
@@ -103,14 +106,16 @@ def report(run: str, output: Path | None) -> None:
     """Write one HTML page that shows a run and opens anywhere."""
     from ..experiments import Run
     from ..experiments.gather import gather
+    from ..experiments.run_folder import check_output
     from ..reports import save_report
     from .show import warn
 
     found = Run(run)
+    output = check_output(output or found.path / "report.html", found.paths)
     view = gather(found)
     for note in view.notes:
         warn(note)
-    print(f"report: {save_report(view, output or found.path / 'report.html')}")
+    print(f"report: {save_report(view, output)}")
 
 
 @click.command()
@@ -118,10 +123,13 @@ def report(run: str, output: Path | None) -> None:
 @click.option("-o", "--output", type=PATH, default="comparison.html", help="Where to write the page.")
 def compare(runs: tuple[str, ...], output: Path) -> None:
     """Write one HTML page that compares runs: settings that differ, results, curves, seeds together."""
-    from ..experiments.gather import gather_several
+    from ..experiments.gather import gather_record, several
+    from ..experiments.run_folder import check_output
     from ..reports import save_comparison
 
-    views = gather_several(runs)
+    found = several(runs)
+    check_output(output, [path for run in found for path in run.paths])
+    views = [gather_record(run) for run in found]
     print(f"{len(views)} {'run' if len(views) == 1 else 'runs'} compared: {save_comparison(views, output)}")
 
 

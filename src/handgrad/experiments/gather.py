@@ -22,7 +22,7 @@ from ..reports.view import RunView, WrongExample
 from ..text import duration, flatten
 from ..training.history import lower_is_better
 from .assembly import load_data
-from .run_folder import METRICS, RECORD, Run, as_number, check_num_classes
+from .run_folder import METRICS, RECORD, SWEEP, Run, as_number, check_num_classes
 from .runner import check_same_data
 
 Record: TypeAlias = Mapping[str, Any]
@@ -74,17 +74,21 @@ def gather_record(run: Run) -> RunView:
 
 def gather_several(paths: Iterable[str | Path]) -> list[RunView]:
     """RunViews of run folders, of sweeps (the best first) and of folders of runs, as records; each folder once."""
-    runs = {run.path.resolve(): run for path in paths for run in runs_at(path)}
-    return [gather_record(run) for run in runs.values()]
+    return [gather_record(run) for run in several(paths)]
+
+
+def several(paths: Iterable[str | Path]) -> list[Run]:
+    """The runs at all these places, each folder once."""
+    return list({run.path.resolve(): run for path in paths for run in runs_at(path)}.values())
 
 
 def runs_at(path: str | Path) -> list[Run]:
     """The run in a folder, or the runs of the sweep there, or all runs below it."""
     if (Path(path) / RECORD).is_file():
         return [Run(path)]
-    from .sweep import SWEEP, Sweep  # joblib takes its time to load
-
     if (Path(path) / SWEEP).is_file():
+        from .sweep import Sweep  # joblib takes its time to load
+
         sweep = Sweep(path)
         return [Run(sweep.folder(trial)) for trial in sweep.ranked()]
     runs, _ = find_runs(path)

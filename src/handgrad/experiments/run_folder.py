@@ -14,7 +14,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ if sys.platform != "win32":
     import fcntl
 
 RECORD, METRICS, CHECKPOINT, MODEL = "run.json", "metrics.jsonl", "checkpoint.safetensors", "model.safetensors"
+SWEEP = "sweep.json"
 FORMAT = 1
 NOT_FIGURES = ("epoch", "step", "seconds", "layers")
 LARGEST_RECORD, LARGEST_METRICS = 2**24, 2**28
@@ -122,6 +123,11 @@ class Run:
         return epoch if isinstance(epoch, int) and epoch > 0 else None
 
     @property
+    def paths(self) -> list[Path]:
+        """The files that this class reads, there or not."""
+        return [self.path / name for name in (RECORD, METRICS, CHECKPOINT, MODEL)]
+
+    @property
     def has_checkpoint(self) -> bool:
         """Whether there is a state to go on from."""
         return (self.path / CHECKPOINT).is_file()
@@ -198,6 +204,15 @@ def read_lines(file: Path) -> Iterator[tuple[dict[str, Any], int]]:
         parsed = parse(line, where := f"{file} line {number}")
         files.check_form(parsed, LINE, where)
         yield parsed, end
+
+
+def check_output(path: str | Path, inputs: Iterable[str | Path] = ()) -> Path:
+    """`files.check_output`, which here refuses the files of any run or sweep too."""
+    output = files.check_output(path, inputs)
+    is_kept = output.name in (RECORD, METRICS, CHECKPOINT, MODEL, SWEEP)
+    if is_kept and any((output.parent / name).is_file() for name in (RECORD, SWEEP)):
+        raise ValueError(f"the output {path} would replace a file of the run in {output.parent}: name another file")
+    return output
 
 
 def check_num_classes(model: Sequential, class_names: Sequence[object], where: Path) -> None:

@@ -22,14 +22,14 @@ from ..kernels import num_threads, set_threads
 from ..naming import check_count, look_up, nearest, require_extra
 from ..training.history import lower_is_better
 from .configuration import Configuration, check_configuration, parse_value, set_key
-from .run_folder import LARGEST_RECORD, RECORD, Run, create_folder, locked, parse, read_text
+from .run_folder import LARGEST_RECORD, RECORD, SWEEP, Run, create_folder, locked, parse, read_text
 from .runner import Job, prepare, resume, rows_of, train
 
 with require_extra("app", "a sweep"):
     import joblib
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-SWEEP, LOCK, FORMAT = "sweep.json", "sweep.lock", 1
+LOCK, FORMAT = "sweep.lock", 1
 RANGE = re.compile(r"(\w+)\((.*)\)\s*")
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ..experiments import Run
-from ..experiments.gather import runs_at
-from ..experiments.sweep import SWEEP, Sweep
+from ..experiments.gather import several
+from ..experiments.run_folder import SWEEP, check_output
+from ..experiments.sweep import Sweep
 from ..files import write_text
 from ..naming import check_count, look_up
 from ..reports import save_curves, save_sweep
@@ -62,8 +63,11 @@ def write_up(
     suffix = look_up("format", format, FORMATS)
     if check_count("write-up", "heading_level", heading_level) > 3:
         raise ValueError(f"write-up: heading_level must be 1, 2 or 3, got {heading_level}")
-    output = Path(output or f"writeup{suffix}")
-    blocks = list(document(runs, code, seed))
+    found, code = several(runs), list(code)
+    inputs: list[str | Path] = [source.partition(":")[0] for source in code]
+    inputs += [path for run in found for path in run.paths]
+    output = check_output(output or f"writeup{suffix}", inputs)
+    blocks = list(document(found, code, seed))
     if suffix == ".tex":
         write_pictures(blocks, output)
         text = render_latex(blocks, heading_level, output)
@@ -73,10 +77,9 @@ def write_up(
     return output
 
 
-def document(paths: Iterable[str | Path], code: Iterable[str] = (), seed: int = 0) -> Iterator[Block]:
+def document(runs: Iterable[Run], code: Iterable[str] = (), seed: int = 0) -> Iterator[Block]:
     """The blocks of a write-up."""
-    runs = {run.path.resolve(): run for path in paths for run in runs_at(path)}
-    found = entries(runs.values())
+    found = entries(runs)
     if code:
         yield Heading("Implementations")
         yield from implementations(code, seed)
