@@ -161,9 +161,10 @@ def predict(run: Run, source: str | Path) -> Predictions:
         return Predictions(ids, model.predict(x).reshape(len(x), -1)[:, 0], id_name, target, notes=rows.notes)
     names = tuple(map(str, about.get("class_names") or ()))
     check_num_classes(model, names, run.path)
-    labels, probabilities = model.predict_classes(x), model.predict_probabilities(x)
+    probabilities = model.predict_probabilities(x)
     if probabilities.shape[1:] == (1,):  # one output says how likely the second of two classes is
         probabilities = np.concatenate([1 - probabilities, probabilities], axis=1)
+    labels = probabilities.argmax(axis=1)
     values = [names[k] for k in labels]
     return Predictions(ids, values, id_name, target, labels, probabilities, names, rows.notes)
 
