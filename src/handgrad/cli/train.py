@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("source", metavar="NAME|FILE.csv|CONFIG.toml")
+@click.argument("source", metavar="NAME|FILE.csv|FOLDER|CONFIG.toml")
 @settings()
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change any key: penalty.strength=0.01.")
 @click.option("--out", default="experiments", help="The folder that gets NAME/RUN.")
@@ -54,7 +54,7 @@ def resume(run: str) -> int:
 
 
 @click.command()
-@click.argument("source", metavar="NAME|FILE.csv|CONFIG.toml")
+@click.argument("source", metavar="NAME|FILE.csv|FOLDER|CONFIG.toml")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUES", help="Vary a key: KEY=1,2, KEY=log(1e-4,1,5).")
 @click.option("--random", type=click.IntRange(min=1), metavar="N", help="N random combinations instead of all.")
 @click.option("--optuna", type=click.IntRange(min=1), metavar="N", help="N trials chosen by Optuna.")

@@ -12,6 +12,7 @@ from ..naming import advised, check_count
 from .catalog import Table, find
 from .dataset import Dataset as Dataset
 from .dataset import Split as Split
+from .folders import is_folder, load_folder
 from .schema import ColumnName, ColumnNames, TableOptions
 from .schema import Schema as Schema
 from .standardization import Standardization as Standardization
@@ -47,7 +48,8 @@ def load_dataset(
     ----------
     name : str or path
         A name such as "iris" or "mnist" (`handgrad data list` prints them all), or a file that ends in .csv, .tsv (or
-        .gz of them) or .npz.
+        .gz of them) or .npz; or a folder of arrays larger than memory: train_x.npy, train_y.npy and the like, whose
+        rows are read when they are used.
     target : str or int, optional
         The column of a CSV file to be predicted, by name or by number from 1; the last one by default.
     drop : str, int or sequence of them
@@ -105,9 +107,14 @@ def load_dataset(
     if dtype not in (np.float32, np.float64):
         raise ValueError(f"dtype is {dtype}; expected float32 or float64")
     check_count("load_dataset", "seed", seed, minimum=0)
+    options = TableOptions(target, drop, id, category, missing, header, decimal)
+    if is_folder(name):
+        if options != TableOptions() or (validation, test) != (None, None):
+            what = "target and the like are for CSV files, and validation and test for one table"
+            raise ValueError(f"{name} is a folder of arrays, split as its files say: {what}")
+        return load_folder(name, task, Preparation(0, 0, seed, standardize, dtype))
     shares = [0.2 if share is None else share for share in (validation, test)]
     preparation = Preparation(shares[0], shares[1], seed, standardize, dtype)
-    options = TableOptions(target, drop, id, category, missing, header, decimal)
     if isinstance(name, Path) or str(name).lower().endswith(SUFFIXES):
         if not str(name).lower().endswith(SUFFIXES):
             raise ValueError(f"{name} is no kind of data file known here; expected {', '.join(SUFFIXES)}")

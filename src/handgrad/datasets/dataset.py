@@ -22,7 +22,7 @@ class Split(NamedTuple):
         Labels from 0 as int64 in classification, numbers in regression.
     """
 
-    x: Array
+    x: Array | Any  # MappedRows of a folder
     y: Array
 
 

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..arrays import Array, ArrayLike
+from ..arrays import Array, ArrayLike, MappedRows, pieces
+from ..kernels.plain import BatchStatistics
+from ..layers.containers import check_finite
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,21 +29,20 @@ class Standardization:
     scale: ArrayLike
 
     @classmethod
-    def fit(cls, x: Array) -> "Standardization":
+    def fit(cls, x: Array | MappedRows) -> "Standardization":
         """Measure mean and standard deviation of the columns; a constant column keeps scale 1.
 
         Parameters
         ----------
-        x : ndarray (N, features)
-            The rows to measure, those to train on say.
+        x : ndarray or MappedRows (N, features)
+            The rows to measure, those to train on say; of those in a file a few MB at a time.
 
         Returns
         -------
         Standardization
             With these statistics.
         """
-        shrunk, exponents = scaled(x if x.dtype.kind == "f" else x.astype(np.float64))
-        mean, scale = np.ldexp(shrunk.mean(axis=0), exponents), np.ldexp(shrunk.std(axis=0), exponents)
+        mean, scale = mean_and_deviation(x) if isinstance(x, np.ndarray) else streamed(x)
         # rounding leaves a constant column a spread of a few ulps, which must not be blown up to 1
         constant = scale <= 10 * np.finfo(scale.dtype).eps * np.abs(mean)
         return cls(mean, np.where(constant, 1.0, scale))
@@ -76,6 +77,30 @@ class Standardization:
     def as_dict(self) -> dict[str, list[float]]:
         """{'mean': [...], 'scale': [...]}, so that Standardization(**read_back) is the same again."""
         return {"mean": np.asarray(self.mean).tolist(), "scale": np.asarray(self.scale).tolist()}
+
+
+def mean_and_deviation(x: Array) -> tuple[Array, Array]:
+    """Those of each column."""
+    shrunk, exponents = scaled(x if x.dtype.kind == "f" else x.astype(np.float64))
+    deviation = np.where((shrunk == shrunk[:1]).all(axis=0), 0, shrunk.std(axis=0))  # no rounding where all are equal
+    return np.ldexp(shrunk.mean(axis=0), exponents), np.ldexp(deviation, exponents)
+
+
+def streamed(x: MappedRows) -> tuple[Array, Array]:
+    """The same of rows in a file, in float64, from what each piece of them comes to; a ValueError names a NaN."""
+    parts, first = [], x[0].astype(np.float64)
+    is_constant = np.ones(first.shape, bool)
+    for rows in pieces(x):
+        block = x[rows].astype(np.float64)
+        check_finite(block, start=rows.start)
+        is_constant &= (block == first).all(axis=0)
+        shrunk, exponents = scaled(block)
+        mean = shrunk.mean(axis=0)
+        parts.append((len(block), mean, ((shrunk - mean) ** 2).sum(axis=0), exponents))
+    top = np.max([exponents for *_, exponents in parts], axis=0)
+    moments = {i: (n, np.ldexp(m, e - top), np.ldexp(s, 2 * (e - top))) for i, (n, m, s, e) in enumerate(parts)}
+    whole = BatchStatistics.combine(moments)
+    return np.ldexp(whole.mean, top), np.where(is_constant, 0, np.ldexp(np.sqrt(whole.var), top))
 
 
 def scaled(x: Array) -> tuple[Array, Array]:

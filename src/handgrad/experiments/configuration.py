@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from ..datasets import SUFFIXES
 from ..datasets.catalog import DATASETS
+from ..datasets.folders import is_folder
 from ..naming import fold, look_up, nearest, require_extra
 
 if sys.version_info >= (3, 11):
@@ -209,9 +210,10 @@ def path_of(source: str | Path) -> Path:
 
 
 def has_no_configuration(source: str | Path) -> bool:
-    """Whether this names data alone: a file of examples, or a data set for which no configuration is ready."""
+    """Whether this names data alone: a file or folder of examples, or a data set without a ready configuration."""
     folded = {fold(name) for name in DATASETS} - {fold(name) for name in READY}
-    return str(source).lower().endswith(SUFFIXES) or fold(str(source)) in folded
+    is_data = str(source).lower().endswith(SUFFIXES) or (is_folder(source) and str(source) not in READY)
+    return is_data or fold(str(source)) in folded
 
 
 def check_configuration(table: Mapping[str, Any], source: str | Path = "configuration") -> Configuration:

@@ -20,6 +20,7 @@ import numpy as np
 
 from .. import files
 from ..datasets import Dataset
+from ..datasets.folders import is_folder
 from ..kernels import num_threads
 from ..layers.description import describe
 from ..metrics import r2_score
@@ -66,8 +67,8 @@ def configure(source: str | Path, target: str | int | None = None, overrides: Se
     Parameters
     ----------
     source : str or path
-        "iris", "mine.toml", or a .csv, .tsv or .npz file, which gets a network of one hidden layer, as does a data set
-        without a ready configuration, such as "mnist".
+        "iris", "mine.toml", or a .csv, .tsv or .npz file or a folder of arrays, which gets a network of one hidden
+        layer, as does a data set without a ready configuration, such as "mnist".
     target : str or int, optional
         The column of a table to be predicted, by name or by number from 1; the last one by default.
     overrides : sequence of str
@@ -274,8 +275,9 @@ def prepare(configuration: Configuration, observer: Callback | None = None) -> J
 
     Without one a callback that does nothing stands in its place, so that a checkpoint fits either.
     """
-    if Path(configuration.data.name).suffix and Path(configuration.data.name).is_file():
-        table = configuration.data.model_copy(update={"name": str(Path(configuration.data.name).resolve())})
+    path = Path(configuration.data.name)
+    if (path.suffix and path.is_file()) or is_folder(path):
+        table = configuration.data.model_copy(update={"name": str(path.resolve())})
         configuration = configuration.model_copy(update={"data": table})
     data = load_data(configuration)
     trainer = build_trainer(configuration, data, [observer or Callback()])

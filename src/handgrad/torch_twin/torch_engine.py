@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..arrays import Array, ArrayLike
+from ..arrays import Array, ArrayLike, MappedRows, pieces
 from ..layers import BatchNorm, Loss, Sequential
 from ..layers.base import leaves, walk
 from ..layers.containers import check_finite
@@ -135,6 +135,8 @@ class TorchEngine(Engine):
 
     def predict(self, x: Any, batch_size: int = 256) -> Array:
         """The model's outputs for all rows, an array."""
+        if isinstance(x, MappedRows):
+            return np.concatenate([self.predict(x[rows], batch_size) for rows in pieces(x)])
         if isinstance(x, np.ndarray):
             self.model.accept(x[:0])
             check_finite(x)
