@@ -215,6 +215,18 @@ def test_unknown_texts_are_no_category_and_told(write):
         load_features(new, schema)
 
 
+def test_new_rows_without_a_header_are_told_their_order(write):
+    schema = load(write(PEOPLE), drop=["name"], id="id").schema
+    for row in ("7,Ann,f,30,S,no", "7,Ann,f,30,S", "f,30,S"):
+        rows = schema.read(write(row + "\n", "new.csv"))
+        assert rows.x.tolist() == [[1, 0, 30, 0, 0, 1]]
+        assert (
+            "has no header, since the first row holds a number, so its columns are taken in the order" in rows.notes[0]
+        )
+    with pytest.raises(ValueError, match="has 4 columns; expected the 3 features"):
+        schema.read(write("7,f,30,S\n", "new.csv"))
+
+
 def test_categories_are_those_of_the_training_rows(write):
     text = PEOPLE + "999,Last,f,1,Z,yes\n"
     seeds = {seed: load(write(text), drop="name", id="id", seed=seed) for seed in range(8)}

@@ -184,8 +184,11 @@ class Schema:
             raise ValueError(f"{path} has no column '{shown(absent)}' {wanted}")
         columns = [self.column(table, places[name]) for name in self.features]
         x, _, ids = read_cells(table, columns, id=places.get(self.id or ""))
-        notes = tuple(unknown_texts(column) for column in columns if column.unknown)
-        return NewRows(self.encode(x), ids, notes)
+        notes = [unknown_texts(column) for column in columns if column.unknown]
+        if self.header and not table.header:
+            order = f"so its columns are taken in the order {shortened(table.names)}"
+            notes.append(f"{path} has no header, since the first row {table.no_header}, {order}")
+        return NewRows(self.encode(x), ids, tuple(notes))
 
     def column(self, table: CsvTable, place: int) -> Column:
         """What reads a column of new rows."""

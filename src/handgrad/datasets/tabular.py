@@ -321,7 +321,9 @@ def load_features(path: FilePath, feature_names: Sequence[str] | Schema = (), ta
 
 def read_new(path: FilePath, about: Sequence[str] | Schema, target_name: str | None = None) -> NewRows:
     """New examples out of a file of any kind, as `load_features` reads them, with their ids and what is to be said."""
-    schema = about if isinstance(about, Schema) else Schema.of_numbers(about, target_name) if about else None
+    if about and not isinstance(about, Schema):
+        return read_new(path, Schema.of_numbers(about, target_name))._replace(notes=())
+    schema = about if isinstance(about, Schema) else None
     kind = kind_of(path)
     if kind == "npz":
         return NewRows(read_npz_features(path, len(schema.feature_names) if schema else 0), (), ())
