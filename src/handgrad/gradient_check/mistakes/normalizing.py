@@ -105,7 +105,7 @@ def statistics(case: Case) -> Verdict | None:
             what = f"the means of the normalisation's gradient run over {named_axes(means)}"
             message = f"{what}, the statistics over {named_axes(axes)}"
             return case.verdict("wrong-axis", message, "dx equals that in every entry")
-    found = (unbiased(case, axes) for axes in normalized_axes(case))
+    found = (other(case, axes) for axes in normalized_axes(case) for other in (unbiased, scaled_late))
     return next((v for v in found if v is not None), None) or scaled(case)
 
 
@@ -198,6 +198,18 @@ def unbiased(case: Case, axes: Axes) -> Verdict | None:
         return None
     message = "the backward divides the variance by m - 1, the forward by m"
     return case.verdict("unbiased-variance", message, "dx is right for the unbiased variance in every entry")
+
+
+def scaled_late(case: Case, axes: Axes) -> Verdict | None:
+    """The whole gradient with γ multiplied in after the means were taken."""
+    gamma = named_array(case, SCALES, 1.0, axes)
+    if not np.all(gamma):
+        return None
+    wrong = [gamma * np.sum(build_terms(case, dy / gamma, axes, axes), axis=0) for dy in case.dy_full]
+    if not case.explains(case.pick(wrong)):
+        return None
+    message = f"the scale is multiplied in after the means over {named_axes(axes)} are taken: it belongs to dy before"
+    return case.verdict("factor-misplaced", message, "equal to that in every entry")
 
 
 def evidence_of(fit: Array) -> str:

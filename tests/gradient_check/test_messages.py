@@ -1,0 +1,77 @@
+"""What a verdict says is so in the case at hand."""
+
+import numpy as np
+
+from handgrad import functional as F
+from handgrad.gradient_check import check_gradients
+
+RNG = np.random.default_rng(5)
+X, W, B = RNG.normal(size=(5, 4)), RNG.normal(size=(4, 3)), RNG.normal(size=3)
+
+
+def verdict(target, *arrays, **options):
+    (found,) = check_gradients(target, *arrays, **options).verdicts
+    return found
+
+
+def test_a_factor_two_at_a_tanh_is_not_called_a_square():
+    found = verdict((F.tanh_forward, lambda dy, y: 2 * dy * (1 - y * y)), X)
+    assert found.mistake == "factor-two"
+    assert "square" not in found.message
+
+
+def test_a_bias_used_along_an_axis_of_the_image_is_not_said_to_be_used_by_every_example():
+    images, kernel = RNG.normal(size=(2, 5, 5, 3)), RNG.normal(size=(3, 3, 3, 2))
+    bias = RNG.normal(size=2)
+
+    def backward(dy, cache):
+        dx, dweight, _ = F.conv2d_backward(dy, cache)
+        return dx, dweight, dy.sum(axis=(0, 1))
+
+    found = verdict((F.conv2d_forward, backward), images, kernel, bias)
+    assert (found.array, found.mistake) == ("bias", "not-summed")
+    assert "example" not in found.message + found.term.lesson
+
+
+def test_a_scale_outside_the_means_is_not_called_transposed():
+    def forward(x, gamma):
+        mean, sigma = (
+            x.mean(axis=1, keepdims=True),
+            np.sqrt(((x - x.mean(axis=1, keepdims=True)) ** 2).mean(1))[:, None],
+        )
+        return gamma * (x - mean) / sigma, ((x - mean) / sigma, sigma, gamma)
+
+    def backward(dy, cache):
+        h, sigma, gamma = cache
+        dx = gamma / sigma * (dy - dy.mean(1, keepdims=True) - h * (dy * h).mean(1, keepdims=True))
+        return dx, (dy * h).sum(0)
+
+    assert verdict((forward, backward), X, RNG.normal(size=4)).mistake == "factor-misplaced"
+
+
+def test_a_forward_that_rounds_its_input_is_not_called_a_missing_derivative():
+    def forward(x, w, b):
+        return x.astype(np.float32).astype(np.float64) @ w + b, (x, w)
+
+    found = verdict((forward, F.linear_backward), X, W, B)
+    assert found.mistake == "float32-precision"
+    assert "takes x in float32" in found.message
+
+
+def test_a_sequence_turned_round_is_no_flipped_kernel():
+    x = RNG.normal(size=(3, 5, 2))
+    found = verdict((lambda x: (np.sin(x) * 2, x), lambda dy, x: (2 * dy * np.cos(x))[:, ::-1]), x)
+    assert found.mistake == "reversed"
+
+
+def test_a_residual_of_another_name_is_called_by_its_name():
+    found = verdict((lambda h: (h + np.tanh(h), h), lambda dy, h: dy * (1 - np.tanh(h) ** 2)), X)
+    assert found.message.startswith("in the gradient by h dy itself is missing")
+
+
+def test_the_line_of_an_exception_is_the_users_and_not_a_librarys():
+    def backward(dy, cache):
+        return F.linear_backward(dy.T, cache)  # our own pair raises within
+
+    found = verdict((F.linear_forward, backward), X, W, B)
+    assert found.line == backward.__code__.co_firstlineno + 1
