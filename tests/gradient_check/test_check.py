@@ -1,5 +1,7 @@
 """check_gradients says right of what is right, for every kind of target, and leaves everything as it was."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -120,6 +122,12 @@ class CourseLoss:
 
     def backward(self, Y, Y_hat):
         return -Y / Y_hat / len(Y)
+
+
+class Uncopied(Foreign):
+    def __init__(self):
+        super().__init__()
+        self.lock = threading.Lock()
 
 
 def softmax_loss(x, labels):
@@ -266,7 +274,20 @@ def test_wrt_names_the_arrays():
         ((lambda dy, c: dy, lambda x: (x, None)), (X,), {}, "has the backward first: exchange them"),
         (F.relu_forward, (F.relu_backward, X), {}, "put the pair in brackets"),
         ((F.relu_forward(X)[0], F.relu_backward), (X,), {}, "got .float64 .5, 4., relu_backward.; give the functions"),
-        ((F.linear_forward, F.linear_backward), ([X, W, B],), {}, "a list of 3 arrays was taken for one array"),
+        (
+            (F.linear_forward, F.linear_backward),
+            ([X, W, B],),
+            {},
+            "missing a required argument: .weight.; give arrays one by one",
+        ),
+        ((F.linear_forward, F.linear_backward), (X, W), {}, "float64 .4, 3..: missing a required argument: .bias."),
+        ((F.relu_forward, F.relu_backward), (X,), {"kwargs": {"slope": 1}}, "unexpected keyword argument 'slope'"),
+        ((F.relu_forward, F.relu_backward), ([[1.0, 2.0], [3.0]],), {}, "array of floats, got x: a list of 2"),
+        ((F.relu_forward, F.relu_backward), (X + 1j,), {}, "arrays of real numbers, got complex128 .5, 4."),
+        ((F.relu_forward, F.relu_backward), (3.0,), {}, "write np.array.x, float."),
+        (hg.Linear(3).forward, (hg.Linear(3).backward, X), {}, "give the layer itself, check_gradients.linear, x."),
+        (Uncopied(), (X,), {}, "Uncopied cannot be copied, and a check works on copies: TypeError: cannot pickle"),
+        (hg.Linear(3), (X,), {"wrt": True}, "wrt names True"),
         (hg.Linear(3), (X,), {"seed": "a"}, "seed must be a whole number >= 0, got 'a'"),
         (hg.Linear(3), (X,), {"max_entries": 2.5}, "max_entries must be a whole number >= 1, got 2.5"),
         (hg.Linear(3), (X,), {"seconds": -1}, "seconds must be a finite number > 0, got -1"),
@@ -283,6 +304,26 @@ def test_misuse_raises_one_line(target, arrays, options, problem):
     with pytest.raises((TypeError, ValueError), match=problem) as raised:
         check_gradients(target, *arrays, **options)
     assert "\n" not in str(raised.value)
+
+
+def test_a_backward_may_answer_for_more_than_is_asked_for():
+    def forward(rows, table):
+        return table[rows], (rows, len(table))
+
+    def backward(dy, cache):
+        rows, count = cache
+        dtable = np.zeros((count, dy.shape[1]))
+        np.add.at(dtable, rows, dy)
+        return None, dtable
+
+    assert check_gradients((forward, backward), np.array([0, 2, 2]), W).ok
+    for wrt in ("x", "bias", ["weight", "x"]):
+        assert check_gradients((F.linear_forward, F.linear_backward), X, W, B, wrt=wrt).ok
+
+
+def test_the_methods_of_a_layer_are_the_layer():
+    layer = Foreign()
+    assert list(check_gradients((layer.forward, layer.backward), X).arrays) == ["x", "W", "b"]
 
 
 def test_large_arrays_are_sampled_and_say_so():

@@ -40,6 +40,8 @@ def recognize(target: Any, arrays: Sequence[Any], kwargs: Settings, wrt: Wanted,
             raise ValueError(f"{what}: nothing can be checked on it; give at least one example (two for batch norm)")
     if isinstance(target, type):
         return PairSubject(function_class(target), arrays, kwargs, wrt, label=target.__name__)
+    if isinstance(target, (tuple, list)) and is_layers_own(target):
+        target = target[0].__self__
     if isinstance(target, (tuple, list)):
         return pair_or_function((target[0], target[1]), arrays, kwargs, wrt)
     if loss is not None:
@@ -50,6 +52,8 @@ def recognize(target: Any, arrays: Sequence[Any], kwargs: Settings, wrt: Wanted,
         closure = PairSubject(closure_pair(target), arrays, kwargs, wrt, name_of(target))
         closure.one_function, closure.has_upstream = True, False
         return closure.settle()
+    if hasattr(target, "forward"):
+        raise TypeError(f"{type(target).__name__} has a forward, but no backward to check")
     expected = "a pair (forward, backward), a layer, a model or a closure"
     raise TypeError(f"check_gradients takes {expected}, got {type(target).__name__}")
 
@@ -64,16 +68,22 @@ def refuse_misuse(target: Any, arrays: Sequence[Any], kwargs: Any) -> None:
     if not arrays:
         raise TypeError(f"check_gradients needs example arrays: {usage}")
     if callable(target) and callable(arrays[0]):
-        what = (
-            f"{name_of(target)} and {name_of(arrays[0])} stand side by side, so that the second was taken for an array"
-        )
-        raise TypeError(f"{what}: put the pair in brackets, {usage}")
-    first = arrays[0]
-    if len(arrays) == 1 and isinstance(first, (list, tuple)) and any(isinstance(a, np.ndarray) for a in first):
-        what = f"a {type(first).__name__} of {len(first)} arrays was taken for one array"
-        raise TypeError(f"{what}: give them one by one, check_gradients(target, x, weight, ...)")
+        names = f"{name_of(target)} and {name_of(arrays[0])}"
+        layer = getattr(target, "__self__", None)
+        due = f"give the layer itself, check_gradients({type(layer).__name__.lower()}, x)"
+        due = f"put the pair in brackets, {usage}" if not hasattr(layer, "backward") else due
+        raise TypeError(f"{names} stand side by side, so that the second was taken for an array: {due}")
+    for array in arrays:
+        if isinstance(array, np.ndarray) and np.iscomplexobj(array):
+            raise TypeError(f"check_gradients takes arrays of real numbers, got {described(array)}")
     if isinstance(target, (tuple, list)):
         refuse_other_pairs(target)
+
+
+def is_layers_own(pair: Sequence[Any]) -> bool:
+    """Whether a pair is the methods forward and backward of one object."""
+    owners = [getattr(method, "__self__", None) for method in pair]
+    return owners[0] is not None and owners[0] is owners[1] and list(map(name_of, pair)) == ["forward", "backward"]
 
 
 def refuse_other_pairs(target: Sequence[Any]) -> None:

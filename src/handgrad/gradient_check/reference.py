@@ -19,6 +19,7 @@ from .subjects import (
     Pair,
     Point,
     Subject,
+    described,
     name_of,
     parameters_of,
     training_mode,
@@ -80,7 +81,7 @@ def find_reference(reference: Any, subject: Subject) -> tuple[str, Function]:
         return name, forward.forward if inspect.ismethod(forward.forward) else forward
     if not callable(forward):
         expected = "a function, a pair, 'torch:gelu', the name of one of our pairs such as 'gelu', or True"
-        raise TypeError(f"check_gradients: reference must be {expected}; got {forward!r:.60}")
+        raise TypeError(f"check_gradients: reference must be {expected}; got {described(forward)}")
     return name, forward
 
 

@@ -5,6 +5,7 @@ forward and backward call the user's code and replay its random generators, so t
 Nothing is imported from `handgrad.layers`: an object is known by what it has.
 """
 
+import contextlib
 import copy
 import functools
 import inspect
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeGuard
 
 import numpy as np
 
@@ -59,6 +60,7 @@ class Subject(ABC):
         self.label: str = label
         self.arguments: list[Any] = list(arrays)
         self.kwargs: dict[str, Any] = dict(kwargs)
+        refuse_call(forward, self.arguments, self.kwargs)
         self.all_names: list[str] = argument_names(forward, len(self.arguments))
         self.names: list[str] = []
         self.input_names: list[str] = []
@@ -239,7 +241,7 @@ class LayerSubject(Subject):
         self.defaults: dict[str, Any] = public_numbers(layer)
         self.style: str = backward_style(layer.backward, forward)
         self.has_upstream: bool = "dy" in self.style
-        self.original: Any = built(copy.deepcopy(layer), self.arguments, seed)
+        self.original: Any = built(copied(layer), self.arguments, seed)
         self.slots: dict[str, Slot] = {}
         self.explore(wrt)
 
@@ -390,6 +392,15 @@ def built(layer: Any, arguments: Sequence[Any], seed: int) -> Any:
     return layer
 
 
+def copied(layer: Any) -> Any:
+    """A copy of the layer; TypeError in one line where it holds what cannot be copied."""
+    try:
+        return copy.deepcopy(layer)
+    except Exception as problem:
+        what = f"{type(layer).__name__} cannot be copied, and a check works on copies"
+        raise TypeError(f"{what}: {type(problem).__name__}: {problem}") from problem
+
+
 def in_dtype(layer: Any, dtype: DTypeLike, slots: Mapping[str, Slot]) -> Any:
     """A copy of the layer computing in dtype."""
     if isinstance(layer, WithLoss):
@@ -477,10 +488,11 @@ def choose(wrt: Wanted, names: list[str], arguments: Sequence[Any]) -> list[str]
         if not chosen and arguments:
             kinds = ", ".join(f"{n}: {described(a)}" for n, a in zip(names, arguments, strict=True))
             what = f"check_gradients needs at least one array of floats, got {kinds}"
-            raise TypeError(f"{what} (integers are taken for labels: make inputs floats)")
+            taken = "integers are taken for labels, numbers and lists of arrays for options: write np.array(x, float)"
+            raise TypeError(f"{what} ({taken})")
         return chosen
     given = list(wrt) if isinstance(wrt, Iterable) and not isinstance(wrt, str) else [wrt]
-    wanted = [names[w] if isinstance(w, int) and -len(names) <= w < len(names) else w for w in given]
+    wanted = [names[w] if is_position(w) and -len(names) <= w < len(names) else w for w in given]
     if not wanted:
         raise ValueError(f"wrt is empty: name at least one of the arrays {', '.join(names)}, or leave it out")
     held = dict(zip(names, arguments, strict=True))
@@ -490,6 +502,10 @@ def choose(wrt: Wanted, names: list[str], arguments: Sequence[Any]) -> list[str]
         if isinstance(held[name], np.ndarray) and not is_float_array(held[name]):
             raise ValueError(f"wrt names {name!r}, which is {described(held[name])}: there is no gradient by it")
     return [n for n in names if n in wanted]
+
+
+def is_position(wanted: Any) -> TypeGuard[int]:
+    return isinstance(wanted, int) and not isinstance(wanted, bool)
 
 
 def loss_argument(names: Sequence[str]) -> str:
@@ -502,11 +518,32 @@ def is_float_array(argument: Any) -> bool:
     """Floats with at least one axis; a NumPy array may also have none."""
     if isinstance(argument, (np.ndarray, np.floating)):
         return argument.dtype.kind in "fc"
-    return isinstance(argument, list) and np.asarray(argument).dtype.kind == "f"
+    try:
+        return isinstance(argument, list) and np.asarray(argument).dtype.kind == "f"
+    except ValueError:  # rows of different lengths
+        return False
 
 
 def described(argument: Any) -> str:
-    return f"{argument.dtype} {argument.shape}" if isinstance(argument, np.ndarray) else type(argument).__name__
+    """What kind of thing an argument is: 'float64 (5, 4)', 'a list of 2', 'str'."""
+    if isinstance(argument, np.ndarray):
+        return f"{argument.dtype} {argument.shape}"
+    kind = type(argument).__name__
+    return f"a {kind} of {len(argument)}" if isinstance(argument, (list, tuple)) else kind
+
+
+def refuse_call(forward: Function, arguments: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """TypeError where a forward cannot be called with as many arguments or these keywords."""
+    with contextlib.suppress(ValueError):  # some compiled functions do not tell their parameters
+        signature = inspect.signature(forward)
+        try:
+            signature.bind(*arguments, **kwargs)
+        except TypeError as problem:
+            given = ", ".join([*map(described, arguments), *(f"{k}={described(v)}" for k, v in kwargs.items())])
+            in_list = len(arguments) == 1 and isinstance(arguments[0], (list, tuple))
+            advice = "; give arrays one by one, not in a list" if in_list else ""
+            what = f"{name_of(forward)}({', '.join(signature.parameters)}) cannot be called with ({given})"
+            raise TypeError(f"check_gradients: {what}: {problem}{advice}") from None
 
 
 def whole_numbers(subject: Subject) -> str:
@@ -529,17 +566,22 @@ def arrays_of(gradients: Mapping[str, Any]) -> Gradients:
 def by_name(returned: Any, subject: Subject, names: Sequence[str], allow_extra: bool = False) -> dict[str, Any]:
     """What a backward returned, keyed by the arrays' names; the wrong number of gradients is a fault."""
     if isinstance(returned, dict):
-        keys = {n: [k for k in (n, "d" + n, "d_" + n, "grad_" + n) if k in returned] for n in names}
-        return {n: returned[found[0]] if found else None for n, found in keys.items()}
+        spelt = {n: [k for k in (n, "d" + n, "d_" + n, "grad_" + n) if k in returned] for n in names}
+        return {n: returned[keys[0]] if keys else None for n, keys in spelt.items()}
     answers = returned if isinstance(returned, (tuple, list)) else (returned,)
-    few, rest = len(answers) < len(names), answers[len(names) :]
-    if few or (not allow_extra and any(a is not None for a in rest)):
+    floats = [n for n, a in zip(subject.all_names, subject.arguments, strict=True) if is_float_array(a)]
+    # in place of those asked for, all arrays of floats or all arguments may be answered for
+    keys = next((every for every in (names, floats, subject.all_names) if len(every) == len(answers)), names)
+    found = dict(zip(keys, answers, strict=False))
+    unasked = [*answers[len(keys) :], *(g for n, g in found.items() if n not in floats and n not in names)]
+    few = len(answers) < len(names)
+    if few or (not allow_extra and any(g is not None for g in unasked)):
         raise CodeFault(
             "missing-gradient" if few else "extra-gradient",
             f"the backward returned {len(answers)} gradient{'s' * (len(answers) != 1)}; "
             f"due is one for each of {', '.join(names)}, in this order{'' if few else whole_numbers(subject)}",
         )
-    return dict(zip(names, answers, strict=False))
+    return {name: found[name] for name in names}
 
 
 # Randomness -----------------------------------------------------------------------------------------------------
