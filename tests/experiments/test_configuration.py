@@ -60,7 +60,7 @@ def test_overrides_change_one_key(override, value):
         ("data.target=2.5", r"data.target = 2.5: expected the name of a column"),
         ("dtype=float16", r"dtype = 'float16': expected 'float32' or 'float64'"),
         ("optimizer=3", r"optimizer = 3: expected a name"),
-        ("model.layers=[]", r"layers must be a list of layers, not empty"),
+        ("model.layers=[]", r"layers must be a list of at least one layer"),
         ("model.layers=[3]", r"layers.0 must be a name"),
         ("model.depth=3", r"'depth' does not go with layers"),
         ("model.layers.9.units=3", r"'9' must be a number from 0 to 2"),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import handgrad as hg
+from handgrad.layers import base
 from handgrad.layers.description import from_spec
 
 
@@ -201,3 +202,138 @@ def test_activation_parameters_reach_the_pair():
 def test_every_activation_layer_has_right_gradients(layer):
     built = layer().build((4,), dtype=np.float64)
     assert hg.check_gradients(built, rows(5, 4, dtype=np.float64)).ok
+
+
+# Layers of layers ----------------------------------------------------------------------------------------------------
+
+
+class Holder(hg.Layer):
+    """Holds what it is given, builds a layer of that, and runs it."""
+
+    def __init__(self, held, name=None):
+        super().__init__(name)
+        self.held = held
+
+    @property
+    def inner(self):
+        return next(base.layers_in(self.held))
+
+    def create_parameters(self, input_shape, rng):
+        return self.inner.build(input_shape, rng, self.dtype).parameters
+
+    def infer_output_shape(self, input_shape):
+        return self.inner.output_shape
+
+    def compute(self, x, training):
+        return self.inner.forward(x, training), None
+
+    def differentiate(self, dy, cache):
+        return self.inner.backward(dy), dict(self.inner.gradients)
+
+
+HELD = {
+    "attribute": lambda: hg.Linear(3),
+    "list": lambda: [hg.Linear(3), hg.ReLU()],
+    "tuple in a table": lambda: {"layers": (hg.Linear(3),)},
+    "model": lambda: hg.Sequential([hg.Sequential([hg.Linear(3)]), hg.ReLU()]),
+    "layer with state": lambda: hg.BatchNorm(),
+}
+
+
+@pytest.mark.parametrize("held", HELD.values(), ids=HELD.keys())
+@pytest.mark.parametrize("build", [lambda layer: layer.build(4), lambda layer: hg.Sequential([layer]).build(4)])
+def test_a_layer_whose_parts_nobody_would_train_is_refused(held, build):
+    with pytest.raises(
+        TypeError, match=r"olders?1? holds a \w+ in 'held', whose parameters nobody would train or save"
+    ):
+        build(Holder(held()))
+
+
+def test_a_part_that_is_never_built_is_refused_too():
+    class Forgetful(hg.Identity):
+        def __init__(self):
+            super().__init__()
+            self.inner = hg.Linear(3)
+
+    with pytest.raises(TypeError, match="forgetful1 holds a Linear in 'inner'"):
+        hg.Sequential([Forgetful()]).build(4)
+
+
+def test_parts_without_parameters_and_parts_that_use_the_layer_s_own_are_taken():
+    class Own(Holder):
+        def compute(self, x, training):
+            self.inner.parameters = self.parameters
+            return super().compute(x, training)
+
+        def infer_output_shape(self, input_shape):
+            return hg.Layer.infer_output_shape(self, input_shape)
+
+    x, targets = np.eye(4), np.zeros((4, 3))
+    model = hg.Sequential([Own(hg.Linear(3)), Holder(hg.Tanh())]).build(4, rng=0, dtype=float)
+    assert hg.check_gradients(model, x).ok
+    history = hg.Trainer(model, "mean-squared-error", hg.SGD(0.1)).fit(x, targets, epochs=5)
+    assert history["loss"][-1] < history["loss"][0]
+
+
+def test_a_layer_of_layers_is_a_subclass_of_sequential():
+    class Residual(hg.Sequential):
+        def forward(self, x, training=False):
+            return x + super().forward(x, training)
+
+        def backward(self, dy, input_gradient=True):
+            return dy + super().backward(dy)
+
+    model = hg.Sequential([Residual([hg.Linear(4), hg.Tanh()]), hg.Linear(3)]).build(4, rng=0, dtype=float)
+    assert hg.check_gradients(model, np.eye(4)).ok
+    assert "residual1.linear1.weight" in model.parameters
+
+    class Projected(Residual):
+        def __init__(self, layers, name=None):
+            super().__init__(layers, name)
+            self.projection = hg.Linear(3)
+
+    with pytest.raises(TypeError, match="holds a Linear in 'projection'"):
+        Projected([hg.Linear(4)]).build(4)
+
+
+# Arguments -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: hg.Linear(3).build(4, dtype="foo"), "dtype must be one of floats, .* got 'foo'"),
+        (lambda: hg.Linear(3).build(4, dtype=int), "dtype must be one of floats"),
+        (lambda: hg.Linear(3).build(4).astype(object), "dtype must be one of floats"),
+        (lambda: hg.Linear(3).build(4, rng="q"), "rng must be a whole number of 0 or more, .* got 'q'"),
+        (lambda: hg.Sequential([hg.Linear(3)]).build(4, rng=-1), "rng must be a whole number of 0 or more"),
+        (lambda: hg.Linear(3, name=3), "Linear: name must be a text, got 3"),
+        (lambda: hg.Linear(3, bias="no"), "Linear: bias must be True or False, got 'no'"),
+        (lambda: hg.Conv2D(3, 3, bias=None), "Conv2D: bias must be True or False, got None"),
+        (lambda: hg.Conv2D(3, 3, groups=0), "Conv2D: groups must be a whole number >= 1, got 0"),
+        (lambda: hg.Conv2D(3, 3, initializer="foo"), "unknown initializer 'foo'"),
+        (lambda: hg.LSTM(3, return_sequences="a"), "LSTM: return_sequences must be True or False, got 'a'"),
+        (lambda: hg.Normalize("a", 1), "Normalize: mean must be an array of numbers"),
+        (lambda: hg.Normalize(0, [1, np.nan]), "Normalize: std must be finite"),
+        (lambda: hg.Linear(10**12).build(10**6), "Linear is too large for this machine: Unable to allocate"),
+        (lambda: hg.Sequential([hg.Linear(10**20)]).build(4), "^linear1 is too large for any machine"),
+        (lambda: hg.Sequential(None), "Sequential takes one list of layers: .* got None"),
+        (lambda: hg.Sequential("Linear"), "Sequential takes one list of layers: .* got 'Linear'"),
+        (lambda: hg.Sequential([[hg.ReLU()]]), r"Sequential takes layers, such as Linear\(25\), got list \[ReLU"),
+        (lambda: hg.Sequential([hg.ReLU()]).build(4).predict(np.ones((1, 4)), 0), "batch_size must be a whole"),
+    ],
+)
+def test_odd_arguments_get_one_line(make, message):
+    with pytest.raises((TypeError, ValueError), match=message) as caught:
+        make()
+    assert "\n" not in str(caught.value)
+
+
+def test_what_could_not_be_built_is_not_built():
+    layer, model = hg.Linear(3), hg.Sequential([hg.Linear(3), hg.Conv2D(3, 3)])
+    for whole, shape in ((layer, (4, 4)), (model, (4,))):
+        with pytest.raises(ValueError):
+            whole.build(shape)
+        assert not whole.is_built
+        with pytest.raises(ValueError, match="is not built"):
+            whole.forward(np.ones((1, *shape)))

@@ -201,3 +201,40 @@ def test_specs_name_what_is_wrong():
         hg.Sequential([{"layer": "Linear", "unit": 3}])
     with pytest.raises(ValueError, match="described as"):
         hg.Sequential([{"units": 3}])
+
+
+@pytest.mark.parametrize("make", [network, nested])
+def test_a_model_whose_layers_went_to_another_one_is_refused(make):
+    model, x = make(), rows(2, 4)
+    other = hg.Sequential([*model.layers[:1], hg.Linear(2)]).build((4,), rng=1, dtype=np.float64)
+    with pytest.raises(ValueError, match="a layer has been built again, in another model"):
+        model.predict(x)
+    assert other.predict(x).shape == (2, 2)
+    assert model.build((4,), rng=0).predict(x).shape == (2, 3)
+    with pytest.raises(ValueError, match="build it again, or give each model layers of its own"):
+        other.predict(x)
+
+
+def test_a_model_whose_layers_changed_is_refused():
+    model, x = network(), rows(2, 4)
+    model.layers[0].build(4)
+    with pytest.raises(ValueError, match="a layer has been built again"):
+        model.forward(x)
+    for change in (lambda layers: layers.append(hg.ReLU()), lambda layers: layers.pop()):
+        model = network()
+        change(model.layers)
+        with pytest.raises(ValueError, match="its list of layers has changed"):
+            model.predict(x)
+    for copied in (copy.deepcopy(network()), pickle.loads(pickle.dumps(network())), network().astype(np.float32)):
+        assert copied.predict(x).shape == (2, 3)
+
+
+def test_fit_does_not_build_layers_that_are_built_anew():
+    trained = network()
+    before = trained.parameter_vector.copy()
+    model = hg.Sequential([trained, hg.Linear(2)])
+    with pytest.raises(
+        ValueError, match=r"its layer linear1 is, whose parameters would be drawn anew: call model\.build"
+    ):
+        hg.Trainer(model, "mean-squared-error").fit(rows(2, 4), np.zeros((2, 2)))
+    np.testing.assert_array_equal(trained.parameter_vector, before)

@@ -49,7 +49,7 @@ def network(value: object) -> dict[str, Any]:
     if unknown := set(value) - {"layers"}:
         raise ValueError(f"'{min(unknown)}' does not go with layers = [...]")
     if not isinstance(value["layers"], list) or not value["layers"]:
-        raise ValueError("layers must be a list of layers, not empty")
+        raise ValueError("layers must be a list of at least one layer")
     return {"layers": [layer(item, i) for i, item in enumerate(value["layers"])]}
 
 

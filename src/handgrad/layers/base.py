@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import sys
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import prod
 from threading import get_ident
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 
 import numpy as np
 
-from ..arrays import Array, ArrayLike, Cache, DTypeLike, Generator, MaybeArray, Seed, Shape, array_of, numbers_of
+from ..arrays import Array, ArrayLike, Cache, DType, DTypeLike, Generator, MaybeArray, Seed, Shape, array_of, numbers_of
 from ..kernels.threads import TOO_SMALL_TO_SHARE, in_turn
 from ..naming import Advised, constructor_arguments
 
@@ -98,9 +99,12 @@ class Layer(Advised):
     gradients: Parameters = Parameters()
     state: Parameters = Parameters()
     _cache: Any = NOTHING
+    _model: weakref.ref[Any] | None = None  # in whose vectors the arrays lie
     _small_batch: int = sys.maxsize  # up to so many rows, products are too small for threads of BLAS
 
     def __init__(self, name: str | None = None) -> None:
+        if not isinstance(name, (str, type(None))):
+            raise TypeError(f"{type(self).__name__}: name must be a text, got {name!r}")
         self.name = name
 
     def __init_subclass__(cls, abstract: bool = False, **keywords: Any) -> None:
@@ -168,17 +172,29 @@ class Layer(Advised):
         Raises
         ------
         ValueError
-            For a shape that is none, or that the layer cannot take.
+            For a shape that is none, or that the layer cannot take, and for parameters larger than the memory.
+        TypeError
+            For a layer that holds others, whose parameters nobody would train: layers are put together by `Sequential`.
         """
-        self.input_shape, self.dtype = shape_of_one(input_shape), np.dtype(dtype)
-        self.rng = np.random.default_rng(rng)
-        created = self.create_parameters(self.input_shape, self.rng)
-        self.parameters = Parameters({k: np.array(v, self.dtype) for k, v in created.items()})
-        self.gradients = Parameters({k: np.zeros_like(v) for k, v in self.parameters.items()})
+        self.input_shape, self.dtype = shape_of_one(input_shape), float_type(dtype)
+        try:
+            self._create(generator_of(rng))
+        except BaseException:
+            self.input_shape = ()  # not half built
+            raise
+        leave_model(self)
+        return self
+
+    def _create(self, rng: Generator) -> None:
+        self.rng = rng
+        with within_memory(self.label):
+            created = self.create_parameters(self.input_shape, rng)
+            self.parameters = Parameters({k: np.array(v, self.dtype) for k, v in created.items()})
+            self.gradients = Parameters({k: np.zeros_like(v) for k, v in self.parameters.items()})
         self.state = Parameters({k: np.array(v, self.dtype) for k, v in self.create_state(self.input_shape).items()})
         self.output_shape = tuple(self.infer_output_shape(self.input_shape))
         self._cache, self._small_batch = NOTHING, small_batch(self)
-        return self
+        check_parts(self)
 
     def forward(self, x: ArrayLike, training: bool = False) -> Array:
         """y for x.
@@ -278,7 +294,7 @@ class Layer(Advised):
     def astype(self, dtype: DTypeLike) -> Self:
         """A copy whose parameters, gradients and state have this dtype (complex128 for a complex step)."""
         other = copy.deepcopy(self)
-        other.dtype = np.dtype(dtype)
+        other.dtype = float_type(dtype)
         for group in (other.parameters, other.gradients, other.state):
             for name, array in list(group.items()):
                 dict.__setitem__(group, name, array.astype(dtype))
@@ -341,7 +357,8 @@ class Layer(Advised):
 
     def __getstate__(self) -> dict[str, Any]:
         """What copies and files keep: no cache, and plain dicts of arrays, which anybody can fill."""
-        return {k: dict(v) if isinstance(v, Parameters) else v for k, v in vars(self).items() if k != "_cache"}
+        kept = {name: value for name, value in vars(self).items() if name not in ("_cache", "_model")}
+        return {name: dict(value) if isinstance(value, Parameters) else value for name, value in kept.items()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         groups = {k: Parameters(state[k]) for k in ("parameters", "gradients", "state") if k in state}
@@ -431,6 +448,90 @@ def walk(layer: Layer, prefix: str = "") -> Iterator[tuple[str, Layer]]:
 def leaves(layer: Layer) -> list[Layer]:
     """The layers without children in this one, or itself if it has none."""
     return [leaf for _, leaf in walk(layer)] or [layer]
+
+
+def leave_model(layer: Layer, model: Layer | None = None) -> None:
+    """Have the model to which a layer belonged know that its vectors hold the layer's arrays no more."""
+    former: Any = layer._model and layer._model()
+    if former is not None and former is not model:
+        former._bound = None
+    layer._model = None if model is None else weakref.ref(model)
+
+
+def check_parts(layer: Layer) -> None:
+    """Refuse layers in a layer's attributes whose arrays are not its own: they would be neither trained nor saved."""
+    own = {id(array) for group in (layer.parameters, layer.state) for array in group.values()}
+    for name, part in parts_of(layer):
+        arrays = [*part.parameters.values(), *part.state.values()]
+        if any(id(array) not in own for array in arrays) if part.is_built else has_arrays(part):
+            what = (
+                f"{layer.label} holds a {type(part).__name__} in '{name}', whose parameters nobody would train or save"
+            )
+            way_out = (
+                "make it a subclass of hg.Sequential, which trains its layers, with a forward and backward of its own"
+            )
+            raise TypeError(f"{what}: {way_out}, or compute with handgrad.functional on parameters of its own")
+
+
+def has_arrays(layer: Layer) -> bool:
+    """Whether a layer that is not built may come to have parameters or state."""
+    kind = type(layer)
+    return kind.create_parameters is not Layer.create_parameters or kind.create_state is not Layer.create_state
+
+
+def parts_of(layer: Layer) -> Iterator[tuple[str, Layer]]:
+    """Yield ('inner', layer) for the layers in a layer's attributes, alone or in lists and tables, but its children."""
+    children = {id(child) for child in layer.children}
+    for name, value in vars(layer).items():
+        for part in layers_in(value):
+            if id(part) not in children:
+                yield from ((name, leaf) for leaf in leaves(part))
+
+
+def layers_in(value: object) -> Iterator[Layer]:
+    """Yield the layers in plain data."""
+    if isinstance(value, Layer):
+        yield value
+    elif isinstance(value, (list, tuple, set, dict)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from layers_in(item)
+
+
+class TooLargeError(ValueError):
+    """Parameters that no memory can hold."""
+
+
+@contextlib.contextmanager
+def within_memory(label: str) -> Iterator[None]:
+    """Within the block what no memory can hold is a TooLargeError that names the layer."""
+    try:
+        yield
+    except (MemoryError, OverflowError) as problem:
+        raise TooLargeError(f"{label} is too large for this machine: {problem}") from None
+    except ValueError as problem:
+        if "Maximum allowed" not in str(problem) and "too big" not in str(problem):
+            raise
+        raise TooLargeError(f"{label} is too large for any machine: {problem}") from None
+
+
+def float_type(dtype: DTypeLike) -> DType:
+    """dtype as NumPy has it, for one of floats or of complex numbers."""
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = np.dtype(object)
+    if found.kind not in "fc":
+        raise TypeError(f"dtype must be one of floats, such as 'float32' or 'float64', got {dtype!r}")
+    return found
+
+
+def generator_of(rng: Seed) -> Generator:
+    """The generator that rng is or seeds."""
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError):
+        what = "rng must be a whole number of 0 or more, a numpy.random.Generator or None"
+        raise TypeError(f"{what}, got {rng!r}") from None
 
 
 def shape_of_one(input_shape: int | Sequence[int]) -> Shape:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -15,7 +15,21 @@ from ..arrays import Array, ArrayLike, DTypeLike, Generator, MappedRows, MaybeAr
 from ..kernels.threads import in_turn
 from ..naming import check_arguments, check_count
 from .activations import LogSoftmax, Sigmoid, Softmax
-from .base import IN_TRAINING, Layer, Parameters, Step, check_alone, leaves, shape_of_one
+from .base import (
+    IN_TRAINING,
+    Layer,
+    Parameters,
+    Step,
+    TooLargeError,
+    check_alone,
+    check_parts,
+    float_type,
+    generator_of,
+    leave_model,
+    leaves,
+    shape_of_one,
+    within_memory,
+)
 from .description import Summary, from_spec, load_arrays, read_model, save_model
 from .steps import plan
 
@@ -78,26 +92,34 @@ class Sequential(Layer):
     gradient_vector: Array
 
     def __init__(self, layers: Sequence[Layer | dict[str, Any]], name: str | None = None) -> None:
+        if isinstance(layers, (Layer, str, dict)) or not isinstance(layers, Iterable):
+            example = "Sequential([Linear(25), ReLU(), Linear(3)])"
+            raise TypeError(f"Sequential takes one list of layers: {example}; got {layers!r}")
         super().__init__(name)
-        if isinstance(layers, Layer):
-            raise TypeError("Sequential takes one list of layers: Sequential([Linear(25), ReLU(), Linear(3)])")
         self.layers: list[Layer] = [from_spec(layer) if isinstance(layer, dict) else layer for layer in layers]
         check_layers(self.layers)
         give_names(self.layers)
         self._route: Sequence[Layer | Step] = self.layers
+        self._bound: list[Layer] | None = None  # the layers whose arrays lie in the vectors
 
     def build(self, input_shape: int | Sequence[int], rng: Seed = None, dtype: DTypeLike = np.float32) -> Self:
         """Build each layer on the output shape of the one before it, drawing from one generator in order."""
-        self.input_shape, self.dtype = shape_of_one(input_shape), np.dtype(dtype)
-        generator, shape = np.random.default_rng(rng), self.input_shape
+        start, self.dtype = shape_of_one(input_shape), float_type(dtype)
+        generator, shape = generator_of(rng), start
         for layer in self.layers:
             try:
                 shape = layer.build(shape, generator, dtype).output_shape
+            except TooLargeError:
+                raise
             except ValueError as problem:
                 what = f"{layer.label} does not fit input of shape (N, {', '.join(map(str, shape))})"
                 raise ValueError(f"{what}: {problem}") from None
-        self.output_shape, self.rng = shape, generator
-        self._gather()
+        self.input_shape, self.output_shape, self.rng = start, shape, generator
+        with within_memory(self.label):
+            self._gather()
+        for part in leaves(self):
+            check_parts(part)
+        check_parts(self)
         return self
 
     def bind(self, parameters: Array, gradients: Array) -> None:
@@ -116,6 +138,10 @@ class Sequential(Layer):
     def _gather(self) -> None:
         size = sum(layer.num_parameters for layer in self.layers)
         self.bind(np.empty(size, self.dtype), np.empty(size, self.dtype))
+        leave_model(self)
+        for layer in self.layers:
+            leave_model(layer, self)
+        self._bound = list(self.layers)
         self._route = plan(self.layers)
         fused = self._route is not self.layers  # where steps of ours have threads, each layer takes its turn by itself
         self._small_batch = sys.maxsize if fused else min(layer._small_batch for layer in self.layers)
@@ -135,6 +161,8 @@ class Sequential(Layer):
     def forward(self, x: ArrayLike, training: bool = False) -> Array:
         """y for x (N, *input_shape), through every layer in order."""
         x = self.accept(x)
+        if self.layers != self._bound:
+            self._refuse_changed()
         if training and IN_TRAINING:
             check_alone("model", IN_TRAINING.get(id(self)))
         forward = self._forward if len(x) <= self._small_batch else in_turn(self._forward)
@@ -144,6 +172,14 @@ class Sequential(Layer):
         """dx for dy, through every layer in reverse; input_gradient=False stops at the first layer with parameters."""
         backward = self._backward if len(dy) <= self._small_batch else in_turn(self._backward)
         return backward(dy, input_gradient)
+
+    def _refuse_changed(self) -> NoReturn:
+        """Say why the vectors are not those of the layers: what trains them would train nothing."""
+        why = (
+            "its list of layers has changed since" if self._bound else "a layer has been built again, in another model?"
+        )
+        advice = "build it again, or give each model layers of its own (copy.deepcopy)"
+        raise ValueError(f"the model of {self.label} is no longer what was built ({why}): {advice}")
 
     def _forward(self, y: Array, training: bool) -> Array:
         for step in self._route:
@@ -254,7 +290,7 @@ class Sequential(Layer):
     def astype(self, dtype: DTypeLike) -> Self:
         """A copy of this model in another dtype."""
         other = copy.deepcopy(self)
-        other.dtype = np.dtype(dtype)
+        other.dtype = float_type(dtype)
         other.layers = [layer.astype(dtype) for layer in other.layers]
         other._gather()
         return other
@@ -271,12 +307,22 @@ class Sequential(Layer):
             layer.rng = generator
 
     def __getstate__(self) -> dict[str, Any]:
-        flat = ("_cache", "parameter_vector", "gradient_vector", "parameters", "gradients", "state", "_route")
+        flat = (
+            "_cache",
+            "_model",
+            "_bound",
+            "parameter_vector",
+            "gradient_vector",
+            "parameters",
+            "gradients",
+            "state",
+            "_route",
+        )
         return {k: v for k, v in self.__dict__.items() if k not in flat}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._route = self.layers
+        self._route, self._bound = self.layers, None
         if self.is_built:
             self._gather()
 
@@ -356,7 +402,7 @@ def check_layers(layers: Sequence[Layer]) -> None:
         if isinstance(layer, type):
             raise TypeError(f"Sequential takes layer objects: write {layer.__name__}() with parentheses")
         if not isinstance(layer, Layer):
-            raise TypeError(f"Sequential takes layers, got {type(layer).__name__}: subclass handgrad.Layer")
+            raise TypeError(f"Sequential takes layers, such as Linear(25), got {type(layer).__name__} {layer!r}")
     seen = [id(leaf) for layer in layers for leaf in leaves(layer)]
     if len(set(seen)) < len(seen):
         raise ValueError("the same layer object stands twice in this model: make a second one of the same class")

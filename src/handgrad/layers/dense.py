@@ -9,7 +9,7 @@ from .. import initializers
 from ..arrays import Array, Cache, Generator, MaybeArray, Shape
 from ..initializers import AnyInitializer
 from ..kernels.products import shared_affine, shared_affine_gradients
-from ..naming import check_count, check_number
+from ..naming import check_count, check_number, check_switch
 from .base import Gradients, Layer
 from .steps import FastStep, bias_of, dbias_of
 
@@ -61,7 +61,7 @@ class Linear(Layer):
         super().__init__(name)
         self.units: int = check_count("Linear", "units", units)
         self.initializer: AnyInitializer = initializer
-        self.bias: bool = bias
+        self.bias: bool = check_switch("Linear", "bias", bias)
         initializers.get(initializer)  # an unknown name is refused here rather than at build
 
     def create_parameters(self, input_shape: Shape, rng: Generator) -> dict[str, Array]:

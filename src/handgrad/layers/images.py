@@ -16,7 +16,7 @@ from ..functional.pooling import pool_geometry
 from ..functional.windows import Geometry, Padding, Size, pair, window_geometry
 from ..initializers import AnyInitializer
 from ..kernels.blocks import ConvolutionKernel
-from ..naming import check_count
+from ..naming import check_count, check_switch
 from .activations import ReLU
 from .base import Gradients, Layer, Pair
 from .normalization import BatchNorm, inference_affine
@@ -101,9 +101,10 @@ class Conv2D(Layer):
         self.stride: Size = stride
         self.padding: Padding = padding
         self.dilation: Size = dilation
-        self.groups: int = groups
+        self.groups: int = check_count("Conv2D", "groups", groups)
         self.initializer: AnyInitializer = initializer
-        self.bias: bool = bias
+        self.bias: bool = check_switch("Conv2D", "bias", bias)
+        initializers.get(initializer)  # an unknown name is refused here rather than at build
 
     def create_parameters(self, input_shape: Shape, rng: Generator) -> dict[str, Array]:
         check_image(self.label, input_shape)

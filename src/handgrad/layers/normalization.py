@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import functional as F
-from ..arrays import Array, ArrayLike, Cache, Generator, Shape
+from ..arrays import Array, ArrayLike, Cache, Generator, Shape, numbers_of
 from ..kernels.blocks import BatchNormKernel, Normalization
 from ..kernels.plain import BatchStatistics
 from ..naming import check_number
@@ -172,6 +172,9 @@ class Normalize(Layer):
 
     def __init__(self, mean: ArrayLike, std: ArrayLike, name: str | None = None) -> None:
         super().__init__(name)
+        for argument, value in (("mean", mean), ("std", std)):
+            if not np.isfinite(numbers_of(f"Normalize: {argument}", value)).all():
+                raise ValueError(f"Normalize: {argument} must be finite, got {value!r}")
         if not np.all(np.asarray(std) > 0):
             raise ValueError(f"Normalize divides by std, which must be above 0; got {std!r}")
         self.mean: ArrayLike = mean

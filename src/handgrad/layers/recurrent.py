@@ -10,7 +10,7 @@ from .. import functional as F
 from .. import initializers
 from ..arrays import Array, Cache, Generator, MaybeArray, Shape
 from ..initializers import AnyInitializer
-from ..naming import check_count
+from ..naming import check_count, check_switch
 from .base import Gradients, Layer, Pair
 
 
@@ -32,7 +32,7 @@ class Recurrent(Layer, abstract=True):
     ) -> None:
         super().__init__(name)
         self.units: int = check_count(type(self).__name__, "units", units)
-        self.return_sequences: bool = bool(return_sequences)
+        self.return_sequences: bool = check_switch(type(self).__name__, "return_sequences", return_sequences)
         self.initializer: AnyInitializer = initializer
         self.recurrent_initializer: AnyInitializer = recurrent_initializer
         initializers.get(initializer), initializers.get(recurrent_initializer)

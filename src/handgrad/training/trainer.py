@@ -18,7 +18,7 @@ import numpy as np
 from .. import files, optimizers
 from .. import metrics as measures
 from ..arrays import Array, ArrayLike, MappedRows, rows_of
-from ..layers.base import plain, training_alone
+from ..layers.base import leaves, plain, training_alone
 from ..layers.containers import Sequential, from_description
 from ..layers.criteria import Loss, Penalty, get_loss, get_penalty
 from ..layers.description import DESCRIPTION, describe
@@ -472,6 +472,7 @@ class Trainer(Advised):
         if not self.model.is_built:
             if x is None:
                 raise ValueError("the model is not built: call fit, or model.build(input_shape, rng=0), first")
+            check_unbuilt(self.model)
             self.model.build(x.shape[1:], rng=self.streams["init"])
         if self._engine is None:
             self.model.rng = self.streams["dropout"]
@@ -630,6 +631,13 @@ def not_measured(who: str, name: object, known: Sequence[str], advice: str = TO_
     is_validation = fold(str(name)).startswith("val") and not any(key.startswith("validation") for key in known)
     way_out = f" ({advice})" if is_validation else nearest(name, known)
     return f"{who} watches '{name}', which this training does not measure{way_out}; it measures: {', '.join(known)}"
+
+
+def check_unbuilt(model: Sequential) -> None:
+    """Refuse to build a model of layers that may have been trained already: building draws their parameters anew."""
+    if (layer := next((layer for layer in leaves(model) if layer.is_built and layer.parameters), None)) is not None:
+        what = f"the model is not built, but its layer {layer.label} is, whose parameters would be drawn anew"
+        raise ValueError(f"{what}: call model.build(...) before fit, and then copy back what is to stay")
 
 
 # What happens around steps and epochs ---------------------------------------------------------------------------------
