@@ -2,6 +2,10 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -279,3 +283,31 @@ def test_the_forward_is_compared_with_a_reference(write, call):
     (verdict, *_) = json.loads(out)["checks"][0]["verdicts"]
     assert (code, verdict["mistake"]) == (1, "wrong-forward")
     assert call(f"{path}:silu", "--reference", "silo")[0] == 2
+
+
+def test_nothing_is_left_running_when_the_command_is_ended(write, tmp_path):
+    """By a scheduler's SIGTERM as by Ctrl-C."""
+    sign = tmp_path / "alive"
+    body = f"import pathlib, time\nwhile True:\n    pathlib.Path({str(sign)!r}).write_text(str(time.time()))\n"
+    command = [sys.executable, "-m", "handgrad", "check", str(write(body))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not sign.exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate() == ("", "\nhandgrad: stopped\n")
+    assert process.returncode == 130
+    last = sign.read_text()
+    time.sleep(0.2)
+    assert sign.read_text() == last
+
+
+def test_terminals_that_know_few_letters_get_marks_for_the_others(write):
+    command = [sys.executable, "-m", "handgrad", "check", str(write(GOOD))]
+    done = subprocess.run(command, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}, check=True)
+    assert b"? swish: every gradient is right" in done.stdout
+
+
+def test_limits_that_are_none_are_refused(write, call):
+    for seconds in ("nan", "inf", "0", "-1"):
+        assert call(write(GOOD), "--timeout", seconds)[0] == 2

@@ -34,9 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def unbroken(stream: io.TextIOWrapper) -> io.TextIOWrapper:
-    """A stream that writes where this one does, and does not mind when nobody reads it any more."""
+    """A stream that writes where this one does, and minds neither readers who are gone nor letters it does not know."""
     buffer = io.BufferedWriter(Unbroken(stream.fileno(), "w", closefd=False))
-    return io.TextIOWrapper(buffer, stream.encoding, stream.errors, line_buffering=stream.line_buffering)
+    errors = "replace" if stream.errors == "strict" else stream.errors
+    return io.TextIOWrapper(buffer, stream.encoding, errors, line_buffering=stream.line_buffering)
 
 
 class Unbroken(io.FileIO):

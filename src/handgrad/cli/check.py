@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -58,13 +59,28 @@ def check(
         check_output(output, [path])
     options = {"seed": seed, "hints": hints, "reference": True if reference == "auto" else reference}
     checks = partial(check_apart, path, name, options, Limits(seconds=timeout), with_page=bool(output))
-    if watching:
-        read_source(path)
-        with contextlib.suppress(KeyboardInterrupt):
-            follow(path, lambda stop: show_again(path, checks(stop), output))
-        print()
-    else:
-        context.exit(print_document(path, checks()) if as_json else show(checks(), output))
+    with interrupted_by_signals():
+        if watching:
+            read_source(path)
+            with contextlib.suppress(KeyboardInterrupt):
+                follow(path, lambda stop: show_again(path, checks(stop), output))
+            print()
+        else:
+            context.exit(print_document(path, checks()) if as_json else show(checks(), output))
+
+
+@contextlib.contextmanager
+def interrupted_by_signals() -> Iterator[None]:
+    """Within the block SIGTERM and SIGHUP do what Ctrl-C does: the file's processes end too."""
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    taken = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    try:
+        for number in taken:
+            signal.signal(number, signal.default_int_handler)
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def split(file: str) -> tuple[Path, str | None]:

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple, NoReturn, TextIO, TypeAlias
 
 from ..files import FilePath
+from ..naming import check_number
 from ..text import one_line
 
 Job: TypeAlias = dict[str, Any]  # what a child is told
@@ -132,6 +133,7 @@ def run(
     '3'
     """
     limits = limits or Limits()
+    check_number("Limits", "seconds", limits.seconds, above=0)
     with tempfile.TemporaryDirectory(prefix="handgrad-", ignore_cleanup_errors=True) as folder:
         answer, trace = Path(folder, os.urandom(16).hex()), Path(folder, "trace")
         ends = time.time() + limits.seconds
@@ -337,7 +339,8 @@ def limit_resources(seconds: float, memory: int) -> None:
                 hard = resource.getrlimit(kind)[1]
                 value = value if hard == resource.RLIM_INFINITY else min(value, hard)
                 resource.setrlimit(kind, (value, value))
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    for number in (signal.SIGALRM, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
     signal.alarm(int(seconds) + 10)
 
 
