@@ -89,7 +89,7 @@ def check_gradients(
     >>> report.ok
     False
     >>> print(report.verdicts[0])
-    x: formula-slip: dx / dy is 1 - y, which is not this function's derivative
+    x: formula-slip in line 2: dx / dy is 1 - y, which is not this function's derivative
     """
     check_count("check_gradients", "seed", seed, minimum=0)
     check_count("check_gradients", "max_entries", max_entries)

@@ -72,7 +72,8 @@ def upstream(subject: Subject) -> Array:
 
 
 def prefixed(verdict: Verdict, part: str) -> Verdict:
-    return replace(verdict, array=f"{part}.{verdict.array}" if verdict.array else part)
+    arrays = [f"{part}.{array}" if array else part for array in verdict.array.split(", ")]
+    return replace(verdict, array=", ".join(arrays))
 
 
 def inputs_of_parts(subject: Subject) -> dict[int | str, list[Array]]:

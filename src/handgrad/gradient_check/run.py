@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -13,11 +13,11 @@ from ..arrays import Array, Generator
 from .compare import compare_array, rounding_floors
 from .conduct import check_conduct
 from .derivatives import Differentiator, choose_entries
+from .mending import follow_backward
 from .mistakes import Case, diagnose, unexplained
 from .models import check_layers
 from .recognize import recognize
 from .reference import compare_forward
-from .repair import mend
 from .report import Report
 from .subjects import Gradients, Settings, Subject, Wanted, name_of
 from .verdict import CodeFault, Verdict
@@ -64,7 +64,7 @@ def run_check(
         if subject:
             by_layers = check_layers(subject, report, partial(check_part, limits))
             right = [name for name, check in report.arrays.items() if check.ok]
-            look_at_source = partial(mend, subject, cases, right)
+            look_at_source = partial(follow_backward, subject, cases, right)
             report.verdicts[:] = final_verdicts(report.verdicts, by_layers, list(cases), look_at_source)
             report.num_forwards += subject.num_forwards
     if other_values is not None:
@@ -111,29 +111,49 @@ def final_verdicts(
     found: list[Verdict],
     by_layers: list[Verdict] | None,
     wrong: Sequence[str],
-    look_at_source: Callable[[], Mapping[str, Verdict]],
+    follow: Callable[[], list[Verdict]],
 ) -> list[Verdict]:
     """What the report says in the end.
 
-    Of a model what its layers say; else what was found. Where that tells less than the cause of a wrong array, the
-    source is read: it may tell the one line that, changed, makes the gradients right.
+    Of a model what its layers say; else what was found in the numbers, each with its place in the source, as far as the
+    backward can be followed there: one verdict for each place, that names all arrays which it makes wrong.
     """
     verdicts = found if by_layers is None else by_layers
-    vague = {v.array or name for v in verdicts if v.clue in (Clue.EFFECT, Clue.NOTHING) for name in wrong}
-    mended = look_at_source() if vague & set(wrong) else {}
-    if not mended.keys() & vague:
+    if not wrong or (by_layers is not None and any(v.array or v.clue is not Clue.EFFECT for v in by_layers)):
         return verdicts
-    effects = {v.array: v for v in verdicts if v.clue is Clue.EFFECT}
-    kept = [v for v in verdicts if v.array not in mended and (v.array or v.clue in (Clue.CAUSE, Clue.FAULT))]
-    told = [with_effect(effects.get(name) or effects.get(""), line) for name, line in mended.items()]
-    return [*kept, *dict.fromkeys(told)]
+    order = list(wrong)
+    placed = sorted(follow(), key=lambda verdict: order.index(verdict.array.split(", ")[0]))
+    followed = {name for verdict in placed for name in verdict.array.split(", ")}
+    kept = [v for v in verdicts if v.array not in followed and (v.array or not placed or v.clue is not Clue.EFFECT)]
+    return [*kept, *(verdict for place in placed for verdict in named(place, verdicts))]
 
 
-def with_effect(effect: Verdict | None, line: Verdict) -> Verdict:
-    """A line of the source, under the name that the numbers gave to the mistake where that tells more."""
-    if effect is None or line.clue is Clue.CAUSE:
-        return line
-    return replace(effect, evidence=f"{line.message}; {line.evidence}")
+def named(place: Verdict, by_numbers: Sequence[Verdict]) -> list[Verdict]:
+    """A place under the name that says most.
+
+    What the numbers say of every array that goes wrong there is the mistake's name; where they say different things of
+    them, it is that of the change which mends all of them; where neither says a cause, what the numbers show.
+    """
+    arrays = place.array.split(", ")
+    near = [v for v in by_numbers if v.array in (*arrays, "")]
+    said = [v for v in near if v.array and v.clue in (Clue.CAUSE, Clue.CHANGE)]
+    shown = [v for v in near if v.clue is Clue.EFFECT]
+    alone = len(arrays) == 1
+    if said and (alone or (len({v.mistake for v in said}) == 1 and len(said) == len(arrays))):
+        names = said if alone else said[:1]
+    elif (place.clue is Clue.CAUSE and (place.fix or not shown)) or (place.clue is Clue.CHANGE and not shown):
+        return [place]
+    else:
+        names = [*shown, *said, *near][:1]
+    return [
+        joined(place, name, name.message if alone and name.clue is not Clue.NOTHING else place.message)
+        for name in names
+    ]
+
+
+def joined(place: Verdict, name: Verdict, message: str) -> Verdict:
+    """A place under a name."""
+    return replace(place, mistake=name.mistake, message=message, evidence=name.evidence or place.evidence)
 
 
 def plan_entries(numbers: Differentiator, gradients: Gradients, limits: Limits) -> tuple[dict[str, Array], float]:

@@ -41,12 +41,17 @@ class TracedForward:
         It has none where the value was written into later: then its change would change more than this.
         """
         line = Shifted(self, record, direction)
-        if not self.exact:
-            line.sound = np.allclose(line(0.0), self.base, 1e-9, 1e-12)
-            rows: Array = self.numbers.rows @ central_difference(line, self.base).value.ravel()
-            return rows if line.sound else None
-        y = line(1j * COMPLEX_STEP)
-        return self.numbers.rows @ np.imag(y).ravel() / COMPLEX_STEP if line.sound else None
+        try:
+            if self.exact:
+                slope = np.imag(line(1j * COMPLEX_STEP)) / COMPLEX_STEP
+            elif np.allclose(line(0.0), self.base, 1e-9, 1e-12):
+                slope = central_difference(line, self.base).value
+            else:
+                return None
+            rows: Array = self.numbers.rows @ slope.ravel()
+        except Exception:  # a size or an index, which cannot be moved a little
+            return None
+        return rows if line.sound else None
 
     def gradient(self, record: Record) -> Array | None:
         """The gradient of <dy, y> by the value of one record, one upstream dy after another."""
@@ -67,9 +72,7 @@ class TracedForward:
 
     def resolved(self, record: Record) -> Record:
         """The record that first had the value of this one."""
-        while record.alias:
-            record = self.records[record.operands[0]]
-        return record
+        return self.recording.resolved(record)
 
 
 class Shifted:

@@ -143,6 +143,12 @@ class Recording:
         self.latest[place.index] = index
         self.alive.append(value)
 
+    def resolved(self, record: Record) -> Record:
+        """The record that first had the value of this one."""
+        while record.alias:
+            record = self.records[record.operands[0]]
+        return record
+
     def wrote(self, place: int, array: Any) -> None:
         """Note that the value at a place was written into an array."""
         if isinstance(array, np.ndarray) and place in self.latest:
@@ -431,7 +437,8 @@ class Instrumenter(ast.NodeTransformer):
         return node if isinstance(node, (ast.Starred, ast.Lambda)) else self.probed(node, "index")
 
     def visit_Assign(self, node: ast.Assign) -> list[ast.stmt]:
-        node.value = self.visit(node.value)
+        number = isinstance(getattr(node.value, "operand", node.value), ast.Constant)
+        node.value = self.probed(node.value) if number else self.visit(node.value)
         value = self.operands[-1][-1:] if is_probe(node.value) else []
         node.targets = [self.visit(target) for target in node.targets]
         return [node, *(self.written(target, value[0]) for target in node.targets if value and is_part(target))]

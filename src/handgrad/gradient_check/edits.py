@@ -6,17 +6,16 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from .places import Edit, Site, called, is_call, is_index, sites, within_index
-from .source import Routine, Values
+from .sites import Edit, Scope, Site, Values, called, is_call, is_index, sites, within_index
 
 
-def small_edits(routine: Routine) -> Iterator[Edit]:
+def small_edits(scope: Scope) -> Iterator[Edit]:
     """The edits of one place that need no other name."""
-    for site in sites(routine.part):
+    for site in sites(scope):
         stored = isinstance(getattr(site.node, "ctx", None), (ast.Store, ast.Del))
         if not stored or isinstance(site.node, ast.Subscript):
             for edits in SMALL:
-                yield from edits(site, routine.values)
+                yield from edits(site, scope.values)
 
 
 def assignments(site: Site, values: Values) -> Iterator[Edit]:
@@ -27,12 +26,12 @@ def assignments(site: Site, values: Values) -> Iterator[Edit]:
         if isinstance(target, (ast.Subscript, ast.Name, ast.Attribute)):
             message = "what was there is overwritten: add to it with +=, every window, step or example has its share"
             yield site.edit(ast.AugAssign(target, ast.Add(), node.value), "overlap-overwritten", message)
+            if isinstance(target, ast.Subscript):
+                times = ast.AugAssign(target, ast.Mult(), node.value)
+                yield site.edit(times, "upstream-ignored", "what was there is replaced: multiply it, with *=")
     if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add):
         message = "this is added to what was there, but should replace it: = instead of +="
         yield site.edit(ast.Assign([node.target], node.value), "added-twice", message)
-    if isinstance(node, ast.AugAssign) and isinstance(node.op, (ast.Add, ast.Sub)):
-        changed = ast.AugAssign(node.target, opposite(node.op), node.value)
-        yield site.edit(changed, "wrong-sign", "the sign is wrong here")
 
 
 def opposite(op: ast.operator) -> ast.operator:
@@ -51,7 +50,7 @@ def signs(site: Site, values: Values) -> Iterator[Edit]:
         yield site.edit(ast.BinOp(node.right, node.op, node.left), "wrong-sign", "this is the wrong way round")
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and not isinstance(node.operand, ast.Constant):
         yield site.edit(node.operand, "wrong-sign", "there is a minus sign too many")
-    if isinstance(site.holder, (ast.Assign, ast.AugAssign, ast.Return)) and site.field == "value":
+    if isinstance(site.holder, (ast.Assign, ast.AugAssign, ast.Return, ast.Lambda)) and site.field in ("value", "body"):
         yield site.edit(ast.UnaryOp(ast.USub(), node), "wrong-sign", "the sign is wrong here")
 
 
@@ -64,6 +63,24 @@ def axes(site: Site, values: Values) -> Iterator[Edit]:
     second = is_call(site.holder, *REDUCTIONS) and site.field == "args"
     if named or (second and isinstance(site.node, (ast.Constant, ast.Tuple, ast.UnaryOp))):
         yield from (site.edit(new, "wrong-axis", "this runs over the wrong axis") for new in other_axes(site.node))
+
+
+def axes_missing(site: Site, values: Values) -> Iterator[Edit]:
+    """A sum or mean over everything that is due over an axis; keepdims that is missing or too much."""
+    node = site.node
+    if not is_call(node, "sum", "mean", "max", "var", "std", "prod") or not isinstance(node.func, ast.Attribute):
+        return
+    given = {keyword.arg: keyword.value for keyword in node.keywords}
+    bare = isinstance(node.func.value, ast.Name) and node.func.value.id in ("np", "numpy")
+    if "axis" not in given and len(node.args) == int(bare):
+        for axis in other_axes(ast.Constant(None)):
+            keyword = ast.keyword("axis", axis)
+            new = ast.Call(node.func, node.args, [keyword, *node.keywords])
+            yield site.edit(new, "wrong-axis", "this runs over everything, where an axis is due")
+    kept = [keyword for keyword in node.keywords if keyword.arg != "keepdims"]
+    more = [] if len(kept) < len(node.keywords) else [ast.keyword("keepdims", ast.Constant(True))]
+    new = ast.Call(node.func, node.args, [*kept, *more])
+    yield site.edit(new, "broadcast", f"keepdims is {'missing' if more else 'too much'}: shapes meet the wrong way")
 
 
 def other_axes(node: ast.AST) -> Iterator[ast.expr]:
@@ -91,6 +108,11 @@ def comparisons(site: Site, values: Values) -> Iterator[Edit]:
         if isinstance(op, (*less, *more)):
             changed = ast.Compare(node.left, [ast.Lt() if isinstance(op, more) else ast.Gt()], node.comparators)
             yield site.edit(changed, "wrong-mask", "the condition is the wrong way round")
+    if is_call(node, "triu", "tril", "eye"):
+        given = [keyword for keyword in node.keywords if keyword.arg != "k"]
+        for k in (1, -1, 0):
+            new = ast.Call(node.func, node.args, [*given, ast.keyword("k", ast.Constant(k))])
+            yield site.edit(new, "wrong-mask", f"the diagonal is in or out wrongly: k={k}")
 
 
 def removals(site: Site, values: Values) -> Iterator[Edit]:
@@ -98,7 +120,7 @@ def removals(site: Site, values: Values) -> Iterator[Edit]:
     node = site.node
     if isinstance(node, ast.BinOp) and not within_index(site):
         left, right = node.left, node.right
-        yield site.edit(left, *too_many(node.op, right, values))
+        yield site.edit(left, *too_many(node.op, right, values, counts(site)))
         if not isinstance(node.op, (ast.Div, ast.Sub, ast.Pow)):
             yield site.edit(right, *too_many(node.op, left, values))
         if isinstance(node.op, ast.Mult) and isinstance(left, ast.BinOp) and isinstance(left.op, ast.Mult):
@@ -107,16 +129,16 @@ def removals(site: Site, values: Values) -> Iterator[Edit]:
         due, found = ("multiply", "divide") if isinstance(node.op, ast.Div) else ("divide", "multiply")
         message = f"{due} by {ast.unparse(node.right)}, do not {found}"
         yield site.edit(ast.BinOp(node.left, opposite(node.op), node.right), "derivative-inverted", message)
-    statement = isinstance(node, (ast.AugAssign, ast.Assign)) and site.index is not None
+    statement = isinstance(node, (ast.AugAssign, ast.Assign))
     if statement and not isinstance(getattr(node, "targets", [None])[0], (ast.Name, ast.Tuple)):
         yield site.edit(ast.Pass(), "statement-too-many", "this statement does not belong here")
 
 
-def too_many(op: ast.operator, removed: ast.expr, values: Values) -> tuple[str, str]:
+def too_many(op: ast.operator, removed: ast.expr, values: Values, whole: bool = False) -> tuple[str, str]:
     """(mistake, message) of an operand that is left out."""
     text = ast.unparse(removed)
     if isinstance(op, (ast.Add, ast.Sub)):
-        return "term-too-many", f"the term {text} does not belong here"
+        return "off-by-one" if text == "1" and whole else "term-too-many", f"the term {text} does not belong here"
     if isinstance(op, ast.MatMult):
         return "extra-product", f"the product with {text} does not belong here"
     if isinstance(op, ast.Pow):
@@ -142,13 +164,25 @@ def numbers(site: Site, values: Values) -> Iterator[Edit]:
     n = site.node.value if isinstance(site.node, ast.Constant) else None
     if isinstance(n, bool) or not isinstance(n, (int, float)):
         return
-    if is_call(site.holder, "transpose", "reshape", *REDUCTIONS) or isinstance(site.holder, (ast.keyword, ast.UnaryOp)):
+    if is_call(site.holder, "transpose", "reshape", "swapaxes", "moveaxis", *REDUCTIONS) or isinstance(
+        site.holder, (ast.keyword, ast.UnaryOp)
+    ):
         return
-    index = within_index(site)
+    if isinstance(site.holder, ast.BinOp) and isinstance(site.holder.op, ast.Pow) and site.field == "right":
+        for value in (n + 1, n - 1, -n, n / 2, n + 0.5, n - 0.5):
+            yield site.edit(ast.Constant(value), "wrong-exponent", f"the exponent should be {value:g}, not {n:g}")
+        return
+    index = within_index(site) or counts(site)
     for value in dict.fromkeys((n + 1, n - 1, 2 * n, n / 2, 3 * n, n / 3, -n, 0, 1)):
         if value != n and not (index and value != int(value)):
             new = int(value) if value == int(value) and isinstance(n, int) else value
-            yield site.edit(ast.Constant(new), "shifted" if index else "formula-slip", f"{n} should be {new}")
+            mistake = ("off-by-one" if abs(value - n) == 1 else "shifted") if index else "formula-slip"
+            yield site.edit(ast.Constant(new), mistake, f"{n} should be {new}")
+
+
+def counts(site: Site) -> bool:
+    """Whether a number is part of what a loop runs over."""
+    return any(is_call(node, "range") for node in (*site.path, site.holder))
 
 
 def powers(site: Site, values: Values) -> Iterator[Edit]:
@@ -157,6 +191,24 @@ def powers(site: Site, values: Values) -> Iterator[Edit]:
     if not isinstance(node, ast.BinOp):
         return
     left, right = node.left, node.right
+    if isinstance(node.op, ast.Pow) and isinstance(right, ast.Constant) and isinstance(right.value, int):
+        more = right.value + 1
+        message = f"the factor {more} of the derivative of a power {more} is missing"
+        yield site.edit(ast.BinOp(ast.Constant(more), ast.Mult(), node), "factor-missing", message)
+    if isinstance(node.op, (ast.Mult, ast.Div)) and not within_index(site):
+        for part, other in ((left, right), (right, left)):
+            if isinstance(part, (ast.Name, ast.Attribute)) and (isinstance(node.op, ast.Mult) or part is right):
+                squared = ast.BinOp(part, ast.Pow(), ast.Constant(2))
+                new = ast.BinOp(other, node.op, squared) if part is right else ast.BinOp(squared, node.op, other)
+                yield site.edit(new, "wrong-exponent", f"{ast.unparse(part)} is due squared here")
+    if isinstance(node.op, ast.Div) and isinstance(right, ast.BinOp) and not within_index(site):
+        squared = ast.BinOp(right, ast.Pow(), ast.Constant(2))
+        yield site.edit(ast.BinOp(left, ast.Div(), squared), "wrong-exponent", "the divisor is due squared here")
+    if isinstance(node.op, ast.Add) and isinstance(left, ast.Call) and len(left.args) == 1:
+        call = ast.Call(left.func, [ast.BinOp(left.args[0], ast.Add(), right)], left.keywords)
+        yield site.edit(
+            call, "term-misplaced", f"{ast.unparse(right)} belongs inside {called(left)}, as in the forward"
+        )
     if isinstance(node.op, ast.Pow) and isinstance(left, ast.BinOp) and isinstance(left.op, (ast.Add, ast.Sub)):
         new = ast.BinOp(left.left, left.op, ast.BinOp(left.right, ast.Pow(), right))
         yield site.edit(new, "formula-slip", f"{ast.unparse(new)} is due, not {ast.unparse(node)}")
@@ -169,8 +221,18 @@ CONFUSED = (("argmax", "argmin"), ("maximum", "minimum"), ("sin", "cos"), ("max"
 
 
 def functions(site: Site, values: Values) -> Iterator[Edit]:
-    """A function applied once too often, or its opposite."""
+    """A function applied once too often, or its opposite, or to the wrong side of a sum."""
     node = site.node
+    if isinstance(node, ast.Call) and len(node.args) == 1 and isinstance(node.args[0], ast.BinOp):
+        inside = node.args[0]
+        if isinstance(inside.op, ast.Add) and isinstance(inside.right, (ast.Name, ast.Attribute, ast.Constant)):
+            new = ast.BinOp(ast.Call(node.func, [inside.left], node.keywords), ast.Add(), inside.right)
+            message = f"{ast.unparse(inside.right)} belongs outside {called(node)}, as in the forward"
+            yield site.edit(new, "term-misplaced", message)
+    signed = is_call(site.holder, "exp", "tanh", "sin", "log", "maximum", "sigmoid", "where") and site.field == "args"
+    if signed and isinstance(node, (ast.Name, ast.Attribute)):
+        message = f"the sign of {ast.unparse(node)} is wrong here"
+        yield site.edit(ast.UnaryOp(ast.USub(), node), "wrong-sign", message)
     if not isinstance(node, ast.Call) or not node.args:
         return
     name = called(node)
@@ -205,6 +267,10 @@ def transposes(site: Site, values: Values) -> Iterator[Edit]:
     whole = isinstance(holder, (ast.Assign, ast.Return, ast.Tuple)) and isinstance(node, (ast.BinOp, ast.Call))
     if (product or whole) and isinstance(node, ast.expr):
         yield site.edit(ast.Attribute(node, "T", ast.Load()), "transposed", message)
+        swapped = ast.Call(ast.Attribute(node, "swapaxes", ast.Load()), [ast.Constant(-1), ast.Constant(-2)], [])
+        yield site.edit(swapped, "transposed", "the last two axes must be exchanged here")
+    if is_call(node, "swapaxes") and len(node.args) == 2 and isinstance(node.func, ast.Attribute):
+        yield site.edit(node.func.value, "transposed", message)
     if is_call(node, "transpose"):
         yield from other_orders(site)
     if is_call(node, "einsum") and isinstance(node.args[0], ast.Constant):
@@ -248,6 +314,10 @@ def reversals(site: Site, values: Values) -> Iterator[Edit]:
     if name in values and np.ndim(values[name]) and not isinstance(site.holder, (ast.Subscript, ast.Attribute)):
         flip = ast.Slice(None, None, ast.UnaryOp(ast.USub(), ast.Constant(1)))
         yield site.edit(ast.Subscript(node, flip, ast.Load()), "flipped-kernel", f"{name} must be reversed here")
+        if np.ndim(values[name]) > 1:
+            last: list[ast.expr] = [*([ast.Constant(...)] if np.ndim(values[name]) > 2 else []), flip, flip]
+            turned_round = ast.Subscript(node, ast.Tuple(last, ast.Load()), ast.Load())
+            yield site.edit(turned_round, "flipped-kernel", f"{name} must be turned by half a turn here")
 
 
 def indices(node: ast.Subscript) -> list[ast.expr]:
@@ -258,6 +328,8 @@ def indices(node: ast.Subscript) -> list[ast.expr]:
 def orders(site: Site, values: Values) -> Iterator[Edit]:
     """Two elements exchanged; a loop the wrong way round."""
     node = site.node
+    if isinstance(node, ast.Tuple) and isinstance(site.holder, ast.Subscript):
+        yield from other_new_axes(site)
     if isinstance(node, (ast.Tuple, ast.List)) and 2 <= len(node.elts) <= 8 and isinstance(node.ctx, ast.Load):
         mistake = "swapped-gradients" if isinstance(site.holder, ast.Return) else "swapped"
         mistake = "index-repeated" if within_index(site) else mistake
@@ -266,8 +338,35 @@ def orders(site: Site, values: Values) -> Iterator[Edit]:
             elements[i], elements[j] = elements[j], elements[i]
             message = f"{ast.unparse(elements[i])} and {ast.unparse(elements[j])} are exchanged here"
             yield site.edit(type(node)(elements, ast.Load()), mistake, message)
+    if is_call(node, "reshape", "transpose", "subtract", "divide", "outer", "dot", "matmul", "where"):
+        for i, j in itertools.combinations(range(len(node.args)), 2):
+            arguments = list(node.args)
+            arguments[i], arguments[j] = arguments[j], arguments[i]
+            mistake = "reshaped" if is_call(node, "reshape") else "swapped"
+            message = f"{ast.unparse(node.args[i])} and {ast.unparse(node.args[j])} are exchanged here"
+            yield site.edit(ast.Call(node.func, arguments, node.keywords), mistake, message)
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple) and isinstance(node.value, ast.Call):
+        names = node.targets[0].elts
+        if len(names) == 2:
+            message = f"{ast.unparse(names[0])} and {ast.unparse(names[1])} are exchanged here"
+            turned_round = ast.Tuple(names[::-1], ast.Store())
+            yield site.edit(ast.Assign([turned_round], node.value), "swapped", message)
     if is_call(node, "reversed") and isinstance(site.holder, ast.For):
         yield site.edit(node.args[0], "reversed", "the loop must run from the first step to the last")
+
+
+def other_new_axes(site: Site) -> Iterator[Edit]:
+    """New axes in other positions of an index."""
+    elements = site.node.elts
+    new = [e for e in elements if ast.unparse(e) in ("None", "np.newaxis")]
+    if not new or len(elements) > 7:
+        return
+    kept = [e for e in elements if e not in new]
+    for positions in itertools.combinations(range(len(elements)), len(new)):
+        rest, added = iter(kept), iter(new)
+        order = [next(added) if i in positions else next(rest) for i in range(len(elements))]
+        if order != elements:
+            yield site.edit(ast.Tuple(order, ast.Load()), "broadcast", "the new axis stands in the wrong position")
 
 
 def slices(site: Site, values: Values) -> Iterator[Edit]:
@@ -277,6 +376,7 @@ def slices(site: Site, values: Values) -> Iterator[Edit]:
         return
     ends = indices(node)
     changes = [([turned(end) for end in ends], "flipped-kernel", "the index must not run back")]
+    changes.append(([both_sides(end) for end in ends], "shifted", "the padding is on both sides"))
     for name, value in values.items():
         if is_index(value) and name.isidentifier():
             start = f"the slice should start at {name}: cut off the padding there"
@@ -293,6 +393,15 @@ def turned(end: ast.expr) -> ast.expr:
     """n - 1 - i as i."""
     if isinstance(end, ast.BinOp) and isinstance(end.op, ast.Sub) and isinstance(end.left, ast.BinOp):
         return end.right if isinstance(end.left.op, ast.Sub) and ast.unparse(end.left.right) == "1" else end
+    return end
+
+
+def both_sides(end: ast.expr) -> ast.expr:
+    """:-2 * p as p:-p, and :-p as p:."""
+    if isinstance(end, ast.Slice) and end.lower is None and end.step is None and end.upper is not None:
+        names = [n for n in ast.walk(end.upper) if isinstance(n, ast.Name)]
+        if len(names) == 1:
+            return ast.Slice(names[0], ast.UnaryOp(ast.USub(), names[0]), None)
     return end
 
 
@@ -319,6 +428,6 @@ def scaled(end: ast.expr, name: str) -> ast.expr:
 
 
 SMALL: tuple[Callable[[Site, Values], Iterator[Edit]], ...] = (
-    *(assignments, signs, transposes, axes, means, comparisons, removals, powers, numbers, functions),
+    *(assignments, signs, transposes, axes, axes_missing, means, comparisons, removals, powers, numbers, functions),
     *(reversals, orders, slices),
 )

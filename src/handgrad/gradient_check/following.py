@@ -1,0 +1,366 @@
+"""Follows a backward value by value: which are true gradients of something, and where the first wrong one stands."""
+
+import ast
+import copy
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ..arrays import Array, Shape
+from .mistakes import Case
+from .sensitivity import TracedForward
+from .subjects import Function, Gradients, Point, Subject
+from .tracing import Change, Record, Recording, Tracer
+
+NUM_DIRECTIONS = 2
+MOST_PROBES = 400_000  # values seen by probes while true gradients are taken: about as many microseconds
+FEWEST_RUNS = 40
+MOST_USES = 6  # of one value, whose gradients are added up in every combination
+MOST_ENTRIES = 300  # of a value whose whole gradient is taken
+TOLERANCE = 1e-6
+
+
+class Meaning(NamedTuple):
+    """What a value of the backward is: the gradient of <dy, y> by a value of the forward, through these uses of it."""
+
+    record: Record
+    uses: tuple[Record, ...] = ()  # none: all
+
+    @property
+    def is_part(self) -> bool:
+        """Whether a gradient through other uses is missing from it."""
+        return bool(self.uses)
+
+
+class Meanings:
+    """The true gradients of everything that a forward computes, along a few directions, to know values by."""
+
+    def __init__(self, forward: TracedForward, rng: np.random.Generator) -> None:
+        self.forward = forward
+        self.rng = rng
+        self.directions: dict[Shape, Array] = {}
+        self.rows: dict[Shape, list[Array]] = {}
+        self.known: dict[Shape, list[Meaning]] = {}
+        self.uses: dict[int, list[Record]] = {}
+        self.gradients: dict[int, Array | None] = {}
+        for record in forward.records:
+            if record.alias or record.gathered:
+                self.uses.setdefault(forward.resolved(record).index, []).append(record)
+        cost = max(1, sum(forward.tracer.steps.values()))
+        self.most_runs = max(FEWEST_RUNS, MOST_PROBES // cost)
+        steps = dict.fromkeys((r.place.index for r in forward.records if r.place), 0)
+        for record in forward.records:
+            if record.place:
+                steps[record.place.index] += 1
+        moving = self.moved_by_arrays()
+        firsts = [r for r in forward.records if r.index in moving and not r.alias]
+        firsts = [r for r in firsts if r.place is None or r.place.routine.shown]
+        for record in sorted(firsts, key=lambda r: steps[r.place.index] if r.place else 0):
+            self.learn(record)
+        self.tables = {shape: np.stack(rows) for shape, rows in self.rows.items()}
+
+    def moved_by_arrays(self) -> set[int]:
+        """The records that depend on the arrays: a gradient by a target or a constant would only confuse."""
+        moving: set[int] = set()
+        for record in self.forward.records:
+            if record.place is None or moving.intersection(record.operands):
+                moving.add(record.index)
+        return moving
+
+    def learn(self, record: Record) -> None:
+        """Take the gradients by a value and through each of its uses."""
+        uses = self.uses.get(record.index, [])
+        parts = [self.along(use) for use in uses] if len(uses) > 1 or record.gathered else []
+        whole = self.along(record) if not record.gathered else sum_of(parts)
+        if whole is not None:
+            self.add(Meaning(record), whole)
+        if not 1 < len(parts) <= MOST_USES:
+            return
+        for count in range(1, len(parts)):
+            for chosen in itertools.combinations(range(len(parts)), count):
+                part = sum_of([parts[i] for i in chosen])
+                if part is not None and (whole is None or not near(part, whole)):
+                    self.add(Meaning(record, tuple(uses[i] for i in chosen)), part)
+
+    def gradient(self, record: Record) -> Array | None:
+        """The whole gradient by a record, one upstream after another."""
+        if record.index not in self.gradients:
+            affordable = record.value.size <= MOST_ENTRIES
+            self.gradients[record.index] = self.forward.gradient(record) if affordable else None
+        return self.gradients[record.index]
+
+    def add(self, meaning: Meaning, row: Array) -> None:
+        if np.any(row):
+            shape = meaning.record.value.shape
+            self.rows.setdefault(shape, []).append(row)
+            self.known.setdefault(shape, []).append(meaning)
+
+    def along(self, record: Record) -> Array | None:
+        """The gradient by a record along the directions of its shape, for each upstream; None where it has none."""
+        if self.forward.num_runs > self.most_runs:
+            return None
+        found = [self.forward.slopes(record, d) for d in self.directions_of(record.value.shape)]
+        known = [f for f in found if f is not None and np.isfinite(f).all()]
+        return np.stack(known, axis=-1).ravel() if len(known) == len(found) else None
+
+    def directions_of(self, shape: Shape) -> Array:
+        if shape not in self.directions:
+            self.directions[shape] = self.rng.normal(size=(NUM_DIRECTIONS, *shape))
+        return self.directions[shape]
+
+    def missing(self, meaning: Meaning) -> list[Record]:
+        """The uses that a part lacks."""
+        return [use for use in self.uses[meaning.record.index] if use not in meaning.uses]
+
+    def of(self, values: Array) -> Meaning | None:
+        """What values (one per upstream) mean, up to shape; None where they are no gradient that is known."""
+        if not np.any(values) or not np.isfinite(values).all():
+            return None
+        found: list[Meaning] = []
+        for shape, table in self.tables.items():
+            for fitting in fitted(values, shape):
+                axes = list(range(1, fitting.ndim))
+                row = np.tensordot(fitting, self.directions_of(shape), (axes, axes)).ravel()
+                off = np.linalg.norm(table - row, axis=1)
+                size = np.linalg.norm(table, axis=1) + np.linalg.norm(row)
+                found += [self.known[shape][i] for i in np.flatnonzero(off <= TOLERANCE * size)]
+        return min(found, key=lambda meaning: meaning.is_part, default=None)
+
+
+def near(a: Array, b: Array) -> bool:
+    return bool(np.linalg.norm(a - b) <= TOLERANCE * (np.linalg.norm(a) + np.linalg.norm(b)))
+
+
+def sum_of(parts: Sequence[Array | None]) -> Array | None:
+    """The sum, or None where one is not known."""
+    known = [part for part in parts if part is not None]
+    return np.sum(known, axis=0) if known and len(known) == len(parts) else None
+
+
+def fitted(values: Array, shape: Shape) -> Iterator[Array]:
+    """values (one per upstream) in another shape: summed over what was broadcast, transposed, reshaped, broadcast."""
+    count, given = len(values), values.shape[1:]
+    if given == shape:
+        yield values
+    elif int(np.prod(given)) == int(np.prod(shape)):
+        plain = [n for n in given if n != 1] == [n for n in shape if n != 1]
+        orders = [tuple(range(len(given)))] if plain else itertools.permutations(range(len(given)))
+        for order in orders if len(given) <= 4 else ():
+            yield values.transpose(0, *(1 + axis for axis in order)).reshape(count, *shape)
+    else:
+        small, large = sorted((shape, given), key=lambda s: int(np.prod(s)))
+        try:
+            if np.broadcast_shapes(small, large) != large:
+                return
+        except ValueError:
+            return
+        padded = (1,) * (len(large) - len(small)) + tuple(small)
+        if large == given:
+            axes = tuple(1 + i for i, n in enumerate(padded) if n == 1 and large[i] != 1)
+            yield values.sum(axis=axes, keepdims=True).reshape(count, *shape)
+        else:
+            yield np.broadcast_to(values.reshape(count, *padded), (count, *shape))
+
+
+class Bench:
+    """Runs the backward with something changed in it, and compares what it returns with the numeric gradients."""
+
+    def __init__(self, subject: Subject, tracer: Tracer, cases: Mapping[str, Case], right: Sequence[str]) -> None:
+        first = next(iter(cases.values()))
+        self.subject = copy.copy(subject)
+        self.subject.follow = self.follow
+        self.tracer = tracer
+        self.cases = cases
+        self.upstreams = first.numbers.upstreams
+        self.right: dict[str, Array | None] = {name: first.gradients[0][name] for name in right}
+        self.follows_forward = subject.one_function  # needed where that makes what the backward calls
+        self.in_forward = False
+        self.ready: Point | None = None
+
+    def follow(self, function: Function) -> Function:
+        followed: Function = self.tracer.follow(function, entered=True)
+        return function if self.in_forward and not self.follows_forward else followed
+
+    def gradients(self, i: int, changes: Mapping[int, Change], recording: Recording | None = None) -> Gradients:
+        """What the changed backward returns for one upstream."""
+        whole = self.subject.one_function
+        point = self.after_forward(changes if whole else {}, recording if whole else None)
+        if not whole:
+            self.tracer.start(dict(changes), recording)
+        return point.backward(self.upstreams[i].copy())
+
+    def after_forward(self, changes: Mapping[int, Change], recording: Recording | None) -> Point:
+        """A point whose forward has run: anew where an object keeps what it left, else with a copy of its cache."""
+        anew = self.subject.keeps_cache or self.subject.one_function or self.follows_forward
+        point = self.ready or self.subject.at(np.float64)
+        if anew or self.ready is None:
+            self.in_forward = True
+            self.tracer.start(dict(changes), recording)
+            point.forward()
+            self.in_forward = False
+        self.ready = self.ready or copy.copy(point)
+        if not anew:
+            point = copy.copy(self.ready)
+            point.cache = copy.deepcopy(self.ready.cache)
+        return point
+
+    def renew(self) -> None:
+        """Start from a fresh point, where changed code has written into the arrays."""
+        if self.ready is not None:
+            fresh = self.subject.at(np.float64).arrays
+            if not all(np.array_equal(array, fresh[name]) for name, array in self.ready.arrays.items()):
+                self.ready = None
+
+    def mended(self, changes: Mapping[int, Change] | Callable[[int], Mapping[int, Change]]) -> set[str]:
+        """The names of the wrong arrays that a change makes right for every upstream; none where it spoils others.
+
+        changes may depend on which upstream it is.
+        """
+        names = set(self.cases)
+        try:
+            for i in range(len(self.upstreams)):
+                found = self.gradients(i, changes(i) if callable(changes) else changes)
+                if not all(close(found[name], value) for name, value in self.right.items() if i == 0):
+                    return set()
+                names = {name for name in names if self.fits(name, found[name], i)}
+                if not names:
+                    break
+        except Exception:  # changed code may do anything
+            self.ready = None
+            return set()
+        return names
+
+    def fits(self, name: str, gradient: Array | None, i: int) -> bool:
+        case = self.cases[name]
+        if gradient is None or np.shape(gradient) != case.array.shape:
+            return False
+        return case.same(np.asarray(gradient).ravel()[case.entries], case.expected[i])
+
+
+def close(a: Array | None, b: Array | None) -> bool:
+    return a is not None and b is not None and a.shape == b.shape and np.allclose(a, b, rtol=1e-7, atol=1e-12)
+
+
+class Followed:
+    """A backward with what each of its values is."""
+
+    def __init__(self, subject: Subject, cases: Mapping[str, Case], right: Sequence[str]) -> None:
+        first = next(iter(cases.values()))
+        self.cases = cases
+        self.tracer = Tracer()
+        self.forward = TracedForward(first.numbers, self.tracer)
+        self.num_places = len(self.tracer.places)  # of the forward
+        self.bench = Bench(subject, self.tracer, cases, right)
+        self.meanings = Meanings(self.forward, np.random.default_rng(first.numbers.rng.integers(2**32)))
+        self.follow({})
+
+    def follow(self, changes: Mapping[int, Change]) -> None:
+        """Run the backward for each upstream, and find what its values mean."""
+        recordings, found = self.recorded(changes)
+        if not self.bench.follows_forward and not any(r.place and r.place.routine.shown for r in recordings[0].records):
+            self.bench.follows_forward, self.bench.ready = True, None
+            recordings, found = self.recorded(changes)
+        self.recording = recordings[0]
+        self.records = recordings[0].records
+        self.same_flow = all([r.place for r in rec.records] == [r.place for r in self.records] for rec in recordings)
+        self.values = [self.stacked(recordings, i) for i in range(len(self.records))]
+        self.meaning = [None if v is None else self.meanings.of(v) for v in self.values]
+        self.outputs = {name: self.output(found[0][name]) for name in self.cases}
+        wrong = {r.index for r in self.outputs.values() if r is not None}
+        self.fine = self.find_fine(wrong)
+
+    def recorded(self, changes: Mapping[int, Change]) -> tuple[list[Recording], list[Gradients]]:
+        recordings = [Recording() for _ in self.bench.upstreams]
+        return recordings, [self.bench.gradients(i, changes, recording) for i, recording in enumerate(recordings)]
+
+    def stacked(self, recordings: Sequence[Recording], index: int) -> Array | None:
+        """The values of one record for each upstream; None where they cannot be compared."""
+        values = [r.records[index].value for r in recordings] if self.same_flow else []
+        if not values or len({v.shape for v in values}) > 1 or self.records[index].alias:
+            return None
+        return np.stack(values)
+
+    def output(self, gradient: Array | None) -> Record | None:
+        """The last record with the value of a returned gradient."""
+        for record in reversed(self.records):
+            if gradient is not None and np.array_equal(record.value.ravel(), gradient.ravel()):
+                return self.recording.resolved(record)
+        return None
+
+    def find_fine(self, wrong: set[int]) -> set[int]:
+        """The records that are true gradients, and what those are made of."""
+        fine: set[int] = set()
+        for record in reversed(self.records):
+            if record.index in fine or (self.meaning[record.index] and record.index not in wrong):
+                fine.add(record.index)
+                fine.update(record.operands)
+        return fine
+
+    @property
+    def region(self) -> list[Record]:
+        """What the wrong gradients are made of and nothing right is, in order: the mistake is among it."""
+        reached: set[int] = set()
+        ends = [r.index for r in self.outputs.values() if r is not None]
+        stack = ends or [r.index for r in self.records]
+        while stack:
+            index = stack.pop()
+            if index not in reached and (index not in self.fine or index in ends):
+                reached.add(index)
+                stack += self.records[index].operands
+        shown = [r for r in self.records if r.place and r.place.routine.shown]
+        calls = {r.index for r in shown if r.alias and r.place and isinstance(r.place.node, ast.Call)}
+        return [r for r in shown if self.recording.resolved(r).index in reached and (not r.alias or r.index in calls)]
+
+    @property
+    def parts(self) -> dict[int, list[Record]]:
+        """The records that the wrong gradients are made of and that are only parts of a gradient, by their place.
+
+        A place is that of the variable which holds the part, where one does.
+        """
+        found: dict[int, list[Record]] = {}
+        outputs = [r for r in self.outputs.values() if r is not None]
+        used = [i for record in self.region for i in record.operands]
+        for index in dict.fromkeys([*used, *(r.index for r in outputs)]):
+            meaning = self.meaning[self.recording.resolved(self.records[index]).index]
+            if meaning and meaning.is_part:
+                holder = self.holder(self.records[index])
+                if holder.place and holder.place.routine.shown:
+                    found.setdefault(holder.place.index, []).append(holder)
+        return found
+
+    def holder(self, record: Record) -> Record:
+        """Where the variable was assigned that a record reads; the record itself where none is read."""
+        first = self.recording.resolved(record)
+        named = [
+            r for r in self.records[first.index : record.index + 1] if r.name and self.recording.resolved(r) is first
+        ]
+        return named[-1] if named else first
+
+    def meaning_of(self, record: Record) -> Meaning | None:
+        return self.meaning[self.recording.resolved(record).index]
+
+    def lacks(self, meaning: Meaning) -> str:
+        """What a part lacks, in words: the uses of the value whose gradient is missing."""
+        missing = self.meanings.missing(meaning)
+        lines = []
+        for use in missing[:2]:
+            users = [r for r in self.forward.records if use.index in r.operands and r.place and not r.alias]
+            place = users[0].place if users else use.place
+            if place is not None:
+                lines.append(f"{place.text} in line {place.line} of {place.routine.name}")
+        name = meaning.record.name or (meaning.record.place.text if meaning.record.place else "")
+        return f"the gradient by {name} lacks what comes back through {' and '.join(lines)}"
+
+    def depends_on_upstream(self, record: Record) -> bool:
+        values = self.values[record.index]
+        return values is None or any(not np.array_equal(v, values[0]) for v in values[1:])
+
+    def forward_values(self) -> list[list[Record]]:
+        """The forward's values that the arrays move, by place, each with its steps."""
+        known = [m.record for rows in self.meanings.known.values() for m in rows if not m.is_part]
+        found: dict[object, list[Record]] = {}
+        for record in sorted(known, key=lambda r: r.index):
+            found.setdefault(record.place or record.name, []).append(record)
+        return list(found.values())

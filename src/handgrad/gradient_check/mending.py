@@ -1,0 +1,352 @@
+"""The name of a mistake: which small change, where the first wrong values stand, makes the gradients right."""
+
+import ast
+import contextlib
+import itertools
+import os
+import re
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import FrameType
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from .edits import small_edits
+from .following import Followed
+from .insertions import INSERTIONS, terms
+from .mistakes import Case
+from .sites import Edit, Scope, Values, is_known
+from .subjects import Subject
+from .tracing import Change, Place, Record, Routine
+from .verdict import Verdict
+
+MOST_TRIES = 4000  # of changed backwards
+MOST_TRIED_PROBES = 3_000_000  # values that they may compute: about as many microseconds
+MOST_TARGETS = 6  # values of the forward whose gradient one value of the backward may be meant to be
+PREFIXES = re.compile(r"^(self\.)?(dL_d|dL|d_|grad_|delta_|d|g)|(_grad|_bar)$")
+
+# i -> by place, what a run for the i-th upstream puts there
+Changes: TypeAlias = Callable[[int], dict[int, Change]]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Where a mistake is, what cures it in a run, the arrays that this makes right, and what is said of it."""
+
+    place: Place
+    changes: Changes
+    names: tuple[str, ...]
+    mistake: str
+    message: str
+    variable: str
+    fix: tuple[str, str] | None = None  # the line before and after
+
+    @property
+    def verdict(self) -> Verdict:
+        names, many = ", ".join(self.names), len(self.names) > 1
+        where = f"line {self.place.line} of {self.place.routine.name}"
+        message = f"the gradient{'s' * many} by {names} {'are' if many else 'is'} wrong in {where}: {self.message}"
+        evidence = f"with it in place of  {self.fix[0]}  all gradients that it makes are right" if self.fix else ""
+        after = self.fix[1] if self.fix else ""
+        return Verdict(names, self.mistake, message, evidence, self.variable, self.place.line, after)
+
+
+def follow_backward(subject: Subject, cases: Mapping[str, Case], right: Sequence[str]) -> list[Verdict]:
+    """Verdicts on the wrong arrays (cases by name), with variable, line and, where it is found, the line as due.
+
+    right: the names of the arrays whose gradients are right already; a change may not spoil those.
+    """
+    with silence():
+        try:
+            search = Search(Followed(subject, cases, right))
+            found = list(search.findings())
+        except Exception:  # the code does not run with probes, or not twice
+            return []
+    return [finding.verdict for finding in found]
+
+
+@contextlib.contextmanager
+def silence() -> Iterator[None]:
+    """No prints and warnings of traced and changed code."""
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def always(changes: Mapping[int, Change]) -> Changes:
+    return lambda i: dict(changes)
+
+
+class Search:
+    """The search for what makes the arrays right that are left, where the mistake is."""
+
+    def __init__(self, followed: Followed) -> None:
+        self.followed = followed
+        self.bench = followed.bench
+        self.accepted: list[Finding] = []
+        self.left = set(followed.cases)
+        probes = max(1, sum(followed.tracer.steps.values()))
+        self.tries = min(MOST_TRIES, max(100, MOST_TRIED_PROBES // probes))
+        self.scopes = scopes_of(followed)
+
+    def findings(self) -> Iterator[Finding]:
+        """What is found, one mistake after another, until nothing is left or no more is known."""
+        while self.left:
+            found = self.best(
+                itertools.chain(self.edits([small_edits]), self.paths(), self.edits(INSERTIONS))
+            ) or self.best(self.targets())
+            if found is None:
+                yield from self.first_wrong()
+                return
+            self.accepted.append(found)
+            self.left -= set(found.names)
+            yield found
+
+    def best(self, proposals: Iterator[Finding]) -> Finding | None:
+        """The first that makes all that is left right, or the one that makes most of it right."""
+        best: Finding | None = None
+        for proposal in proposals:
+            if self.tries <= 0:
+                break
+            self.tries -= 1
+            names = self.bench.mended(self.together(proposal)) & self.left
+            self.bench.renew() if self.tries % 16 == 0 else None
+            if len(names) > (len(best.names) if best else 0):
+                best = replace(proposal, names=tuple(n for n in self.bench.cases if n in names))
+                if names == self.left:
+                    break
+        return best
+
+    def together(self, proposal: Finding) -> Changes:
+        """What a proposal changes, on top of what was accepted."""
+
+        def changes(i: int) -> dict[int, Change]:
+            merged: dict[int, Change] = {}
+            for finding in (*self.accepted, proposal):
+                merged |= finding.changes(i)
+            return merged
+
+        return changes
+
+    def edits(self, stages: Iterable[Callable[[Scope], Iterator[Edit]]]) -> Iterator[Finding]:
+        """Every edit, a kind of it in all statements before the next kind."""
+        for stage in stages:
+            for scope in self.scopes:
+                yield from map_edits(list(stage(scope)), self.followed.tracer.places)
+
+    # By the true gradients ---------------------------------------------------------------------------------------
+
+    def paths(self) -> Iterator[Finding]:
+        """A part of a gradient that should be the whole: with another term, or with its true value."""
+        places = self.followed.tracer.places
+        for index, records in self.followed.parts.items():
+            place = places[index]
+            for scope in self.scopes:
+                if scope.statement is place.statement:
+                    yield from map_edits(list(terms(scope, whole=True)), places)
+            meanings = {r.step: self.followed.meaning_of(r) for r in records}
+            known = {step: meaning.record for step, meaning in meanings.items() if meaning}
+            changes = self.replacing(place, known)
+            lacking = next((m for m in meanings.values() if m), None)
+            if changes is not None and lacking is not None:
+                message = self.followed.lacks(lacking)
+                yield Finding(place, changes, (), "term-missing", message, variable_of(place))
+
+    def targets(self) -> Iterator[Finding]:
+        """Values that should be the true gradient of something: the first that, put right, makes the rest right."""
+        forward = self.followed.forward_values()
+        backward: dict[int, list[Record]] = {}
+        for record in self.followed.region:
+            if record.place is not None and self.followed.depends_on_upstream(record):
+                backward.setdefault(record.place.index, []).append(record)
+        for index, records in backward.items():
+            place = self.followed.tracer.places[index]
+            name, shape = stem(variable_of(place)), records[0].value.shape
+            fitting = [f for f in forward if f[0].value.shape == shape and len(f) >= len(records)]
+            fitting.sort(key=lambda f: stem(f[0].name or (f[0].place.text if f[0].place else "")) != name)
+            for values in fitting[:MOST_TARGETS]:
+                pairs = {r.step: values[len(values) - 1 - r.step] for r in records if r.step < len(values)}
+                changes = self.replacing(place, pairs)
+                if changes is not None:
+                    meant = values[0].name or (values[0].place.text if values[0].place else "")
+                    message = f"{place.text} should be the gradient by {meant}, and is not"
+                    yield Finding(place, changes, (), "unexplained", message, variable_of(place))
+
+    def replacing(self, place: Place, records: Mapping[int, Record]) -> Changes | None:
+        """The change that puts the true gradients by these records (by step) in a place; None where unknown."""
+        known = {step: self.followed.meanings.gradient(record) for step, record in records.items()}
+        if any(gradient is None for gradient in known.values()):
+            return None
+
+        def changes(i: int) -> dict[int, Change]:
+            def put(step: int, value: Any, frame: FrameType) -> Any:
+                gradient = known.get(step)
+                return value if gradient is None else np.reshape(gradient[i], np.shape(value))
+
+            return {place.index: put}
+
+        return changes
+
+    def first_wrong(self) -> Iterator[Finding]:
+        """Where the first wrong value stands, when nothing more is known."""
+        region = self.followed.region
+        firsts = [r for r in region if self.followed.depends_on_upstream(r)] or region
+        for place in [record.place for record in firsts if record.place][:1]:
+            names = tuple(name for name in self.bench.cases if name in self.left)
+            message = f"the first value that is no true gradient is {place.text}"
+            yield Finding(place, always({}), names, "unexplained", message, variable_of(place))
+
+
+def map_edits(edits: Sequence[Edit], places: Sequence[Place]) -> Iterator[Finding]:
+    """The edits that a traced run can make, as findings."""
+    for edit in edits:
+        try:
+            changes = edit.changes()
+        except (SyntaxError, ValueError, TypeError, RecursionError):
+            continue
+        if changes:
+            scope = edit.site.scope
+            place = replace(places[next(iter(changes))], node=ast.copy_location(ast.Name("_"), scope.statement))
+            fix = edit.described()
+            yield Finding(place, always(changes), (), edit.mistake, edit.message, scope.target, fix)
+
+
+def variable_of(place: Place) -> str:
+    """The variable that a place's statement assigns; 'return' where it returns."""
+    return place.name or Scope(place.routine, place.statement, {}).target
+
+
+def stem(name: str) -> str:
+    """dvar, grad_var and d_var as var."""
+    return PREFIXES.sub("", name).lower()
+
+
+# Where to look ----------------------------------------------------------------------------------------------------
+
+
+def scopes_of(followed: Followed) -> list[Scope]:
+    """The statements that the wrong values come from, in the order in which they ran."""
+    order: dict[tuple[Routine, ast.AST], None] = {}
+    for record in followed.region:
+        if record.place is not None:
+            order.setdefault((record.place.routine, record.place.statement))
+    for index in followed.parts:
+        part = followed.tracer.places[index]
+        order.setdefault((part.routine, part.statement))
+    statements = widened(list(order), followed)
+    places: dict[ast.AST, int] = {}
+    for place in followed.tracer.places:
+        if place.kind != "update":
+            places.setdefault(place.node, place.index)
+    ran: dict[tuple[Routine, ast.AST], None] = {}
+    held = snapshots(followed, [place for place in followed.tracer.places if place.routine.shown], ran)
+    found = []
+    for routine, statement in [*(s for s in ran if s in statements), *(s for s in statements if s not in ran)]:
+        values, containers = held.get(routine.node, ({}, {}))
+        upstream = next((n for n, v in values.items() if v is followed.bench.upstreams[0]), None)
+        arguments = [a.arg for a in routine.node.args.args if a.arg not in ("self", "ctx", "cls")]
+        upstream = arguments[0] if arguments else upstream
+        parameters = followed.bench.subject.all_names
+        found.append(Scope(routine, statement, places, values, containers, upstream, parameters))
+    return found
+
+
+def widened(statements: list[tuple[Routine, ast.AST]], followed: Followed) -> list[tuple[Routine, ast.AST]]:
+    """Statements with those that define or change the names in them that are no true gradients, and loops around."""
+    fine = {
+        (r.place.routine, ast.unparse(r.place.node))
+        for r in followed.records
+        if r.place and r.place.kind == "use" and followed.recording.resolved(r).index in followed.fine
+    }
+    todo, seen = list(statements), dict.fromkeys(statements)
+    while todo:
+        routine, statement = todo.pop(0)
+        for other in walk_statements(routine.node):
+            if (routine, other) in seen:
+                continue
+            encloses = isinstance(other, (ast.For, ast.If, ast.While)) and any(n is statement for n in ast.walk(other))
+            names = {text for text in texts_of(statement) if (routine, text) not in fine}
+            if encloses or names & targets_of(other):
+                seen[routine, other] = None
+                todo.append((routine, other))
+    return list(seen)
+
+
+def walk_statements(node: ast.AST) -> Iterator[ast.stmt]:
+    return (n for n in ast.walk(node) if isinstance(n, ast.stmt) and n is not node)
+
+
+def texts_of(statement: ast.AST) -> set[str]:
+    """The names, attributes and items that a statement reads; of a loop or condition, its head."""
+    heads = [getattr(statement, name) for name in ("iter", "test") if hasattr(statement, name)] or [statement]
+    nodes = (n for head in heads for n in ast.walk(head))
+    return {ast.unparse(n) for n in nodes if isinstance(n, (ast.Name, ast.Attribute, ast.Subscript))}
+
+
+def targets_of(statement: ast.stmt) -> set[str]:
+    """The names, attributes and items that a statement assigns to or changes."""
+    if isinstance(statement, ast.Assign):
+        targets: list[ast.expr] = list(statement.targets)
+    elif isinstance(statement, (ast.AugAssign, ast.AnnAssign, ast.For)):
+        targets = [statement.target]
+    elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+        targets = statement.value.args[:1]  # np.add.at(x, ...)
+    else:
+        return set()
+    found = set()
+    for target in itertools.chain(targets, *(t.elts for t in targets if isinstance(t, (ast.Tuple, ast.List)))):
+        while isinstance(target, ast.Subscript):
+            found.add(ast.unparse(target))
+            target = target.value
+        found.add(ast.unparse(target))
+    return found
+
+
+def snapshots(
+    followed: Followed, places: Sequence[Place], order: dict[tuple[Routine, ast.AST], None]
+) -> dict[ast.AST, tuple[Values, Values]]:
+    """{routine: what its names held} when its last expressions were computed; order gets the statements as they ran."""
+    held: dict[ast.AST, tuple[Values, Values]] = {}
+
+    def keep(place: Place) -> Change:
+        def look(step: int, value: Any, frame: FrameType) -> Any:
+            values, containers = held.setdefault(place.routine.node, ({}, {}))
+            values.update(readable(frame.f_locals))
+            containers.update(containers_in(frame.f_locals))
+            order.setdefault((place.routine, place.statement))
+            return value
+
+        return look
+
+    followed.bench.gradients(0, {place.index: keep(place) for place in places})
+    return held
+
+
+def readable(values: Mapping[str, Any]) -> Values:
+    """{expression: value} of the arrays and numbers that names, an object's attributes and a dict's items hold."""
+    found: Values = {}
+    for name, value in values.items():
+        if not name.isidentifier():
+            continue
+        if is_known(value):
+            found[name] = value
+        elif isinstance(value, dict):
+            found |= {f"{name}[{k!r}]": v for k, v in value.items() if isinstance(k, (str, int)) and is_known(v)}
+        elif name in ("self", "ctx", "cache") and hasattr(value, "__dict__"):
+            for key, item in vars(value).items():
+                found |= readable({key: item}) and {f"{name}.{k}": v for k, v in readable({key: item}).items()}
+    return found
+
+
+def containers_in(values: Mapping[str, Any]) -> Values:
+    """{name: value} of the lists, tuples and dicts of arrays that names hold, and the attributes of an object."""
+    found: Values = {}
+    for name, value in values.items():
+        items = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+        if any(map(is_known, items)):
+            found[name] = value
+        elif name == "self" and hasattr(value, "__dict__"):
+            found |= {f"self.{k}": v for k, v in containers_in(vars(value)).items()}
+    return found
