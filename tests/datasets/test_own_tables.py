@@ -61,6 +61,16 @@ def test_labels_that_look_alike_are_told(write):
     assert any("kind: '1', '1.0' look alike" in note for note in data.notes)
 
 
+@pytest.mark.parametrize(
+    "cell, advice",
+    [("{}%", "without its sign"), ("€ {}", "without its sign"), ("1,00{}", "no comma between thousands")],
+)
+def test_what_is_nearly_a_number_is_no_category(write, cell, advice):
+    path = write("a,b,kind\n" + "".join(f'"{cell.format(i % 9)}",{i},{"xy"[i % 2]}\n' for i in range(20)))
+    with pytest.raises(ValueError, match=rf"row 2, column 1 \('a'\): .* is not a finite number.*{advice}"):
+        load(path)
+
+
 def test_a_slip_among_numbers_makes_no_classes(write):
     rows = "".join(f"{i},{i / 7:.3f}\n" for i in range(50))
     with pytest.raises(ValueError, match="51 different values in 51 rows, which are no classes, and 'x' of example 51"):

@@ -11,7 +11,7 @@ from typing import NamedTuple, NoReturn
 import numpy as np
 
 from ..arrays import Array
-from .csv_files import CsvTable, as_number, has_comma, is_missing, is_number, shown
+from .csv_files import CsvTable, as_number, is_missing, is_number, shown, slip
 
 MOST_CATEGORIES = 100  # of a column of texts, unless it is named as one of categories
 FEW_CATEGORIES = 20  # so many may all be different
@@ -92,7 +92,7 @@ class Column:
         try:
             self.number(cell)
         except ValueError:
-            if has_comma(cell):
+            if slip(cell):
                 self.refuse(row, cell)
             self.hold({})
         else:
@@ -137,14 +137,12 @@ class Column:
 
     def refuse(self, row: int, cell: str) -> NoReturn:
         """Raise the ValueError for a cell that holds no finite number where others of its column do."""
-        option, advice = shlex.quote(shown(self.name)), "correct it"
-        if has_comma(cell):
-            advice = "write it with a decimal point and no comma between thousands, or say --decimal ,"
-        elif self.learning:
+        option, advice = shlex.quote(shown(self.name)), slip(cell) or "correct it"
+        if self.learning and not slip(cell):
             advice += f", leave the column out (--drop {option}), or take its cells as texts (--category {option})"
-        advice = ("" if has_comma(cell) else self.table.header_hint(row)) or f"; {advice}"
+            advice += self.table.header_hint(row)
         where = self.table.place(row, self.place)
-        raise ValueError(f"{where}: '{shown(cell)}' is not a finite number, as features must be{advice}")
+        raise ValueError(f"{where}: '{shown(cell)}' is not a finite number, as features must be; {advice}")
 
 
 def read_cells(

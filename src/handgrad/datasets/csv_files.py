@@ -90,7 +90,7 @@ def open_table(path: FilePath, header: bool | None = None, known: Collection[str
 def why_no_header(cells: Sequence[str]) -> str:
     """What a first row does that makes it no header, or ''."""
     for column, cell in enumerate(cells, 1):
-        if has_comma(cell) or is_number(cell) or cell.lower().lstrip("+-") in ("inf", "infinity"):
+        if is_number(cell) or slip(cell) or cell.lower().lstrip("+-") in ("inf", "infinity"):
             return "holds a number"
         if is_missing(cell):
             return f"has no name for column {column} ('{cell}')"
@@ -194,9 +194,12 @@ def is_number(cell: str) -> bool:
         return False
 
 
-def has_comma(cell: str) -> bool:
-    """Whether the cell would be a number but for its commas."""
-    return "," in cell and is_number(cell.replace(",", ""))
+def slip(cell: str) -> str:
+    """What to do about a cell that is nearly a number, or ''."""
+    if "," in cell and is_number(cell.replace(",", "")):
+        return "write it with a decimal point and no comma between thousands (of a decimal comma, say --decimal ,)"
+    bare = cell.strip("%$€£¥ ")
+    return "write it without its sign" if bare != cell.strip() and is_number(bare) else ""
 
 
 def is_plain(text: str) -> bool:

@@ -299,7 +299,8 @@ def choose_columns(table: CsvTable, options: TableOptions) -> Schema:
         tuple(table.names), target, id, drop, missing=options.missing, header=table.header, decimal=options.decimal
     )
     if not schema.features:
-        raise ValueError(f"{table.path} has the target column '{shown(target)}' alone; it needs at least one feature")
+        what = f"{table.path} has the target column '{shown(target)}' alone"
+        raise ValueError(f"{what}; it needs at least one feature, parted by a comma, semicolon or tab")
     return schema
 
 
