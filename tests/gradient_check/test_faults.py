@@ -236,12 +236,13 @@ def test_a_forward_that_forgets_its_return_is_not_called_unwritten():
 
 def test_an_exception_is_told_with_the_users_line_not_numpys():
     def forward(x):
-        return np.linalg.inv(x), None  # this line
+        return np.linalg.inv(x), None
 
     (verdict,) = check_gradients((forward, named_backward), X).verdicts
     first = forward.__code__.co_firstlineno
     assert (verdict.mistake, verdict.line) == ("forward-raises", first + 1)
     assert verdict.message.endswith(f"(line {first + 1} of forward)")
+    assert verdict.evidence == "return np.linalg.inv(x), None  where x is (5, 4)"
 
 
 def test_leaving_python_is_a_fault_like_any_other():

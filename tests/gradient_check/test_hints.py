@@ -59,12 +59,21 @@ def test_one_wrong_array_is_one_line_however_much_is_wrong_with_it():
     assert [str(v) for v in keep_to(report, "none").verdicts] == ["x: not-named: something about x is wrong"]
 
 
-def test_a_fault_is_told_in_full_whatever_the_hints():
-    def raising(x):
-        raise KeyError("weights")
+@pytest.mark.parametrize(
+    ("backward", "told"),
+    [
+        (lambda dy, cache: cache["w"], "the backward raised TypeError: tuple indices must be"),
+        (lambda dy, cache: dy * dy.T, "one is the other's transpose"),
+        (lambda dy, cache: dy, "the backward returned 1 gradient; due is one for each of x, weight, bias"),
+    ],
+)
+def test_a_fault_is_told_in_full_whatever_the_hints(backward, told):
+    assert told in str(check_gradients((F.linear_forward, backward), X, W, B, hints="none"))
 
-    report = check_gradients((raising, wrong), X, hints="none")
-    assert "the forward raised KeyError: 'weights'" in str(report)
+
+def test_a_forward_that_cannot_be_repeated_is_told_whatever_the_hints():
+    report = check_gradients((lambda x: (x * np.random.default_rng().normal(), x), wrong), X, hints="none")
+    assert "the forward gives another y for the same arrays" in str(report)
 
 
 def test_assert_gradients_takes_hints_too():

@@ -2,12 +2,15 @@
 
 import ast
 import inspect
+import linecache
 import re
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType, FunctionType
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from .slots import parts
 from .tracing import PACKAGE, definition_of, is_users
@@ -27,6 +30,14 @@ class Stop(NamedTuple):
         """The function's name, a method's with its class."""
         owner, name = self.frame.f_locals.get("self"), self.frame.f_code.co_name
         return name if owner is None else f"{type(owner).__name__}.{name}"
+
+    @property
+    def shapes(self) -> str:
+        """The line in the words of the source, and the shapes of the arrays that it names."""
+        text = linecache.getline(self.frame.f_code.co_filename, self.line).strip()
+        held = {name: self.frame.f_locals.get(name) for name in re.findall(r"\w+", text)}
+        shapes = ", ".join(f"{name} is {value.shape}" for name, value in held.items() if isinstance(value, np.ndarray))
+        return f"{text}  where {shapes}" if text and shapes else text
 
 
 @contextmanager
@@ -55,7 +66,7 @@ def fault_of(problem: BaseException, part: str, function: Any) -> CodeFault:
     mistake = "transposed" if mirrored(said) else f"{part}-raises"
     where = f" (line {line} of {stop.name})" if stop else ""
     message = f"the {part} raised {type(problem).__name__}{said and ': '}{said}{where}"
-    return CodeFault(mistake, message, line=line)
+    return CodeFault(mistake, message, stop.shapes if stop else "", line)
 
 
 def is_own(code: Any) -> bool:

@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from .report import Report
-from .verdict import ArrayCheck, Verdict
-from .vocabulary import Clue
+from .verdict import ArrayCheck, Fault, Verdict
 
 HINTS = {
     "none": "which arrays are wrong",
@@ -35,7 +34,7 @@ def keep_to(report: Report, hints: str) -> Report:
 
 def kept(verdict: Verdict, hints: str, report: Report) -> Verdict:
     """What of a verdict may be told."""
-    if verdict.clue is Clue.FAULT:
+    if isinstance(verdict, Fault):
         return verdict
     if hints == "what":
         return replace(verdict, message=verdict.term.lesson, evidence="", fix="")

@@ -23,7 +23,7 @@ from .recognize import recognize
 from .report import Report, section, title_of
 from .runner import Limits, Outcome, at, line_of, quoted, read_source, run
 from .subjects import POSITIONAL, Function, parameters_of
-from .verdict import CodeFault, Verdict
+from .verdict import CodeFault, Fault
 
 # the thing to check, its arrays, its keywords
 Trial: TypeAlias = tuple[Any, list[Any], dict[str, Any]]
@@ -168,7 +168,7 @@ def checked(outcome: Outcome, ending: Report, heard: Outcome, with_page: bool) -
     if dropped > 0:
         printed += f"\n… and {dropped:,} bytes more"
     if outcome.mistake:
-        ending.add(Verdict("", outcome.mistake, outcome.message, line=outcome.line))
+        ending.add(Fault("", outcome.mistake, outcome.message, line=outcome.line))
         outcome = outcome._replace(data=fields_of(ending, with_page))
     return Checked(ending.target, **outcome.data or {}, problem=outcome.problem, printed=printed.rstrip("\n"))
 

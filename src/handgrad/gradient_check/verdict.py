@@ -13,7 +13,7 @@ class CodeFault(Exception):
 
     def __init__(self, mistake: str, message: str, evidence: str = "", line: int | None = None) -> None:
         super().__init__(message)
-        self.verdict: Verdict = Verdict("", mistake, message, evidence, line=line)
+        self.verdict: Fault = Fault("", mistake, message, evidence, line=line)
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,10 @@ class Verdict:
     def clue(self) -> Clue:
         """How much the name tells."""
         return self.term.clue
+
+
+class Fault(Verdict):
+    """What left no gradient to look at: an exception, a function not written, a forward that cannot be repeated."""
 
 
 @dataclass(frozen=True)

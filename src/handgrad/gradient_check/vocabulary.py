@@ -18,7 +18,6 @@ class Clue(Enum):
     EFFECT = "what it looks like in the numbers"
     CHANGE = "what to change in the source, but not why"
     NOTHING = "that the gradient is wrong"
-    FAULT = "why there is no gradient to look at"
 
 
 class Term(NamedTuple):
