@@ -4,6 +4,7 @@ import contextlib
 import json
 import math
 import os
+import re
 import tempfile
 import zipfile
 import zlib
@@ -351,11 +352,25 @@ def read_safetensors(path: Path) -> tuple[Arrays, Metadata]:
     safetensors = safetensors_library()
     try:
         with safetensors.safe_open(str(path), framework="numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
+            dtypes = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118 (no dict)
+            arrays = {name: file.get_tensor(name) for name, dtype in dtypes.items() if IN_NUMPY.fullmatch(dtype)}
             text = (file.metadata() or {}).get("handgrad", "{}")
+        raw = {} if len(arrays) == len(dtypes) else dict(safetensors.deserialize(path.read_bytes()))
     except (safetensors.SafetensorError, OSError, ValueError, TypeError, AttributeError) as problem:
         raise ValueError(f"{path} is damaged or no .safetensors file ({problem})") from None
+    arrays.update({name: widened(tensor, f"{path}: '{name}'") for name, tensor in raw.items() if name not in arrays})
     return arrays, read_metadata(text, path)
+
+
+IN_NUMPY = re.compile("[FIU](16|32|64)|[IU]8|BOOL|C64")  # what .safetensors calls dtypes that NumPy has
+
+
+def widened(tensor: Mapping[str, Any], what: str) -> Array:
+    """A bfloat16 array as float32: its bits are the upper half of those."""
+    if tensor["dtype"] != "BF16":
+        raise ValueError(f"{what} is of dtype {tensor['dtype']}, which NumPy has not: save it as float32")
+    bits = np.frombuffer(tensor["data"], "<u2").astype("<u4") << 16
+    return bits.view("<f4").reshape(tensor["shape"])
 
 
 def safetensors_library() -> Any:

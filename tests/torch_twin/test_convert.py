@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 import handgrad as hg
+from handgrad import files
 from handgrad import layers as hl
 from handgrad.torch_twin import (
     ROWS,
@@ -161,6 +162,70 @@ def test_weights_trained_elsewhere_load_by_order():
         load_state_dict(model, nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 5)).state_dict())
     with pytest.raises(ValueError, match=r"2 arrays, the model 4: it lacks linear1\.weight, .* knows no 0\.weight"):
         load_state_dict(model, nn.Sequential(nn.Linear(4, 3)).state_dict())
+
+
+def deep():
+    """A PyTorch network of many alike modules, and handgrad's."""
+    theirs = nn.Sequential(nn.Linear(4, 3), nn.LayerNorm(3), *(nn.Linear(3, 3) for _ in range(10)), nn.Linear(3, 2))
+    with torch.no_grad():
+        for parameter in theirs.parameters():
+            parameter.normal_()
+    layers = hl.Linear(3), hl.LayerNorm(), *(hl.Linear(3) for _ in range(10)), hl.Linear(2)
+    return theirs, network(*layers, dtype=np.float32)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".npz"])
+@pytest.mark.parametrize("prefix", ["", "module.", "model.net."])
+@pytest.mark.parametrize("order", [list, sorted])
+def test_a_file_in_any_order_of_names_loads_by_module_and_name(suffix, prefix, order, tmp_path):
+    theirs, model = deep()
+    tensors = {prefix + name: tensor.numpy() for name, tensor in theirs.state_dict().items()}
+    files.write_arrays(tmp_path / f"weights{suffix}", {name: tensors[name] for name in order(list(tensors))})
+    load_weights(model, tmp_path / f"weights{suffix}")
+    np.testing.assert_allclose(model.forward(draw(model)), run(theirs, draw(model)), rtol=1e-4, atol=1e-5)
+
+
+def test_alphabetical_names_that_leave_the_order_open_are_refused():
+    model = network(hl.Linear(4, name="a"), hl.Linear(4), hl.Linear(2))
+    tensors = state_dict(model)
+    before = model.parameter_vector.copy()
+    names = {"a": "encoder", "linear1": "decoder", "linear2": "head"}
+    foreign = {f"{names[name.partition('.')[0]]}.{name.partition('.')[2]}": t for name, t in tensors.items()}
+    load_state_dict(model, {name: tensor * 2 for name, tensor in foreign.items()})
+    np.testing.assert_array_equal(model.parameter_vector, 2 * before)
+    with pytest.raises(ValueError, match=r"do not tell whether '(en|de)coder' or '(en|de)coder' comes first"):
+        load_state_dict(model, dict(sorted(foreign.items())))
+    theirs, model = deep()
+    mixed = sorted(theirs.state_dict().items(), key=lambda item: item[0].split(".")[::-1])
+    with pytest.raises(ValueError, match=r"do not tell whether '2' or '3' comes first"):
+        load_state_dict(model, dict(mixed))
+
+
+def test_arrays_of_other_names_are_refused():
+    model = network(hl.Linear(4, name="a"), hl.Linear(4))
+    before = model.parameter_vector.copy()
+    foreign = {f"encoder.{name}": tensor for name, tensor in state_dict(model).items()}
+    swapped = {name.replace("weight", "scale"): tensor for name, tensor in foreign.items()}
+    with pytest.raises(
+        ValueError, match=r"it has encoder\.a\.bias, encoder\.a\.scale where the model has a\.bias, a\.weight"
+    ):
+        load_state_dict(model, swapped)
+    np.testing.assert_array_equal(model.parameter_vector, before)
+
+
+def test_bfloat16_is_read_and_what_numpy_has_not_is_named(tmp_path):
+    from safetensors.torch import save_file
+
+    model, path = network(hl.Linear(3), dtype=np.float32), tmp_path / "weights.safetensors"
+    halved = {name: tensor.bfloat16() for name, tensor in state_dict(model).items()}
+    save_file(halved, path)
+    load_weights(model, path)
+    np.testing.assert_array_equal(model.parameters["linear1.weight"].T, halved["linear1.weight"].float())
+    save_file({name: tensor.to(torch.float8_e4m3fn) for name, tensor in halved.items()}, path)
+    with pytest.raises(
+        ValueError, match=r"'linear1\.\w+' is of dtype F8_E4M3, which NumPy has not: save it as float32"
+    ):
+        load_weights(model, path)
 
 
 def test_what_is_no_state_dict_of_the_model_is_refused():

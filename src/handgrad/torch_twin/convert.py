@@ -1,6 +1,8 @@
 """A model as PyTorch modules, and back; and its numbers as a state_dict or a .safetensors file."""
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -129,7 +131,9 @@ def load_state_dict(model: Sequential, tensors: Mapping[str, Tensor]) -> None:
     model : Sequential
         A built model; its parameters and statistics are overwritten.
     tensors : mapping of str to Tensor
-        With the names that `state_dict(model)` gives, or with any names in the same order and shapes.
+        With the names that `state_dict(model)` gives, or of a module of other names: its arrays are told by their own
+        names (weight, bias) and those of their modules, which stand in the model's order, or whose shapes and numbers
+        tell it.
 
     Raises
     ------
@@ -153,7 +157,7 @@ def load_state_dict(model: Sequential, tensors: Mapping[str, Tensor]) -> None:
     try:
         module.load_state_dict(tensors)
     except RuntimeError as problem:
-        raise ValueError(f"this state_dict does not fit the model: {' '.join(str(problem).split())}") from None
+        raise ValueError(f"{REFUSED}: {' '.join(str(problem).split())}") from None
     copy_to_layers(leaves(model), pair(model, module).pairings)
 
 
@@ -169,27 +173,119 @@ def check_tensors(tensors: Any) -> None:
             raise TypeError(f"a state_dict is {{name: tensor}}, and {found}; {way_out}")
 
 
-def renamed(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors under the wanted names, one after the other.
+COUNT = "num_batches_tracked"  # of PyTorch's batch norm, which handgrad does without
+REFUSED = "this state_dict does not fit the model"
 
-    ValueError unless their shapes agree in order, and where a wanted name is at another's place.
+
+def renamed(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors under the wanted names: module by module, and in each by the names that PyTorch gives its arrays.
+
+    Which module is which their order tells; or where names stand in alphabetical order, as in a .safetensors file, the
+    shapes and the numbers in the names ('2' before '10'); ValueError where these leave it open.
     """
-    counts = [name for name in wanted if name.endswith("num_batches_tracked")]
-    given = [(name, t) for name, t in tensors.items() if not name.endswith("num_batches_tracked")]
-    names = [name for name in wanted if name not in counts]
-    for name, (other, tensor) in zip(names, given, strict=False):
-        if wanted[name].shape != tensor.shape:
-            what = f"'{other}' has shape {tuple(tensor.shape)} where the model has '{name}' {tuple(wanted[name].shape)}"
-            raise ValueError(f"this state_dict does not fit the model: {what}")
-        if other in wanted and other != name:
-            what = f"this state_dict has '{other}' where the model has '{name}', and not all of its names"
-            raise ValueError(f"{what}: rename its arrays as state_dict(model) has them")
-    if len(names) != len(given):
-        lacking = ", ".join([name for name in names if name not in tensors][:3]) or "none"
-        unknown = ", ".join([name for name, _ in given if name not in wanted][:3]) or "other"
-        counts_differ = f"this state_dict holds {len(given)} arrays, the model {len(names)}"
+    counts = {name: tensor for name, tensor in wanted.items() if name.endswith(COUNT)}
+    targets = {name: tensor for name, tensor in wanted.items() if name not in counts}
+    given = without_prefix({name: t for name, t in tensors.items() if not name.endswith(COUNT)}, targets)
+    if given.keys() == targets.keys():
+        return {**counts, **given}
+    if len(given) != len(targets):
+        lacking = ", ".join([name for name in targets if name not in given][:3]) or "none"
+        unknown = ", ".join([name for name in given if name not in targets][:3]) or "other"
+        counts_differ = f"this state_dict holds {len(given)} arrays, the model {len(targets)}"
         raise ValueError(f"{counts_differ}: it lacks {lacking}, and the model knows no {unknown}")
-    return {**{name: wanted[name] for name in counts}, **{n: t for n, (_, t) in zip(names, given, strict=True)}}
+    places, modules = by_module(targets), by_module(given)
+    is_sorted, is_numbered = in_alphabet(given), all(paths == sorted(paths, key=numbers_in) for paths in stems(modules))
+    order = modules if is_numbered and not is_sorted else in_places(modules, places, by_number=is_sorted)
+    found = dict(counts)
+    for (place, module), path in zip(places.items(), order, strict=False):
+        check_module(place, module, path, modules[path], path in places)
+        found.update({joined(place, name): tensor for name, tensor in modules[path].items()})
+    return found
+
+
+def without_prefix(tensors: dict[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors under names without 'module.' or the like, where these are the wanted ones then."""
+    stripped = tensors
+    while len({name.partition(".")[0] for name in stripped}) == 1 and all("." in name for name in stripped):
+        stripped = {name.partition(".")[2]: tensor for name, tensor in stripped.items()}
+        if stripped.keys() == wanted.keys():
+            return stripped
+    return tensors
+
+
+def by_module(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """{'net.0': {'weight': tensor, 'bias': tensor}, ...}."""
+    modules: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        path, _, own = name.rpartition(".")
+        modules.setdefault(path, {})[own] = tensor
+    return modules
+
+
+def joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def in_alphabet(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether names stand in alphabetical order, in which writers of files put them, by dtype."""
+    names: dict[torch.dtype, list[str]] = {}
+    for name, tensor in tensors.items():
+        names.setdefault(tensor.dtype, []).append(name)
+    return all(group == sorted(group) for group in names.values())
+
+
+def in_places(
+    modules: Mapping[str, dict[str, Tensor]], places: Mapping[str, dict[str, Tensor]], by_number: bool
+) -> list[str]:
+    """The paths of modules in the order of the places that names and shapes of their arrays fit, equal ones by number.
+
+    In the order as it is where some fit no place, to be refused.
+    """
+    alike: dict[object, list[str]] = {}
+    for path in sorted(modules, key=numbers_in):
+        alike.setdefault(shapes_of(modules[path]), []).append(path)
+    if Counter(map(shapes_of, places.values())) != {key: len(paths) for key, paths in alike.items()}:
+        return list(modules)
+    for paths in alike.values():
+        if len(paths) > 1 and (not by_number or len(stems(paths)) > 1):
+            what = f"names and order do not tell whether '{paths[0]}' or '{paths[1]}' comes first"
+            raise ValueError(f"{REFUSED}: {what}: rename its arrays as state_dict(model) has them")
+    return [alike[shapes_of(place)].pop(0) for place in places.values()]
+
+
+def stems(paths: Iterable[str]) -> list[list[str]]:
+    """Paths that differ in their numbers alone, together."""
+    found: dict[str, list[str]] = {}
+    for path in paths:
+        found.setdefault(re.sub(r"\d+", "0", path), []).append(path)
+    return list(found.values())
+
+
+def numbers_in(path: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", path)]
+
+
+def shapes_of(module: Mapping[str, Tensor]) -> frozenset[tuple[str, torch.Size]]:
+    return frozenset((name, tensor.shape) for name, tensor in module.items())
+
+
+def check_module(
+    place: str, wanted: Mapping[str, Tensor], path: str, given: Mapping[str, Tensor], is_other: bool
+) -> None:
+    """Refuse arrays that are not those of the module at this place, or that by their name belong to another place."""
+    if wanted.keys() != given.keys():
+        here, there = (
+            ", ".join(sorted(joined(at, name) for name in arrays)) for at, arrays in ((path, given), (place, wanted))
+        )
+        raise ValueError(f"{REFUSED}: it has {here} where the model has {there}")
+    for name, tensor in wanted.items():
+        if given[name].shape != tensor.shape:
+            what = f"'{joined(path, name)}' has shape {tuple(given[name].shape)}"
+            raise ValueError(f"{REFUSED}: {what} where the model has '{joined(place, name)}' {tuple(tensor.shape)}")
+    if is_other and path != place:
+        name = next(iter(given))
+        what = f"this state_dict has '{joined(path, name)}' where the model has '{joined(place, name)}'"
+        raise ValueError(f"{what}, and not all of its names: rename its arrays as state_dict(model) has them")
 
 
 def save_weights(model: Sequential, path: FilePath) -> None:
@@ -217,7 +313,8 @@ def load_weights(model: Sequential, path: FilePath) -> None:
     model : Sequential
         A built model; its parameters and statistics are overwritten.
     path : str or path
-        A .safetensors or .npz file of a state_dict, as `save_weights` writes it.
+        A .safetensors or .npz file of a state_dict, as `save_weights` or PyTorch's users write it; names as in
+        `load_state_dict`, bfloat16 as float32.
 
     Raises
     ------
