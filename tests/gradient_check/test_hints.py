@@ -31,7 +31,7 @@ def all_of(report):
             ["weight: not-named in line 12", "look at dweight"],
             ["batch", "0.2 times", "expected =", "evidence:"],
         ),
-        ("what", ["weight: batch-size-factor in line 12", "The batch divides once"], ["0.2 times", "x.T @ dy"]),
+        ("what", ["weight: batch-size-factor in line 12", "A sum over the examples has"], ["0.2 times", "x.T @ dy"]),
         ("fix", ["batch-size-factor in line 12", "0.2 times", "right: dweight = x.T @ dy", "evidence:"], []),
     ],
 )
