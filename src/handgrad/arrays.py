@@ -69,14 +69,19 @@ class MappedRows:
 
 
 def array_of(name: str, value: Any) -> Array:
-    """value as an array. A masked one is a TypeError: its mask would be lost, and what lies under it be learnt from."""
-    if isinstance(value, np.ma.MaskedArray):
-        advice = "leave out the masked rows, or fill them with its filled(...)"
-        raise TypeError(f"{name} is a masked array, and no network knows masks: {advice}")
+    """value as an array, which is no masked one."""
+    refuse_masked(name, value)
     try:
         return np.asarray(value)
     except ValueError:
         raise ValueError(f"{name} is no array: the rows of a list must all have the same length") from None
+
+
+def refuse_masked(name: str, value: Any) -> None:
+    """Raise a TypeError for a masked array: its mask would be lost, and what lies under it be learnt from."""
+    if isinstance(value, np.ma.MaskedArray):
+        advice = "leave out the masked rows, or fill them with its filled(...)"
+        raise TypeError(f"{name} is a masked array, and no network knows masks: {advice}")
 
 
 def numbers_of(name: str, value: Any, kinds: str = "biuf") -> Array:

@@ -111,7 +111,7 @@ OTHER_LIBRARIES: dict[str, str] = {
     "evaluate": "score test",
     "fit": "train",
     "load_state": "load_state_dict",
-    "parameters": "state_dict weights get_weights",
+    "parameters": "state_dict get_weights trainable_variables",
     "state": "state_dict",
     "a Sequential takes all its layers when it is made: Sequential([Linear(25), ReLU(), Linear(3)])": "add append",
     "a trainer trains a model: hg.Trainer(model, loss, optimizer).fit(x, y)": "compile fit train",
@@ -230,19 +230,38 @@ def advised_class(cls: type[T]) -> type[T]:
 
 
 class Advised:
-    """Base of classes whose constructors and attributes answer a name they do not know with the right one."""
+    """Base of classes whose constructors answer an argument that they do not know with the right one."""
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
         if "__init__" in vars(cls):
             advised_class(cls)
 
-    if not TYPE_CHECKING:  # type checkers are to go on refusing what is not there
 
-        def __getattr__(self, name: str) -> Any:
-            if advice := from_elsewhere(name, dir(self)):
-                raise AttributeError(f"'{type(self).__name__}' has no attribute '{name}'{advice}")
-            return object.__getattribute__(self, name)  # which says what Python says, from within a property, too
+class Elsewhere:
+    """An attribute that other libraries have: asked for, it is the AttributeError that Python would raise, and advice.
+
+    It is there for the few names that everybody tries: `__getattr__` would slow down all others.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name: str = name
+
+    def __get__(self, thing: object, owner: type[Any]) -> NoReturn:
+        known = [*filter(lambda known: not isinstance(inspect.getattr_static(owner, known), Elsewhere), dir(owner))]
+        known += vars(thing) if thing is not None else constructor_names(owner)
+        raise AttributeError(f"'{owner.__name__}' has no attribute '{self.name}'{nearest(self.name, known)}")
+
+
+def without(*names: str) -> Callable[[type[T]], type[T]]:
+    """A decorator: the class has not these attributes of other libraries, and says what it has."""
+
+    def decorate(cls: type[T]) -> type[T]:
+        for name in names:
+            type.__setattr__(cls, name, Elsewhere(name))
+        return cls
+
+    return decorate
 
 
 class Configured(Advised):

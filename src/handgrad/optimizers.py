@@ -28,7 +28,7 @@ from .clipping import ClipParameterNorm as ClipParameterNorm
 from .clipping import ClipValue as ClipValue
 from .files import COUNT, check_form
 from .kernels.threads import all_blas_threads
-from .naming import Configured, build, by_name, check_number, check_switch
+from .naming import Configured, build, by_name, check_number, check_switch, without
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -40,6 +40,7 @@ SHAPE = operator.attrgetter("shape")
 ClipSpec: TypeAlias = str | dict[str, Any] | Clipping | None
 
 
+@without("lr", "zero_grad", "state_dict", "load_state_dict")
 class Optimizer(Configured):
     """A rule for p; subclasses write `step` and name their state arrays in `slots`.
 

@@ -102,6 +102,19 @@ def test_validation_data_one_by_one(parts, words):
         NetClassifier().fit(X, Y, **parts)
 
 
+def test_masked_arrays():
+    masked, net = np.ma.masked_greater(X, 5), NetClassifier(max_iter=5)
+    for arguments, name in (
+        ((masked, Y), "X"),
+        ((X, np.ma.masked_equal(Y, 2)), "y"),
+        ((X, Y, np.ma.masked_equal(Y, 2)), "sample_weight"),
+    ):
+        with pytest.raises(TypeError, match=f"^{name} is a masked array, and no network knows masks: leave out"):
+            net.fit(*arguments)
+    with pytest.raises(TypeError, match=r"^X is a masked array"):
+        NetClassifier(solver="lbfgs").fit(X, Y > 0).predict(masked)
+
+
 def test_validation_data_and_lbfgs():
     with pytest.raises(ValueError, match="solver='lbfgs' has none"):
         NetClassifier(solver="lbfgs").fit(X, Y, validation_data=(X, Y))

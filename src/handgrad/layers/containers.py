@@ -13,7 +13,7 @@ import numpy as np
 from .. import files
 from ..arrays import Array, ArrayLike, DTypeLike, Generator, MappedRows, MaybeArray, Seed, Shape, rows_of
 from ..kernels.threads import in_turn
-from ..naming import check_arguments, check_count
+from ..naming import check_arguments, check_count, without
 from .activations import LogSoftmax, Sigmoid, Softmax
 from .base import (
     IN_TRAINING,
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+@without("add", "append", "compile", "fit", "train", "eval", "state_dict", "get_weights", "predict_proba")
 class Sequential(Layer):
     """A model: layers one after the other, and itself a layer.
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import _check_sample_weight, column_or_1d, validate_data
 
-from ..arrays import Array, Shape
+from ..arrays import Array, Shape, refuse_masked
 from .parameters import Parameters
 
 FLOATS = (np.float32, np.float64)
@@ -37,6 +37,8 @@ class Inputs:
         The first call (reset) fixes number and names of the features. with_y also holds options of scikit-learn's
         validate_data.
         """
+        for name, given in (("X", x), ("y", with_y.get("y"))):
+            refuse_masked(name, given)
         x = self.as_rows(net, x)
         if self.shape is not None and getattr(x, "dtype", None) == np.uint8:
             x = x * self.dtype.type(1 / 255)  # uint8 means pixels where x holds images, as everywhere in handgrad
@@ -88,6 +90,7 @@ def check_weights(sample_weight: Any, x: Any) -> Array | None:
     """sample_weight (N,) in the dtype of x, or None; ValueError for negative weights and for nothing but zeros."""
     if sample_weight is None:
         return None
+    refuse_masked("sample_weight", sample_weight)
     weight: Array = _check_sample_weight(sample_weight, x, dtype=x.dtype)
     if (weight < 0).any() or not (weight > 0).any():
         raise ValueError("sample_weight must be 0 or more, and not all 0")

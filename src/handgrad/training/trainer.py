@@ -22,7 +22,7 @@ from ..layers.base import leaves, plain, training_alone
 from ..layers.containers import Sequential, from_description
 from ..layers.criteria import Loss, Penalty, get_loss, get_penalty
 from ..layers.description import DESCRIPTION, describe
-from ..naming import Advised, advised, check_count, check_path, check_switch, constructor_names, fold, nearest
+from ..naming import Advised, advised, check_count, check_path, check_switch, constructor_names, fold, nearest, without
 from ..optimizers import Optimizer
 from .batches import (
     ArraySource,
@@ -80,6 +80,7 @@ class Plan(TypedDict):
     exact: bool
 
 
+@without("train", "test", "compile", "score")
 class Trainer(Advised):
     """Train a model: loss, optimizer, and one seed spawned into the streams init, shuffle, dropout and augment.
 
