@@ -1,6 +1,7 @@
 """Somebody's file in processes of its own: whatever it does is one verdict, and the other checks are made."""
 
 import json
+import subprocess
 import sys
 import threading
 import time
@@ -30,7 +31,7 @@ ENDINGS = {
     "blinds": ("os.closerange(0, 300)", None, False),
     "leaves_a_thread": ("threading.Thread(target=time.sleep, args=[1000]).start()", None, False),
 }
-HEAD = "import ctypes, os, signal, sys, threading, time\nimport numpy as np\nprint('hello')\n"
+HEAD = "import ctypes, os, signal, subprocess, sys, threading, time\nimport numpy as np\nprint('hello')\n"
 PAIR = """
 def {0}_forward(x):
     {1}
@@ -81,12 +82,19 @@ def test_both_ways_to_start_give_the_same(way, write):
     assert "exit code 3" in leaves.text
 
 
-def test_what_a_file_starts_ends_with_it(way, write, tmp_path):
+@pytest.mark.parametrize("session, then", [("False", "time.sleep(1000)"), ("True", "os._exit(0)")])
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell what a daemon came from")
+def test_what_a_file_starts_ends_with_it(write, tmp_path, session, then):
+    """A daemon too, which is in no group of its parent's any more."""
     sign = tmp_path / "alive"
     lives = f"pathlib.Path({str(sign)!r}).write_text(str(i)), time.sleep(0.05)"
     code = f"import time, pathlib; [({lives}) for i in range(999)]"
-    body = f"__import__('subprocess').Popen([sys.executable, '-c', {code!r}]); time.sleep(1000)"
-    list(check_apart(write(("starts", body)), limits=QUICK))
+    starts = f"subprocess.Popen([sys.executable, '-c', {code!r}], start_new_session={session})"
+    waits = f"[time.sleep(0.01) for _ in iter(lambda: os.path.exists({str(sign)!r}), True)]"
+    path = write(("starts", f"{starts}; {waits}; {then}"))
+    subprocess.run(
+        [sys.executable, "-m", "handgrad", "check", path, "--timeout", "2"], capture_output=True, check=False
+    )
     last = sign.read_text()
     time.sleep(0.3)
     assert sign.read_text() == last

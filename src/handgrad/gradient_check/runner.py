@@ -6,9 +6,11 @@ cheating, so that whoever runs the files of strangers does it in a container, or
 """
 
 import contextlib
+import ctypes
 import faulthandler
 import hashlib
 import importlib
+import itertools
 import json
 import os
 import re
@@ -20,7 +22,8 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple, NoReturn, TextIO, TypeAlias
 
@@ -138,7 +141,7 @@ def run(
         answer, trace = Path(folder, os.urandom(16).hex()), Path(folder, "trace")
         ends = time.time() + limits.seconds
         job = dict(task=task, arguments=arguments, file=file, answer=str(answer), trace=str(trace), ends=ends)
-        with tempfile.TemporaryFile() as prints:
+        with tempfile.TemporaryFile() as prints, adopting():
             child = start({**job, "memory": limits.memory}, prints)
             try:
                 overstepped = wait_for(child, prints, limits, while_waiting)
@@ -235,6 +238,35 @@ def end_group(child: Child) -> None:
     if child.poll() is None:
         child.kill()
     child.wait()
+
+
+@contextlib.contextmanager
+def adopting() -> Iterator[None]:
+    """Within the block processes that lose their parent become this one's, and after it they are ended.
+
+    So end daemons too, which left their group. On Linux; and where this process has neither threads nor other children,
+    or somebody else's might be taken for them.
+    """
+    if not can_copy() or children():
+        yield
+        return
+    set_adoption = partial(ctypes.CDLL(None).prctl, 36)  # PR_SET_CHILD_SUBREAPER
+    set_adoption(1)
+    try:
+        yield
+    finally:
+        for strays in itertools.takewhile(bool, (children() for _ in range(100))):  # theirs come when they are gone
+            for pid in strays:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+        set_adoption(0)
+
+
+def children() -> list[int]:
+    """The children of this process, which has one thread; none where the system does not tell."""
+    with contextlib.suppress(OSError):
+        return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+    return []
 
 
 def read_answer(path: Path) -> Outcome | None:
