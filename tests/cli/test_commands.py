@@ -101,7 +101,7 @@ def test_the_five_commands_of_the_documentation(call, tmp_path):
     assert predicted[0] == 0 and "'X' (1)" in predicted[2]
     lines = (tmp_path / "predictions.csv").read_text().splitlines()
     assert lines[0] == "id,alive,P(no),P(yes)" and lines[1].startswith("7,") and lines[2].startswith("'=1+1,")
-    assert for_kaggle[0] == 0
+    assert for_kaggle[0] == 0 and "Category: 0 is no, 1 is yes" in for_kaggle[1]
     assert set((tmp_path / "submission.csv").read_text().splitlines()[1:]) <= {"7,0", "7,1", "'=1+1,0", "'=1+1,1"}
 
 

@@ -10,7 +10,8 @@ import pytest
 
 import handgrad as hg
 from example_runs import table
-from handgrad.experiments import Run, check_configuration, resume, train
+from handgrad.datasets.predictions import read_predictions, write_predictions
+from handgrad.experiments import Run, check_configuration, configure, resume, train
 from handgrad.experiments.gather import find_runs, select
 from handgrad.experiments.replay import evaluate, predict
 
@@ -236,6 +237,17 @@ def test_predictions_need_nothing_but_the_folder(run, tmp_path):
     found = predict(run, tmp_path / "new.csv")
     assert (found.values, found.target_name) == (["setosa", "virginica"], "species")
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, rtol=1e-6)
+
+
+def test_class_names_come_back_exactly_as_they_stood(tmp_path):
+    names = ["01", "1", " 1", "1.0", "2_5", "=1+1", "two\nlines", "a,b", "@x"]
+    rows = "".join(f'{i},{i % 5},"{names[i % 9]}"\n' for i in range(90))
+    (tmp_path / "t.csv").write_text(f"a,b,kind\n{rows}")
+    run = train(configure(tmp_path / "t.csv", overrides=["epochs=1"]), tmp_path, progress=False)
+    write_predictions(tmp_path / "p.csv", predict(run, tmp_path / "t.csv"))
+    found = read_predictions(tmp_path / "p.csv")
+    assert list(found) == ["row", "kind", *(f"P({name})" for name in sorted(names))]
+    assert set(found["kind"]) <= set(names) and len(found["kind"]) == 90
 
 
 def test_runs_recorded_before_there_were_schemas_are_read(run, copy, tmp_path):

@@ -73,7 +73,7 @@ def predict(run: str, source: str, output: str, format: str) -> None:
     from ..experiments import Run
     from ..experiments import replay as again
     from ..experiments.run_folder import check_output
-    from .show import warn
+    from .show import say, warn
 
     trained = Run(run)
     check_output(output, [source, *trained.paths])
@@ -82,6 +82,8 @@ def predict(run: str, source: str, output: str, format: str) -> None:
         warn(note)
     write_predictions(output, found, format)
     print(f"{len(found.values)} predictions in {output}")
+    if format == "kaggle" and found.numbers_stand_for_names:
+        say(f"Category: {', '.join(f'{k} is {name}' for k, name in enumerate(found.class_names))}")
 
 
 @click.command("export-tensorboard")

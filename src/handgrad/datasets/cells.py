@@ -4,14 +4,14 @@ import re
 import shlex
 from array import array
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, NoReturn
 
 import numpy as np
 
 from ..arrays import Array
-from .csv_files import CsvTable, as_number, is_missing, is_number, shown, slip
+from .csv_files import CsvTable, Row, as_number, is_missing, is_number, shown, slip
 
 MOST_CATEGORIES = 100  # of a column of texts, unless it is named as one of categories
 FEW_CATEGORIES = 20  # so many may all be different
@@ -157,11 +157,7 @@ def read_cells(
     targets: list[str] = []
     ids: list[str] = []
     usual = [(column.convert, column.place) for column in columns]
-    for number, cells in table.rows:
-        if len(cells) != len(table.names):
-            hint = "" if cells[-1].strip() else " (the last one is empty: is there a separator at the row's end?)"
-            expected = f"where the first row has {len(table.names)}; every row needs as many{hint}"
-            raise ValueError(f"{table.path} row {number} has {len(cells)} cells {expected}")
+    for number, cells in whole_rows(table):
         try:
             values.extend([convert(cells[place]) for convert, place in usual])
         except (ValueError, KeyError):
@@ -179,6 +175,16 @@ def read_cells(
     x = np.frombuffer(values).reshape(len(numbers), len(columns))
     check_finite(x, numbers, columns)
     return Cells(x, targets, ids)
+
+
+def whole_rows(table: CsvTable) -> Iterator[Row]:
+    """The table's rows; one of another length than the first is refused."""
+    for number, cells in table.rows:
+        if len(cells) != len(table.names):
+            hint = "" if cells[-1].strip() else " (the last one is empty: is there a separator at the row's end?)"
+            expected = f"where the first row has {len(table.names)}; every row needs as many{hint}"
+            raise ValueError(f"{table.path} row {number} has {len(cells)} cells {expected}")
+        yield number, cells
 
 
 def check_finite(x: Array, numbers: Sequence[int], columns: Sequence[Column]) -> None:

@@ -44,6 +44,11 @@ class Predictions:
     class_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def numbers_stand_for_names(self) -> bool:
+        """Whether Kaggle's format writes classes by number, since a name is no whole number."""
+        return self.labels is not None and not all(map(is_plain, self.class_names))
+
     def table(self) -> Iterable[Sequence[object]]:
         """Rows of id, target and a probability for each class, after their names."""
         if self.probabilities is None:
@@ -61,7 +66,7 @@ class Predictions:
             yield from zip(self.ids, self.values, strict=True)
             return
         yield "Id", "Category"
-        numbers = self.values if all(map(is_plain, self.class_names)) else self.labels.tolist()
+        numbers = self.labels.tolist() if self.numbers_stand_for_names else self.values
         yield from zip(self.ids, numbers, strict=True)
 
 

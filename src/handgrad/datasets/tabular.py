@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..arrays import Array, ArrayLike
+from ..arrays import Array, ArrayLike, MaybeNone
 from ..files import FilePath
 from .catalog import Table
 from .cells import FEW_CATEGORIES
@@ -81,19 +81,13 @@ def build(about: Table, rows: Rows, task: str | None, how: Preparation) -> Datas
     schema = reading.schema.learn(x, reading.texts, parts[0]) if reading else None
     x = schema.encode(x) if schema else x
     standardization = standardize(x[parts[0]], about.scale, how.standardize, schema) if x.ndim == 2 else None
-
-    def split(numbers: Array) -> Split:
-        """The prepared rows of these numbers."""
-        part = x[numbers] if standardization is None else standardization.apply(x[numbers])
-        labels = y[numbers] if task == "classification" else cast(y[numbers], how.dtype, "the target")
-        return Split(part if is_images(x) else cast(part, how.dtype), labels)
-
+    train, validation, test = (split_of(x[rows], y[rows], standardization, how.dtype) for rows in parts)
     return Dataset(
         name=about.name,
         task=task,
-        train=split(parts[0]),
-        validation=split(parts[1]) if len(parts[1]) else None,
-        test=split(parts[2]) if len(parts[2]) else None,
+        train=train,
+        validation=validation,
+        test=test,
         class_names=class_names,
         feature_names=schema.feature_names if schema else (),
         target_name=schema.target if schema else "y",
@@ -104,6 +98,15 @@ def build(about: Table, rows: Rows, task: str | None, how: Preparation) -> Datas
         schema=schema,
         notes=notes,
     )
+
+
+def split_of(x: Array, y: Array, standardization: Standardization | None, dtype: np.dtype[Any]) -> Split | MaybeNone:
+    """Rows standardised and cast, labels as they are; None where there are none."""
+    if not len(x):
+        return None
+    x = x if standardization is None else standardization.apply(x)
+    targets = y if y.dtype == np.int64 else cast(y, dtype, "the target")
+    return Split(x if is_images(x) else cast(x, dtype), targets)
 
 
 def standardize(
