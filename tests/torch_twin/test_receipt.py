@@ -62,6 +62,30 @@ def test_every_loss_agrees(loss):
     assert compare(model, None, x, y, loss).worst("float64")[0] <= 1e-12
 
 
+def at_a_kink():
+    """A model, its twin with a bias 1e-6 larger, and a batch that has a unit between the two on a kink."""
+    model = small_model(hg.Linear(3), hg.ReLU(), hg.Dropout(0.2), hg.BatchNorm(), hg.Linear(2), dtype=np.float32)
+    x, y = batch(model, 6)
+    x = x.astype(np.float32)
+    model.parameters["linear1.bias"][0] -= model[0].forward(x)[2, 0] + np.float32(5e-7)
+    module = to_torch(model)
+    with torch.no_grad():
+        module.linear1.bias += 1e-6
+    return model, module, x, y
+
+
+def test_a_unit_within_rounding_of_its_kink_is_no_difference(monkeypatch):
+    receipt = compare(*at_a_kink())
+    assert receipt.worst("float32")[0] > 1e-3 and receipt.results["float32"]["kinks"] == ["relu1"]
+    (line,) = (line for line in receipt.verdict() if line.startswith("float32"))
+    assert "the engines agree, but for" in line and "units of relu1 within rounding of a kink" in line
+    assert "~ " in str(receipt) and "DIFFER" in receipt.verdict()[0]  # as 1e-6 is in float64
+    forward, backward = hg.ReLU.pair
+    monkeypatch.setattr(hg.ReLU, "pair", (forward, lambda dy, cache: (2 * backward(dy, cache)[0],)))
+    receipt = compare(*at_a_kink())
+    assert receipt.results["float32"]["kinks"] == [] and "DIFFER" in receipt.verdict()[1] and not receipt.ok
+
+
 def test_a_wrong_module_is_found_and_named():
     model = small_model(hg.Linear(3), hg.BatchNorm(), hg.Linear(2))
     module = to_torch(model)
