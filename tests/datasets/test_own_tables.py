@@ -87,7 +87,15 @@ def test_whole_numbers_of_arrays_are_exact(tmp_path):
 
 @pytest.mark.parametrize(
     "first, is_header",
-    [("a,b,c", True), ("a,,c", False), ("a,?,c", False), ("a,2,c", False), ("a,b,a", False), ("a,NA,c", False)],
+    [
+        ("a,b,c", True),
+        ("Na,K,Ca", True),
+        ("a,,c", False),
+        ("a,?,c", False),
+        ("a,2,c", False),
+        ("a,b,a", False),
+        ("a,NA,c", False),
+    ],
 )
 def test_what_is_a_header(write, first, is_header):
     path = write(first + "\nx,y,z\n")

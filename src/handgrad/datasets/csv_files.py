@@ -15,7 +15,7 @@ from ..naming import nearest
 from ..text import clipped, one_line
 from .data_files import cannot_read, check_regular, is_gzipped
 
-MISSING = ("", "?", "na", "n/a", "nan", "null")
+MISSING = frozenset(["", "?", "NA", "na", "N/A", "n/a", "NaN", "nan", "NAN", "NULL", "null"])  # Na is sodium
 SAMPLE_LINES = 20  # from the first, which say how a file is written
 Row = tuple[int, list[str]]  # its number in the file, as an editor counts, and its cells
 
@@ -166,7 +166,7 @@ def layout_of(lines: Sequence[str]) -> Layout:
 
 def is_missing(cell: str) -> bool:
     """Whether nothing stands in the cell, or a mark for that."""
-    return cell.strip().lower() in MISSING
+    return cell.strip() in MISSING
 
 
 def as_number(cell: str) -> float:

@@ -205,7 +205,7 @@ def facts_of(record: Record, history: Mapping[str, Sequence[float]]) -> dict[str
 
 def origin_of(record: Record) -> dict[str, Any]:
     """Where the run comes from: data, versions, machine."""
-    data = {key: record["data"].get(key) for key in ("source", "licence", "fingerprint", "rows")}
+    data = {key: record["data"].get(key) for key in ("source", "licence", "fingerprint", "rows", "notes")}
     keys = ("started", "ended", "resumed", "folder", "git", "versions", "machine", "threads")
     return {"data": data, **{key: record[key] for key in keys if record.get(key)}}
 
