@@ -14,7 +14,7 @@ SOURCE = ROOT / "src" / "handgrad"
 FLOORS = [
     {"arrays", "naming"},
     {"files", "text"},
-    {"html", "kernels"},
+    {"html", "kernels", "runner"},
     {"functional"},
     {"gradient_check", "initializers", "schedules", "metrics", "clipping"},
     {"layers"},

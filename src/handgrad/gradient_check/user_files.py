@@ -17,11 +17,11 @@ import numpy as np
 
 from ..arrays import Array, Generator, Shape
 from ..naming import nearest
+from ..runner import Limits, Outcome, at, line_of, quoted, read_source, run
 from .check import check_gradients
 from .faults import NotWritten
 from .recognize import recognize
 from .report import Report, section, title_of
-from .runner import Limits, Outcome, at, line_of, quoted, read_source, run
 from .subjects import POSITIONAL, Function, parameters_of
 from .verdict import CodeFault, Fault
 

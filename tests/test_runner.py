@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from handgrad.gradient_check import runner
-from handgrad.gradient_check.runner import Limits, follow, run
+from handgrad import runner
 from handgrad.gradient_check.user_files import check_apart
+from handgrad.runner import Limits, follow, run
 
 # what a forward does, the mistake that it is, and whether its line is known
 ENDINGS = {
