@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from example_runs import TABLES, table
-from handgrad.experiments import READY, check_configuration, configuration_text, configure, load_configuration
+from handgrad.experiments import READY, check_configuration, configuration_text, configure, load_configuration, train
 from handgrad.experiments.assembly import build_trainer, load_data
 from handgrad.experiments.configuration import Configuration, apply_overrides, dump_toml, parse_toml, read_table
 from handgrad.experiments.runner import prepare
@@ -220,3 +220,30 @@ def test_the_python_in_the_docs_runs(tmp_path, monkeypatch):
 def test_a_key_of_the_wrong_type_is_named_before_a_missing_one():
     with pytest.raises(ValueError, match="epochs = 'ten'"):
         check_configuration({"name": "a", "epochs": "ten"})
+
+
+@pytest.mark.parametrize(
+    ("override", "hint"),
+    [
+        ("training.epochs=5", "did you mean 'epochs'"),
+        ("learning_rate=0.1", "did you mean 'optimizer.learning_rate'"),
+        ("checkpoint_steps=3", "did you mean 'recording.checkpoint_steps'"),
+    ],
+)
+def test_a_key_in_the_wrong_table_is_told_its_place(override, hint):
+    with pytest.raises(ValueError, match=hint):
+        load_configuration("iris", [override])
+
+
+def test_layers_inside_of_layers_are_checked_and_get_the_number_of_classes(tmp_path):
+    inner = '[{layer = "Linear", units = 5}, "ReLU", {layer = "Linear", units = "classes"}]'
+    configuration = load_configuration(
+        "iris", [f'model.layers=[{{layer = "Sequential", layers = {inner}}}]', "epochs=1"]
+    )
+    assert train(configuration, tmp_path, progress=False).model().output_shape == (3,)
+    for wrong, where in (
+        ("[]", r"layers\.0\.layers must be a list of at least one"),
+        ("[3]", r"layers\.0\.layers\.0 must"),
+    ):
+        with pytest.raises(ValueError, match=where):
+            load_configuration("iris", [f'model.layers=[{{layer = "Sequential", layers = {wrong}}}]'])

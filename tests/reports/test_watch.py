@@ -1,6 +1,8 @@
 """The live server: it shows what its source has, to this machine only, and nothing else whatever is asked."""
 
 import http.client
+import socket
+import struct
 import threading
 
 import pytest
@@ -111,3 +113,13 @@ def test_a_damaged_run_says_so_and_the_server_goes_on(server):
     answer, text = ask(server, "/run/bad")
     assert answer.status == 500 and "is damaged" in text and answer.headers["Content-Type"].startswith("text/plain")
     assert ask(server, "/run/iris/1")[0].status == 200
+
+
+def test_a_browser_that_goes_away_is_no_error(server, capfd):
+    for _ in range(5):
+        client = socket.create_connection(("127.0.0.1", server.server_port))
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close by a reset
+        client.sendall(b"GET / HTTP/1.1\r\n")
+        client.close()
+    ask(server, "/")
+    assert capfd.readouterr().err == ""

@@ -16,7 +16,7 @@ from ..layers.containers import Sequential
 from ..layers.criteria import get_loss, get_penalty
 from ..naming import build, check_arguments, look_up, nearest
 from ..training import Callback, EarlyStopping, Engine, Schedule, Trainer
-from ..training.batches import check_training_data
+from ..training.batches import check_data, check_training_data
 from ..training.trainer import check_monitors
 from .configuration import Configuration
 from .recorder import MLflow
@@ -76,7 +76,9 @@ def named_model(spec: Mapping[str, Any], data: Dataset) -> Sequential:
 
 
 def fill_classes(layer: dict[str, Any], index: int, data: Dataset) -> dict[str, Any]:
-    """The table of a layer with units = "classes" replaced by their number."""
+    """The table of a layer with units = "classes" replaced by their number, in layers of layers too."""
+    if "layers" in layer:
+        return {**layer, "layers": [fill_classes(inner, index, data) for inner in layer["layers"]]}
     if layer.get("units") != "classes":
         return layer
     if not data.class_names:
@@ -141,10 +143,8 @@ def name_key(path: str) -> Iterator[None]:
     """Put the key's path in front of a message about its value."""
     try:
         yield
-    except ValueError as problem:
+    except (ValueError, TypeError) as problem:
         raise ValueError(f"{path}: {problem}") from None
-    except TypeError as problem:
-        raise ValueError(f"{path}: a value has the wrong type ({problem})") from None
 
 
 # Tried before anything is written: a run that cannot work is refused at once, not half-way through --------------------
@@ -153,6 +153,10 @@ def name_key(path: str) -> Iterator[None]:
 def rehearse(trainer: Trainer, configuration: Configuration, data: Dataset) -> None:
     """Refuse what the data, the model, the loss, the callbacks or the augmentation cannot do; change nothing."""
     check_training_data(trainer.model, trainer.loss, *data.train)
+    for name, split in (("validation", data.validation), ("test", data.test)):
+        if split is not None:
+            with name_key(f"data.{name}"):
+                check_data(trainer.model, trainer.loss, *split)
     check_outputs(trainer, data)
     advice = "data.validation is 0: give it rows, or --set callbacks=[]"
     check_monitors(trainer.callbacks, trainer.measured(data.validation is not None), advice)

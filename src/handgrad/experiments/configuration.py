@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
+TABLES, OPTIMIZER = ("data", "recording"), ("learning_rate", "momentum", "weight_decay", "clipping")
 READY = {path.stem: path for path in sorted((Path(__file__).parent / "configs").glob("*.toml"))}
 
 # The keys: what a configuration may say, with types and defaults ------------------------------------------------------
@@ -48,20 +49,23 @@ def network(value: object) -> dict[str, Any]:
         return part(value)
     if unknown := set(value) - {"layers"}:
         raise ValueError(f"'{min(unknown)}' does not go with layers = [...]")
-    if not isinstance(value["layers"], list) or not value["layers"]:
-        raise ValueError("layers must be a list of at least one layer")
-    return {"layers": [layer(item, i) for i, item in enumerate(value["layers"])]}
+    return {"layers": layers(value["layers"], "layers")}
 
 
-def layer(value: object, index: int) -> dict[str, Any]:
+def layers(value: object, where: str) -> list[dict[str, Any]]:
+    """Layers one after the other, those inside of them too."""
+    if not isinstance(value, list) or not value:
+        raise ValueError(f"{where} must be a list of at least one layer")
+    return [layer(item, f"{where}.{i}") for i, item in enumerate(value)]
+
+
+def layer(value: object, where: str) -> dict[str, Any]:
     """One of the layers: the name of its class, or a table with that name and the constructor's arguments."""
     if isinstance(value, str):
         return {"layer": value}
-    if isinstance(value, dict) and isinstance(value.get("layer"), str):
-        return dict(value)
-    raise ValueError(
-        f'layers.{index} must be a name such as "ReLU", or a table such as {{layer = "Linear", units = 25}}'
-    )
+    if not isinstance(value, dict) or not isinstance(value.get("layer"), str):
+        raise ValueError(f'{where} must be a name such as "ReLU", or a table such as {{layer = "Linear", units = 25}}')
+    return {**value, "layers": layers(value["layers"], f"{where}.layers")} if "layers" in value else dict(value)
 
 
 def column(value: object) -> object:
@@ -80,8 +84,9 @@ Column = Annotated[str | int | None, BeforeValidator(column)]
 Columns = Annotated[list[str | int], BeforeValidator(columns)]
 Part = Annotated[dict[str, Any], BeforeValidator(part)]
 Network = Annotated[dict[str, Any], BeforeValidator(network)]
-Count = Annotated[int, Field(ge=1)]
-NotNegative = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=1, lt=2**53)]  # as all readers of JSON read them alike
+NotNegative = Annotated[int, Field(ge=0, lt=2**53)]
+Seed = Annotated[int, Field(ge=0, lt=2**128)]  # NumPy's own have up to 128 bits
 FractionOrCount = Annotated[float, Field(ge=0)]
 
 
@@ -109,7 +114,7 @@ class Data(Section):
     validation: FractionOrCount | None = None
     test: FractionOrCount | None = None
     standardize: bool | None = None
-    seed: NotNegative = 0
+    seed: Seed = 0
 
 
 class Recording(Section):
@@ -128,7 +133,7 @@ class Configuration(Section):
     """A whole run, as data. exact: measure training figures after the epoch, over all rows, not while they change."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
-    seed: NotNegative = 0
+    seed: Seed = 0
     epochs: NotNegative
     batch_size: Count
     shuffle: bool = True
@@ -258,12 +263,23 @@ def explain(error: "ErrorDetails") -> str:
     where = ".".join(path)
     if error["type"] == "extra_forbidden":
         known = list(fields_at(path[:-1]))
-        return f"unknown key '{where}'{nearest(path[-1], known)} (known here: {', '.join(known)})"
+        return f"unknown key '{where}'{meant(path, error['input'], known)} (known here: {', '.join(known)})"
     if error["type"] == "missing":
         return f"the key '{where}' is missing"
     if error["type"] == "value_error":  # raised by a validator of ours, above
         return f"{where} = {error['input']!r:.200}: {error['ctx']['error']}"
     return f"{where} = {error['input']!r:.200}: expected {error['msg'].removeprefix('Input should be ')}"
+
+
+def meant(path: Sequence[str], value: object, known: Sequence[str]) -> str:
+    """'; did you mean 'epochs'?' for a table that holds a known key, 'data.test' for a key of another table, or ''."""
+    inside = [key for key in value if key in known] if isinstance(value, dict) else []
+    if inside:
+        return f"; did you mean '{inside[0]}'?"
+    elsewhere = {**dict.fromkeys(OPTIMIZER, "optimizer"), **{k: t for t in TABLES for k in fields_at([t])}}
+    if len(path) == 1 and path[-1] in elsewhere:
+        return f"; did you mean '{elsewhere[path[-1]]}.{path[-1]}'?"
+    return nearest(path[-1], known)
 
 
 def fields_at(path: Sequence[str]) -> Mapping[str, "FieldInfo"]:

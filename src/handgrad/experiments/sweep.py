@@ -135,7 +135,8 @@ def start_sweep(
     else:
         mode = "grid" if random is None else "random"
         combinations = grid(axes) if random is None else draws(axes, random, rng)
-    job = prepare(configured(base, (combinations or draws(axes, 1, rng))[0]))
+    configurations = [configured(base, combination) for combination in combinations or draws(axes, 1, rng)]
+    job = prepare(configurations[0])
     check_metric(metric, job)
     record = {
         "format": FORMAT,
@@ -311,6 +312,7 @@ def parse_axis(text: str) -> tuple[str, Choice | Range]:
     key, equals, values = text.partition("=")
     if not equals or not key.strip() or not values.strip():
         raise ValueError(f"--set takes key=values, such as optimizer.learning_rate=0.01,0.1; got '{text}'")
+    check_closed(text, values)
     ranged = RANGE.fullmatch(values.strip())
     if ranged:
         return key.strip(), parse_range(text, *ranged.groups())
@@ -330,16 +332,36 @@ def parse_range(text: str, kind: str, numbers: str) -> Range:
     return Range(logarithmic, float(low), float(high), count)
 
 
+PAIRS = {"(": ")", "[": "]", "{": "}", '"': '"', "'": "'"}
+
+
+def nested(text: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield each character, and the brackets and quotes that are open after it, as what closes them."""
+    opened: list[str] = []
+    for character in text:
+        is_quoted = bool(opened) and opened[-1] in "\"'"
+        if opened and character == opened[-1]:
+            opened.pop()
+        elif character in PAIRS and not is_quoted:
+            opened.append(PAIRS[character])
+        elif character in ")]}" and not is_quoted:
+            opened.append("")  # closes what was not opened, and is never closed itself
+        yield character, opened
+
+
+def check_closed(text: str, values: str) -> None:
+    """Refuse values in which a bracket or a quote is left open, or closes nothing."""
+    *_, (_, opened) = nested(values)
+    if opened:
+        fault = f"a '{opened[0]}' is missing" if opened[0] else "a bracket closes what was not opened"
+        raise ValueError(f"--set {text}: {fault}")
+
+
 def split(text: str) -> list[str]:
     """The parts between commas that stand in no brackets and no quotes."""
-    parts, depth, quote = [""], 0, None
-    for character in text:
-        if quote:
-            quote = None if character == quote else quote
-        elif character in "\"'":
-            quote = character
-        depth += (character in "[{") - (character in "]}") if not quote else 0
-        if character == "," and not depth and not quote:
+    parts = [""]
+    for character, opened in nested(text):
+        if character == "," and not opened:
             parts.append("")
         else:
             parts[-1] += character

@@ -1,5 +1,6 @@
 """A small local server that shows runs while they train: this machine only, read only."""
 
+import sys
 from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar, Protocol
@@ -39,6 +40,11 @@ class WatchServer(ThreadingHTTPServer):
     def __init__(self, source: Source, port: int = 0) -> None:
         super().__init__((ADDRESS, port), Handler)
         self.source = source
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that goes away before it has its answer is no error to tell of."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
     @property
     def url(self) -> str:
