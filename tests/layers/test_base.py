@@ -321,6 +321,8 @@ def test_a_layer_of_layers_is_a_subclass_of_sequential():
         (lambda: hg.Sequential("Linear"), "Sequential takes one list of layers: .* got 'Linear'"),
         (lambda: hg.Sequential([[hg.ReLU()]]), r"Sequential takes layers, such as Linear\(25\), got list \[ReLU"),
         (lambda: hg.Sequential([hg.ReLU()]).build(4).predict(np.ones((1, 4)), 0), "batch_size must be a whole"),
+        (lambda: hg.Sequential([hg.ReLU()]).build(4).predict(np.ones((1, 4)) * 1j), "complex128: pass its .real part"),
+        (lambda: hg.Trainer(hg.Sequential([hg.Linear(2)])).fit(np.ones((2, 4)) * 1j, [0, 1]), "complex128: pass its"),
     ],
 )
 def test_odd_arguments_get_one_line(make, message):

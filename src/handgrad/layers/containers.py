@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from .. import files
-from ..arrays import Array, ArrayLike, DTypeLike, Generator, MappedRows, MaybeArray, Seed, Shape, rows_of
+from ..arrays import Array, ArrayLike, DTypeLike, Generator, MappedRows, MaybeArray, Seed, Shape, numbers_of, rows_of
 from ..kernels.threads import in_turn
 from ..naming import check_arguments, check_count, without
 from .activations import LogSoftmax, Sigmoid, Softmax
@@ -232,10 +232,7 @@ class Sequential(Layer):
         """
         x, batch_size = rows_of("x", x), check_count("predict", "batch_size", batch_size)
         self.check_shape(x)
-        y = np.empty(
-            (len(x), *self.output_shape),
-            np.result_type(self.dtype, np.complex64 if x.dtype.kind == "c" else self.dtype),
-        )
+        y = np.empty((len(x), *self.output_shape), self.dtype)
         for start in range(0, len(x), batch_size):
             batch = x[start : start + batch_size]
             check_finite(batch, start=start)
@@ -243,7 +240,8 @@ class Sequential(Layer):
         return y
 
     def check_shape(self, x: Array | MappedRows) -> None:
-        """Refuse what `forward` would refuse of x, without looking at its numbers."""
+        """Refuse what `forward` would refuse of x, and complex numbers, without looking at its numbers."""
+        numbers_of("x", np.empty(0, x.dtype))
         self.accept(x[:0] if x.shape[1:] == self.input_shape else np.broadcast_to(np.empty((), x.dtype), x.shape))
 
     def predict_probabilities(self, x: ArrayLike, batch_size: int = 256) -> Array:
