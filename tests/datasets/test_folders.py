@@ -120,3 +120,11 @@ def test_a_run_on_a_folder_is_resumed_to_the_bit(tmp_path, monkeypatch, steps):
     again = resume(broken.path, progress=False)
     assert again.results == whole.results
     np.testing.assert_array_equal(again.model().parameter_vector, whole.model().parameter_vector)
+
+
+def test_targets_that_single_precision_lacks_are_refused(tmp_path):
+    np.save(tmp_path / "train_x.npy", np.ones((30, 2)))
+    np.save(tmp_path / "train_y.npy", np.arange(30) * 1e200)
+    with pytest.raises(ValueError, match="the target holds a number too large for float32"):
+        hg.load_dataset(tmp_path)
+    assert hg.load_dataset(tmp_path, dtype="float64").train.y[-1] == 29e200

@@ -14,7 +14,7 @@ from .catalog import DATASETS
 from .data_files import cannot_read, is_images
 from .dataset import Dataset, Split, fingerprint
 from .standardization import Standardization
-from .tabular import SUFFIXES, Preparation, encode_targets
+from .tabular import SUFFIXES, Preparation, cast, encode_targets
 
 PARTS = ("train", "validation", "test")
 LAYOUT = "train_x.npy and train_y.npy, and if you like the same of validation and test"
@@ -47,7 +47,9 @@ def load_folder(path: FilePath, task: str | None, how: Preparation) -> Dataset:
     splits: dict[str, Split] = {}
     for name, (rows, targets) in parts.items():
         labels, y = y[: len(targets)], y[len(targets) :]
-        splits[name] = Split(MappedRows(rows, as_read), labels if class_names else labels.astype(how.dtype))
+        splits[name] = Split(
+            MappedRows(rows, as_read), labels if class_names else cast(labels, how.dtype, "the target")
+        )
     return Dataset(
         name=Path(path).resolve().name,
         task=task,
