@@ -56,6 +56,13 @@ def test_an_attribute_that_there_is_not(wrong, said):
     assert said in str(problem.value)
 
 
+def test_a_name_that_cannot_be_imported():
+    with pytest.raises(ImportError, match="has no attribute 'Dense'; did you mean 'Linear'"):
+        from handgrad import Dense  # noqa: F401
+    with pytest.raises(ImportError, match="did you mean 'CrossEntropy'"):
+        from handgrad.layers import CrossEntropyLoss  # noqa: F401
+
+
 def test_a_history_tells_its_keys():
     with pytest.raises(KeyError, match=r"no 'val_loss'; did you mean 'validation_loss'\?"):
         hg.History(loss=[1.0], validation_loss=[2.0])["val_loss"]

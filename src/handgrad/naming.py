@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import copy
 import difflib
+import dis
 import functools
 import inspect
 import math
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
@@ -298,7 +300,13 @@ def refuse_name(module: ModuleType, name: str) -> NoReturn:
     """Raise the AttributeError that Python would, and tell the right name."""
     known = [known for known in vars(module) if not known.startswith("_")]
     advice = "" if name.startswith("_") else nearest(name, known)
-    raise AttributeError(f"module '{module.__name__}' has no attribute '{name}'{advice}")
+    said = f"module '{module.__name__}' has no attribute '{name}'{advice}"
+    raise ImportError(said) if advice and is_imported_from(sys._getframe(1)) else AttributeError(said)
+
+
+def is_imported_from(frame: FrameType) -> bool:
+    """Whether the frame is at a `from ... import`, which puts words of its own in the place of an AttributeError's."""
+    return frame.f_lasti >= 0 and dis.opname[frame.f_code.co_code[frame.f_lasti]] == "IMPORT_FROM"
 
 
 def build(kind: str, spec: str | dict[str, Any] | T, table: Mapping[str, type[T]], base: type[Any] = object) -> T:
