@@ -459,3 +459,11 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_work(call, tmp_p
             code, out, err = call(*command, "-o", output)
             assert (code, out, len(err.splitlines())) == (2, "", 1)
             assert message in err
+
+
+def test_what_is_not_buffered_stays_so(tmp_path):
+    """Under PYTHONUNBUFFERED, as in a container, each line is in the log at once."""
+    with open(tmp_path / "log", "w", encoding="utf-8") as stream:
+        stream.reconfigure(write_through=True)
+        print("epoch 1", end="", file=cli.unbroken(stream))
+        assert (tmp_path / "log").read_text() == "epoch 1"

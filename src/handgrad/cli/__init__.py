@@ -35,9 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def unbroken(stream: io.TextIOWrapper) -> io.TextIOWrapper:
     """A stream that writes where this one does, and minds neither readers who are gone nor letters it does not know."""
-    buffer = io.BufferedWriter(Unbroken(stream.fileno(), "w", closefd=False))
+    raw = Unbroken(stream.fileno(), "w", closefd=False)
+    buffer = raw if stream.write_through else io.BufferedWriter(raw)  # PYTHONUNBUFFERED: a log must not wait
     errors = "replace" if stream.errors == "strict" else stream.errors
-    return io.TextIOWrapper(buffer, stream.encoding, errors, line_buffering=stream.line_buffering)
+    return io.TextIOWrapper(buffer, stream.encoding, errors, None, stream.line_buffering, stream.write_through)
 
 
 class Unbroken(io.FileIO):
