@@ -23,103 +23,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Made = TypeVar("Made", bound=Callable[..., Any])
 
-# Our names, and what other libraries call the same: the first of ours is meant that is known where theirs was written.
-# A sentence stands for what has no name here. How `fold` spells a name does not matter.
-OTHER_LIBRARIES: dict[str, str] = {
-    # arguments
-    "learning_rate_init": "lr eta eta0",
-    "learning_rate": "lr eta eta0 step_size learning_rate_init",
-    "initial": "lr base_lr learning_rate initial_learning_rate",
-    "peak": "lr max_lr learning_rate",
-    "stage_length": "step_size decay_steps",
-    "num_steps": "t_max total_steps warmup_steps decay_steps max_iter",
-    "decay": "gamma decay_rate",
-    "factor": "gamma",
-    "final": "eta_min alpha end_learning_rate",
-    "minimum": "min_lr eta_min",
-    "beta1": "betas",
-    "beta_1": "betas",
-    "decay_rate": "rho alpha",
-    "epsilon": "eps",
-    "weight_decay": "l2 wd decay reg",
-    "strength": "l2 l1 alpha lambda reg weight_decay",
-    "clipping": "clip_norm clip_value global_clip_norm max_grad_norm max_norm",
-    "limit": "max_norm clip_norm clip_value",
-    "units": "out_features hidden_size num_units out_dim",
-    "filters": "out_channels units",
-    "kernel_size": "pool_size kernel",
-    "stride": "strides",
-    "dilation": "dilation_rate",
-    "bias": "use_bias",
-    "initializer": "kernel_initializer weight_init init",
-    "rate": "p drop_rate dropout",
-    "alpha": "negative_slope l2",
-    "delta": "beta",
-    "class_weight": "weight",
-    "sample_weight": "weights weight",
-    "epochs": "num_epochs n_epochs max_epochs max_iter",
-    "max_iter": "epochs num_epochs n_epochs max_epochs",
-    "validation_data": "val_data eval_set validation_set X_val",
-    "random_state": "seed",
-    "seed": "random_state",
-    "rng": "seed random_state",
-    "progress": "verbose",
-    "restore_best": "restore_best_weights",
-    "path": "filepath dirpath",
-    "every": "period save_freq every_n_epochs",
-    "a layer learns the shape of its input when the model is built: by model.build(input_shape), or by the first fit": (
-        "in_features in_channels num_features normalized_shape input_size input_dim input_shape"
-    ),
-    "an activation is a layer of its own: Sequential([Linear(25), ReLU(), Linear(3)])": "activation",
-    "a loss is the mean over the batch, by sample_weight a weighted one": "reduction",
-    "CrossEntropy takes logits, ProbabilityCrossEntropy probabilities": "from_logits",
-    "split the rows first, as hg.load_dataset does, and pass validation_data=(x, y)": "validation_split",
-    "it is the trainer's: Trainer(model, loss, optimizer, callbacks=[...], metrics={...})": (
-        "callbacks metrics optimizer loss criterion"
-    ),
-    # figures
-    "validation_loss": "val_loss valid_loss eval_loss",
-    "validation_accuracy": "val_accuracy val_acc valid_acc",
-    "accuracy": "acc",
-    "loss": "train_loss training_loss",
-    # layers, losses and all that training is made of
-    "Linear": "dense fully_connected fc affine lazy_linear",
-    "BatchNorm": "batch_norm1d batch_norm2d batch_normalization",
-    "LayerNorm": "layer_normalization",
-    "MaxPool2D": "max_pooling2d max_pool",
-    "AvgPool2D": "average_pooling2d avg_pool",
-    "GlobalAvgPool2D": "global_average_pooling2d adaptive_avg_pool2d",
-    "SiLU": "swish",
-    "CrossEntropy": "cross_entropy_loss categorical_crossentropy sparse_categorical_crossentropy nll_loss log_loss",
-    "BinaryCrossEntropy": "bce_loss bce bce_with_logits_loss binary_crossentropy",
-    "MeanSquaredError": "mse_loss mse squared_error l2_loss",
-    "MeanAbsoluteError": "mae_loss mae absolute_error l1_loss",
-    "Huber": "smooth_l1_loss huber_loss",
-    "mean_squared_error_forward": "mse_loss mse",
-    "Checkpoint": "model_checkpoint",
-    "Schedule": "lr_scheduler learning_rate_scheduler",
-    "schedules": "lr_scheduler",
-    "ReduceOnPlateau": "reduce_lr_on_plateau",
-    "Cosine": "cosine_annealing_lr cosine_decay",
-    "Exponential": "exponential_lr exponential_decay",
-    "Step": "step_lr",
-    "WarmUp": "linear_lr",
-    "Sequential": "module model",
-    "layers": "nn",
-    "optimizers": "optim",
-    "functional": "f",
-    # methods
-    "predict_probabilities": "predict_proba",
-    "evaluate": "score test",
-    "fit": "train",
-    "load_state": "load_state_dict",
-    "parameters": "state_dict get_weights trainable_variables",
-    "state": "state_dict",
-    "a Sequential takes all its layers when it is made: Sequential([Linear(25), ReLU(), Linear(3)])": "add append",
-    "a trainer trains a model: hg.Trainer(model, loss, optimizer).fit(x, y)": "compile fit train",
-    "a model infers unless it is asked to train: model.forward(x, training=True)": "eval",
-    "backward assigns the gradients: there is nothing to clear": "zero_grad",
-}
+OTHER_LIBRARIES = Path(__file__).with_name("other_libraries.txt")  # our names, and what other libraries call the same
 
 
 def nearest(name: object, known: Iterable[object]) -> str:
@@ -144,9 +48,13 @@ def from_elsewhere(name: object, known: Iterable[object]) -> str:
 
 @functools.cache
 def translations() -> dict[str, list[str]]:
-    """OTHER_LIBRARIES the other way round: {'lr': ['learning_rate_init', 'learning_rate', ...]}."""
-    rows = [(fold(name), ours) for ours, theirs in OTHER_LIBRARIES.items() for name in theirs.split()]
-    return {theirs: [ours for name, ours in rows if name == theirs] for theirs, _ in rows}
+    """What a name of another library may mean here: {'lr': ['learning_rate_init', 'learning_rate', ...]}."""
+    found: dict[str, list[str]] = {}
+    for line in OTHER_LIBRARIES.read_text(encoding="utf-8").splitlines():
+        ours, arrow, theirs = line.partition(" <- ")
+        for name in theirs.split() if arrow else ():
+            found.setdefault(fold(name), []).append(ours)
+    return found
 
 
 def look_up(kind: str, name: object, table: Mapping[str, T]) -> T:
