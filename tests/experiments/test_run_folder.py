@@ -239,6 +239,12 @@ def test_predictions_need_nothing_but_the_folder(run, tmp_path):
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, rtol=1e-6)
 
 
+def test_a_prediction_that_is_no_number_is_refused(run, tmp_path):
+    (tmp_path / "new.csv").write_text("5.1,3.5,1.4,0.2\n5.1,1e300,1.4,0.2\n")
+    with pytest.raises(ValueError, match=r"new\.csv: what the model predicts for example 2 is no number"):
+        predict(run, tmp_path / "new.csv")
+
+
 def test_class_names_come_back_exactly_as_they_stood(tmp_path):
     names = ["01", "1", " 1", "1.0", "2_5", "=1+1", "two\nlines", "a,b", "@x"]
     rows = "".join(f'{i},{i % 5},"{names[i % 9]}"\n' for i in range(90))

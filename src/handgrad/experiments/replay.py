@@ -154,19 +154,26 @@ def predict(run: Run, source: str | Path) -> Predictions:
     """
     about = run.record["data"]
     rows = read_examples(source, about, run.path / RECORD)
-    model, x = run.model(), rows.x
+    model, x, notes = run.model(), rows.x, rows.notes
     target, id = str(about.get("target_name") or "target"), (about.get("schema") or {}).get("id")
     ids, id_name = (rows.ids, str(id)) if rows.ids else (range(1, len(x) + 1), "row" if target != "row" else "number")
-    if about.get("task") != "classification":
-        return Predictions(ids, model.predict(x).reshape(len(x), -1)[:, 0], id_name, target, notes=rows.notes)
+    if id and not rows.ids:
+        notes = (*notes, f"{source} has no column '{id}': its rows are numbered from 1")
+    with np.errstate(over="ignore", invalid="ignore"):
+        is_regression = about.get("task") != "classification"
+        found = model.predict(x).reshape(len(x), -1)[:, :1] if is_regression else model.predict_probabilities(x)
+    wrong = np.flatnonzero(~np.isfinite(found).all(axis=1))
+    if len(wrong):
+        what = f"{source}: what the model predicts for example {wrong[0] + 1} is no number"
+        raise ValueError(f"{what}; its features are far from all that the model was trained on")
+    if is_regression:
+        return Predictions(ids, found[:, 0], id_name, target, notes=notes)
     names = tuple(map(str, about.get("class_names") or ()))
     check_num_classes(model, names, run.path)
-    probabilities = model.predict_probabilities(x)
-    if probabilities.shape[1:] == (1,):  # one output says how likely the second of two classes is
-        probabilities = np.concatenate([1 - probabilities, probabilities], axis=1)
-    labels = probabilities.argmax(axis=1)
-    values = [names[k] for k in labels]
-    return Predictions(ids, values, id_name, target, labels, probabilities, names, rows.notes)
+    if found.shape[1:] == (1,):  # one output says how likely the second of two classes is
+        found = np.concatenate([1 - found, found], axis=1)
+    labels = found.argmax(axis=1)
+    return Predictions(ids, [names[k] for k in labels], id_name, target, labels, found, names, notes)
 
 
 def read_examples(source: str | Path, about: Mapping[str, Any], where: Path) -> NewRows:
