@@ -8,6 +8,7 @@ Rows: TypeAlias = Iterable[Sequence[object]]  # of a table
 
 # what is shown of a record that was made to burst a page: letters of a value, and settings by how deep they are nested
 MAX_TEXT, MAX_SETTINGS, MAX_DEPTH = 300, 1000, 20
+MAX_WORD = 500  # letters of a word in a message
 
 
 def duration(seconds: Any) -> str | None:
@@ -29,6 +30,11 @@ def printable(text: object, replacement: str = "") -> str:
 def one_line(text: object) -> str:
     """The text in one line, with '?' for what could steer a terminal."""
     return printable(" ".join(str(text).split()), "?")
+
+
+def message_line(text: object) -> str:
+    """`one_line`, in which no word is longer than a screen: what was typed may have any length."""
+    return " ".join(clipped(word, MAX_WORD) for word in one_line(text).split(" "))
 
 
 def figure_text(value: object) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from ..text import one_line
+from ..text import message_line
 
 # command -> (module beside this one, one line of help): a command is imported when it is called.
 COMMANDS = {
@@ -93,5 +93,5 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def complain(problem: object, code: int) -> int:
     """Print what went wrong, in one line; returns the exit code."""
-    print(f"handgrad: {one_line(problem)}", file=sys.stderr)
+    print(f"handgrad: {message_line(problem)}", file=sys.stderr)
     return code

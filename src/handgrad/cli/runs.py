@@ -1,16 +1,26 @@
 """What to do with runs that are there: list, measure, replay, predict, report, compare, watch, judge, write up."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-RUNS = click.argument("runs", metavar="RUN|SWEEP|FOLDER...", nargs=-1, required=True)
 PATH = click.Path(path_type=Path)
-RUN = click.argument("run", metavar="RUN")
+
+
+def given(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """An argument, if it is not empty: to Python '' is the working folder, to a shell a variable that was not set."""
+    if value == "" or (isinstance(value, tuple) and "" in value):
+        raise click.BadParameter("is empty; name a folder")
+    return value
+
+
+RUNS = click.argument("runs", metavar="RUN|SWEEP|FOLDER...", nargs=-1, required=True, callback=given)
+RUN = click.argument("run", metavar="RUN", callback=given)
 
 
 @click.command()
-@click.argument("folder", default="experiments")
+@click.argument("folder", default="experiments", callback=given)
 @click.option(
     "--where", "conditions", multiple=True, metavar="KEY=VALUE", help="Only runs with name=iris, test.r2>0.9."
 )
@@ -102,7 +112,7 @@ def export_tensorboard(run: str, out: str | None) -> None:
 
 
 @click.command()
-@click.argument("run", metavar="RUN")
+@RUN
 @click.option("-o", "--output", type=PATH, help="Where to write it; RUN/report.html unless given.")
 def report(run: str, output: Path | None) -> None:
     """Write one HTML page that shows a run and opens anywhere."""
@@ -136,7 +146,7 @@ def compare(runs: tuple[str, ...], output: Path) -> None:
 
 
 @click.command()
-@click.argument("folder", metavar="RUN|FOLDER", default="experiments")
+@click.argument("folder", metavar="RUN|FOLDER", default="experiments", callback=given)
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; 0 is any free one.")
 def watch(folder: str, port: int) -> None:
     """Show runs in the browser while they train. For this machine only, and read only."""

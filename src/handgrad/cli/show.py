@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from ..text import aligned, column_title, figure_text, figures_from, is_right, one_line
+from ..text import aligned, column_title, figure_text, figures_from, is_right, message_line, one_line
 
 if TYPE_CHECKING:
     from ..experiments import Run
@@ -36,7 +36,7 @@ def say(line: str) -> None:
 
 def warn(line: str) -> None:
     """Print a line about something that did not stop the command."""
-    print(f"handgrad: {one_line(line)}", file=sys.stderr)
+    print(f"handgrad: {message_line(line)}", file=sys.stderr)
 
 
 MANY_ROWS = 100  # for longer tables rich takes seconds

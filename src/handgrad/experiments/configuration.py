@@ -266,6 +266,8 @@ def explain(error: "ErrorDetails") -> str:
         return f"unknown key '{where}'{meant(path, error['input'], known)} (known here: {', '.join(known)})"
     if error["type"] == "missing":
         return f"the key '{where}' is missing"
+    if error["type"] == "string_pattern_mismatch":
+        return f"{where} = {error['input']!r:.200}: expected letters, digits and . _ -, a letter or a digit first"
     if error["type"] == "value_error":  # raised by a validator of ours, above
         return f"{where} = {error['input']!r:.200}: {error['ctx']['error']}"
     return f"{where} = {error['input']!r:.200}: expected {error['msg'].removeprefix('Input should be ')}"

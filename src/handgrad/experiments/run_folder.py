@@ -169,9 +169,23 @@ def read_record(path: Path) -> dict[str, Any]:
     """The dict in a run's run.json, its main keys checked."""
     file = path / RECORD
     if not file.is_file():
-        raise ValueError(f"{path} is no run: it has no {RECORD} (handgrad runs lists the runs)")
+        why = f"it has no {RECORD} (handgrad runs lists the runs)"
+        if (path / SWEEP).is_file():
+            why = f"it is a sweep; name one of its runs, such as {path / '000'}"
+        elif path.is_file():
+            why = "it is a file, and a run is a folder (handgrad runs lists the runs)"
+        raise ValueError(f"{path} is no run: {why}")
+    return read_form(file, RECORDED, FORMAT)
+
+
+def read_form(file: Path, form: files.Form, newest: int) -> dict[str, Any]:
+    """A record of this form, if no later version of handgrad wrote it."""
     record = parse(read_text(file, LARGEST_RECORD), file)
-    files.check_form(record, RECORDED, file)
+    version = record.get("format", 1)
+    if isinstance(version, int) and version > newest:
+        what = f"{file} has format {version}, which a later version of handgrad wrote"
+        raise ValueError(f"{what}; this one reads up to {newest}: update handgrad")
+    files.check_form(record, {**form, "format?": files.COUNT}, file)
     return record
 
 

@@ -22,7 +22,7 @@ from ..kernels import num_threads, set_threads
 from ..naming import check_count, look_up, nearest, require_extra
 from ..training.history import lower_is_better
 from .configuration import Configuration, check_configuration, parse_value, set_key
-from .run_folder import LARGEST_RECORD, RECORD, SWEEP, Run, create_folder, locked, parse, read_text
+from .run_folder import RECORD, SWEEP, Run, create_folder, locked, read_form
 from .runner import Job, prepare, resume, rows_of, train
 
 with require_extra("app", "a sweep"):
@@ -74,8 +74,7 @@ class Sweep:
         file = self.path / SWEEP
         if not file.is_file():
             raise ValueError(f"{path} is no sweep: it has no {SWEEP}")
-        self.record: dict[str, Any] = parse(read_text(file, LARGEST_RECORD), file)
-        files.check_form(self.record, RECORDED, file)
+        self.record: dict[str, Any] = read_form(file, RECORDED, FORMAT)
         self.axes: Axes = dict(parse_axis(text) for text in self.record["axes"])
         self.trials: list[Trial] = []
         for number, trial in enumerate(self.record["trials"]):
