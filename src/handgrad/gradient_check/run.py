@@ -20,7 +20,7 @@ from .recognize import recognize
 from .reference import compare_forward
 from .report import Report
 from .subjects import Gradients, Settings, Subject, Wanted, name_of
-from .verdict import CodeFault, Verdict
+from .verdict import CodeFault, Guess, Verdict
 from .vocabulary import Clue
 
 EVERY_ENTRY = 1000  # arrays up to this size are checked entry by entry
@@ -113,47 +113,55 @@ def final_verdicts(
     wrong: Sequence[str],
     follow: Callable[[], list[Verdict]],
 ) -> list[Verdict]:
-    """What the report says in the end.
+    """What the report says in the end; nothing else decides it.
 
-    Of a model what its layers say; else what was found in the numbers, each with its place in the source, as far as the
-    backward can be followed there: one verdict for each place, that names all arrays which it makes wrong.
+    Of a model, what its layers say. Else what was found in conduct and numbers; where the backward can be followed in
+    its source, what is said of wrong arrays gets its place there: one verdict for each place, which names all arrays
+    that it makes wrong. A mere effect on the whole code gives way to the places.
     """
     verdicts = found if by_layers is None else by_layers
-    if not wrong or (by_layers is not None and any(v.array or v.clue is not Clue.EFFECT for v in by_layers)):
+    told_by_layers = by_layers is not None and any(v.array or v.clue is not Clue.EFFECT for v in by_layers)
+    if told_by_layers or not wrong:
         return verdicts
     order = list(wrong)
-    placed = sorted(follow(), key=lambda verdict: order.index(verdict.array.split(", ")[0]))
-    followed = {name for verdict in placed for name in verdict.array.split(", ")}
-    kept = [v for v in verdicts if v.array not in followed and (v.array or not placed or v.clue is not Clue.EFFECT)]
-    return [*kept, *(verdict for place in placed for verdict in named(place, verdicts))]
+    places = sorted(follow(), key=lambda place: order.index(arrays_of(place)[0]))
+    placed = {name for place in places for name in arrays_of(place)}
+    others = [v for v in verdicts if v.array not in placed and (v.array or not places or v.clue is not Clue.EFFECT)]
+    return [*others, *(verdict for place in places for verdict in named(place, verdicts))]
 
 
-def named(place: Verdict, by_numbers: Sequence[Verdict]) -> list[Verdict]:
-    """A place under the name that says most.
+def named(place: Verdict, verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """A place in the source under the name that says most, that of the numbers or its own.
 
-    What the numbers say of every array that goes wrong there is the mistake's name; where they say different things of
-    them, it is that of the change which mends all of them; where neither says a cause, what the numbers show.
+    The numbers name the mistake where they say one cause of all arrays that go wrong there, or where only one array
+    does; but a guess of theirs gives way to a change of the source that mends everything. That names the mistake too
+    where the numbers say different things. Where neither tells a cause, it is called by what the numbers show.
     """
-    arrays = place.array.split(", ")
-    near = [v for v in by_numbers if v.array in (*arrays, "")]
-    said = [v for v in near if v.array and v.clue in (Clue.CAUSE, Clue.CHANGE)]
-    shown = [v for v in near if v.clue is Clue.EFFECT]
-    alone = len(arrays) == 1
-    if said and (alone or (len({v.mistake for v in said}) == 1 and len(said) == len(arrays))):
-        names = said if alone else said[:1]
-    elif (place.clue is Clue.CAUSE and (place.fix or not shown)) or (place.clue is Clue.CHANGE and not shown):
+    arrays = arrays_of(place)
+    near = [v for v in verdicts if v.array in (*arrays, "")]
+    causes = [v for v in near if v.array and v.clue in (Clue.CAUSE, Clue.CHANGE)]
+    effects = [v for v in near if v.clue is Clue.EFFECT]
+    mends = bool(place.fix) and place.clue is Clue.CAUSE
+    agree = len({v.mistake for v in causes}) == 1 and len(causes) == len(arrays)
+    guess = mends and any(isinstance(v, Guess) for v in causes)
+    if len(arrays) == 1 and causes and not guess:
+        return [under_name(place, cause, cause.message) for cause in causes]
+    if agree and not guess:
+        return [under_name(place, causes[0], place.message)]
+    if mends or (place.clue in (Clue.CAUSE, Clue.CHANGE) and not effects):
         return [place]
-    else:
-        names = [*shown, *said, *near][:1]
-    return [
-        joined(place, name, name.message if alone and name.clue is not Clue.NOTHING else place.message)
-        for name in names
-    ]
+    name = [*effects, *causes, *near][0]
+    told = len(arrays) == 1 and name.clue is not Clue.NOTHING
+    return [under_name(place, name, name.message if told else place.message)]
 
 
-def joined(place: Verdict, name: Verdict, message: str) -> Verdict:
-    """A place under a name."""
+def under_name(place: Verdict, name: Verdict, message: str) -> Verdict:
     return replace(place, mistake=name.mistake, message=message, evidence=name.evidence or place.evidence)
+
+
+def arrays_of(verdict: Verdict) -> list[str]:
+    """The arrays that a verdict is on."""
+    return verdict.array.split(", ")
 
 
 def plan_entries(numbers: Differentiator, gradients: Gradients, limits: Limits) -> tuple[dict[str, Array], float]:

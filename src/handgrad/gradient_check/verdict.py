@@ -70,6 +70,10 @@ class Fault(Verdict):
     """What left no gradient to look at: an exception, a function not written, a forward that cannot be repeated."""
 
 
+class Guess(Verdict):
+    """One of several names that fit the numbers: the source may tell which it is."""
+
+
 @dataclass(frozen=True)
 class Kink:
     """An entry at or near a point without a derivative, and the one-sided derivatives around it.

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..verdict import Verdict
+from ..verdict import Guess, Verdict
 from .case import Case
 
 
@@ -35,22 +35,22 @@ def constant(case: Case) -> Verdict | None:
     c = case.factor(case.expected)
     if c is None or abs(c - 1) < 1e-5:
         return None
-    evidence = f"found / expected = {c:.6g} {case.everywhere}, for {len(case.dy)} upstream gradients"
-    mistake, message = off_by(case, c)
-    return case.verdict(mistake, message, evidence)
+    return off_by(case, c, f"found / expected = {c:.6g} {case.everywhere}, for {len(case.dy)} upstream gradients")
 
 
-def off_by(case: Case, c: float) -> tuple[str, str]:
-    """(mistake, message) of a gradient that is c times what it should be."""
+def off_by(case: Case, c: float, evidence: str, more: str = "") -> Verdict:
+    """The verdict on a gradient that is c times what it should be; more is said at the end of its message."""
     if abs(c + 1) < 1e-6:
-        return "wrong-sign", f"{case.label} has the wrong sign"
+        return case.verdict("wrong-sign", f"{case.label} has the wrong sign{more}", evidence)
     message = f"{case.label} is {c:.6g} times what it should be"
-    for kind in known_factors(case):
+    for rank, kind in enumerate(known_factors(case)):
         origins = [factor for factor in kind if factor.value and abs(c / factor.value - 1) < 1e-6]
         if origins:
             words = dict.fromkeys(factor.words for factor in origins)
-            return origins[0].mistake, f"{message}: {' or '.join([*words][:2])}"
-    return "constant-factor", message
+            several = rank == 0 and len({factor.mistake for factor in origins}) > 1
+            said = f"{message}: {' or '.join([*words][:2])}{more}"
+            return (Guess if several else Verdict)(case.name, origins[0].mistake, said, evidence)
+    return case.verdict("constant-factor", f"{message}{more}", evidence)
 
 
 class Factor(NamedTuple):

@@ -197,10 +197,8 @@ def penalised(case: Case) -> Verdict | None:
         (a, b), *_ = np.linalg.lstsq(basis.T, case.found.ravel(), rcond=None)
         if abs(a) < 1e-9 or abs(a - 1) < 1e-6 or len(values) < 3 or not case.same((a, b) @ basis, case.found.ravel()):
             continue
-        mistake, message = off_by(case, float(a))
         evidence = f"found = {a:.6g} · expected {b:+.6g} · {'sign of ' * (kind == 'L1')}{name} in every entry"
-        message += f"; its {kind} penalty's term is right, only the data's part is off"
-        return case.verdict(mistake, message, evidence)
+        return off_by(case, float(a), evidence, f"; its {kind} penalty's term is right, only the data's part is off")
     return None
 
 
