@@ -245,7 +245,7 @@ def functions(site: Site, values: Values) -> Iterator[Edit]:
             mistake = "winner-misplaced" if name.startswith("arg") else "formula-slip"
             yield site.edit(changed, mistake, f"{due} is due, not {name}")
     if len(node.args) == 1 and not node.keywords and name not in ("range", "len", "list", "tuple", "zeros"):
-        yield site.edit(node.args[0], "derivative-at-output", f"{name} does not belong here: it was applied already")
+        yield site.edit(node.args[0], "function-too-many", f"{name} does not belong here")
     if name == "range" and isinstance(site.holder, (ast.For, ast.Call)):
         turned_round = ast.Call(ast.Name("reversed", ast.Load()), [node], [])
         yield site.edit(turned_round, "reversed", "the loop must run from the last step to the first")

@@ -204,7 +204,7 @@ def missing_factors(node: ast.expr, scope: Scope) -> Iterator[tuple[ast.expr, An
         yield times(node, text), value, mistake, f"the factor {text} is missing"
         yield over(node, text), value, mistake, f"divide by {text}"
         if kind(value) == "array":
-            yield over(node, f"{text}.shape[0]"), None, "batch-size-factor", f"divide by the batch, {text}.shape[0]"
+            yield over(node, f"{text}.shape[0]"), None, "batch-size-factor", f"divide by {text}.shape[0]"
         if np.ndim(value) == 1:
             yield over(node, f"{text}[:, None]"), None, mistake, f"divide by {text}"
     sizes = [text for text, value in scope.values.items() if is_index(value) and value > 1]
@@ -216,7 +216,7 @@ def missing_factors(node: ast.expr, scope: Scope) -> Iterator[tuple[ast.expr, An
         for product in (f"{a} * {b}", *(f"{a} * {b} * {c}" for c in sizes if c > b)):
             yield times(node, f"({product})"), None, "element-count-factor", f"multiply by {product}"
             yield over(node, f"({product})"), None, "element-count-factor", f"divide by {product}"
-    yield times(node, "2"), None, "factor-two", "the factor 2 of a square's derivative is missing"
+    yield times(node, "2"), None, "factor-two", "a factor 2 is missing"
     yield over(node, "2"), None, "factor-two", "a factor 2 is too many"
 
 
