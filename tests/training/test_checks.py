@@ -141,6 +141,20 @@ def test_nonsense_is_refused_in_one_line(call, name, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_fit_that_is_refused_changes_nothing():
+    trainer = hg.Trainer(model())
+    trainer.fit(X, Y, epochs=2)
+    before = trainer.state()
+    for wrong in ({"y": Y + 1}, {"validation_data": (X, Y - 1)}, {"epochs": -1}, {"shuffle": 3}):
+        with pytest.raises(ValueError):
+            trainer.fit(**{"x": X, "y": Y, "epochs": 5, **wrong})
+    assert trainer.plan == before["plan"] and trainer.is_finished
+    unbuilt = hg.Trainer(model())
+    with pytest.raises(ValueError, match="x has 40 rows, y has 3"):
+        unbuilt.fit(X, Y[:3])
+    assert not unbuilt.model.is_built
+
+
 def test_masked_arrays_are_refused():
     masked = np.ma.masked_greater(X, 1)
     with pytest.raises(TypeError, match=r"^x is a masked array, and no network knows masks: leave out the masked rows"):

@@ -110,7 +110,7 @@ def check_source(x: Any, sample_weight: Any = None) -> None:
     if not is_source(x):
         what = f"there are no targets: pass x and y, or a source of batches alone; got {type(x).__name__} alone"
         raise TypeError(what)
-    if not hasattr(x, "__len__") or iter(x) is x:
+    if not hasattr(x, "__len__") or hasattr(x, "__next__"):
         advice = "write a class with __len__, the number of batches, and __iter__, which begins an epoch"
         raise TypeError(f"a source of batches has a length and begins anew, as {type(x).__name__} cannot: {advice}")
     if not len(x):

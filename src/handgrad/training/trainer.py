@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import files, optimizers
 from .. import metrics as measures
-from ..arrays import Array, ArrayLike, MappedRows, rows_of
+from ..arrays import Array, ArrayLike, MappedRows, array_of, rows_of
 from ..layers.base import leaves, plain, training_alone
 from ..layers.containers import Sequential, from_description
 from ..layers.criteria import Loss, Penalty, get_loss, get_penalty
@@ -32,6 +32,7 @@ from .batches import (
     Source,
     can_reposition,
     check_data,
+    check_rows,
     check_source,
     check_training_data,
     check_validation,
@@ -238,12 +239,8 @@ class Trainer(Advised):
             check_switch("fit", "progress", progress)
         if y is None and batch_size is not None:
             raise ValueError(f"batch_size={batch_size} is for arrays: a source of batches yields its own")
-        with self._alone:
-            if y is None and not can_reposition(x):
-                self._so_far = EpochSoFar()  # the rest of an epoch is gone
-            self._plan = {"epochs": self.epoch + epochs, "batch_size": size, "shuffle": shuffle, "exact": exact}
-            self.stop_reason = None
-            return self.resume(x, y, validation_data, sample_weight, progress)
+        plan: Plan = {"epochs": self.epoch + epochs, "batch_size": size, "shuffle": shuffle, "exact": exact}
+        return self._go_on(plan, (x, y, sample_weight), validation_data, progress)
 
     @advised
     def resume(
@@ -263,16 +260,23 @@ class Trainer(Advised):
         History
             The figures of all epochs, those before the interruption included.
         """
-        size = self.plan["batch_size"]
+        return self._go_on(self.plan, (x, y, sample_weight), validation_data, progress)
+
+    def _go_on(self, plan: Plan, given: Data, validation_data: Any, progress: bool | None) -> History:
+        """Train by the plan: nothing of the trainer changes before it is known that data and callbacks go with it."""
         with self._alone:
-            data, held_out = self.check_data((x, y, sample_weight), validation_data)
-            training = source_of(data, size, self.engine)
-            validation = None if held_out is None else source_of(held_out, size, self.engine)
+            data, held_out = self.check_data(given, validation_data)
+            training = source_of(data, plan["batch_size"], self.engine)
+            validation = None if held_out is None else source_of(held_out, plan["batch_size"], self.engine)
+            check_monitors(self.callbacks, [*self.history, *self.measured(validation is not None)])
+            if plan is not self._plan:
+                self._plan, self.stop_reason = plan, None
+                if given[1] is None and not can_reposition(given[0]):
+                    self._so_far = EpochSoFar()  # the rest of an epoch is gone
             self.steps_per_epoch = len(training)
             if (done := self._so_far.steps_done) > len(training):
                 what = f"{done} batches of the epoch are done, and the data make {len(training)}"
                 raise ValueError(f"{what}: resume with those that training was begun on")
-            check_monitors(self.callbacks, [*self.history, *self.measured(validation is not None)])
             self._run(training, validation, [*self.callbacks, *self.observers(progress)])
         return self.history
 
@@ -381,6 +385,8 @@ class Trainer(Advised):
                 warnings.warn(f"{what} than it would have: give it set_epoch(epoch)", stacklevel=3)
                 self._is_loaded = False  # once is enough
         else:
+            if not self.model.is_built:  # on what may be learnt from, at least by its rows
+                check_rows(rows_of("x", x), array_of("y", y))
             self.prepare(rows_of("x", x))
             data = check_training_data(self.model, self.loss, x, y, weight)
         if validation is None:
