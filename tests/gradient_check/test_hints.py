@@ -54,6 +54,17 @@ def test_the_right_gradient_is_not_among_what_is_told_of_a_wrong_one_until_its_n
     assert report["bias"].error < 1e-12
 
 
+def test_a_common_cause_of_several_arrays_is_not_told_where_only_arrays_are():
+    def backward(dy, cache):
+        dx, dweight, dbias = F.linear_backward(2 * dy, cache)
+        return dx, dweight, dbias / 2
+
+    told = {hints: check_gradients((F.linear_forward, backward), X, W, B, hints=hints) for hints in ("none", "where")}
+    assert [v.array for v in told["none"].verdicts] == ["x", "weight"]
+    assert all(v.message == f"the gradient by {v.array} is wrong" for v in told["none"].verdicts)
+    assert {v.line for v in told["where"].verdicts} == {backward.__code__.co_firstlineno + 1}
+
+
 def test_one_wrong_array_is_one_line_however_much_is_wrong_with_it():
     report = Report("f", verdicts=[Verdict("x", "transposed", "..."), Verdict("x", "wrong-sign", "...")])
     assert [str(v) for v in keep_to(report, "none").verdicts] == ["x: not-named: something about x is wrong"]

@@ -1,5 +1,6 @@
 """How much a report tells: a course may want the place shown and the answer kept."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -25,31 +26,33 @@ def keep_to(report: Report, hints: str) -> Report:
     report.hints = hints
     if hints == "fix":
         return report
-    report.verdicts[:] = dict.fromkeys(kept(v, hints, report) for v in report.verdicts)
+    report.verdicts[:] = dict.fromkeys(told for v in report.verdicts for told in kept(v, hints, report))
     if hints != "what":
         for check in report.arrays.values():
             withhold_numbers(check)
     return report
 
 
-def kept(verdict: Verdict, hints: str, report: Report) -> Verdict:
-    """What of a verdict may be told."""
+def kept(verdict: Verdict, hints: str, report: Report) -> list[Verdict]:
+    """What of a verdict may be told; of several arrays one by one where not even their common cause may be."""
     if isinstance(verdict, Fault):
-        return verdict
+        return [verdict]
     if hints == "what":
-        return replace(verdict, message=verdict.term.lesson, evidence="", fix="")
+        return [replace(verdict, message=verdict.term.lesson, evidence="", fix="")]
     names = verdict.array.split(", ")
-    wrong = [name for name in names if name in report.arrays and not report.arrays[name].ok]
-    said = (
-        f"the gradient{'s' * (len(names) > 1)} by {verdict.array}"
-        if wrong == names
-        else f"something about {verdict.array or 'the code'}"
-    )
-    message = f"{said} {'are' if len(wrong) > 1 else 'is'} wrong"
     if hints == "none":
-        return Verdict(verdict.array, "not-named", message)
-    message += f": look at {verdict.variable}" if verdict.variable else ""
-    return Verdict(verdict.array, "not-named", message, "", verdict.variable, verdict.line)
+        return [Verdict(name, "not-named", wrongness([name], report)) for name in names]
+    variable = {"": "", "return": ": look at the return"}.get(verdict.variable, f": look at {verdict.variable}")
+    message = wrongness(names, report) + variable
+    return [Verdict(verdict.array, "not-named", message, "", verdict.variable, verdict.line)]
+
+
+def wrongness(names: Sequence[str], report: Report) -> str:
+    """That the gradients by these arrays are wrong, or something else about them."""
+    named = ", ".join(names)
+    if not all(name in report.arrays and not report.arrays[name].ok for name in names):
+        return f"something about {named or 'the code'} is wrong"
+    return f"the gradients by {named} are wrong" if len(names) > 1 else f"the gradient by {named} is wrong"
 
 
 def withhold_numbers(check: ArrayCheck) -> None:

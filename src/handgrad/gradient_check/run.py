@@ -48,7 +48,8 @@ def run_check(
 ) -> Report:
     """The report of one check: see check_gradients."""
     started = time.perf_counter()
-    report = Report(target=name_of(target), seed=limits.seed)
+    first = target[0] if isinstance(target, (tuple, list)) and target else target
+    report = Report(target=name_of(first), seed=limits.seed)
     subject: Subject | None = None
     cases: dict[str, Case] = {}
     other_values: Verdict | None = None
