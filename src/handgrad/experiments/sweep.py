@@ -75,7 +75,8 @@ class Sweep:
         if not file.is_file():
             raise ValueError(f"{path} is no sweep: it has no {SWEEP}")
         self.record: dict[str, Any] = read_form(file, RECORDED, FORMAT)
-        self.axes: Axes = dict(parse_axis(text) for text in self.record["axes"])
+        with files.reading(file):
+            self.axes: Axes = dict(parse_axis(text) for text in self.record["axes"])
         self.trials: list[Trial] = []
         for number, trial in enumerate(self.record["trials"]):
             settings = trial["settings"]
