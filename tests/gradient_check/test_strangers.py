@@ -5,7 +5,7 @@ import pytest
 from zoo.strangers import outcomes
 
 
-@pytest.mark.parametrize("zoo", ["b"])
+@pytest.mark.parametrize("zoo", ["b", "c"])
 def test_every_strangers_mistake_is_detected(zoo):
     assert [outcome.name for outcome in outcomes(zoo) if not outcome.detected] == []
 
