@@ -2,6 +2,7 @@
 
 import numpy as np
 
+import handgrad as hg
 from handgrad import functional as F
 from handgrad.gradient_check import check_gradients
 
@@ -67,6 +68,23 @@ def test_a_sequence_turned_round_is_no_flipped_kernel():
 def test_a_residual_of_another_name_is_called_by_its_name():
     found = verdict((lambda h: (h + np.tanh(h), h), lambda dy, h: dy * (1 - np.tanh(h) ** 2)), X)
     assert found.message.startswith("in the gradient by h dy itself is missing")
+
+
+def test_a_mistake_is_in_the_users_file_and_not_in_ours():
+    def backward(dy, cache):
+        return F.linear_backward(3 * dy, cache)
+
+    class Double(hg.Linear):
+        def differentiate(self, dy, cache, input_gradient=True):
+            dx, dweight, dbias = F.linear_backward(3 * dy, cache)
+            return dx, {"weight": dweight, "bias": dbias}
+
+    for target, arrays, first in (
+        ((F.linear_forward, backward), (X, W, B), backward.__code__.co_firstlineno),
+        (Double(3), (X,), Double.differentiate.__code__.co_firstlineno),
+    ):
+        found = verdict(target, *arrays)
+        assert (found.array, found.line) == ("x, weight, bias", first + 1), found
 
 
 def test_the_line_of_an_exception_is_the_users_and_not_a_librarys():

@@ -249,7 +249,7 @@ class Followed:
     def __init__(self, subject: Subject, cases: Mapping[str, Case], right: Sequence[str]) -> None:
         first = next(iter(cases.values()))
         self.cases = cases
-        self.tracer = Tracer()
+        self.tracer = Tracer(subject.is_ours)
         self.forward = TracedForward(first.numbers, self.tracer)
         self.num_places = len(self.tracer.places)  # of the forward
         self.bench = Bench(subject, self.tracer, cases, right)

@@ -21,6 +21,7 @@ import numpy as np
 from ..arrays import Array, Cache, DTypeLike, Generator, Shape
 from .faults import NotWritten, report_faults, unwritten_helper
 from .slots import UPDATED, Slot, exists, find_slots, parts, read, read_gradient, updated_slots, write
+from .tracing import module_of
 from .verdict import CodeFault
 
 # by the name of the array; None where the backward gives none
@@ -76,6 +77,11 @@ class Subject(ABC):
     def has_parts(self) -> bool:
         """Whether it is a model, whose layers can be checked one by one."""
         return bool(parts(inner(self.original)))
+
+    @property
+    @abstractmethod
+    def is_ours(self) -> bool:
+        """Whether all of the code is handgrad's, so that a mistake may stand in ours."""
 
     @property
     def uses_random(self) -> bool:
@@ -181,6 +187,10 @@ class PairSubject(Subject):
         given = [p for p in parameters_of(self.forward) or () if p.default is not p.empty]
         self.defaults: dict[str, Any] = {p.name: p.default for p in given}
 
+    @property
+    def is_ours(self) -> bool:
+        return all(module_of(function).startswith("handgrad.") for function in (self.forward, self.backward))
+
     def at(self, dtype: DTypeLike) -> "PairPoint":
         return PairPoint(self, dtype)
 
@@ -269,6 +279,10 @@ class LayerSubject(Subject):
         if not self.names:
             what = f"{self.label} has no array of floats to differentiate by"
             raise TypeError(f"{what}: neither an input nor a parameter")
+
+    @property
+    def is_ours(self) -> bool:
+        return type(inner(self.original)).__module__.startswith("handgrad.")
 
     def at(self, dtype: DTypeLike) -> "LayerPoint":
         return LayerPoint(self, dtype)

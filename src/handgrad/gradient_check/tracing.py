@@ -173,13 +173,13 @@ class Tracer:
     `changes` are by place what a run puts there; `recording` notes what it computes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, at_home: bool | None = None) -> None:
         self.places: list[Place] = []
         self.codes: dict[CodeType, CodeType | None] = {}
         self.changes: dict[int, Change] = {}
         self.recording: Recording | None = None
         self.steps: Counter[int] = Counter()
-        self.at_home = False  # whether our own code is what is traced
+        self.at_home = at_home  # whether our own code is what is traced; None: as what is entered first
 
     def start(self, changes: dict[int, Change] | None = None, recording: Recording | None = None) -> None:
         """Begin a run."""
@@ -213,11 +213,12 @@ class Tracer:
 
         entered: also where it is a library's, as the target of a check may be.
         """
+        if entered and self.at_home is None and isinstance(function, (FunctionType, MethodType)):
+            self.at_home = module_of(function).startswith("handgrad.")
         if isinstance(function, FunctionType):
-            self.at_home |= entered and module_of(function).startswith("handgrad.")
-            return self.traced(function) if entered or is_users(function.__code__, self.at_home) else function
+            followed = entered or is_users(function.__code__, bool(self.at_home))
+            return self.traced(function) if followed else function
         if isinstance(function, MethodType):
-            self.at_home |= entered and module_of(function).startswith("handgrad.")
             within = self.follow(function.__func__, entered)
             return function if within is function.__func__ else MethodType(within, function.__self__)
         if isinstance(function, functools.partial):
