@@ -79,6 +79,8 @@ def array_of(name: str, value: Any) -> Array:
 
 def refuse_masked(name: str, value: Any) -> None:
     """Raise a TypeError for a masked array: its mask would be lost, and what lies under it be learnt from."""
+    if type(value) is np.ndarray:
+        return value
     if isinstance(value, np.ma.MaskedArray):
         advice = "leave out the masked rows, or fill them with its filled(...)"
         raise TypeError(f"{name} is a masked array, and no network knows masks: {advice}")

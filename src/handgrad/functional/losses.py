@@ -201,7 +201,8 @@ def _outputs(loss: str, outputs: ArrayLike) -> Array:
 
 def _class_targets(loss: str, outputs: Array, targets: ArrayLike, labels_only: bool = False) -> Array:
     """Check integer labels (N,), or probabilities (N, C) in the dtype of outputs, against outputs (N, C)."""
-    targets = array_of(f"{loss}: targets", targets)
+    if type(targets) is not np.ndarray:
+        targets = array_of(f"{loss}: targets", targets)
     if outputs.ndim != 2 or not len(outputs):
         raise ValueError(f"{loss}: outputs must be (examples, classes) with at least one example, got {outputs.shape}")
     if targets.shape == outputs.shape and not labels_only:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # (forward, backward) of handgrad.functional
 Pair: TypeAlias = tuple[Callable[..., tuple[Any, Cache]], Callable[..., tuple[MaybeArray, ...]]]
 Gradients: TypeAlias = dict[str, Array]  # one for each parameter, by name
-NOTHING = object()  # marks an empty cache: None is a cache some pairs use
+NOTHING: Any = (None, None, None)  # an empty cache; others are the cache, the shape of y, and whose thread made it
 
 
 class Parameters(dict[str, Array]):
@@ -246,7 +246,9 @@ class Layer(Advised):
         RuntimeError
             Where the forward before it was another thread's.
         """
-        cache = open_cache(self, self._cache, dy)
+        cache, shape, thread = self._cache
+        if shape != dy.shape or thread != get_ident():
+            refuse_backward(self, self._cache, dy)
         self._cache = NOTHING
         differentiate: Any = self.differentiate if len(dy) <= self._small_batch else in_turn(self.differentiate)
         if input_gradient or not self.can_skip_input_gradient:
@@ -390,18 +392,16 @@ class Step:
             layer.clear_cache()
 
 
-def open_cache(layer: Layer, kept: Any, dy: Array) -> Cache:
-    """The cache in what a forward in training has kept, if it was one of this thread and dy has the shape of its y."""
+def refuse_backward(layer: Layer, kept: Any, dy: Array) -> NoReturn:
+    """Say why a backward for dy cannot take the cache that is kept."""
+    _, shape, thread = kept
     if kept is NOTHING:
         what = f"{layer.label}.backward(dy) has no cache"
         raise ValueError(f"{what}: call forward(x, training=True) before each backward")
-    cache, shape, thread = kept
     if thread != get_ident():
         what = f"{layer.label}.backward(dy): the forward(x, training=True) before it was another thread's"
         raise RuntimeError(f"{what}: train a model in one thread, and in a second one a copy.deepcopy of it")
-    if dy.shape != shape:
-        raise ValueError(f"{layer.label}.backward expected dy of shape {shape}, got {dy.shape}")
-    return cache
+    raise ValueError(f"{layer.label}.backward expected dy of shape {shape}, got {dy.shape}")
 
 
 IN_TRAINING: dict[int, int] = {}  # id of what is trained -> the thread that trains it

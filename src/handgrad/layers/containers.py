@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -12,7 +11,6 @@ import numpy as np
 
 from .. import files
 from ..arrays import Array, ArrayLike, DTypeLike, Generator, MappedRows, MaybeArray, Seed, Shape, numbers_of, rows_of
-from ..kernels.threads import in_turn
 from ..naming import check_arguments, check_count, without
 from .activations import LogSoftmax, Sigmoid, Softmax
 from .base import (
@@ -144,8 +142,6 @@ class Sequential(Layer):
             leave_model(layer, self)
         self._bound = list(self.layers)
         self._route = plan(self.layers)
-        fused = self._route is not self.layers  # where steps of ours have threads, each layer takes its turn by itself
-        self._small_batch = sys.maxsize if fused else min(layer._small_batch for layer in self.layers)
         self._lowest = next((i for i, step in enumerate(self._route) if step.num_parameters), len(self._route))
 
     @property
@@ -166,13 +162,19 @@ class Sequential(Layer):
             self._refuse_changed()
         if training and IN_TRAINING:
             check_alone("model", IN_TRAINING.get(id(self)))
-        forward = self._forward if len(x) <= self._small_batch else in_turn(self._forward)
-        return forward(x, training)
+        y = x
+        for step in self._route:
+            y = step.forward(y, training)
+        return y
 
     def backward(self, dy: Array, input_gradient: bool = True) -> MaybeArray:
         """dx for dy, through every layer in reverse; input_gradient=False stops at the first layer with parameters."""
-        backward = self._backward if len(dy) <= self._small_batch else in_turn(self._backward)
-        return backward(dy, input_gradient)
+        lowest = 0 if input_gradient else self._lowest
+        for i in range(len(self._route) - 1, lowest - 1, -1):
+            dy = self._route[i].backward(dy, input_gradient or i > lowest)
+        for step in self._route[:lowest]:
+            step.clear_cache()
+        return dy if input_gradient else None
 
     def _refuse_changed(self) -> NoReturn:
         """Say why the vectors are not those of the layers: what trains them would train nothing."""
@@ -181,19 +183,6 @@ class Sequential(Layer):
         )
         advice = "build it again, or give each model layers of its own (copy.deepcopy)"
         raise ValueError(f"the model of {self.label} is no longer what was built ({why}): {advice}")
-
-    def _forward(self, y: Array, training: bool) -> Array:
-        for step in self._route:
-            y = step.forward(y, training)
-        return y
-
-    def _backward(self, dy: Array, input_gradient: bool) -> MaybeArray:
-        lowest = 0 if input_gradient else self._lowest
-        for i in range(len(self._route) - 1, lowest - 1, -1):
-            dy = self._route[i].backward(dy, input_gradient or i > lowest)
-        for step in self._route[:lowest]:
-            step.clear_cache()
-        return dy if input_gradient else None
 
     def trace(self, x: ArrayLike) -> Iterator[tuple[Layer, Array]]:
         """Yield (layer, output) for each layer in inference, nested models opened: for diagnosis and pictures."""

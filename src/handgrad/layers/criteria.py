@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
+from threading import get_ident
 from typing import Any, ClassVar
 
 from .. import functional as F
 from ..arrays import Array, ArrayLike, Cache
 from ..naming import Configured, build, by_name, check_number, constructor_arguments
-from .base import Pair, plain
+from .base import NOTHING, Pair, plain
 
 
 class Loss(Configured):
@@ -75,7 +75,8 @@ class Loss(Configured):
         ValueError, TypeError
             For targets or weights that do not fit the outputs: nothing broadcasts.
         """
-        value, self._kept.cache = self.compute(outputs, targets, sample_weight)
+        value, cache = self.compute(outputs, targets, sample_weight)
+        vars(self).setdefault("_caches", {})[get_ident()] = cache  # one a thread: models in several may share a loss
         return value
 
     def backward(self) -> Array:
@@ -86,20 +87,14 @@ class Loss(Configured):
         ValueError
             Without a forward before it.
         """
-        kept = vars(self._kept)
-        if "cache" not in kept:
+        cache = vars(self).get("_caches", {}).pop(get_ident(), NOTHING)
+        if cache is NOTHING:
             raise ValueError(f"{type(self).__name__}.backward() has no cache: call forward(outputs, targets) first")
-        (doutputs,) = self.pair_backward(1.0, kept.pop("cache"))
+        (doutputs,) = self.pair_backward(1.0, cache)
         return doutputs
 
-    @property
-    def _kept(self) -> Any:
-        """What this thread keeps from a forward to its backward: models in several threads may share a loss."""
-        kept = self.__dict__.get("_threads")
-        return self.__dict__.setdefault("_threads", threading.local()) if kept is None else kept
-
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k != "_threads"}
+        return {k: v for k, v in self.__dict__.items() if k != "_caches"}
 
     def __call__(self, outputs: Array, targets: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """The loss alone, keeping nothing."""

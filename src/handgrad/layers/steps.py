@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..arrays import Array
-from .base import NOTHING, Layer, Step, open_cache
+from .base import NOTHING, Layer, Step, refuse_backward
 
 AnyStep = TypeVar("AnyStep", bound=Step)
 
@@ -72,7 +72,9 @@ class FastStep(Step):
             for i in range(len(self.layers) - 1, -1, -1):
                 dy = self.layers[i].backward(dy, input_gradient or i > 0)
             return dy
-        cache = open_cache(self.layers[-1], self._cache, dy)
+        cache, shape, thread = self._cache
+        if shape != dy.shape or thread != get_ident():
+            refuse_backward(self.layers[-1], self._cache, dy)
         self._cache = NOTHING
         return self.differentiate(np.ascontiguousarray(dy, self.layers[0].dtype), cache, input_gradient)
 
