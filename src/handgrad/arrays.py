@@ -70,6 +70,9 @@ class MappedRows:
 
 def array_of(name: str, value: Any) -> Array:
     """value as an array, which is no masked one."""
+    if type(value) is np.ndarray:  # as a rule, in every step
+        array: Array = value
+        return array
     refuse_masked(name, value)
     try:
         return np.asarray(value)
@@ -79,8 +82,6 @@ def array_of(name: str, value: Any) -> Array:
 
 def refuse_masked(name: str, value: Any) -> None:
     """Raise a TypeError for a masked array: its mask would be lost, and what lies under it be learnt from."""
-    if type(value) is np.ndarray:
-        return value
     if isinstance(value, np.ma.MaskedArray):
         advice = "leave out the masked rows, or fill them with its filled(...)"
         raise TypeError(f"{name} is a masked array, and no network knows masks: {advice}")
