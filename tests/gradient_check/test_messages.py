@@ -59,6 +59,12 @@ def test_a_forward_that_rounds_its_input_is_not_called_a_missing_derivative():
     assert "takes x in float32" in found.message
 
 
+def test_an_array_that_is_small_beside_y_is_not_said_to_be_rounded():
+    tiny = 1e-9 * RNG.normal(size=3)
+    report = check_gradients((lambda b: (np.tanh(1 + b), b), lambda dy, b: dy * (1 - np.tanh(1 + b) ** 2)), tiny)
+    assert report.ok, report
+
+
 def test_a_sequence_turned_round_is_no_flipped_kernel():
     x = RNG.normal(size=(3, 5, 2))
     found = verdict((lambda x: (np.sin(x) * 2, x), lambda dy, x: (2 * dy * np.cos(x))[:, ::-1]), x)
