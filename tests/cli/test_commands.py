@@ -467,3 +467,31 @@ def test_what_is_not_buffered_stays_so(tmp_path):
         stream.reconfigure(write_through=True)
         print("epoch 1", end="", file=cli.unbroken(stream))
         assert (tmp_path / "log").read_text() == "epoch 1"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends processes without asking them")
+def test_a_sweep_that_is_asked_to_end_leaves_no_trial_behind(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "handgrad",
+        "sweep",
+        "iris",
+        "--epochs",
+        "1000000",
+        "--set",
+        "seed=1,2",
+        "--jobs",
+        "2",
+    ]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while len(list(tmp_path.glob("experiments/*/*/*/checkpoint.safetensors"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.terminate()
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err.count("handgrad resume")) == (130, 1)
+    with pytest.raises(ProcessLookupError):  # the group of the processes it started
+        while time.monotonic() < deadline + 60:
+            os.killpg(process.pid, 0)
+            time.sleep(0.01)

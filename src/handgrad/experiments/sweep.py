@@ -5,11 +5,14 @@ sweep.lock     empty: who runs the trials has it locked
 000/, 001/     a run folder for each trial
 """
 
+import contextlib
 import datetime
 import itertools
 import json
 import math
 import re
+import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, TypedDict
@@ -23,7 +26,7 @@ from ..naming import check_count, look_up, nearest, require_extra
 from ..training.history import lower_is_better
 from .configuration import Configuration, check_configuration, parse_value, set_key
 from .run_folder import RECORD, SWEEP, Run, create_folder, locked, read_form
-from .runner import Job, prepare, resume, rows_of, train
+from .runner import INTERRUPTS, Job, prepare, resume, rows_of, train
 
 with require_extra("app", "a sweep"):
     import joblib
@@ -179,11 +182,29 @@ def run_sweep(sweep: Sweep, jobs: int | None = None, report: Report = lambda swe
     """
     jobs = max(1, min(jobs or num_threads(), sweep.record["count"]))
     threads = max(1, num_threads() // jobs)
-    with locked(sweep.path / LOCK):
+    with locked(sweep.path / LOCK), interruptible():
         run_trials(sweep, sweep.unfinished(), jobs, threads, report)
         if sweep.record["mode"] == "optuna":
             search(sweep, jobs, lambda trials: run_trials(sweep, trials, jobs, threads, report))
     return sweep
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Within the block SIGTERM and SIGHUP are a Ctrl-C, where nobody handles or ignores them: no trial outlives it."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    in_main = threading.current_thread() is threading.main_thread()
+    taken = [number for number in INTERRUPTS[1:] if in_main and signal.getsignal(number) is signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def run_trials(sweep: Sweep, trials: Iterable[Trial], jobs: int, threads: int, report: Report) -> None:
