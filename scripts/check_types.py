@@ -52,7 +52,7 @@ def python_of(page: Path) -> str:
 def wrong_pages() -> list[str]:
     """What mypy and basedpyright say of README, docs and examples."""
     pages = {ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").glob("*.py")}
-    pages -= {ROOT / "docs" / "courses.md"}  # imports modules that `handgrad courses link` makes
+    pages -= {ROOT / "docs" / "courses.md"}  # imports modules that `handgrad courses copy` makes
     with tempfile.TemporaryDirectory() as folder:
         for page in sorted(pages):
             if code := python_of(page).strip():

@@ -142,8 +142,16 @@ def test_cross_entropy_values():
     eps = np.finfo(float).eps
     assert loss(Y, Y_hat) == pytest.approx(-(np.log(0.5 + eps) + np.log(eps)) / 2, rel=1e-15)
     assert isinstance(loss(Y, Y_hat), np.float64) and loss.name == "cross_entropy"
-    gradient = loss.backward(Y, Y_hat)
+    with pytest.warns(UserWarning, match="1 of 2 rows give their right class the probability 0, and learn nothing"):
+        gradient = loss.backward(Y, Y_hat)
     assert gradient[0, 0] == -1.0 and not gradient[0, 1:].any()
+
+
+def test_a_saturated_softmax_warns_and_gives_no_nan():
+    softmax, Y, Z = activations.SoftMax(), np.eye(2)[[0]], np.array([[-1000.0, 1000.0]])
+    with pytest.warns(UserWarning, match="saturated; lower the learning rate"):
+        dY = losses.CrossEntropy().backward(Y, softmax(Z))
+    np.testing.assert_array_equal(softmax.backward(Z, dY), [[0.0, 0.0]])
 
 
 def test_softmax_behind_cross_entropy_is_the_cross_entropys_gradient():

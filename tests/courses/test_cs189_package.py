@@ -1,16 +1,18 @@
-"""CS189 as a student meets it: a linked folder, its 25 tests, its scripts, its notebook, its write-up."""
+"""CS189 as a student meets it: a copy, its 25 tests, its scripts, its notebook, its write-up."""
 
+import contextlib
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
+from handgrad.courses.copies import copy
 from handgrad.courses.cs189 import _starter as starter
-from handgrad.courses.link import link
 from handgrad.datasets.images import is_present
 
 # A student's script in the style of the handout's train_ffnn.py: imports after the seed, model_args without a name.
@@ -41,12 +43,12 @@ model.save_parameters(60)
 
 
 @pytest.fixture(scope="module")
-def linked(tmp_path_factory):
-    """A folder that the course is linked into, without MNIST."""
-    folder = tmp_path_factory.mktemp("linked")
+def solved(tmp_path_factory):
+    """A solved copy of the course, without MNIST."""
+    folder = tmp_path_factory.mktemp("solved")
     saved, os.environ["HANDGRAD_DATA"] = os.environ.get("HANDGRAD_DATA"), str(folder / "none")
     try:
-        link("cs189", folder)
+        copy("cs189", folder)
     finally:
         del os.environ["HANDGRAD_DATA"]
         if saved is not None:
@@ -56,37 +58,97 @@ def linked(tmp_path_factory):
 
 def python(folder, *arguments):
     """Output of Python in a folder, with every warning an error."""
-    done = subprocess.run([sys.executable, "-W", "error", *arguments], cwd=folder, text=True, capture_output=True)
+    done = subprocess.run([sys.executable, "-B", "-W", "error", *arguments], cwd=folder, text=True, capture_output=True)
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr
 
 
-def test_the_25_tests_pass(linked):
-    assert "Ran 25 tests" in python(linked, "-m", "unittest", "-v")
+def unittests(folder):
+    """What `python -m unittest` says in a folder, whether or not all tests pass."""
+    command = [sys.executable, "-B", "-m", "unittest"]
+    return subprocess.run(command, cwd=folder, text=True, capture_output=True).stderr.strip()
 
 
-def test_the_tests_notice_a_wrong_gradient(linked):
+@contextlib.contextmanager
+def changed(path, right, wrong):
+    """The file with something else in it, within the block."""
+    text = path.read_text(encoding="utf-8")
+    assert right in text
+    path.write_text(text.replace(right, wrong), encoding="utf-8")
+    try:
+        yield
+    finally:
+        path.write_text(text, encoding="utf-8")
+
+
+def test_the_25_tests_pass(solved):
+    assert "Ran 25 tests" in python(solved, "-m", "unittest", "-v")
+
+
+def test_the_tests_notice_a_wrong_gradient(solved):
     """Among them one the course's own tests let pass: the gradient by W, which they never look at."""
-    broken = (
-        "import sys, unittest\nfrom handgrad import functional as F\nright = F.linear_backward\n"
-        "F.linear_backward = lambda dy, cache: [2 * g if i == 1 else g for i, g in enumerate(right(dy, cache))]\n"
-        "unittest.main(module=None, argv=['x'])"
-    )
-    done = subprocess.run([sys.executable, "-c", broken], cwd=linked, text=True, capture_output=True)
-    assert "FAILED (failures=" in done.stderr
+    with changed(solved / "neural_networks/layers.py", 'self.cache["X"].T @ dZ', '2 * self.cache["X"].T @ dZ'):
+        assert "FAILED (failures=1)" in unittests(solved)
 
 
-def test_every_gradient_is_right_in_the_script_and_the_notebook(linked):
-    printed = python(linked, "check_gradients.py")
+def test_a_blank_copy_fails_17_and_passes_8_and_the_solutions_bodies_fill_it(solved, tmp_path):
+    _, left = copy("cs189", tmp_path, blank=True)
+    assert not left and unittests(tmp_path).splitlines()[-1] == "FAILED (errors=17)"
+    names = [path.relative_to(tmp_path) for path in tmp_path.rglob("*.py")]
+    different = {name for name in names if (tmp_path / name).read_bytes() != (solved / name).read_bytes()}
+    assert {name.stem for name in different} == {"activations", "layers", "losses", "models"}
+    text = (tmp_path / "neural_networks" / "activations.py").read_text(encoding="utf-8")
+    assert '"""max(0, Z)."""\n        raise NotImplementedError("implement ReLU.forward")\n\n    def' in text
+    for name in different:
+        (tmp_path / name).write_bytes((solved / name).read_bytes())
+    assert unittests(tmp_path).splitlines()[-1] == "OK"
+
+
+@pytest.mark.parametrize(
+    ("module", "right", "wrong"),
+    [
+        ("activations", "return np.maximum(floats(Z), 0)", "return floats(Z)"),
+        ("layers", 'self.gradients["b"] = dZ.sum', 'self.gradients["b"] = dZ.mean'),
+        ("losses", "2 * self.factor", "self.factor"),
+        ("weights", "return np.random.uniform(-bound", "shape = shape[::-1]\n    return np.random.uniform(-bound"),
+        ("utils/convolution", "top, bottom, left, right = (int(side)", "left, right, top, bottom = (int(side)"),
+        ("utils/data_structures", 'array if array.dtype.kind in "fc"', 'array * 2 if array.dtype.kind in "fc"'),
+    ],
+)
+def test_a_wrong_line_in_her_module_turns_the_unit_tests_red(solved, module, right, wrong):
+    with changed(solved / f"neural_networks/{module}.py", right, wrong):
+        assert "FAILED (" in unittests(solved)
+
+
+@pytest.mark.parametrize(
+    ("script", "module", "function"),
+    [
+        *(("train_ffnn.py", *names) for names in [("models", "update"), ("optimizers", "update"), ("logs", "push")]),
+        *(("train_ffnn.py", *names) for names in [("schedulers", "scheduled_lr"), ("datasets", "shuffle")]),
+        ("check_gradients.py", "utils/grad_check", "check_gradients"),
+    ],
+)
+def test_her_module_is_the_one_that_scripts_run(solved, script, module, function):
+    """Also by `courses run`, which puts the solution behind what stands beside the script."""
+    path = solved / f"neural_networks/{module}.py"
+    heads = re.finditer(rf"( *)def {function}\(.*?\) -> [^\n]*:\n", path.read_text(encoding="utf-8"), re.DOTALL)
+    head = [*heads][-1] if module != "schedulers" else next(head for head in heads if "None" in head[0])
+    with changed(path, head[0], f"{head[0]}{head[1]}    print('hers'); raise SystemExit\n"):
+        for command in ([script], ["-m", "handgrad", "courses", "run", "cs189", script]):
+            assert "hers" in python(solved, *command)
+
+
+def test_every_gradient_is_right_in_the_script_and_the_notebook(solved):
+    printed = python(solved, "check_gradients.py")
     assert printed.count("right") == 26 and "WRONG" not in printed
-    notebook = json.loads((linked / "check_gradients.ipynb").read_text())
+    notebook = json.loads((solved / "check_gradients.ipynb").read_text())
     assert {cell["cell_type"] for cell in notebook["cells"]} == {"markdown", "code"}
     code = "\n".join("".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code")
-    assert python(linked, "-c", code) == printed
+    assert python(solved, "-c", code) == printed
 
 
-def test_iris_files_have_the_courses_shapes(linked):
-    shapes = {path.stem: np.load(path).shape for path in (linked / "datasets" / "iris").iterdir()}
+def test_iris_files_have_the_courses_shapes(solved):
+    shapes = {path.stem: np.load(path).shape for path in (solved / "datasets" / "iris").iterdir()}
     assert shapes == {
         "iris_train_data": (105, 4),
         "iris_train_labels": (105, 3),
@@ -95,16 +157,16 @@ def test_iris_files_have_the_courses_shapes(linked):
         "iris_test_data": (30, 4),
         "iris_test_labels": (30, 3),
     }
-    assert np.load(linked / "datasets" / "iris" / "iris_train_data.npy").max() > 7  # centimetres, not standardized
+    assert np.load(solved / "datasets" / "iris" / "iris_train_data.npy").max() > 7  # centimetres, not standardized
 
 
-def test_a_students_script_runs_unchanged(linked):
-    (linked / "mine.py").write_text(STUDENTS_SCRIPT)
-    printed = python(linked, "mine.py")
+def test_a_students_script_runs_unchanged(solved):
+    (solved / "mine.py").write_text(STUDENTS_SCRIPT)
+    printed = python(solved, "mine.py")
     assert "Epoch 59 Training Loss: " in printed and "Example target: [" in printed
     accuracy = float(printed.rsplit("Test Accuracy: ", 1)[1])
     assert accuracy > 0.9
-    folder = linked / "experiments" / "mine"
+    folder = solved / "experiments" / "mine"
     names = {
         "model_args",
         "data_args",
@@ -123,21 +185,21 @@ def test_a_students_script_runs_unchanged(linked):
     assert list(log) == ["loss", "error", "params"] and len(log["loss"]["validate"]) == 60
     assert log["loss"]["train"][-1] < 0.2 < log["loss"]["train"][0]
     assert pickle.loads((folder / "parameters_epoch60").read_bytes())[1]["W"].shape == (10, 3)
-    assert f"{linked.name}" not in python(linked, "mine.py")
-    assert (linked / "experiments" / "mine-2" / "log").exists()
+    assert f"{solved.name}" not in python(solved, "mine.py")
+    assert (solved / "experiments" / "mine-2" / "log").exists()
 
 
-@pytest.mark.parametrize(("name", "epochs", "bar"), [("train_ffnn.py", 100, 0.93), ("train_rnn.py", 1, 0.95)])
-def test_the_scripts_that_come_along_train(linked, name, epochs, bar):
-    text = (linked / name).read_text()
-    (linked / "short.py").write_text(text.replace("epochs = 100", f"epochs = {epochs}"))
-    printed = python(linked, "short.py")
+@pytest.mark.parametrize(("name", "epochs", "bar"), [("train_ffnn.py", 100, 0.93), ("train_rnn.py", 2, 0.95)])
+def test_the_scripts_that_come_along_train(solved, name, epochs, bar):
+    text = (solved / name).read_text()
+    (solved / "short.py").write_text(text.replace("epochs = 100", f"epochs = {epochs}"))
+    printed = python(solved, "short.py")
     assert float(printed.rsplit("Test Accuracy: ", 1)[1]) > bar
 
 
 @pytest.mark.skipif(not is_present("mnist"), reason="MNIST is not here: handgrad data get mnist")
 def test_the_convolutional_script_learns_digits(tmp_path):
-    """On 2000 images, in files as link writes them."""
+    """On 2000 images, in files as copy writes them."""
     arrays = {key: array[:2000] for key, array in starter.make_arrays("mnist").items()}
     starter.write_dataset(tmp_path / "datasets" / "mnist", arrays)
     text = (starter.Path(starter.__file__).with_name("train_conv.py")).read_text()
@@ -149,7 +211,7 @@ def test_the_convolutional_script_learns_digits(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "level", "begin", "inner"),
     [
-        ("markdown", 2, "## activations.py\n\n### Linear\n\n```python\nclass Linear(", "def conv2d_backward("),
+        ("markdown", 2, "## activations.py\n\n### Linear\n\n```python\nclass Linear(", "dwindows = np.tensordot("),
         (
             "latex",
             1,
@@ -158,9 +220,9 @@ def test_the_convolutional_script_learns_digits(tmp_path):
         ),
     ],
 )
-def test_the_write_up_shows_the_implementations(linked, kind, level, begin, inner):
-    python(linked, "generate_submission.py", "-f", kind, "--heading_level", str(level), "-o", "code.txt")
-    text = (linked / "code.txt").read_text(encoding="utf-8")
+def test_the_write_up_shows_the_implementations(solved, kind, level, begin, inner):
+    python(solved, "generate_submission.py", "-f", kind, "--heading_level", str(level), "-o", "code.txt")
+    text = (solved / "code.txt").read_text(encoding="utf-8")
     assert text.startswith(begin) and inner in text
     assert text.isascii() or kind == "markdown"
-    assert python(linked, "generate_submission.py", "--format", kind, "--heading_level", str(level)) == text
+    assert python(solved, "generate_submission.py", "--format", kind, "--heading_level", str(level)) == text

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from handgrad.courses.copies import run
 from handgrad.courses.cs231n import optim as cs231n_optim
 from handgrad.courses.cs231n import rnn_layers
-from handgrad.courses.link import run
 from handgrad.courses.nndl import conv_layers, optim
 
 CELLS = json.loads((Path(__file__).parents[1] / "goldens" / "course_cells.json").read_text(encoding="utf-8"))

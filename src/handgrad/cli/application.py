@@ -27,7 +27,7 @@ COMMANDS = {
     "export-tensorboard": ("runs", "Write a run's figures for TensorBoard."),
     "config": ("tools", "Show a configuration as it would run."),
     "data": ("tools", "List, fetch and find data sets."),
-    "courses": ("tools", "Courses: run their scripts, link their modules."),
+    "courses": ("tools", "Courses: copy their packages, run their scripts."),
     "info": ("tools", "Versions, threads and how products are computed."),
 }
 

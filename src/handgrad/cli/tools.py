@@ -120,28 +120,45 @@ def path(name: str | None) -> None:
 
 @click.group()
 def courses() -> None:
-    """Work with the packages of known courses, on handgrad's engine."""
+    """Work with the homework packages of known courses."""
 
 
 @courses.command("list")
 def list_courses() -> None:
     """The courses, and the modules their scripts import."""
     from ..courses import COURSES
+    from ..courses.copies import read_course
     from .show import table
 
-    rows = [(name, course.title, ", ".join(course.modules)) for name, course in COURSES.items()]
-    table(["name", "course", "modules"], rows)
+    found = {name: read_course(name) for name in COURSES}
+    table(["name", "course", "modules"], [(name, it.title, ", ".join(it.modules)) for name, it in found.items()])
 
 
-@courses.command()
+@courses.command("copy")
 @click.argument("course")
 @click.argument("folder", metavar="DIR")
-def link(course: str, folder: str) -> None:
-    """Write the course's modules, scripts, tests and data into a folder."""
-    from ..courses.link import link
+@click.option("--solved", is_flag=True, help="Every body written: a solution.")
+@click.option("--blank", is_flag=True, help="The bodies that the homework asks for left to be written.")
+def copy_course(course: str, folder: str, solved: bool, blank: bool) -> None:
+    """Write the course's package, scripts, tests and data into a folder, as files of your own."""
+    from ..courses.copies import copy
 
-    written = link(course, folder)
-    print(f"{len(written)} files are in {folder}; scripts there import the course's modules from handgrad")
+    if solved == blank:
+        raise ValueError("type --blank, for a student, or --solved, for a solution: one of the two")
+    written, left = copy(course, folder, blank)
+    count = f"{len(written)} files are" if len(written) != 1 else "1 file is"
+    print(f"{count} new in {folder}; its README.md says what to run")
+    if left:
+        print(f"left alone, since they were there: {', '.join(str(path) for path in left)}")
+
+
+@courses.command(hidden=True, context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1)
+def link(arguments: tuple[str, ...]) -> None:
+    """Gone: says what to type in its place."""
+    raise ValueError(
+        "link is gone: handgrad courses copy COURSE DIR --solved (or --blank) writes the course's real files"
+    )
 
 
 @courses.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -149,7 +166,7 @@ def link(course: str, folder: str) -> None:
 @click.argument("script")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def run(course: str, script: str, arguments: tuple[str, ...]) -> int:
-    """Run a script of the course, of yours or of those that come along, with its modules from handgrad."""
-    from ..courses.link import run
+    """Run a script, of yours or of the course, on the course's solved package; modules beside it come first."""
+    from ..courses.copies import run
 
     return run(course, script, arguments)

@@ -1,1 +1,1 @@
-"""UC Berkeley CS189/289A's package `neural_networks`, all its generations (2020 to 2025), on handgrad's pairs."""
+"""UC Berkeley CS189/289A's package `neural_networks`, all its generations (2020 to 2025)."""

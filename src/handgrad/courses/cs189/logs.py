@@ -1,12 +1,12 @@
 """neural_networks.logs: what a run leaves in experiments/<model_name>/: arguments, figures per epoch, pictures."""
 
+import io
+import os
 import pickle
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-from ...files import atomic_path
 
 DRAW_EVERY = 30.0  # seconds: drawing takes longer than an epoch of a small network
 
@@ -73,18 +73,26 @@ class Logger:
         self._drawn = time.monotonic()
 
     def _picture(self, name: str, lines: Mapping[str, Sequence[float]]) -> None:
-        from ...reports.pictures import new_figure, save
+        from matplotlib.figure import Figure
 
-        figure, (axes,) = new_figure(7.5, 5)
+        figure = Figure(figsize=(7.5, 5), layout="constrained")
+        axes = figure.subplots()
         for label, values in lines.items():
             axes.plot(values, label=label)
         axes.set(xlabel="epochs", ylabel=name, title=self.model_name)
         axes.legend()
-        save(figure, f"{self.save_dir}{name}.png")
+        picture = io.BytesIO()
+        figure.savefig(picture, dpi=100)
+        write_bytes(f"{self.save_dir}{name}.png", picture.getvalue())
 
     def _write(self, name: str, content: object) -> None:
-        with atomic_path(self.save_dir + name) as temporary:
-            temporary.write_bytes(pickle.dumps(content))
+        write_bytes(self.save_dir + name, pickle.dumps(content))
+
+
+def write_bytes(path: str, content: bytes) -> None:
+    """Write a file that is whole or not there, however the program ends."""
+    Path(f"{path}.new").write_bytes(content)
+    os.replace(f"{path}.new", path)
 
 
 def free_folder(save_dir: Path, model_name: str) -> Path:

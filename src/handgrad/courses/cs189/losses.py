@@ -1,12 +1,12 @@
 """neural_networks.losses: forward(Y, Y_hat) and backward(Y, Y_hat), the targets Y first."""
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import numpy as np
 
-from ... import functional as F
-from ...arrays import Array
+from .utils.data_structures import Array
 
 
 def initialize_loss(name: "str | Loss") -> "Loss":
@@ -37,21 +37,32 @@ class Loss(ABC):
 
 
 class CrossEntropy(Loss):
-    """-Σ Y log(Y_hat) / m for one-hot Y and probabilities Y_hat (the course adds the rounding unit to Y_hat).
-
-    backward is -Y / (m Y_hat). The (Y_hat - Y) / m of some write-ups is the gradient by the softmax's *input*; given
-    to SoftMax.backward, which applies its Jacobian once more, it descends another loss (the Brier score).
-    """
+    """-Σ Y log(Y_hat) / m for m rows of one-hot Y and probabilities Y_hat."""
 
     def __init__(self, name: str = "cross_entropy") -> None:
         super().__init__(name)
 
     def forward(self, Y: Array, Y_hat: Array) -> np.float64:
-        return np.float64(F.probability_cross_entropy_forward(Y_hat + np.finfo(float).eps, Y)[0])
+        """-Σ Y log(Y_hat + ε) / m, a NumPy scalar; ε is the rounding unit, np.finfo(float).eps, as in the course."""
+        return np.float64(-np.sum(Y * np.log(Y_hat + np.finfo(float).eps)) / len(Y))
 
     def backward(self, Y: Array, Y_hat: Array) -> Array:
-        _, cache = F.probability_cross_entropy_forward(Y_hat, Y)
-        return F.probability_cross_entropy_backward(1.0, cache)[0]
+        """-Y / (m Y_hat), and 0 where Y is 0.
+
+        The (Y_hat - Y) / m of some write-ups is the gradient by the softmax's *input*; given to SoftMax.backward,
+        which applies its Jacobian once more, it descends another loss (the Brier score). Warns where the probability
+        of the right class is exactly 0: a saturated softmax passes no gradient on.
+        """
+        lost = int(np.sum((Y > 0) & (Y_hat == 0)))
+        if lost:
+            warnings.warn(
+                f"{lost} of {len(Y)} rows give their right class the probability 0, and learn nothing: the softmax is "
+                "saturated; lower the learning rate, or standardize the inputs",
+                stacklevel=2,
+            )
+        positive = np.maximum(Y_hat, np.finfo(np.result_type(Y_hat, np.float32)).tiny)
+        dY_hat: Array = -np.asarray(Y) / (len(Y) * positive)
+        return dY_hat
 
 
 class L2(Loss):
@@ -62,12 +73,12 @@ class L2(Loss):
         self.factor = factor
 
     def forward(self, Y: Array, Y_hat: Array) -> np.float64:
-        return np.float64(self.factor * F.mean_squared_error_forward(Y_hat, Y)[0])
+        """factor times the mean of (Y - Y_hat)² over all entries, a NumPy scalar."""
+        return np.float64(self.factor * np.mean((Y - Y_hat) ** 2))
 
     def backward(self, Y: Array, Y_hat: Array) -> Array:
         """2 factor (Y_hat - Y) / size, so (Y_hat - Y) / m for one output."""
-        _, cache = F.mean_squared_error_forward(Y_hat, Y)
-        return F.mean_squared_error_backward(self.factor, cache)[0]
+        return 2 * self.factor * (Y_hat - Y) / Y_hat.size
 
 
 LOSSES: dict[str, Callable[[str], Loss]] = {"cross_entropy": CrossEntropy, "l2": L2}

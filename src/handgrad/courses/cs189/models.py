@@ -6,16 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from ...arrays import Array
-from ...datasets.predictions import Predictions, write_predictions
-from ...files import atomic_path
-from ._base import Layer
-from ._sequences import BatchNorm1D
 from .datasets import Dataset
-from .layers import initialize_layer
-from .logs import Logger
+from .layers import BatchNorm1D, Layer, initialize_layer
+from .logs import Logger, write_bytes
 from .losses import Loss, initialize_loss
 from .optimizers import SGD, initialize_optimizer
+from .utils.data_structures import Array
 
 
 def initialize_model(
@@ -187,8 +183,8 @@ class NeuralNetwork:
             X, _ = dataset.test.sample(shuffle=False)
             categories += np.argmax(self._infer(X), axis=1).tolist()
         table = {"Id": list(range(len(categories))), "Category": categories}
-        found = Predictions(table["Id"], categories, labels=np.array(categories))
-        write_predictions(self._folder() + "kaggle_predictions.csv", found, "kaggle")
+        rows = (f"{number},{category}\n" for number, category in enumerate(categories))
+        write_bytes(self._folder() + "kaggle_predictions.csv", ("Id,Category\n" + "".join(rows)).encode())
         return table
 
     def save_parameters(self, epoch: int) -> None:
@@ -196,8 +192,7 @@ class NeuralNetwork:
         self._write(f"parameters_epoch{epoch}", {i: layer.parameters for i, layer in enumerate(self.layers)})
 
     def _write(self, name: str, content: object) -> None:
-        with atomic_path(self._folder() + name) as path:
-            path.write_bytes(pickle.dumps(content))
+        write_bytes(self._folder() + name, pickle.dumps(content))
 
     def _folder(self) -> str:
         if self.logger is None:

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from ...arrays import Array
-from ...clipping import ClipParameterNorm
 from .schedulers import Scheduler, initialize_scheduler
+from .utils.data_structures import Array
 
 
 def initialize_optimizer(
@@ -42,8 +41,8 @@ class Optimizer:
 class SGD(Optimizer):
     """step = momentum · previous step + lr(epoch) · gradient, to be subtracted from the parameter.
 
-    The learning rate stands inside the memory, so a change of it is felt slowly (handgrad's and PyTorch's SGD has it
-    outside). clip_norm shortens each parameter's gradient, biases included, by itself. lr_scheduler None: constant.
+    The learning rate stands inside the memory, so a change of it is felt slowly (PyTorch's SGD has it outside).
+    clip_norm shortens each parameter's gradient, biases included, by itself. lr_scheduler None: constant.
     """
 
     lr: float | None
@@ -72,8 +71,8 @@ class SGD(Optimizer):
     def update(self, param_name: str, param: Array, param_grad: Array, epoch: int = 0) -> Array:
         """The step for this parameter; param_name is the key of its memory. Fall 2023 calls it without the epoch."""
         if self.clip_norm is not None:
-            param_grad = param_grad.copy()
-            ClipParameterNorm(self.clip_norm)([param_grad])
+            norm = np.linalg.norm(param_grad)
+            param_grad = param_grad * self.clip_norm / norm if norm > self.clip_norm else param_grad
         previous = self.cache.get(param_name, np.zeros_like(param))
         self.cache[param_name] = self.momentum * previous + self.lr_scheduler(epoch) * param_grad
         return self.cache[param_name]

@@ -1,9 +1,8 @@
-"""neural_networks.schedulers: the learning rate of an epoch, handgrad.schedules under the course's names."""
+"""neural_networks.schedulers: the learning rate of an epoch, constant or falling exponentially."""
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any
-
-from ... import schedules
 
 
 def initialize_scheduler(
@@ -56,4 +55,5 @@ class Exponential(Scheduler):
         self.lr, self.decay, self.stage_length, self.staircase = lr, decay, stage_length, staircase
 
     def scheduled_lr(self, epoch: int = 0) -> float:
-        return schedules.Exponential(self.lr, self.decay, self.stage_length, bool(self.staircase))(epoch)
+        stages = epoch / self.stage_length
+        return self.lr * self.decay ** (math.floor(stages) if self.staircase else stages)

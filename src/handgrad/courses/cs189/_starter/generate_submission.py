@@ -10,27 +10,25 @@ from neural_networks.layers import Conv2D, FullyConnected, Pool2D
 from neural_networks.losses import L2, CrossEntropy
 from neural_networks.models import NeuralNetwork
 
-from handgrad import functional as F
-
-# Module of the package -> (title, classes or functions; after them the pairs of functions that hold their maths).
+# Module of the package -> (title, classes or functions).
 PARTS = {
     "activations": {
-        "Linear": [Linear, F.identity_forward, F.identity_backward],
-        "Sigmoid": [Sigmoid, F.sigmoid_forward, F.sigmoid_backward],
-        "ReLU": [ReLU, F.relu_forward, F.relu_backward],
-        "SoftMax": [SoftMax, F.softmax_forward, F.softmax_backward],
+        "Linear": [Linear],
+        "Sigmoid": [Sigmoid],
+        "ReLU": [ReLU],
+        "SoftMax": [SoftMax],
     },
     "layers": {
-        "FullyConnected": [FullyConnected, F.linear_forward, F.linear_backward],
-        "Pool2D": [Pool2D, F.max_pool2d_forward, F.max_pool2d_backward, F.avg_pool2d_forward, F.avg_pool2d_backward],
+        "FullyConnected": [FullyConnected],
+        "Pool2D": [Pool2D],
         "Conv2D.__init__": [Conv2D.__init__],
         "Conv2D._init_parameters": [Conv2D._init_parameters],
-        "Conv2D.forward": [Conv2D.forward, F.conv2d_forward],
-        "Conv2D.backward": [Conv2D.backward, F.conv2d_backward],
+        "Conv2D.forward": [Conv2D.forward],
+        "Conv2D.backward": [Conv2D.backward],
     },
     "losses": {
-        "CrossEntropy": [CrossEntropy, F.probability_cross_entropy_forward, F.probability_cross_entropy_backward],
-        "L2": [L2, F.mean_squared_error_forward, F.mean_squared_error_backward],
+        "CrossEntropy": [CrossEntropy],
+        "L2": [L2],
     },
     "models": {
         "NeuralNetwork.forward": [NeuralNetwork.forward],

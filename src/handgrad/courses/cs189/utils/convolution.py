@@ -1,4 +1,4 @@
-"""neural_networks.utils.convolution: padding, and images as columns of windows, on handgrad's windows.
+"""neural_networks.utils.convolution: padding, the windows of images, and images as columns of windows.
 
 Images X are (examples, rows, columns, channels) unless nchw is said; a padding is (top, bottom, left, right).
 """
@@ -8,8 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ....arrays import Array, Shape
-from ....functional.windows import Geometry, add_windows, window_geometry, windows
+from .data_structures import Array, Shape
 
 Padding: TypeAlias = tuple[int, int, int, int]  # top, bottom, left, right
 
@@ -42,36 +41,53 @@ def compute_pad(X: Array, kernel_shape: Sequence[int], stride: int) -> Padding:
     return vertical, vertical, horizontal, horizontal
 
 
-def padded_geometry(shape: Shape, kernel_shape: Sequence[int], stride: int, pad: Sequence[int]) -> Geometry:
-    """Where the windows lie on images of this shape padded by four numbers."""
-    top, bottom, left, right = pad
-    padded = shape[0], top + shape[1] + bottom, left + shape[2] + right, shape[3]
-    inside = window_geometry("im2col", padded, tuple(kernel_shape), stride)
-    return Geometry(inside.kernel, inside.stride, inside.dilation, ((top, bottom), (left, right)), inside.output)
+def unpad2d(X_pad: Array, padding: Sequence[int]) -> Array:
+    """X_pad without the padding that pad2d put around it."""
+    top, bottom, left, right = padding
+    return X_pad[:, top : X_pad.shape[1] - bottom, left : X_pad.shape[2] - right]
+
+
+def windows(X: Array, kernel_shape: Sequence[int], stride: int = 1) -> Array:
+    """All windows of X as (examples, out rows, out columns, kh, kw, channels), a view that copies nothing."""
+    if X.ndim != 4 or X.shape[1] < kernel_shape[0] or X.shape[2] < kernel_shape[1]:
+        raise ValueError(
+            f"images must be (examples, rows, columns, channels), at least as large as the kernel "
+            f"{tuple(kernel_shape)}, but have shape {X.shape}"
+        )
+    seen = np.lib.stride_tricks.sliding_window_view(X, tuple(kernel_shape), axis=(1, 2))
+    return seen[:, ::stride, ::stride].transpose(0, 1, 2, 4, 5, 3)
+
+
+def add_windows(dwindows: Array, X_shape: Shape, stride: int = 1) -> Array:
+    """The way back from windows: an array of X_shape to which each window is added at its place."""
+    X = np.zeros(X_shape, dwindows.dtype)
+    _, rows, columns, kh, kw, _ = dwindows.shape
+    for i, j in np.ndindex(kh, kw):
+        X[:, i : i + stride * rows : stride, j : j + stride * columns : stride] += dwindows[:, :, :, i, j]
+    return X
 
 
 def im2col_indices(
     X: Array, kernel_shape: Sequence[int], stride: int, pad: Sequence[int]
 ) -> tuple[Array, Array, Array]:
     """(i, j, k) with X_pad[:, k, i, j] all windows of nchw images: i and j (C kh kw, H' W'), k (C kh kw, 1)."""
-    n, channels, rows, columns = X.shape
-    geometry = padded_geometry((n, rows, columns, channels), kernel_shape, stride, pad)
-    (height, width), (sh, sw), (kh, kw) = geometry.output, geometry.stride, geometry.kernel
-    k, i, j = (index.reshape(-1, 1) for index in np.indices((channels, kh, kw)))
-    row, column = (index.reshape(1, -1) for index in np.indices((height, width)))
-    return i + sh * row, j + sw * column, k
+    k, i, j = (index.reshape(-1, 1) for index in np.indices((X.shape[1], *kernel_shape)))
+    sizes = X.shape[2] + pad[0] + pad[1], X.shape[3] + pad[2] + pad[3]
+    out = [(size - kernel) // stride + 1 for size, kernel in zip(sizes, kernel_shape, strict=True)]
+    row, column = (index.reshape(1, -1) for index in np.indices(out))
+    return i + stride * row, j + stride * column, k
 
 
 def im2col(X: Array, kernel_shape: Sequence[int], stride: int, pad: int | str | Sequence[int]) -> tuple[Array, Padding]:
     """(columns, padding): one column per window, place by place and there example by example, each C kh kw long."""
-    _, p = pad2d(X[:0], pad, kernel_shape, stride)
-    seen = windows(X, padded_geometry(X.shape, kernel_shape, stride, p))
+    X_pad, p = pad2d(X, pad, kernel_shape, stride)
+    seen = windows(X_pad, kernel_shape, stride)
     return seen.transpose(5, 3, 4, 1, 2, 0).reshape(X.shape[3] * seen.shape[3] * seen.shape[4], -1), p
 
 
 def col2im(X_col: Array, X: Array, W_shape: Shape, stride: int, pad: Sequence[int]) -> Array:
     """The way back: the columns added up where windows overlap, as nchw images of X's size, padding cut off."""
-    geometry = padded_geometry(X.shape, W_shape[:2], stride, pad)
-    (kh, kw), (height, width) = geometry.kernel, geometry.output
-    dwindows = X_col.reshape(X.shape[3], kh, kw, height, width, X.shape[0]).transpose(5, 3, 4, 1, 2, 0)
-    return add_windows(dwindows, geometry, X.shape).transpose(0, 3, 1, 2)
+    X_pad, p = pad2d(X, pad, W_shape[:2], stride)
+    seen = windows(X_pad, W_shape[:2], stride)
+    dwindows = X_col.reshape(*(seen.shape[axis] for axis in (5, 3, 4, 1, 2, 0))).transpose(5, 3, 4, 1, 2, 0)
+    return unpad2d(add_windows(dwindows, X_pad.shape, stride), p).transpose(0, 3, 1, 2)

@@ -8,13 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ....arrays import Array, Shape
-from ....functional import convolution, pooling
-from ....functional.windows import add_windows, windows
-from .convolution import Padding, padded_geometry
+from .convolution import Padding, add_windows, windows
 from .convolution import pad2d as pad
-
-UNPADDED = (0, 0, 0, 0)
+from .data_structures import Array, Shape
 
 
 def pad2d(
@@ -28,7 +24,7 @@ def pad2d(
 
 def split_windows(X: Array, kernel_shape: Sequence[int], stride: int = 1) -> tuple[Array, Shape]:
     """(all windows of X as (n, H', W', kh, kw, C), that shape)."""
-    seen = windows(X, padded_geometry(X.shape, kernel_shape, stride, UNPADDED))
+    seen = windows(X, kernel_shape, stride)
     return seen, seen.shape
 
 
@@ -43,8 +39,7 @@ def im2col(
 
 def col2im(X_col: Array, X_shape: Shape, split_shape: Shape, kernel_shape: Sequence[int], p: Sequence[int]) -> Array:
     """The rows of windows of stride 1 added up at their places in X_shape, the padded one; then the padding is cut."""
-    geometry = padded_geometry(X_shape, kernel_shape, 1, UNPADDED)
-    X = add_windows(X_col.reshape(split_shape), geometry, X_shape)
+    X = add_windows(X_col.reshape(split_shape), X_shape)
     return X[:, p[0] : X_shape[1] - p[1], p[2] : X_shape[2] - p[3]]
 
 
@@ -53,16 +48,16 @@ def conv2d(
 ) -> tuple[Array, Array, Shape, Shape, Padding]:
     """(Z without a bias, and what im2col returns)."""
     X_col, split_shape, X_pad_shape, p = im2col(X, W.shape[:2], stride, pad)
-    Z, _ = convolution.conv2d_forward(pad2d(X, p)[0], W, stride=stride)
-    return Z, X_col, split_shape, X_pad_shape, p
+    return (X_col @ W.reshape(-1, W.shape[3])).reshape(*split_shape[:3], -1), X_col, split_shape, X_pad_shape, p
 
 
 def pool2d(
     X: Array, kernel_shape: Sequence[int], stride: int, pad: int | str | Sequence[int], mode: str = "max"
 ) -> Array:
     """The maximum or 'average' of each window of X padded with zeros."""
-    pool = {"max": pooling.max_pool2d_forward, "average": pooling.avg_pool2d_forward}[mode]
-    return pool(pad2d(X, pad, kernel_shape, stride)[0], kernel_shape, stride)[0]
+    pool: Any = {"max": np.max, "average": np.mean}[mode]
+    pooled: Array = pool(windows(pad2d(X, pad, kernel_shape, stride)[0], kernel_shape, stride), axis=(3, 4))
+    return pooled
 
 
 def calc_pad_dims_2D(X_shape: Shape, out_dim: Sequence[int], kernel_shape: Sequence[int], stride: int) -> Padding:

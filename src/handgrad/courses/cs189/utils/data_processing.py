@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from ....arrays import Array
-from .data_structures import integers_to_one_hot
+from .data_structures import Array, integers_to_one_hot
 
 __all__ = ["center", "integers_to_one_hot", "normalize", "standardize"]
 

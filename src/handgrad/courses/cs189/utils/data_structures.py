@@ -1,10 +1,12 @@
-"""neural_networks.utils.data_structures: dictionaries with attributes, and one-hot rows."""
+"""neural_networks.utils.data_structures: dictionaries with attributes, one-hot rows, and the type of arrays."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from ....arrays import Array, ArrayLike
+Array: TypeAlias = NDArray[Any]
+Shape: TypeAlias = tuple[int, ...]
 
 
 class AttrDict(dict[str, Any]):
@@ -20,3 +22,9 @@ def integers_to_one_hot(integer_vector: ArrayLike, max_val: int | None = None) -
     integers = np.atleast_1d(np.squeeze(integer_vector)).astype(int)
     rows: Array = np.eye((integers.max() if max_val is None else max_val) + 1)[integers]
     return rows
+
+
+def floats(array: ArrayLike) -> Array:
+    """The array itself, or as float64 if it holds whole numbers."""
+    array = np.asarray(array)
+    return array if array.dtype.kind in "fc" else array.astype(np.float64)

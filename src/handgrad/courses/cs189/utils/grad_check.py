@@ -1,14 +1,12 @@
-"""neural_networks.utils.grad_check: one number that says how far a gradient is from central differences.
-
-handgrad.check_gradients says more: which array is wrong, and what was forgotten.
-"""
+"""neural_networks.utils.grad_check: one number that says how far a gradient is from central differences."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ....arrays import Array, ArrayLike
+from .data_structures import Array
 
 
 def check_gradients(fn: Callable[[Array], ArrayLike], grad: Array, x: Array, dLdf: ArrayLike, h: float = 1e-6) -> Any:

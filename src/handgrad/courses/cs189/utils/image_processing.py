@@ -1,7 +1,7 @@
 """neural_networks.utils.image_processing, Spring 2020: the functions of data_processing over a whole array."""
 
-from ....arrays import Array
 from . import data_processing
+from .data_structures import Array
 
 
 def center(X: Array) -> Array:

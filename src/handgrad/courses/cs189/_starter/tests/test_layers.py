@@ -15,24 +15,22 @@ class LayerTest:
 
     layer_class: Any
     cases: Any
-    subTest: Any
 
     def each_case(self) -> Iterator[Any]:
         """(layer with the case's parameters, the case's arrays) after a first forward, which creates them."""
         with np.load(DATA / f"{self.layer_class.__name__}.npz") as values:
             for i, case in enumerate(self.cases):
-                with self.subTest(case=i):
-                    arrays = {
-                        key.removeprefix(str(i)): values[key]
-                        for key in values.files
-                        if key.startswith(str(i)) and not key[len(str(i))].isdigit()
-                    }
-                    layer = self.layer_class(**case.get("layer", {}))
-                    layer.forward(arrays["input"])
-                    for name in ("W", "b"):
-                        if name in arrays:
-                            layer.parameters[name] = arrays[name]
-                    yield layer, arrays
+                arrays = {
+                    key.removeprefix(str(i)): values[key]
+                    for key in values.files
+                    if key.startswith(str(i)) and not key[len(str(i))].isdigit()
+                }
+                layer = self.layer_class(**case.get("layer", {}))
+                layer.forward(arrays["input"])
+                for name in ("W", "b"):
+                    if name in arrays:
+                        layer.parameters[name] = arrays[name]
+                yield layer, arrays
 
     def test_forward(self) -> None:
         for layer, arrays in self.each_case():

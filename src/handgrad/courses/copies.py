@@ -1,0 +1,254 @@
+"""A course's packages as ordinary source in the course's layout: in a folder to keep (copy), or to run one script on.
+
+There is one source, the solved package here. A copy's files import each other under the course's names, so that what
+stands in the folder is what runs; `blank` cuts out the bodies that the course's manifest names.
+"""
+
+import ast
+import importlib.util
+import json
+import re
+import runpy
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple, TypeAlias
+
+from ..experiments.configuration import parse_toml
+from ..files import atomic_path
+from ..naming import look_up
+from . import COURSES
+
+HERE = Path(__file__).parent
+Files: TypeAlias = dict[Path, bytes]  # the place in a copy, and what stands there
+
+
+class Course(NamedTuple):
+    """What a manifest says: {place in a copy: file or package here}, {file of a copy: names of bodies to write}."""
+
+    title: str
+    modules: dict[str, str]
+    blank: dict[str, list[str]] = {}
+
+
+def read_course(name: str) -> Course:
+    """The manifest of a course; ValueError for a name that is none."""
+    path = look_up("course", name, COURSES)
+    return Course(**parse_toml(path.read_text(encoding="utf-8"), path.name))
+
+
+def copy(course: str, folder: str | Path, blank: bool = False) -> tuple[list[Path], list[Path]]:
+    """Write the course into a folder, adding what is missing; returns the files written, and those left alone.
+
+    Left alone are files that are there with another content. Raises ValueError, before anything is written, where a
+    module would stand beside one of the same name, or the folder is a file.
+    """
+    folder, written, left = Path(folder), [], []
+    files = course_files(course, blank)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file: name a folder, which is made if it is not there")
+    for path in files:
+        other = rival(folder / path)
+        if other.exists():
+            raise ValueError(f"{other} and {folder / path} would be one module to Python: name another folder")
+    for name, content in files.items():
+        path = folder / name
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_path(path) as temporary:
+                temporary.write_bytes(content)
+            written.append(path)
+        elif not path.is_file() or path.read_bytes() != content:
+            left.append(path)
+    starter = HERE / course / "_starter" / "__init__.py"
+    furnish = importlib.import_module(f"{__package__}.{course}._starter").furnish if starter.exists() else None
+    return [*written, *(furnish(folder) if furnish else [])], left
+
+
+def run(course: str, script: str | Path, arguments: Sequence[str] = ()) -> int:
+    """Run a script with the modules of a solved copy behind those of its own folder; returns the exit code.
+
+    The script is a file, or the name of one that comes with the course ('train_ffnn.py').
+    """
+    files = course_files(course)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in files.items():
+            (Path(folder) / name).parent.mkdir(parents=True, exist_ok=True)
+            (Path(folder) / name).write_bytes(content)
+        file = find_script(files, script, Path(folder))
+        with as_main([str(file.parent), folder], [str(file), *arguments]):
+            try:
+                runpy.run_path(str(file), run_name="__main__")
+            except SystemExit as ending:
+                return exit_code(ending.code)
+            except Exception:
+                traceback.print_exc()
+                return 1
+    return 0
+
+
+def rival(path: Path) -> Path:
+    """The file of the same module name: utils/__init__.py beside utils.py."""
+    package = path.name == "__init__.py"
+    return path.parent.with_suffix(".py") if package else path.with_suffix("") / "__init__.py"
+
+
+def course_files(course: str, blank: bool = False) -> Files:
+    """All that a copy of the course has but what `furnish` makes."""
+    about = read_course(course)
+    files: Files = {}
+    for place, source in about.modules.items():
+        first = next(name for name, other in about.modules.items() if other == source)
+        for path, file in module_files(place, HERE / source):
+            text = file.read_text(encoding="utf-8")
+            if first != place:
+                text = passing_on(text, ".".join(path.with_suffix("").parts), place, first)
+            else:
+                text = with_own_imports(text, file, source, about.modules)
+                text = blanked(text, about.blank.get(path.as_posix(), ()) if blank else (), path)
+            files[path] = text.encode()
+    return {**files, **starter_files(HERE / course / "_starter")}
+
+
+def module_files(place: str, source: Path) -> Iterator[tuple[Path, Path]]:
+    """(path in a copy, file) of a module or of a package's modules, without what the starter holds."""
+    if source.is_file():
+        yield Path(place).with_suffix(".py"), source
+    for file in sorted(source.rglob("*.py")):
+        path = file.relative_to(source)
+        if path.parts[0] != "_starter":
+            yield place / path, file
+
+
+def starter_files(folder: Path) -> Files:
+    """What lies beside the modules: scripts, tests, data; scripts of cells as notebooks too."""
+    files: Files = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        if path.is_file() and "__pycache__" not in path.parts and name != Path("__init__.py"):
+            files[name] = path.read_bytes()
+            if path.suffix == ".py" and b"\n# %%" in files[name]:
+                notebook = json.dumps(to_notebook(files[name].decode()), indent=1) + "\n"
+                files[name.with_suffix(".ipynb")] = notebook.encode()
+    return files
+
+
+def passing_on(text: str, name: str, place: str, first: str) -> str:
+    """A module that passes on the one of the same name in another package of the copy."""
+    name = name.removesuffix(".__init__")
+    other = first + name.removeprefix(place)
+    return f'"""{name}: the names of {other}."""\n\nfrom {other} import *\n'
+
+
+def with_own_imports(text: str, file: Path, source: str, modules: dict[str, str]) -> str:
+    """The source of a file whose relative imports of other packages are by name: the course's, or handgrad's."""
+    places = {dotted(other): place for place, other in reversed(modules.items())}
+    package = dotted(str(file.parent.relative_to(HERE)))
+    lines = text.splitlines(keepends=True)
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            target = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            if not f"{target}.".startswith(f"{dotted(source)}."):
+                home = next((home for home in places if f"{target}.".startswith(f"{home}.")), "")
+                name = places[home] + target.removeprefix(home) if home else target
+                lines[node.lineno - 1] = re.sub(r"from \S+ import", f"from {name} import", lines[node.lineno - 1])
+    return "".join(lines)
+
+
+def dotted(source: str) -> str:
+    """The name by which Python imports a file or folder here."""
+    return ".".join([str(__package__), *Path(source).with_suffix("").parts])
+
+
+def blanked(text: str, names: Iterable[str], where: object) -> str:
+    """The source with `raise NotImplementedError("implement NAME")` under the docstring of each of the names."""
+    lines = text.splitlines(keepends=True)
+    nodes = {name: find_function(ast.parse(text), name, where) for name in names}
+    for name, node in sorted(nodes.items(), key=lambda pair: -pair[1].lineno):
+        docstring = node.body[0]
+        indent = " " * docstring.col_offset
+        lines[docstring.end_lineno : node.end_lineno] = [f'{indent}raise NotImplementedError("implement {name}")\n']
+    return "".join(lines)
+
+
+def find_function(tree: ast.AST, name: str, where: object) -> ast.FunctionDef:
+    """The function or method of that dotted name; ValueError where there is none with a docstring."""
+    node: Any = tree
+    for part in name.split("."):
+        found = [inner for inner in getattr(node, "body", []) if getattr(inner, "name", None) == part]
+        node = found[0] if found else None
+    if not isinstance(node, ast.FunctionDef) or not ast.get_docstring(node):
+        raise ValueError(f"{where} has no function {name} with a docstring: the manifest must name one")
+    return node
+
+
+def to_notebook(script: str) -> dict[str, Any]:
+    """A Jupyter notebook of a script's cells: '# %% [markdown]' begins a cell of text, '# %%' one of code."""
+    cells = []
+    for number, part in enumerate(script.split("# %%")[1:]):
+        header, _, body = part.partition("\n")
+        is_text = "markdown" in header
+        lines = body.strip().splitlines()
+        if is_text:
+            lines = [line.removeprefix("#").removeprefix(" ") for line in lines]
+        cell: dict[str, Any] = {
+            "cell_type": "markdown" if is_text else "code",
+            "id": f"cell-{number}",
+            "metadata": {},
+            "source": [line + "\n" for line in lines[:-1]] + lines[-1:],
+        }
+        cells.append(cell if is_text else {**cell, "execution_count": None, "outputs": []})
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    return {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+
+
+def find_script(files: Files, script: str | Path, folder: Path) -> Path:
+    """The file of that name, or the one in the copy in `folder`."""
+    if Path(script).is_file():
+        path = Path(script).resolve()
+    elif Path(script) in files:
+        path = folder / script
+    else:
+        scripts = ", ".join(str(name) for name in files if name.suffix == ".py" and len(name.parts) == 1)
+        raise ValueError(f"no script {script} here; expected a file, or one that comes with the course: {scripts}")
+    if path.suffix == ".ipynb":
+        raise ValueError(f"{script} is a notebook: copy the course into its folder, then open it with Jupyter")
+    return path
+
+
+@contextmanager
+def as_main(folders: list[str], arguments: list[str]) -> Iterator[None]:
+    """sys.path and sys.argv as a script of its own would find them, sys.modules without modules of the same names."""
+    saved_path, saved_arguments = list(sys.path), list(sys.argv)
+    hidden = take_modules(folders)
+    sys.path[:0], sys.argv[:] = folders, arguments
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.path[:], sys.argv[:] = saved_path, saved_arguments
+        take_modules(folders)
+        sys.modules.update(hidden)
+
+
+def take_modules(folders: list[str]) -> dict[str, ModuleType]:
+    """Take the modules out of sys.modules whose top-level names are found in these folders; returns them by name."""
+    names = {
+        path.stem
+        for folder in folders
+        for path in Path(folder).iterdir()
+        if path.suffix == ".py" or (path.is_dir() and "." not in path.name)
+    } - {"handgrad"}
+    return {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in names}
+
+
+def exit_code(code: object) -> int:
+    """What a process would end with: sys.exit('text') prints it and means 1."""
+    if code is None or isinstance(code, int):
+        return code or 0
+    print(code, file=sys.stderr)
+    return 1

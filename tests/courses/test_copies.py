@@ -1,0 +1,161 @@
+"""The machinery of courses: copies of their packages, in a folder or for one script."""
+
+import subprocess
+import sys
+from types import ModuleType
+
+import pytest
+
+from handgrad.cli.application import run as handgrad
+from handgrad.courses import COURSES
+from handgrad.courses.copies import blanked, copy, course_files, read_course, run
+
+
+@pytest.fixture(autouse=True)
+def no_mnist(monkeypatch, tmp_path):
+    """Copying would write 55 MB of images."""
+    monkeypatch.setenv("HANDGRAD_DATA", str(tmp_path / "no data"))
+
+
+def script(folder, text):
+    path = folder / "script.py"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("course", COURSES)
+def test_every_module_of_a_copy_is_its_own(course, tmp_path):
+    if course == "purdue":
+        pytest.importorskip("torch")
+    copy(course, tmp_path)
+    about = read_course(course)
+    names = [
+        ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+        for path in course_files(course)
+        if path.suffix == ".py" and path.parts[0].removesuffix(".py") in about.modules
+    ]
+    code = (
+        f"import importlib, sys\nfor name in {names}:\n    module = importlib.import_module(name)\n"
+        "    assert module.__file__.startswith(sys.argv[1]), module.__file__\n"
+        "print(any(name.startswith('handgrad.courses') for name in sys.modules))"
+    )
+    out = subprocess.check_output([sys.executable, "-c", code, str(tmp_path)], cwd=tmp_path, text=True)
+    assert len(names) > 4 and out == "False\n"
+
+
+@pytest.mark.parametrize("course", COURSES)
+def test_what_a_blank_copy_leaves_to_be_written(course):
+    """All that the manifest names, and nothing else, is different from the solution."""
+    about, solved, blank = read_course(course), course_files(course), course_files(course, blank=True)
+    assert list(solved) == list(blank) and {path.as_posix() for path in solved} >= set(about.blank)
+    for path, content in solved.items():
+        names = about.blank.get(path.as_posix(), [])
+        text = blank[path].decode(errors="replace")
+        assert all(f'raise NotImplementedError("implement {name}")' in text for name in names)
+        assert (blank[path] == content) == (not names)
+
+
+def test_a_manifest_that_names_what_is_not_there_says_so():
+    text = (
+        "def bare():\n    return 1\n\n\n"
+        'class A:\n    def f(self):\n        """Two."""\n        # the answer\n        return 2\n'
+    )
+    assert blanked(text, ["A.f"], "x.py").endswith('"""Two."""\n        raise NotImplementedError("implement A.f")\n')
+    for name in ("A.g", "B.f", "bare", "A"):
+        with pytest.raises(ValueError, match=rf"x\.py has no function {name} with a docstring"):
+            blanked(text, [name], "x.py")
+
+
+def test_copying_again_adds_what_is_missing_and_names_what_it_left_alone(tmp_path, capsys):
+    copy("cs189", tmp_path, blank=True)
+    (tmp_path / "train_ffnn.py").unlink()
+    (tmp_path / "train_rnn.py").write_text("mine")
+    (tmp_path / "neural_networks" / "layers.py").write_text("class FullyConnected: pass\n")
+    assert handgrad(["courses", "copy", "cs189", str(tmp_path), "--blank"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("1 file is new in ") and "left alone, since they were there" in printed
+    assert "layers.py" in printed and "train_rnn.py" in printed and "activations.py" not in printed
+    assert (tmp_path / "train_rnn.py").read_text() == "mine" and (tmp_path / "train_ffnn.py").exists()
+    assert (tmp_path / "neural_networks" / "layers.py").read_text() == "class FullyConnected: pass\n"
+
+
+@pytest.mark.parametrize("courses", [("nndl", "purdue"), ("purdue", "nndl")])
+def test_courses_whose_modules_would_hide_each_other_are_not_put_together(tmp_path, courses):
+    copy(courses[0], tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ValueError, match=r"utils.* would be one module to Python: name another folder"):
+        copy(courses[1], tmp_path)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_run_gives_a_script_its_modules_its_arguments_and_its_folder(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "helper.py").write_text("VALUE = 7\n")
+    path = script(
+        tmp_path,
+        "import sys\nimport numpy as np\nfrom helper import VALUE\n"
+        "from neural_networks.activations import ReLU\n"
+        "print(__name__, sys.argv[1:], VALUE, ReLU().forward(np.array([-1., 2.])))",
+    )
+    before = list(sys.path), list(sys.argv)
+    assert run("cs189", path, ["--fast"]) == 0
+    assert capsys.readouterr().out == "__main__ ['--fast'] 7 [0. 2.]\n"
+    assert (sys.path, sys.argv) == before
+    assert "helper" not in sys.modules and "neural_networks" not in sys.modules
+
+
+def test_run_leaves_modules_of_the_same_names_as_they_were(tmp_path, monkeypatch):
+    before = ModuleType("neural_networks")
+    monkeypatch.setitem(sys.modules, "neural_networks", before)
+    assert run("cs189", script(tmp_path, "from neural_networks.layers import Flatten")) == 0
+    assert sys.modules["neural_networks"] is before and "neural_networks.layers" not in sys.modules
+
+
+def test_run_prefers_the_modules_of_the_scripts_own_folder(tmp_path):
+    (tmp_path / "neural_networks").mkdir()
+    (tmp_path / "neural_networks" / "__init__.py").write_text("raise SystemExit(7)")
+    assert run("cs189", script(tmp_path, "from neural_networks.layers import Flatten")) == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "printed"),
+    [
+        ("raise SystemExit(3)", 3, ""),
+        ("import sys; sys.exit('no data')", 1, "no data"),
+        ("1 / 0", 1, "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_run_passes_on_how_a_script_ends(tmp_path, capsys, text, code, printed):
+    assert run("cs189", script(tmp_path, text)) == code
+    assert printed in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["copy", "cs198", ".", "--blank"], "unknown course 'cs198'; did you mean 'cs189'?"),
+        (["copy", "cs189", "."], "type --blank, for a student, or --solved, for a solution: one of the two"),
+        (["copy", "cs189", ".", "--blank", "--solved"], "one of the two"),
+        (["copy", "cs189", "notes.ipynb", "--blank"], "notes.ipynb is a file: name a folder"),
+        (["link", "cs189", "."], "link is gone: handgrad courses copy COURSE DIR --solved (or --blank) writes"),
+        (["run", "cs189", "none.py"], "no script none.py here; expected a file, or one that comes with the course: "),
+        (["run", "cs189", "notes.ipynb"], "notes.ipynb is a notebook: copy the course into its folder"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(arguments, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.ipynb").write_text("{}")
+    assert handgrad(["courses", *arguments]) == 2
+    message = capsys.readouterr().err
+    assert words in message and message.count("\n") == 1
+
+
+def test_the_command_line_lists_copies_and_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert handgrad(["courses", "list"]) == 0
+    assert all(name in capsys.readouterr().out for name in [*COURSES][:1])
+    assert handgrad(["courses", "copy", "cs189", "work", "--solved"]) == 0
+    assert "files are new in work" in capsys.readouterr().out
+    path = script(tmp_path, "import sys; print(sys.argv[1:]); sys.exit(4)")
+    assert handgrad(["courses", "run", "cs189", str(path), "-o", "x"]) == 4
+    assert capsys.readouterr().out == "['-o', 'x']\n"
