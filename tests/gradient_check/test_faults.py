@@ -226,6 +226,30 @@ def test_a_layer_that_is_not_written_yet_is_named_with_its_class_in_a_model_too(
     assert verdict.message == "Layer.backward is not written yet"
 
 
+def test_a_method_that_a_check_does_not_call_may_be_empty():
+    class Cube:
+        def compute(self):
+            pass
+
+        def forward(self, x):
+            self.x = x
+            return x**3
+
+        def backward(self, dy):
+            return 3 * dy * self.x**2
+
+    class Halved(hg.Layer):
+        def compute(self, x, training):
+            return x / 2, None
+
+        def differentiate(self, dy, cache):
+            raise NotImplementedError
+
+    assert check_gradients(Cube(), X).ok
+    (verdict,) = check_gradients(Halved(), X).verdicts
+    assert verdict.message == "Halved.differentiate is not written yet"
+
+
 def test_a_forward_that_forgets_its_return_is_not_called_unwritten():
     def forward(x):
         np.tanh(x)

@@ -16,7 +16,7 @@ from .slots import parts
 from .tracing import PACKAGE, definition_of, is_users
 from .verdict import CodeFault
 
-METHODS = ("forward", "backward", "compute", "differentiate", "__call__")
+LAYER_METHODS = "compute", "differentiate"  # which our Layer's forward and backward call
 
 
 class Stop(NamedTuple):
@@ -107,7 +107,10 @@ def functions_of(target: Any) -> Iterator[tuple[str, FunctionType]]:
         yield function.__name__, function
     else:
         owner = target if isinstance(target, type) else type(target)
-        for name in METHODS:
+        forward = plain(getattr(target, "forward", None))
+        written_by_us = forward is not None and forward.__code__.co_filename.startswith(PACKAGE)
+        called = ("forward", "backward", *LAYER_METHODS) if written_by_us else ("forward", "backward")
+        for name in called if forward else ("__call__", "backward"):
             if method := plain(getattr(target, name, None)):
                 yield f"{owner.__name__}.{name}", method
         for part in parts(target):
