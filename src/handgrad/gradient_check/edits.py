@@ -201,6 +201,11 @@ def powers(site: Site, values: Values) -> Iterator[Edit]:
                 squared = ast.BinOp(part, ast.Pow(), ast.Constant(2))
                 new = ast.BinOp(other, node.op, squared) if part is right else ast.BinOp(squared, node.op, other)
                 yield site.edit(new, "wrong-exponent", f"{ast.unparse(part)} is due squared here")
+    read = isinstance(right, (ast.Name, ast.Attribute, ast.Subscript)) and not (within_index(site) or counts(site))
+    if isinstance(node.op, (ast.Add, ast.Sub)) and read:
+        squared = ast.BinOp(right, ast.Pow(), ast.Constant(2))
+        message = f"{ast.unparse(right)} is due squared here"
+        yield site.edit(ast.BinOp(left, node.op, squared), "wrong-exponent", message)
     if isinstance(node.op, ast.Div) and isinstance(right, ast.BinOp) and not within_index(site):
         squared = ast.BinOp(right, ast.Pow(), ast.Constant(2))
         yield site.edit(ast.BinOp(left, ast.Div(), squared), "wrong-exponent", "the divisor is due squared here")

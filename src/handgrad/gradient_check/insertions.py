@@ -3,6 +3,7 @@
 import ast
 import copy
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -48,6 +49,15 @@ def other_indices(scope: Scope) -> Iterator[Edit]:
                         yield site.edit(named(other), mistake, message)
 
 
+def positions(scope: Scope) -> Iterator[Edit]:
+    """A position that is due a multiple of an index: i * stride."""
+    counters = [text for text, value in scope.values.items() if is_index(value) and text.isidentifier()]
+    if isinstance(scope.statement, ast.Assign) and is_index(scope.values.get(scope.target)):
+        for site in sites(scope):
+            for text in counters if site.field == "value" and site.holder is scope.statement else ():
+                yield site.edit(times(site.node, text), "shifted", f"the position is the index times {text}")
+
+
 def other_names(scope: Scope) -> Iterator[Edit]:
     """One variable for another of the same kind: in one place, in all of an index, in all of a statement."""
     values = scope.values | scope.containers
@@ -68,13 +78,14 @@ def renamed(scope: Scope) -> Iterator[Edit]:
         whole = isinstance(node, (ast.Assign, ast.AugAssign, ast.Return)) or node is getattr(scope.statement, "body", 0)
         if not whole and not isinstance(node, (ast.Slice, ast.Tuple, ast.Subscript)):
             continue
-        used = sorted({ast.unparse(n) for n in ast.walk(node) if is_read(n)} & set(values))
+        read = Counter(ast.unparse(n) for n in ast.walk(node) if is_read(n))
+        used = sorted(read.keys() & set(values))
         for a, b in itertools.combinations(used, 2) if whole or isinstance(node, ast.Tuple) else ():
             if alike(values[a], values[b]):
                 mistake = "swapped-gradients" if isinstance(node, ast.Return) else "swapped"
                 mistake = "index-repeated" if is_index(values[a]) else mistake
                 yield site.edit(substituted(node, {a: b, b: a}), mistake, f"{a} and {b} are exchanged here")
-        for a, b in itertools.product(used, values):
+        for a, b in itertools.product((name for name in used if read[name] > 1), values):
             if a != b and alike(values[a], values[b]):
                 yield site.edit(substituted(node, {a: b}), *misnamed(site, a, b, values))
         yield from applied_twice(site) if whole else ()
@@ -147,7 +158,7 @@ def derivatives(text: str) -> tuple[tuple[str, str], ...]:
 
 def variables(scope: Scope) -> Iterator[Edit]:
     """A number where a variable is due: 1 for dy above all."""
-    holders = (ast.BinOp, ast.Assign, ast.AugAssign, ast.Call, ast.Return)
+    holders = (ast.BinOp, ast.UnaryOp, ast.Assign, ast.AugAssign, ast.Call, ast.Return)
     for site in sites(scope):
         number = isinstance(site.node, ast.Constant) and isinstance(site.node.value, (int, float))
         if number and isinstance(site.holder, holders):
@@ -339,16 +350,8 @@ def over(left: ast.expr, right: str) -> ast.BinOp:
     return ast.BinOp(left, ast.Div(), named(right))
 
 
+NAMES: tuple[Callable[[Scope], Iterator[Edit]], ...] = (positions, other_names, other_indices, variables)
 INSERTIONS: tuple[Callable[[Scope], Iterator[Edit]], ...] = (
-    *(
-        variables,
-        other_names,
-        other_indices,
-        operands,
-        entries,
-        activations,
-        partial(factors, whole=True),
-        partial(terms, whole=True),
-    ),
-    *(summed, jacobians, statistics, wrapped, partial(factors, whole=False), partial(terms, whole=False)),
+    *(operands, entries, activations, partial(factors, whole=True), partial(terms, whole=True), summed, jacobians),
+    *(statistics, wrapped, partial(factors, whole=False), partial(terms, whole=False)),
 )

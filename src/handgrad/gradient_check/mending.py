@@ -15,15 +15,19 @@ import numpy as np
 
 from .edits import small_edits
 from .following import Followed
-from .insertions import INSERTIONS, terms
+from .insertions import INSERTIONS, NAMES, terms
 from .mistakes import Case
 from .sites import Edit, Scope, Values, is_known
 from .subjects import Subject
-from .tracing import Change, Place, Record, Routine
+from .tracing import Change, Place, Record, Recording, Routine
 from .verdict import Verdict
 
-MOST_TRIES = 4000  # of changed backwards
-MOST_TRIED_PROBES = 3_000_000  # values that they may compute: about as many microseconds
+MOST_TRIES = 1000  # of changed backwards, of each kind of change
+FEWEST_TRIES = 120
+MOST_NEAR = 2  # statements in which all changes are tried before the others
+MOST_SECONDS = 3  # changes that are tried together with another
+MOST_TRIED_PROBES = 300_000  # values that they may compute: about as many microseconds
+BASE_PROBES = 300  # what a run costs besides, in probes
 MOST_TARGETS = 6  # values of the forward whose gradient one value of the backward may be meant to be
 PREFIXES = re.compile(r"^(self\.)?(dL_d|dL|d_|grad_|delta_|d|g)|(_grad|_bar)$")
 
@@ -41,15 +45,16 @@ class Finding:
     mistake: str
     message: str
     variable: str
-    fix: tuple[str, str] | None = None  # the line before and after
+    edit: Edit | None = None
+    whole: int | None = None  # the place of all that its statement computes
 
     @property
     def verdict(self) -> Verdict:
         names, many = ", ".join(self.names), len(self.names) > 1
         where = f"line {self.place.line} of {self.place.routine.name}"
         message = f"the gradient{'s' * many} by {names} {'are' if many else 'is'} wrong in {where}: {self.message}"
-        evidence = f"with it in place of  {self.fix[0]}  all gradients that it makes are right" if self.fix else ""
-        after = self.fix[1] if self.fix else ""
+        before, after = self.edit.described() if self.edit else ("", "")
+        evidence = f"with it in place of  {before}  all gradients that it makes are right" if before else ""
         return Verdict(names, self.mistake, message, evidence, self.variable, self.place.line, after)
 
 
@@ -87,37 +92,94 @@ class Search:
         self.bench = followed.bench
         self.accepted: list[Finding] = []
         self.left = set(followed.cases)
-        probes = max(1, sum(followed.tracer.steps.values()))
-        self.tries = min(MOST_TRIES, max(100, MOST_TRIED_PROBES // probes))
+        self.unnamed: set[str] = set()  # of what is left, what no change mends
         self.scopes = scopes_of(followed)
+        self.prune()
+
+    def prune(self) -> None:
+        """Leave the probes of the region alone, so that many changes can be tried."""
+        tracer = self.followed.tracer
+        statements = {scope.statement for scope in self.scopes}
+        names = {scope.upstream for scope in self.scopes}
+        kept = (p.index for p in tracer.places if p.statement in statements or getattr(p.node, "id", "") in names)
+        self.bench.tracer = tracer.at(kept)
+        self.bench.gradients(0, {})
+        probes = BASE_PROBES + sum(self.bench.tracer.steps.values())
+        self.tries = min(MOST_TRIES, max(FEWEST_TRIES, MOST_TRIED_PROBES // probes))
 
     def findings(self) -> Iterator[Finding]:
         """What is found, one mistake after another, until nothing is left or no more is known."""
         while self.left:
-            found = self.best(
-                itertools.chain(self.edits([small_edits]), self.paths(), self.edits(INSERTIONS))
-            ) or self.best(self.targets())
+            named = self.left != self.unnamed and (self.first() or self.two())
+            found = named or self.best(itertools.islice(self.targets(), self.tries))
+            if not named and found is not None:
+                self.unnamed = self.left - set(found.names)
             if found is None:
                 yield from self.first_wrong()
                 return
+            new = [finding for finding in self.accepted if not finding.names]  # what it needs besides
+            for finding in (*new, found):
+                yield replace(finding, names=found.names)
+            self.accepted = [replace(finding, names=finding.names or found.names) for finding in self.accepted]
             self.accepted.append(found)
             self.left -= set(found.names)
-            yield found
+
+    def first(self) -> Finding | None:
+        """One change that mends: small ones first, then terms that a part lacks, then what brings in other names."""
+        near, tries = self.scopes[:MOST_NEAR], self.tries
+        stages = [
+            itertools.islice(self.edits([small_edits], self.scopes), 2 * tries),
+            itertools.islice(self.paths(), tries),
+            itertools.islice(self.edits(NAMES, self.scopes), 3 * tries),
+            itertools.islice(self.edits(INSERTIONS, near), tries),
+            itertools.islice(self.edits(INSERTIONS, self.scopes[MOST_NEAR:]), 2 * tries),
+        ]
+        return self.best(itertools.chain.from_iterable(stages))
 
     def best(self, proposals: Iterator[Finding]) -> Finding | None:
         """The first that makes all that is left right, or the one that makes most of it right."""
         best: Finding | None = None
-        for proposal in proposals:
-            if self.tries <= 0:
-                break
-            self.tries -= 1
+        taken = {place for finding in self.accepted for place in finding.changes(0)}
+        for tried, proposal in enumerate(proposals):
+            if taken.intersection(proposal.changes(0)):
+                continue
+            if tried % 16 == 0:
+                self.bench.renew()
             names = self.bench.mended(self.together(proposal)) & self.left
-            self.bench.renew() if self.tries % 16 == 0 else None
             if len(names) > (len(best.names) if best else 0):
                 best = replace(proposal, names=tuple(n for n in self.bench.cases if n in names))
                 if names == self.left:
                     break
         return best
+
+    def two(self) -> Finding | None:
+        """Two mistakes on the way to the same arrays: a change that mends its own value, and one for the rest."""
+        proposals = itertools.islice(self.edits([small_edits], self.scopes), self.tries // 2)
+        for proposal in itertools.islice(filter(self.is_right_there, proposals), MOST_SECONDS):
+            self.accepted.append(proposal)
+            found = self.first()
+            if found is not None:
+                return found
+            self.accepted.pop()
+        return None
+
+    def is_right_there(self, proposal: Finding) -> bool:
+        """Whether a change makes a true gradient of the value that it changes."""
+        if proposal.whole is None:
+            return False
+        values = []
+        try:
+            for i in range(len(self.bench.upstreams)):
+                recording = Recording()
+                self.bench.gradients(i, self.together(proposal)(i), recording)
+                computed = (r.value for r in recording.records if r.place and r.place.index == proposal.whole)
+                values += list(itertools.islice(computed, 1))
+        except Exception:  # changed code may do anything
+            return False
+        if len(values) < len(self.bench.upstreams) or len({value.shape for value in values}) > 1:
+            return False
+        meaning = self.followed.meanings.of(np.stack(values))
+        return meaning is not None and not meaning.is_part
 
     def together(self, proposal: Finding) -> Changes:
         """What a proposal changes, on top of what was accepted."""
@@ -130,10 +192,10 @@ class Search:
 
         return changes
 
-    def edits(self, stages: Iterable[Callable[[Scope], Iterator[Edit]]]) -> Iterator[Finding]:
+    def edits(self, stages: Iterable[Callable[[Scope], Iterator[Edit]]], scopes: Sequence[Scope]) -> Iterator[Finding]:
         """Every edit, a kind of it in all statements before the next kind."""
         for stage in stages:
-            for scope in self.scopes:
+            for scope in scopes:
                 yield from map_edits(list(stage(scope)), self.followed.tracer.places)
 
     # By the true gradients ---------------------------------------------------------------------------------------
@@ -172,7 +234,15 @@ class Search:
                 if changes is not None:
                     meant = values[0].name or (values[0].place.text if values[0].place else "")
                     message = f"{place.text} should be the gradient by {meant}, and is not"
-                    yield Finding(place, changes, (), "unexplained", message, variable_of(place))
+                    origin = self.origin(records[0]) or place
+                    yield Finding(origin, changes, (), "unexplained", message, variable_of(origin))
+
+    def origin(self, record: Record) -> Place | None:
+        """Where a value comes from: of an array that others are written into, the last of them."""
+        if record.gathered and record.operands:
+            written = self.followed.records[record.operands[-1]].place
+            return written or record.place
+        return record.place
 
     def replacing(self, place: Place, records: Mapping[int, Record]) -> Changes | None:
         """The change that puts the true gradients by these records (by step) in a place; None where unknown."""
@@ -193,7 +263,7 @@ class Search:
         """Where the first wrong value stands, when nothing more is known."""
         region = self.followed.region
         firsts = [r for r in region if self.followed.depends_on_upstream(r)] or region
-        for place in [record.place for record in firsts if record.place][:1]:
+        for place in [place for record in firsts if (place := self.origin(record))][:1]:
             names = tuple(name for name in self.bench.cases if name in self.left)
             message = f"the first value that is no true gradient is {place.text}"
             yield Finding(place, always({}), names, "unexplained", message, variable_of(place))
@@ -209,8 +279,11 @@ def map_edits(edits: Sequence[Edit], places: Sequence[Place]) -> Iterator[Findin
         if changes:
             scope = edit.site.scope
             place = replace(places[next(iter(changes))], node=ast.copy_location(ast.Name("_"), scope.statement))
-            fix = edit.described()
-            yield Finding(place, always(changes), (), edit.mistake, edit.message, scope.target, fix)
+            whole = next((p.index for p in places if p.kind == "update" and p.statement is scope.statement), None)
+            value = getattr(scope.statement, "value", getattr(scope.statement, "body", None))
+            whole = scope.places.get(value) if whole is None and isinstance(value, ast.expr) else whole
+            told = edit.mistake, edit.message, scope.target, edit
+            yield Finding(place, always(changes), (), *told, whole)
 
 
 def variable_of(place: Place) -> str:
@@ -256,7 +329,7 @@ def scopes_of(followed: Followed) -> list[Scope]:
 def widened(statements: list[tuple[Routine, ast.AST]], followed: Followed) -> list[tuple[Routine, ast.AST]]:
     """Statements with those that define or change the names in them that are no true gradients, and loops around."""
     fine = {
-        (r.place.routine, ast.unparse(r.place.node))
+        (r.place.statement, ast.unparse(r.place.node))
         for r in followed.records
         if r.place and r.place.kind == "use" and followed.recording.resolved(r).index in followed.fine
     }
@@ -267,7 +340,7 @@ def widened(statements: list[tuple[Routine, ast.AST]], followed: Followed) -> li
             if (routine, other) in seen:
                 continue
             encloses = isinstance(other, (ast.For, ast.If, ast.While)) and any(n is statement for n in ast.walk(other))
-            names = {text for text in texts_of(statement) if (routine, text) not in fine}
+            names = {text for text in texts_of(statement) if (statement, text) not in fine}
             if encloses or names & targets_of(other):
                 seen[routine, other] = None
                 todo.append((routine, other))

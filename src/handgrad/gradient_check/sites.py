@@ -2,7 +2,6 @@
 
 import ast
 import contextlib
-import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
@@ -83,7 +82,7 @@ class Edit:
         places, node, new = self.site.scope.places, self.site.node, self.new
         if self.everywhere and isinstance(new, ast.expr):
             reads = (n for n in ast.walk(self.site.scope.routine.node) if isinstance(n, ast.Name) and n in places)
-            yield from ((places[n], copy.deepcopy(new)) for n in reads if n.id == self.everywhere)
+            yield from ((places[n], new) for n in reads if n.id == self.everywhere)
             return
         path = [*self.site.path, node]
         inside = next((i for i, n in enumerate(path) if isinstance(n, COMPREHENSIONS)), len(path))
@@ -94,9 +93,10 @@ class Edit:
             around = [n for n in path[:inside] if n in places]
             if around and isinstance(new, ast.expr):
                 with self.apply():
-                    yield places[around[-1]], copy.deepcopy(new if around[-1] is node else around[-1])
+                    whole: Any = new if around[-1] is node else around[-1]
+                    yield places[around[-1]], whole
         else:
-            yield from ((place, copy.deepcopy(expression)) for place, expression in found)
+            yield from found
 
 
 def differences(old: ast.AST, new: ast.AST, places: Mapping[ast.AST, int]) -> list[tuple[int, Any]]:
@@ -129,7 +129,7 @@ def assigned(node: ast.stmt, new: Node, places: Mapping[ast.AST, int]) -> Iterat
         value = ast.BinOp(value, ast.Sub(), held)
     else:
         return
-    yield places[node.value], copy.deepcopy(value)
+    yield places[node.value], value
 
 
 def computing(expression: ast.expr) -> Change:

@@ -13,7 +13,7 @@ import os
 import sys
 import sysconfig
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import CellType, CodeType, FrameType, FunctionType, MethodType
 from typing import Any, TypeAlias
@@ -176,6 +176,9 @@ class Tracer:
     def __init__(self, at_home: bool | None = None) -> None:
         self.places: list[Place] = []
         self.codes: dict[CodeType, CodeType | None] = {}
+        self.trees: dict[CodeType, Definition | None] = {}  # with all probes
+        self.kept: set[int] | None = None  # the places that have probes; None: all
+        self.followed: set[int] = set()  # calls of what is traced
         self.changes: dict[int, Change] = {}
         self.recording: Recording | None = None
         self.steps: Counter[int] = Counter()
@@ -184,6 +187,13 @@ class Tracer:
     def start(self, changes: dict[int, Change] | None = None, recording: Recording | None = None) -> None:
         """Begin a run."""
         self.changes, self.recording, self.steps = changes or {}, recording, Counter()
+
+    def at(self, places: Iterable[int]) -> "Tracer":
+        """One with the same places, but probes at these alone: for runs that look at nothing else."""
+        new = Tracer()
+        new.places, new.trees, new.followed, new.at_home = self.places, self.trees, self.followed, self.at_home
+        new.kept = {*places, *self.followed}
+        return new
 
     # What the traced code calls ---------------------------------------------------------------------------------
 
@@ -198,7 +208,10 @@ class Tracer:
 
     def call(self, place: int, function: Any, /, *arguments: Any, **keywords: Any) -> Any:
         followed = self.follow(function)
-        if followed is function:  # what NumPy or Python call in turn: map, apply_along_axis
+        if followed is not function:
+            self.followed.add(place)
+        elif any(isinstance(a, FunctionType) for a in arguments):  # which NumPy or Python call: map, apply_along_axis
+            self.followed.add(place)
             arguments = tuple(self.follow(a) if isinstance(a, FunctionType) else a for a in arguments)
         return self.probe(place, followed(*arguments, **keywords), 2)
 
@@ -259,16 +272,19 @@ class Tracer:
 
     def instrumented(self, function: FunctionType) -> CodeType | None:
         """The code of a function with probes, or None where its source cannot be had."""
-        node, code = definition_of(function), function.__code__
-        if node is None:
+        code = function.__code__
+        if code not in self.trees:
+            node = definition_of(function)
+            shown = not code.co_filename.startswith(PASSED_THROUGH)
+            routine = None if node is None else Routine(function.__name__, code.co_filename, node, shown)
+            self.trees[code] = None if routine is None else Instrumenter(self.places, routine).instrumented()
+        tree = self.trees[code]
+        if tree is None:
             return None
-        shown = not code.co_filename.startswith(PASSED_THROUGH)
-        count = len(self.places)
-        routine = Routine(function.__name__, code.co_filename, node, shown)
+        kept = tree if self.kept is None else Pruner(self.kept).visit(copy.deepcopy(tree))
         try:
-            return compiled(Instrumenter(self.places, routine).instrumented(), function, OURS)
+            return compiled(kept, function, OURS)
         except (SyntaxError, ValueError, RecursionError):  # more than the compiler nests
-            del self.places[count:]
             return None
 
 
@@ -438,23 +454,27 @@ class Instrumenter(ast.NodeTransformer):
         return node if isinstance(node, (ast.Starred, ast.Lambda)) else self.probed(node, "index")
 
     def visit_Assign(self, node: ast.Assign) -> list[ast.stmt]:
-        number = isinstance(getattr(node.value, "operand", node.value), ast.Constant)
-        node.value = self.probed(node.value) if number else self.visit(node.value)
+        node.value = self.assigned(node.value)
         value = self.operands[-1][-1:] if is_probe(node.value) else []
         node.targets = [self.visit(target) for target in node.targets]
         return [node, *(self.written(target, value[0]) for target in node.targets if value and is_part(target))]
 
+    def assigned(self, node: ast.expr) -> Any:
+        """What is assigned; a number, too, has a place there."""
+        number = isinstance(getattr(node, "operand", node), ast.Constant)
+        return self.probed(node) if number else self.visit(node)
+
     def visit_AugAssign(self, node: ast.AugAssign) -> list[ast.stmt]:
         """x += e as x = update(x, e), each in a probe; of x[i] += e, e is."""
         if not isinstance(node.target, ast.Name):
-            node.value = self.visit(node.value)
+            node.value = self.assigned(node.value)
             value = self.operands[-1][-1:] if is_probe(node.value) else []
             node.target = self.visit(node.target)
             return [node, *(self.written(node.target, place) for place in value)]
         read = ast.copy_location(ast.Name(node.target.id, ast.Load()), node.target)
         self.original[read] = ast.copy_location(ast.Name(node.target.id, ast.Load()), node.target)
         opened = len(self.operands[-1])
-        parts = ast.Constant(type(node.op).__name__), self.probed(read), self.visit(node.value)
+        parts = ast.Constant(type(node.op).__name__), self.probed(read), self.assigned(node.value)
         children, place = tuple(self.operands[-1][opened:]), len(self.places)
         self.places.append(Place(place, self.original[read], self.statement, self.routine, "update", children))
         total = called(PROBE, place, ast.Call(ast.Name(UPDATE, ast.Load()), list(parts), []))
@@ -496,6 +516,24 @@ class Instrumenter(ast.NodeTransformer):
         return node
 
     visit_ClassDef = visit_AsyncFunctionDef = visit_JoinedStr = visit_Delete = visit_Assert = visit_Raise = unchanged
+
+
+class Pruner(ast.NodeTransformer):
+    """Takes probes out of a routine's tree again, but for some places."""
+
+    def __init__(self, kept: set[int]) -> None:
+        self.kept = kept
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        name = getattr(node.func, "id", "")
+        if name not in (PROBE, CALL, WROTE) or vars(node.args[0])["value"] in self.kept:
+            return node
+        if name == PROBE:
+            return node.args[1]
+        return ast.copy_location(
+            ast.Constant(None) if name == WROTE else ast.Call(node.args[1], node.args[2:], node.keywords), node
+        )
 
 
 def has_value(node: ast.expr) -> bool:
