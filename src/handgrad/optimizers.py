@@ -154,14 +154,16 @@ class Optimizer(Configured):
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` returned; ValueError, and nothing changed, when it is not this optimizer's."""
-        form = {"learning_rate": float, "num_steps": COUNT, str: np.ndarray}
-        check_form(state, form, f"the state of {type(self).__name__}")
-        arrays = {name: np.array(value) for name, value in state.items() if "." in name}
-        num_arrays = len(arrays) // max(1, len(self.slots))
+        names = [name for name in state if "." in name]
+        num_arrays = len(names) // max(1, len(self.slots))
         wanted = {"learning_rate", "num_steps", *(f"{slot}.{i}" for slot in self.slots for i in range(num_arrays))}
         if set(state) != wanted:
             what = f"the state does not fit {type(self).__name__}, which keeps {', '.join(sorted(wanted))}"
             raise ValueError(f"{what}; got {', '.join(sorted(state))}")
+        check_form(
+            state, {"learning_rate": float, "num_steps": COUNT, str: np.ndarray}, f"the state of {type(self).__name__}"
+        )
+        arrays = {name: np.array(state[name]) for name in names}
         if self.rows is not None and arrays:
             check_same(arrays, self.arrays)
         self.learning_rate, self.num_steps = float(state["learning_rate"]), int(state["num_steps"])
