@@ -137,6 +137,7 @@ def for_data(source: str | Path, target: str | int | None, overrides: Sequence[s
         "callbacks": [{"name": "early-stopping", "patience": 20}],
     }
     of_data = [override for override in overrides if override.startswith(("data.", "dtype="))]
+    of_data.append("data.standardize=false")  # what the data are is all that is asked here
     found = load_data(check_configuration(apply_overrides(copy.deepcopy(table), of_data), source))
     if found.task == "regression":
         table["loss"], table["model"]["layers"][-1]["units"] = {"name": "mean-squared-error"}, 1
