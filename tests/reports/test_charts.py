@@ -88,3 +88,9 @@ def test_bands_close():
 def test_words_for_who_cannot_see_it():
     text = chart(Line("train", [2.0, 0.5, 1.0]), best=2)["text"]
     assert text == "title over 3 epochs: train from 2 to 1, between 0.5 and 2; best epoch 2."
+
+
+@pytest.mark.parametrize("values", [[1e308, -1e308], [1.0, 1e308, 1e307], [5e-324, 1.0, 1e200], [10**40, None, 1.0]])
+def test_figures_of_any_size_are_drawn_or_left_out(values):
+    chart = charts.line_chart("loss", "loss", [Line("train", values)])
+    assert chart is None or ("inf" not in chart["lines"][0]["d"] and chart["y_ticks"])

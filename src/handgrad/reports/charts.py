@@ -171,7 +171,7 @@ def log_ticks(low: float, high: float) -> list[float]:
     """Powers of ten from 10^low to 10^high; with 2 and 5 between them where there are few."""
     factors = (1,) if high - low > 2.5 else (1, 2, 5)
     every = max(1, round((high - low) / 5))
-    decades = range(math.floor(low), math.ceil(high) + 1, every)
+    decades = range(max(-300, math.floor(low)), math.ceil(high) + 1, every)  # below there is no number at last
     return [f * 10.0**d for d in decades for f in factors if low <= d + math.log10(f) <= high]
 
 

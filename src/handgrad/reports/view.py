@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Figures: TypeAlias = Sequence["float | None"]  # by epoch, None where one was not measured
 Curves: TypeAlias = Mapping[str, Figures]  # {'loss': [1.0, 0.5], 'validation_loss': [2.0, None], ...}
 
+INFINITE = 1e150  # whose square still is a number: no axis goes that far
 LOG_RATIO = 100  # figures that span more than this are drawn on a log axis, or the low ones would be a flat line
 
 
@@ -71,9 +72,9 @@ class RunView:
 
 
 def numbers(values: Iterable[float | None]) -> Array:
-    """A list of figures as floats: what is missing or infinite becomes NaN, a gap in the line."""
+    """A list of figures as floats: what is missing, infinite or as good as that becomes NaN, a gap in the line."""
     array = np.array([np.nan if v is None else v for v in values], float)
-    array[~np.isfinite(array)] = np.nan
+    array[~(np.abs(array) < INFINITE)] = np.nan
     return array
 
 
