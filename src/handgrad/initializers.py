@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from .arrays import Array, Seed, Shape
+from .arrays import Array, Seed, Shape, numbers_of
 from .functional.activations import ACTIVATIONS
 from .naming import advised_class, build, by_name, check_number, look_up
 
@@ -508,3 +508,11 @@ def get(spec: AnyInitializer) -> Initializer:
     if not callable(initializer):
         raise TypeError(f"initializer must be a name, a table or a callable (shape, rng), got {spec!r}")
     return initializer
+
+
+def draw(spec: AnyInitializer, shape: Shape, rng: Seed) -> Array:
+    """What the initializer that a configuration means makes for this shape; ValueError for an array of another one."""
+    array = numbers_of("what an initializer returns", get(spec)(shape, rng))
+    if array.shape != shape:
+        raise ValueError(f"initializer {spec!r} must return an array of shape {shape}, got one of shape {array.shape}")
+    return array

@@ -296,6 +296,21 @@ def test_a_layer_of_layers_is_a_subclass_of_sequential():
         Projected([hg.Linear(4)]).build(4)
 
 
+class Created(hg.Layer):
+    """Creates what it is given."""
+
+    def __init__(self, created):
+        super().__init__()
+        self.created = created
+
+    def create_parameters(self, input_shape, rng):
+        return self.created
+
+
+def assign(value):
+    hg.Linear(3).build(4).parameters["weight"] = value
+
+
 # Arguments -----------------------------------------------------------------------------------------------------------
 
 
@@ -317,6 +332,15 @@ def test_a_layer_of_layers_is_a_subclass_of_sequential():
         (lambda: hg.Normalize(0, [1, np.nan]), "Normalize: std must be finite"),
         (lambda: hg.Linear(10**12).build(10**6), "Linear is too large for this machine: Unable to allocate"),
         (lambda: hg.Sequential([hg.Linear(10**20)]).build(4), "^linear1 is too large for any machine"),
+        (lambda: hg.Linear(3, initializer=lambda shape, rng: np.zeros((4, 1))).build(4), r"got one of shape \(4, 1\)"),
+        (
+            lambda: hg.LSTM(3, initializer=lambda shape, rng: "a").build((4, 4)),
+            "initializer returns must be an array of",
+        ),
+        (lambda: assign(np.ones((4, 3)) * 1j), "complex128: pass its"),
+        (lambda: assign(np.ma.masked_array(np.ones((4, 3)), mask=True)), "parameter 'weight' is a masked array"),
+        (lambda: Created(None).build(4), "Created: create_parameters must return a dict of arrays, got NoneType"),
+        (lambda: Created({"a": ["1"]}).build(4), "Created: 'a' must be an array of numbers, got dtype <U1"),
         (lambda: hg.Sequential(None), "Sequential takes one list of layers: .* got None"),
         (lambda: hg.Sequential("Linear"), "Sequential takes one list of layers: .* got 'Linear'"),
         (lambda: hg.Sequential([[hg.ReLU()]]), r"Sequential takes layers, such as Linear\(25\), got list \[ReLU"),

@@ -35,7 +35,7 @@ class Parameters(dict[str, Array]):
         if np.shape(value) != self[name].shape:
             what = f"parameter '{name}' has shape {self[name].shape}"
             raise ValueError(f"{what}, got an array of shape {np.shape(value)}")
-        self[name][...] = value
+        self[name][...] = numbers_of(f"parameter '{name}'", value, kinds_for(self[name].dtype))
 
     def __reduce__(self) -> tuple[Any, ...]:  # copying and pickling would set items one by one, into an empty dict
         return type(self), (dict(self),)
@@ -188,13 +188,20 @@ class Layer(Advised):
     def _create(self, rng: Generator) -> None:
         self.rng = rng
         with within_memory(self.label):
-            created = self.create_parameters(self.input_shape, rng)
-            self.parameters = Parameters({k: np.array(v, self.dtype) for k, v in created.items()})
+            self.parameters = self._named("create_parameters", self.create_parameters(self.input_shape, rng))
             self.gradients = Parameters({k: np.zeros_like(v) for k, v in self.parameters.items()})
-        self.state = Parameters({k: np.array(v, self.dtype) for k, v in self.create_state(self.input_shape).items()})
+            self.state = self._named("create_state", self.create_state(self.input_shape))
         self.output_shape = tuple(self.infer_output_shape(self.input_shape))
         self._cache, self._small_batch = NOTHING, small_batch(self)
         check_parts(self)
+
+    def _named(self, method: str, created: object) -> Parameters:
+        """What a method of a subclass has created, in arrays of the layer's own."""
+        if not isinstance(created, Mapping):
+            raise TypeError(f"{self.label}: {method} must return a dict of arrays, got {type(created).__name__}")
+        kinds = kinds_for(self.dtype)
+        arrays = {name: numbers_of(f"{self.label}: '{name}'", value, kinds) for name, value in created.items()}
+        return Parameters({name: np.array(array, self.dtype) for name, array in arrays.items()})
 
     def forward(self, x: ArrayLike, training: bool = False) -> Array:
         """y for x.
@@ -512,6 +519,11 @@ def within_memory(label: str) -> Iterator[None]:
         if "Maximum allowed" not in str(problem) and "too big" not in str(problem):
             raise
         raise TooLargeError(f"{label} is too large for any machine: {problem}") from None
+
+
+def kinds_for(dtype: DType) -> str:
+    """NumPy's letters for what may be written into arrays of this dtype: complex numbers into complex ones only."""
+    return "biufc" if dtype.kind == "c" else "biuf"
 
 
 def float_type(dtype: DTypeLike) -> DType:

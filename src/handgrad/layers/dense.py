@@ -68,7 +68,7 @@ class Linear(Layer):
         if len(input_shape) != 1:
             what = f"{self.label} works on rows (N, features), got examples of shape {input_shape}"
             raise ValueError(f"{what}: put a Flatten() before it")
-        weight = initializers.get(self.initializer)((input_shape[0], self.units), rng)
+        weight = initializers.draw(self.initializer, (input_shape[0], self.units), rng)
         return {"weight": weight, "bias": np.zeros(self.units)} if self.bias else {"weight": weight}
 
     def infer_output_shape(self, input_shape: Shape) -> Shape:

@@ -110,7 +110,8 @@ class Conv2D(Layer):
         check_image(self.label, input_shape)
         check_groups(self.label, input_shape[2], self.filters, self.groups)
         kernel = pair(self.label, "kernel_size", self.kernel_size, 1)
-        weight = initializers.get(self.initializer)((*kernel, input_shape[2] // self.groups, self.filters), rng)
+        shape = *kernel, input_shape[2] // self.groups, self.filters
+        weight = initializers.draw(self.initializer, shape, rng)
         return {"weight": weight, "bias": np.zeros(self.filters)} if self.bias else {"weight": weight}
 
     def geometry(self, input_shape: Shape) -> Geometry:

@@ -43,8 +43,8 @@ class Recurrent(Layer, abstract=True):
             raise ValueError(f"{self.label} works on sequences (N, T, features), got examples of shape {input_shape}")
 
         def blocks(initializer: AnyInitializer, inputs: int) -> Array:
-            draw = initializers.get(initializer)
-            return np.concatenate([draw((inputs, self.units), rng) for _ in self.gates], axis=1)
+            shape = inputs, self.units
+            return np.concatenate([initializers.draw(initializer, shape, rng) for _ in self.gates], axis=1)
 
         return {
             "weight": blocks(self.initializer, input_shape[1]),
