@@ -138,3 +138,14 @@ def test_a_state_saved_within_an_epoch_refuses_fewer_rows(tmp_path):
     trainer = hg.Trainer.load(tmp_path / "state.npz", callbacks=[hg.Callback()])
     with pytest.raises(ValueError, match="4 batches of the epoch are done, and the data make 3: resume with those"):
         trainer.resume(x[:30], y[:30])
+
+
+def test_what_may_be_missing_in_a_training_state_may_be_missing(tmp_path):
+    hg.Trainer(hg.Sequential([hg.Linear(1)]).build(2, rng=0), "mean-squared-error").save(tmp_path / "state.npz")
+    crafted(tmp_path / "state.npz", lambda data: [data["dict"].pop(key) for key in ("plan", "stop_reason")])
+    assert not hg.Trainer.load(tmp_path / "state.npz").has_plan
+
+
+def test_a_number_that_no_float_holds_is_refused_like_others():
+    with pytest.raises(ValueError, match="SGD: learning_rate must be a finite number > 0, got 1000"):
+        hg.SGD(10**400)

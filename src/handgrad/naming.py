@@ -266,7 +266,7 @@ def check_number(
     """value as a float, or a ValueError that names its owner when it is no finite number in the range."""
     try:
         number = math.nan if isinstance(value, (bool, str)) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not (math.isfinite(number) and minimum <= number <= maximum and above < number < below):
         limits = {">=": minimum, ">": above, "<=": maximum, "<": below}

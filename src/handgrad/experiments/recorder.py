@@ -56,7 +56,7 @@ class Recorder(Callback):
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         files.check_form(state, {"norms?": {str: FIGURES}}, "the memory of the recorder")
-        self._norms = state["norms"]
+        self._norms = state.get("norms")
 
     # Hooks ------------------------------------------------------------------------------------------------------
 
@@ -221,4 +221,4 @@ class MLflow(Callback):
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         files.check_form(state, {"run_id?": str}, "the memory of MLflow")
-        self.run_id = state["run_id"]
+        self.run_id = state.get("run_id")

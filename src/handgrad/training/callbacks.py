@@ -88,7 +88,7 @@ class EarlyStopping(Callback):
         form = {"best_value": files.FIGURE, "best_epoch": files.COUNT, "best_state?": model}
         files.check_form(state, form, "the memory of EarlyStopping")
         self.best_value, self.best_epoch = state["best_value"], state["best_epoch"]
-        self.best_state = state["best_state"]
+        self.best_state = state.get("best_state")
 
 
 class Checkpoint(Callback):

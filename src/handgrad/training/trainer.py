@@ -525,11 +525,15 @@ class Trainer(Advised):
         self.engine.load_state(state["engine"])
         for name, generator in self.streams.items():
             set_stream(generator, state["streams"][name], name)
-        if (order := state["epoch_so_far"]["order_state"]) is not None:
+        if (order := state["epoch_so_far"].get("order_state")) is not None:
             set_stream(copy.deepcopy(self.streams["shuffle"]), order, "shuffle")
         for callback, memory in zip(own, saved, strict=True):
             callback.load_state(memory)
-        self.history, self._plan, self.stop_reason = History(state["history"]), state["plan"], state["stop_reason"]
+        self.history, self._plan, self.stop_reason = (
+            History(state["history"]),
+            state.get("plan"),
+            state.get("stop_reason"),
+        )
         self.epoch, self.num_steps = state["epoch"], state["num_steps"]
         self._so_far = EpochSoFar(**copy.deepcopy(state["epoch_so_far"]))
         self._is_loaded = True
