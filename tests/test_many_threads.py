@@ -189,3 +189,21 @@ def test_empty_input_beside_training_leaves_the_cache_alone():
     model.forward(x, training=True)
     in_threads(1, model.predict, [x[:0]])
     assert model.backward(np.ones((6, 3), np.float32)).shape == x.shape
+
+
+@pytest.mark.parametrize("name", ["images, large", "dense", "sequences"])
+def test_predictions_leave_a_training_beside_them_as_it_is(name):
+    def train(model):
+        (x,), y = batches(model, 1, 96), np.arange(96) % 3
+        hg.Trainer(model, optimizer=hg.SGD(0.01)).fit(x, y, epochs=3)
+        return model.parameter_vector.copy(), {key: array.copy() for key, array in model.state.items()}
+
+    def predict(model):
+        (x,) = batches(model, 1, 7)
+        for _ in range(30):
+            assert np.isfinite(model.predict(x)).all() and model.predict(x[:0]).shape == (0, 3)
+
+    alone, model = train(build(name)), build(name)
+    (parameters, state), *_ = in_threads(4, lambda task: task(model), [train, predict, predict, predict])
+    np.testing.assert_array_equal(parameters, alone[0])
+    assert all((state[key] == array).all() for key, array in alone[1].items())
