@@ -28,6 +28,11 @@ TRAINER = hg.Trainer(MODEL)
         (lambda: hg.ClipValue(max_norm=1), "did you mean 'limit'?"),
         (lambda: TRAINER.fit([[1, 2]], [1], callbacks=[]), "fit has no argument 'callbacks'; it is the trainer's"),
         (lambda: hg.load_dataset("iris", random_state=0), "did you mean 'seed'?"),
+        (lambda: hg.Trainer(MODEL, lr=0.1), "the learning rate is the optimizer's: SGD(learning_rate=0.1)"),
+        (
+            lambda: hg.Linear(4, 3),
+            "the number of its outputs alone, and learns that of its inputs: Linear(3)",
+        ),
     ],
 )
 def test_an_argument_that_there_is_not(wrong, said):

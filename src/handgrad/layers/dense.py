@@ -62,6 +62,9 @@ class Linear(Layer):
         self.units: int = check_count("Linear", "units", units)
         self.initializer: AnyInitializer = initializer
         self.bias: bool = check_switch("Linear", "bias", bias)
+        if isinstance(initializer, int):
+            what = f"Linear takes the number of its outputs alone, and learns that of its inputs: Linear({initializer})"
+            raise TypeError(f"{what}; got Linear({units}, {initializer})")
         initializers.get(initializer)  # an unknown name is refused here rather than at build
 
     def create_parameters(self, input_shape: Shape, rng: Generator) -> dict[str, Array]:
