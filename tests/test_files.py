@@ -104,6 +104,7 @@ def test_a_crafted_model_is_refused_in_one_line(change, message, tmp_path):
         (["epoch"], {"value": "a"}, "epoch is 'a', expected a whole number"),
         (["epoch"], {"valu": 1}, "stands where a value or the name of an array should"),
         (["epoch"], {"array": "nowhere"}, "stands where a value"),
+        (["engine"], {"array": "/engine/parameters/linear1.weight"}, r"engine is array\(\[\[.*expected a table"),
         (["streams"], {"dict": {}}, "'streams.init' is missing"),
         (["streams", "init", "state"], {"value": 3}, "the state of the stream 'init' is none"),
         (["plan", "batch_size"], {"value": 0}, "plan.batch_size is 0"),

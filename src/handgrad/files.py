@@ -69,9 +69,9 @@ os.umask(UMASK)
 
 
 def write_text(path: FilePath, text: str) -> None:
-    """Write a text file atomically, as UTF-8."""
+    """Write a text file atomically, as UTF-8, with '?' for what a name of a file may hold that is none."""
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="replace")
 
 
 def write_json(path: FilePath, data: object) -> None:
@@ -98,8 +98,9 @@ MAX_DIGITS, MAX_NESTING = 100, 100  # of what we read: more is made to harm
 
 
 def to_json(data: object, indent: int | None = None) -> str:
-    """Plain data as JSON; NaN and infinities as null."""
-    return json.dumps(finite(data), indent=indent, ensure_ascii=False, allow_nan=False)
+    """Plain data as JSON; NaN and infinities as null, names of files that are no UTF-8 with their bytes escaped."""
+    text = json.dumps(finite(data), indent=indent, ensure_ascii=False, allow_nan=False)
+    return text.encode(errors="backslashreplace").decode()
 
 
 def finite(value: Any) -> Any:
@@ -198,7 +199,7 @@ def faults(data: Any, form: Form, path: str) -> Iterator[str]:
         for number, value in enumerate(data):
             yield from faults(value, form[0], f"{path}{number}.")
     elif not fits(data, form):
-        yield f"{path[:-1] or 'it'} is {data!r:.50}, expected {in_words(form)}"
+        yield f"{path[:-1] or 'it'} is {' '.join(repr(data).split()):.50}, expected {in_words(form)}"
 
 
 def fits(value: object, form: Form) -> bool:

@@ -495,3 +495,15 @@ def test_a_sweep_that_is_asked_to_end_leaves_no_trial_behind(tmp_path):
         while time.monotonic() < deadline + 60:
             os.killpg(process.pid, 0)
             time.sleep(0.01)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a name be any bytes")
+def test_a_table_whose_name_is_no_text_is_trained_on_and_reported(call, tmp_path):
+    name = os.fsdecode(b"gr\xffn.csv")
+    (tmp_path / name).write_text("x,y,where\n" + "".join(f"{i},{i % 3},{'ab'[i % 2]}\n" for i in range(40)))
+    assert call("train", name, "--epochs", 1)[0] == 0
+    run = only_run(tmp_path)
+    assert run.configuration.data.name.endswith(name)
+    for command in ("report", "writeup", "compare", "evaluate"):
+        code, _, err = call(command, run.path)
+        assert (code, err) == (0, "")

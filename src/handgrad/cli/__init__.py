@@ -21,7 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Where nobody reads what is printed any more, as after `| head -1`, the work goes on, and its code is the exit code.
     """
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is getattr(sys, f"__{name}__"):  # not in a notebook or a test
+        is_ours = getattr(sys, name) is getattr(sys, f"__{name}__")  # not in a notebook or a test
+        if is_ours and sys.platform != "win32":  # whose consoles are no files
             with contextlib.suppress(AttributeError, OSError):  # none at all, as after >&-
                 setattr(sys, name, unbroken(getattr(sys, name)))
     try:
