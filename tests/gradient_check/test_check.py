@@ -321,6 +321,18 @@ def test_a_backward_may_answer_for_more_than_is_asked_for():
         assert check_gradients((F.linear_forward, F.linear_backward), X, W, B, wrt=wrt).ok
 
 
+def test_a_parameter_whose_gradient_is_forgotten_is_said_to_be_unchecked():
+    class Forgets(Foreign):
+        def backward(self, dy):
+            dz = dy * (1 - np.tanh(self.x @ self.W + self.b) ** 2)
+            self.dW = self.x.T @ dz
+            return dz @ self.W.T
+
+    report = check_gradients(Forgets(), X)
+    assert report.notes == ["b moves y, but has no gradient (none called db, grad_b, ...): it was not checked"]
+    assert [check_gradients(layer, X).notes for layer in (Foreign(), Lists(), Lazy(), hg.BatchNorm())] == [[]] * 4
+
+
 def test_the_methods_of_a_layer_are_the_layer():
     layer = Foreign()
     assert list(check_gradients((layer.forward, layer.backward), X).arrays) == ["x", "W", "b"]

@@ -9,10 +9,13 @@ from .report import Report
 from .subjects import Gradients, Point, Subject
 from .verdict import CodeFault, Verdict
 
+UNCHECKED = "{0} moves y, but has no gradient (none called d{0}, grad_{0}, ...): it was not checked"
+
 
 def check_conduct(subject: Subject, report: Report, rng: Generator) -> tuple[list[Array], list[Gradients]]:
     """Run forward and backward; verdicts on conduct go to the report. Returns (upstreams, gradients per upstream)."""
     y = check_forward(subject, report, rng)
+    report.notes += map(UNCHECKED.format, subject.without_gradient())
     upstreams = subject.draw_upstreams(y, rng)
     pure = check_backward_inputs(subject, report, upstreams[0])
     gradients = [subject.gradients(dy) for dy in upstreams]

@@ -20,7 +20,19 @@ import numpy as np
 
 from ..arrays import Array, Cache, DTypeLike, Generator, Shape
 from .faults import NotWritten, report_faults, unwritten_helper
-from .slots import UPDATED, Slot, exists, find_slots, parts, read, read_gradient, updated_slots, write
+from .slots import (
+    UPDATED,
+    Slot,
+    attributes,
+    exists,
+    find_slots,
+    is_trainable,
+    parts,
+    read,
+    read_gradient,
+    updated_slots,
+    write,
+)
 from .tracing import module_of
 from .verdict import CodeFault
 
@@ -82,6 +94,10 @@ class Subject(ABC):
     @abstractmethod
     def is_ours(self) -> bool:
         """Whether all of the code is handgrad's, so that a mistake may stand in ours."""
+
+    def without_gradient(self) -> list[str]:
+        """The arrays that it keeps, and that y depends on, without a gradient."""
+        return []
 
     @property
     def uses_random(self) -> bool:
@@ -253,6 +269,7 @@ class LayerSubject(Subject):
         self.has_upstream: bool = "dy" in self.style
         self.original: Any = built(copied(layer), self.arguments, seed)
         self.slots: dict[str, Slot] = {}
+        self.every_slot: dict[str, Slot] = {}  # those not asked for included
         self.explore(wrt)
 
     def explore(self, wrt: Wanted) -> None:
@@ -269,6 +286,7 @@ class LayerSubject(Subject):
         floats = [n for n, a in zip(self.all_names, self.arguments, strict=True) if is_float_array(a)]
         answers = returned if isinstance(returned, (tuple, list)) else (returned,)
         self.input_names: list[str] = [loss_argument(floats)] if y.ndim == 0 and len(answers) < len(floats) else floats
+        self.every_slot = slots
         if wrt is not None:
             known = [*floats, *slots]
             wanted = choose(wrt, known, known)
@@ -286,6 +304,23 @@ class LayerSubject(Subject):
 
     def at(self, dtype: DTypeLike) -> "LayerPoint":
         return LayerPoint(self, dtype)
+
+    def without_gradient(self) -> list[str]:
+        """The attributes that y depends on as on parameters, but that have no gradient: nobody checks those."""
+        layer = inner(self.original)
+        with_gradient = {id(read(layer, slot)) for slot in self.every_slot.values()}
+        others = [n for n, a in attributes(layer).items() if is_trainable(a) and id(a) not in with_gradient]
+        return [name for name in others if self.moves(name)]
+
+    def moves(self, name: str) -> bool:
+        """Whether y changes with the numbers of an attribute."""
+        point = self.at(np.float64)
+        y, held = point.forward().copy(), attributes(inner(point.layer))
+        held[name] = 1.01 * held[name] + 0.01
+        try:
+            return not np.array_equal(point.forward(), y, equal_nan=True)
+        except CodeFault:  # other numbers may be none that the code takes
+            return False
 
 
 class LayerPoint(Point):
