@@ -43,6 +43,46 @@ def test_every_module_of_a_copy_is_its_own(course, tmp_path):
     assert len(names) > 4 and out == "False\n"
 
 
+NOTHING_ELSE = """
+import importlib, sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {absent}:
+            raise ModuleNotFoundError("No module named " + name)
+
+sys.meta_path.insert(0, Absent())
+for name in {names}:
+    importlib.import_module(name)
+{use}
+"""
+USES = {
+    "cs189": "from neural_networks.datasets import initialize_dataset\nprint(initialize_dataset('iris').out_dim)",
+    "nndl": "from utils.solver import Solver\nfrom nndl.fc_net import TwoLayerNet\nimport numpy as np\n"
+    "X, y = np.ones((6, 4)), np.array([0, 1, 2] * 2)\ndata = dict(X_train=X, y_train=y, X_val=X, y_val=y)\n"
+    "Solver(TwoLayerNet(4, 5, 3), data, verbose=False, batch_size=2, num_epochs=1, "
+    "optim_config=dict(learning_rate=1e-3), checkpoint_name='model').train()\nprint(3)",
+    "purdue": "from numpy_ann import NumpyANN\nprint(round(NumpyANN(4, 5, 3, 0.1).predict([[1, 2, 3, 4]]).sum()) * 3)",
+}
+
+
+@pytest.mark.parametrize("course", COURSES)
+def test_a_self_contained_copy_needs_numpy_and_matplotlib_alone(course, tmp_path):
+    """handgrad, and every package that comes with it, cannot be imported there."""
+    copy(course, tmp_path, self_contained=True)
+    modules = read_course(course).modules
+    names = [
+        ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+        for path in course_files(course)
+        if path.suffix == ".py" and path.parts[0].removesuffix(".py") in modules
+    ]
+    if course == "purdue":
+        names = [name for name in names if name in ("numpy_ann", "utils")]
+    absent = {"handgrad", "click", "rich", "pydantic", "safetensors", "requests", "scipy", "numba", "threadpoolctl"}
+    (tmp_path / "use.py").write_text(NOTHING_ELSE.format(absent=absent, names=names, use=USES[course]))
+    assert subprocess.check_output([sys.executable, "use.py"], cwd=tmp_path, text=True) == "3\n"
+
+
 @pytest.mark.parametrize("course", COURSES)
 def test_what_a_blank_copy_leaves_to_be_written(course):
     """All that the manifest names, and nothing else, is different from the solution."""

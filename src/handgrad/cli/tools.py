@@ -139,13 +139,14 @@ def list_courses() -> None:
 @click.argument("folder", metavar="DIR")
 @click.option("--solved", is_flag=True, help="Every body written: a solution.")
 @click.option("--blank", is_flag=True, help="The bodies that the homework asks for left to be written.")
-def copy_course(course: str, folder: str, solved: bool, blank: bool) -> None:
+@click.option("--self-contained", is_flag=True, help="With the parts of handgrad that it uses.")
+def copy_course(course: str, folder: str, solved: bool, blank: bool, self_contained: bool) -> None:
     """Write the course's package, scripts, tests and data into a folder, as files of your own."""
     from ..courses.copies import copy
 
     if solved == blank:
         raise ValueError("type --blank, for a student, or --solved, for a solution: one of the two")
-    written, left = copy(course, folder, blank)
+    written, left = copy(course, folder, blank, self_contained)
     count = f"{len(written)} files are" if len(written) != 1 else "1 file is"
     print(f"{count} new in {folder}; its README.md says what to run")
     if left:

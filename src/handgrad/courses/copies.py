@@ -24,6 +24,7 @@ from ..naming import look_up
 from . import COURSES
 
 HERE = Path(__file__).parent
+LIBRARY, ENGINE = HERE.parent, "engine"  # handgrad, and what its parts are called in a copy that does without it
 Files: TypeAlias = dict[Path, bytes]  # the place in a copy, and what stands there
 
 
@@ -41,14 +42,17 @@ def read_course(name: str) -> Course:
     return Course(**parse_toml(path.read_text(encoding="utf-8"), path.name))
 
 
-def copy(course: str, folder: str | Path, blank: bool = False) -> tuple[list[Path], list[Path]]:
+def copy(
+    course: str, folder: str | Path, blank: bool = False, self_contained: bool = False
+) -> tuple[list[Path], list[Path]]:
     """Write the course into a folder, adding what is missing; returns the files written, and those left alone.
 
-    Left alone are files that are there with another content. Raises ValueError, before anything is written, where a
+    Left alone are files that are there with another content. With self_contained the parts of handgrad that the
+    course's modules use come along as the package `engine`. Raises ValueError, before anything is written, where a
     module would stand beside one of the same name, or the folder is a file.
     """
     folder, written, left = Path(folder), [], []
-    files = course_files(course, blank)
+    files = course_files(course, blank, self_contained)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file: name a folder, which is made if it is not there")
     for path in files:
@@ -97,7 +101,7 @@ def rival(path: Path) -> Path:
     return path.parent.with_suffix(".py") if package else path.with_suffix("") / "__init__.py"
 
 
-def course_files(course: str, blank: bool = False) -> Files:
+def course_files(course: str, blank: bool = False, self_contained: bool = False) -> Files:
     """All that a copy of the course has but what `furnish` makes."""
     about = read_course(course)
     files: Files = {}
@@ -108,10 +112,10 @@ def course_files(course: str, blank: bool = False) -> Files:
             if first != place:
                 text = passing_on(text, ".".join(path.with_suffix("").parts), place, first)
             else:
-                text = with_own_imports(text, file, source, about.modules)
+                text = with_own_imports(text, file, source, about.modules, ENGINE if self_contained else "handgrad")
                 text = blanked(text, about.blank.get(path.as_posix(), ()) if blank else (), path)
             files[path] = text.encode()
-    return {**files, **starter_files(HERE / course / "_starter")}
+    return {**files, **engine_files(files), **starter_files(HERE / course / "_starter")}
 
 
 def module_files(place: str, source: Path) -> Iterator[tuple[Path, Path]]:
@@ -144,19 +148,58 @@ def passing_on(text: str, name: str, place: str, first: str) -> str:
     return f'"""{name}: the names of {other}."""\n\nfrom {other} import *\n'
 
 
-def with_own_imports(text: str, file: Path, source: str, modules: dict[str, str]) -> str:
-    """The source of a file whose relative imports of other packages are by name: the course's, or handgrad's."""
-    places = {dotted(other): place for place, other in reversed(modules.items())}
+def with_own_imports(text: str, file: Path, source: str, modules: dict[str, str], library: str) -> str:
+    """The source of a file whose relative imports of other packages are by name: the course's, or the library's."""
+    places = {**{dotted(other): place for place, other in reversed(modules.items())}, "handgrad": library}
     package = dotted(str(file.parent.relative_to(HERE)))
     lines = text.splitlines(keepends=True)
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom) and node.level:
             target = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
             if not f"{target}.".startswith(f"{dotted(source)}."):
-                home = next((home for home in places if f"{target}.".startswith(f"{home}.")), "")
-                name = places[home] + target.removeprefix(home) if home else target
+                home = next(home for home in places if f"{target}.".startswith(f"{home}."))
+                name = places[home] + target.removeprefix(home)
                 lines[node.lineno - 1] = re.sub(r"from \S+ import", f"from {name} import", lines[node.lineno - 1])
     return "".join(lines)
+
+
+def engine_files(files: Files) -> Files:
+    """The files of handgrad that these import as `engine`, and those that they import in turn, with their data."""
+    found: dict[Path, None] = {}
+    texts = [text.decode() for path, text in files.items() if path.suffix == ".py"]
+    todo = [file for text in texts for file in library_files(text, LIBRARY / "module.py", ENGINE)]
+    while todo:
+        file = todo.pop()
+        if file not in found:
+            found[file] = None
+            todo += library_files(file.read_text(encoding="utf-8"), file)
+    engine = {ENGINE / file.relative_to(LIBRARY): file.read_bytes() for file in found}
+    for file in found:
+        data = {other for other in file.parent.glob(f"{file.stem}.*") if other.suffix != ".py" and other.is_file()}
+        engine.update((ENGINE / other.relative_to(LIBRARY), other.read_bytes()) for other in data)
+    packages = {package / "__init__.py" for path in engine for package in path.parents if package.name}
+    return {**dict.fromkeys(sorted(packages), b'"""Parts of handgrad."""\n'), **engine}
+
+
+def library_files(text: str, file: Path, absolute: str = "") -> Iterator[Path]:
+    """The files of handgrad that a module's text imports: relatively, or from the package called `absolute`."""
+    package = [LIBRARY.name, *file.relative_to(LIBRARY).parent.parts]
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom):
+            parts = (node.module or "").split(".") if node.module else []
+            if node.level and not absolute:
+                parts = package[: len(package) - node.level + 1] + parts
+            elif node.level or not absolute or parts[:1] != [absolute]:
+                continue
+            for name in node.names:
+                stem = LIBRARY.joinpath(*parts[1:])
+                options = [place for path in (stem / name.name, stem) for place in module_places(path)]
+                yield from [place for place in options if place.is_file() and place.parent != LIBRARY.parent][:1]
+
+
+def module_places(path: Path) -> list[Path]:
+    """Where the module of this path may stand; handgrad's own __init__ never comes along."""
+    return [path.with_suffix(".py"), *([path / "__init__.py"] if path != LIBRARY else [])]
 
 
 def dotted(source: str) -> str:

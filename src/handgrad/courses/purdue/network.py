@@ -1,16 +1,15 @@
 """What the course's two PyTorch networks share: predictions, figures by epoch, curves and a judgement."""
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
+from matplotlib.figure import Figure
 from torch import nn
 
 from ...arrays import Array
 from ...reports.judgement import judge
-from ...reports.pictures import draw_panel, new_figure, save
-from ...reports.view import best_epoch
 
 METRICS = {
     "loss": "train_losses",
@@ -56,12 +55,19 @@ class Network(nn.Module):
 
     def plot_train_val_metrics(self) -> tuple[Any, Array]:
         """Draw loss and accuracy by epoch, training beside validation, into `picture`; returns (figure, two axes)."""
-        history = self.history()
-        figure, axes = new_figure(10.4, 3.6, 2)
-        for panel, name in zip(axes, ("loss", "accuracy"), strict=True):
-            draw_panel(panel, history, name, best_epoch(history))
-        save(figure, self.picture)
-        return figure, np.array(axes)
+        if not self.train_val_metrics["train_losses"]:
+            raise ValueError("there is nothing to plot yet: train the network first")
+        figure = Figure(figsize=(10.4, 3.6), layout="constrained")
+        axes: Array = figure.subplots(1, 2)
+        for panel, name, part in zip(axes, ("loss", "accuracy"), ("losses", "accs"), strict=True):
+            for label, key in (("training", "train"), ("validation", "val")):
+                values = self.train_val_metrics[f"{key}_{part}"]
+                panel.plot(range(1, len(values) + 1), values, label=label)
+            panel.set(xlabel="epoch", ylabel=name)
+            panel.legend()
+        figure.savefig(f"{self.picture}.new", format="png", dpi=100)
+        os.replace(f"{self.picture}.new", self.picture)  # a picture that is whole or not there
+        return figure, axes
 
     def report_my_judgement(self) -> str:
         """'underfitting', 'overfitting' or 'generalizing', from the figures of all epochs."""
