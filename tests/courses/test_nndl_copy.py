@@ -39,6 +39,26 @@ print(len(solver.loss_history), affine_forward(np.ones((2, 3)), np.ones((3, 4)),
 """
 
 
+USE = """
+import numpy as np
+from nndl import fc_net, layer_utils
+from {module} import {name}
+
+np.random.seed(0)
+X, y = np.random.randn(6, 4), np.array([0, 1, 2] * 2)
+if "{name}" == "TwoLayerNet":
+    print({name}(4, 5, 3, weight_scale=1.0).loss(X, y)[0])
+elif "{name}" == "Solver":
+    data = dict(X_train=X, y_train=y, X_val=X, y_val=y)
+    model, options = fc_net.TwoLayerNet(4, 5, 3), dict(batch_size=2, optim_config=dict(learning_rate=1.0))
+    solver = {name}(model, data, verbose=False, **options)
+    solver.train()
+    print(solver.loss_history)
+else:
+    print({name}(X, X.T, np.zeros(6))[0])
+"""
+
+
 @pytest.mark.parametrize("support", ["utils", "cs231n"])
 def test_a_notebooks_imports(tmp_path, support):
     copy("nndl", tmp_path)
@@ -54,6 +74,41 @@ def test_cs231ns_own_modules(tmp_path, capsys):
         "from cs231n.classifiers.rnn import CaptioningRNN\nprint(callable(lstm_step_forward))"
     )
     assert run("nndl", script) == 0 and capsys.readouterr().out == "True\n"
+
+
+@pytest.mark.parametrize(
+    ("module", "right", "wrong", "name"),
+    [
+        ("nndl/layers.py", "np.maximum(x, 0), x", "x, x", "nndl.layer_utils.affine_relu_forward"),
+        (
+            "nndl/layer_utils.py",
+            "out, (fc_cache, relu_cache)",
+            "-out, (fc_cache, relu_cache)",
+            "nndl.fc_net.TwoLayerNet",
+        ),
+        ("nndl/optim.py", "return w - float", "return w + float", "utils.solver.Solver"),
+        ("utils/solver.py", "self.model.loss(self.X", "self.model.loss(2 * self.X", "cs231n.solver.Solver"),
+    ],
+)
+def test_what_she_writes_is_what_the_other_modules_use(tmp_path, module, right, wrong, name):
+    """A wrong line in one module changes what another gives."""
+    copy("nndl", tmp_path)
+    script = tmp_path / "script.py"
+    script.write_text(USE.format(module=name.rpartition(".")[0], name=name.rpartition(".")[2]))
+    command = [sys.executable, "-B", "script.py"]
+    before = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True)
+    assert before.returncode == 0, before.stderr
+    text = (tmp_path / module).read_text(encoding="utf-8")
+    assert right in text
+    (tmp_path / module).write_text(text.replace(right, wrong), encoding="utf-8")
+    assert subprocess.run(command, cwd=tmp_path, text=True, capture_output=True).stdout != before.stdout
+
+
+def test_a_blank_copy_still_imports_and_says_what_to_write(tmp_path):
+    copy("nndl", tmp_path, blank=True)
+    code = "from nndl.cnn import *\nfrom cs231n.fast_layers import *\naffine_forward(1, 2, 3)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, text=True, capture_output=True)
+    assert done.stderr.splitlines()[-1] == "NotImplementedError: implement affine_forward"
 
 
 def test_purdues_modules_lie_side_by_side(tmp_path):

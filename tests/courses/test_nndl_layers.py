@@ -113,20 +113,28 @@ def convolved(x, w, b, stride, pad):
     return out
 
 
+def test_windows_that_fit_nowhere_are_refused():
+    with pytest.raises(ValueError, match="windows of 5x3 do not fit into images of 4x4, padding included"):
+        conv_layers.conv_forward_naive(normal(1, 1, 4, 4), normal(1, 1, 5, 3), normal(1), {"stride": 1, "pad": 0})
+    with pytest.raises(ValueError, match="windows of 2x5 do not fit"):
+        conv_layers.max_pool_forward_naive(normal(1, 1, 4, 4), {"pool_height": 2, "pool_width": 5, "stride": 1})
+
+
 @pytest.mark.parametrize("stride, pad", [(1, 0), (1, 1.0), (2, 1), (3, 2)])
 def test_convolution_naive_and_fast(stride, pad):
     x, w, b, param = normal(2, 3, 7, 6), normal(4, 3, 3, 2), normal(4), {"stride": stride, "pad": pad}
     out, cache = conv_layers.conv_forward_naive(x, w, b, param)
     assert np.allclose(out, convolved(x, w, b, stride, int(pad)))
     fast, fast_cache = fast_layers.conv_forward_fast(x, w, b, param)
-    assert np.array_equal(out, fast)
+    np.testing.assert_allclose(out, fast, rtol=1e-12, atol=1e-12)  # two implementations: loops, and one product
     dout = normal(*out.shape)
     slow_gradients, fast_gradients = (
         conv_layers.conv_backward_naive(dout, cache),
         fast_layers.conv_backward_fast(dout, fast_cache),
     )
     for slow, quick, array in zip(slow_gradients, fast_gradients, (x, w, b), strict=True):
-        assert np.array_equal(slow, quick) and slow.shape == array.shape
+        np.testing.assert_allclose(slow, quick, rtol=1e-12, atol=1e-12)
+        assert slow.shape == array.shape
     assert cache == (x, w, b, param) or all(a is b for a, b in zip(cache, (x, w, b, param), strict=True))
 
 

@@ -53,6 +53,7 @@ class ThreeLayerConvNet:
         dtype: DTypeLike = np.float32,
         use_batchnorm: bool = False,
     ) -> None:
+        """Draw the params, of dtype; settle conv_param and pool_param, and bn_params, one dict for each batchnorm."""
         self.use_batchnorm, self.reg, self.dtype = use_batchnorm, reg, dtype
         self.conv_param = {"stride": 1, "pad": (filter_size - 1) / 2}
         self.pool_param = {"pool_height": 2, "pool_width": 2, "stride": 2}
@@ -92,6 +93,7 @@ class ThreeLayerConvNet:
     def gradients(
         self, dscores: Array, conv_cache: Cache, pool_cache: Cache, affine_cache: Cache, scores_cache: Cache
     ) -> dict[str, Array]:
+        """{name: gradient} of all params, from dscores and what the layers kept."""
         conv_backward: Backward = conv_bn_relu_backward if self.use_batchnorm else conv_relu_backward
         affine_relu: Backward = affine_batchnorm_relu_backward if self.use_batchnorm else affine_relu_backward
         dout, dW3, db3 = affine_backward(dscores, scores_cache)

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from ... import functional as F
 from ...arrays import Array, Cache, DTypeLike, MaybeArray
 from . import layer_utils
 from .layer_utils import *  # noqa: F403 (for the scripts, see nndl/__init__.py)
@@ -26,9 +25,8 @@ def add_l2(
     """The loss with ½ reg ΣW² of every weight, not of biases; grads gains reg W in place."""
     for name, weight in params.items():
         if name.startswith("W"):
-            penalty, cache = F.l2_penalty_forward(weight, reg)
-            loss += penalty
-            grads[name] = grads[name] + F.l2_penalty_backward(1.0, cache)[0]
+            loss += 0.5 * reg * float(np.sum(weight**2))
+            grads[name] = grads[name] + weight * reg
     return loss, grads
 
 
@@ -47,6 +45,7 @@ class TwoLayerNet:
         weight_scale: float = 1e-3,
         reg: float = 0.0,
     ) -> None:
+        """Keep reg; draw weights from weight_scale · N(0, 1) by the global generator, W1 first; biases are zeros."""
         self.reg = reg
         self.params = {
             "W1": weight_scale * np.random.randn(input_dim, hidden_dims),
@@ -97,6 +96,7 @@ class FullyConnectedNet:
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
+        """Draw the params, of dtype; set bn_params and dropout_param as the layers take them, in mode 'train'."""
         self.use_batchnorm, self.use_dropout = use_batchnorm, dropout > 0
         self.reg, self.dtype, self.num_layers = reg, dtype, 1 + len(hidden_dims)
         self.params = {}
@@ -133,6 +133,7 @@ class FullyConnectedNet:
         return add_l2(loss, grads, self.params, self.reg)
 
     def hidden_forward(self, i: int, x: Array) -> tuple[Array, Cache]:
+        """(out, cache) of hidden layer i, counted from 1."""
         W, b, dropout_cache = self.params[f"W{i}"], self.params[f"b{i}"], None
         if self.use_batchnorm:
             gamma, beta = self.params[f"gamma{i}"], self.params[f"beta{i}"]

@@ -1,14 +1,11 @@
-"""nndl.layers: forward and backward functions with caches; the maths is handgrad's, the shapes are the course's."""
+"""nndl.layers: forward and backward functions with caches."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from ... import functional as F
 from ...arrays import Array, Cache, MaybeArray
-from ...functional.normalization import batch_statistics
-from ...naming import check_number
 
 __all__ = [
     "affine_backward",
@@ -36,41 +33,45 @@ def affine_forward(x: Array, w: Array, b: Array) -> tuple[Array, Cache]:
     rows = x.reshape(len(x), -1)
     if len(w) != rows.shape[1]:
         raise ValueError(f"affine: x {x.shape} has {rows.shape[1]} numbers a row, but w {w.shape} takes {len(w)}")
-    return F.linear_forward(rows, w, b)[0], (x, w, b)
+    return rows @ w + b, (x, w, b)
 
 
 def affine_backward(dout: Array, cache: Cache, input_gradient: bool = True) -> tuple[MaybeArray, Array, Array]:
     """(dx in x's shape, dw, db); input_gradient=False, ours, puts None in dx's place: the first layer needs none."""
     x, w, _ = cache
-    dx, dw, db = F.linear_backward(dout, (x.reshape(len(x), -1), w), input_gradient)
-    return dx.reshape(x.shape) if input_gradient else None, dw, db
+    dx = (dout @ w.T).reshape(x.shape) if input_gradient else None
+    return dx, x.reshape(len(x), -1).T @ dout, dout.sum(axis=0)
 
 
 def relu_forward(x: Array) -> tuple[Array, Cache]:
     """max(x, 0); the cache is x."""
-    return F.relu_forward(x)[0], x
+    return np.maximum(x, 0), x
 
 
 def relu_backward(dout: Array, cache: Cache) -> Array:
     """dout where x > 0, else 0."""
-    return F.relu_backward(dout, cache)[0]
+    dx: Array = dout * (cache > 0)
+    return dx
 
 
 def svm_loss(x: Array, y: Array) -> tuple[float, Array]:
     """(loss, dx) of the multiclass hinge with margin 1, the mean over the rows of scores x (N, C), labels y (N,)."""
-    return with_gradient(F.hinge_forward, F.hinge_backward, x, y)
+    rows = np.arange(len(x))
+    margins = np.maximum(x - x[rows, y][:, None] + 1, 0)
+    margins[rows, y] = 0
+    dx = (margins > 0).astype(x.dtype)
+    dx[rows, y] = -dx.sum(axis=1)
+    return float(margins.sum() / len(x)), dx / len(x)
 
 
 def softmax_loss(x: Array, y: Array) -> tuple[float, Array]:
     """(loss, dx) of the softmax cross-entropy, the mean over the rows of scores x (N, C), labels y (N,)."""
-    return with_gradient(F.cross_entropy_forward, F.cross_entropy_backward, x, y)
-
-
-def with_gradient(
-    forward: Callable[..., tuple[float, Cache]], backward: Callable[..., tuple[Array]], x: Array, y: Array
-) -> tuple[float, Array]:
-    loss, cache = forward(x, y)
-    return loss, backward(1.0, cache)[0]
+    rows = np.arange(len(x))
+    shifted = x - x.max(axis=1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    dx = np.exp(log_p)
+    dx[rows, y] -= 1
+    return float(-log_p[rows, y].mean()), dx / len(x)
 
 
 def batchnorm_forward(x: Array, gamma: Array, beta: Array, bn_param: dict[str, Any]) -> tuple[Array, Cache]:
@@ -81,20 +82,25 @@ def batchnorm_forward(x: Array, gamma: Array, beta: Array, bn_param: dict[str, A
     ValueError for another mode.
     """
     mode, eps, momentum = mode_of("batchnorm", bn_param), bn_param.get("eps", 1e-5), bn_param.get("momentum", 0.9)
-    running: dict[str, Any] = {
-        name: np.array(bn_param.get(name, np.zeros(x.shape[1])), x.dtype) for name in ("running_mean", "running_var")
-    }
+    mean, var = (np.array(bn_param.get(f"running_{name}", np.zeros(x.shape[1])), x.dtype) for name in ("mean", "var"))
+    running = {"running_mean": mean, "running_var": var}
     if mode == "train":
-        batch_statistics(x, (0,)).update(**running, momentum=1 - momentum, unbiased=False)
+        batch = {"running_mean": x.mean(axis=0), "running_var": x.var(axis=0)}
+        running = {name: momentum * old + (1 - momentum) * batch[name] for name, old in running.items()}
+        mean, var = batch.values()
     bn_param.update(running)
-    return F.batch_norm_forward(
-        x, gamma, beta, training=mode == "train", epsilon=eps, **(running if mode == "test" else {})
-    )
+    std = np.sqrt(var + eps)
+    x_hat = (x - mean) / std
+    return gamma * x_hat + beta, (x_hat, std, gamma, mode)
 
 
 def batchnorm_backward(dout: Array, cache: Cache) -> tuple[Array, Array, Array]:
     """(dx, dgamma, dbeta)."""
-    return F.batch_norm_backward(dout, cache)
+    x_hat, std, gamma, mode = cache
+    dx = gamma / std * dout
+    if mode == "train":  # the batch's mean and variance depend on x too
+        dx = dx - dx.mean(axis=0) - x_hat * np.mean(dx * x_hat, axis=0)
+    return dx, np.sum(dout * x_hat, axis=0), dout.sum(axis=0)
 
 
 # CS231n asks for a second, simplified derivation: ours is that one
@@ -103,12 +109,17 @@ batchnorm_backward_alt: Callable[[Array, Cache], tuple[Array, Array, Array]] = b
 
 def layernorm_forward(x: Array, gamma: Array, beta: Array, ln_param: Mapping[str, Any]) -> tuple[Array, Cache]:
     """Normalize each row of x (N, D); CS231n's. ln_param may hold eps."""
-    return F.layer_norm_forward(x, gamma, beta, epsilon=ln_param.get("eps", 1e-5))
+    std = np.sqrt(x.var(axis=1, keepdims=True) + ln_param.get("eps", 1e-5))
+    x_hat = (x - x.mean(axis=1, keepdims=True)) / std
+    return gamma * x_hat + beta, (x_hat, std, gamma)
 
 
 def layernorm_backward(dout: Array, cache: Cache) -> tuple[Array, Array, Array]:
     """(dx, dgamma, dbeta)."""
-    return F.layer_norm_backward(dout, cache)
+    x_hat, std, gamma = cache
+    dx = gamma / std * dout
+    dx = dx - dx.mean(axis=1, keepdims=True) - x_hat * np.mean(dx * x_hat, axis=1, keepdims=True)
+    return dx, np.sum(dout * x_hat, axis=0), dout.sum(axis=0)
 
 
 def dropout_forward(x: Array, dropout_param: Mapping[str, Any]) -> tuple[Array, Cache]:
@@ -119,7 +130,8 @@ def dropout_forward(x: Array, dropout_param: Mapping[str, Any]) -> tuple[Array, 
     another mode, or a p that is not in [0, 1).
     """
     p, mode = dropout_param["p"], mode_of("dropout", dropout_param)
-    check_number("dropout", "p, the probability of dropping,", p, minimum=0, below=1)
+    if not 0 <= p < 1:
+        raise ValueError(f"dropout: p, the probability of dropping, must be a finite number >= 0 and < 1, got {p}")
     if "seed" in dropout_param:
         np.random.seed(dropout_param["seed"])
     mask = None
@@ -130,7 +142,8 @@ def dropout_forward(x: Array, dropout_param: Mapping[str, Any]) -> tuple[Array, 
 
 def dropout_backward(dout: Array, cache: Cache) -> Array:
     """dout times the mask."""
-    return F.dropout_backward(dout, cache[1])[0]
+    _, mask = cache
+    return dout if mask is None else dout * mask
 
 
 def mode_of(layer: str, param: Mapping[str, Any]) -> str:

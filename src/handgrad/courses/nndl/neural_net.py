@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from ... import functional as F
 from ...arrays import Array
+from .layers import softmax_loss
 
 __all__ = ["TwoLayerNet"]
 
@@ -29,22 +29,19 @@ class TwoLayerNet:
     def loss(self, X: Array, y: Array | None = None, reg: float = 0.0) -> Any:
         """Scores (N, C) without labels; with them (loss, gradients): the mean cross-entropy + ½ reg (ΣW1² + ΣW2²)."""
         W1, b1, W2, b2 = (self.params[name] for name in ("W1", "b1", "W2", "b2"))
-        hidden, first_cache = F.linear_forward(X, W1.T, b1)
-        hidden, relu_cache = F.relu_forward(hidden)
-        scores, second_cache = F.linear_forward(hidden, W2.T, b2)
+        hidden = np.maximum(X @ W1.T + b1, 0)
+        scores = hidden @ W2.T + b2
         if y is None:
             return scores
-        loss, loss_cache = F.cross_entropy_forward(scores, y)
-        (dscores,) = F.cross_entropy_backward(1.0, loss_cache)
-        dhidden, dW2, db2 = F.linear_backward(dscores, second_cache)
-        (dhidden,) = F.relu_backward(dhidden, relu_cache)
-        _, dW1, db1 = F.linear_backward(dhidden, first_cache, input_gradient=False)
-        grads = {"W1": dW1.T, "b1": db1, "W2": dW2.T, "b2": db2}
-        for name in ("W1", "W2"):
-            penalty, cache = F.l2_penalty_forward(self.params[name], reg)
-            loss += penalty
-            grads[name] = grads[name] + F.l2_penalty_backward(1.0, cache)[0]
-        return loss, grads
+        loss, dscores = softmax_loss(scores, y)
+        dhidden = dscores @ W2 * (hidden > 0)
+        loss += 0.5 * reg * float(np.sum(W1**2) + np.sum(W2**2))
+        return loss, {
+            "W1": dhidden.T @ X + reg * W1,
+            "b1": dhidden.sum(axis=0),
+            "W2": dscores.T @ hidden + reg * W2,
+            "b2": dscores.sum(axis=0),
+        }
 
     def train(
         self,
