@@ -176,6 +176,21 @@ def test_a_numpy_state_is_refused(tmp_path):
         image_trainer(TorchEngine).load_state(trainer.state())
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_steps": -1}, "num_steps is -1"),
+        ({"torch": {"0": 3}}, "torch.0 is 3, expected a table"),
+        ({"torch": {"99": {}}}, "does not fit the model's parameter number 99"),
+        ({"torch": {"0": {"exp_avg": np.zeros(1)}}}, "does not fit the model's parameter number 0"),
+    ],
+)
+def test_a_crafted_state_of_the_optimizer_is_refused(changes, message):
+    engine = image_trainer(TorchEngine).prepare(IMAGES)
+    with pytest.raises(ValueError, match=message):
+        engine.load_optimizer_state({**engine.optimizer_state(), **changes})
+
+
 def test_early_stopping_restores_the_best_epoch():
     stop = hg.EarlyStopping(patience=1)
     trainer = image_trainer(TorchEngine, callbacks=[stop])

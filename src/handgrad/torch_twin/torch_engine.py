@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..arrays import Array, ArrayLike, MappedRows, pieces
+from ..files import COUNT, check_form
 from ..layers import BatchNorm, Loss, Sequential
 from ..layers.base import leaves, walk
 from ..layers.containers import check_finite
@@ -174,11 +175,18 @@ class TorchEngine(Engine):
         }
 
     def load_optimizer_state(self, state: Mapping[str, Any]) -> None:
-        """Go back to what `optimizer_state` returned."""
+        """Go back to what `optimizer_state` returned; a ValueError, and nothing changed, for what is none."""
+        parameters = {str(i): parameter for i, parameter in enumerate(self.rule.param_groups[0]["params"])}
+        memory = {f"{i}?": {str: (float, np.ndarray)} for i in parameters}
+        form = {"learning_rate": float, "num_steps": COUNT, "seed": range(2**62), "torch": memory}
+        check_form(state, form, "the state of PyTorch's optimizer")
+        for i, slots in state["torch"].items():
+            shapes = {value.shape for value in slots.values() if isinstance(value, np.ndarray)}
+            if i not in parameters or shapes - {tuple(parameters[i].shape)}:
+                raise ValueError(f"the state of PyTorch's optimizer does not fit the model's parameter number {i:.20}")
         self.optimizer.learning_rate = state["learning_rate"]
         self.num_steps, self.seed = state["num_steps"], state["seed"]
-        parameters = self.rule.param_groups[0]["params"]
-        slots = {int(i): from_plain(slots, parameters[int(i)]) for i, slots in state["torch"].items()}
+        slots = {int(i): from_plain(slots, parameters[i]) for i, slots in state["torch"].items()}
         self.rule.load_state_dict({"state": slots, "param_groups": self.rule.state_dict()["param_groups"]})
 
     # Training data, there and back ------------------------------------------------------------------------------
