@@ -1,5 +1,7 @@
 """The source is searched for the one line that is wrong, and nothing of the user's is changed by it."""
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -234,3 +236,169 @@ def test_layers_that_are_only_called_are_located_too():
 def test_misuse_is_said_in_one_line(options, arrays, words):
     with pytest.raises(ValueError, match=words):
         check_gradients((lambda x: (x * 2, None), lambda dy, cache: dy * 2), *arrays, **options)
+
+
+# Where the first wrong value stands -------------------------------------------------------------------------------
+
+
+def line_of(function, text):
+    """The number of the first line of a function that holds a text."""
+    lines, first = inspect.getsourcelines(function)
+    return first + next(i for i, line in enumerate(lines) if text in line)
+
+
+def norm(x, gamma):
+    mu = x.mean(axis=1, keepdims=True)
+    xmu = x - mu
+    var = (xmu**2).mean(axis=1, keepdims=True)
+    ivar = 1 / np.sqrt(var + 1e-5)
+    return gamma * xmu * ivar, (xmu, ivar, gamma)
+
+
+def norm_back(dout, cache):
+    xmu, ivar, gamma = cache
+    dgamma = (dout * xmu * ivar).sum(axis=0)
+    dxhat = dout * gamma
+    divar = (dxhat * xmu).sum(axis=0)
+    dvar = divar * -0.5 * ivar**3
+    dxmu = dxhat * ivar + 2 * xmu * dvar / xmu.shape[1]
+    return dxmu - dxmu.mean(axis=1, keepdims=True), dgamma
+
+
+def test_a_verdict_has_variable_line_and_the_line_as_due():
+    """Batch and features are as many, so that no shape tells."""
+    (verdict,) = check_gradients((norm, norm_back), RNG.normal(size=(4, 4)), RNG.normal(size=4)).verdicts
+    assert (verdict.mistake, verdict.variable) == ("wrong-axis", "divar")
+    assert verdict.line == line_of(norm_back, "divar =")
+    assert verdict.fix.replace("-1", "1") == "divar = (dxhat * xmu).sum(axis=1, keepdims=True)"
+
+
+def cell(x, c_prev, w):
+    i, g = 1 / (1 + np.exp(-(x @ w))), np.tanh(x)
+    c = c_prev + i * g
+    h = i * np.tanh(c)
+    return np.hstack((h, c)), (x, w, i, g, c)
+
+
+def cell_back(dout, cache):
+    x, w, i, g, c = cache
+    dh, dc_next = np.split(dout, 2, axis=1)
+    dc = dc_next
+    da = (dc * g + dh * np.tanh(c)) * i * (1 - i)
+    return da @ w.T + dc * i * (1 - g**2), dc, x.T @ da
+
+
+def test_a_path_that_is_left_out_is_named_with_the_line_of_the_forward():
+    (verdict,) = check_gradients((cell, cell_back), *(RNG.normal(size=(3, 3)) for _ in range(3))).verdicts
+    assert (verdict.array, verdict.mistake, verdict.variable) == ("x, c_prev, w", "term-missing", "dc")
+    assert f"np.tanh(c) in line {line_of(cell, 'np.tanh(c)')} of cell" in verdict.message
+
+
+def test_large_values_are_followed_along_a_few_directions():
+    """A full gradient of the 300 x 40 numbers would take thousands of forwards."""
+
+    def forward(x, w):
+        h = np.tanh(x @ w)
+        return h * h, (x, w, h)
+
+    def backward(dy, cache):
+        x, w, h = cache
+        dh = 2 * dy * h
+        da = dh * (1 - h)
+        return da @ w.T, x.T @ da
+
+    (verdict,) = check_gradients((forward, backward), RNG.normal(size=(300, 30)), RNG.normal(size=(30, 40))).verdicts
+    assert (verdict.line, verdict.variable) == (line_of(backward, "da ="), "da")
+    assert verdict.fix == "da = dh * (1 - h ** 2)"
+
+
+def test_what_makes_a_value_right_by_itself_is_not_believed():
+    """dmu equals a gradient by accident of its name alone: only returned gradients tell."""
+
+    def forward(x, mu):
+        return (x - mu) ** 2, (x, mu)
+
+    def backward(dy, cache):
+        x, mu = cache
+        dmu = 2 * dy * (x - mu)  # the gradient by x, under another's name
+        return dmu, -dmu.mean(axis=0)
+
+    (verdict,) = check_gradients((forward, backward), RNG.normal(size=(4, 3)), RNG.normal(size=3)).verdicts
+    assert (verdict.array, verdict.line) == ("mu", line_of(backward, "return"))
+
+
+def correlate(x, w):
+    y = np.zeros(len(x) - len(w) + 1)
+    for i in range(len(y)):
+        for j in range(len(w)):
+            y[i] += x[i + j] * w[j]
+    return y, (x, w)
+
+
+def correlate_back(dy, cache):
+    x, w = cache
+    dx, dw = np.zeros_like(x), np.zeros_like(w)
+    for i in range(len(dy) - 1):
+        for j in range(len(w)):
+            dx[i + j] += w[j] * dy[i]
+            dw[j] += x[i + j] * dy[i]
+    return dx, dw
+
+
+def test_bounds_of_long_loops_are_found():
+    (verdict,) = check_gradients((correlate, correlate_back), RNG.normal(size=60), RNG.normal(size=5)).verdicts
+    assert (verdict.array, verdict.mistake) == ("x, w", "off-by-one")
+    assert verdict.fix == "for i in range(len(dy))"
+
+
+def test_aliases_helpers_lambdas_classes_and_comprehensions_are_followed():
+    class Scaled:
+        def __init__(self, factor):
+            self.factor = factor
+
+        def forward(self, x):
+            self.x, self.rows = x, [np.sin(self.factor * row) for row in x]
+            return np.stack(self.rows)
+
+        def slope(self, row):
+            other = row
+            return (lambda z: self.factor * np.sin(self.factor * z))(other)
+
+        def backward(self, dy):
+            total = dy
+            total = total * 1.0
+            total *= np.array([self.slope(row) for row in self.x])
+            return total
+
+    (verdict,) = check_gradients(Scaled(2.0), RNG.normal(size=(3, 4))).verdicts
+    assert verdict.line == line_of(Scaled.slope, "lambda")
+    assert "np.cos(self.factor * z)" in verdict.fix
+
+
+def test_an_unexplained_gradient_has_a_line():
+    def backward(dy, x):
+        strange = np.cos(x) + 0.1 * np.sqrt(np.abs(x)) * x**3
+        return dy * strange
+
+    (verdict,) = check_gradients((lambda x: (np.sin(x), x), backward), RNG.normal(size=6)).verdicts
+    assert verdict.line in (line_of(backward, "strange ="), line_of(backward, "return"))
+
+
+def test_two_mistakes_on_the_way_to_one_array_are_two_verdicts():
+    def forward(x, w):
+        h = np.tanh(x @ w)
+        return h.sum(axis=0) ** 3, (x, w, h)
+
+    def backward(dy, cache):
+        x, w, h = cache
+        dh = 2 * dy * h.sum(axis=0) ** 2 * np.ones_like(h)
+        da = dh * (1 - h)
+        return da @ w.T, x.T @ da
+
+    verdicts = check_gradients((forward, backward), RNG.normal(size=(5, 3)), RNG.normal(size=(3, 2))).verdicts
+    assert {v.line for v in verdicts} == {line_of(backward, "dh ="), line_of(backward, "da =")}
+
+
+def test_verdicts_do_not_depend_on_the_time_that_a_check_may_take():
+    reports = [check_gradients((norm, norm_back), RNG.normal(size=(4, 4)), np.ones(4), seconds=s) for s in (0.01, 60)]
+    assert [[v.title for v in report.verdicts] for report in reports[:1]] == [[v.title for v in reports[1].verdicts]]

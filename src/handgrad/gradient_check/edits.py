@@ -77,6 +77,11 @@ def axes_missing(site: Site, values: Values) -> Iterator[Edit]:
             keyword = ast.keyword("axis", axis)
             new = ast.Call(node.func, node.args, [keyword, *node.keywords])
             yield site.edit(new, "wrong-axis", "this runs over everything, where an axis is due")
+    elif "axis" in given and "keepdims" not in given:
+        for axis in other_axes(given["axis"]):
+            kept = [ast.keyword("axis", axis), ast.keyword("keepdims", ast.Constant(True))]
+            new = ast.Call(node.func, node.args, kept)
+            yield site.edit(new, "wrong-axis", "this runs over the wrong axis, which must be kept besides")
     kept = [keyword for keyword in node.keywords if keyword.arg != "keepdims"]
     more = [] if len(kept) < len(node.keywords) else [ast.keyword("keepdims", ast.Constant(True))]
     new = ast.Call(node.func, node.args, [*kept, *more])

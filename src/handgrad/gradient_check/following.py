@@ -372,7 +372,7 @@ class Followed:
         return f"the gradient by {name} lacks what comes back through {' and '.join(lines)}"
 
     def depends_on_upstream(self, record: Record) -> bool:
-        values = self.values[record.index]
+        values = self.values[self.recording.resolved(record).index]
         return values is None or any(not np.array_equal(v, values[0]) for v in values[1:])
 
     def forward_values(self) -> list[list[Record]]:

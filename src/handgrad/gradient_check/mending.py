@@ -126,15 +126,22 @@ class Search:
 
     def first(self) -> Finding | None:
         """One change that mends: small ones first, then terms that a part lacks, then what brings in other names."""
-        near, tries = self.scopes[:MOST_NEAR], self.tries
+        near, tries = self.near, self.tries
         stages = [
             itertools.islice(self.edits([small_edits], self.scopes), 2 * tries),
             itertools.islice(self.paths(), tries),
             itertools.islice(self.edits(NAMES, self.scopes), 3 * tries),
             itertools.islice(self.edits(INSERTIONS, near), tries),
-            itertools.islice(self.edits(INSERTIONS, self.scopes[MOST_NEAR:]), 2 * tries),
+            itertools.islice(self.edits(INSERTIONS, [s for s in self.scopes if s not in near]), 2 * tries),
         ]
         return self.best(itertools.chain.from_iterable(stages))
+
+    @property
+    def near(self) -> list[Scope]:
+        """Where the first wrong values are computed."""
+        wrong = [r.place.statement for r in self.followed.region if r.place and self.followed.depends_on_upstream(r)]
+        first = list(dict.fromkeys(wrong))[:MOST_NEAR]
+        return [scope for scope in self.scopes if scope.statement in first]
 
     def best(self, proposals: Iterator[Finding]) -> Finding | None:
         """The first that makes all that is left right, or the one that makes most of it right."""
@@ -226,8 +233,10 @@ class Search:
         for index, records in backward.items():
             place = self.followed.tracer.places[index]
             name, shape = stem(variable_of(place)), records[0].value.shape
-            fitting = [f for f in forward if f[0].value.shape == shape and len(f) >= len(records)]
-            fitting.sort(key=lambda f: stem(f[0].name or (f[0].place.text if f[0].place else "")) != name)
+            fitting = [
+                f for f in forward if len(f) >= len(records) and (f[0].value.shape == shape or is_of(f[0], name))
+            ]
+            fitting.sort(key=lambda f: not is_of(f[0], name))
             for values in fitting[:MOST_TARGETS]:
                 pairs = {r.step: values[len(values) - 1 - r.step] for r in records if r.step < len(values)}
                 changes = self.replacing(place, pairs)
@@ -253,7 +262,7 @@ class Search:
         def changes(i: int) -> dict[int, Change]:
             def put(step: int, value: Any, frame: FrameType) -> Any:
                 gradient = known.get(step)
-                return value if gradient is None else np.reshape(gradient[i], np.shape(value))
+                return value if gradient is None else gradient[i]
 
             return {place.index: put}
 
@@ -289,6 +298,11 @@ def map_edits(edits: Sequence[Edit], places: Sequence[Place]) -> Iterator[Findin
 def variable_of(place: Place) -> str:
     """The variable that a place's statement assigns; 'return' where it returns."""
     return place.name or Scope(place.routine, place.statement, {}).target
+
+
+def is_of(record: Record, name: str) -> bool:
+    """Whether a value of the forward has this name, without what says that it is a gradient."""
+    return stem(record.name or (record.place.text if record.place else "")) == name
 
 
 def stem(name: str) -> str:

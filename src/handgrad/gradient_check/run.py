@@ -149,7 +149,7 @@ def named(place: Verdict, verdicts: Sequence[Verdict]) -> list[Verdict]:
         return [under_name(place, cause, cause.message) for cause in causes]
     if agree and not guess:
         return [under_name(place, causes[0], place.message)]
-    if mends or (place.clue in (Clue.CAUSE, Clue.CHANGE) and not effects):
+    if mends or ((place.fix or place.clue in (Clue.CAUSE, Clue.CHANGE)) and not effects):
         return [place]
     name = [*effects, *causes, *near][0]
     told = len(arrays) == 1 and name.clue is not Clue.NOTHING
