@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from example_runs import table
@@ -116,3 +117,14 @@ def test_checkpoints_cost_at_most_a_share_of_the_time(tmp_path, monkeypatch):
     monkeypatch.setattr(Recorder, "on_epoch_begin", epoch_passes)
     train(configuration(tmp_path, epochs=50), tmp_path, progress=False)
     assert written == [1, 21, 41, 50]
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_bad_rows_to_measure_on_are_refused_before_training(split, tmp_path):
+    x, y = np.random.default_rng(0).normal(size=(30, 4)), np.arange(30) % 3
+    for name in ("train", "validation", "test"):
+        np.save(tmp_path / f"{name}_x.npy", np.where(x > 2, np.nan, x) if name == split else x)
+        np.save(tmp_path / f"{name}_y.npy", y)
+    with pytest.raises(ValueError, match=f"data.{split}: x holds nan at row"):
+        train(configuration(tmp_path, data={"name": str(tmp_path)}), tmp_path / "out", progress=False)
+    assert not (tmp_path / "out").exists()
