@@ -131,3 +131,54 @@ def test_more_than_can_be_drawn_is_refused():
 
     with pytest.raises(ValueError, match="of which at most 150 can be drawn"):
         hg.draw_graph(endless, np.ones(1))
+
+
+def scaled(x, gain):
+    mean = x.mean(axis=0)
+    centred = x - mean
+    var = (centred**2).mean(axis=0)
+    return gain * centred / var, (centred, var, gain)
+
+
+def scaled_backward(dy, cache, power=1):
+    centred, var, gain = cache
+    dcentred = dy * gain / var
+    dvar = -(dy * gain * centred).sum(axis=0) / var**power
+    dcentred = dcentred + 2 / len(dy) * centred * dvar
+    return dcentred - dcentred.mean(axis=0), (dy * centred / var).sum(axis=0)
+
+
+def right_backward(dy, cache):
+    return scaled_backward(dy, cache, power=2)
+
+
+def test_what_a_backward_gets_wrong_is_red_with_yours_beside_it(arrays):
+    words, svg = drawn((scaled, scaled_backward), *arrays)
+    assert [line.split(" ")[0] for line in words if "yours" in line] == ["x", "centred", "var"]
+    assert "wrong in the backward" in svg and svg.count('class="edge wrong"') == 6  # from x to var, and above it
+
+
+def test_nothing_is_red_where_the_backward_is_right(arrays):
+    words, svg = drawn((scaled, right_backward), *arrays)
+    assert not any("yours" in line for line in words) and 'class="edge wrong"' not in svg
+
+
+def test_intermediates_have_yours_beside_the_true_gradient(arrays):
+    found = hg.intermediates((scaled, scaled_backward), *arrays)
+    assert found["var"].is_wrong and not found["mean"].is_wrong and not found["gain"].is_wrong
+    right = hg.intermediates((scaled, right_backward), *arrays)
+    assert np.allclose(right["var"].yours, right["var"].gradient)
+    assert not any(row.is_wrong for row in right)
+    assert hg.intermediates(scaled, *arrays)["var"].yours is None
+
+
+def test_a_notebook_shows_yours_beside_the_true_ones_as_heat_maps(arrays):
+    found = hg.intermediates((scaled, scaled_backward), *arrays)
+    page = found.to_html()
+    assert found._repr_html_() in page and page.count('aria-label="yours"') >= 5 and "✗" in page
+
+
+def test_layers_show_their_parameters(arrays):
+    layer = hg.Linear(2)
+    found = hg.intermediates(layer, arrays[0])
+    assert found["weight"].yours is not None and not found["weight"].is_wrong

@@ -29,6 +29,7 @@ GAP, FALL = 26, 46  # pixels between boxes and between layers
 MARGIN = 14
 MOST_LETTERS = 26
 SWEEPS = 12  # over the layers, each way, in search of an order and of places
+LEGEND = "value  gradient  arrays: root mean square  wrong in the backward"
 MOST_SHOWN = 12  # numbers of an array that a pointer shows
 
 STYLE = """
@@ -82,6 +83,8 @@ class Node:
     x: float = 0.0  # of its middle
     y: float = 0.0  # of its upper edge
     length: float = 0.0  # of a bend: as high as its layer
+    users: list[Node] = field(default_factory=list)  # the boxes below, bends left out
+    back: dict[int, Array] = field(default_factory=dict)  # what comes back from here to each box above
     lines: list[tuple[str, str]] = field(default_factory=list)  # (class, words) each
 
     @property
@@ -101,7 +104,8 @@ def draw_graph(
     Parameters
     ----------
     forward : function, method, pair or layer
-        Anybody's plain NumPy code: `forward(*arrays)` returns y, or (y, cache).
+        Anybody's plain NumPy code: `forward(*arrays)` returns y, or (y, cache). Of a pair (forward, backward) or a
+        layer, what the backward gets wrong is red.
     *arrays : array_like
         Its arguments, of any shapes that it takes; small ones make the best pictures.
     upstream : array_like, optional
@@ -140,10 +144,9 @@ def draw_graph(
     return Graph(drawing(found))
 
 
-def drawing(found: Intermediates, wrong: Mapping[int, str] | None = None) -> str:
-    """The graph as SVG. wrong: {number of a row: what is wrong with the gradient that the backward gives for it}."""
+def drawing(found: Intermediates) -> str:
+    """The graph as SVG."""
     boxes = boxes_of(found)
-    wrong = wrong or {}
     common = Counter(title(found.rows[number]) for number in boxes)
     for number, box in boxes.items():
         box.lines = lines_of(found.rows[number], common[title(found.rows[number])] > 1)
@@ -153,24 +156,26 @@ def drawing(found: Intermediates, wrong: Mapping[int, str] | None = None) -> str
     left = min(node.x - node.width / 2 for node in nodes) - MARGIN
     width = max(node.x + node.width / 2 for node in nodes) - left + MARGIN
     height = max(node.y + node.height for node in nodes) + 2 * MARGIN + LINE
-    numbers = {id(box): number for number, box in boxes.items()}
+    width = max(width, len(LEGEND) * LETTER + 2 * MARGIN)
+    wrong = any(box.row.is_wrong for box in boxes.values() if box.row)
     outputs = {id(box) for box in boxes.values() if not box.below}
     return "".join(
         [
             f'<svg class="graph" xmlns="http://www.w3.org/2000/svg" viewBox="{left:.0f} 0 {width:.0f} {height:.0f}" '
-            f'width="{width:.0f}" height="{height:.0f}" role="img" aria-label="{escape(described(found, wrong))}">',
+            f'width="{width:.0f}" height="{height:.0f}" role="img" aria-label="{escape(described(found))}">',
             f"<style>{palette('.graph')}{STYLE}</style>",
-            *(edge(path, found, numbers, wrong) for box in boxes.values() for path in paths(box)),
-            *(box_svg(box, found.rows[n], id(box) in outputs, wrong.get(n)) for n, box in boxes.items()),
-            legend(left + MARGIN, height - MARGIN, bool(wrong)),
+            *(edge(path) for box in boxes.values() for path in paths(box)),
+            *(box_svg(box, box.row, id(box) in outputs) for box in boxes.values() if box.row),
+            legend(left + MARGIN, height - MARGIN, wrong),
             "</svg>",
         ]
     )
 
 
-def described(found: Intermediates, wrong: Mapping[int, str]) -> str:
+def described(found: Intermediates) -> str:
     """The picture in a sentence, for who cannot see it."""
-    fault = f"; wrong in the backward: {', '.join(found.rows[n].expression for n in wrong)}" if wrong else ""
+    wrong = ", ".join(title(row) for row in found.rows if row.is_wrong)
+    fault = f"; wrong in the backward: the gradient by {wrong}" if wrong else ""
     return f"computational graph of {found.target}, {len(found.rows)} values{fault}"
 
 
@@ -192,9 +197,14 @@ def boxes_of(found: Intermediates) -> dict[int, Node]:
         raise ValueError(f"{what}: draw the graph of one of its steps")
     boxes = {number: Node(rows[number]) for number in kept}
     for number, box in boxes.items():
+        parts = dict(zip(rows[number].operands, rows[number].partials, strict=False))
         for operand in drawn_operands(rows, number, boxes):
-            box.above.append(boxes[operand])
-            boxes[operand].below.append(box)
+            above, part = boxes[operand], parts.get(operand)
+            box.above.append(above)
+            above.below.append(box)
+            above.users.append(box)
+            if part is not None:
+                box.back[id(above)] = part
     used = {n: box for n, box in boxes.items() if box.above or box.below}
     return used or boxes
 
@@ -218,7 +228,9 @@ def lines_of(row: Intermediate, is_one_of_many: bool) -> list[tuple[str, str]]:
     head = ("name" if row.name else "expression", clipped(title(row), MOST_LETTERS) + step)
     formula = [("expression", clipped(row.expression, MOST_LETTERS))] if row.expression != title(row) else []
     figures = [figure(row.value), "" if row.gradient is None else figure(row.gradient)]
-    return [head, *formula, ("figures", "  ".join([*figures, "×".join(map(str, row.value.shape))]).rstrip())]
+    words = ("figures", "  ".join([*figures, "×".join(map(str, row.value.shape))]).rstrip())
+    yours = [("gradient wrong", f"yours {figure(row.yours)}")] if row.is_wrong and row.yours is not None else []
+    return [head, *formula, words, *yours]
 
 
 def title(row: Intermediate) -> str:
@@ -320,7 +332,7 @@ def paths(box: Node) -> Iterable[list[Node]]:
         yield [*path, node][::-1]
 
 
-def edge(path: Sequence[Node], found: Intermediates, numbers: Mapping[int, int], wrong: Mapping[int, str]) -> str:
+def edge(path: Sequence[Node]) -> str:
     """One edge with its arrow; what comes back by it, where its value has more than one use."""
     start, end = path[0], path[-1]
     x, y = start.x, start.y + start.height
@@ -331,33 +343,40 @@ def edge(path: Sequence[Node], found: Intermediates, numbers: Mapping[int, int],
         way.append(f"C{x:.1f} {half:.1f} {node.x:.1f} {half:.1f} {node.x:.1f} {target:.1f}")
         x, y = node.x, target if node is end else node.y + node.height
         way += [f"V{y:.1f}"] if node is not end else []
-    kind = " wrong" if numbers[id(start)] in wrong and numbers[id(end)] not in wrong else ""
+    kind = " wrong" if is_wrong_edge(start, end) else ""
     head = f'<path class="head{kind}" d="M{x - 4:.1f} {y - 3:.1f}L{x:.1f} {y + 5:.1f}L{x + 4:.1f} {y - 3:.1f}Z"/>'
-    back = coming_back(found, numbers[id(start)], numbers[id(end)]) if len(start.below) > 1 else None
+    back = end.back.get(id(start)) if len(start.users) > 1 else None
     label = ""
     if back is not None:
         label = f'<text class="gradient on-edge" x="{x + 7:.1f}" y="{y - 8:.1f}">{figure(back)}</text>'
     return f'<path class="edge{kind}" d="{"".join(way)}"/>{head}{label}'
 
 
-def coming_back(found: Intermediates, start: int, end: int) -> Array | None:
-    """The part of a row's gradient that comes back from another row that it is an operand of."""
-    row = found.rows[end]
-    parts = [part for operand, part in zip(row.operands, row.partials, strict=False) if operand == start]
-    return parts[0] if parts else None
+def is_wrong_edge(start: Node, end: Node) -> bool:
+    """Whether what is wrong with a value's gradient came back by this edge, or is made where it starts."""
+    if not brings_wrong(start):
+        return False
+    return brings_wrong(end) or not any(map(brings_wrong, start.users))
 
 
-def box_svg(box: Node, row: Intermediate, is_output: bool, fault: str | None) -> str:
+def brings_wrong(box: Node) -> bool:
+    """Whether a box, or where nothing is known of it one that its gradient comes from, has a wrong gradient."""
+    if box.row is None or box.row.yours is not None:
+        return box.row is not None and box.row.is_wrong
+    return any(map(brings_wrong, box.users))
+
+
+def box_svg(box: Node, row: Intermediate, is_output: bool) -> str:
     """One box: what a pointer shows, its edge, its lines."""
     kinds = [*(["argument"] if row.line is None else []), *(["output"] if is_output else [])]
-    kinds += ["wrong"] if fault else []
+    kinds += ["wrong"] if row.is_wrong else []
     left = box.x - box.width / 2
     lines = [
         f'<text x="{box.x:.1f}" y="{box.y + PAD + LINE * (i + 0.6):.1f}" text-anchor="middle">{words_svg(*line)}</text>'
         for i, line in enumerate(box.lines)
     ]
     return (
-        f'<g class="{" ".join(["node", *kinds])}"><title>{escape(told(row, fault))}</title><rect class="box" '
+        f'<g class="{" ".join(["node", *kinds])}"><title>{escape(told(row))}</title><rect class="box" '
         f'x="{left:.1f}" y="{box.y:.1f}" width="{box.width:.1f}" height="{box.height:.1f}" rx="6"/>{"".join(lines)}</g>'
     )
 
@@ -372,12 +391,13 @@ def words_svg(kind: str, words: str) -> str:
     )
 
 
-def told(row: Intermediate, fault: str | None) -> str:
+def told(row: Intermediate) -> str:
     """What a pointer shows of a box."""
     head = f"{row.name} = {row.expression}" if row.name != row.expression else row.name
     where = [] if row.line is None else [f"line {row.line} of {row.function}"]
     gradient = [] if row.gradient is None else [f"gradient {listed(row.gradient)}"]
-    return "\n".join([head, *where, f"value {listed(row.value)}", *gradient, *([fault] if fault else [])])
+    yours = [] if row.yours is None else [f"yours {listed(row.yours)}"]
+    return "\n".join([head, *where, f"value {listed(row.value)}", *gradient, *yours])
 
 
 def listed(array: Array) -> str:
@@ -387,8 +407,9 @@ def listed(array: Array) -> str:
 
 
 def legend(x: float, y: float, has_wrong: bool) -> str:
-    wrong = '<tspan dx="12" class="gradient wrong">your backward is wrong</tspan>' if has_wrong else ""
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}"><tspan class="value">value</tspan><tspan dx="12" class="gradient">gradient'
-        f'</tspan><tspan dx="12" class="shape">arrays: root mean square</tspan>{wrong}</text>'
-    )
+    kinds = ("value", "gradient", "shape", "gradient wrong")
+    words = zip(kinds, LEGEND.split("  "), strict=True)
+    shown = [
+        f'<tspan dx="10" class="{kind}">{text}</tspan>' for kind, text in words if has_wrong or "wrong" not in kind
+    ]
+    return f'<text x="{x - 10:.1f}" y="{y:.1f}">{"".join(shown)}</text>'

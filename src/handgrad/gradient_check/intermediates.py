@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..arrays import Array, ArrayLike
+from ..html import Markup, escape, mark, page, table
 from ..naming import check_count
 from ..text import aligned, figure_text
 
 if TYPE_CHECKING:  # what a check needs is loaded by a check
     from .sensitivity import TracedForward
-    from .subjects import Settings
+    from .subjects import Settings, Subject
     from .tracing import Record
 
 MOST_RUNS = 20_000  # of a forward, for all gradients together
@@ -44,6 +45,9 @@ class Intermediate:
         The rows that it is computed from.
     partials : tuple of (array or None)
         For each operand, the part of its gradient that comes back through here.
+    yours : array or None
+        What the backward computes for this gradient, where one was given: what equals it, or else stands in a variable
+        of that name (dvar, d_var, grad_var); None where there is neither.
     """
 
     name: str
@@ -55,6 +59,12 @@ class Intermediate:
     gradient: Array | None
     operands: tuple[int, ...] = ()
     partials: tuple[Array | None, ...] = ()
+    yours: Array | None = None
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the backward computes something else for this gradient."""
+        return self.yours is not None and self.gradient is not None and not near(self.yours, self.gradient)
 
 
 @dataclass(frozen=True)
@@ -111,6 +121,33 @@ class Intermediates:
         ]
         return "\n".join([f"{self.target}: sizes are root mean squares", *aligned(columns, rows)])
 
+    def to_html(self) -> str:
+        """One page: a row each, with the value, the true gradient and yours beside it as small heat maps."""
+        return page(f"{self.target}, value by value", "<main>", f"<h1>{escape(self.target)}</h1>", self._repr_html_())
+
+    def _repr_html_(self) -> str:
+        from .report import thumbnail
+
+        compared = any(row.yours is not None for row in self.rows)
+        columns = [">line", "name", "expression", "value", "true gradient", *(["yours", ""] if compared else [])]
+        rows = []
+        for row in self.rows:
+            pictures = [
+                thumbnail(row.value, row.value, "value"),
+                thumbnail(row.gradient, row.gradient, "true gradient"),
+            ]
+            yours = [thumbnail(row.yours, row.gradient, "yours"), "" if row.yours is None else mark(not row.is_wrong)]
+            step = f" ({row.step + 1})" * bool(row.step)
+            code = Markup(f"<code>{escape(row.expression)}</code>")
+            rows.append([row.line, row.name + step, code, *pictures, *(yours if compared else [])])
+        wrong = [number for number, row in enumerate(self.rows) if row.is_wrong]
+        return table(columns, rows, f"values of {self.target}", marked=wrong[0] if wrong else None)
+
+
+def near(a: Array, b: Array) -> bool:
+    """Whether two arrays agree but for rounding and the error of differences."""
+    return a.shape == b.shape and bool(np.linalg.norm(a - b) <= 1e-6 * (np.linalg.norm(a) + np.linalg.norm(b)))
+
 
 def typical(array: Array) -> float:
     """The root mean square."""
@@ -126,6 +163,7 @@ def intermediates(
     ----------
     forward : function, method, pair or layer
         Anybody's plain NumPy code: `forward(*arrays)` returns y, or (y, cache). It is not changed, nor is its object.
+        Of a pair (forward, backward) or a layer, what the backward computes is put beside the true gradients.
     *arrays : array_like
         Its arguments, of any shapes that it takes.
     upstream : array_like, optional
@@ -170,26 +208,49 @@ def intermediates(
     """
     check_count("intermediates", "seed", seed, minimum=0)
     from .derivatives import Differentiator
-    from .recognize import forward_alone
     from .sensitivity import TracedForward
-    from .subjects import PairSubject, is_float_array
+    from .subjects import is_float_array
     from .tracing import Tracer
     from .verdict import CodeFault
 
     given = [np.asarray(a) if is_float_array(a) else a for a in arrays]
-    alone = forward_alone(forward, given, seed)
-    subject = PairSubject((alone, alone), given, kwargs, None)
     with np.errstate(all="ignore"):
         try:
+            paired = with_backward(forward, given, kwargs, seed)
+            subject = paired or without_backward(forward, given, kwargs, seed)
             y = subject.at(np.float64).forward()
         except CodeFault as fault:
             raise (fault.__cause__ or TypeError(str(fault))) from None
         dy = given_upstream(upstream, y, seed)
-        rng = np.random.default_rng(seed)
-        run = TracedForward(Differentiator(subject, [dy], rng), Tracer())
+        run = TracedForward(Differentiator(subject, [dy], np.random.default_rng(seed)), Tracer())
         records = [r for r in run.records if r.place is None or (r.place.routine.shown and not r.alias)]
         rows = rows_of(run, records)
+        rows = beside(rows, paired, dy) if paired else rows
     return Intermediates(subject.label, rows, y, dy) if any(row.line for row in rows) else None
+
+
+def with_backward(target: Any, arrays: Sequence[Any], kwargs: Settings, seed: int) -> Subject | None:
+    """The pair or layer as what a check would check; None for a forward alone, or with a backward that fails."""
+    from .recognize import recognize
+    from .verdict import CodeFault
+
+    if not isinstance(target, (tuple, list)) and not hasattr(target, "backward"):
+        return None
+    try:
+        subject = recognize(target, arrays, kwargs, None, None, seed)
+        subject.gradients(np.ones_like(subject.at(np.float64).forward()))
+    except (CodeFault, TypeError):
+        return None
+    return subject
+
+
+def without_backward(target: Any, arrays: Sequence[Any], kwargs: Settings, seed: int) -> Subject:
+    """The forward alone."""
+    from .recognize import forward_alone
+    from .subjects import PairSubject
+
+    alone = forward_alone(target, arrays, seed)
+    return PairSubject((alone, alone), arrays, kwargs, None)
 
 
 def given_upstream(upstream: ArrayLike | None, y: Array, seed: int) -> Array:
@@ -237,3 +298,45 @@ def names_given(run: TracedForward) -> dict[int, str]:
     calls = [r for r in run.records if r.alias and r.place and r.place.routine.shown]
     named = [r for r in calls if r.place and r.place.kind == "value" and r.name]
     return {run.resolved(record).index: record.name for record in reversed(named)}
+
+
+# Yours beside the true ones -------------------------------------------------------------------------------------
+
+
+def beside(rows: list[Intermediate], subject: Subject, dy: Array) -> list[Intermediate]:
+    """The rows with what the subject's backward computes for each of their gradients."""
+    values = values_of_backward(subject, dy)
+    return [replace(row, yours=found_for(row, values)) for row in rows]
+
+
+def values_of_backward(subject: Subject, dy: Array) -> list[tuple[str, Array]]:
+    """(variable, value) of all that a backward computes, and of what it returns."""
+    from .sensitivity import traced
+    from .tracing import Recording, Tracer
+
+    tracer, recording = Tracer(), Recording()
+    point = traced(subject, tracer).at(np.float64)
+    point.forward()
+    tracer.start(recording=recording)
+    returned = point.backward(dy.copy())
+    own = [r for r in recording.records if r.place and r.place.routine.shown]
+    last = [(f"d{name}", np.asarray(gradient)) for name, gradient in returned.items() if gradient is not None]
+    return [*((record.name, record.value) for record in own), *last]
+
+
+def found_for(row: Intermediate, values: Sequence[tuple[str, Array]]) -> Array | None:
+    """What a backward computes for a row's gradient: what equals it, or the last in a variable of that name."""
+    from .following import fitted
+
+    if row.gradient is None or not row.gradient.any():
+        return None
+    shape = row.gradient.shape
+    fitting = [(name, option[0]) for name, value in values for option in fitted(value[None], shape)]
+    equal = [value for _, value in fitting if near(value, row.gradient)]
+    named = [value for name, value in fitting if row.name and plain(name) == "d" + plain(row.name)]
+    return equal[0] if equal else named[-1] if named else None
+
+
+def plain(name: str) -> str:
+    """A variable's name without what differs from hand to hand: self.d_x, grad_x and dX are dx."""
+    return name.split(".")[-1].replace("grad_", "d").replace("_", "").lower()

@@ -10,7 +10,7 @@ import numpy as np
 from .. import html
 from ..arrays import Array
 from ..html import Markup, colours, escape, mark
-from ..text import aligned
+from ..text import aligned, figure_text
 from .verdict import ArrayCheck, Kink, Verdict
 
 WIDTH = 110
@@ -19,7 +19,7 @@ UNSEEN = "a wrong forward with its own right backward passes without reference="
 MANY_ARRAYS = 16
 MOST_REMARKS = 60
 MOST_CELLS = 48  # of a heat map, per side; larger arrays are drawn in blocks
-CELL, GAP = 22, 1  # pixels
+CELL, GAP, SIDE = 22, 1, 420  # pixels: of a cell, between cells, of a map
 
 
 @dataclass(repr=False)
@@ -342,15 +342,28 @@ def teller(check: ArrayCheck, array: Array, numeric: Array) -> Callable[[int], s
     return tell
 
 
-def heat_map(values: Array, tell: Callable[[int], str], limit: float, caption: str) -> str:
+def thumbnail(values: Array | None, scale: Array | None, label: str) -> Markup:
+    """A small heat map in the colours of another array's size; numbers alone as they are."""
+    if values is None or scale is None:
+        return Markup("")
+    if values.size == 1:
+        return Markup(escape(figure_text(float(values.item()))))
+    limit = float(np.abs(scale[np.isfinite(scale)]).max(initial=0.0))
+    return Markup(heat_map(values, lambda i: f"{values.flat[i]:.6g}", limit, "", label, 84))
+
+
+def heat_map(
+    values: Array, tell: Callable[[int], str], limit: float, caption: str, label: str = "", side: int = SIDE
+) -> str:
     """values as an SVG figure. tell(flat index) is the text of a cell; limit is the value of full colour."""
     grid, indices = in_blocks(*as_grid(values))
-    size = max(3, min(CELL, 420 // max(grid.shape)))
+    size = max(3, min(CELL, side // max(grid.shape)))
     cells = [cell(x, y, float(grid[y, x]), size, limit, tell(int(indices[y, x]))) for y, x in np.ndindex(grid.shape)]
     height, width = (n * (size + GAP) for n in grid.shape)
+    said = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
     return (
         f'<figure class="map"><svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
-        f'aria-label="{escape(caption)}">{"".join(cells)}</svg><figcaption>{escape(caption)}</figcaption></figure>'
+        f'aria-label="{escape(label or caption)}">{"".join(cells)}</svg>{said}</figure>'
     )
 
 
