@@ -207,7 +207,7 @@ def run_pytorch_cnn_seeds():
         yield f"seed {seed}: test accuracy, 200 and all images", f"{cnn.accuracy(*test)} {np.mean(whole == y):.4f}", ""
 
 
-def trained_cnn(seed, epochs=60):
+def trained_cnn(seed, epochs=60, batch_size=None):
     """(the course's CNN after its training, the 200 test images and their one-hot rows)."""
     import torch
 
@@ -217,7 +217,7 @@ def trained_cnn(seed, epochs=60):
     train, val, test = ([torch.from_numpy(array.astype(np.float32)) for array in part] for part in parts)
     cnn = PyTorchCNN(random_seed=seed)
     with contextlib.redirect_stdout(io.StringIO()):
-        cnn.train(*train, *val, epochs=epochs, learning_rate=0.002)
+        cnn.train(*train, *val, epochs=epochs, learning_rate=0.002, batch_size=batch_size)
     return cnn, test
 
 

@@ -1,13 +1,18 @@
 """Purdue's NumpyANN and its helpers give the handout's figures."""
 
 import doctest
+import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from handgrad import check_gradients
+from handgrad.courses.copies import copy
 from handgrad.courses.purdue import numpy_ann, utils
 from handgrad.courses.purdue.numpy_ann import NumpyANN
+from handgrad.datasets.images import is_present
 
 
 def test_the_handouts_examples():
@@ -79,3 +84,41 @@ def test_coloured_messages(capsys):
     utils.assert_greater_equal(2, 2, "equal fails")
     utils.print_blue(msg="hi")
     assert capsys.readouterr().out == "\033[92m below\033[00m\n\033[91m equal fails\033[00m\n\033[94m hi\033[00m\n"
+
+
+def test_exchanged_arguments_of_the_cross_entropy_are_noticed():
+    ann, y_pred, y_true = NumpyANN(1, 1, 2, 0.1), np.array([[0.25, 0.75], [0.5, 0.5]]), np.eye(2)
+    assert ann._cross_entropy(y_true=y_true, y_pred=y_pred) == pytest.approx(-np.log(0.25 * 0.5) / 2)
+    assert ann._cross_entropy(y_true, y_true) == 0  # a perfect prediction
+    with pytest.raises(ValueError, match="y_pred is one-hot and y_true is not: exchanged"):
+        ann._cross_entropy(y_true, y_pred)
+
+
+SCRIPTS = ("numpy_ann.py", "pytorch_ann.py", "pytorch_cnn.py")
+
+
+@pytest.mark.skipif(not is_present("fashion-mnist"), reason="handgrad data get fashion-mnist")
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_the_scripts_train_and_end_with_the_test_accuracy(script, tmp_path):
+    if "pytorch" in script:
+        pytest.importorskip("torch")
+    copy("purdue", tmp_path)
+    command = [sys.executable, script, "--rows", "300", "--epochs", "10" if "cnn" not in script else "1"]
+    out = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, check=True).stdout
+    assert re.fullmatch(r"test accuracy: 0\.\d{4}", out.splitlines()[-1]) and "Val Accuracy: " in out
+
+
+@pytest.mark.parametrize("words", [["--epochs", "0"], ["--rows", "60000"], ["--seed", "-1"], ["--epochs", "many"]])
+def test_a_script_refuses_odd_arguments_in_a_line(words, tmp_path):
+    copy("purdue", tmp_path)
+    done = subprocess.run([sys.executable, "numpy_ann.py", *words], cwd=tmp_path, text=True, capture_output=True)
+    assert done.returncode == 2 and "error: " in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_wrong_line_of_hers_is_what_a_script_and_its_neighbours_run(tmp_path):
+    copy("purdue", tmp_path)
+    path, line = tmp_path / "utils.py", "    about = image_set"
+    text = path.read_text(encoding="utf-8").replace(line, f"    raise SystemExit('hers')\n{line}")
+    path.write_text(text, encoding="utf-8")
+    done = subprocess.run([sys.executable, "numpy_ann.py"], cwd=tmp_path, text=True, capture_output=True)
+    assert done.stderr == "hers\n"

@@ -89,11 +89,36 @@ def test_the_convolutional_network_takes_one_step_an_epoch(capsys, tmp_path, mon
     (x, y), network = blobs(30, 3, (1, 28, 28)), PyTorchCNN(num_classes=3)
     widths = [module.out_channels for module in network.model if isinstance(module, torch.nn.Conv2d)]
     assert widths == [32, 64, 128, 256]
-    network.train(x[:24], y[:24], x[24:], y[24:], epochs=3, learning_rate=0.002)
+    network.train(x[:24], y[:24], x[24:], y[24:], epochs=3, learning_rate=0.002, batch_size=None)
     assert len(capsys.readouterr().out.splitlines()) == 3
     assert network.train_val_metrics["train_losses"][-1] < network.train_val_metrics["train_losses"][0]
     network.plot_train_val_metrics()
     assert (tmp_path / "pytorch_cnn_train_val_metrics.png").is_file()
+
+
+def test_the_convolutional_network_learns_faster_by_batches(capsys):
+    (x, y), losses = blobs(64, 2, (1, 28, 28)), []
+    for options in ({}, {"batch_size": 16}):
+        network = PyTorchCNN(num_classes=2)
+        network.train(x, y, x, y, epochs=2, learning_rate=0.002, **options)
+        losses.append(network.train_val_metrics["train_losses"][-1])
+    assert losses[1] < losses[0]
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int64])
+def test_labels_may_be_whole_numbers(capsys, dtype):
+    (x, y), metrics = blobs(), []
+    for targets in (y, y.argmax(dim=1).to(dtype)):
+        network = PyTorchANN(5, 8, 3)
+        network.train(x[:40], targets[:40], x[40:], targets[40:], epochs=3, batch_size=16, learning_rate=0.3)
+        metrics.append(network.train_val_metrics)
+        assert network.accuracy(x, targets) == network.accuracy(x, y)
+    assert metrics[0]["val_losses"] == pytest.approx(metrics[1]["val_losses"])
+
+
+def test_a_plot_before_training_says_so():
+    with pytest.raises(ValueError, match="there is nothing to plot yet: train the network first"):
+        PyTorchANN(5, 8, 3).plot_train_val_metrics()
 
 
 def test_both_networks_are_read_by_the_twin():

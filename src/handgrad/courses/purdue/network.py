@@ -20,7 +20,7 @@ METRICS = {
 
 
 class Network(nn.Module):
-    """A network in `model`, trained on one-hot rows by cross-entropy; a subclass writes `train`.
+    """A network in `model`, trained on one-hot rows or whole numbers by cross-entropy; a subclass writes `train`.
 
     `train` is the course's name for training and takes the place of nn.Module's, so modes are switched on `model`.
     """
@@ -35,6 +35,7 @@ class Network(nn.Module):
         super().__init__()
         self.seed, self.model = random_seed, model
         self.train_val_metrics = {name: [] for name in METRICS.values()}
+        self.to(best_device())
 
     def forward(self, X: torch.Tensor) -> torch.Tensor:
         """Logits (N, classes)."""
@@ -42,16 +43,21 @@ class Network(nn.Module):
         return logits
 
     def predict(self, X: torch.Tensor) -> torch.Tensor:
-        """The likeliest class of each row, (N,)."""
+        """The likeliest class of each row, (N,), on the CPU."""
         self.model.eval()
         with torch.no_grad():
-            classes: torch.Tensor = self.model(X).argmax(dim=-1)
-            return classes
+            parts = [self.model(self.here(x)).argmax(dim=-1).cpu() for x in torch.split(X, 1000)]
+            return torch.cat(parts)
+
+    def here(self, x: torch.Tensor) -> torch.Tensor:
+        """x on the network's device."""
+        return x.to(next(self.model.parameters()).device)
 
     def accuracy(self, X: torch.Tensor, y: torch.Tensor) -> float:
-        """The share of rows whose likeliest class is that of the one-hot row."""
+        """The share of rows whose likeliest class is that of y: one-hot rows, or whole numbers."""
         assert len(X) == len(y), f"X has {len(X)} rows, y {len(y)}"
-        return (self.predict(X) == y.argmax(dim=1)).double().mean().item()
+        classes = y if y.ndim == 1 else y.argmax(dim=1)
+        return (self.predict(X) == classes.cpu()).double().mean().item()
 
     def plot_train_val_metrics(self) -> tuple[Any, Array]:
         """Draw loss and accuracy by epoch, training beside validation, into `picture`; returns (figure, two axes)."""
@@ -83,7 +89,8 @@ class Network(nn.Module):
         """(loss, accuracy) in evaluation mode."""
         self.model.eval()
         with torch.no_grad():
-            return nn.functional.cross_entropy(self.model(X), y).item(), self.accuracy(X, y)
+            loss = nn.functional.cross_entropy(self.model(self.here(X)), targets(self.here(y))).item()
+        return loss, self.accuracy(X, y)
 
     def note(self, figures: Sequence[float], epoch: int, epochs: int, every: int) -> None:
         """Keep an epoch's four figures, those of the first in place of an earlier training's; print some epochs'."""
@@ -95,3 +102,15 @@ class Network(nn.Module):
             titles = ("Train Loss", "Train Accuracy", "Val Loss", "Val Accuracy")
             parts = [f"{title}: {value:.5f}" for title, value in zip(titles, figures, strict=True)]
             print(f"[{epoch} / {epochs}]", *parts, sep=" | ")
+
+
+def best_device() -> str:
+    """A GPU of NVIDIA's or Apple's where there is one."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def targets(y: torch.Tensor) -> torch.Tensor:
+    """y as cross_entropy takes it: one-hot rows as they are, classes as whole numbers of 64 bits."""
+    return y.long() if y.ndim == 1 else y

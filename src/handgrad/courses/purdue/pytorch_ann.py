@@ -19,7 +19,8 @@ tensor([1, 2, 2, 2, 2])
 import torch
 from torch import nn
 
-from .network import Network
+from .network import Network, targets
+from .utils import fashion_parts, script_arguments, tensors
 
 __all__ = ["PyTorchANN"]
 
@@ -34,6 +35,7 @@ class PyTorchANN(Network):
     picture = "pytorch_ann_train_val_metrics.png"
 
     def __init__(self, input_size: int, hidden_size: int, output_size: int, random_seed: int = 42) -> None:
+        """Seed PyTorch, then draw `model`, Sequential(Linear, ReLU, Linear)."""
         torch.manual_seed(random_seed)
         layers = nn.Linear(input_size, hidden_size), nn.ReLU(), nn.Linear(hidden_size, output_size)
         super().__init__(nn.Sequential(*layers), random_seed)
@@ -55,6 +57,21 @@ class PyTorchANN(Network):
             self.model.train()
             for x, y in zip(torch.split(X_train, batch_size), torch.split(y_train, batch_size), strict=True):
                 optimizer.zero_grad()
-                criterion(self.model(x), y).backward()
+                criterion(self.model(self.here(x)), targets(self.here(y))).backward()
                 optimizer.step()
             self.note([*self.measure(X_train, y_train), *self.measure(X_val, y_val)], epoch, epochs, every=5)
+
+
+def main() -> None:
+    """Train 784-32-10 on Fashion-MNIST."""
+    arguments = script_arguments(__doc__, epochs=100)
+    train, validation, test = tensors(fashion_parts(arguments.rows), (784,))
+    ann = PyTorchANN(input_size=784, hidden_size=32, output_size=10, random_seed=arguments.seed)
+    ann.train(*train, *validation, epochs=arguments.epochs, batch_size=64, learning_rate=0.2)
+    ann.plot_train_val_metrics()
+    print(f"judgement: {ann.report_my_judgement()}")
+    print(f"test accuracy: {ann.accuracy(*test):.4f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from .network import Network
+from .network import Network, targets
+from .utils import fashion_parts, script_arguments, tensors
 
 __all__ = ["PyTorchCNN"]
 CHANNELS = (1, 32, 64, 128, 256)
@@ -26,6 +27,7 @@ class PyTorchCNN(Network):
     picture = "pytorch_cnn_train_val_metrics.png"
 
     def __init__(self, num_classes: int = 10, random_seed: int = 42) -> None:
+        """Seed PyTorch, NumPy and random, then draw `model`."""
         torch.manual_seed(random_seed)
         np.random.seed(random_seed)
         random.seed(random_seed)
@@ -42,16 +44,24 @@ class PyTorchCNN(Network):
         y_val: torch.Tensor,
         epochs: int = 10,
         learning_rate: float = 0.001,
+        batch_size: int | None = 128,
     ) -> None:
-        """A step of Adam on all rows at once per epoch; the training loss is that of the step, before it."""
+        """Adam on shuffled batches; an epoch's training loss is the mean of its rows' before their steps.
+
+        batch_size None is the course's reference code: one step on all rows at once per epoch.
+        """
         criterion, optimizer = nn.CrossEntropyLoss(), torch.optim.Adam(self.model.parameters(), lr=learning_rate)
         for epoch in range(1, epochs + 1):
             self.model.train()
-            optimizer.zero_grad()
-            loss = criterion(self.model(X_train), y_train)
-            loss.backward()
-            optimizer.step()
-            figures = [loss.item(), self.accuracy(X_train, y_train), *self.measure(X_val, y_val)]
+            total = 0.0
+            order = torch.arange(len(X_train)) if batch_size is None else torch.randperm(len(X_train))
+            for rows in torch.split(order, batch_size or len(X_train)):
+                optimizer.zero_grad()
+                loss = criterion(self.model(self.here(X_train[rows])), targets(self.here(y_train[rows])))
+                loss.backward()
+                optimizer.step()
+                total += loss.item() * len(rows)
+            figures = [total / len(X_train), self.accuracy(X_train, y_train), *self.measure(X_val, y_val)]
             self.note(figures, epoch, epochs, every=1)
 
 
@@ -63,3 +73,18 @@ def block(num_inputs: int, num_outputs: int) -> tuple[nn.Module, ...]:
         nn.BatchNorm2d(num_outputs),
         nn.Dropout(0.3),
     )
+
+
+def main() -> None:
+    """Train four blocks on Fashion-MNIST."""
+    arguments = script_arguments(__doc__, epochs=60)
+    train, validation, test = tensors(fashion_parts(arguments.rows), (1, 28, 28))
+    cnn = PyTorchCNN(random_seed=arguments.seed)
+    cnn.train(*train, *validation, epochs=arguments.epochs, learning_rate=0.002)
+    cnn.plot_train_val_metrics()
+    print(f"judgement: {cnn.report_my_judgement()}")
+    print(f"test accuracy: {cnn.accuracy(*test):.4f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,20 +1,25 @@
 """utils: coloured messages, checks that only print, and Fashion-MNIST."""
 
+import argparse
 from typing import Any
 
 import numpy as np
 
+from ...arrays import Array
 from ...datasets.catalog import image_set
 from ...datasets.images import read_part
 
 __all__ = [
     "assert_greater_equal",
     "assert_less_equal",
+    "fashion_parts",
     "load_mnist_f",
     "print_blue",
     "print_green",
     "print_red",
     "print_yellow",
+    "script_arguments",
+    "tensors",
 ]
 
 
@@ -65,3 +70,33 @@ def load_mnist_f(return_tensor: bool = False) -> tuple[Any, ...]:
     import torch
 
     return tuple(map(torch.from_numpy, arrays))
+
+
+def fashion_parts(rows: int = 2000) -> list[tuple[Array, Array]]:
+    """[(X, y)] to train, validate and test: rows of 784 pixels in [0, 1], one-hot rows.
+
+    The course trains on 2000 images, as scikit-learn's train_test_split with random_state=42 chose them, and looks at
+    200 others while it does; the test is all 10,000.
+    """
+    X, y, X_test, y_test = load_mnist_f()
+    order = np.random.RandomState(42).permutation(len(X))
+    chosen = ((X, y, order[200 : 200 + rows]), (X, y, order[:200]), (X_test, y_test, slice(None)))
+    return [(X[part].reshape(-1, 784) / 255, np.eye(10)[y[part]]) for X, y, part in chosen]
+
+
+def tensors(parts: list[tuple[Array, Array]], shape: tuple[int, ...]) -> list[tuple[Any, Any]]:
+    """The same as PyTorch's float32, the rows of X in this shape."""
+    import torch
+
+    return [(torch.tensor(X.reshape(len(X), *shape)).float(), torch.tensor(y).float()) for X, y in parts]
+
+
+def script_arguments(description: str | None, epochs: int) -> argparse.Namespace:
+    """--epochs, --rows to train on and --seed from the command line; --epochs 1 --rows 200 is a quick try."""
+    parser = argparse.ArgumentParser(description=str(description).partition("\n")[0])
+    for name, default in (("epochs", epochs), ("rows", 2000), ("seed", 42)):
+        parser.add_argument(f"--{name}", type=int, default=default, help=f"default: {default}")
+    arguments = parser.parse_args()
+    if arguments.epochs < 1 or not 1 <= arguments.rows <= 59_800 or arguments.seed < 0:
+        parser.error("expected --epochs 1 or more, --rows from 1 to 59800, --seed 0 or more")
+    return arguments
