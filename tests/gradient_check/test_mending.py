@@ -402,3 +402,36 @@ def test_two_mistakes_on_the_way_to_one_array_are_two_verdicts():
 def test_verdicts_do_not_depend_on_the_time_that_a_check_may_take():
     reports = [check_gradients((norm, norm_back), RNG.normal(size=(4, 4)), np.ones(4), seconds=s) for s in (0.01, 60)]
     assert [[v.title for v in report.verdicts] for report in reports[:1]] == [[v.title for v in reports[1].verdicts]]
+
+
+def test_a_sum_that_hides_what_is_wrong_clears_nothing():
+    """The gradient by the mean is right, since what is wrong in dxc adds up to zero."""
+
+    def forward(x):
+        xc = x - x.mean(axis=0)
+        return xc / np.sqrt((xc**2).mean(axis=0)), xc
+
+    def backward(dy, xc):
+        std = np.sqrt((xc**2).mean(axis=0))
+        dvar = -0.5 * (dy * xc).sum(axis=0) / std**3
+        dxc = dy / std
+        dxc += 2 * xc * dvar
+        return dxc - dxc.mean(axis=0)
+
+    (verdict,) = check_gradients((forward, backward), RNG.normal(size=(6, 4))).verdicts
+    assert verdict.line == line_of(backward, "dxc +=")
+
+
+def test_the_gradient_by_minus_x_is_not_taken_for_the_gradient_by_x():
+    def forward(x, w):
+        z = 1 / (1 + np.exp(-(x @ w)))
+        return (1 - z) * x, (x, w, z)
+
+    def backward(dy, cache):
+        x, w, z = cache
+        dz = dy * x
+        da = dz * z * (1 - z)
+        return dy * (1 - z) + da @ w.T, x.T @ da
+
+    (verdict,) = check_gradients((forward, backward), RNG.normal(size=(4, 3)), RNG.normal(size=(3, 3))).verdicts
+    assert (verdict.array, verdict.mistake, verdict.variable) == ("x, w", "wrong-sign", "dz")

@@ -50,7 +50,8 @@ def signs(site: Site, values: Values) -> Iterator[Edit]:
         yield site.edit(ast.BinOp(node.right, node.op, node.left), "wrong-sign", "this is the wrong way round")
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and not isinstance(node.operand, ast.Constant):
         yield site.edit(node.operand, "wrong-sign", "there is a minus sign too many")
-    if isinstance(site.holder, (ast.Assign, ast.AugAssign, ast.Return, ast.Lambda)) and site.field in ("value", "body"):
+    whole = isinstance(site.holder, (ast.Assign, ast.AugAssign, ast.Return, ast.Lambda))
+    if whole and site.field in ("value", "body") and not isinstance(node, (ast.Subscript, ast.Attribute, ast.Compare)):
         yield site.edit(ast.UnaryOp(ast.USub(), node), "wrong-sign", "the sign is wrong here")
 
 
@@ -179,7 +180,7 @@ def numbers(site: Site, values: Values) -> Iterator[Edit]:
         return
     index = within_index(site) or counts(site)
     for value in dict.fromkeys((n + 1, n - 1, 2 * n, n / 2, 3 * n, n / 3, -n, 0, 1)):
-        if value != n and not (index and value != int(value)):
+        if value != n and (value == int(value) or (value in (n / 2, -n) and not index)):
             new = int(value) if value == int(value) and isinstance(n, int) else value
             mistake = ("off-by-one" if abs(value - n) == 1 else "shifted") if index else "formula-slip"
             yield site.edit(ast.Constant(new), mistake, f"{n} should be {new}")
@@ -243,11 +244,9 @@ def functions(site: Site, values: Values) -> Iterator[Edit]:
     if signed and isinstance(node, (ast.Name, ast.Attribute)):
         message = f"the sign of {ast.unparse(node)} is wrong here"
         yield site.edit(ast.UnaryOp(ast.USub(), node), "wrong-sign", message)
-    if not isinstance(node, ast.Call) or not node.args:
+    if not isinstance(node, ast.Call) or called(node) in TURNS:
         return
     name = called(node)
-    if name in TURNS:
-        return
     for pair in CONFUSED:
         if name in pair and isinstance(node.func, ast.Attribute):
             due = pair[name == pair[0]]

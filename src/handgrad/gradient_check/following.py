@@ -12,7 +12,7 @@ from ..arrays import Array, Shape
 from .mistakes import Case
 from .sensitivity import TracedForward
 from .subjects import Function, Gradients, Point, Subject
-from .tracing import Change, Record, Recording, Tracer
+from .tracing import Change, Place, Record, Recording, Tracer
 from .verdict import CodeFault
 
 NUM_DIRECTIONS = 2
@@ -57,7 +57,7 @@ class Meanings:
                 steps[record.place.index] += 1
         moving = self.moved_by_arrays()
         firsts = [r for r in forward.records if r.index in moving and not r.alias]
-        firsts = [r for r in firsts if r.place is None or r.place.routine.shown]
+        firsts = [r for r in firsts if r.place is None or (r.place.routine.shown and not is_turned(r.place))]
         for record in sorted(firsts, key=lambda r: steps[r.place.index] if r.place else 0):
             self.learn(record)
         self.tables = {shape: np.stack(rows) for shape, rows in self.rows.items()}
@@ -132,6 +132,14 @@ class Meanings:
                 size = np.linalg.norm(table, axis=1) + np.linalg.norm(row)
                 found += [self.known[shape][i] for i in np.flatnonzero(off <= TOLERANCE * size)]
         return min(found, key=lambda meaning: meaning.is_part, default=None)
+
+
+def is_turned(place: Place) -> bool:
+    """Whether a value is -x or 1 - x in passing: the gradient by it is that by x with the wrong sign."""
+    node = place.node
+    minus = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
+    minus |= isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) and isinstance(node.left, ast.Constant)
+    return minus and not place.name
 
 
 def near(a: Array, b: Array) -> bool:
@@ -313,7 +321,9 @@ class Followed:
         for record in reversed(self.records):
             if record.index in fine or (self.meaning[record.index] and record.index not in wrong):
                 fine.add(record.index)
-                fine.update(record.operands)
+                for operand in map(self.records.__getitem__, record.operands):  # a sum may hide what is wrong
+                    if operand.value.size <= record.value.size or not self.depends_on_upstream(operand):
+                        fine.add(operand.index)
         return fine
 
     @property
@@ -328,6 +338,7 @@ class Followed:
                 reached.add(index)
                 stack += self.records[index].operands
         shown = [r for r in self.records if r.place and r.place.routine.shown]
+        shown = [r for r in shown if r.operands or not r.gathered or r.index in ends]  # what is only read is not made
         calls = {r.index for r in shown if r.alias and r.place and isinstance(r.place.node, ast.Call)}
         return [r for r in shown if self.recording.resolved(r).index in reached and (not r.alias or r.index in calls)]
 

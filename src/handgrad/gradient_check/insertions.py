@@ -175,6 +175,16 @@ def factors(scope: Scope, whole: bool) -> Iterator[Edit]:
                 yield site.edit(new, mistake, message)
 
 
+def later_factors(scope: Scope) -> Iterator[Edit]:
+    """A size that an array must be divided by after others were written into it."""
+    target: Any = getattr(scope.statement, "targets", [getattr(scope.statement, "target", None)])[0]
+    if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
+        site = next(s for s in sites(scope) if s.node is target.value)
+        for new, _, mistake, message in missing_factors(ast.Name(target.value.id, ast.Load()), scope):
+            if isinstance(new, ast.BinOp):
+                yield Edit(site, new, mistake, message, target.value.id)
+
+
 def activations(scope: Scope) -> Iterator[Edit]:
     """An activation's derivative that is missing."""
     for site in itertools.chain(openings(scope, True), openings(scope, False)):
@@ -267,6 +277,8 @@ def jacobians(scope: Scope) -> Iterator[Edit]:
             message = f"through the softmax {text} each number moves all the others: {whole}"
             for site in openings(scope, True):
                 yield site.edit(named(whole), "cross-terms-missing", message)
+            for site, _ in mentions(scope, {other: u}):
+                yield site.edit(named(f"({whole})"), "cross-terms-missing", message)
 
 
 def statistics(scope: Scope) -> Iterator[Edit]:
@@ -352,6 +364,15 @@ def over(left: ast.expr, right: str) -> ast.BinOp:
 
 NAMES: tuple[Callable[[Scope], Iterator[Edit]], ...] = (positions, other_names, other_indices, variables)
 INSERTIONS: tuple[Callable[[Scope], Iterator[Edit]], ...] = (
-    *(operands, entries, activations, partial(factors, whole=True), partial(terms, whole=True), summed, jacobians),
+    *(
+        operands,
+        entries,
+        later_factors,
+        activations,
+        partial(factors, whole=True),
+        partial(terms, whole=True),
+        summed,
+        jacobians,
+    ),
     *(statistics, wrapped, partial(factors, whole=False), partial(terms, whole=False)),
 )

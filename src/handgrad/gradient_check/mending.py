@@ -100,7 +100,7 @@ class Search:
         """Leave the probes of the region alone, so that many changes can be tried."""
         tracer = self.followed.tracer
         statements = {scope.statement for scope in self.scopes}
-        names = {scope.upstream for scope in self.scopes}
+        names = {name for scope in self.scopes for name in (scope.upstream, scope.target.split("[")[0])}
         kept = (p.index for p in tracer.places if p.statement in statements or getattr(p.node, "id", "") in names)
         self.bench.tracer = tracer.at(kept)
         self.bench.gradients(0, {})
