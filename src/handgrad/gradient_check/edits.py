@@ -215,11 +215,11 @@ def powers(site: Site, values: Values) -> Iterator[Edit]:
     if isinstance(node.op, ast.Div) and isinstance(right, ast.BinOp) and not within_index(site):
         squared = ast.BinOp(right, ast.Pow(), ast.Constant(2))
         yield site.edit(ast.BinOp(left, ast.Div(), squared), "wrong-exponent", "the divisor is due squared here")
-    if isinstance(node.op, ast.Add) and isinstance(left, ast.Call) and len(left.args) == 1:
-        call = ast.Call(left.func, [ast.BinOp(left.args[0], ast.Add(), right)], left.keywords)
-        yield site.edit(
-            call, "term-misplaced", f"{ast.unparse(right)} belongs inside {called(left)}, as in the forward"
-        )
+    for part, other in ((left, right), (right, left)) if isinstance(node.op, ast.Add) else ():
+        if isinstance(part, ast.Call) and len(part.args) == 1:
+            call = ast.Call(part.func, [ast.BinOp(part.args[0], ast.Add(), other)], part.keywords)
+            message = f"{ast.unparse(other)} belongs inside {called(part)}, as in the forward"
+            yield site.edit(call, "term-misplaced", message)
     if isinstance(node.op, ast.Pow) and isinstance(left, ast.BinOp) and isinstance(left.op, (ast.Add, ast.Sub)):
         new = ast.BinOp(left.left, left.op, ast.BinOp(left.right, ast.Pow(), right))
         yield site.edit(new, "formula-slip", f"{ast.unparse(new)} is due, not {ast.unparse(node)}")
