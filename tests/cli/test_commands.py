@@ -317,6 +317,12 @@ def test_a_sweep_ends_with_its_best(call, tmp_path, monkeypatch):
     assert "001 failed: " in err
 
 
+def test_info_shows_the_gpus_that_pytorch_finds(call):
+    pytest.importorskip("torch")
+    code, out, _ = call("info")
+    assert code == 0 and [name for name in ("cuda", "mps") if f"\n  {name} " in out] == ["cuda", "mps"]
+
+
 def test_help_and_the_list_commands_answer(call):
     for arguments, words in {
         ("--help",): "sweep",

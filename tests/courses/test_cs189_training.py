@@ -80,7 +80,7 @@ class Reference:
         for name, g in gradients.items():
             if np.linalg.norm(g) > 0.5:
                 g = g * 0.5 / np.linalg.norm(g)
-            delta = 0.9 * self.velocity.get(name, 0) + 0.05 * 0.5 ** (epoch / 7) * g  # the staircase never acts
+            delta = 0.9 * self.velocity.get(name, 0) + 0.05 * 0.5 ** (epoch // 7) * g  # the staircase acts
             self.velocity[name] = delta
             self.P[name] = self.P[name] - delta
         return self.measure(Y, Y_hat)
@@ -118,6 +118,27 @@ def test_a_seeded_run_logs_the_courses_figures(iris, tmp_path, capsys):
     assert lines[-3].startswith("Example target: [") and lines[-2].startswith("Example prediction: [0.")
     assert log["params"]["W0"]["max"][-1] == pytest.approx(reference.P["W0"].max(), rel=1e-12)
     assert list(log["params"]) == ["W0", "b0", "W1", "b1"]
+
+
+def test_seed_and_name_of_a_model_act(iris):
+    weights = []
+    for seed in (1, 1, 2):
+        model = initialize_model("net", "cross_entropy", layer_args(), OPTIMIZER, seed=seed)
+        assert repr(model) == "net: fully_connected, fully_connected"
+        model.forward(iris.train.data_)
+        weights.append(model.layers[0].parameters["W"])
+    np.testing.assert_array_equal(weights[0], weights[1])
+    assert not np.array_equal(weights[0], weights[2])
+
+
+def test_a_logger_that_saves_gets_the_learned_parameters(iris, tmp_path):
+    for save in (True, False):
+        logger = Logger(f"run-{save}", {}, {}, save=save, save_dir=f"{tmp_path}/logs/")
+        model = NeuralNetwork("cross_entropy", layer_args(), OPTIMIZER, logger)
+        model.train(iris, 2)
+    saved = tmp_path / "logs" / "run-True" / "parameters_epoch2"
+    assert pickle.loads(saved.read_bytes())[1]["W"].shape == (8, 3)
+    assert not (tmp_path / "logs" / "run-False" / "parameters_epoch2").exists()
 
 
 def test_training_twice_goes_on_with_the_same_output_layer(iris):
@@ -167,7 +188,8 @@ def test_sgd_is_momentum_with_the_rate_inside():
 def test_schedules_by_epoch():
     assert initialize_scheduler("constant", lr=0.3)(99) == 0.3
     exponential = initialize_scheduler("exponential", lr=1.0, decay=0.5, stage_length=10, staircase=True)
-    assert exponential(5) == pytest.approx(0.5**0.5)  # by name, the staircase never acts
+    assert exponential(5) == 1.0 and exponential(10) == 0.5
+    assert initialize_scheduler("exponential", lr=1.0, decay=0.5, stage_length=10)(5) == pytest.approx(0.5**0.5)
     assert Exponential(lr=1.0, decay=0.5, stage_length=10, staircase=True)(15) == 0.5
     assert initialize_scheduler("exponential", lr=1.0)(1000) == pytest.approx(0.9)
     with pytest.raises(NotImplementedError, match="cosine"):

@@ -1,5 +1,6 @@
 """Proof and facts: compare-engines, info; and the groups config, data and courses."""
 
+import importlib.util
 from typing import Any
 
 import click
@@ -22,17 +23,24 @@ def compare_engines(context: click.Context, run: str, rows: int) -> None:
 
 @click.command()
 def info() -> None:
-    """Versions, machine, threads and how products are computed here."""
+    """Versions, machine, GPUs, threads and how products are computed here."""
     from ..experiments import runner
     from ..kernels import describe
 
+    devices = {}
+    if importlib.util.find_spec("torch"):
+        from ..torch_twin.devices import accelerators
+
+        devices = accelerators()
     for title, facts in (
         ("versions", runner.versions()),
         ("machine", runner.machine()),
+        ("PyTorch's devices", devices),
         ("threads", runner.threads()),
         ("products", describe()),
     ):
-        print(title)
+        if facts:
+            print(title)
         for name, value in facts.items():
             print(f"  {name:22} {value or ('nothing to improve' if name == 'advice' else 'empty')}")
 

@@ -38,6 +38,13 @@ class Rows:
         return np.asarray(self.tensor.cpu().numpy(), dtype)
 
 
+def accelerators() -> dict[str, str]:
+    """{'cuda': the names of NVIDIA's GPUs here, 'mps': Apple's}, or 'not there'."""
+    cuda = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    mps = torch.backends.mps.is_available()
+    return {"cuda": ", ".join(cuda) or "not there", "mps": "an Apple GPU" if mps else "not there"}
+
+
 def generator_of(device: torch.device) -> torch.Generator:
     """The generator that dropout on this device draws from. (torch.manual_seed would seed all, and cost 2 ms.)"""
     if device.type == "cuda":

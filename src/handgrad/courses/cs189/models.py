@@ -22,16 +22,21 @@ def initialize_model(
     logger: Logger | None = None,
     seed: int | None = None,
 ) -> "NeuralNetwork":
-    """A NeuralNetwork; name and seed have no effect, as in the course: seed NumPy's global generator yourself."""
-    return NeuralNetwork(loss=loss, layer_args=layer_args, optimizer_args=optimizer_args, logger=logger, seed=seed)
+    """A NeuralNetwork of that name; see there for seed (in the course neither had an effect)."""
+    model = NeuralNetwork(loss=loss, layer_args=layer_args, optimizer_args=optimizer_args, logger=logger, seed=seed)
+    model.name = name
+    return model
 
 
 class NeuralNetwork:
     """Layers made from dictionaries of arguments; the last one waits for train, which knows the size of its output.
 
-    Batch normalization goes by the batch in training only (the course's model never leaves that mode).
+    seed, if it is given, sets NumPy's global generator, from which weights and shuffles are drawn. A logger that saves
+    gets the learned parameters too, when training ends. Batch normalization goes by the batch in training only (the
+    course's model never leaves that mode).
     """
 
+    name: str = "neural_network"
     n_layers: int
     layer_args: Sequence[dict[str, Any]]
     layers: list[Layer]
@@ -47,6 +52,8 @@ class NeuralNetwork:
         logger: Logger | None = None,
         seed: int | None = None,
     ) -> None:
+        if seed is not None:
+            np.random.seed(seed)
         self.n_layers = len(layer_args)
         self.layer_args = layer_args
         self.logger = logger
@@ -123,6 +130,11 @@ class NeuralNetwork:
             self._report(epoch, training, validation)
         if self.logger is not None and self.logger.plot and epochs:
             self.logger.draw()
+        if self.logger is not None and self.logger.save:
+            self.save_parameters(epochs)
+
+    def __repr__(self) -> str:
+        return f"{self.name}: {', '.join(str(arguments['name']) for arguments in self.layer_args)}"
 
     def _train_step(self, dataset: Dataset, epoch: int) -> tuple[Any, Any]:
         X, Y = dataset.train.sample()

@@ -8,14 +8,11 @@ from typing import Any
 def initialize_scheduler(
     name: str, lr: float, decay: float | None = None, stage_length: int | None = None, staircase: bool | None = None
 ) -> "Scheduler":
-    """'constant' or 'exponential'. As in the course, staircase has no effect here: logged runs depend on it.
-
-    For steps, construct Exponential(staircase=True) yourself. What is None takes the class's default.
-    """
+    """'constant' or 'exponential'; what is None takes the class's default (the course never passed staircase on)."""
     if name == "constant":
         return Constant(lr=lr)
     if name == "exponential":
-        given: dict[str, Any] = {"decay": decay, "stage_length": stage_length}
+        given: dict[str, Any] = {"decay": decay, "stage_length": stage_length, "staircase": staircase}
         return Exponential(lr=lr, **{key: value for key, value in given.items() if value is not None})
     raise NotImplementedError(f"{name} scheduler is not implemented")
 
