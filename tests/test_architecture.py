@@ -14,9 +14,10 @@ SOURCE = ROOT / "src" / "handgrad"
 FLOORS = [
     {"arrays", "naming"},
     {"files", "text"},
-    {"html", "kernels", "runner"},
+    {"html", "kernels"},
     {"functional"},
     {"gradient_check", "initializers", "schedules", "metrics", "clipping"},
+    {"user_files"},
     {"layers"},
     {"models", "optimizers"},
     {"training"},

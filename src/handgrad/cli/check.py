@@ -16,9 +16,8 @@ import click
 from ..files import check_output, write_text
 from ..gradient_check.hints import HINTS
 from ..gradient_check.report import page_of
-from ..gradient_check.user_files import Checked, check_apart
-from ..runner import Limits, follow, read_source
 from ..text import printable
+from ..user_files import Checked, Limits, check_apart, follow, read_source
 from .application import complain
 
 

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-from ..gradient_check.user_files import check_one, discover, load
 from ..naming import nearest
+from ..user_files import check_one, discover, load
 from .document import Block, Code, Heading, Paragraph, Table
 
 HOW_TO_NAME = "(give --code a module such as handgrad.functional.linear, or a FILE.py)"

@@ -8,9 +8,8 @@ import time
 
 import pytest
 
-from handgrad import runner
-from handgrad.gradient_check.user_files import check_apart
-from handgrad.runner import Limits, follow, run
+from handgrad.user_files import Limits, check_apart, follow, runner
+from handgrad.user_files.runner import run
 
 # what a forward does, the mistake that it is, and whether its line is known
 ENDINGS = {

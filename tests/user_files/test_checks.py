@@ -10,7 +10,7 @@ import time
 import pytest
 
 from handgrad import cli
-from handgrad.gradient_check.user_files import check_file
+from handgrad.user_files import check_file
 
 GOOD = """
 import numpy as np

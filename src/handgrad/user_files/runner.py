@@ -27,9 +27,9 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple, NoReturn, TextIO, TypeAlias
 
-from .files import FilePath
-from .naming import check_number
-from .text import one_line
+from ..files import FilePath
+from ..naming import check_number
+from ..text import one_line
 
 Job: TypeAlias = dict[str, Any]  # what a child is told
 Child: TypeAlias = "Copy | subprocess.Popen[bytes]"
@@ -45,7 +45,7 @@ START = """
 import json, sys
 job = json.loads(sys.stdin.buffer.read())
 sys.path[:] = job["path"]
-from handgrad.runner import serve
+from handgrad.user_files.runner import serve
 serve(job)
 """
 

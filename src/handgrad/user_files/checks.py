@@ -1,0 +1,232 @@
+"""The pairs and layers in somebody's file: found by their names, given example arrays, and checked."""
+
+import inspect
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from ..gradient_check import Report, check_gradients
+from ..gradient_check.report import section, title_of
+from ..gradient_check.verdict import Fault
+from ..naming import nearest
+from .guesses import fitting
+from .loading import import_folders, load, load_machinery
+from .runner import Limits, Outcome, at, line_of, quoted, read_source, run
+
+DERIVATIVES = ("{}_backward", "{}_gradient", "{}_grad", "{}_derivative", "{}_prime", "grad_{}", "d{}", "d_{}")
+
+
+class Checked(NamedTuple):
+    """What came of one pair or layer of somebody's file.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    ok : bool
+        Whether every gradient is right.
+    report : dict
+        `Report.to_dict()`; empty where it could not be checked.
+    text : str
+        The report as lines.
+    title, section : str
+        Its part of a page, where one was asked for.
+    problem : str
+        The line that says why it could not be checked; '' where it was.
+    printed : str
+        What it printed.
+    """
+
+    name: str
+    ok: bool = False
+    report: Mapping[str, Any] = {}
+    text: str = ""
+    title: str = ""
+    section: str = ""
+    problem: str = ""
+    printed: str = ""
+
+
+def check_file(path: str | Path, name: str | None = None, seed: int = 0) -> list[tuple[str, Report]]:
+    """[(name, Report)] of every pair, layer and function with a gradient in a Python file, or of the one named.
+
+    Found are x_forward with x_backward, f with f_grad (f_backward, f_gradient, f_prime, grad_f...), and classes
+    with a forward and a backward. Example arrays come from the file's `check_inputs` = {name: arguments}, and are
+    guessed from parameter names where there is no entry. Raises ValueError when the file does not import, defines
+    nothing to check, or no guess fits. The file runs in this process; `check_apart` is safe from what it does.
+    """
+    module = load(path)
+    found = targets_in(module, path)
+    given = inputs_of(module, found, path)
+    return [(key, check_one(key, found[key], given, path, seed)) for key in chosen(name, found, path)]
+
+
+def check_apart(
+    path: str | Path,
+    name: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    limits: Limits | None = None,
+    while_waiting: Callable[[], object] = bool,
+    with_page: bool = False,
+) -> Iterator[Checked]:
+    """What `check_file` finds, each checked in a process of its own: endless loops and crashes are verdicts.
+
+    Parameters
+    ----------
+    path, name
+        As in `check_file`.
+    options : dict, optional
+        Of `check_gradients`: seed, hints, and a reference by its name.
+    limits : Limits, optional
+        What the import, and then each check, may take.
+    while_waiting : callable
+        See `runner.run`.
+    with_page : bool
+        Whether parts of a page are wanted too.
+
+    Yields
+    ------
+    Checked
+        As soon as it is done. Of a file that ends its import, or never does, one under the file's name.
+
+    Raises
+    ------
+    ValueError
+        When the file cannot be read, its import raises, or it has nothing to check.
+    """
+    load_machinery()
+    options = dict(options or {})
+    shown = {field: options[field] for field in ("seed", "hints") if field in options}
+    told = {"path": str(path), "source": read_source(path).decode("latin-1")}
+    run_task = partial(run, file=str(path), limits=limits, while_waiting=while_waiting)
+    imported, heard = run_task(f"{__name__}:names_in", told), Outcome()
+    if imported.problem:
+        raise ValueError(imported.problem)
+    if imported.mistake:
+        yield checked(imported, Report(str(path), **shown), heard, with_page)
+        return
+    for key in chosen(name, imported.data, path):
+        started = time.perf_counter()
+        arguments = {**told, "name": key, "options": options, "with_page": with_page}
+        outcome = run_task(f"{__name__}:check_named", arguments)
+        yield checked(outcome, Report(key, seconds=time.perf_counter() - started, **shown), heard, with_page)
+        heard = imported
+
+
+def checked(outcome: Outcome, ending: Report, heard: Outcome, with_page: bool) -> Checked:
+    """What came of one check, without the prints heard before; what ended its process is a verdict of its report."""
+    printed, dropped = outcome.printed.removeprefix(heard.printed), outcome.num_dropped - heard.num_dropped
+    if dropped > 0:
+        printed += f"\n… and {dropped:,} bytes more"
+    if outcome.mistake:
+        ending.add(Fault("", outcome.mistake, outcome.message, line=outcome.line))
+        outcome = outcome._replace(data=fields_of(ending, with_page))
+    return Checked(ending.target, **outcome.data or {}, problem=outcome.problem, printed=printed.rstrip("\n"))
+
+
+# In the child: what `check_apart` asks for -----------------------------------------------------------------------
+
+
+def names_in(path: str, source: str) -> list[str]:
+    """The names of what a file has to check, once it says rightly with which arrays."""
+    module = load(path, source.encode("latin-1"))
+    found = targets_in(module, path)
+    inputs_of(module, found, path)
+    return list(found)
+
+
+def check_named(path: str, source: str, name: str, options: dict[str, Any], with_page: bool) -> dict[str, Any]:
+    """Fields of Checked for one thing in a file."""
+    module = load(path, source.encode("latin-1"))
+    sys.modules[module.__name__] = module
+    sys.path += import_folders(Path(path).resolve())  # for imports in functions
+    found = targets_in(module, path)
+    report = check_one(name, found[name], inputs_of(module, found, path), path, **options)
+    return fields_of(report, with_page)
+
+
+def fields_of(report: Report, with_page: bool) -> dict[str, Any]:
+    page = {"title": title_of(report), "section": section(report)} if with_page else {}
+    return {"ok": report.ok, "report": report.to_dict(), "text": str(report), **page}
+
+
+# What is in it ---------------------------------------------------------------------------------------------------
+
+
+def targets_in(module: ModuleType, path: str | Path) -> dict[str, Any]:
+    """What `discover` finds, or a ValueError where that is nothing."""
+    found = discover(module)
+    if not found:
+        what = f"{path} has nothing to check"
+        raise ValueError(f"{what}: no x_forward with x_backward, class with forward and backward, f with f_grad")
+    return found
+
+
+def chosen(name: str | None, found: Iterable[str], path: str | Path) -> list[str]:
+    """The one named, or all names."""
+    names = list(found)
+    if name is not None and name not in names:
+        raise ValueError(f"{path} has no '{name}' to check{nearest(name, names)} (there are: {', '.join(names)})")
+    return names if name is None else [name]
+
+
+def inputs_of(module: ModuleType, found: Iterable[str], path: str | Path) -> Mapping[str, Any]:
+    """The file's check_inputs, of things that it has."""
+    given = getattr(module, "check_inputs", {})
+    try:
+        given = given() if callable(given) else given
+    except Exception as problem:
+        where = at(line_of(problem, str(path)))
+        raise ValueError(f"{path}: check_inputs() raised {quoted(problem)}{where}") from None
+    if not isinstance(given, Mapping):
+        raise ValueError(f"{path}: check_inputs must be a dict of names and arguments, got {type(given).__name__}")
+    known = {*found, *(f"{name}_forward" for name in found)}
+    for name in given:
+        if name not in known:
+            raise ValueError(f"{path}: check_inputs is for '{name}', which it has no check of{nearest(name, found)}")
+    return given
+
+
+def discover(module: ModuleType) -> dict[str, Any]:
+    """{name: target} of what the module itself defines, in its order."""
+    own = {k: v for k, v in vars(module).items() if getattr(v, "__module__", None) == module.__name__ and k[0] != "_"}
+    found: dict[str, Any] = {}
+    for name, thing in own.items():
+        if inspect.isclass(thing) and hasattr(thing, "forward") and hasattr(thing, "backward"):
+            if not inspect.isabstract(thing):
+                found[name] = thing
+        elif inspect.isfunction(thing):
+            pair = partner(name, own)
+            if pair is not None:
+                found[name.replace("_forward", "").replace("forward_", "")] = (thing, own[pair])
+    return found
+
+
+def partner(name: str, own: Mapping[str, Any]) -> str | None:
+    """The name of the backward or derivative that belongs to a function, or None."""
+    names = [pattern.format(name) for pattern in DERIVATIVES]
+    names = [name.replace("forward", "backward")] if "forward" in name else names
+    return next((name for name in names if name in own), None)
+
+
+def check_one(
+    name: str, target: Any, given: Mapping[str, Any], path: str | Path, seed: int = 0, **options: Any
+) -> Report:
+    """The report on one thing in a file, with its entry of check_inputs or guessed arrays."""
+    key = next((k for k in (name, f"{name}_forward") if k in given), None)
+    if key is None:
+        target, arrays, kwargs = fitting(name, target, path, seed)
+    else:
+        arrays, kwargs = [*given[key]] if isinstance(given[key], (tuple, list)) else [given[key]], {}
+        if isinstance(target, type) and arrays and isinstance(arrays[0], target):
+            target, *arrays = arrays
+    try:
+        report = check_gradients(target, *arrays, kwargs=kwargs, seed=seed, **options)
+    except (TypeError, ValueError) as problem:
+        raise ValueError(f"{path}: {name} cannot be checked: {problem}") from None
+    report.target = name
+    return report

@@ -1,0 +1,79 @@
+"""Somebody's file as a module: read once, its imports found, its own error one line."""
+
+import contextlib
+import importlib
+import importlib.util
+import inspect
+import linecache
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from .runner import at, line_of, quoted, read_source
+
+
+def load_machinery() -> None:
+    """Load what checks need, once for all copies, before a folder comes first on the path where a random.py may be."""
+    np.random.default_rng(0)
+    importlib.import_module("handgrad.gradient_check.run")
+    inspect.getmodule(load.__code__)  # it looks at every module's file, but once
+
+
+def load(path: str | Path, source: bytes | None = None) -> ModuleType:
+    """The file as a module, from what it holds or from the source given. Its own error becomes one line."""
+    load_machinery()
+    source = read_source(path) if source is None else source
+    module = empty_module(Path(path))
+    name, folders = module.__name__, import_folders(Path(path).resolve())
+    sys.path[:0] = folders
+    sys.modules[name] = module  # where dataclasses look
+    try:
+        text = decoded(source, path)
+        lines = [line + "\n" for line in text.split("\n")]
+        linecache.cache[str(path)] = (len(source), None, lines, str(path))  # whatever becomes of the file
+        exec(compile(text, str(path), "exec", dont_inherit=True), vars(module))
+    except (Exception, SystemExit) as problem:
+        what = f"{quoted(problem)}{at(line_of(problem, str(path)))}"
+        raise ValueError(f"{path} does not import: {what}{way_out(problem)}") from None
+    finally:
+        sys.modules.pop(name, None)
+        for folder in folders:
+            with contextlib.suppress(ValueError):  # the file may have changed the path
+                sys.path.remove(folder)
+    return module
+
+
+def decoded(source: bytes, path: str | Path) -> str:
+    """The source as text, in the encoding that it says."""
+    try:
+        return importlib.util.decode_source(source)
+    except UnicodeDecodeError as problem:
+        line = source.count(b"\n", 0, problem.start) + 1
+        raise SyntaxError(f"line {line} is no text in {problem.encoding.upper()}: save the file as such") from None
+
+
+def way_out(problem: BaseException) -> str:
+    """What to do about an error of the import; '' where it says so itself."""
+    if isinstance(problem, (EOFError, SystemExit)):
+        return "; what should not run here goes below  if __name__ == '__main__':"
+    return "; give its folder an empty __init__.py" if "relative import" in str(problem) else ""
+
+
+def empty_module(path: Path) -> ModuleType:
+    """A module for a file, of the package that it is part of; never under a name that another module may want."""
+    home = import_folders(path.resolve())[-1]
+    package, _, name = ".".join(path.resolve().relative_to(home).with_suffix("").parts).rpartition(".")
+    full = f"{package}.{name}" if package else name
+    while full in sys.modules or full in sys.stdlib_module_names:
+        full += "_"
+    module = ModuleType(full)
+    module.__file__, module.__package__ = str(path), package
+    return module
+
+
+def import_folders(path: Path) -> list[str]:
+    """Where a file's imports may stand: its folder, and the one that holds the package it is part of."""
+    home = next(folder for folder in path.parents if not (folder / "__init__.py").exists())
+    return list(dict.fromkeys([str(path.parent), str(home)]))
