@@ -435,3 +435,15 @@ def test_the_gradient_by_minus_x_is_not_taken_for_the_gradient_by_x():
 
     (verdict,) = check_gradients((forward, backward), RNG.normal(size=(4, 3)), RNG.normal(size=(3, 3))).verdicts
     assert (verdict.array, verdict.mistake, verdict.variable) == ("x, w", "wrong-sign", "dz")
+
+
+def test_a_change_that_makes_a_loop_endless_is_given_up():
+    def backward(dy, x):
+        dx, i = np.zeros_like(x), 0
+        while i < len(x):
+            dx[i] = dy[i] * x[i] ** 1
+            i += 1
+        return dx
+
+    (verdict,) = check_gradients((lambda x: (x**2, x), backward), RNG.normal(size=5)).verdicts
+    assert verdict.line == line_of(backward, "dx[i] =")

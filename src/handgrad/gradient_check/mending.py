@@ -105,6 +105,7 @@ class Search:
         self.bench.tracer = tracer.at(kept)
         self.bench.gradients(0, {})
         probes = BASE_PROBES + sum(self.bench.tracer.steps.values())
+        self.bench.tracer.most_steps = 100 + 10 * max(self.bench.tracer.steps.values(), default=0)
         self.tries = min(MOST_TRIES, max(FEWEST_TRIES, MOST_TRIED_PROBES // probes))
 
     def findings(self) -> Iterator[Finding]:

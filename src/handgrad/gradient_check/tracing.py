@@ -178,6 +178,7 @@ class Tracer:
         self.codes: dict[CodeType, CodeType | None] = {}
         self.trees: dict[CodeType, Definition | None] = {}  # with all probes
         self.kept: set[int] | None = None  # the places that have probes; None: all
+        self.most_steps: float = np.inf  # of one place: a changed loop may be endless
         self.followed: set[int] = set()  # calls of what is traced
         self.changes: dict[int, Change] = {}
         self.recording: Recording | None = None
@@ -200,6 +201,8 @@ class Tracer:
     def probe(self, place: int, value: Any, depth: int = 1) -> Any:
         step = self.steps[place]
         self.steps[place] = step + 1
+        if step >= self.most_steps:
+            raise RecursionError("a change has made a loop endless")
         if place in self.changes:
             value = self.changes[place](step, value, sys._getframe(depth))
         if self.recording is not None and step < MOST_STEPS and is_numeric(value):
