@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import zipfile
 
 import numpy as np
@@ -150,3 +151,16 @@ def test_what_may_be_missing_in_a_training_state_may_be_missing(tmp_path):
 def test_a_number_that_no_float_holds_is_refused_like_others():
     with pytest.raises(ValueError, match="SGD: learning_rate must be a finite number > 0, got 1000"):
         hg.SGD(10**400)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes in folders here")
+def test_no_file_takes_the_place_of_a_device_a_pipe_or_a_link(tmp_path):
+    """As root, `-o /dev/null` would put a file there for every program of the machine."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    for write in (lambda path: files.write_text(path, "text"), files.check_output):
+        with pytest.raises(ValueError, match="is a device or a pipe; name a file"):
+            write(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="is a link, which would be replaced"):
+        files.check_output(tmp_path / "link")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]

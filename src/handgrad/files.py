@@ -25,8 +25,13 @@ Format: TypeAlias = tuple[Callable[[Path, Arrays, Metadata], None], Callable[[Pa
 
 @contextlib.contextmanager
 def atomic_path(path: FilePath) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; it takes path's place when the block ends well, and is removed if not."""
+    """Yield a temporary path beside `path`; it takes path's place when the block ends well, and is removed if not.
+
+    Devices and pipes are refused: a file in the place of /dev/null would break the machine.
+    """
     path = Path(path)
+    if is_device(path):
+        raise ValueError(f"cannot write {path}: it is a device or a pipe; name a file")
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
     except OSError as problem:
@@ -46,10 +51,16 @@ def atomic_path(path: FilePath) -> Iterator[Path]:
             os.unlink(temporary)
 
 
+def is_device(path: FilePath) -> bool:
+    """Whether it is there and neither a file nor a folder: a device, a pipe or a socket."""
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
+
+
 def check_output(path: FilePath, inputs: Iterable[FilePath] = ()) -> Path:
     """path, before any work is done for it: a ValueError where no file can be written there, or it is an input.
 
-    An input is the same file by whatever name: a link, a relative path, `..`.
+    An input is the same file by whatever name: a link, a relative path, `..`. Devices, pipes and links, in whose
+    place a file would be put, are refused, too.
     """
     output = Path(path)
     if output.is_dir() or not output.name:
@@ -61,6 +72,10 @@ def check_output(path: FilePath, inputs: Iterable[FilePath] = ()) -> Path:
             output.exists() and Path(source).exists() and output.samefile(source)
         ):
             raise ValueError(f"the output {path} would replace the input {source}: name another file")
+    if is_device(output):
+        raise ValueError(f"cannot write {path}: it is a device or a pipe; name a file")
+    if output.is_symlink():
+        raise ValueError(f"cannot write {path}: it is a link, which would be replaced; name {output.resolve()} itself")
     return output
 
 

@@ -457,6 +457,17 @@ def test_an_output_never_replaces_an_input(call, tmp_path, which):
     assert code == 2 and "would replace the input" in err
 
 
+def test_no_output_replaces_the_table_that_a_run_was_trained_on(call, tmp_path):
+    table = tmp_path / "mine.csv"
+    table.write_text("a,b\n" + "".join(f"{i % 5},{'xy'[i % 2]}\n" for i in range(30)))
+    assert call("train", "mine.csv", "--epochs", 1)[0] == 0
+    run, before = only_run(tmp_path).path, table.read_bytes()
+    (tmp_path / "new.csv").write_text("a\n1\n")
+    for command in (["report", run], ["compare", run], ["writeup", run], ["predict", run, "new.csv"]):
+        code, _, err = call(*command, "-o", "mine.csv")
+        assert (code, table.read_bytes()) == (2, before) and "would replace the input" in err
+
+
 def test_an_output_that_cannot_be_written_is_refused_before_the_work(call, tmp_path):
     call("train", "iris", "--epochs", 1)
     run = only_run(tmp_path).path

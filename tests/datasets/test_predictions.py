@@ -49,3 +49,10 @@ def test_kaggle_takes_whole_numbers(predictions, tmp_path):
     assert (tmp_path / "k.csv").read_text() == "Id,Value\n1,0.1\n"
     with pytest.raises(ValueError, match="did you mean 'kaggle'"):
         write_predictions(tmp_path / "k.csv", numbers, "kagle")
+
+
+@pytest.mark.parametrize("name", ["p.csv.gz", "p.tsv", "p.XLSX"])
+def test_predictions_are_not_called_what_they_are_not(predictions, tmp_path, name):
+    with pytest.raises(ValueError, match=r"name it \.csv"):
+        write_predictions(tmp_path / name, predictions)
+    assert not list(tmp_path.iterdir())

@@ -91,7 +91,7 @@ def predict(run: str, source: str, output: str, format: str) -> None:
     for note in found.notes:
         warn(note)
     write_predictions(output, found, format)
-    print(f"{len(found.values)} predictions in {output}")
+    print(f"{len(found.values)} prediction{'s' if len(found.values) != 1 else ''} in {output}")
     if format == "kaggle" and found.numbers_stand_for_names:
         say(f"Category: {', '.join(f'{k} is {name}' for k, name in enumerate(found.class_names))}")
 

@@ -9,7 +9,7 @@ import zlib
 import numpy as np
 
 from ..arrays import Array
-from ..files import FilePath
+from ..files import FilePath, is_device
 
 SAVE = "np.savez(path, x=x, y=y)"
 
@@ -32,7 +32,7 @@ def check_regular(path: FilePath) -> None:
     """Refuse what does not exist, and devices and pipes, which may never end."""
     if not os.path.exists(path):
         raise FileNotFoundError(f"no file {path}")
-    if not os.path.isfile(path) and not os.path.isdir(path):
+    if is_device(path):
         raise ValueError(f"{path} is a device or a pipe; expected a file (save what comes from it in one)")
 
 

@@ -4,12 +4,14 @@ import csv
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..arrays import Array
 from ..files import FilePath, atomic_path
 from ..naming import look_up
 from .csv_files import is_number, is_plain
 
+SUFFIXES = ("", ".csv", ".txt")  # not .gz, .tsv or .xlsx, as which other programs would fail to read it
 FORMULA = re.compile(r"'*[=+\-@\t\r]")  # what a spreadsheet may compute, or computes without the apostrophe
 
 
@@ -98,6 +100,8 @@ def write_predictions(path: FilePath, predictions: Predictions, format: str = "t
     {'row': ['7', '8'], 'kind': ['=1+1', '-1']}
     """
     rows = look_up("format of predictions", format, PREDICTION_FORMATS)(predictions)
+    if Path(path).suffix.lower() not in SUFFIXES:
+        raise ValueError(f"predictions are a CSV file, and {path} is called another: name it .csv")
     with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(map(guarded, row) for row in rows)
 

@@ -124,8 +124,9 @@ class Run:
 
     @property
     def paths(self) -> list[Path]:
-        """The files that this class reads, there or not."""
-        return [self.path / name for name in (RECORD, METRICS, CHECKPOINT, MODEL)]
+        """The files that this class reads and the data that it was trained on, there or not."""
+        data = Path(str(self.record["configuration"].get("data", {}).get("name", "")))
+        return [*(self.path / name for name in (RECORD, METRICS, CHECKPOINT, MODEL)), *([data] if data.name else [])]
 
     @property
     def has_checkpoint(self) -> bool:
