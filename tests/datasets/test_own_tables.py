@@ -284,6 +284,36 @@ def test_more_categories_than_a_hundred_are_refused(write):
         load(path)
 
 
+@pytest.mark.parametrize("unit, advice", [(1000, "larger units"), (1e-4, "smaller units"), (1, "")])
+def test_a_regression_is_told_and_so_is_a_target_far_from_1(write, unit, advice):
+    notes = load(write("a,price\n" + "".join(f"{i % 7},{unit * (i + 0.5) / 9}\n" for i in range(90)))).notes
+    assert "the target is price (a number: regression)" in notes[0]
+    assert any("price reaches" in note and advice in note for note in notes) == bool(advice)
+
+
+def test_numbers_too_large_to_be_told_apart_are_suggested_as_id(write):
+    data = load(write("tweet,a,kind\n" + "".join(f"{10**17 + i},{i % 5},{'xy'[i % 2]}\n" for i in range(40))))
+    assert any("'tweet': another value in each row" in note for note in data.notes)
+
+
+def test_ids_of_new_rows_that_are_missing_or_repeated_are_told(write):
+    schema = load(write("nr,a,kind\n" + "".join(f"{i},{i % 5},{'xy'[i % 2]}\n" for i in range(20))), id="nr").schema
+    assert schema.read(write("nr,a\n1,2\n2,3\n", "new.csv")).notes == ()
+    (note,) = schema.read(write("nr,a\n1,2\n1,3\n,4\n", "new.csv")).notes
+    assert note.endswith("the id in 'nr' is missing or repeated in 2 rows")
+
+
+def test_advice_on_numbers_fits_the_decimal_sign_and_the_command(write):
+    comma = write("a;b;kind\n" + "".join(f"1.{100 + i},5;{i};{'xy'[i % 2]}\n" for i in range(20)))
+    with pytest.raises(ValueError, match=r"a decimal comma and no point between thousands$"):
+        load(comma, decimal=",")
+    with pytest.raises(ValueError, match=r"between thousands \(of a decimal comma, say --decimal ,\)$"):
+        load(comma)
+    schema = load(write("a,kind\n" + "".join(f"{i % 5},{'xy'[i % 2]}\n" for i in range(20)))).schema
+    with pytest.raises(ValueError, match=r"a decimal point and no comma between thousands$"):
+        schema.read(write('a\n"1,5"\n', "new.csv"))
+
+
 def test_a_column_of_another_number_in_each_row_is_suggested_as_id(write):
     assert "'id': another value in each row" in load(write(PEOPLE), drop="name").notes[1]
     assert len(load(write(PEOPLE), drop="name", id="id").notes) == 1

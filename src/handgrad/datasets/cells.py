@@ -137,8 +137,10 @@ class Column:
 
     def refuse(self, row: int, cell: str) -> NoReturn:
         """Raise the ValueError for a cell that holds no finite number where others of its column do."""
-        option, advice = shlex.quote(shown(self.name)), slip(cell) or "correct it"
-        if self.learning and not slip(cell):
+        option, advice = shlex.quote(shown(self.name)), slip(cell, self.number) or "correct it"
+        if self.learning and "comma between" in advice:
+            advice += " (of a decimal comma, say --decimal ,)"
+        elif self.learning and not slip(cell):
             advice += f", leave the column out (--drop {option}), or take its cells as texts (--category {option})"
             advice += self.table.header_hint(row)
         where = self.table.place(row, self.place)

@@ -7,7 +7,7 @@ import math
 import re
 import zlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ..files import FilePath
@@ -194,10 +194,11 @@ def is_number(cell: str) -> bool:
         return False
 
 
-def slip(cell: str) -> str:
-    """What to do about a cell that is nearly a number, or ''."""
+def slip(cell: str, number: Callable[[str], float] = as_number) -> str:
+    """What to do about a cell that is nearly a number as `number` reads them, or ''."""
     if "," in cell and is_number(cell.replace(",", "")):
-        return "write it with a decimal point and no comma between thousands (of a decimal comma, say --decimal ,)"
+        signs = ("comma", "point") if number is with_comma else ("point", "comma")
+        return "write it with a decimal {} and no {} between thousands".format(*signs)
     bare = cell.strip("%$€£¥ ")
     return "write it without its sign" if bare != cell.strip() and is_number(bare) else ""
 

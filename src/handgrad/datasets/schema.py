@@ -188,6 +188,9 @@ class Schema:
         if self.header and not table.header:
             order = f"so its columns are taken in the order {shortened(table.names)}"
             notes.append(f"{path} has no header, since the first row {table.no_header}, {order}")
+        nameless = len(ids) - len(set(filter(str.strip, ids)))
+        if nameless:
+            notes.append(f"{path}: the id in '{shown(self.id or '')}' is missing or repeated in {nameless} rows")
         return NewRows(self.encode(x), ids, tuple(notes))
 
     def column(self, table: CsvTable, place: int) -> Column:

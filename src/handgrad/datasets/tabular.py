@@ -22,6 +22,8 @@ from .standardization import Standardization
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".npz")
 TASKS = ("classification", "regression")
 MOST_NUMBER_CLASSES = 20
+USUAL_TARGETS = (0.01, 30)  # sizes that the usual learning rates reach in the usual number of epochs
+LARGEST_WHOLE = 2**53  # from here on floats leave whole numbers out
 ARRAYS = "an .npz file with its x; IDX files, as t10k-images-idx3-ubyte is, will do too"
 
 
@@ -75,7 +77,7 @@ def build(about: Table, rows: Rows, task: str | None, how: Preparation) -> Datas
     if len(y) < 3:
         raise ValueError(f"{source} has {len(y)} rows; three splits need at least 3")
     checksum = fingerprint(x, y, class_names, *([reading.texts] if reading and reading.texts else []))
-    notes = notes_of(reading, class_names) if reading else ()
+    notes = notes_of(reading, y, class_names) if reading else ()
     groups = y if task == "classification" else np.zeros(len(y), np.int64)
     parts = three_way(groups, how.validation, how.test, how.seed)
     schema = reading.schema.learn(x, reading.texts, parts[0]) if reading else None
@@ -210,13 +212,13 @@ def first_text(raw: Array, number: Callable[[str], float]) -> str:
 # What is told of the reading ------------------------------------------------------------------------------------------
 
 
-def notes_of(reading: Reading, class_names: Sequence[str]) -> tuple[str, ...]:
+def notes_of(reading: Reading, y: Array, class_names: Sequence[str]) -> tuple[str, ...]:
     """What was decided about a table, in sentences: its header, its columns, what was missing, what looks amiss."""
     table, schema = reading.table, reading.schema
-    classes = f" ({len(class_names)} classes: {shortened(class_names)})" if class_names else ""
+    task = f"{len(class_names)} classes: {shortened(class_names)}" if class_names else "a number: regression"
     lines = [
         f"row {table.first} is the header" if table.header else f"no header: the first row {table.no_header}",
-        f"the target is {shown(schema.target)}{classes}",
+        f"the target is {shown(schema.target)} ({task})",
     ]
     if reading.texts:
         sizes = [f"{name} ({len(texts)} categories)" for name, texts in reading.texts.items()]
@@ -225,6 +227,11 @@ def notes_of(reading: Reading, class_names: Sequence[str]) -> tuple[str, ...]:
     if others:
         lines.append(f"left out: {shortened(others)}")
     notes = ["; ".join(lines), *missing_notes(reading)]
+    size = 1.0 if class_names else float(abs(y).max())
+    if size and not USUAL_TARGETS[0] <= size <= USUAL_TARGETS[1]:
+        units = "larger" if size > 1 else "smaller"
+        slow = "and is learnt as it stands, which may take very long"
+        notes.append(f"{shown(schema.target)} reaches {size:.3g} in size, {slow}: write it in {units} units, near 1")
     likely = [f"'{name}'" for name in columns_like_ids(reading)]
     if likely:
         notes.append(f"{shortened(likely)}: another value in each row, as in an id; one is left out by --id COLUMN")
@@ -258,8 +265,9 @@ def columns_like_ids(reading: Reading) -> list[str]:
         return []
 
     def differ(part: Array) -> Array:
-        """Of each column whether its numbers are whole and all differ."""
-        found: Array = (part == np.floor(part)).all(axis=0) & (np.diff(np.sort(part, axis=0), axis=0) > 0).all(axis=0)
+        """Of each column whether its numbers are whole and all differ, or are too large for it to be known."""
+        apart = (np.diff(np.sort(part, axis=0), axis=0) > 0).all(axis=0)
+        found: Array = (part == np.floor(part)).all(axis=0) & (apart | (abs(part) > LARGEST_WHOLE).all(axis=0))
         return found
 
     return [names[place] for place in np.flatnonzero(differ(x[:30])) if differ(x[:, [place]])[0]]
