@@ -165,6 +165,7 @@ def test_images_in_an_npz_stay_uint8(tmp_path):
     [
         ({"x": np.ones((4, 2))}, "no array 'y'"),
         ({"x": np.ones((4, 2)), "y": np.ones(3)}, "one target for each row"),
+        ({"x": np.ones((4, 2)), "y": np.array([b"a", b"b"] * 2)}, r"y is \|S1 .*; expected labels or finite numbers"),
         ({"x": np.ones((4, 2)), "y": np.ones((4, 3))}, "one target for each row"),
         ({"x": np.ones((0, 2)), "y": np.ones(0)}, "expected numbers"),
         ({"x": np.array([[1.0], [np.nan]]), "y": np.ones(2)}, r"x\[1, 0\] is nan"),

@@ -273,6 +273,15 @@ def test_a_model_measured_again_gives_the_recorded_figures(run):
     assert evaluate(run) == run.results
 
 
+def test_an_array_of_another_width_is_named_and_not_the_record(tmp_path):
+    x = np.random.default_rng(0).normal(size=(30, 4))
+    np.savez(tmp_path / "mine.npz", x=x, y=np.arange(30) % 2)
+    run = train(configure(str(tmp_path / "mine.npz"), overrides=["epochs=1"]), tmp_path, progress=False)
+    np.savez(tmp_path / "new.npz", x=x[:, :3])
+    with pytest.raises(ValueError, match=r"new\.npz: x is \(30, 3\); expected \(N, 4\), the features trained on$"):
+        predict(run, tmp_path / "new.npz")
+
+
 def test_images_are_predicted_from_npz_and_idx(tmp_path):
     run = train(check_configuration({**table("images", tmp_path), "epochs": 1}), tmp_path, progress=False)
     with np.load(tmp_path / "images.npz") as file:

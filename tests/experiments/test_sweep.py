@@ -50,6 +50,8 @@ def test_a_grid_has_every_combination_and_draws_repeat_with_their_seed():
         ("a=log(2,1,3)", "low < high"),
         ("a=log(1)", r"a range is log\(low, high\)"),
         ("a=log(1,2,0)", "whole number >= 1"),
+        ("a=1,nan", "finite numbers"),
+        ("a=1,[inf]", "finite numbers"),
         ("a=linear(x,2,3)", "a range is"),
         ("a=log(1,2", r"--set a=log\(1,2: a '\)' is missing"),
         ("a=[1,2", "a ']' is missing"),

@@ -54,7 +54,7 @@ def read_npz(path: FilePath) -> tuple[Array, Array]:
         y = y[:, 0]
     if y.ndim != 1 or len(x) != len(y):
         raise ValueError(f"{path}: x is {x.shape} and y is {y.shape}; expected one target for each row of x, y (N,)")
-    if y.dtype.kind not in "US" and (y.dtype.kind not in "biuf" or not np.isfinite(y).all()):
+    if y.dtype.kind != "U" and (y.dtype.kind not in "biuf" or not np.isfinite(y).all()):
         raise ValueError(f"{path}: y is {y.dtype} or holds NaN or inf; expected labels or finite numbers")
     return x, y
 

@@ -188,6 +188,10 @@ def read_examples(source: str | Path, about: Mapping[str, Any], where: Path) -> 
         raise ValueError(f"{what}: save them as x.astype(np.uint8), 0 to 255, or as floats from 0 to 1")
     if standardization is None:
         return rows
+    if schema is None and x.shape[1:] != np.shape(standardization.mean):
+        raise ValueError(
+            f"{source}: x is {x.shape}; expected (N, {np.size(standardization.mean)}), the features trained on"
+        )
     with files.reading(where):
         return rows._replace(x=standardization.apply(x))
 

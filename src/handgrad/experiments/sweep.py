@@ -337,7 +337,10 @@ def parse_axis(text: str) -> tuple[str, Choice | Range]:
     ranged = RANGE.fullmatch(values.strip())
     if ranged:
         return key.strip(), parse_range(text, *ranged.groups())
-    return key.strip(), Choice([parse_value(part.strip()) for part in split(values)])
+    choices = [parse_value(part.strip()) for part in split(values)]
+    if files.finite(choices) != choices:
+        raise ValueError(f"a sweep varies finite numbers, as JSON holds no others; got '{text}'")
+    return key.strip(), Choice(choices)
 
 
 def parse_range(text: str, kind: str, numbers: str) -> Range:
