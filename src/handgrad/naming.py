@@ -163,12 +163,24 @@ class Elsewhere:
         raise AttributeError(f"'{owner.__name__}' has no attribute '{self.name}'{nearest(self.name, known)}")
 
 
-def without(*names: str) -> Callable[[type[T]], type[T]]:
-    """A decorator: the class has not these attributes of other libraries, and says what it has."""
+class Misnamed(Elsewhere):
+    """The same for an attribute that people assign, which would change nothing."""
+
+    def __set__(self, thing: object, value: object) -> NoReturn:
+        self.__get__(thing, type(thing))
+
+
+def without(*names: str, assigned: Iterable[str] = ()) -> Callable[[type[T]], type[T]]:
+    """A decorator: the class has not these attributes of other libraries, and says what it has.
+
+    Those in `assigned` cannot be assigned either; the others may be a subclass's own.
+    """
 
     def decorate(cls: type[T]) -> type[T]:
         for name in names:
             type.__setattr__(cls, name, Elsewhere(name))
+        for name in assigned:
+            type.__setattr__(cls, name, Misnamed(name))
         return cls
 
     return decorate

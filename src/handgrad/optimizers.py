@@ -40,11 +40,11 @@ SHAPE = operator.attrgetter("shape")
 ClipSpec: TypeAlias = str | dict[str, Any] | Clipping | None
 
 
-@without("lr", "zero_grad", "state_dict", "load_state_dict")
+@without("zero_grad", "state_dict", "load_state_dict", assigned=["lr"])
 class Optimizer(Configured):
     """A rule for p; subclasses write `step` and name their state arrays in `slots`.
 
-    `learning_rate` may be changed between updates.
+    `learning_rate` may be changed between updates, to 0 or more.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ class Optimizer(Configured):
     slots: tuple[str, ...] = ()
 
     def __init__(self, learning_rate: float, weight_decay: float = 0.0, clipping: ClipSpec = None) -> None:
-        self.learning_rate: float = self.number("learning_rate", learning_rate, above=0)
+        self.learning_rate = self.number("learning_rate", learning_rate, above=0)
         self.weight_decay: float = self.number("weight_decay", weight_decay, minimum=0)
         self.clipping: Clipping | None = None if clipping is None else build("clipping", clipping, CLIPPINGS, Clipping)
         self.num_steps: int = 0
@@ -78,6 +78,16 @@ class Optimizer(Configured):
         # per parameter its scratch array and its state arrays, made by the first update
         self.rows: list[tuple[Array, ...]] | None = None
         self.shapes: list[Shape] = []
+
+    @property
+    def learning_rate(self) -> float:
+        """The length of a step: whoever changes it, a schedule say, gives a finite number of 0 or more."""
+        rate: float = vars(self)["learning_rate"]
+        return rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: float) -> None:
+        vars(self)["learning_rate"] = self.number("learning_rate", value, minimum=0)
 
     def number(self, name: str, value: float, **limits: float) -> float:
         """value as a float within the limits; see `naming.check_number`."""

@@ -271,3 +271,21 @@ def test_what_a_source_has_itself():
         trainer().fit(Source(), batch_size=8)
     with pytest.raises(ValueError, match="sample_weight is for arrays"):
         trainer().fit(Source(), sample_weight=WEIGHT)
+
+
+class Refilling(Source):
+    """A source that fills the same arrays anew for each batch, as readers of large files do."""
+
+    def __iter__(self):
+        x, y, weight = np.empty((10, 4), np.float32), np.empty(10, int), np.empty(10)
+        for start in range(0, 70, 10):
+            rows = slice(start, start + 10)
+            x[:], y[:], weight[:] = X[rows], Y[rows], WEIGHT[rows] + 1
+            yield x, y, weight
+
+
+def test_a_source_may_fill_the_same_arrays_anew():
+    one = trainer()
+    one.fit(Refilling(length=7), epochs=1)
+    measured, expected = one.evaluate(Refilling(length=7)), one.evaluate(X, Y, WEIGHT + 1)
+    assert measured == pytest.approx(expected, rel=1e-6)

@@ -117,3 +117,15 @@ def test_history_best_names_what_there_is():
     assert history.epoch(-1) == {"loss": 2.0, "accuracy": 0.9}
     with pytest.raises(ValueError, match="no 'validation_loss'"):
         history.best()
+
+
+def test_early_stopping_takes_any_number_for_better_than_nan():
+    values = [float("nan"), 0.5, 0.3, float("nan"), 0.4]
+
+    class Measured(hg.Callback):
+        def on_epoch_end(self, trainer):
+            trainer.history["loss"][-1] = values[trainer.epoch - 1]
+
+    stopping = hg.EarlyStopping("loss", patience=2)
+    trainer([Measured(), stopping]).fit(X, Y, epochs=5)
+    assert (stopping.best_epoch, stopping.best_value) == (3, 0.3)

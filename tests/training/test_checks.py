@@ -1,6 +1,7 @@
 """What a trainer, a model and a loss refuse at once, and in which words."""
 
 import inspect
+import signal
 
 import numpy as np
 import pytest
@@ -218,3 +219,118 @@ def test_what_a_callback_measures_can_be_watched():
 
     history = hg.Trainer(model(), callbacks=[Gap(), hg.EarlyStopping("gap", patience=2)]).fit(X, Y, epochs=9)
     assert history.num_epochs == 3
+
+
+def test_an_optimizer_with_a_memory_is_not_shared_by_models():
+    optimizer = hg.Adam(0.01)
+    hg.Trainer(model(), optimizer=optimizer).fit(X, Y, epochs=1)
+    with pytest.raises(ValueError, match="Adam remembers the training of another model"):
+        hg.Trainer(model(), optimizer=optimizer).fit(X, Y, epochs=1)
+    plain = hg.SGD(0.1)
+    for _ in range(2):  # which remembers nothing
+        hg.Trainer(model(), optimizer=plain).fit(X, Y, epochs=1)
+
+
+def test_two_trainers_of_one_model_may_share_its_optimizer():
+    net, optimizer = model(), hg.Adam(0.01)
+    for _ in range(2):
+        hg.Trainer(net, optimizer=optimizer).fit(X, Y, epochs=1)
+    assert optimizer.num_steps == 4
+
+
+def test_early_stopping_would_restore_the_parameters_of_another_model():
+    stopping = hg.EarlyStopping("loss")
+    hg.Trainer(model(), callbacks=[stopping]).fit(X, Y, epochs=2)
+    with pytest.raises(ValueError, match="EarlyStopping remembers the training of another"):
+        hg.Trainer(model(), callbacks=[stopping]).fit(X, Y, epochs=2)
+    plateau = hg.schedules.ReduceOnPlateau(0.1)
+    hg.Trainer(model(), callbacks=[hg.Schedule(plateau, monitor="loss")]).fit(X, Y, epochs=2)
+    with pytest.raises(ValueError, match="ReduceOnPlateau remembers the training of another"):
+        hg.Trainer(model(), callbacks=[hg.Schedule(plateau, monitor="loss")]).fit(X, Y, epochs=2)
+    with pytest.raises(ValueError, match="stands twice"):
+        hg.Trainer(model(), callbacks=[stopping, stopping])
+
+
+def test_what_is_put_in_a_parts_place_is_used():
+    trainer = hg.Trainer(model(), optimizer=hg.SGD(0.1))
+    trainer.fit(X, Y, epochs=1)
+    before = trainer.model.parameter_vector.copy()
+    trainer.optimizer, trainer.loss = hg.SGD(1e-12), hg.Hinge()
+    trainer.fit(X, Y, epochs=1)
+    np.testing.assert_allclose(trainer.model.parameter_vector, before, atol=1e-6)
+    assert trainer.evaluate(X, Y)["loss"] == pytest.approx(hg.Hinge()(trainer.model.predict(X), Y))
+
+
+class Replacing(hg.Callback):
+    def on_epoch_end(self, trainer):
+        trainer.optimizer = hg.SGD(0.2)
+
+
+def test_a_part_replaced_in_the_middle_of_training_is_refused():
+    with pytest.raises(ValueError, match="do so between two calls of fit"):
+        hg.Trainer(model(), callbacks=[Replacing()]).fit(X, Y, epochs=2)
+
+
+def interrupted(step=3):
+    class Interrupting(hg.Callback):
+        def on_step_end(self, trainer):
+            if trainer.num_steps == step:
+                signal.raise_signal(signal.SIGINT)
+
+    trainer = hg.Trainer(model(), callbacks=[Interrupting()])
+    trainer.fit(X, Y, epochs=2, batch_size=10)
+    assert trainer.was_interrupted
+    return trainer
+
+
+def test_resuming_on_other_rows_is_refused(tmp_path):
+    trainer = interrupted()
+    trainer.save(tmp_path / "state.npz")
+    for one in (trainer, hg.Trainer.load(tmp_path / "state.npz", callbacks=[hg.Callback()])):
+        with pytest.raises(ValueError, match="begun on 40 rows, and these are 30"):
+            one.resume(X[:30], Y[:30])
+        assert one.resume(X, Y).num_epochs == 2
+
+
+def test_a_fit_on_other_rows_begins_their_epoch():
+    trainer = interrupted()
+    trainer.fit(X[:20], Y[:20], epochs=1, batch_size=10)
+    assert trainer.num_steps == 3 + 2
+
+
+@pytest.mark.parametrize("name", ["loss", "learning_rate", "validation_loss"])
+def test_metrics_do_not_replace_what_training_measures(name):
+    with pytest.raises(ValueError, match=f"may not be called '{name}'"):
+        hg.Trainer(model(), metrics={name: lambda outputs, targets: 0.0})
+
+
+def test_a_metric_that_is_no_number_is_named():
+    with pytest.raises(TypeError, match="metric 'twice' must return a number"):
+        hg.Trainer(model(), metrics={"twice": lambda outputs, targets: outputs}).fit(X, Y, epochs=1)
+
+
+@pytest.mark.parametrize("rate", [-0.1, float("nan"), "0.1", None])
+def test_learning_rates_that_are_none_are_refused_when_assigned(rate):
+    optimizer = hg.SGD(0.1)
+    with pytest.raises(ValueError, match="SGD: learning_rate must be a finite number >= 0"):
+        optimizer.learning_rate = rate
+    with pytest.raises(ValueError, match="learning_rate must be"):
+        hg.Trainer(model(), callbacks=[hg.Schedule(lambda epoch: rate)]).fit(X, Y, epochs=1)
+    with pytest.raises(AttributeError, match="did you mean 'learning_rate'"):
+        optimizer.lr = 0.2
+
+
+def test_training_is_true_or_false():
+    built = model().build(4, rng=0)
+    for forward in (built.forward, built[0].forward):
+        with pytest.raises(ValueError, match="training must be True or False, got 'no'"):
+            forward(X, training="no")
+
+
+def test_nan_is_no_class():
+    built = model().build(4, rng=0)
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match=r"row 1 are NaN.* too large for float32"):
+        built.predict_classes(np.array([[0, 0, 0, 0], [1e300, 1e300, 1e300, 1e300]]))
+    built.parameter_vector[...] = np.nan
+    with pytest.raises(ValueError, match=r"row 0 are NaN.* training diverged"):
+        built.predict_probabilities(X)

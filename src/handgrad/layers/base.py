@@ -15,7 +15,7 @@ import numpy as np
 
 from ..arrays import Array, ArrayLike, Cache, DType, DTypeLike, Generator, MaybeArray, Seed, Shape, array_of, numbers_of
 from ..kernels.threads import TOO_SMALL_TO_SHARE, in_turn
-from ..naming import Advised, constructor_arguments
+from ..naming import Advised, check_switch, constructor_arguments
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -223,6 +223,8 @@ class Layer(Advised):
             For another shape, and for a layer that is not built.
         """
         x = self.accept(x)
+        if training not in (True, False):
+            check_switch(f"{self.label}.forward", "training", training)
         compute = self.compute if len(x) <= self._small_batch else in_turn(self.compute)
         y, cache = compute(x, training)
         if training:

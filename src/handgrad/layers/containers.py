@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import files
 from ..arrays import Array, ArrayLike, DTypeLike, Generator, MappedRows, MaybeArray, Seed, Shape, numbers_of, rows_of
-from ..naming import check_arguments, check_count, without
+from ..naming import check_arguments, check_count, check_switch, without
 from .activations import LogSoftmax, Sigmoid, Softmax
 from .base import (
     IN_TRAINING,
@@ -160,6 +160,8 @@ class Sequential(Layer):
         x = self.accept(x)
         if self.layers != self._bound:
             self._refuse_changed()
+        if training not in (True, False):
+            check_switch("forward", "training", training)
         if training and IN_TRAINING:
             check_alone("model", IN_TRAINING.get(id(self)))
         y = x
@@ -244,6 +246,7 @@ class Sequential(Layer):
         numpy.ndarray (N, C), or (N, 1) for one output per example
         """
         y = self.predict(x, batch_size)
+        check_outputs(y)
         last = self.layers[-1]
         if isinstance(last, (Softmax, Sigmoid)):
             return y
@@ -414,6 +417,14 @@ def give_names(layers: Sequence[Layer]) -> None:
 def named(groups: Mapping[str, Parameters]) -> Parameters:
     """{'linear1': {'weight': a}} as one Parameters {'linear1.weight': a}."""
     return Parameters({f"{name}.{key}": array for name, group in groups.items() for key, array in group.items()})
+
+
+def check_outputs(y: Array) -> None:
+    """Refuse to read probabilities or classes from outputs that are NaN: argmax would call them class 0."""
+    if np.isnan(y).any():
+        row = int(np.argwhere(np.isnan(y))[0, 0])
+        why = f"parameters that are not finite (has its training diverged?), or x too large for {y.dtype}"
+        raise ValueError(f"the model's outputs for row {row} are NaN, which say nothing: {why}")
 
 
 def check_finite(x: Array, what: str = "x", start: int = 0) -> None:

@@ -127,6 +127,8 @@ def can_reposition(source: Any) -> bool:
 class Source:
     """What an epoch's batches come from."""
 
+    num_rows: int | None = None  # of an epoch, where that is known before
+
     def __init__(self, engine: Engine) -> None:
         self.engine: Engine = engine
 
@@ -147,8 +149,8 @@ class Source:
         outputs, targets, weights = [], [], []
         for x, y, weight in self.arrays(number):
             outputs.append(self.engine.predict(x))
-            targets.append(y)
-            weights.append(np.ones(len(y)) if weight is None else weight)
+            targets.append(np.array(y))  # copies: a source may fill the same arrays anew for each batch
+            weights.append(np.ones(len(y)) if weight is None else np.array(weight))
         weight = None if all((part == 1).all() for part in weights) else np.concatenate(weights)
         return self.engine.figures(np.concatenate(outputs), np.concatenate(targets), weight)
 
@@ -160,6 +162,7 @@ class ArraySource(Source):
         super().__init__(engine)
         self.is_mapped: bool = isinstance(data[0], MappedRows)
         self.batch_size: int = batch_size
+        self.num_rows = len(data[1])
         self.data: Data = data if self.is_mapped else tuple(p if p is None else engine.place(p) for p in data)
 
     def __len__(self) -> int:

@@ -3,6 +3,7 @@
 `Callback`, the base class of one's own, is written in `trainer`, which calls it.
 """
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -75,8 +76,8 @@ class EarlyStopping(Callback):
             trainer.load_model_state(self.best_state)
 
     def _improves(self, value: float) -> bool:
-        if self.best_value is None:
-            return True
+        if self.best_value is None or math.isnan(self.best_value):  # a first value that is NaN is none to beat
+            return self.best_value is None or not math.isnan(value)
         gain = self.best_value - value if lower_is_better(self.monitor) else value - self.best_value
         return gain > self.min_delta
 
@@ -174,13 +175,17 @@ class Schedule(Callback):
     def watched(self) -> str | None:
         return self.monitor if hasattr(self.schedule, "observe") else None
 
+    @property
+    def _memory(self) -> object:
+        return self.schedule
+
     def on_epoch_begin(self, trainer: Trainer) -> None:
         if self.per == "epoch":
-            trainer.optimizer.learning_rate = float(self.schedule(trainer.epoch))
+            trainer.optimizer.learning_rate = self.schedule(trainer.epoch)
 
     def on_step_begin(self, trainer: Trainer) -> None:
         if self.per == "step":
-            trainer.optimizer.learning_rate = float(self.schedule(trainer.num_steps))
+            trainer.optimizer.learning_rate = self.schedule(trainer.num_steps)
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         if hasattr(self.schedule, "observe"):

@@ -134,7 +134,7 @@ class Engine:
 
     def measure(self, outputs: Array, y: Array) -> Figures:
         """The metrics of these outputs."""
-        return {name: float(metric(outputs, y)) for name, metric in self.metrics.items()}
+        return {name: number_of(name, metric(outputs, y)) for name, metric in self.metrics.items()}
 
     def penalty_now(self) -> float:
         """What the parameters of this moment add to the loss."""
@@ -178,6 +178,16 @@ class Engine:
 
     def bring_home(self) -> None:
         """Update the model object to the numbers trained so far; called after every epoch."""
+
+
+def number_of(name: str, value: Any) -> float:
+    """What a metric returned, as a float; a TypeError that names it where it is no number."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"the metric '{name}' must return a number for (outputs, targets), got {value!r:.100}"
+        ) from None
 
 
 class NumpyEngine(Engine):

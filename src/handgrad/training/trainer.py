@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import warnings
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -62,7 +63,13 @@ FORM = {  # of what `Trainer.state` returns, see `files.check_form`
     "history": {str: [float]},
     "epoch": files.COUNT,
     "num_steps": files.COUNT,
-    "plan?": {"epochs": files.COUNT, "batch_size": range(1, 2**53), "shuffle": bool, "exact": bool},
+    "plan?": {
+        "epochs": files.COUNT,
+        "batch_size": range(1, 2**53),
+        "shuffle": bool,
+        "exact": bool,
+        "num_rows?": files.COUNT,
+    },
     "epoch_so_far": {
         "order_state?": dict,
         "steps_done": files.COUNT,
@@ -72,7 +79,13 @@ FORM = {  # of what `Trainer.state` returns, see `files.check_form`
 }
 
 
-class Plan(TypedDict):
+class Length(TypedDict, total=False):
+    """How many rows `fit` was given, where they are arrays."""
+
+    num_rows: int
+
+
+class Plan(Length):
     """What `fit` was asked for: training ends after so many epochs, those of earlier fits included."""
 
     epochs: int
@@ -173,6 +186,7 @@ class Trainer(Advised):
         self._make_engine = engine
         self._engine: Engine | None = None
         self._augment: Augment | None = None
+        self._made_of: tuple[object, ...] = ()
         self._plan: Plan | None = None
         self._so_far = EpochSoFar()
         self._is_loaded = False  # from another trainer's state
@@ -269,10 +283,15 @@ class Trainer(Advised):
             training = source_of(data, plan["batch_size"], self.engine)
             validation = None if held_out is None else source_of(held_out, plan["batch_size"], self.engine)
             check_monitors(self.callbacks, [*self.history, *self.measured(validation is not None)])
+            if (num_rows := training.num_rows) is not None and plan.setdefault("num_rows", num_rows) != num_rows:
+                what = f"training was begun on {plan['num_rows']} rows, and these are {num_rows}"
+                raise ValueError(f"{what}: resume with the same data, or call fit")
+            self._own_memories()
             if plan is not self._plan:
-                self._plan, self.stop_reason = plan, None
-                if given[1] is None and not can_reposition(given[0]):
-                    self._so_far = EpochSoFar()  # the rest of an epoch is gone
+                before, self._plan, self.stop_reason = self._plan, plan, None
+                is_gone = given[1] is None and not can_reposition(given[0])
+                if is_gone or (before is not None and before.get("num_rows") != plan.get("num_rows")):
+                    self._so_far = EpochSoFar()  # the rest of an epoch is gone, or was of other rows
             self.steps_per_epoch = len(training)
             if (done := self._so_far.steps_done) > len(training):
                 what = f"{done} batches of the epoch are done, and the data make {len(training)}"
@@ -338,7 +357,7 @@ class Trainer(Advised):
             For no rows, arrays of different lengths, and a model that is not built.
         """
         check_count("evaluate", "batch_size", batch_size)
-        engine = self.engine
+        engine = self.prepare()
         if y is None:
             return self._batches(x, sample_weight).measure(self.epoch)
         data = check_data(self.model, self.loss, x, y, sample_weight)
@@ -413,6 +432,14 @@ class Trainer(Advised):
     def _alone(self) -> contextlib.AbstractContextManager[None]:
         return training_alone(model=self.model, optimizer=self.optimizer)
 
+    def _own_memories(self) -> None:
+        """Refuse an optimizer and callbacks that remember another training; from now on they remember this one."""
+        optimizer = self.optimizer
+        own_memory(optimizer, self.model.parameter_vector, bool(optimizer.num_steps and optimizer.slots))
+        for callback in self.callbacks:
+            if callback.state():
+                own_memory(callback._memory, self.history)
+
     # The loop ---------------------------------------------------------------------------------------------------
 
     def _batches(self, source: Any, sample_weight: Any = None) -> BatchSource:
@@ -438,6 +465,8 @@ class Trainer(Advised):
     def _run_epoch(
         self, training: Source, validation: Source | None, observers: list[Callback], interrupt: Interruptible
     ) -> None:
+        if self._made_of != self._parts:
+            raise ValueError("a part of the trainer was replaced while it trains: do so between two calls of fit")
         shuffle = self.streams["shuffle"]
         if self._so_far.order_state is None:
             notify(observers, "on_epoch_begin", self)
@@ -481,14 +510,27 @@ class Trainer(Advised):
                 raise ValueError("the model is not built: call fit, or model.build(input_shape, rng=0), first")
             check_unbuilt(self.model)
             self.model.build(x.shape[1:], rng=self.streams["init"])
-        if self._engine is None:
-            self.model.rng = self.streams["dropout"]
-            engine: object = self._make_engine(self.model, self.loss, self.optimizer, self.penalty, self.metrics)
-            if not isinstance(engine, Engine):
-                got = type(engine).__name__
-                raise TypeError(f"engine must make a handgrad.training.Engine (subclass it); got {got}")
-            self._engine, self._augment = engine, engine.adapt(self.augment)
+        if self._engine is None or self._made_of != self._parts:
+            self._engine = self._new_engine(self._engine)
+            self._made_of, self._augment = self._parts, self._engine.adapt(self.augment)
         return self._engine
+
+    def _new_engine(self, before: Engine | None) -> Engine:
+        """An engine for what the trainer consists of now, which goes on from where the one before it stands."""
+        self.model.rng = self.streams["dropout"]
+        engine: object = self._make_engine(self.model, self.loss, self.optimizer, self.penalty, self.metrics)
+        if not isinstance(engine, Engine):
+            got = type(engine).__name__
+            raise TypeError(f"engine must make a handgrad.training.Engine (subclass it); got {got}")
+        if before is not None and not before.trains_in_place and before.optimizer is self.optimizer:
+            engine.load_optimizer_state(before.optimizer_state())
+        self._own_memories()
+        return engine
+
+    @property
+    def _parts(self) -> tuple[object, ...]:
+        """What an engine is made of: whoever assigns another of these has the next call make an engine of it."""
+        return self.model, self.loss, self.optimizer, self.penalty, dict(self.metrics), self.augment
 
     # State ------------------------------------------------------------------------------------------------------
 
@@ -504,7 +546,7 @@ class Trainer(Advised):
     def state(self) -> dict[str, Any]:
         """Everything the rest of the run depends on, as nested plain data and arrays."""
         return {
-            "engine": self.engine.state(),
+            "engine": self.prepare().state(),
             "streams": {name: generator.bit_generator.state for name, generator in self.streams.items()},
             "callbacks": [callback.state() for callback in self.callbacks],
             "recipe": self.recipe(),
@@ -529,6 +571,8 @@ class Trainer(Advised):
             set_stream(copy.deepcopy(self.streams["shuffle"]), order, "shuffle")
         for callback, memory in zip(own, saved, strict=True):
             callback.load_state(memory)
+            OWNERS.pop(id(callback._memory), None)  # it remembers what was loaded
+        OWNERS.pop(id(self.optimizer), None)
         self.history, self._plan, self.stop_reason = (
             History(state["history"]),
             state.get("plan"),
@@ -615,13 +659,19 @@ def check_parts(
         raise TypeError(f"callbacks is a list: write callbacks=[{type(callbacks).__name__}(...)]")
     if not isinstance(callbacks, Iterable):
         raise TypeError(f"callbacks is a list such as [EarlyStopping()], or () for none; got {callbacks!r}")
-    for callback in (callbacks := list(callbacks)):
+    callbacks = list(callbacks)
+    if len({id(callback) for callback in callbacks}) < len(callbacks):
+        raise ValueError(f"the same callback stands twice in callbacks, and would be called twice: {callbacks!r:.200}")
+    for callback in callbacks:
         if not isinstance(callback, Callback):
             raise TypeError(f"callbacks are objects of subclasses of handgrad.Callback, got {callback!r}")
     is_table = isinstance(metrics, Mapping) and all(isinstance(k, str) and callable(metrics[k]) for k in metrics)
     if metrics is not None and not is_table:
         example = "{'accuracy': handgrad.metrics.accuracy}"
         raise TypeError(f"metrics is a dict {{name: function(outputs, targets)}}, such as {example}; got {metrics!r}")
+    for name in metrics if isinstance(metrics, Mapping) else ():
+        if name in ("loss", "learning_rate") or name.startswith("validation_"):
+            raise ValueError(f"a metric may not be called '{name}', a figure that training measures: rename it")
     if augment is not None and not callable(augment):
         raise TypeError(f"augment is a function (x_batch, generator) -> x_batch, or None; got {augment!r}")
     if not callable(engine):
@@ -679,6 +729,11 @@ class Callback(Advised):
         return None
 
     @property
+    def _memory(self) -> object:
+        """What remembers a training here, and may therefore take part in no other."""
+        return self
+
+    @property
     def measures(self) -> Sequence[str]:
         """The history keys that this callback adds, for others that watch them."""
         return ()
@@ -717,6 +772,18 @@ def notify(observers: Iterable[Callback], hook: str, trainer: Trainer) -> None:
     """Call one hook of every observer."""
     for observer in observers:
         getattr(observer, hook)(trainer)
+
+
+OWNERS: dict[int, tuple[weakref.ref[Any], weakref.ref[Any]]] = {}  # id of what remembers a training -> it and whose
+
+
+def own_memory(part: object, owner: object, has_memory: bool = True) -> None:
+    """Refuse a part whose memory is of the training of another owner; else it belongs to this one."""
+    key = id(part)
+    if has_memory and key in OWNERS and OWNERS[key][1]() is not owner:
+        what = f"{type(part).__name__} remembers the training of another model or trainer"
+        raise ValueError(f"{what}, which would go on here: make a new one for each")
+    OWNERS[key] = weakref.ref(part, lambda _: OWNERS.pop(key, None)), weakref.ref(owner)
 
 
 class Interruptible:
