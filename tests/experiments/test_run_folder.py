@@ -273,6 +273,14 @@ def test_a_model_measured_again_gives_the_recorded_figures(run):
     assert evaluate(run) == run.results
 
 
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "\ud800", 3, "."])
+def test_a_record_whose_data_no_file_can_be_holds_its_own_files(copy, tmp_path, name):
+    record = json.loads((copy / "run.json").read_text())
+    record["configuration"]["data"]["name"] = name
+    (copy / "run.json").write_text(json.dumps(record))
+    assert {path.parent for path in Run(copy).paths} == {copy}
+
+
 def test_an_array_of_another_width_is_named_and_not_the_record(tmp_path):
     x = np.random.default_rng(0).normal(size=(30, 4))
     np.savez(tmp_path / "mine.npz", x=x, y=np.arange(30) % 2)

@@ -124,9 +124,12 @@ class Run:
 
     @property
     def paths(self) -> list[Path]:
-        """The files that this class reads and the data that it was trained on, there or not."""
-        data = Path(str(self.record["configuration"].get("data", {}).get("name", "")))
-        return [*(self.path / name for name in (RECORD, METRICS, CHECKPOINT, MODEL)), *([data] if data.name else [])]
+        """The files that this class reads, there or not, and the file that it was trained on, if it is there."""
+        data = str(self.record["configuration"].get("data", {}).get("name"))
+        return [
+            *(self.path / name for name in (RECORD, METRICS, CHECKPOINT, MODEL)),
+            *([Path(data)] if os.path.isfile(data) else []),
+        ]
 
     @property
     def has_checkpoint(self) -> bool:
