@@ -330,8 +330,8 @@ class Followed:
     def region(self) -> list[Record]:
         """What the wrong gradients are made of and nothing right is, in order: the mistake is among it."""
         reached: set[int] = set()
-        ends = [r.index for r in self.outputs.values() if r is not None]
-        stack = ends or [r.index for r in self.records]
+        ends = {r.index for r in self.outputs.values() if r is not None}
+        stack = [*ends] or [r.index for r in self.records]
         while stack:
             index = stack.pop()
             if index not in reached and (index not in self.fine or index in ends):
