@@ -7,7 +7,6 @@ import numpy as np
 
 from ..verdict import ArrayCheck, Verdict
 from .arrangement import (
-    averaged,
     extra_product,
     flipped,
     index_repeated,
@@ -33,7 +32,7 @@ Hypothesis: TypeAlias = Callable[[Case], Verdict | None]
 HYPOTHESES: tuple[Hypothesis, ...] = (
     *(ties, zero, single_precision, constant, ignored, keyword_default, transposed, elementwise, losses, softmax_terms),
     *(log_softmax_terms, statistics, scale_terms, jacobian, fused, extra_product, flipped, index_repeated, overwritten),
-    *(winners, averaged, changed, penalty, penalised, skip_missing, partly_missing, shifted, reshaped, other_array),
+    *(winners, changed, penalty, penalised, skip_missing, partly_missing, shifted, reshaped, other_array),
     *(keyword, other_mask, other_formula),
 )
 

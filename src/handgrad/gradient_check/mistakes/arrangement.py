@@ -9,7 +9,7 @@ import numpy as np
 from ...arrays import Array
 from ...functional import avg_pool2d_backward, avg_pool2d_forward
 from ..verdict import Verdict
-from .case import Case, named_axes, ratio
+from .case import EQUAL, Candidate, Case, named_axes, ratio
 
 
 def transposed(case: Case) -> Verdict | None:
@@ -106,29 +106,21 @@ def partly_missing(case: Case) -> Verdict | None:
     return case.verdict("partly-missing", message, evidence)
 
 
-def averaged(case: Case) -> Verdict | None:
-    """The same number along an axis along which the right gradient varies: its sum or mean was spread."""
-    for axes in groups_of_axes(case.array.ndim) if case.complete else ():
-        for how, words in ((np.sum, "summed"), (np.mean, "averaged")):
-            spread = [np.broadcast_to(how(g, axis=axes, keepdims=True), g.shape) for g in case.expected_full]
-            if case.explains(case.pick(spread)):
-                what = f"{case.label} is {words} over {named_axes(axes)} and spread again"
-                message = f"{what}: {case.name} keeps that axis"
-                return case.verdict("wrong-axis", message, "equal to that in every entry")
-    return None
-
-
 def index_repeated(case: Case) -> Verdict | None:
     """One index used twice: a[i, j] holds what belongs to [j, j] or [i, i]."""
     if not case.complete or case.array.ndim < 2 or case.array.shape[0] != case.array.shape[1]:
         return None
     n = np.arange(case.array.shape[0])
-    for slip, index in (("[j, j]", n[None, :]), ("[i, i]", n[:, None])):
-        wrong = [np.broadcast_to(g[index, index], g.shape) for g in case.expected_full]
-        if case.explains(case.pick(wrong)):
-            message = f"an index is used twice in {case.label}: {slip} stands where [i, j] is due"
-            return case.verdict("index-repeated", message, f"equal to that {case.everywhere}")
-    return None
+    slips = (("[j, j]", n[None, :]), ("[i, i]", n[:, None]))
+    candidates = (
+        Candidate(
+            "index-repeated",
+            f"an index is used twice in {case.label}: {slip} stands where [i, j] is due",
+            case.pick([np.broadcast_to(g[index, index], g.shape) for g in case.expected_full]),
+        )
+        for slip, index in slips
+    )
+    return case.named(candidates, EQUAL)
 
 
 def extra_product(case: Case) -> Verdict | None:
@@ -156,23 +148,13 @@ def skip_missing(case: Case) -> Verdict | None:
     """dy itself is missing, or there once too often: a connection around the function, y = x + f(x)."""
     if case.y.shape != case.array.shape:
         return None
-    for message, sign, candidate in (
-        (
-            "dy itself is missing: a way around a function, y = x + f(x), has a gradient too",
-            "-",
-            case.expected - case.dy_at_entries,
-        ),
-        (
-            "dy itself is there once too often, as where the way around a function is counted twice",
-            "+",
-            case.expected + case.dy_at_entries,
-        ),
-    ):
-        if case.explains(candidate):
-            return case.verdict(
-                "skip-missing", f"in {case.label} {message}", f"found = expected {sign} dy {case.everywhere}"
-            )
-    return None
+    missing = f"in {case.label} dy itself is missing: a way around a function, y = x + f(x), has a gradient too"
+    twice = f"in {case.label} dy itself is there once too often, as where the way around a function is counted twice"
+    candidates = (
+        Candidate("skip-missing", missing, case.expected - case.dy_at_entries),
+        Candidate("skip-missing", twice, case.expected + case.dy_at_entries),
+    )
+    return case.named(candidates, f"off by dy {case.everywhere}")
 
 
 # Gradients of another shape than their array, or none at all -----------------------------------------------------

@@ -1,9 +1,9 @@
 """A wrong gradient with everything known about it: the case that hypotheses argue over."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,7 +13,16 @@ from ..derivatives import Differentiator, Line, Numeric, central_difference, com
 from ..subjects import Gradients, Point, Subject
 from ..verdict import ArrayCheck, Verdict
 
+EQUAL = "equal to that in every entry"
 SUBSET = 24  # entries on which a costly hypothesis is tried before all of them
+
+
+class Candidate(NamedTuple):
+    """A gradient that people return in the place of the right one, at the entries checked: rows like found."""
+
+    mistake: str
+    message: str
+    rows: Array | None
 
 
 class Case:
@@ -127,6 +136,10 @@ class Case:
     def explains(self, candidate: Array | None) -> bool:
         """Whether candidate (rows like found) is what the code computed, and not what is right anyway."""
         return candidate is not None and self.same(self.found, candidate) and not self.same(candidate, self.expected)
+
+    def named(self, candidates: Iterable[Candidate], evidence: str) -> Verdict | None:
+        """The verdict of the first candidate that explains what was found, or None."""
+        return next((self.verdict(c.mistake, c.message, evidence) for c in candidates if self.explains(c.rows)), None)
 
     def factor(self, candidate: Array) -> float | None:
         """c with found = c · candidate, or None."""

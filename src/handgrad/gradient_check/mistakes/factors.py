@@ -7,6 +7,7 @@ import numpy as np
 
 from ..verdict import Guess, Verdict
 from .case import Case
+from .elementwise import diagonal
 
 
 def zero(case: Case) -> Verdict | None:
@@ -62,24 +63,30 @@ class Factor(NamedTuple):
 
 
 def known_factors(case: Case) -> Iterator[list[Factor]]:
-    """Kinds of numbers that could have slipped in, the most telling first."""
-    m = case.batch_size
-    sizes = [Factor("batch-size-factor", m, f"the batch size {m}")]
-    if case.y.ndim == 0:
-        sizes.append(TWO)
-    last = case.y.shape[-1] if case.y.ndim > 1 else last_axis(case)
-    last = len(case.y) if case.y.ndim == 2 and m != len(case.y) else last
-    sizes.append(Factor("class-count-factor", last, f"the number of classes (or outputs) {last}"))
-    sizes += [Factor("kernel-area-factor", area, f"the kernel's area {area}") for area in kernel_areas(case)]
+    """Kinds of numbers that could have slipped in, the most telling first; sizes where something is summed."""
+    summed = diagonal(case) is None
+    yield [*variants([*(sizes(case) if summed else ()), *made_of_numbers(case), TWO])]
+    counts = element_counts(case) if summed else ()
+    yield [*variants(Factor("element-count-factor", n, f"the number of elements {n}") for n in counts)]
+    rates = (Factor("learning-rate-factor", v, f"a learning rate of {v:g}?") for v in (0.1, 0.01, 0.001, 1e-4))
+    yield [*variants(rates), *(combinations(case.batch_size, class_count(case)) if case.y.ndim == 0 else ())]
+
+
+def sizes(case: Case) -> Iterator[Factor]:
+    """What a sum or a mean may have run over."""
+    m, last = case.batch_size, class_count(case)
+    yield Factor("batch-size-factor", m, f"the batch size {m}")
+    yield from [TWO] if case.y.ndim == 0 else ()
+    yield Factor("class-count-factor", last, f"the number of classes (or outputs) {last}")
+    yield from (Factor("kernel-area-factor", area, f"the kernel's area {area}") for area in kernel_areas(case))
+
+
+def made_of_numbers(case: Case) -> Iterator[Factor]:
+    """A number that the forward was given, and what is made of a rate."""
     for name, value in numbers_given(case).items():
         odds = value / (1 - value) if value != 1 else 0
         made = ((value, name), (1 - value, f"1 - {name}"), (1 + value, f"1 + {name}"), (odds, f"{name} / (1 - {name})"))
-        sizes += [Factor("keyword-factor", v, f"{words} = {v:.6g}") for v, words in made]
-    counts = [Factor("element-count-factor", n, f"the number of elements {n}") for n in element_counts(case)]
-    rates = [Factor("learning-rate-factor", v, f"a learning rate of {v:g}?") for v in (0.1, 0.01, 0.001, 1e-4)]
-    yield [*variants([*sizes, TWO])]
-    yield [*variants(counts)]
-    yield [*variants(rates), *combinations(m, last)]
+        yield from (Factor("keyword-factor", v, f"{words} = {v:.6g}") for v, words in made)
 
 
 TWO = Factor("factor-two", 2, "a factor 2")
@@ -96,17 +103,16 @@ def variants(factors: Iterable[Factor]) -> Iterator[Factor]:
 
 
 def combinations(m: int, last: int) -> Iterator[Factor]:
-    """Two sizes at once: the classes divided by where the examples should have been, the unbiased variance."""
+    """Two sizes at once, of a loss: its mean taken over the classes where the examples are due, or the other way."""
     if last > 1:
         yield Factor("class-count-factor", m / last, f"divided by the {last} classes, not by the {m} examples")
         yield Factor("class-count-factor", last / m, f"divided by the {m} examples, not by the {last} classes")
-    if m > 1:
-        yield Factor("unbiased-variance", m / (m - 1), f"m / (m - 1) with m = {m}, the unbiased variance")
-        yield Factor("unbiased-variance", (m - 1) / m, f"(m - 1) / m with m = {m}, the unbiased variance")
 
 
-def last_axis(case: Case) -> int:
-    """The size of the last axis of the first argument, for losses; 0 for a vector."""
+def class_count(case: Case) -> int:
+    """The size of the outputs' axis; for losses the last of their first argument's, 0 for a vector."""
+    if case.y.ndim > 1:
+        return len(case.y) if case.y.ndim == 2 and case.batch_size != len(case.y) else case.y.shape[-1]
     shape = np.shape(next(iter(case.inputs.values()), ()))
     return shape[-1] if len(shape) > 1 else 0
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...arrays import Array
 from ..verdict import Verdict
-from .case import Case, ratio
+from .case import Case
 from .factors import off_by
 
 
@@ -79,8 +79,8 @@ def candidates(case: Case, x: Array, t: Array) -> Iterator[tuple[str, str, Array
         yield "formula-slip", "this is x - t, the derivative of ½ (x - t)²; that of |x - t| is sign(x - t)", x - t
     if np.allclose(x.sum(axis=1), 1) and (x >= 0).all():
         yield from of_probabilities(x, t)
-    yield from of_softmax(case, x, t)
-    yield from of_differences(x, t)
+    yield from of_softmax(x, t)
+    yield "target-ignored", "this is x: the target is not subtracted, x - t is due", x
     yield from of_margins(x, t)
 
 
@@ -92,16 +92,11 @@ def of_probabilities(p: Array, t: Array) -> Iterator[tuple[str, str, Array]]:
         "p - t belongs to softmax and cross-entropy together; by p alone it is -t / p",
         p - t,
     )
-    yield (
-        "brier-gradient",
-        "this is -1 / p for every class; -t / p is due, which is zero but for the right class",
-        -1 / p,
-    )
     yield "logits-as-probabilities", "softmax is applied to what are probabilities already", softmax(p) - t
     yield "log-missing", "this is -t: the logarithm's derivative 1 / p is missing, -t / p is due", -t
 
 
-def of_softmax(case: Case, x: Array, t: Array) -> Iterator[tuple[str, str, Array]]:
+def of_softmax(x: Array, t: Array) -> Iterator[tuple[str, str, Array]]:
     """The outputs are logits, before a softmax or a sigmoid."""
     p, s = softmax(x), 1 / (1 + np.exp(-x))
     off = p - t
@@ -113,13 +108,6 @@ def of_softmax(case: Case, x: Array, t: Array) -> Iterator[tuple[str, str, Array
     )
     yield "target-ignored", "this is softmax(x): the target is not subtracted, softmax(x) - t is due", p
     yield "target-ignored", "this is -t, the target's term alone: softmax(x) - t is due", -t
-    yield (
-        "cross-terms-missing",
-        "softmax(x) - t is multiplied by p (1 - p), as for a sigmoid: it is the whole gradient already",
-        off * p * (1 - p),
-    )
-    if case.expected.shape[1] == x.size and sigmoidal(case, s - t):
-        yield "softmax-missing", "this is x - t: the sigmoid is missing, sigmoid(x) - t is due", x - t
     if np.allclose(t.sum(axis=1), 1):
         yield "softmax-missing", "this is x - t: the softmax is missing, softmax(x) - t is due", x - t
     yield "target-ignored", "this is sigmoid(x): the target is not subtracted, sigmoid(x) - t is due", s
@@ -128,17 +116,6 @@ def of_softmax(case: Case, x: Array, t: Array) -> Iterator[tuple[str, str, Array
         "the sigmoid's derivative is applied again: sigmoid(x) - t contains it already",
         (s - t) * s * (1 - s),
     )
-
-
-def sigmoidal(case: Case, off: Array) -> bool:
-    """Whether the right gradient is that of a sigmoid and a cross-entropy."""
-    return ratio(case.expected, case.dy.reshape(-1, 1) * off.ravel()[case.entries], 1e-5) is not None
-
-
-def of_differences(x: Array, t: Array) -> Iterator[tuple[str, str, Array]]:
-    yield "derivative-missing", "this is sign(x - t), the derivative of |x - t| and not of this loss", np.sign(x - t)
-    yield "target-ignored", "this is x: the target is not subtracted, x - t is due", x
-    yield "wrong-sign", "this is x + t, where x - t is due", x + t
 
 
 def of_margins(x: Array, t: Array) -> Iterator[tuple[str, str, Array]]:

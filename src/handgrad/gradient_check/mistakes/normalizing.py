@@ -7,11 +7,9 @@ import numpy as np
 
 from ...arrays import Array
 from ..verdict import Verdict
-from .case import Case, named_axes
+from .case import EQUAL, Candidate, Case, named_axes
 
 Axes: TypeAlias = tuple[int, ...]
-
-EQUAL = "equal to that in every entry"
 
 
 def jacobian(case: Case) -> Verdict | None:
@@ -19,16 +17,15 @@ def jacobian(case: Case) -> Verdict | None:
     if case.columns is None or case.y.shape != case.array.shape:
         return None
     diagonal = case.columns[np.arange(len(case.entries)), case.entries] * case.dy_at_entries
-    if case.explains(diagonal):
-        message = "only the diagonal of the Jacobian is used: each y also depends on the other entries of x"
-        return case.verdict("cross-terms-missing", message, "dx equals dy ∂y_i/∂x_i in every entry")
-    if case.explains(case.expected - diagonal):
-        return case.verdict("diagonal-missing", "the diagonal of the Jacobian is missing", "right once it is added")
-    if case.complete and case.explains(case.through(case.expected)):
-        return case.verdict("derivative-twice", "the Jacobian is applied twice", "dx equals Jᵀ Jᵀ dy in every entry")
-    if case.complete and case.explains(case.dy @ case.columns):
-        return case.verdict("transposed", "the Jacobian is applied untransposed: dx = Jᵀ dy is due", "dx equals J dy")
-    return None
+    alone = "only the diagonal of the Jacobian is used: each y also depends on the other entries of x"
+    candidates = [Candidate("cross-terms-missing", alone, diagonal)]
+    candidates += [Candidate("diagonal-missing", "the diagonal of the Jacobian is missing", case.expected - diagonal)]
+    if case.complete:
+        twice, untransposed = case.through(case.expected), case.dy @ case.columns
+        candidates += [Candidate("derivative-twice", "the Jacobian is applied twice, dx = Jᵀ Jᵀ dy", twice)]
+        message = "the Jacobian is applied untransposed, dx = J dy: dx = Jᵀ dy is due"
+        candidates += [Candidate("transposed", message, untransposed)]
+    return case.named(candidates, EQUAL)
 
 
 def softmax_terms(case: Case) -> Verdict | None:
@@ -37,24 +34,20 @@ def softmax_terms(case: Case) -> Verdict | None:
     if y.shape != case.array.shape or y.ndim < 1 or not np.allclose(y.sum(axis=-1), 1) or (y < 0).any():
         return None
     inner = (y * dy).sum(axis=-1, keepdims=True)
-    whole = "dx = y (dy - Σ y dy)"
-    if case.explains(case.dy_at_entries):
-        return case.verdict("derivative-missing", f"softmax: dx is dy itself; {whole}", "equal to dy in every entry")
+    over_batch = (y * dy).sum(axis=1, keepdims=True)
     named = {
+        "dx is dy itself": dy,
         "the term -y Σ y dy is missing": y * dy,
-        "the term y dy is missing": -y * inner,
         "Σ y dy is added, not subtracted": y * (dy + inner),
-        "the factor y is missing before (dy - Σ y dy)": dy - inner,
         "Σ dy stands for Σ y dy": y * (dy - dy.sum(axis=-1, keepdims=True)),
         "y (1 - y) alone, as for a sigmoid": y * (1 - y) * dy,
         "σ_i (1 - σ_j) on every place, the δ_ij is forgotten": y * ((1 - y) * dy).sum(axis=-1, keepdims=True),
-        "the sum runs over the batch, not over the classes": y * (dy - (y * dy).sum(axis=1, keepdims=True)),
+        "the sum runs over the batch, not over the classes": y * (dy - over_batch),
     }
-    for words, candidate in named.items():
-        if case.explains(case.pick(candidate)):
-            mistake = "wrong-axis" if "batch" in words else "cross-terms-missing"
-            return case.verdict(mistake, f"softmax: {words}; {whole}", EQUAL)
-    return None
+    slugs = ["derivative-missing", *["cross-terms-missing"] * (len(named) - 2), "wrong-axis"]
+    rows = zip(slugs, named.items(), strict=True)
+    due = "dx = y (dy - Σ y dy)"
+    return case.named((Candidate(slug, f"softmax: {words}; {due}", case.pick(dx)) for slug, (words, dx) in rows), EQUAL)
 
 
 def log_softmax_terms(case: Case) -> Verdict | None:
@@ -62,16 +55,13 @@ def log_softmax_terms(case: Case) -> Verdict | None:
     y, dy = case.y, case.dy_full
     if y.shape != case.array.shape or y.ndim < 1 or not np.allclose(np.exp(y).sum(axis=-1), 1):
         return None
-    p, total, over_batch = np.exp(y), dy.sum(axis=-1, keepdims=True), dy.sum(axis=1, keepdims=True)
-    for mistake, words, candidate in (
-        ("value-for-derivative", "the logarithms y stand where the probabilities exp(y) are due", dy - y * total),
-        ("derivative-missing", "dx is dy itself: the term -exp(y) Σ dy is missing", dy),
-        ("wrong-sign", "exp(y) Σ dy is added, not subtracted", dy + p * total),
-        ("wrong-axis", "Σ dy runs over the batch, not over the classes", dy - p * over_batch),
-    ):
-        if case.explains(case.pick(candidate)):
-            return case.verdict(mistake, f"log-softmax: {words}; dx = dy - exp(y) Σ dy", EQUAL)
-    return None
+    for_value = "log-softmax: the logarithms y stand where the probabilities exp(y) are due; dx = dy - exp(y) Σ dy"
+    missing = "log-softmax: dx is dy itself: the term -exp(y) Σ dy is missing"
+    candidates = (
+        Candidate("value-for-derivative", for_value, case.pick(dy - y * dy.sum(axis=-1, keepdims=True))),
+        Candidate("derivative-missing", missing, case.pick(dy)),
+    )
+    return case.named(candidates, EQUAL)
 
 
 # Normalisation --------------------------------------------------------------------------------------------------
@@ -88,11 +78,15 @@ def scale_terms(case: Case) -> Verdict | None:
         for n, a in inputs
         for axis in (tuple(range(a.ndim - 1)), -1)
     ]
-    for name, value in [("y", case.y), *inputs, *centered]:
-        if case.explains(case.pick((dy * value).sum(axis=axes))):
-            message = f"{name} stands where the normalised input is due: {case.label} is Σ dy x̂"
-            return case.verdict("unnormalized-input", message, f"equal to Σ dy {name} in every entry")
-    return None
+    candidates = (
+        Candidate(
+            "unnormalized-input",
+            f"{name} stands where the normalised input is due: {case.label} is Σ dy x̂",
+            case.pick((dy * value).sum(axis=axes)),
+        )
+        for name, value in [("y", case.y), *inputs, *centered]
+    )
+    return case.named(candidates, EQUAL)
 
 
 def statistics(case: Case) -> Verdict | None:
@@ -105,12 +99,12 @@ def statistics(case: Case) -> Verdict | None:
             what = f"the means of the normalisation's gradient run over {named_axes(means)}"
             message = f"{what}, the statistics over {named_axes(axes)}"
             return case.verdict("wrong-axis", message, "dx equals that in every entry")
-    found = (other(case, axes) for axes in normalized_axes(case) for other in (unbiased, scaled_late))
-    return next((v for v in found if v is not None), None) or scaled(case)
+    others = (made(case, axes) for axes in normalized_axes(case) for made in (unbiased, scaled_late))
+    return case.named(others, EQUAL) or scaled(case)
 
 
 def scaled(case: Case) -> Verdict | None:
-    """y = x s(x) with a scale s, such as 1 / |x|: s taken for a constant, or left out."""
+    """y = x s(x) with a scale s, such as 1 / |x|: s taken for a constant."""
     if case.y.shape != case.array.shape or (case.array == 0).any() or not case.y.all():
         return None
     scale = (case.y / case.array).ravel()[case.entries]
@@ -118,9 +112,6 @@ def scaled(case: Case) -> Verdict | None:
         what = f"what {case.name} is scaled by is treated as a constant"
         message = f"{what}, but it moves with every entry it is taken over"
         return case.verdict("statistics-constant", message, "dx equals dy y / x in every entry")
-    if np.ptp(scale) > 1e-9 and case.explains(case.expected / scale):
-        message = f"the scale itself is missing from {case.label}: what x was multiplied by, dx is too"
-        return case.verdict("normalisation-terms", message, "found · y / x is right in every entry")
     return None
 
 
@@ -191,25 +182,19 @@ def named_array(case: Case, names: Sequence[str], otherwise: float, axes: Axes) 
     return otherwise
 
 
-def unbiased(case: Case, axes: Axes) -> Verdict | None:
+def unbiased(case: Case, axes: Axes) -> Candidate:
     """The whole gradient with the variance divided by m - 1."""
     wrong = [np.sum(build_terms(case, dy, axes, axes, ddof=1), axis=0) for dy in case.dy_full]
-    if not case.explains(case.pick(wrong)):
-        return None
     message = "the backward divides the variance by m - 1, the forward by m"
-    return case.verdict("unbiased-variance", message, "dx is right for the unbiased variance in every entry")
+    return Candidate("unbiased-variance", message, case.pick(wrong))
 
 
-def scaled_late(case: Case, axes: Axes) -> Verdict | None:
+def scaled_late(case: Case, axes: Axes) -> Candidate:
     """The whole gradient with γ multiplied in after the means were taken."""
     gamma = named_array(case, SCALES, 1.0, axes)
-    if not np.all(gamma):
-        return None
     wrong = [gamma * np.sum(build_terms(case, dy / gamma, axes, axes), axis=0) for dy in case.dy_full]
-    if not case.explains(case.pick(wrong)):
-        return None
     message = f"the scale is multiplied in after the means over {named_axes(axes)} are taken: it belongs to dy before"
-    return case.verdict("factor-misplaced", message, "equal to that in every entry")
+    return Candidate("factor-misplaced", message, case.pick(wrong))
 
 
 def evidence_of(fit: Array) -> str:
