@@ -99,3 +99,19 @@ def test_the_line_of_an_exception_is_the_users_and_not_a_librarys():
 
     found = verdict((F.linear_forward, backward), X, W, B)
     assert found.line == backward.__code__.co_firstlineno + 1
+
+
+def test_a_factor_is_no_size_where_nothing_is_summed():
+    def square_backward(dy, x):
+        return 3 * dy * x
+
+    found = verdict((lambda x: (x * x, x), square_backward), RNG.normal(size=(6, 4)))
+    assert (found.mistake, found.fix) == ("constant-factor", "return 2 * dy * x")
+
+
+def test_a_leaky_mask_from_upstream_is_no_mask_drawn_anew():
+    def leaky_backward(dy, x):
+        return np.where(dy > 0, dy, 0.1 * dy)
+
+    found = verdict((lambda x: (np.where(x > 0, x, 0.1 * x), x), leaky_backward), X)
+    assert (found.mistake, found.fix) == ("mask-from-upstream", "return np.where(x > 0, dy, 0.1 * dy)")
