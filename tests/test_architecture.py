@@ -15,7 +15,7 @@ FLOORS = [
     {"arrays", "naming"},
     {"files", "text"},
     {"html", "kernels"},
-    {"functional"},
+    {"diagram", "functional"},
     {"gradient_check", "initializers", "schedules", "metrics", "clipping"},
     {"user_files"},
     {"layers"},

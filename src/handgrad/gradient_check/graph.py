@@ -1,20 +1,15 @@
-"""The computational graph of a forward as a picture: a node a value, its number forward and its gradient back.
-
-Nodes stand in layers, what is computed from others below them (Sugiyama, Tagawa & Toda, 1981): the order within a
-layer follows the neighbours' places, and the places then follow the neighbours' as nearly as the order allows.
-"""
+"""The computational graph of a forward as a picture: a box a value, its number forward and its gradient back."""
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..diagram import Edge, Line, Node, diagram
 from ..files import write_text
-from ..html import escape, palette
 from ..text import clipped, figure_text
 from .intermediates import Intermediate, Intermediates, intermediates, typical
 
@@ -24,30 +19,10 @@ if TYPE_CHECKING:
 
 MOST_OPERATIONS = 40  # drawn one by one; of a longer forward only the variables are
 MOST_NODES = 150
-LETTER, LINE, PAD = 7.3, 17, 9  # pixels: the width of a letter, the height of a line, the edge of a box
-GAP, FALL = 26, 46  # pixels between boxes and between layers
-MARGIN = 14
 MOST_LETTERS = 26
-SWEEPS = 12  # over the layers, each way, in search of an order and of places
-LEGEND = "value  gradient  arrays: root mean square  wrong in the backward"
 MOST_SHOWN = 12  # numbers of an array that a pointer shows
-
-STYLE = """
-.graph { background: var(--paper); font: 12px ui-monospace, "DejaVu Sans Mono", monospace; }
-.graph text { fill: var(--ink); }
-.graph .name { font-weight: 700; }
-.graph .box { fill: var(--tint); stroke: var(--line); }
-.graph .argument .box, .graph .output .box { stroke: var(--quiet); stroke-width: 1.5; }
-.graph .edge { fill: none; stroke: var(--quiet); stroke-width: 1.2; }
-.graph .head { fill: var(--quiet); }
-.graph .shape { fill: var(--quiet); }
-.graph .value { fill: var(--train); }
-.graph .gradient { fill: var(--validation); }
-.graph .on-edge { paint-order: stroke; stroke: var(--paper); stroke-width: 4px; }
-.graph .wrong .box, .graph .edge.wrong { stroke: var(--bad); stroke-width: 2; }
-.graph .wrong .gradient, .graph .gradient.wrong { fill: var(--bad); font-weight: 700; }
-.graph .head.wrong { fill: var(--bad); }
-"""
+LEGEND = [("value", "value"), ("gradient", "gradient"), ("shape", "arrays: root mean square")]
+LEGEND_OF_WRONG = ("gradient wrong", "wrong in the backward")
 
 
 @dataclass(frozen=True)
@@ -70,30 +45,6 @@ class Graph:
 
     def _repr_svg_(self) -> str:
         return self.svg
-
-
-@dataclass(eq=False)
-class Node:
-    """A box of the drawing, or a bend of an edge that passes a layer."""
-
-    row: Intermediate | None = None  # None: a bend
-    above: list[Node] = field(default_factory=list)
-    below: list[Node] = field(default_factory=list)
-    layer: int = 0
-    x: float = 0.0  # of its middle
-    y: float = 0.0  # of its upper edge
-    length: float = 0.0  # of a bend: as high as its layer
-    users: list[Node] = field(default_factory=list)  # the boxes below, bends left out
-    back: dict[int, Array] = field(default_factory=dict)  # what comes back from here to each box above
-    lines: list[tuple[str, str]] = field(default_factory=list)  # (class, words) each
-
-    @property
-    def width(self) -> float:
-        return max((len(words) for _, words in self.lines), default=0) * LETTER + 2 * PAD if self.row else 2.0
-
-    @property
-    def height(self) -> float:
-        return len(self.lines) * LINE + 2 * PAD - 4 if self.row else self.length
 
 
 def draw_graph(
@@ -146,30 +97,17 @@ def draw_graph(
 
 def drawing(found: Intermediates) -> str:
     """The graph as SVG."""
-    boxes = boxes_of(found)
-    common = Counter(title(found.rows[number]) for number in boxes)
+    rows, boxes = found.rows, boxes_of(found)
+    common = Counter(title(rows[number]) for number in boxes)
+    wrong = bringing_wrong(rows, boxes)
     for number, box in boxes.items():
-        box.lines = lines_of(found.rows[number], common[title(found.rows[number])] > 1)
-    layers = in_layers(list(boxes.values()))
-    arrange(layers)
-    nodes = [node for layer in layers for node in layer]
-    left = min(node.x - node.width / 2 for node in nodes) - MARGIN
-    width = max(node.x + node.width / 2 for node in nodes) - left + MARGIN
-    height = max(node.y + node.height for node in nodes) + 2 * MARGIN + LINE
-    width = max(width, len(LEGEND) * LETTER + 2 * MARGIN)
-    wrong = any(box.row.is_wrong for box in boxes.values() if box.row)
-    outputs = {id(box) for box in boxes.values() if not box.below}
-    return "".join(
-        [
-            f'<svg class="graph" xmlns="http://www.w3.org/2000/svg" viewBox="{left:.0f} 0 {width:.0f} {height:.0f}" '
-            f'width="{width:.0f}" height="{height:.0f}" role="img" aria-label="{escape(described(found))}">',
-            f"<style>{palette('.graph')}{STYLE}</style>",
-            *(edge(path) for box in boxes.values() for path in paths(box)),
-            *(box_svg(box, box.row, id(box) in outputs) for box in boxes.values() if box.row),
-            legend(left + MARGIN, height - MARGIN, wrong),
-            "</svg>",
-        ]
-    )
+        row = rows[number]
+        kinds = {"argument": row.line is None, "output": not box.below, "wrong": row.is_wrong}
+        box.kinds, box.told = " ".join(kind for kind, holds in kinds.items() if holds), told(row)
+        box.lines = lines_of(row, common[title(row)] > 1)
+        box.edges = edges_to(number, rows, boxes, wrong)
+    any_wrong = any(rows[number].is_wrong for number in boxes)
+    return diagram([*boxes.values()], described(found), [*LEGEND, LEGEND_OF_WRONG] if any_wrong else LEGEND)
 
 
 def described(found: Intermediates) -> str:
@@ -195,16 +133,11 @@ def boxes_of(found: Intermediates) -> dict[int, Node]:
     if len(kept) > MOST_NODES:
         what = f"{found.target} computes {len(kept)} values, of which at most {MOST_NODES} can be drawn"
         raise ValueError(f"{what}: draw the graph of one of its steps")
-    boxes = {number: Node(rows[number]) for number in kept}
+    boxes = {number: Node() for number in kept}
     for number, box in boxes.items():
-        parts = dict(zip(rows[number].operands, rows[number].partials, strict=False))
-        for operand in drawn_operands(rows, number, boxes):
-            above, part = boxes[operand], parts.get(operand)
-            box.above.append(above)
+        box.above = [boxes[operand] for operand in drawn_operands(rows, number, boxes)]
+        for above in box.above:
             above.below.append(box)
-            above.users.append(box)
-            if part is not None:
-                box.back[id(above)] = part
     used = {n: box for n, box in boxes.items() if box.above or box.below}
     return used or boxes
 
@@ -222,15 +155,17 @@ def drawn_operands(rows: Sequence[Intermediate], number: int, boxes: Mapping[int
     return list(found)
 
 
-def lines_of(row: Intermediate, is_one_of_many: bool) -> list[tuple[str, str]]:
+def lines_of(row: Intermediate, is_one_of_many: bool) -> list[Line]:
     """The words in a box: its name, with the step in a loop; what is computed; and the figures."""
     step = f" ({row.step + 1})" if is_one_of_many else ""
     head = ("name" if row.name else "expression", clipped(title(row), MOST_LETTERS) + step)
-    formula = [("expression", clipped(row.expression, MOST_LETTERS))] if row.expression != title(row) else []
-    figures = [figure(row.value), "" if row.gradient is None else figure(row.gradient)]
-    words = ("figures", "  ".join([*figures, "×".join(map(str, row.value.shape))]).rstrip())
-    yours = [("gradient wrong", f"yours {figure(row.yours)}")] if row.is_wrong and row.yours is not None else []
-    return [head, *formula, words, *yours]
+    formula = [[("expression", clipped(row.expression, MOST_LETTERS))]] if row.expression != title(row) else []
+    gradient = "" if row.gradient is None else figure(row.gradient)
+    figures = zip(
+        ("value", "gradient", "shape"), (figure(row.value), gradient, "×".join(map(str, row.value.shape))), strict=True
+    )
+    yours = [[("gradient wrong", f"yours {figure(row.yours)}")]] if row.is_wrong and row.yours is not None else []
+    return [[head], *formula, [(kind, words) for kind, words in figures if words], *yours]
 
 
 def title(row: Intermediate) -> str:
@@ -242,153 +177,34 @@ def figure(array: Array) -> str:
     return figure_text(float(array.item()) if array.size == 1 else typical(array))
 
 
-# Where it is drawn ----------------------------------------------------------------------------------------------
+# What comes back ------------------------------------------------------------------------------------------------
 
 
-def in_layers(boxes: list[Node]) -> list[list[Node]]:
-    """The boxes in layers, each below all that it is computed from; edges that pass a layer bend there."""
-    for box in boxes:  # in the order in which they are computed
-        box.layer = 1 + max((other.layer for other in box.above), default=-1)
-    for box in reversed(boxes):
-        if not box.above and box.below:  # an argument stands just above where it is first used
-            box.layer = min(other.layer for other in box.below) - 1
-    layers: list[list[Node]] = [[] for _ in range(1 + max(box.layer for box in boxes))]
-    for box in boxes:
-        layers[box.layer].append(box)
-    for box in boxes:
-        box.above = [bent(other, box, layers) for other in box.above]
-    for box in boxes:
-        box.below = []
-    for layer in layers[1:]:
-        for node in layer:
-            for other in node.above:
-                other.below.append(node)
-    return layers
+def edges_to(number: int, rows: Sequence[Intermediate], boxes: Mapping[int, Node], wrong: set[int]) -> dict[int, Edge]:
+    """What comes back from a box by each edge: told where the value above has more than one use.
 
-
-def bent(start: Node, end: Node, layers: Sequence[list[Node]]) -> Node:
-    """The last node of the way from one box to another, with a bend in each layer between."""
-    for layer in range(start.layer + 1, end.layer):
-        start = Node(above=[start], layer=layer)
-        layers[layer].append(start)
-    return start
-
-
-def arrange(layers: Sequence[list[Node]]) -> None:
-    """Give every node its place."""
-    top = float(MARGIN)
-    for layer in layers:
-        spread(layer, [0.0] * len(layer))
-        tallest = max(node.height for node in layer)
-        for node in layer:
-            node.y, node.length = top, tallest
-        top += tallest + FALL
-    ways: tuple[Callable[[Node], list[Node]], ...] = (lambda node: node.above, lambda node: node.below)
-    for sweep in range(2 * SWEEPS):
-        towards = ways[sweep % 2]
-        for layer in layers if sweep % 2 == 0 else reversed(layers):
-            wanted = {id(node): middle(towards(node), node.x) for node in layer}
-            if sweep < SWEEPS:
-                layer.sort(key=lambda node: wanted[id(node)])
-            spread(layer, [wanted[id(node)] for node in layer])
-    for layer in layers:
-        spread(layer, [middle(node.above + node.below, node.x) for node in layer])
-
-
-def middle(nodes: Sequence[Node], otherwise: float) -> float:
-    return sum(node.x for node in nodes) / len(nodes) if nodes else otherwise
-
-
-def spread(layer: Sequence[Node], wanted: Sequence[float]) -> None:
-    """Put the nodes of a layer, in their order, as near to the wanted places as their widths allow.
-
-    Least squares under an order: neighbours that would overlap form a block, which stands at the mean of their wishes
-    (pool adjacent violators, Ayer and others 1955).
+    An edge is wrong by which a wrong gradient came back, or at whose start it is made.
     """
-    steps = [(a.width + b.width) / 2 + GAP for a, b in itertools.pairwise(layer)]
-    offsets = [sum(steps[:i]) for i in range(len(layer))]
-    blocks: list[tuple[float, int]] = []  # (mean of wishes less offsets, how many)
-    for wish, offset in zip(wanted, offsets, strict=True):
-        mean, count = wish - offset, 1
-        while blocks and blocks[-1][0] > mean:
-            before, many = blocks.pop()
-            mean, count = (before * many + mean * count) / (many + count), many + count
-        blocks.append((mean, count))
-    places = [mean for mean, count in blocks for _ in range(count)]
-    for node, place, offset in zip(layer, places, offsets, strict=True):
-        node.x = place + offset
+    parts = dict(zip(rows[number].operands, rows[number].partials, strict=False))
+    numbers = {id(box): n for n, box in boxes.items()}
+    edges = {}
+    for above in boxes[number].above:
+        start = numbers[id(above)]
+        made_there = not wrong & {numbers[id(user)] for user in above.below}
+        back = parts.get(start) if len(above.below) > 1 else None
+        is_wrong = start in wrong and (number in wrong or made_there)
+        edges[id(above)] = Edge(is_wrong, "" if back is None else figure(back))
+    return edges
 
 
-# The drawing ----------------------------------------------------------------------------------------------------
-
-
-def paths(box: Node) -> Iterable[list[Node]]:
-    """The edges that come into a box: each the nodes from where it starts, by its bends, to the box."""
-    for node in box.above:
-        path = [box]
-        while node.row is None:
-            path.append(node)
-            node = node.above[0]
-        yield [*path, node][::-1]
-
-
-def edge(path: Sequence[Node]) -> str:
-    """One edge with its arrow; what comes back by it, where its value has more than one use."""
-    start, end = path[0], path[-1]
-    x, y = start.x, start.y + start.height
-    way = [f"M{x:.1f} {y:.1f}"]
-    for node in path[1:]:
-        target = node.y - 5 if node is end else node.y
-        half = (y + target) / 2
-        way.append(f"C{x:.1f} {half:.1f} {node.x:.1f} {half:.1f} {node.x:.1f} {target:.1f}")
-        x, y = node.x, target if node is end else node.y + node.height
-        way += [f"V{y:.1f}"] if node is not end else []
-    kind = " wrong" if is_wrong_edge(start, end) else ""
-    head = f'<path class="head{kind}" d="M{x - 4:.1f} {y - 3:.1f}L{x:.1f} {y + 5:.1f}L{x + 4:.1f} {y - 3:.1f}Z"/>'
-    back = end.back.get(id(start)) if len(start.users) > 1 else None
-    label = ""
-    if back is not None:
-        label = f'<text class="gradient on-edge" x="{x + 7:.1f}" y="{y - 8:.1f}">{figure(back)}</text>'
-    return f'<path class="edge{kind}" d="{"".join(way)}"/>{head}{label}'
-
-
-def is_wrong_edge(start: Node, end: Node) -> bool:
-    """Whether what is wrong with a value's gradient came back by this edge, or is made where it starts."""
-    if not brings_wrong(start):
-        return False
-    return brings_wrong(end) or not any(map(brings_wrong, start.users))
-
-
-def brings_wrong(box: Node) -> bool:
-    """Whether a box, or where nothing is known of it one that its gradient comes from, has a wrong gradient."""
-    if box.row is None or box.row.yours is not None:
-        return box.row is not None and box.row.is_wrong
-    return any(map(brings_wrong, box.users))
-
-
-def box_svg(box: Node, row: Intermediate, is_output: bool) -> str:
-    """One box: what a pointer shows, its edge, its lines."""
-    kinds = [*(["argument"] if row.line is None else []), *(["output"] if is_output else [])]
-    kinds += ["wrong"] if row.is_wrong else []
-    left = box.x - box.width / 2
-    lines = [
-        f'<text x="{box.x:.1f}" y="{box.y + PAD + LINE * (i + 0.6):.1f}" text-anchor="middle">{words_svg(*line)}</text>'
-        for i, line in enumerate(box.lines)
-    ]
-    return (
-        f'<g class="{" ".join(["node", *kinds])}"><title>{escape(told(row))}</title><rect class="box" '
-        f'x="{left:.1f}" y="{box.y:.1f}" width="{box.width:.1f}" height="{box.height:.1f}" rx="6"/>{"".join(lines)}</g>'
-    )
-
-
-def words_svg(kind: str, words: str) -> str:
-    """One line of a box; of the figures, each in its colour."""
-    if kind != "figures":
-        return f'<tspan class="{kind}">{escape(words)}</tspan>'
-    parts = zip(("value", "gradient", "shape"), words.split("  "), strict=False)
-    return "".join(
-        f'<tspan dx="{0 if part == "value" else LETTER}" class="{part}">{text}</tspan>' for part, text in parts
-    )
+def bringing_wrong(rows: Sequence[Intermediate], boxes: Mapping[int, Node]) -> set[int]:
+    """The boxes with a wrong gradient; where nothing is known of one, those whose gradient comes from such a box."""
+    wrong: dict[int, Node] = {}
+    for number, box in reversed([*boxes.items()]):
+        unknown = rows[number].yours is None
+        if rows[number].is_wrong or (unknown and any(user in box.below for user in wrong.values())):
+            wrong[number] = box
+    return set(wrong)
 
 
 def told(row: Intermediate) -> str:
@@ -404,12 +220,3 @@ def listed(array: Array) -> str:
     """The numbers of an array, or its first ones."""
     shown = ", ".join(figure_text(float(value)) for value in array.ravel()[:MOST_SHOWN])
     return shown + (", …" if array.size > MOST_SHOWN else "")
-
-
-def legend(x: float, y: float, has_wrong: bool) -> str:
-    kinds = ("value", "gradient", "shape", "gradient wrong")
-    words = zip(kinds, LEGEND.split("  "), strict=True)
-    shown = [
-        f'<tspan dx="10" class="{kind}">{text}</tspan>' for kind, text in words if has_wrong or "wrong" not in kind
-    ]
-    return f'<text x="{x - 10:.1f}" y="{y:.1f}">{"".join(shown)}</text>'
