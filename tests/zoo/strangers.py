@@ -27,16 +27,32 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from zoo.strangers_layouts import generate
 
 # the names that say what a teacher calls a mistake of this kind; a kind of its own words is judged by reading
-KINDS = {
-    "transposed operand": {"transposed"},
-    "batched transpose": {"transposed"},
-    "wrong axis": {"wrong-axis"},
-    "sign": {"wrong-sign"},
-    "exponent": {"wrong-exponent"},
-    "= for +=": {"assigned-not-added", "overlap-overwritten"},
-    "off by one": {"off-by-one"},
-    "omitted path": {"path-missing", "term-missing", "cross-terms-missing", "statistics-constant"},
-}
+CALLED = [
+    ("factor-missing keyword-factor batch-size-factor class-count-factor element-count-factor kernel-area-factor "
+     "factor-two penalty-missing not-averaged extra-product constant-factor", "missing/extra/wrong factor"),
+    ("not-summed not-averaged element-count-factor batch-size-factor class-count-factor", "mean for sum/sum for mean"),
+    ("transposed", "transposed operand/batched transpose"),
+    ("reshaped transposed", "wrong reshape/reshape order"),
+    ("wrong-axis not-summed", "wrong axis/forgotten axis/bias axis"),
+    ("wrong-variable derivative-at-input value-for-derivative unnormalized-input mask-from-upstream wrong-mask",
+     "wrong variable/other variable/cache item/wrong cache/wrong cache item"),
+    ("derivative-at-input derivative-at-output wrong-variable", "wrong place"),
+    ("derivative-twice upstream-twice function-too-many extra-product", "applied twice"),
+    ("upstream-ignored", "forgotten upstream"),
+    ("term-misplaced", "wrong eps/eps place/wrong eps place"),
+    ("keyword-factor factor-missing", "dropout scale/wrong scale"),
+    ("mask-from-upstream wrong-mask", "wrong mask"),
+    ("reversed flipped-kernel", "loop order/wrong order"),
+    ("shifted wrong-index off-by-one", "wrong slice/padding slice/off by one/off-by-one"),
+    ("derivative-missing one-branch factor-missing", "derivative omitted/left out"),
+    ("wrong-sign", "sign"),
+    ("wrong-exponent", "exponent"),
+    ("flipped-kernel", "missing flip"),
+    ("overlap-overwritten", "= for +="),
+    ("term-missing cross-terms-missing statistics-constant skip-missing", "omitted path/omitted sum"),
+]  # fmt: skip
+KINDS = {kind: set(names.split()) for names, kinds in CALLED for kind in kinds.split("/")}
+KINDS |= {f"{kind} factor": KINDS["wrong factor"] for kind in ("missing", "extra")}
 
 
 @dataclass(frozen=True)

@@ -343,6 +343,18 @@ class Followed:
         return [r for r in shown if self.recording.resolved(r).index in reached and (not r.alias or r.index in calls)]
 
     @property
+    def made_of(self) -> list[Record]:
+        """All that the wrong gradients are made of, in order."""
+        reached: set[int] = set()
+        stack = [r.index for r in self.outputs.values() if r is not None] or [r.index for r in self.records]
+        while stack:
+            index = stack.pop()
+            if index not in reached:
+                reached.add(index)
+                stack += self.records[index].operands
+        return [r for r in self.records if r.index in reached and not r.alias and r.place and r.place.routine.shown]
+
+    @property
     def parts(self) -> dict[int, list[Record]]:
         """The records that the wrong gradients are made of and that are only parts of a gradient, by their place.
 

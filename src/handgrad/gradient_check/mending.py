@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from ..arrays import Array
 from .edits import small_edits
 from .following import Followed
 from .insertions import INSERTIONS, NAMES, terms
@@ -92,7 +93,6 @@ class Search:
         self.bench = followed.bench
         self.accepted: list[Finding] = []
         self.left = set(followed.cases)
-        self.unnamed: set[str] = set()  # of what is left, what no change mends
         self.scopes = scopes_of(followed)
         self.prune()
 
@@ -101,8 +101,9 @@ class Search:
         tracer = self.followed.tracer
         statements = {scope.statement for scope in self.scopes}
         names = {name for scope in self.scopes for name in (scope.upstream, scope.target.split("[")[0])}
-        kept = (p.index for p in tracer.places if p.statement in statements or getattr(p.node, "id", "") in names)
-        self.bench.tracer = tracer.at(kept)
+        near = (p.index for p in tracer.places if p.statement in statements or getattr(p.node, "id", "") in names)
+        values = (record.place.index for record in self.followed.made_of if record.place)
+        self.bench.tracer = tracer.at([*near, *values])
         self.bench.gradients(0, {})
         probes = BASE_PROBES + sum(self.bench.tracer.steps.values())
         self.bench.tracer.most_steps = 100 + 10 * max(self.bench.tracer.steps.values(), default=0)
@@ -111,10 +112,11 @@ class Search:
     def findings(self) -> Iterator[Finding]:
         """What is found, one mistake after another, until nothing is left or no more is known."""
         while self.left:
-            named = self.left != self.unnamed and (self.first() or self.two())
-            found = named or self.best(itertools.islice(self.targets(), self.tries))
-            if not named and found is not None:
-                self.unnamed = self.left - set(found.names)
+            found = self.first() or self.two()
+            if found is None or set(found.names) != self.left:
+                placed = self.best(itertools.islice(self.targets(), self.tries))
+                if placed and (found is None or len(placed.names) > len(found.names)):
+                    found = placed
             if found is None:
                 yield from self.first_wrong()
                 return
@@ -218,34 +220,82 @@ class Search:
                     yield from map_edits(list(terms(scope, whole=True)), places)
             meanings = {r.step: self.followed.meaning_of(r) for r in records}
             known = {step: meaning.record for step, meaning in meanings.items() if meaning}
-            changes = self.replacing(place, known)
+            changes = self.replacing([place], known)
             lacking = next((m for m in meanings.values() if m), None)
             if changes is not None and lacking is not None:
                 message = self.followed.lacks(lacking)
                 yield Finding(place, changes, (), "term-missing", message, variable_of(place))
 
     def targets(self) -> Iterator[Finding]:
-        """Values that should be the true gradient of something: the first that, put right, makes the rest right."""
+        """Values that should be the true gradient of something: the first that, put right, makes the rest right.
+
+        Those first that are no true gradient; then those that are, of another value than is needed.
+        """
+        reached = [r for r in self.followed.made_of if r.place is not None and self.followed.depends_on_upstream(r)]
+        groups: tuple[dict[int, list[Record]], ...] = ({}, {})
+        for record in reached:
+            if record.place is not None:
+                meaning = self.followed.meaning_of(record)
+                of_another = meaning is not None and not meaning.is_part
+                groups[of_another].setdefault(record.place.index, []).append(record)
+        for group in groups:
+            for index, records in group.items():
+                yield from self.true_values(self.followed.tracer.places[index], records)
+
+    def true_values(self, place: Place, records: Sequence[Record]) -> Iterator[Finding]:
+        """A place with the true gradients of the values of the forward that its own may be meant for."""
+        name, shape = stem(variable_of(place)), records[0].value.shape
         forward = self.followed.forward_values()
-        backward: dict[int, list[Record]] = {}
-        for record in self.followed.region:
-            if record.place is not None and self.followed.depends_on_upstream(record):
-                backward.setdefault(record.place.index, []).append(record)
-        for index, records in backward.items():
-            place = self.followed.tracer.places[index]
-            name, shape = stem(variable_of(place)), records[0].value.shape
-            fitting = [
-                f for f in forward if len(f) >= len(records) and (f[0].value.shape == shape or is_of(f[0], name))
-            ]
-            fitting.sort(key=lambda f: not is_of(f[0], name))
-            for values in fitting[:MOST_TARGETS]:
-                pairs = {r.step: values[len(values) - 1 - r.step] for r in records if r.step < len(values)}
-                changes = self.replacing(place, pairs)
-                if changes is not None:
-                    meant = values[0].name or (values[0].place.text if values[0].place else "")
-                    message = f"{place.text} should be the gradient by {meant}, and is not"
-                    origin = self.origin(records[0]) or place
-                    yield Finding(origin, changes, (), "unexplained", message, variable_of(origin))
+        fitting = [f for f in forward if len(f) >= len(records) and (f[0].value.shape == shape or is_of(f[0], name))]
+        fitting.sort(key=lambda f: not is_of(f[0], name))
+        proposals = []
+        for values in fitting[:MOST_TARGETS]:
+            pairs = {r.step: values[len(values) - 1 - r.step] for r in records if r.step < len(values)}
+            changes = self.replacing(self.reads_of(place, records), pairs)
+            if changes is None:
+                continue
+            origin = self.origin(records[0]) or place
+            told = self.relation(records[0], pairs[records[0].step]) if records[0].step in pairs else None
+            words = told or ("unexplained", f"{place.text} should be the gradient by {in_words(values[0])}, and is not")
+            proposals.append(Finding(origin, changes, (), *words, variable_of(origin)))
+        yield from sorted(proposals, key=lambda finding: finding.mistake == "unexplained")
+
+    def relation(self, record: Record, meant: Record) -> tuple[str, str] | None:
+        """(mistake, message) of what a value is to the true gradient that it should be, where that tells."""
+        known, text = self.followed.meaning_of(record), record.place.text if record.place else ""
+        target = in_words(meant)
+        if known is not None and not known.is_part:
+            between = known.record.place
+            if between is None or meant.index not in self.followed.forward.sources(known.record):
+                return None
+            message = f"{text} is the gradient by {in_words(known.record)}; that by {target} takes its derivative too"
+            return "derivative-missing", message
+        value = self.followed.values[self.followed.recording.resolved(record).index]
+        true = self.followed.meanings.gradient(meant)
+        if value is None or true is None or value.shape != true.shape:
+            return None
+        ratio = ratio_of(value, true)
+        if ratio is None:
+            return None
+        if np.ptp(ratio) <= 1e-6 * abs(ratio.flat[0]):
+            return factor_told(float(ratio.flat[0]), text, target)
+        return self.forward_factor(ratio, text, target)
+
+    def forward_factor(self, ratio: Array, text: str, target: str) -> tuple[str, str] | None:
+        """A factor too many or missing that is a value of the forward."""
+        for record in self.followed.forward.records:
+            if record.alias or record.place is None or not record.place.routine.shown or record.value.size == 1:
+                continue
+            with contextlib.suppress(ValueError):
+                value = np.broadcast_to(record.value, ratio.shape)
+                if np.allclose(ratio, value, 1e-6, 0):
+                    return (
+                        "extra-product",
+                        f"{text} is the gradient by {target} times {in_words(record)} once too often",
+                    )
+                if np.allclose(ratio * value, 1, 1e-6, 0):
+                    return "factor-missing", f"{text} is the gradient by {target} without the factor {in_words(record)}"
+        return None
 
     def origin(self, record: Record) -> Place | None:
         """Where a value comes from: of an array that others are written into, the last of them."""
@@ -254,8 +304,17 @@ class Search:
             return written or record.place
         return record.place
 
-    def replacing(self, place: Place, records: Mapping[int, Record]) -> Changes | None:
-        """The change that puts the true gradients by these records (by step) in a place; None where unknown."""
+    def reads_of(self, place: Place, records: Sequence[Record]) -> list[Place]:
+        """The place, and of an array that others were written into all places that read it afterwards."""
+        if not records[0].gathered:
+            return [place]
+        reads = [
+            r.place for r in self.followed.records if r.alias and self.followed.recording.resolved(r) is records[0]
+        ]
+        return list(dict.fromkeys([place, *filter(None, reads)]))
+
+    def replacing(self, places: Sequence[Place], records: Mapping[int, Record]) -> Changes | None:
+        """The change that puts the true gradients by these records (by step) in places; None where unknown."""
         known = {step: self.followed.meanings.gradient(record) for step, record in records.items()}
         if any(gradient is None for gradient in known.values()):
             return None
@@ -265,7 +324,7 @@ class Search:
                 gradient = known.get(step)
                 return value if gradient is None else gradient[i]
 
-            return {place.index: put}
+            return {place.index: put for place in places}
 
         return changes
 
@@ -294,6 +353,26 @@ def map_edits(edits: Sequence[Edit], places: Sequence[Place]) -> Iterator[Findin
             whole = scope.places.get(value) if whole is None and isinstance(value, ast.expr) else whole
             told = edit.mistake, edit.message, scope.target, edit
             yield Finding(place, always(changes), (), *told, whole)
+
+
+def in_words(record: Record) -> str:
+    """A value of the forward by its name, or by what computes it."""
+    return record.name or (record.place.text if record.place else "")
+
+
+def ratio_of(value: Array, true: Array) -> Array | None:
+    """value / true, where that is the same for every upstream gradient (the first axis); None where it is not."""
+    if not np.isfinite(value).all() or (np.abs(true) < 1e-9 * np.abs(true).max(initial=0)).any():
+        return None
+    ratio: Array = value / true
+    return ratio[0] if np.allclose(ratio, ratio[:1], 1e-6, 0) and np.all(ratio[0]) else None
+
+
+def factor_told(factor: float, text: str, target: str) -> tuple[str, str]:
+    """(mistake, message) of a number that a gradient is multiplied by."""
+    if abs(factor + 1) < 1e-6:
+        return "wrong-sign", f"{text} is the gradient by {target} with the other sign"
+    return "constant-factor", f"{text} is the gradient by {target} times {factor:.6g}"
 
 
 def variable_of(place: Place) -> str:

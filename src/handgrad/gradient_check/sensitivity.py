@@ -70,6 +70,10 @@ class TracedForward:
         """Where the value of a record is read again, itself among them where it was first read."""
         return [r for r in self.records if r is record or (r.alias and self.resolved(r) is record)]
 
+    def sources(self, record: Record) -> set[int]:
+        """The records that one is computed from, by their first occurrence."""
+        return {self.resolved(self.records[i]).index for i in record.operands}
+
     def resolved(self, record: Record) -> Record:
         """The record that first had the value of this one."""
         return self.recording.resolved(record)

@@ -128,16 +128,17 @@ class Recording:
     def note(self, place: Place, step: int, value: Any) -> None:
         """Note what a place computed."""
         index, producer = len(self.records), self.producers.get(id(value))
-        written = self.writes.pop(id(root(value)), []) if place.kind != "value" else []
+        changed = place.kind != "value" and id(root(value)) in self.writes
+        written = self.writes.pop(id(root(value))) if changed else []
         operands = [self.latest[child] for child in place.children if child in self.latest]
         if producer is not None and place.kind != "update":
             operands = [producer]
         elif not operands and id(root(value)) in self.producers:  # the rows that a loop takes of an array
             operands = [self.producers[id(root(value))]]
-        alias = producer is not None and not written and place.kind != "update"
+        alias = producer is not None and not changed and place.kind != "update"
         if not alias:
             self.producers[id(value)] = index
-        gathered = place.kind == "use" and (bool(written) or not operands)
+        gathered = place.kind == "use" and (changed or not operands)
         operands += written
         self.records.append(Record(index, place, step, np.array(value), tuple(operands), alias, gathered, place.name))
         self.latest[place.index] = index
@@ -150,9 +151,10 @@ class Recording:
         return record
 
     def wrote(self, place: int, array: Any) -> None:
-        """Note that the value at a place was written into an array."""
-        if isinstance(array, np.ndarray) and place in self.latest:
-            self.writes.setdefault(id(root(array)), []).append(self.latest[place])
+        """Note that the value at a place, which is no record if it is a whole number, was written into an array."""
+        if isinstance(array, np.ndarray):
+            values = self.writes.setdefault(id(root(array)), [])
+            values += [self.latest[place]] if place in self.latest else []
 
 
 def is_numeric(value: Any) -> bool:
