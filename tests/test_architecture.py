@@ -15,7 +15,7 @@ FLOORS = [
     {"arrays", "naming"},
     {"files", "text"},
     {"html", "kernels"},
-    {"diagram", "functional"},
+    {"diagram", "tracing", "functional"},
     {"gradient_check", "initializers", "schedules", "metrics", "clipping"},
     {"user_files"},
     {"layers"},

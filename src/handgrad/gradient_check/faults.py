@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..tracing import PACKAGE, definition_of, is_users
 from .slots import parts
-from .tracing import PACKAGE, definition_of, is_users
 from .verdict import CodeFault
 
 LAYER_METHODS = "compute", "differentiate"  # which our Layer's forward and backward call

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ..arrays import Array, Shape
+from ..tracing import Change, Place, Record, Recording, Tracer
 from .mistakes import Case
 from .sensitivity import TracedForward
 from .subjects import Function, Gradients, Point, Subject
-from .tracing import Change, Place, Record, Recording, Tracer
 from .verdict import CodeFault
 
 NUM_DIRECTIONS = 2

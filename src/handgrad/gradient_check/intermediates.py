@@ -14,9 +14,9 @@ from ..naming import check_count
 from ..text import aligned, figure_text
 
 if TYPE_CHECKING:  # what a check needs is loaded by a check
+    from ..tracing import Record
     from .sensitivity import TracedForward
     from .subjects import Settings, Subject
-    from .tracing import Record
 
 MOST_RUNS = 20_000  # of a forward, for all gradients together
 
@@ -207,10 +207,10 @@ def intermediates(
     array([2., 4.])
     """
     check_count("intermediates", "seed", seed, minimum=0)
+    from ..tracing import Tracer
     from .derivatives import Differentiator
     from .sensitivity import TracedForward
     from .subjects import is_float_array
-    from .tracing import Tracer
     from .verdict import CodeFault
 
     given = [np.asarray(a) if is_float_array(a) else a for a in arrays]
@@ -311,8 +311,8 @@ def beside(rows: list[Intermediate], subject: Subject, dy: Array) -> list[Interm
 
 def values_of_backward(subject: Subject, dy: Array) -> list[tuple[str, Array]]:
     """(variable, value) of all that a backward computes, and of what it returns."""
+    from ..tracing import Recording, Tracer
     from .sensitivity import traced
-    from .tracing import Recording, Tracer
 
     tracer, recording = Tracer(), Recording()
     point = traced(subject, tracer).at(np.float64)

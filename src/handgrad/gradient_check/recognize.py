@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array, Shape
+from ..tracing import module_of
 from .faults import refuse_unwritten
 from .subjects import (
     Function,
@@ -26,7 +27,6 @@ from .subjects import (
     parameters_of,
     with_loss,
 )
-from .tracing import module_of
 from .verdict import CodeFault
 
 

@@ -19,6 +19,7 @@ from typing import Any, Protocol, TypeAlias, TypeGuard
 import numpy as np
 
 from ..arrays import Array, Cache, DTypeLike, Generator, Shape
+from ..tracing import module_of
 from .faults import NotWritten, report_faults, unwritten_helper
 from .slots import (
     UPDATED,
@@ -33,7 +34,6 @@ from .slots import (
     updated_slots,
     write,
 )
-from .tracing import module_of
 from .verdict import CodeFault
 
 # by the name of the array; None where the backward gives none

@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..arrays import Array
+from .arrays import Array
 
 Definition: TypeAlias = ast.FunctionDef | ast.Lambda
 # (step, value, the frame that computes it) -> the value to go on with
@@ -39,7 +39,7 @@ OPERATIONS = (ast.BinOp, ast.UnaryOp, ast.Compare, ast.BoolOp, ast.IfExp, ast.Ca
 MOST_STEPS = 40  # of one place that are noted: the first ones of a long loop
 FUTURE = functools.reduce(lambda a, b: a | b, (0x20000, 0x40000, 0x80000, 0x100000, 0x200000, 0x400000, 0x1000000))
 
-PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 LIBRARIES = tuple(
     os.path.join(folder, "") for folder in {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")} if folder
 )
