@@ -15,7 +15,7 @@ FLOORS = [
     {"arrays", "naming"},
     {"files", "text"},
     {"html", "kernels"},
-    {"diagram", "tracing", "functional"},
+    {"diagram", "heat_map", "tracing", "functional"},
     {"gradient_check", "initializers", "schedules", "metrics", "clipping"},
     {"user_files"},
     {"layers"},

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..arrays import Array, ArrayLike
+from ..heat_map import thumbnail
 from ..html import Markup, escape, mark, page, table
 from ..naming import check_count
 from ..text import aligned, figure_text
@@ -126,8 +127,6 @@ class Intermediates:
         return page(f"{self.target}, value by value", "<main>", f"<h1>{escape(self.target)}</h1>", self._repr_html_())
 
     def _repr_html_(self) -> str:
-        from .report import thumbnail
-
         compared = any(row.yours is not None for row in self.rows)
         columns = [">line", "name", "expression", "value", "true gradient", *(["yours", ""] if compared else [])]
         rows = []
