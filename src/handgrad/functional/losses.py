@@ -214,7 +214,8 @@ def _class_targets(loss: str, outputs: Array, targets: ArrayLike, labels_only: b
         what = f"{loss}: labels must be integers, got {targets.dtype} {targets[:3]}"
         raise TypeError(f"{what}: use y.astype(int) for whole numbers, np.unique(y, return_inverse=True)[1] for names")
     num_classes = outputs.shape[1]
-    if np.minimum.reduce(targets) < 0 or np.maximum.reduce(targets) >= num_classes:
+    unsigned = targets.view(targets.dtype.str.replace("i", "u"))  # negative labels are the largest then: one pass
+    if np.maximum.reduce(unsigned) >= num_classes:
         row = np.flatnonzero((targets < 0) | (targets >= num_classes))[0]
         what = f"{loss}: labels must be 0 to {num_classes - 1} for {num_classes} outputs"
         raise ValueError(f"{what}, got {targets[row]} in row {row}")
@@ -306,7 +307,8 @@ def _term_weights(
     loss: str, outputs: Array, targets: Array, class_weight: Weights, label_smoothing: float, sample_weight: Weights
 ) -> tuple[tuple[Array, Array] | EllipsisType, Share, Share]:
     """Write a cross-entropy as -Σ amount · log p[where]; return where, amount and the sums of amount by row."""
-    label_smoothing = check_number(loss, "label_smoothing", label_smoothing, minimum=0, below=1)
+    if label_smoothing != 0:
+        label_smoothing = check_number(loss, "label_smoothing", label_smoothing, minimum=0, below=1)
     is_label, example_weight = targets.ndim == 1, None
     if class_weight is not None:
         class_weight = _weights(loss, "class_weight", class_weight, outputs, axis=1)
