@@ -296,6 +296,42 @@ def test_a_layer_of_layers_is_a_subclass_of_sequential():
         Projected([hg.Linear(4)]).build(4)
 
 
+class Doubled(hg.Sequential):
+    """y = 2 f(x)."""
+
+    def forward(self, x, training=False):
+        return 2 * super().forward(x, training)
+
+    def backward(self, dy, input_gradient=True):
+        return super().backward(2 * dy, input_gradient)
+
+
+class DoubledLinear(Doubled):
+    """One that is made of no layers."""
+
+    def __init__(self, units, name=None):
+        super().__init__([hg.Linear(units)], name)
+        self.units = units
+
+
+@pytest.mark.parametrize("model", [Doubled([hg.Linear(3)]), DoubledLinear(3)], ids=lambda model: type(model).__name__)
+def test_a_file_of_a_subclass_is_read_as_one(model, tmp_path):
+    x = np.eye(4)
+    hg.Trainer(model).fit(x, np.array([0, 1, 2, 0]), epochs=1)
+    model.save(tmp_path / "model.npz")
+    hg.Trainer(model).save(tmp_path / "state.npz")
+    for again in (hg.load_model(tmp_path / "model.npz"), hg.Trainer.load(tmp_path / "state.npz").model):
+        assert type(again) is type(model)
+        np.testing.assert_array_equal(again.predict(x), model.predict(x))
+
+
+def test_a_subclass_whose_name_stands_for_another_is_not_saved(tmp_path):
+    first, second = (type("Stacked", (hg.Sequential,), {})([hg.Linear(2)]).build(3, rng=0) for _ in range(2))
+    second.save(tmp_path / "model.npz")
+    with pytest.raises(ValueError, match="'Stacked' stands for another layer class"):
+        first.save(tmp_path / "model.npz")
+
+
 class Created(hg.Layer):
     """Creates what it is given."""
 

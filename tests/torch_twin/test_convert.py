@@ -253,3 +253,20 @@ def test_pytorchs_two_biases_are_added(ours, theirs):
     with torch.no_grad():
         expected = trained(torch.from_numpy(draw(model)))[0][:, -1].numpy()
     np.testing.assert_allclose(model.forward(draw(model)), expected, atol=1e-12)
+
+
+def test_a_forward_of_its_own_has_no_twin():
+    class Residual(hg.Sequential):
+        def forward(self, x, training=False):
+            return x + super().forward(x, training)
+
+    class Block(hg.Sequential):
+        """Layers one after the other, under a name."""
+
+    for kind in (Block, Residual):
+        model = hg.Sequential([kind([hg.Linear(4), hg.Tanh()]), hg.Linear(3)]).build(4, rng=0)
+        if kind is Block:
+            assert len(to_torch(model)) == 2
+        else:
+            with pytest.raises(ValueError, match="residual1: Residual has a forward of its own"):
+                to_torch(model)

@@ -454,6 +454,13 @@ def walk(layer: Layer, prefix: str = "") -> Iterator[tuple[str, Layer]]:
             yield f"{prefix}{child.name}", child
 
 
+def family(layer: Layer) -> Iterator[Layer]:
+    """Yield a layer and all layers in it, those of layers, too."""
+    yield layer
+    for child in layer.children:
+        yield from family(child)
+
+
 def leaves(layer: Layer) -> list[Layer]:
     """The layers without children in this one, or itself if it has none."""
     return [leaf for _, leaf in walk(layer)] or [layer]

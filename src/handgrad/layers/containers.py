@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import files
 from ..arrays import Array, ArrayLike, DTypeLike, Generator, MappedRows, MaybeArray, Seed, Shape, numbers_of, rows_of
-from ..naming import check_arguments, check_count, check_switch, without
+from ..naming import check_arguments, check_complete, check_count, check_switch, look_up, without
 from .activations import LogSoftmax, Sigmoid, Softmax
 from .base import (
     IN_TRAINING,
@@ -380,8 +380,12 @@ def load_model(path: str | Path) -> Sequential:
 
 def from_description(description: Mapping[str, Any]) -> Sequential:
     """A model built as described, its parameters freshly drawn."""
-    check_arguments("model", Sequential, description["config"])
-    model = Sequential(**description["config"])
+    cls = look_up("model class", description.get("class", "Sequential"), Layer.registry)
+    if not issubclass(cls, Sequential):
+        raise ValueError(f"a model is a Sequential or a subclass of it, not {cls.__name__}")
+    check_arguments("model", cls, description["config"])
+    check_complete("model", cls, description["config"])
+    model = cls(**description["config"])
     return model.build(tuple(description["input_shape"]), rng=0, dtype=np.dtype(description["dtype"]))
 
 

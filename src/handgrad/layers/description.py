@@ -12,7 +12,7 @@ from .. import files
 from ..arrays import Array, DType, Shape
 from ..naming import check_arguments, check_complete, look_up
 from ..text import aligned, figures_from
-from .base import Layer, leaves, walk
+from .base import Layer, family, walk
 
 
 class SummaryRow(NamedTuple):
@@ -88,7 +88,7 @@ def bytes_text(size: float) -> str:
 
 
 # The form of what `describe` returns, see `files.check_form`
-DESCRIPTION = {"config": {"layers": [dict]}, "input_shape": [range(2**31)], "dtype": str}
+DESCRIPTION = {"class?": str, "config": dict, "input_shape": [range(2**31)], "dtype": str}
 
 
 def save_model(model: Layer, path: str | Path) -> None:
@@ -110,11 +110,12 @@ def read_model(path: str | Path) -> tuple[dict[str, Any], dict[str, Array]]:
 
 def describe(model: Layer) -> dict[str, Any]:
     """A built model without its arrays: plain data that `from_description` turns into a model of the same shapes."""
-    for layer in leaves(model):
+    for layer in family(model):
         if Layer.registry.get(type(layer).__name__) is not type(layer):
             what = f"the name '{type(layer).__name__}' stands for another layer class"
             raise ValueError(f"{what}: give the class of {layer.label} a name of its own, so that a file can name it")
-    return {"config": model.config, "input_shape": list(model.input_shape), "dtype": model.dtype.name}
+    named = {} if type(model).__name__ == "Sequential" else {"class": type(model).__name__}
+    return {**named, "config": model.config, "input_shape": list(model.input_shape), "dtype": model.dtype.name}
 
 
 def arrays_of(model: Layer) -> dict[str, Array]:

@@ -12,7 +12,7 @@ from .. import files
 from ..arrays import Shape
 from ..files import FilePath
 from ..layers import Flatten, Layer, Sequential
-from ..layers.base import leaves
+from ..layers.base import family, leaves
 from .modules import Permute, channel_axes
 from .read import Reader, copy_to_layers, copy_to_modules, pair
 from .table import Row, row_of
@@ -341,6 +341,10 @@ def check_model(model: Sequential) -> None:
         raise TypeError(f"to_torch takes a Sequential, got {type(model).__name__}: put it in hg.Sequential([...])")
     if not model.is_built:
         raise ValueError("the model is not built: call model.build(input_shape, rng=0) first")
+    for part in family(model):
+        if isinstance(part, Sequential) and type(part).forward is not Sequential.forward:
+            what = f"{part.label}: {type(part).__name__} has a forward of its own"
+            raise ValueError(f"{what}, and so no PyTorch twin, which would be its layers one after the other")
     if str(model.dtype) not in ("float32", "float64"):
         raise ValueError(f"PyTorch's layers compute in float32 or float64, the model in {model.dtype}: use astype")
 
