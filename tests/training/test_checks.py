@@ -329,8 +329,8 @@ def test_training_is_true_or_false():
 
 def test_nan_is_no_class():
     built = model().build(4, rng=0)
-    with np.errstate(all="ignore"), pytest.raises(ValueError, match=r"row 1 are NaN.* too large for float32"):
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match=r"example 2 is no number.* too large for float32"):
         built.predict_classes(np.array([[0, 0, 0, 0], [1e300, 1e300, 1e300, 1e300]]))
     built.parameter_vector[...] = np.nan
-    with pytest.raises(ValueError, match=r"row 0 are NaN.* training diverged"):
+    with pytest.raises(ValueError, match=r"example 1 is no number.* training diverged"):
         built.predict_probabilities(X)

@@ -14,6 +14,7 @@ from ..datasets.predictions import Predictions
 from ..datasets.schema import NewRows
 from ..datasets.tabular import read_new
 from ..layers.base import leaves
+from ..layers.containers import check_predictions
 from ..training import Callback, Trainer
 from ..training.batches import batches, epoch_order
 from .assembly import build_trainer, load_data
@@ -159,13 +160,13 @@ def predict(run: Run, source: str | Path) -> Predictions:
     ids, id_name = (rows.ids, str(id)) if rows.ids else (range(1, len(x) + 1), "row" if target != "row" else "number")
     if id and not rows.ids:
         notes = (*notes, f"{source} has no column '{id}': its rows are numbered from 1")
-    with np.errstate(over="ignore", invalid="ignore"):
-        is_regression = about.get("task") != "classification"
-        found = model.predict(x).reshape(len(x), -1)[:, :1] if is_regression else model.predict_probabilities(x)
-    wrong = np.flatnonzero(~np.isfinite(found).all(axis=1))
-    if len(wrong):
-        what = f"{source}: what the model predicts for example {wrong[0] + 1} is no number"
-        raise ValueError(f"{what}; its features are far from all that the model was trained on")
+    is_regression = about.get("task") != "classification"
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = model.predict(x).reshape(len(x), -1)[:, :1] if is_regression else model.predict_probabilities(x)
+        check_predictions(found)
+    except ValueError as problem:
+        raise ValueError(f"{source}: {problem}") from None
     if is_regression:
         return Predictions(ids, found[:, 0], id_name, target, notes=notes)
     names = tuple(map(str, about.get("class_names") or ()))

@@ -245,13 +245,13 @@ class Sequential(Layer):
         -------
         numpy.ndarray (N, C), or (N, 1) for one output per example
         """
-        y = self.predict(x, batch_size)
-        check_outputs(y)
+        probabilities = self.predict(x, batch_size)
         last = self.layers[-1]
-        if isinstance(last, (Softmax, Sigmoid)):
-            return y
-        forward = (Sigmoid if y.shape[-1] == 1 else Softmax).pair[0]
-        probabilities: Array = np.exp(y) if isinstance(last, LogSoftmax) else forward(y)[0]
+        if isinstance(last, LogSoftmax):
+            probabilities = np.exp(probabilities)
+        elif not isinstance(last, (Softmax, Sigmoid)):
+            probabilities = (Sigmoid if self.output_shape[-1] == 1 else Softmax).pair[0](probabilities)[0]
+        check_predictions(probabilities)
         return probabilities
 
     def predict_classes(self, x: ArrayLike, batch_size: int = 256) -> Array:
@@ -423,12 +423,11 @@ def named(groups: Mapping[str, Parameters]) -> Parameters:
     return Parameters({f"{name}.{key}": array for name, group in groups.items() for key, array in group.items()})
 
 
-def check_outputs(y: Array) -> None:
-    """Refuse to read probabilities or classes from outputs that are NaN: argmax would call them class 0."""
-    if np.isnan(y).any():
-        row = int(np.argwhere(np.isnan(y))[0, 0])
-        why = f"parameters that are not finite (has its training diverged?), or x too large for {y.dtype}"
-        raise ValueError(f"the model's outputs for row {row} are NaN, which say nothing: {why}")
+def check_predictions(y: Array) -> None:
+    """Refuse predictions that are no numbers: argmax would call them class 0."""
+    if len(wrong := np.argwhere(~np.isfinite(y))):
+        why = f"a parameter is not finite (has its training diverged?), or x is too large for {y.dtype}"
+        raise ValueError(f"what the model predicts for example {wrong[0, 0] + 1} is no number: {why}")
 
 
 def check_finite(x: Array, what: str = "x", start: int = 0) -> None:

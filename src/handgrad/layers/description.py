@@ -88,7 +88,7 @@ def bytes_text(size: float) -> str:
 
 
 # The form of what `describe` returns, see `files.check_form`
-DESCRIPTION = {"class?": str, "config": dict, "input_shape": [range(2**31)], "dtype": str}
+DESCRIPTION = {"class?": str, "config": {"layers?": [dict]}, "input_shape": [range(2**31)], "dtype": str}
 
 
 def save_model(model: Layer, path: str | Path) -> None:

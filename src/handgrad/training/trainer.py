@@ -283,9 +283,8 @@ class Trainer(Advised):
             training = source_of(data, plan["batch_size"], self.engine)
             validation = None if held_out is None else source_of(held_out, plan["batch_size"], self.engine)
             check_monitors(self.callbacks, [*self.history, *self.measured(validation is not None)])
-            if (num_rows := training.num_rows) is not None and plan.setdefault("num_rows", num_rows) != num_rows:
-                what = f"training was begun on {plan['num_rows']} rows, and these are {num_rows}"
-                raise ValueError(f"{what}: resume with the same data, or call fit")
+            num_rows = training.num_rows
+            begun_on = num_rows if num_rows is None else plan.setdefault("num_rows", num_rows)
             self._own_memories()
             if plan is not self._plan:
                 before, self._plan, self.stop_reason = self._plan, plan, None
@@ -296,6 +295,9 @@ class Trainer(Advised):
             if (done := self._so_far.steps_done) > len(training):
                 what = f"{done} batches of the epoch are done, and the data make {len(training)}"
                 raise ValueError(f"{what}: resume with those that training was begun on")
+            if begun_on != num_rows:
+                what = f"training was begun on {begun_on} rows, and these are {num_rows}"
+                raise ValueError(f"{what}: resume with the same data, or call fit")
             self._run(training, validation, [*self.callbacks, *self.observers(progress)])
         return self.history
 
