@@ -334,3 +334,24 @@ def test_nan_is_no_class():
     built.parameter_vector[...] = np.nan
     with pytest.raises(ValueError, match=r"example 1 is no number.* training diverged"):
         built.predict_probabilities(X)
+
+
+def test_arrays_put_in_the_place_of_a_layers_are_refused_in_training():
+    for replace in (
+        lambda net: setattr(net[0], "parameters", {"weight": np.zeros((4, 5), np.float32), "bias": np.zeros(5)}),
+        lambda net: setattr(net, "parameter_vector", np.zeros_like(net.parameter_vector)),
+    ):
+        net = model().build(4, rng=0)
+        replace(net)
+        with pytest.raises(ValueError, match=r"'linear1.weight' is no longer the array that training moves"):
+            hg.Trainer(net).fit(X, Y, epochs=1)
+
+
+def test_parameters_are_copied_into_and_never_taken_away():
+    net = model().build(4, rng=0)
+    net.parameters.update({"linear1.bias": np.ones(5)})
+    assert (net[0].parameters["bias"] == 1).all()
+    with pytest.raises(ValueError, match="has shape"):
+        net.parameters.update({"linear1.weight": np.zeros((5, 4))})
+    with pytest.raises(TypeError, match="stay as many as they are"):
+        net.parameters.pop("linear1.bias")

@@ -37,6 +37,17 @@ class Parameters(dict[str, Array]):
             raise ValueError(f"{what}, got an array of shape {np.shape(value)}")
         self[name][...] = numbers_of(f"parameter '{name}'", value, kinds_for(self[name].dtype))
 
+    def update(self, *others: Any, **arrays: ArrayLike) -> None:
+        """Copy arrays into those that are there, each as by `[name] = `."""
+        for name, value in dict(*others, **arrays).items():
+            self[name] = value
+
+    def _keep(self, *arguments: object) -> NoReturn:
+        """Refuse to take an array away: its layer computes with it."""
+        raise TypeError("the arrays of a layer stay as many as they are: copy others into them")
+
+    __delitem__ = pop = popitem = clear = _keep
+
     def __reduce__(self) -> tuple[Any, ...]:  # copying and pickling would set items one by one, into an empty dict
         return type(self), (dict(self),)
 

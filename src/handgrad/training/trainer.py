@@ -19,7 +19,7 @@ import numpy as np
 from .. import files, optimizers
 from .. import metrics as measures
 from ..arrays import Array, ArrayLike, MappedRows, array_of, rows_of
-from ..layers.base import leaves, plain, training_alone
+from ..layers.base import leaves, plain, training_alone, walk
 from ..layers.containers import Sequential, from_description
 from ..layers.criteria import Loss, Penalty, get_loss, get_penalty
 from ..layers.description import DESCRIPTION, describe
@@ -291,6 +291,7 @@ class Trainer(Advised):
                 is_gone = given[1] is None and not can_reposition(given[0])
                 if is_gone or (before is not None and before.get("num_rows") != plan.get("num_rows")):
                     self._so_far = EpochSoFar()  # the rest of an epoch is gone, or was of other rows
+            check_arrays(self.model)
             self.steps_per_epoch = len(training)
             if (done := self._so_far.steps_done) > len(training):
                 what = f"{done} batches of the epoch are done, and the data make {len(training)}"
@@ -694,6 +695,15 @@ def not_measured(who: str, name: object, known: Sequence[str], advice: str = TO_
     is_validation = fold(str(name)).startswith("val") and not any(key.startswith("validation") for key in known)
     way_out = f" ({advice})" if is_validation else nearest(name, known)
     return f"{who} watches '{name}', which this training does not measure{way_out}; it measures: {', '.join(known)}"
+
+
+def check_arrays(model: Sequential) -> None:
+    """Refuse a model whose layers compute with other arrays than those that training moves."""
+    for prefix, layer in walk(model):
+        for name, array in layer.parameters.items():
+            if array.size and not np.may_share_memory(array, model.parameter_vector):
+                what = f"'{prefix}.{name}' is no longer the array that training moves"
+                raise ValueError(f"{what}: copy into it, model.parameters['{prefix}.{name}'] = a, or build a new model")
 
 
 def check_unbuilt(model: Sequential) -> None:
