@@ -164,3 +164,10 @@ def test_no_file_takes_the_place_of_a_device_a_pipe_or_a_link(tmp_path):
     with pytest.raises(ValueError, match="is a link, which would be replaced"):
         files.check_output(tmp_path / "link")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]
+
+
+def test_what_is_wrong_with_a_file_is_told_in_one_line_whatever_it_holds(tmp_path):
+    with pytest.raises(ValueError) as raised, files.reading(tmp_path / "model.npz"):
+        raise ValueError(f"units must be a whole number, got {np.arange(5000).reshape(50, 100)!r}")
+    assert str(raised.value).startswith(f"{tmp_path / 'model.npz'} is damaged: units must be a whole number")
+    assert "\n" not in str(raised.value) and len(str(raised.value)) < 1000

@@ -16,6 +16,7 @@ import numpy as np
 
 from .arrays import Array, ArrayLike
 from .naming import require_extra
+from .text import clipped, one_line
 
 FilePath: TypeAlias = str | os.PathLike[str]
 Arrays: TypeAlias = dict[str, Array]
@@ -94,15 +95,17 @@ def write_json(path: FilePath, data: object) -> None:
     write_text(path, to_json(data, indent=1) + "\n")
 
 
+MOST_SAID = 600  # letters of what is wrong with a file
+
+
 @contextlib.contextmanager
 def reading(path: FilePath) -> Iterator[None]:
     """Within the block, what is refused of what a file says is a ValueError that names the file."""
     try:
         yield
     except (ValueError, TypeError) as problem:
-        if str(path) in str(problem):
-            raise ValueError(str(problem)) from None
-        raise ValueError(f"{path} is damaged: {problem}") from None
+        said = clipped(one_line(problem), MOST_SAID)  # it may quote what the file holds, whole arrays too
+        raise ValueError(said if str(path) in said else f"{path} is damaged: {said}") from None
     except MemoryError:
         raise ValueError(f"{path} announces more than memory holds") from None
 
