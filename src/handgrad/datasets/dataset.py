@@ -68,7 +68,7 @@ class Dataset:
     source: str
     licence: str
     fingerprint: str
-    schema: Schema | None = None
+    schema: Schema | MaybeNone = None
     notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
