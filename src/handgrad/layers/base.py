@@ -42,11 +42,21 @@ class Parameters(dict[str, Array]):
         for name, value in dict(*others, **arrays).items():
             self[name] = value
 
-    def _keep(self, *arguments: object) -> NoReturn:
+    def __delitem__(self, name: str) -> NoReturn:
         """Refuse to take an array away: its layer computes with it."""
         raise TypeError("the arrays of a layer stay as many as they are: copy others into them")
 
-    __delitem__ = pop = popitem = clear = _keep
+    def pop(self, *arguments: Any) -> NoReturn:
+        """Refuse, as `del` does."""
+        self.__delitem__("")
+
+    def popitem(self) -> NoReturn:
+        """Refuse, as `del` does."""
+        self.__delitem__("")
+
+    def clear(self) -> NoReturn:
+        """Refuse, as `del` does."""
+        self.__delitem__("")
 
     def __reduce__(self) -> tuple[Any, ...]:  # copying and pickling would set items one by one, into an empty dict
         return type(self), (dict(self),)
