@@ -106,6 +106,14 @@ def test_a_manifest_that_names_what_is_not_there_says_so():
             blanked(text, [name], "x.py")
 
 
+def test_nothing_of_a_body_that_is_cut_out_is_left():
+    text = 'def f(x):\n    """Two x."""\n    # 2 x\n    return (\n        x + x\n    )\n    # or 2 x\n\n\n# on g\n'
+    assert blanked(text, ["f"], "x.py").endswith('implement f")\n\n\n# on g\n')
+    for text in ('def f(): "One."; return 1\n', 'def f():\n    """One."""; return 1\n'):
+        with pytest.raises(ValueError, match="the docstring of f must stand on lines of its own"):
+            blanked(text, ["f"], "x.py")
+
+
 def test_copying_again_adds_what_is_missing_and_names_what_it_left_alone(tmp_path, capsys):
     copy("cs189", tmp_path, blank=True)
     (tmp_path / "train_ffnn.py").unlink()

@@ -12,12 +12,13 @@ import runpy
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple, TypeAlias
 
+from ..blanks import blanked
 from ..experiments.configuration import parse_toml
 from ..files import atomic_path
 from ..naming import look_up
@@ -205,28 +206,6 @@ def module_places(path: Path) -> list[Path]:
 def dotted(source: str) -> str:
     """The name by which Python imports a file or folder here."""
     return ".".join([str(__package__), *Path(source).with_suffix("").parts])
-
-
-def blanked(text: str, names: Iterable[str], where: object) -> str:
-    """The source with `raise NotImplementedError("implement NAME")` under the docstring of each of the names."""
-    lines = text.splitlines(keepends=True)
-    nodes = {name: find_function(ast.parse(text), name, where) for name in names}
-    for name, node in sorted(nodes.items(), key=lambda pair: -pair[1].lineno):
-        docstring = node.body[0]
-        indent = " " * docstring.col_offset
-        lines[docstring.end_lineno : node.end_lineno] = [f'{indent}raise NotImplementedError("implement {name}")\n']
-    return "".join(lines)
-
-
-def find_function(tree: ast.AST, name: str, where: object) -> ast.FunctionDef:
-    """The function or method of that dotted name; ValueError where there is none with a docstring."""
-    node: Any = tree
-    for part in name.split("."):
-        found = [inner for inner in getattr(node, "body", []) if getattr(inner, "name", None) == part]
-        node = found[0] if found else None
-    if not isinstance(node, ast.FunctionDef) or not ast.get_docstring(node):
-        raise ValueError(f"{where} has no function {name} with a docstring: the manifest must name one")
-    return node
 
 
 def to_notebook(script: str) -> dict[str, Any]:
