@@ -15,7 +15,8 @@ from ..gradient_check.verdict import Fault
 from ..naming import nearest
 from .guesses import fitting
 from .loading import import_folders, load, load_machinery
-from .runner import Limits, Outcome, at, line_of, quoted, read_source, run
+from .runner import Limits, Outcome, read_source, run
+from .serving import at, line_of, quoted
 
 DERIVATIVES = ("{}_backward", "{}_gradient", "{}_grad", "{}_derivative", "{}_prime", "grad_{}", "d{}", "d_{}")
 

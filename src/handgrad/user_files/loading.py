@@ -11,7 +11,8 @@ from types import ModuleType
 
 import numpy as np
 
-from .runner import at, line_of, quoted, read_source
+from .runner import read_source
+from .serving import at, line_of, quoted
 
 
 def load_machinery() -> None:

@@ -7,9 +7,7 @@ cheating, so that whoever runs the files of strangers does it in a container, or
 
 import contextlib
 import ctypes
-import faulthandler
 import hashlib
-import importlib
 import itertools
 import json
 import os
@@ -20,32 +18,29 @@ import sys
 import tempfile
 import threading
 import time
-import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple, NoReturn, TextIO, TypeAlias
+from typing import IO, Any, NamedTuple, NoReturn, TypeAlias
 
 from ..files import FilePath
 from ..naming import check_number
-from ..text import one_line
+from .serving import Job, serve
 
-Job: TypeAlias = dict[str, Any]  # what a child is told
 Child: TypeAlias = "Copy | subprocess.Popen[bytes]"
 
 QUIET = 0.3  # seconds that a saved file must keep still
 LONGEST_PAUSE = 0.05  # seconds between looks at a child
 GRACE = 0.5  # seconds that a child has to say where it was when its time was up
 MOST_ANSWER = 2**25  # bytes of what a task may return
-MOST_FILE = 2**30  # bytes of any file that it writes
 MOST_SOURCE = 10**7  # bytes of a file of somebody's
 MOST_PROCESSES = 200  # that it starts
 START = """
 import json, sys
 job = json.loads(sys.stdin.buffer.read())
 sys.path[:] = job["path"]
-from handgrad.user_files.runner import serve
+from handgrad.user_files.serving import serve
 serve(job)
 """
 
@@ -312,98 +307,6 @@ def where(trace: Path, file: str) -> tuple[int | None, str]:
         if found:
             return int(found[1]), found[2]
     return None, ""
-
-
-# The child: shut in, do, answer ---------------------------------------------------------------------------------
-
-
-def serve(job: Job, prints: int | None = None) -> NoReturn:
-    """Do a job in this process and end it. prints: where output goes, for a copy of another process."""
-    encode, replace, leave = json.dumps, os.replace, os._exit  # before the file can put others in their place
-    try:
-        shut_in(job, prints)
-        answer = encode(answer_of(job), allow_nan=False)
-        Path(job["answer"] + "+").write_text(answer, encoding="ascii")
-        replace(job["answer"] + "+", job["answer"])
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        leave(1)
-
-
-def shut_in(job: Job, prints: int | None) -> None:
-    """Nothing to read, prints to their file, limits, and a watchman who notes the line when time is up or all ends."""
-    if prints is not None:
-        os.setsid()
-        os.dup2(prints, 1)
-        os.dup2(prints, 2)
-        os.closerange(3, 256)  # what the copied process has open
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    sys.stdin, sys.stdout, sys.stderr = stream(0, "r"), stream(1, "w"), stream(2, "w")
-    sys.argv = [job["file"]]
-    sys.dont_write_bytecode = True
-    os.environ["MPLBACKEND"] = "Agg"  # or plt.show() waits for somebody to close its window
-    trace = os.open(job["trace"], os.O_WRONLY | os.O_CREAT)
-    seconds = max(0.01, job["ends"] - time.time())
-    faulthandler.enable(trace, all_threads=False)
-    faulthandler.dump_traceback_later(seconds, file=trace)
-    limit_resources(seconds, job["memory"])
-
-
-def stream(number: int, mode: Literal["r", "w"]) -> TextIO:
-    return open(number, mode, encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
-
-
-def limit_resources(seconds: float, memory: int) -> None:
-    """What the system itself can watch over; and should nobody be left to end this process, it ends by an alarm."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return
-    limits = {"RLIMIT_CORE": 0, "RLIMIT_FSIZE": MOST_FILE}
-    with contextlib.suppress(OSError):  # Linux alone says, and limits, what a process holds
-        pages = int(Path("/proc/self/statm").read_text().split()[5])
-        limits["RLIMIT_DATA"] = memory + pages * resource.getpagesize()
-    for name, value in limits.items():
-        kind = getattr(resource, name, None)
-        with contextlib.suppress(ValueError, OSError):
-            if kind is not None:
-                hard = resource.getrlimit(kind)[1]
-                value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-                resource.setrlimit(kind, (value, value))
-    for number in (signal.SIGALRM, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-    signal.alarm(int(seconds) + 10)
-
-
-def answer_of(job: Job) -> dict[str, Any]:
-    """Fields of the Outcome: the task's data, its problem, or what it ended with."""
-    module, _, name = job["task"].partition(":")
-    try:
-        return {"data": getattr(importlib.import_module(module), name)(**job["arguments"])}
-    except (ValueError, TypeError, OSError, ImportError) as problem:
-        return {"problem": str(problem)}
-    except BaseException as problem:
-        said, line = f"it raised {quoted(problem)}", line_of(problem, job["file"])
-        if isinstance(problem, Exception) and not isinstance(problem, MemoryError):
-            return {"problem": f"{job['file']}: {said}{at(line)}"}
-        mistake = "out-of-memory" if isinstance(problem, MemoryError) else "process-died"
-        return {"mistake": mistake, "message": said, "line": line}
-
-
-def quoted(problem: BaseException) -> str:
-    """An exception in one line, as Python shows it."""
-    return one_line(f"{type(problem).__name__}: {problem}").removesuffix(":")
-
-
-def line_of(problem: BaseException, file: str) -> int | None:
-    """The last line of a file that an error came through."""
-    lines = [line for frame, line in traceback.walk_tb(problem.__traceback__) if frame.f_code.co_filename == file]
-    return lines[-1] if lines else None
-
-
-def at(line: int | None) -> str:
-    return f" (line {line})" if line else ""
 
 
 # Being saved ----------------------------------------------------------------------------------------------------
