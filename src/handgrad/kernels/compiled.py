@@ -12,9 +12,10 @@ from functools import cached_property
 from types import ModuleType
 from typing import Any, TypeAlias, TypeVar
 
-import numba.experimental.function_type  # noqa: F401 - lets a function pointer be an argument
 import numpy as np
+from llvmlite import ir
 from numba import njit, types
+from numba.extending import intrinsic
 
 from ..arrays import Array, DTypeLike, Shape
 from . import blas
@@ -24,6 +25,7 @@ from .products import Buffers, DType, Pair
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Part: TypeAlias = tuple[int, int, int]  # the examples from start to stop, step of them at a time
+Gemm: TypeAlias = tuple[int, Array]  # see `gemm_of`
 Windows: TypeAlias = tuple[Array, Pair, Array]  # padded images, the kernel's sizes, memory for the columns
 NO_CHOICE = np.empty((0, 1), np.uint8)
 BLOCKED = np.uint8(255)
@@ -37,31 +39,45 @@ def compiled(function: Function) -> Function:
     return made
 
 
-class Gemm(types.WrapperAddressProtocol):
-    """BLAS's product of matrices, callable in compiled functions: out = a b + beta out."""
+def call(typing: Any, address: Any, arguments: Any) -> Any:
+    """Call the C function at an address with a tuple of numbers; it returns nothing."""
 
-    def __init__(self, address: int, integer: str, dtype: DType) -> None:
-        self.address: int = address
-        self.integer: Any = getattr(types, integer)
-        self.real: Any = getattr(types, dtype.name)
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        kinds = [context.get_value_type(kind) for kind in arguments]
+        pointer = builder.inttoptr(values[0], ir.FunctionType(ir.VoidType(), kinds).as_pointer())
+        builder.call(pointer, [builder.extract_value(values[1], i) for i in range(len(kinds))])
+        return context.get_dummy_value()
 
-    def __wrapper_address__(self) -> int:
-        return self.address
+    return types.void(address, arguments), generate
 
-    def signature(self) -> Any:
-        choice, size, real, matrix = types.int32, self.integer, self.real, types.voidptr
-        sizes = choice, choice, choice, size, size, size
-        return types.void(*sizes, real, matrix, size, matrix, size, real, matrix, size)
+
+call_at: Any = intrinsic(call)
+
+
+def gemm_of(dtype: DType) -> Gemm:
+    """BLAS's product of matrices for compiled functions: its address, and an array of the type of its sizes."""
+    library = blas.find()
+    assert isinstance(library, blas.OpenBlas), "`route` takes these functions where NumPy has OpenBLAS"
+    address, integer = library.gemm(dtype)
+    return address, np.empty(0, integer)
 
 
 @compiled
-def multiply(gemm: Any, a: Array, b: Array, out: Array, beta: int, transposed: bool) -> None:
+def multiply(gemm: Gemm, a: Array, b: Array, out: Array, beta: int, transposed: bool) -> None:
     """out = a b + beta out, or aᵀ b + beta out."""
     rows, inner = (a.shape[1], a.shape[0]) if transposed else (a.shape[0], a.shape[1])
-    columns, width, how = b.shape[1], a.shape[1], TRANSPOSED if transposed else AS_IT_IS
-    one, beta = a.dtype.type(1), a.dtype.type(beta)
-    x, y, z = a.ctypes, b.ctypes, out.ctypes
-    gemm(ROW_MAJOR, how, AS_IT_IS, rows, columns, inner, one, x, width, y, columns, beta, z, columns)
+    product(gemm, (TRANSPOSED if transposed else AS_IT_IS, AS_IT_IS), (rows, b.shape[1], inner), a, b, out, beta)
+
+
+@compiled
+def product(gemm: Gemm, how: tuple[Any, Any], sizes: Part, a: Array, b: Array, out: Array, beta: int) -> None:
+    """out (rows, columns) = a b + beta out, summed over inner; how says which of a and b are transposed."""
+    (address, kind), real = gemm, a.dtype.type
+    size = kind.dtype.type
+    rows, columns, inner = size(sizes[0]), size(sizes[1]), size(sizes[2])
+    left = real(1), a.ctypes.data, size(a.shape[1])
+    right = b.ctypes.data, size(b.shape[1]), real(beta), out.ctypes.data, columns
+    call_at(address, (ROW_MAJOR, how[0], how[1], rows, columns, inner, *left, *right))
 
 
 @compiled
@@ -197,7 +213,7 @@ def spread_rows(dy: Array, choice: Array, step: int, affine: Affine, dz: Array) 
 
 @compiled
 def forward_part(
-    gemm: Any,
+    gemm: Gemm,
     part: Part,
     x: Array,
     corner: Pair,
@@ -243,7 +259,7 @@ def forward_part(
 
 @compiled
 def backward_part(
-    gemm: Any,
+    gemm: Gemm,
     part: Part,
     dy: Array,
     choice: Array,
@@ -328,9 +344,7 @@ class CompiledPass(BatchPass):
 
     @cached_property
     def gemm(self) -> Gemm:
-        library = blas.find()
-        assert isinstance(library, blas.OpenBlas), "`route` takes these functions where NumPy has OpenBLAS"
-        return Gemm(*library.gemm(self.dtype), self.dtype)
+        return gemm_of(self.dtype)
 
     def choice_shape(self, shape: Shape) -> Shape:
         return shape
