@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
 from ..datasets import SUFFIXES
 from ..datasets.catalog import DATASETS
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
-TABLES, OPTIMIZER = ("data", "recording"), ("learning_rate", "momentum", "weight_decay", "clipping")
+OPTIMIZER = ("learning_rate", "momentum", "weight_decay", "clipping")
 READY = {path.stem: path for path in sorted((Path(__file__).parent / "configs").glob("*.toml"))}
 
 # The keys: what a configuration may say, with types and defaults ------------------------------------------------------
@@ -94,6 +94,9 @@ class Section(BaseModel):
     """A table of the configuration: no unknown keys, no silent conversions."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
+
+Checked = TypeVar("Checked", bound=Section)
 
 
 class Data(Section):
@@ -249,21 +252,26 @@ def check_configuration(table: Mapping[str, Any], source: str | Path = "configur
     """
     if "name" not in table and str(source).endswith(".toml"):
         table = {"name": Path(source).stem, **table}
+    return check_table(Configuration, table, source)
+
+
+def check_table(section: type[Checked], table: Mapping[str, Any], source: object) -> Checked:
+    """What the keys of a section say; a ValueError that names the first wrong key."""
     try:
-        return Configuration.model_validate(table)
+        return section.model_validate(table)
     except ValidationError as problem:
         # a key that is wrong says more than one that is missing
         first = min(problem.errors(), key=lambda error: error["type"] == "missing")
-        raise ValueError(f"{source}: {explain(first)}") from None
+        raise ValueError(f"{source}: {explain(first, section)}") from None
 
 
-def explain(error: "ErrorDetails") -> str:
+def explain(error: "ErrorDetails", section: type[BaseModel]) -> str:
     """One line for pydantic's error: the key's path, what is wrong with it, what to write instead."""
     path = [str(key) for key in error["loc"]]
     where = ".".join(path)
     if error["type"] == "extra_forbidden":
-        known = list(fields_at(path[:-1]))
-        return f"unknown key '{where}'{meant(path, error['input'], known)} (known here: {', '.join(known)})"
+        known = fields_at(section, path[:-1])
+        return f"unknown key '{where}'{meant(path, error['input'], section)} (known here: {', '.join(known)})"
     if error["type"] == "missing":
         return f"the key '{where}' is missing"
     if error["type"] == "string_pattern_mismatch":
@@ -273,22 +281,27 @@ def explain(error: "ErrorDetails") -> str:
     return f"{where} = {error['input']!r:.200}: expected {error['msg'].removeprefix('Input should be ')}"
 
 
-def meant(path: Sequence[str], value: object, known: Sequence[str]) -> str:
+def meant(path: Sequence[str], value: object, section: type[BaseModel]) -> str:
     """'; did you mean 'epochs'?' for a table that holds a known key, 'data.test' for a key of another table, or ''."""
+    known = fields_at(section, path[:-1])
     inside = [key for key in value if key in known] if isinstance(value, dict) else []
     if inside:
         return f"; did you mean '{inside[0]}'?"
-    elsewhere = {**dict.fromkeys(OPTIMIZER, "optimizer"), **{k: t for t in TABLES for k in fields_at([t])}}
+    tables = [key for key, field in section.model_fields.items() if isinstance(field.annotation, type(Section))]
+    optimizer = dict.fromkeys(OPTIMIZER if section is Configuration else (), "optimizer")
+    elsewhere = {**optimizer, **{key: table for table in tables for key in fields_at(section, [table])}}
     if len(path) == 1 and path[-1] in elsewhere:
         return f"; did you mean '{elsewhere[path[-1]]}.{path[-1]}'?"
     return nearest(path[-1], known)
 
 
-def fields_at(path: Sequence[str]) -> Mapping[str, "FieldInfo"]:
-    """The keys of the section at a path."""
-    section: Any = Configuration
+def fields_at(top: type[BaseModel], path: Sequence[str]) -> Mapping[str, "FieldInfo"]:
+    """The keys of the section at a path, which may lead through a list of sections."""
+    section: Any = top
     for key in path:
-        section = section.model_fields[key].annotation
+        if not key.isdecimal():
+            section = section.model_fields[key].annotation
+            section = next(iter(get_args(section)), section)
     fields: Mapping[str, FieldInfo] = section.model_fields
     return fields
 
