@@ -28,6 +28,7 @@ FLOORS = [
     {"sklearn"},
     {"courses"},
     {"teaching"},
+    {"assignment"},
     {"cli"},
     {"__init__", "__main__"},
 ]

@@ -7,8 +7,7 @@ def double(x):
 """
 
 import ast
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from .naming import nearest
 
@@ -56,15 +55,29 @@ def end_of(node: ast.FunctionDef, lines: list[str]) -> int:
 
 
 def find_function(text: str, name: str, where: object) -> ast.FunctionDef:
-    """The function or method of that dotted name; ValueError where there is none with a docstring."""
-    node: Any = ast.parse(text)
-    for part in name.split("."):
-        inside = {inner.name: inner for inner in getattr(node, "body", []) if hasattr(inner, "name")}
-        node, near = inside.get(part), nearest(part, inside) if part not in inside else ""
-        if node is None:
-            break
-    if not isinstance(node, ast.FunctionDef) or not ast.get_docstring(node):
-        raise ValueError(f"{where} has no function {name} with a docstring{near}")
-    if {inner.lineno for inner in node.body[1:]} & {node.body[0].end_lineno} or node.body[0].lineno == node.lineno:
+    """The function or method of that dotted name; ValueError where there is none with a docstring to go by."""
+    known = functions_in(text)
+    node = known.get(name)
+    if node is None or not ast.get_docstring(node):
+        raise ValueError(f"{where} has no function {name} with a docstring{'' if node else nearest(name, known)}")
+    if node.body[0].lineno == node.lineno or node.body[0].end_lineno in {inner.lineno for inner in node.body[1:]}:
         raise ValueError(f"{where}: the docstring of {name} must stand on lines of its own, or its body would be left")
     return node
+
+
+def functions_in(text: str) -> dict[str, ast.FunctionDef]:
+    """The functions of a source by dotted name, methods as 'Class.method'.
+
+    >>> list(functions_in("class A:\\n    def f(self): pass\\ndef g(): pass"))
+    ['A.f', 'g']
+    """
+    return dict(named_functions(ast.parse(text).body, ""))
+
+
+def named_functions(body: Iterable[ast.stmt], prefix: str) -> Iterator[tuple[str, ast.FunctionDef]]:
+    """(dotted name, function) of each in a body, and in the classes there."""
+    for node in body:
+        if isinstance(node, ast.ClassDef):
+            yield from named_functions(node.body, f"{prefix}{node.name}.")
+        elif isinstance(node, ast.FunctionDef):
+            yield prefix + node.name, node

@@ -1,0 +1,401 @@
+"""What a teacher writes down of an assignment, SPEC.toml: its files, its tasks, and what differs between students."""
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeAlias
+
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints
+
+from ..arrays import Generator
+from ..blanks import find_function, functions_in
+from ..courses import COURSES
+from ..courses.copies import course_files
+from ..experiments.configuration import Count, Section, check_table, read_table
+from ..naming import look_up, nearest
+from ..teaching.mistakes import Subject, mistakes
+from ..user_files import load
+from ..user_files.checks import partner
+
+Arguments: TypeAlias = dict[str, Any]  # of a function by name: arrays, and numbers as they are
+
+
+class Place(NamedTuple):
+    """A function in one of an assignment's files, written 'solution.py:relu_backward'."""
+
+    file: str
+    function: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.function}"
+
+
+# The keys: what SPEC.toml may say, with types and defaults ------------------------------------------------------------
+
+
+def place(value: object) -> Place:
+    """'file.py:function' taken apart."""
+    file, colon, function = value.rpartition(":") if isinstance(value, str) else ("", "", "")
+    if not (file and colon and function):
+        raise ValueError("expected a function in a file, such as 'solution.py:relu_backward'")
+    return Place(file, function)
+
+
+def checked_inputs(value: object) -> dict[str, Any] | Place:
+    """{name: shape or number}, or the place of a function that draws the arguments."""
+    if not isinstance(value, dict):
+        return place(value)
+    for name, shape in value.items():
+        sizes = shape if isinstance(shape, list) else [1]
+        if not all(type(size) is int and size > 0 for size in sizes) or not isinstance(shape, (list, int, float)):
+            raise ValueError(f"{name} must be the shape of an array, such as [5, 7], or a number, got {shape!r}")
+    return value
+
+
+def checked_constants(value: object) -> object:
+    """{name: values to draw from}."""
+    for name, values in value.items() if isinstance(value, dict) else ():
+        if not isinstance(values, list) or not values:
+            raise ValueError(f"{name} must be a list of the values to draw from, got {values!r}")
+    return value
+
+
+Function = Annotated[Place, BeforeValidator(place)]
+Positive = Annotated[float, Field(gt=0, le=1e9)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=300, strip_whitespace=True)]
+Hints: TypeAlias = Literal["none", "where", "what", "fix"]
+
+
+class Keys(Section):
+    """A table of SPEC.toml, which nobody changes."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
+
+
+class Task(Keys):
+    """One function to write, and how it is checked.
+
+    Attributes
+    ----------
+    function : str
+        A function, or a method as 'Class.method'. Its body is blank where it is handed out.
+    file : str
+        The one of the assignment's files that it stands in. It may be left out where there is one file.
+    name : str
+        What it is called on pages; the function's own name unless given.
+    points : float
+        What it is worth.
+    inputs : dict of str to list of int or number, or Place
+        Arguments by name. A list is the shape of an array of standard normal numbers; a number is itself. Or a
+        function in a file that is not handed out, which is called with a generator and returns the arguments.
+    forward : str
+        Of a backward: the forward that it belongs to, in the same file. Found by its name unless given.
+    gradients : list of str
+        Of a backward: the inputs that it answers for, in its order; all arrays unless given.
+    call : Place, optional
+        A function in a file that is not handed out, for what is called in a way of its own. It gets the module of
+        `file` and the inputs, of a backward the upstream gradient dy behind them, and returns arrays: the forward's
+        value, or the gradients of `gradients` in order.
+    reference : Place
+        Where the right code stands; the function itself, as `file` has it solved, unless given.
+    hints : {"none", "where", "what", "fix"}
+        How much feedback tells; the assignment's unless given.
+    time_limit : float
+        Seconds that it may take; the assignment's unless given.
+    """
+
+    function: Text
+    file: str = ""
+    name: str = ""
+    points: Positive = 1
+    inputs: Annotated[Any, BeforeValidator(checked_inputs)]
+    forward: str = ""
+    gradients: list[str] = []
+    call: Function | None = None
+    reference: Function | None = None
+    hints: Hints | None = None
+    time_limit: Positive | None = None
+
+    @property
+    def is_backward(self) -> bool:
+        """Whether gradients are what it computes."""
+        return bool(self.forward)
+
+
+class Variant(Keys):
+    """What is drawn for each student, by id and a secret.
+
+    Attributes
+    ----------
+    blank : int, optional
+        How many of the tasks are to be written; the others are handed out solved, and count nothing.
+    shapes : bool
+        Whether sizes of the inputs differ.
+    constants : dict of str to list
+        Names that the files assign at their top level, with the values to draw from.
+    find_the_bug : dict of str to float
+        Subjects of the table of mistakes, such as "layer norm", and points: for each a file comes along whose code is
+        wrong in one line, to be found and mended.
+    """
+
+    blank: Count | None = None
+    shapes: bool = False
+    constants: Annotated[dict[str, list[Any]], BeforeValidator(checked_constants)] = {}
+    find_the_bug: dict[str, Positive] = {}
+
+
+class Specification(Keys):
+    """The keys of SPEC.toml; `read_assignment` checks them against the files, and fills in what is left out."""
+
+    title: Text
+    course: str | None = None
+    files: Annotated[list[str], Field(min_length=1)]
+    given: list[str] = []
+    public_tests: list[str] = []
+    hints: Hints = "where"
+    time_limit: Positive = 20
+    memory_limit: Positive = 1024
+    tasks: Annotated[list[Task], Field(min_length=1)]
+    variant: Variant = Variant()
+
+
+# Read and checked -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """An assignment as it is handed out and graded: SPEC.toml checked against its files, or one student's variant.
+
+    Attributes
+    ----------
+    path : Path
+        SPEC.toml.
+    title : str
+        What it is called.
+    files : tuple of str
+        The files to hand in, solved in `contents`.
+    given, public_tests : tuple of str
+        The files handed out as they are.
+    memory_limit : float
+        Megabytes that a task may take.
+    tasks : tuple of Task
+        What counts, every field filled in.
+    variant : Variant
+        What is drawn for each student.
+    contents : dict of str to bytes
+        What every file holds, by its path with '/'; those that are not handed out too.
+    """
+
+    path: Path
+    title: str
+    files: tuple[str, ...]
+    given: tuple[str, ...]
+    public_tests: tuple[str, ...]
+    memory_limit: float
+    tasks: tuple[Task, ...]
+    variant: Variant
+    contents: Mapping[str, bytes]
+
+    @property
+    def max_score(self) -> float:
+        """The points of all tasks."""
+        return sum(task.points for task in self.tasks)
+
+    def arguments(self, task: Task, rng: Generator) -> Arguments:
+        """Arguments to check a task with, drawn anew. Runs the teacher's own code where `inputs` names a function."""
+        if isinstance(task.inputs, Place):
+            module = load(self.path.parent / task.inputs.file, self.contents[task.inputs.file])
+            drawn: Arguments = getattr(module, task.inputs.function)(rng)
+            return drawn
+        return {name: rng.normal(size=it) if isinstance(it, list) else it for name, it in task.inputs.items()}
+
+
+def read_assignment(source: str | Path) -> Assignment:
+    """The assignment that a SPEC.toml describes, or one of those that come along by its name.
+
+    Parameters
+    ----------
+    source : str or path
+        SPEC.toml, or the name of an example such as "layer-norm".
+
+    Returns
+    -------
+    Assignment
+
+    Raises
+    ------
+    ValueError
+        In one line: for an unknown key, a wrong value, a file that is missing, a function that is none, a file with
+        solutions that would be handed out.
+    """
+    path = Path(source)
+    said = check_table(Specification, read_table(path), path)
+    contents = {**files_of_course(said.course, path), **read_all(said, path)}
+    tasks = tuple(filled(said, number, contents, path) for number in range(len(said.tasks)))
+    given, public = (tuple(named(names, contents, path)) for names in (said.given, said.public_tests))
+    assignment = Assignment(
+        path, said.title, tuple(said.files), given, public, said.memory_limit, tasks, said.variant, contents
+    )
+    check_names(assignment)
+    check_variant(assignment)
+    return assignment
+
+
+def files_of_course(course: str | None, path: Path) -> dict[str, bytes]:
+    """The solved copy of a course's package, whose files SPEC.toml then names."""
+    if course is None:
+        return {}
+    try:
+        look_up("course", course, COURSES)
+    except ValueError as problem:
+        raise ValueError(f"{path}: {problem}") from None
+    return {name.as_posix(): content for name, content in course_files(course, self_contained=True).items()}
+
+
+def read_all(said: Specification, path: Path) -> dict[str, bytes]:
+    """{name: content} of the files beside SPEC.toml that it names, in folders too."""
+    places = [place for task in said.tasks for place in places_of(task)]
+    contents = {}
+    for name in (*said.files, *said.given, *said.public_tests, *(place.file for place in places)):
+        pure = PurePosixPath(name)
+        if pure.is_absolute() or ".." in pure.parts or "\\" in name or str(pure) != name:
+            raise ValueError(f"{path}: {name!r} must be the name of a file beside it, with / between folders")
+        for file in files_at(path.parent / name):
+            contents[file.relative_to(path.parent).as_posix()] = file.read_bytes()
+    return contents
+
+
+def files_at(path: Path) -> Iterator[Path]:
+    """The file, or the files of the folder."""
+    if path.is_file():
+        yield path
+    elif path.is_dir():
+        yield from (file for file in sorted(path.rglob("*")) if file.is_file() and "__pycache__" not in file.parts)
+
+
+def named(names: Iterable[str], contents: Mapping[str, bytes], path: Path) -> Iterator[str]:
+    """The files that are meant: each itself, or all in the folder of that name."""
+    for name in names:
+        found = [file for file in contents if file == name or file.startswith(f"{name}/")]
+        if not found:
+            raise ValueError(f"{path}: there is no file {name} beside it{nearest(name, contents)}")
+        yield from found
+
+
+def text_of(name: str, contents: Mapping[str, bytes], where: object) -> str:
+    """The source that a file holds, which is Python."""
+    if name not in contents:
+        raise ValueError(f"{where}: there is no file {name} beside it{nearest(name, contents)}")
+    try:
+        text = contents[name].decode("utf-8")
+        ast.parse(text)
+    except (SyntaxError, ValueError) as problem:
+        raise ValueError(f"{where}: {name} is no Python in UTF-8: {problem}") from None
+    return text
+
+
+def filled(said: Specification, number: int, contents: Mapping[str, bytes], path: Path) -> Task:
+    """A task with every field that was left out, once all that it names is there."""
+    task, where = said.tasks[number], f"{path}: tasks.{number}"
+    if not task.file and len(said.files) > 1:
+        raise ValueError(f"{where} ({task.function}): say which file it stands in: {', '.join(said.files)}")
+    file = task.file or said.files[0]
+    if file not in said.files:
+        raise ValueError(f"{where}.file: {file} is none of the files to hand in ({', '.join(said.files)})")
+    text = text_of(file, contents, where)
+    find_function(text, task.function, f"{where}: {file}")
+    functions = functions_in(text)
+    forward = task.forward or forward_of(task.function, functions)
+    if forward and forward not in functions:
+        raise ValueError(f"{where}.forward: {file} has no function {forward}{nearest(forward, functions)}")
+    for place in places_of(task):
+        check_place(place, said, contents, where)
+    if isinstance(task.inputs, dict) and task.call is None:
+        check_parameters(task.inputs, functions[forward or task.function], f"{where}.inputs")
+    return task.model_copy(
+        update={
+            "file": file,
+            "name": task.name or task.function,
+            "forward": forward,
+            "gradients": task.gradients or arrays_of(task.inputs),
+            "reference": task.reference or Place(file, task.function),
+            "hints": task.hints or said.hints,
+            "time_limit": task.time_limit or said.time_limit,
+        }
+    )
+
+
+def places_of(task: Task) -> list[Place]:
+    """The functions that it names in files which are not handed out."""
+    return [place for place in (task.inputs, task.call, task.reference) if isinstance(place, Place)]
+
+
+def forward_of(function: str, known: Mapping[str, Any]) -> str:
+    """The forward whose backward or derivative a function is by its name, or ''."""
+    owner, dot, name = function.rpartition(".")
+    beside = {other.removeprefix(owner + dot): True for other in known if other.rpartition(".")[0] == owner}
+    return next((owner + dot + other for other in beside if partner(other, beside) == name), "")
+
+
+def arrays_of(inputs: object) -> list[str]:
+    """The names of inputs that are arrays, where SPEC.toml says so itself."""
+    return [name for name, it in inputs.items() if isinstance(it, list)] if isinstance(inputs, dict) else []
+
+
+def check_place(place: Place, said: Specification, contents: Mapping[str, bytes], where: str) -> None:
+    """Refuse a place where no function stands, and one that students would be given."""
+    functions = functions_in(text_of(place.file, contents, where))
+    if place.function not in functions:
+        raise ValueError(f"{where}: {place.file} has no function {place.function}{nearest(place.function, functions)}")
+    tasks = {(task.file or said.files[0], task.function) for task in said.tasks}
+    shown = place.file in named((*said.given, *said.public_tests), contents, Path(where))
+    if shown or (place.file in said.files and place not in tasks):
+        raise ValueError(f"{where}: {place} would be handed out: put it in a file that is neither in files nor given")
+
+
+def check_parameters(inputs: Iterable[str], function: ast.FunctionDef, where: str) -> None:
+    """Refuse inputs that a function does not take by these names."""
+    known = [it.arg for it in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)]
+    for name in inputs:
+        if name not in known and not function.args.kwarg:
+            raise ValueError(f"{where}: {function.name} takes no {name}{nearest(name, known)} ({', '.join(known)})")
+
+
+def check_names(assignment: Assignment) -> None:
+    """Refuse files and tasks that stand twice."""
+    files = (*assignment.files, *assignment.given, *assignment.public_tests)
+    for what, names in (("the file", files), ("the task", [task.name for task in assignment.tasks])):
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"{assignment.path}: {what} {name} stands there twice: leave one out")
+
+
+def check_variant(assignment: Assignment) -> None:
+    """Refuse variants that nobody could draw, or that would not be worth the same."""
+    path, variant, tasks = assignment.path, assignment.variant, assignment.tasks
+    if variant.blank is not None and variant.blank > len(tasks):
+        raise ValueError(f"{path}: variant.blank = {variant.blank}: there are {len(tasks)} tasks")
+    if variant.blank not in (None, len(tasks)) and len({task.points for task in tasks}) > 1:
+        raise ValueError(f"{path}: variant.blank needs tasks of the same points, or students could reach unlike sums")
+    names = {name for file in assignment.files for name in constants_in(assignment.contents[file].decode())}
+    for name in variant.constants:
+        if name not in names:
+            what = f"no file assigns a constant of that name at its top level{nearest(name, names)}"
+            raise ValueError(f"{path}: variant.constants.{name}: {what}")
+    for name in variant.find_the_bug:
+        try:
+            look_up("subject of the table of mistakes", name, subjects())
+        except ValueError as problem:
+            raise ValueError(f"{path}: variant.find_the_bug: {problem}") from None
+
+
+def constants_in(text: str) -> dict[str, ast.expr]:
+    """{name: value} of what a source assigns at its top level."""
+    nodes = [node for node in ast.parse(text).body if isinstance(node, ast.Assign)]
+    return {name.id: node.value for node in nodes for name in node.targets if isinstance(name, ast.Name)}
+
+
+def subjects() -> dict[str, Subject]:
+    """The pairs of the table of mistakes by name."""
+    return {mistake.subject.name: mistake.subject for mistake in mistakes().values() if len(mistake.code) == 2}
