@@ -15,7 +15,7 @@ FLOORS = [
     {"arrays", "naming", "text"},
     {"files", "blanks"},
     {"html", "kernels"},
-    {"diagram", "heat_map", "tracing", "functional"},
+    {"diagram", "heat_map", "user_code", "functional"},
     {"gradient_check", "initializers", "schedules", "metrics", "clipping"},
     {"user_files"},
     {"layers"},

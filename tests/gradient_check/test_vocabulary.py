@@ -11,7 +11,7 @@ from zoo import SPECIMENS
 
 ROOT = Path(__file__).parents[2]
 HOUSE = ROOT / "src" / "handgrad"
-SOURCE = [path for room in ("gradient_check", "user_files") for path in (HOUSE / room).rglob("*.py")]
+SOURCE = [path for room in ("gradient_check", "user_code", "user_files") for path in (HOUSE / room).rglob("*.py")]
 NO_MISTAKES = {"one-hot", "site-packages", "dist-packages"}
 
 

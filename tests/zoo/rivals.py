@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from handgrad.gradient_check.recognize import recognize
-from handgrad.gradient_check.verdict import CodeFault
+from handgrad.user_code.faults import CodeFault
+from handgrad.user_code.recognize import recognize
 
 STEP = 1e-5
 

@@ -5,9 +5,10 @@ from collections import deque
 import numpy as np
 
 from ..arrays import Array, Cache, Generator
+from ..user_code.faults import CodeFault
+from ..user_code.subjects import Gradients, Point, Subject
 from .report import Report
-from .subjects import Gradients, Point, Subject
-from .verdict import CodeFault, Verdict
+from .verdict import Verdict
 
 UNCHECKED = "{0} moves y, but has no gradient (none called d{0}, grad_{0}, ...): it was not checked"
 

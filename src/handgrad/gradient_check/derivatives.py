@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..arrays import Array, Generator
-from .subjects import Point, Subject
-from .verdict import CodeFault
+from ..user_code.faults import CodeFault
+from ..user_code.subjects import Point, Subject
 
 COMPLEX_STEP = 1e-100
 STEPS = (1e-4, 1e-5, 1e-6, 1e-7)  # relative to the array's size; the first that gives a clean estimate is kept

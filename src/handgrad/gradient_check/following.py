@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ..arrays import Array, Shape
-from ..tracing import Change, Place, Record, Recording, Tracer
+from ..user_code.faults import CodeFault
+from ..user_code.subjects import Function, Gradients, Point, Subject
+from ..user_code.tracing import Change, Place, Record, Recording, Tracer
 from .mistakes import Case
 from .sensitivity import TracedForward
-from .subjects import Function, Gradients, Point, Subject
-from .verdict import CodeFault
 
 NUM_DIRECTIONS = 2
 MOST_PROBES = 400_000  # values seen by probes while true gradients are taken: about as many microseconds

@@ -15,9 +15,9 @@ from ..naming import check_count
 from ..text import aligned, figure_text
 
 if TYPE_CHECKING:  # what a check needs is loaded by a check
-    from ..tracing import Record
+    from ..user_code.subjects import Settings, Subject
+    from ..user_code.tracing import Record
     from .sensitivity import TracedForward
-    from .subjects import Settings, Subject
 
 MOST_RUNS = 20_000  # of a forward, for all gradients together
 
@@ -206,11 +206,11 @@ def intermediates(
     array([2., 4.])
     """
     check_count("intermediates", "seed", seed, minimum=0)
-    from ..tracing import Tracer
+    from ..user_code.faults import CodeFault
+    from ..user_code.subjects import is_float_array
+    from ..user_code.tracing import Tracer
     from .derivatives import Differentiator
     from .sensitivity import TracedForward
-    from .subjects import is_float_array
-    from .verdict import CodeFault
 
     given = [np.asarray(a) if is_float_array(a) else a for a in arrays]
     with np.errstate(all="ignore"):
@@ -230,8 +230,8 @@ def intermediates(
 
 def with_backward(target: Any, arrays: Sequence[Any], kwargs: Settings, seed: int) -> Subject | None:
     """The pair or layer as what a check would check; None for a forward alone, or with a backward that fails."""
-    from .recognize import recognize
-    from .verdict import CodeFault
+    from ..user_code.faults import CodeFault
+    from ..user_code.recognize import recognize
 
     if not isinstance(target, (tuple, list)) and not hasattr(target, "backward"):
         return None
@@ -245,8 +245,8 @@ def with_backward(target: Any, arrays: Sequence[Any], kwargs: Settings, seed: in
 
 def without_backward(target: Any, arrays: Sequence[Any], kwargs: Settings, seed: int) -> Subject:
     """The forward alone."""
-    from .recognize import forward_alone
-    from .subjects import PairSubject
+    from ..user_code.recognize import forward_alone
+    from ..user_code.subjects import PairSubject
 
     alone = forward_alone(target, arrays, seed)
     return PairSubject((alone, alone), arrays, kwargs, None)
@@ -310,7 +310,7 @@ def beside(rows: list[Intermediate], subject: Subject, dy: Array) -> list[Interm
 
 def values_of_backward(subject: Subject, dy: Array) -> list[tuple[str, Array]]:
     """(variable, value) of all that a backward computes, and of what it returns."""
-    from ..tracing import Recording, Tracer
+    from ..user_code.tracing import Recording, Tracer
     from .sensitivity import traced
 
     tracer, recording = Tracer(), Recording()

@@ -14,13 +14,13 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..arrays import Array
-from ..tracing import Change, Place, Record, Recording, Routine
+from ..user_code.subjects import Subject
+from ..user_code.tracing import Change, Place, Record, Recording, Routine
 from .edits import small_edits
 from .following import Followed
 from .insertions import INSERTIONS, NAMES, terms
 from .mistakes import Case
 from .sites import Edit, Scope, Values, is_known
-from .subjects import Subject
 from .verdict import Verdict
 
 MOST_TRIES = 1000  # of changed backwards, of each kind of change

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from ..arrays import Array
+from ..user_code.slots import Slot, find_slots, label, parts, read, read_gradient
+from ..user_code.subjects import Function, Gradients, Point, Subject, WithLoss, inner
 from .report import Report
-from .slots import Slot, find_slots, label, parts, read, read_gradient
-from .subjects import Function, Gradients, Point, Subject, WithLoss, inner
 from .verdict import Verdict
 
 Call: TypeAlias = tuple[int | str, Array | None, Array | None]  # which part, what came in, what went out

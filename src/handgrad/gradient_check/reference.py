@@ -10,9 +10,8 @@ import numpy as np
 from .. import functional
 from ..arrays import Array, Generator
 from ..naming import look_up, nearest, require_extra
-from .conduct import disturb
-from .mistakes.case import ratio
-from .subjects import (
+from ..user_code.faults import CodeFault
+from ..user_code.subjects import (
     POSITIONAL,
     Function,
     LayerSubject,
@@ -24,7 +23,9 @@ from .subjects import (
     parameters_of,
     training_mode,
 )
-from .verdict import CodeFault, Verdict
+from .conduct import disturb
+from .mistakes.case import ratio
+from .verdict import Verdict
 
 # a function, a pair, an object with a forward, "torch:gelu", "gelu", or True: the pair of ours that has the same name
 Reference: TypeAlias = Function | Pair | str | bool | None

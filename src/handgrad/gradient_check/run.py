@@ -10,17 +10,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..arrays import Array, Generator
+from ..user_code.faults import CodeFault
+from ..user_code.recognize import recognize
+from ..user_code.subjects import Gradients, Settings, Subject, Wanted, name_of
 from .compare import compare_array, rounding_floors
 from .conduct import check_conduct
 from .derivatives import Differentiator, choose_entries
 from .mending import follow_backward
 from .mistakes import Case, diagnose, unexplained
 from .models import check_layers
-from .recognize import recognize
 from .reference import compare_forward
 from .report import Report
-from .subjects import Gradients, Settings, Subject, Wanted, name_of
-from .verdict import CodeFault, Guess, Verdict
+from .verdict import Fault, Guess, Verdict
 from .vocabulary import Clue
 
 EVERY_ENTRY = 1000  # arrays up to this size are checked entry by entry
@@ -61,7 +62,7 @@ def run_check(
                 report.reference, other_values = compare_forward(subject, reference, generator(limits.seed))
             cases = examine(subject, report, limits)
         except CodeFault as fault:
-            report.verdicts.append(fault.verdict)
+            report.verdicts.append(Fault("", fault.mistake, fault.message, fault.evidence, line=fault.line))
         if subject:
             by_layers = check_layers(subject, report, partial(check_part, limits))
             right = [name for name, check in report.arrays.items() if check.ok]

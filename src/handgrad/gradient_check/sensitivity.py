@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
-from ..tracing import Change, Record, Recording, Tracer
+from ..user_code.subjects import Subject
+from ..user_code.tracing import Change, Record, Recording, Tracer
 from .derivatives import COMPLEX_STEP, Differentiator, central_difference, root_mean_square
-from .subjects import Subject
 
 
 class TracedForward:

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 
-from ..tracing import Change, Routine
+from ..user_code.tracing import Change, Routine
 
 Node: TypeAlias = ast.expr | ast.stmt
 # {expression: value} of the arrays and numbers that names hold

@@ -8,14 +8,6 @@ from ..arrays import Array, Shape
 from .vocabulary import VOCABULARY, Clue, Term
 
 
-class CodeFault(Exception):
-    """A fault of the code under test, on its way to becoming a verdict."""
-
-    def __init__(self, mistake: str, message: str, evidence: str = "", line: int | None = None) -> None:
-        super().__init__(message)
-        self.verdict: Fault = Fault("", mistake, message, evidence, line=line)
-
-
 @dataclass(frozen=True)
 class Verdict:
     """One mistake.

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 # (forward, backward) of handgrad.functional
 Pair: TypeAlias = tuple[Callable[..., tuple[Any, Cache]], Callable[..., tuple[MaybeArray, ...]]]
 Gradients: TypeAlias = dict[str, Array]  # one for each parameter, by name
+PASSES_ON = (
+    True  # to compute and differentiate, which may be a user's: who follows calls enters here, and shows nothing
+)
 NOTHING: Any = (None, None, None)  # an empty cache; others are the cache, the shape of y, and whose thread made it
 
 

@@ -8,10 +8,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..arrays import Array, Generator, Shape
-from ..gradient_check.faults import NotWritten
-from ..gradient_check.recognize import recognize
-from ..gradient_check.subjects import POSITIONAL, Function, parameters_of
-from ..gradient_check.verdict import CodeFault
+from ..user_code.faults import CodeFault, NotWritten
+from ..user_code.recognize import recognize
+from ..user_code.subjects import POSITIONAL, Function, parameters_of
 
 # the thing to check, its arrays, its keywords
 Trial: TypeAlias = tuple[Any, list[Any], dict[str, Any]]
@@ -61,7 +60,7 @@ def fitting(name: str, target: Any, path: str | Path, seed: int) -> Trial:
         except CodeFault as fault:
             if isinstance(fault, NotWritten) or not isinstance(fault.__cause__, MISFITS):
                 return thing, arrays, kwargs
-            problem = fault.verdict.message
+            problem = fault.message
         except (TypeError, ValueError) as refused:
             problem = str(refused)
         else:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...arrays import Array
-from ..subjects import Point
+from ...user_code.subjects import Point
 from ..verdict import Verdict
 from .case import Candidate, Case
 

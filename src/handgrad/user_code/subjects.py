@@ -19,8 +19,7 @@ from typing import Any, Protocol, TypeAlias, TypeGuard
 import numpy as np
 
 from ..arrays import Array, Cache, DTypeLike, Generator, Shape
-from ..tracing import module_of
-from .faults import NotWritten, report_faults, unwritten_helper
+from .faults import CodeFault, NotWritten, report_faults, unwritten_helper
 from .slots import (
     UPDATED,
     Slot,
@@ -34,7 +33,7 @@ from .slots import (
     updated_slots,
     write,
 )
-from .verdict import CodeFault
+from .tracing import module_of
 
 # by the name of the array; None where the backward gives none
 Gradients: TypeAlias = dict[str, Array | None]
@@ -55,6 +54,7 @@ class LossObject(Protocol):
 
 LossOrPair: TypeAlias = LossObject | Pair | None  # what stands on a model, if anything does
 
+PASSES_ON = True  # to the model, the loss and the layer that it was given
 NUM_UPSTREAMS = 3
 POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 LEARNING_RATES = {"learning_rate", "lr", "eta", "rate", "alpha", "step_size"}

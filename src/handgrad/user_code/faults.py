@@ -12,11 +12,30 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..tracing import PACKAGE, definition_of, is_users
 from .slots import parts
-from .verdict import CodeFault
+from .tracing import definition_of, is_ours, is_users
 
 LAYER_METHODS = "compute", "differentiate"  # which our Layer's forward and backward call
+
+
+class CodeFault(Exception):
+    """A fault of the code itself.
+
+    Attributes
+    ----------
+    mistake : str
+        Its name, a word of the vocabulary of mistakes.
+    message : str
+        What is wrong, in a sentence.
+    evidence : str
+        Why we think so.
+    line : int or None
+        The number of its line in the file, where that is known.
+    """
+
+    def __init__(self, mistake: str, message: str, evidence: str = "", line: int | None = None) -> None:
+        super().__init__(message)
+        self.mistake, self.message, self.evidence, self.line = mistake, message, evidence, line
 
 
 class Stop(NamedTuple):
@@ -54,7 +73,7 @@ def report_faults(part: str, function: Any) -> Iterator[None]:
 def fault_of(problem: BaseException, part: str, function: Any) -> CodeFault:
     """What an exception means: a function not written, a matrix not transposed, or what it says."""
     stops = [Stop(frame, line) for frame, line in traceback.walk_tb(problem.__traceback__)]
-    own = [stop for stop in stops if is_own(stop.frame.f_code)]
+    own = [stop for stop in stops if is_users(stop.frame.f_code)]
     stop = next((s for s in reversed(own) if s.frame.f_code.co_filename == own[0].frame.f_code.co_filename), None)
     line, said = stop and stop.line, str(problem).split("\n")[0]
     if isinstance(problem, NotImplementedError):
@@ -67,11 +86,6 @@ def fault_of(problem: BaseException, part: str, function: Any) -> CodeFault:
     where = f" (line {line} of {stop.name})" if stop else ""
     message = f"the {part} raised {type(problem).__name__}{said and ': '}{said}{where}"
     return CodeFault(mistake, message, stop.shapes if stop else "", line)
-
-
-def is_own(code: Any) -> bool:
-    """Whether code is the user's, neither a library's nor ours."""
-    return is_users(code, False) and not code.co_filename.startswith(PACKAGE)
 
 
 def mirrored(said: str) -> bool:
@@ -93,7 +107,7 @@ class NotWritten(CodeFault):
 
 def refuse_unwritten(*targets: Any) -> None:
     """Raise the fault where functions of what is to be checked, or of its layers, are still to be written."""
-    blank = {name: f for target in targets for name, f in functions_of(target) if is_own(f.__code__) and is_blank(f)}
+    blank = {name: f for target in targets for name, f in functions_of(target) if is_users(f.__code__) and is_blank(f)}
     if blank:
         raise NotWritten([*blank], line=min(f.__code__.co_firstlineno for f in blank.values()))
 
@@ -108,7 +122,7 @@ def functions_of(target: Any) -> Iterator[tuple[str, FunctionType]]:
     else:
         owner = target if isinstance(target, type) else type(target)
         forward = plain(getattr(target, "forward", None))
-        written_by_us = forward is not None and forward.__code__.co_filename.startswith(PACKAGE)
+        written_by_us = forward is not None and is_ours(forward.__code__)
         called = ("forward", "backward", *LAYER_METHODS) if written_by_us else ("forward", "backward")
         for name in called if forward else ("__call__", "backward"):
             if method := plain(getattr(target, name, None)):
@@ -131,7 +145,7 @@ def unwritten_helper(function: Any) -> str:
         if caller is None or caller.__code__ in seen:
             continue
         seen.add(caller.__code__)
-        if is_own(caller.__code__) and is_blank(caller):
+        if is_users(caller.__code__) and is_blank(caller):
             return caller.__name__ if owner is None else f"{type(owner).__name__}.{caller.__name__}"
         known = {**caller.__globals__, **inspect.getclosurevars(caller).nonlocals}
         names = (*caller.__code__.co_names, *caller.__code__.co_freevars)

@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from .arrays import Array
+from ..arrays import Array
 
 Definition: TypeAlias = ast.FunctionDef | ast.Lambda
 # (step, value, the frame that computes it) -> the value to go on with
@@ -39,12 +39,13 @@ OPERATIONS = (ast.BinOp, ast.UnaryOp, ast.Compare, ast.BoolOp, ast.IfExp, ast.Ca
 MOST_STEPS = 40  # of one place that are noted: the first ones of a long loop
 FUTURE = functools.reduce(lambda a, b: a | b, (0x20000, 0x40000, 0x80000, 0x100000, 0x200000, 0x400000, 0x1000000))
 
-PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 LIBRARIES = tuple(
     os.path.join(folder, "") for folder in {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")} if folder
 )
-# of our own code, what only calls the user's: entered to get there, never shown
-PASSED_THROUGH = tuple(PACKAGE + os.path.join(*parts) for parts in (("gradient_check", ""), ("layers", "base.py")))
+PASSES_ON = (
+    "PASSES_ON"  # a module of ours has it whose functions only call the user's: entered to get there, never shown
+)
 
 
 @dataclass(frozen=True)
@@ -234,8 +235,8 @@ class Tracer:
         if entered and self.at_home is None and isinstance(function, (FunctionType, MethodType)):
             self.at_home = module_of(function).startswith("handgrad.")
         if isinstance(function, FunctionType):
-            followed = entered or is_users(function.__code__, bool(self.at_home))
-            return self.traced(function) if followed else function
+            ours = is_ours(function.__code__) and (self.at_home or passes_on(function))
+            return self.traced(function) if entered or ours or is_users(function.__code__) else function
         if isinstance(function, MethodType):
             within = self.follow(function.__func__, entered)
             return function if within is function.__func__ else MethodType(within, function.__self__)
@@ -280,7 +281,7 @@ class Tracer:
         code = function.__code__
         if code not in self.trees:
             node = definition_of(function)
-            shown = not code.co_filename.startswith(PASSED_THROUGH)
+            shown = not passes_on(function)
             routine = None if node is None else Routine(function.__name__, code.co_filename, node, shown)
             self.trees[code] = None if routine is None else Instrumenter(self.places, routine).instrumented()
         tree = self.trees[code]
@@ -298,13 +299,21 @@ def module_of(function: Any) -> str:
     return str(type(function.__self__).__module__ if inspect.ismethod(function) else function.__module__)
 
 
-def is_users(code: CodeType, at_home: bool) -> bool:
-    """Whether code is to be followed: not a library's, nor ours but where that is the target, or passes on to it."""
-    file = code.co_filename
-    if file.startswith(PACKAGE):
-        return at_home or file.startswith(PASSED_THROUGH)
-    parts = file.split(os.sep)
-    return not (file.startswith(LIBRARIES) or "site-packages" in parts or "dist-packages" in parts)
+def is_ours(code: CodeType) -> bool:
+    """Whether code is handgrad's."""
+    return code.co_filename.startswith(PACKAGE)
+
+
+def is_users(code: CodeType) -> bool:
+    """Whether code is somebody's own, neither a library's nor ours."""
+    parts = code.co_filename.split(os.sep)
+    is_librarys = code.co_filename.startswith(LIBRARIES) or "site-packages" in parts or "dist-packages" in parts
+    return not is_librarys and not is_ours(code)
+
+
+def passes_on(function: FunctionType) -> bool:
+    """Whether a function is ours, and only calls the user's."""
+    return is_ours(function.__code__) and PASSES_ON in function.__globals__
 
 
 # Source ---------------------------------------------------------------------------------------------------------
