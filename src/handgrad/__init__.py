@@ -16,11 +16,11 @@ from . import optimizers as optimizers
 from . import schedules as schedules
 from . import training as training
 from .datasets import load_dataset as load_dataset
+from .derivatives import draw_graph as draw_graph
+from .derivatives import intermediates as intermediates
 from .diagnosis import diagnose as diagnose
 from .gradient_check import assert_gradients as assert_gradients
 from .gradient_check import check_gradients as check_gradients
-from .gradient_check import draw_graph as draw_graph
-from .gradient_check import intermediates as intermediates
 from .kernels import set_threads as set_threads
 from .layers import ELU as ELU
 from .layers import GELU as GELU

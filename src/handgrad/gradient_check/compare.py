@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..arrays import Array
+from ..derivatives.numeric import STEPS, Differentiator, Line, Numeric, Slope, central_difference, extrapolate
 from ..user_code.subjects import Gradients, Point
-from .derivatives import STEPS, Differentiator, Line, Numeric, Slope, central_difference, extrapolate
 from .verdict import ArrayCheck, Kink
 
 Index: TypeAlias = Any  # whatever selects entries of an array

@@ -3,17 +3,17 @@
 import ast
 import copy
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from ..arrays import Array, Shape
+from ..derivatives.sensitivity import TracedForward, fitted
 from ..user_code.faults import CodeFault
 from ..user_code.subjects import Function, Gradients, Point, Subject
 from ..user_code.tracing import Change, Place, Record, Recording, Tracer
 from .mistakes import Case
-from .sensitivity import TracedForward
 
 NUM_DIRECTIONS = 2
 MOST_PROBES = 400_000  # values seen by probes while true gradients are taken: about as many microseconds
@@ -150,31 +150,6 @@ def sum_of(parts: Sequence[Array | None]) -> Array | None:
     """The sum, or None where one is not known."""
     known = [part for part in parts if part is not None]
     return np.sum(known, axis=0) if known and len(known) == len(parts) else None
-
-
-def fitted(values: Array, shape: Shape) -> Iterator[Array]:
-    """values (one per upstream) in another shape: summed over what was broadcast, transposed, reshaped, broadcast."""
-    count, given = len(values), values.shape[1:]
-    if given == shape:
-        yield values
-    elif int(np.prod(given)) == int(np.prod(shape)):
-        plain = [n for n in given if n != 1] == [n for n in shape if n != 1]
-        orders = [tuple(range(len(given)))] if plain else itertools.permutations(range(len(given)))
-        for order in orders if len(given) <= 4 else ():
-            yield values.transpose(0, *(1 + axis for axis in order)).reshape(count, *shape)
-    else:
-        small, large = sorted((shape, given), key=lambda s: int(np.prod(s)))
-        try:
-            if np.broadcast_shapes(small, large) != large:
-                return
-        except ValueError:
-            return
-        padded = (1,) * (len(large) - len(small)) + tuple(small)
-        if large == given:
-            axes = tuple(1 + i for i, n in enumerate(padded) if n == 1 and large[i] != 1)
-            yield values.sum(axis=axes, keepdims=True).reshape(count, *shape)
-        else:
-            yield np.broadcast_to(values.reshape(count, *padded), (count, *shape))
 
 
 class Bench:

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..arrays import Array, Generator
+from ..derivatives.numeric import Differentiator, choose_entries
 from ..user_code.faults import CodeFault
 from ..user_code.recognize import recognize
 from ..user_code.subjects import Gradients, Settings, Subject, Wanted, name_of
 from .compare import compare_array, rounding_floors
 from .conduct import check_conduct
-from .derivatives import Differentiator, choose_entries
 from .mending import follow_backward
 from .mistakes import Case, diagnose, unexplained
 from .models import check_layers

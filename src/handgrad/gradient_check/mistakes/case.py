@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...arrays import Array
+from ...derivatives.numeric import Differentiator, Line, Numeric, central_difference, complex_step
 from ...user_code.subjects import Gradients, Point, Subject
-from ..derivatives import Differentiator, Line, Numeric, central_difference, complex_step
 from ..verdict import ArrayCheck, Verdict
 
 EQUAL = "equal to that in every entry"

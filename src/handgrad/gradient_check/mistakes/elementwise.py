@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from ...arrays import Array
-from ..derivatives import Line, central_difference, complex_step
+from ...derivatives.numeric import Line, central_difference, complex_step
 from ..verdict import Guess, Verdict
 from .case import EQUAL, Candidate, Case
 

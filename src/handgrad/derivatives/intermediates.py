@@ -209,7 +209,7 @@ def intermediates(
     from ..user_code.faults import CodeFault
     from ..user_code.subjects import is_float_array
     from ..user_code.tracing import Tracer
-    from .derivatives import Differentiator
+    from .numeric import Differentiator
     from .sensitivity import TracedForward
 
     given = [np.asarray(a) if is_float_array(a) else a for a in arrays]
@@ -325,7 +325,7 @@ def values_of_backward(subject: Subject, dy: Array) -> list[tuple[str, Array]]:
 
 def found_for(row: Intermediate, values: Sequence[tuple[str, Array]]) -> Array | None:
     """What a backward computes for a row's gradient: what equals it, or the last in a variable of that name."""
-    from .following import fitted
+    from .sensitivity import fitted
 
     if row.gradient is None or not row.gradient.any():
         return None

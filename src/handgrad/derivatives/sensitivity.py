@@ -1,15 +1,17 @@
 """A traced forward, and the derivative of what it returns by any value that it computes on its way."""
 
 import copy
+import itertools
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, Shape
 from ..user_code.subjects import Subject
 from ..user_code.tracing import Change, Record, Recording, Tracer
-from .derivatives import COMPLEX_STEP, Differentiator, central_difference, root_mean_square
+from .numeric import COMPLEX_STEP, Differentiator, central_difference, root_mean_square
 
 
 class TracedForward:
@@ -119,3 +121,28 @@ def traced(subject: Subject, tracer: Tracer) -> Subject:
     new = copy.copy(subject)
     new.follow = lambda function: tracer.follow(function, entered=True)
     return new
+
+
+def fitted(values: Array, shape: Shape) -> Iterator[Array]:
+    """values (one per upstream) in another shape: summed over what was broadcast, transposed, reshaped, broadcast."""
+    count, given = len(values), values.shape[1:]
+    if given == shape:
+        yield values
+    elif int(np.prod(given)) == int(np.prod(shape)):
+        plain = [n for n in given if n != 1] == [n for n in shape if n != 1]
+        orders = [tuple(range(len(given)))] if plain else itertools.permutations(range(len(given)))
+        for order in orders if len(given) <= 4 else ():
+            yield values.transpose(0, *(1 + axis for axis in order)).reshape(count, *shape)
+    else:
+        small, large = sorted((shape, given), key=lambda s: int(np.prod(s)))
+        try:
+            if np.broadcast_shapes(small, large) != large:
+                return
+        except ValueError:
+            return
+        padded = (1,) * (len(large) - len(small)) + tuple(small)
+        if large == given:
+            axes = tuple(1 + i for i, n in enumerate(padded) if n == 1 and large[i] != 1)
+            yield values.sum(axis=axes, keepdims=True).reshape(count, *shape)
+        else:
+            yield np.broadcast_to(values.reshape(count, *padded), (count, *shape))
