@@ -95,6 +95,27 @@ def write_json(path: FilePath, data: object) -> None:
     write_text(path, to_json(data, indent=1) + "\n")
 
 
+def add_files(folder: FilePath, files: Mapping[Path, bytes]) -> tuple[list[Path], list[Path]]:
+    """Write files into a folder, adding what is missing; returns those written, and those left alone.
+
+    Left alone is what is there with another content. Raises ValueError, before anything is written, where the folder
+    is a file.
+    """
+    folder, written, left = Path(folder), [], []
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file: name a folder, which is made if it is not there")
+    for name, content in files.items():
+        path = folder / name
+        if not os.path.lexists(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_path(path) as temporary:
+                temporary.write_bytes(content)
+            written.append(path)
+        elif not path.is_file() or path.read_bytes() != content:
+            left.append(path)
+    return written, left
+
+
 MOST_SAID = 600  # letters of what is wrong with a file
 
 

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from ..blanks import blanked
 from ..experiments.configuration import parse_toml
-from ..files import atomic_path
+from ..files import add_files
 from ..naming import look_up
 from . import COURSES
 
@@ -52,23 +52,12 @@ def copy(
     course's modules use come along as the package `engine`. Raises ValueError, before anything is written, where a
     module would stand beside one of the same name, or the folder is a file.
     """
-    folder, written, left = Path(folder), [], []
-    files = course_files(course, blank, self_contained)
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file: name a folder, which is made if it is not there")
+    folder, files = Path(folder), course_files(course, blank, self_contained)
     for path in files:
         other = rival(folder / path)
         if other.exists():
             raise ValueError(f"{other} and {folder / path} would be one module to Python: name another folder")
-    for name, content in files.items():
-        path = folder / name
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_path(path) as temporary:
-                temporary.write_bytes(content)
-            written.append(path)
-        elif not path.is_file() or path.read_bytes() != content:
-            left.append(path)
+    written, left = add_files(folder, files)
     starter = HERE / course / "_starter" / "__init__.py"
     furnish = importlib.import_module(f"{__package__}.{course}._starter").furnish if starter.exists() else None
     return [*written, *(furnish(folder) if furnish else [])], left

@@ -83,7 +83,7 @@ class Mistake:
 
     def source(self) -> str:
         """The wrong code as text: that of the right functions or classes, but for the edited lines."""
-        text = "\n\n".join(inspect.getsource(resolve(name)) for name in self.code)
+        text = source_of(self.code)
         for right, wrong in zip(self.right, self.wrong, strict=True):
             text = self._edited(text, right, wrong)
         return text
@@ -137,6 +137,11 @@ def read(name: str, rows: dict[str, Any]) -> Iterator[Mistake]:
             right, wrong = (tuple([lines] if isinstance(lines, str) else lines) for lines in edits)
             row["lesson"] = f"{VOCABULARY[row['slug']].lesson} {row.get('lesson', '')}".rstrip()
             yield Mistake(f"{name.replace(' ', '_')}.{key}", subject, right=right, wrong=wrong, **row)
+
+
+def source_of(code: tuple[str, ...]) -> str:
+    """The text of functions or classes, one after the other."""
+    return "\n\n".join(inspect.getsource(resolve(name)) for name in code)
 
 
 def resolve(name: str) -> Any:
