@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
@@ -14,10 +14,12 @@ from ..courses import COURSES
 from ..courses.copies import course_files
 from ..experiments.configuration import Count, Section, check_table, read_table
 from ..naming import look_up, nearest
-from ..teaching.mistakes import Subject, mistakes
 from ..user_files import load
 from ..user_files.checks import partner
+from .bugs import subjects
 
+# those that come along, by name
+EXAMPLES = {path.parent.name: path for path in sorted(Path(__file__).parent.glob("examples/*/SPEC.toml"))}
 Arguments: TypeAlias = dict[str, Any]  # of a function by name: arrays, and numbers as they are
 
 
@@ -36,6 +38,8 @@ class Place(NamedTuple):
 
 def place(value: object) -> Place:
     """'file.py:function' taken apart."""
+    if isinstance(value, Place):
+        return value
     file, colon, function = value.rpartition(":") if isinstance(value, str) else ("", "", "")
     if not (file and colon and function):
         raise ValueError("expected a function in a file, such as 'solution.py:relu_backward'")
@@ -185,6 +189,8 @@ class Assignment:
         What is drawn for each student.
     contents : dict of str to bytes
         What every file holds, by its path with '/'; those that are not handed out too.
+    wrong : dict of str to bytes
+        What is handed out of the files in which a bug is to be found.
     """
 
     path: Path
@@ -196,6 +202,7 @@ class Assignment:
     tasks: tuple[Task, ...]
     variant: Variant
     contents: Mapping[str, bytes]
+    wrong: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def max_score(self) -> float:
@@ -229,7 +236,7 @@ def read_assignment(source: str | Path) -> Assignment:
         In one line: for an unknown key, a wrong value, a file that is missing, a function that is none, a file with
         solutions that would be handed out.
     """
-    path = Path(source)
+    path = EXAMPLES.get(str(source), Path(source))
     said = check_table(Specification, read_table(path), path)
     contents = {**files_of_course(said.course, path), **read_all(said, path)}
     tasks = tuple(filled(said, number, contents, path) for number in range(len(said.tasks)))
@@ -392,10 +399,8 @@ def check_variant(assignment: Assignment) -> None:
 
 def constants_in(text: str) -> dict[str, ast.expr]:
     """{name: value} of what a source assigns at its top level."""
-    nodes = [node for node in ast.parse(text).body if isinstance(node, ast.Assign)]
-    return {name.id: node.value for node in nodes for name in node.targets if isinstance(name, ast.Name)}
-
-
-def subjects() -> dict[str, Subject]:
-    """The pairs of the table of mistakes by name."""
-    return {mistake.subject.name: mistake.subject for mistake in mistakes().values() if len(mistake.code) == 2}
+    nodes = [node for node in ast.parse(text).body if isinstance(node, (ast.Assign, ast.AnnAssign))]
+    values = [
+        (it, node.value) for node in nodes for it in (node.targets if isinstance(node, ast.Assign) else [node.target])
+    ]
+    return {target.id: value for target, value in values if isinstance(target, ast.Name) and value}

@@ -28,6 +28,7 @@ COMMANDS = {
     "config": ("tools", "Show a configuration as it would run."),
     "data": ("tools", "List, fetch and find data sets."),
     "courses": ("tools", "Courses: copy their packages, run their scripts."),
+    "assignment": ("assignment", "Homework: make handouts, grade, sum up a class."),
     "info": ("tools", "Versions, threads and how products are computed."),
 }
 

@@ -1,0 +1,25 @@
+"""Homework for a class: handouts made, submissions graded, what the class knows summed up."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.group()
+def assignment() -> None:
+    """Homework out of solved source: what a SPEC.toml describes."""
+
+
+@assignment.command()
+@click.argument("spec", metavar="SPEC.toml|NAME")
+@click.argument("folder", metavar="DIR")
+@click.option("--roster", metavar="FILE.csv", help="The class, with a column id: a handout for each student.")
+def make(spec: str, folder: str, roster: str | None) -> None:
+    """Write handouts with bodies to write into DIR/handouts, and the solutions into DIR/key."""
+    from ..assignment.make import make
+
+    made = make(spec, folder, roster)
+    count = f"{len(made.students)} handouts" if roster else "the handout"
+    print(f"{count} in {folder}/handouts, {len(made.written)} files new; {folder}/key is yours alone: never publish it")
+    if made.left:
+        print(f"left alone, since they were there: {', '.join(str(path) for path in made.left)}")
