@@ -1,15 +1,19 @@
-"""The cells of UCLA's and CS231n's notebooks: what they import, and the figures that they compare with."""
+"""The notebooks of the courses: what they import, the figures that they compare with, and those that come along."""
 
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from handgrad.courses.copies import run
+from handgrad.courses.copies import copy, run
 from handgrad.courses.cs231n import optim as cs231n_optim
 from handgrad.courses.cs231n import rnn_layers
 from handgrad.courses.nndl import conv_layers, optim
+from handgrad.datasets.images import is_present
 
 CELLS = json.loads((Path(__file__).parents[1] / "goldens" / "course_cells.json").read_text(encoding="utf-8"))
 LAYERS = "np affine_forward affine_backward relu_forward relu_backward batchnorm_forward dropout_forward softmax_loss "
@@ -66,3 +70,51 @@ def test_update_rules_give_the_figures_of_the_cells(module, name, renamed):
     assert np.allclose(next_w.ravel(), cell["next_w"], rtol=0, atol=6e-9) and same is config
     for key in arrays:
         assert np.allclose(config[renamed.get(key, key)].ravel(), cell[key], rtol=0, atol=6e-9)
+
+
+@pytest.mark.skipif(not is_present("cifar10") or not is_present("fashion-mnist"), reason="handgrad data get cifar10")
+@pytest.mark.parametrize(
+    ("course", "name", "arguments", "expected", "made"),
+    [
+        (
+            "nndl",
+            "two_layer_nn",
+            "--rows 300 --iterations 30",
+            r"difference of the scores: \d\.\de-08\ndifference of the loss: 0\.0e\+00\n(.|\n)*"
+            r"final loss of the toy: 0\.0144979\n(.|\n)*test accuracy of the best \(\S+\): 0\.\d{3}\n$",
+            "first_try.png learning_rates.png weights.png",
+        ),
+        (
+            "nndl",
+            "FC_nets",
+            "--rows 300 --epochs 1",
+            r"svm_loss: (8\.9|9\.0)\d\d, .*e-09\nsoftmax_loss: 2\.30\d, .*e-09\n(.|\n)*"
+            r"training accuracy on 50 images: 1\.000, (.|\n)*final validation accuracy: 0\.\d{3}, best 0\.\d{3}\n$",
+            "solver.png",
+        ),
+        (
+            "cs189",
+            "pytorch_networks",
+            "--rows 300 --epochs 1 --cnn_epochs 1",
+            r"MLP validation accuracy: 0\.\d{4}\n(.|\n)*CNN test accuracy: 0\.\d{4}\n300 classes in predictions.csv\n$",
+            "mlp_curves.png cnn_curves.png predictions.csv",
+        ),
+    ],
+)
+def test_a_notebook_that_comes_along_runs(course, name, arguments, expected, made, tmp_path):
+    """Its cells as one script, with fewer rows and epochs; the figures of all of them: benchmarks/courses.py."""
+    if course == "cs189":
+        pytest.importorskip("torch")
+        (tmp_path / "datasets" / "mnist").mkdir(parents=True)  # so that its 55 MB are not written
+    copy(course, tmp_path)
+    cells = json.loads((tmp_path / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    (tmp_path / "cells.py").write_text(code, encoding="utf-8")
+    command = [sys.executable, "-B", "-W", "error", "cells.py", *arguments.split()]
+    done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert re.search(expected, done.stdout), done.stdout
+    assert all((tmp_path / file).is_file() for file in made.split())
+    if "predictions.csv" in made:
+        lines = (tmp_path / "predictions.csv").read_text().splitlines()
+        assert lines[0] == "Id,Category" and re.fullmatch(r"299,\d", lines[-1])

@@ -194,7 +194,7 @@ def module_places(path: Path) -> list[Path]:
 
 def dotted(source: str) -> str:
     """The name by which Python imports a file or folder here."""
-    return ".".join([str(__package__), *Path(source).with_suffix("").parts])
+    return ".".join([str(__package__), *Path(source.removesuffix(".py")).parts])
 
 
 def to_notebook(script: str) -> dict[str, Any]:

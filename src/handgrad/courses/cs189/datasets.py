@@ -12,12 +12,12 @@ NAMES = ("higgs", "sinewave", "iris", "mnist")
 PARTS = {"training": "train", "validation": "val", "test": "test"}
 
 
-def initialize_dataset(name: str, batch_size: int = 50) -> "Dataset":
-    """The data set in datasets/<name>/<name>_{train,val,test}_{data,labels}.npy of the working folder.
+def initialize_dataset(name: str, batch_size: int = 50, rows: int | None = None) -> "Dataset":
+    """The data set in datasets/<name>/<name>_{train,val,test}_{data,labels}.npy, or the first rows of each part.
 
-    Where that folder is not there, iris, sinewave and mnist (once `handgrad data get mnist` was run) are made from
-    handgrad's own. MNIST's images become float32 in [0, 1], its labels one-hot rows. Test sets without labels
-    (higgs) get zeros. NotImplementedError for another name.
+    Where that folder is not in the working folder, iris, sinewave and mnist (once `handgrad data get mnist` was run)
+    are made from handgrad's own. MNIST's images become float32 in [0, 1], its labels one-hot rows. Test sets without
+    labels (higgs) get zeros. NotImplementedError for another name.
     """
     if name not in NAMES:
         raise NotImplementedError(f"{name} is no data set of the course: expected one of {', '.join(NAMES)}")
@@ -25,6 +25,7 @@ def initialize_dataset(name: str, batch_size: int = 50) -> "Dataset":
     if arrays is None:
         source = "run handgrad data get mnist" if name == "mnist" else "it comes with the course's files only"
         raise FileNotFoundError(f"datasets/{name}/{name}_train_data.npy is not in the working folder: {source}")
+    arrays = {key: array[:rows] for key, array in arrays.items()}
     if name == "mnist":
         arrays = {key: prepare_mnist(key, array) for key, array in arrays.items()}
     if "test_data" in arrays and "test_labels" not in arrays:
@@ -42,6 +43,18 @@ def make_arrays(name: str) -> dict[str, Array] | None:
     except ImportError:
         return None
     return make_arrays(name)
+
+
+def load_images(name: str) -> tuple[Array, Array, Array, Array]:
+    """(X_train, y_train, X_test, y_test) of mnist, fashion-mnist or cifar10, as `handgrad data get` put it into place.
+
+    Images are (n, rows, columns, channels) uint8, labels whole numbers.
+    """
+    from ...datasets.catalog import image_set
+    from ...datasets.images import read_part
+
+    about = image_set(name)
+    return *read_part(about, about.train), *read_part(about, about.test)
 
 
 def read_arrays(name: str) -> dict[str, Array]:

@@ -15,7 +15,8 @@ array([[-0.00504001, -0.01071118],
 import numpy as np
 
 from ...arrays import Array
-from .utils import fashion_parts, script_arguments
+from ..arguments import script_arguments
+from .utils import fashion_parts
 
 __all__ = ["NumpyANN"]
 
@@ -130,7 +131,7 @@ class NumpyANN:
 
 def main() -> None:
     """Train 784-64-10 on Fashion-MNIST."""
-    arguments = script_arguments(__doc__, epochs=250)
+    arguments = script_arguments(__doc__, epochs=250, rows=(2000, 59_800), seed=42)
     train, validation, (X_test, y_test) = fashion_parts(arguments.rows)
     ann = NumpyANN(input_size=784, hidden_size=64, output_size=10, lr=0.01, random_seed=arguments.seed)
     ann.train(*train, *validation, epochs=arguments.epochs, batch_size=64)

@@ -19,8 +19,9 @@ tensor([1, 2, 2, 2, 2])
 import torch
 from torch import nn
 
+from ..arguments import script_arguments
 from .network import Network, targets
-from .utils import fashion_parts, script_arguments, tensors
+from .utils import fashion_parts, tensors
 
 __all__ = ["PyTorchANN"]
 
@@ -64,7 +65,7 @@ class PyTorchANN(Network):
 
 def main() -> None:
     """Train 784-32-10 on Fashion-MNIST."""
-    arguments = script_arguments(__doc__, epochs=100)
+    arguments = script_arguments(__doc__, epochs=100, rows=(2000, 59_800), seed=42)
     train, validation, test = tensors(fashion_parts(arguments.rows), (784,))
     ann = PyTorchANN(input_size=784, hidden_size=32, output_size=10, random_seed=arguments.seed)
     ann.train(*train, *validation, epochs=arguments.epochs, batch_size=64, learning_rate=0.2)

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..arguments import script_arguments
 from .network import Network, targets
-from .utils import fashion_parts, script_arguments, tensors
+from .utils import fashion_parts, tensors
 
 __all__ = ["PyTorchCNN"]
 CHANNELS = (1, 32, 64, 128, 256)
@@ -77,7 +78,7 @@ def block(num_inputs: int, num_outputs: int) -> tuple[nn.Module, ...]:
 
 def main() -> None:
     """Train four blocks on Fashion-MNIST."""
-    arguments = script_arguments(__doc__, epochs=60)
+    arguments = script_arguments(__doc__, epochs=60, rows=(2000, 59_800), seed=42)
     train, validation, test = tensors(fashion_parts(arguments.rows), (1, 28, 28))
     cnn = PyTorchCNN(random_seed=arguments.seed)
     cnn.train(*train, *validation, epochs=arguments.epochs, learning_rate=0.002)

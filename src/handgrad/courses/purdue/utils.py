@@ -1,6 +1,5 @@
 """utils: coloured messages, checks that only print, and Fashion-MNIST."""
 
-import argparse
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,6 @@ __all__ = [
     "print_green",
     "print_red",
     "print_yellow",
-    "script_arguments",
     "tensors",
 ]
 
@@ -89,14 +87,3 @@ def tensors(parts: list[tuple[Array, Array]], shape: tuple[int, ...]) -> list[tu
     import torch
 
     return [(torch.tensor(X.reshape(len(X), *shape)).float(), torch.tensor(y).float()) for X, y in parts]
-
-
-def script_arguments(description: str | None, epochs: int) -> argparse.Namespace:
-    """--epochs, --rows to train on and --seed from the command line; --epochs 1 --rows 200 is a quick try."""
-    parser = argparse.ArgumentParser(description=str(description).partition("\n")[0])
-    for name, default in (("epochs", epochs), ("rows", 2000), ("seed", 42)):
-        parser.add_argument(f"--{name}", type=int, default=default, help=f"default: {default}")
-    arguments = parser.parse_args()
-    if arguments.epochs < 1 or not 1 <= arguments.rows <= 59_800 or arguments.seed < 0:
-        parser.error("expected --epochs 1 or more, --rows from 1 to 59800, --seed 0 or more")
-    return arguments
