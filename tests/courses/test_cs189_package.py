@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 
+from handgrad.cli.application import run as handgrad
 from handgrad.courses.copies import copy
 from handgrad.courses.cs189 import _starter as starter
 from handgrad.datasets.images import is_present
@@ -179,6 +180,8 @@ def test_a_students_script_runs_unchanged(solved):
         "b1.png",
         "test_predictions.p",
         "parameters_epoch60",
+        "run.json",
+        "metrics.jsonl",
     }
     assert {path.name for path in folder.iterdir()} == names
     log = pickle.loads((folder / "log").read_bytes())
@@ -191,20 +194,38 @@ def test_a_students_script_runs_unchanged(solved):
 
 @pytest.mark.parametrize(("name", "epochs", "bar"), [("train_ffnn.py", 100, 0.93), ("train_rnn.py", 2, 0.95)])
 def test_the_scripts_that_come_along_train(solved, name, epochs, bar):
-    text = (solved / name).read_text()
-    (solved / "short.py").write_text(text.replace("epochs = 100", f"epochs = {epochs}"))
-    printed = python(solved, "short.py")
+    printed = python(solved, name, "--epochs", str(epochs))
     assert float(printed.rsplit("Test Accuracy: ", 1)[1]) > bar
+
+
+def test_runs_of_the_script_are_compared_judged_and_written_up(solved, tmp_path, monkeypatch, capsys):
+    """From what the logger keeps; rates and sizes changed as a student does, in the script."""
+    text = (solved / "train_ffnn.py").read_text()
+    for rate, size in ((0.01, 5), (0.01, 50), (1.0, 5), (1.0, 50)):
+        (solved / "tried.py").write_text(text.replace("lr=0.01", f"lr={rate}").replace("n_out=25", f"n_out={size}"))
+        with changed(solved / "experiment.py", "experiments/", f"{tmp_path}/runs/"):
+            python(solved, "tried.py", "--epochs", "30")
+    monkeypatch.chdir(tmp_path)
+    for command in ("runs", "judge", "compare", "writeup"):
+        assert handgrad([command, "runs"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("finished") == 4 and "4 runs compared" in printed
+    assert printed.count("on training rows") >= 2  # judgements
+    page = (tmp_path / "writeup.md").read_text(encoding="utf-8").replace("\\", "")
+    assert "4 runs on iris differ in n_out, learning_rate." in page
+    told = page.partition("# What each setting did")[2].partition("# How to run it again")[0]
+    assert re.search(r"The test error is [\d.]+ with 0\.01, [\d.]+ with 1 \(means over 2 settings of the rest\)", told)
+    assert "Best is 0.01" in told and "On the training rows it is" in told
+    assert "python tried.py" in page and "fingerprint" not in page
 
 
 @pytest.mark.skipif(not is_present("mnist"), reason="MNIST is not here: handgrad data get mnist")
 def test_the_convolutional_script_learns_digits(tmp_path):
     """On 2000 images, in files as copy writes them."""
-    arrays = {key: array[:2000] for key, array in starter.make_arrays("mnist").items()}
+    arrays = {key: array[:3000] for key, array in starter.make_arrays("mnist").items()}
     starter.write_dataset(tmp_path / "datasets" / "mnist", arrays)
-    text = (starter.Path(starter.__file__).with_name("train_conv.py")).read_text()
-    (tmp_path / "train_conv.py").write_text(text.replace("epochs = 5", "epochs = 2"))
-    printed = python(tmp_path, "-m", "handgrad", "courses", "run", "cs189", "train_conv.py")
+    command = ["-m", "handgrad", "courses", "run", "cs189", "train_conv.py"]
+    printed = python(tmp_path, *command, "--rows", "2000", "--epochs", "2")
     assert float(printed.rsplit("Val Accuracy: ", 1)[1]) > 0.8
 
 

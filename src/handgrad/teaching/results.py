@@ -130,6 +130,78 @@ def judgement_text(run: Run) -> str:
     return f"Judged by these figures it is {judgement.verdict}: {'; '.join(judgement.reasons)}."
 
 
+# What each setting did --------------------------------------------------------------------------------------------
+
+TOGETHER = ("schedule", "penalty", "loss")  # tables whose name decides which other keys there are
+Cases: TypeAlias = dict[str, list[float]]  # {a setting's value: the figures of runs with it}
+
+
+def setting_sentences(found: Sequence[Entry]) -> dict[str, str]:
+    """{setting: a paragraph} on each that was varied, from runs alike in all else; of several seeds the mean counts."""
+    keys: dict[str, list[str]] = {}
+    for key, name in varied(found).items():
+        section = key.partition(".")[0]
+        if key != "seed":
+            keys.setdefault(section if section in TOGETHER else name, []).append(key)
+    rows = [{name: setting_text(entry, group) for name, group in keys.items()} for entry in found]
+    sentences = {}
+    for name in keys:
+        groups: dict[str, dict[str, list[Entry]]] = {}
+        for entry, row in zip(found, rows, strict=True):
+            rest = json.dumps([value for other, value in row.items() if other != name])
+            groups.setdefault(rest, {}).setdefault(row[name], []).append(entry)
+        most = max(map(len, groups.values()))
+        alike = [group for group in groups.values() if len(group) == most > 1]
+        alike = [group for group in alike if group.keys() == alike[0].keys()]
+        sentences[name] = setting_sentence(name, alike, deciding(found))
+    return sentences
+
+
+def setting_text(entry: Entry, keys: Sequence[str]) -> str:
+    """'0.01', or of keys that belong together 'exponential, decay 0.98'."""
+    given = {key.rpartition(".")[2]: value for key in keys if (value := entry.settings.get(key)) is not None}
+    return ", ".join(
+        value_text(v) if len(keys) == 1 or k == "name" else f"{k} {value_text(v)}" for k, v in given.items()
+    )
+
+
+def setting_sentence(name: str, groups: Sequence[dict[str, list[Entry]]], figure: str) -> str:
+    """The paragraph on one setting, by groups {value: runs} whose runs differ in nothing else."""
+    if not groups:
+        return f"No two of these runs differ in {name} alone, so what it did cannot be told from them."
+    cases = cases_of(groups, figure)
+    means = {value: fmean(figures) for value, figures in cases.items()}
+    best, worst = min(means, key=lambda value: rank(means[value])), max(means, key=lambda value: rank(means[value]))
+    listed = ", ".join(f"{figure_text(mean)} with {value}" for value, mean in means.items())
+    text = f"The {figure} is {listed}" + (f" (means over {len(groups)} settings of the rest)." if groups[1:] else ".")
+    split, kind = figure.split(" ")
+    count = (groups[0][best][0].run.record["data"].get("rows") or {}).get(split)
+    if means[worst] - means[best] < (1 / count if kind == "error" and count else 1e-12):
+        return text + (f" That is less than one of the {count} {split} rows apart: no difference." if count else "")
+    wins = sum(min(cases, key=lambda value: rank(cases[value][i])) == best for i in range(len(groups)))
+    text += f" Best is {best}" + (f", in {wins} of the {len(groups)}." if groups[1:] else ".")
+    return text + learning_sentence(cases_of(groups, f"train {kind}"), best, worst, means[worst] - means[best])
+
+
+def cases_of(groups: Sequence[dict[str, list[Entry]]], figure: str) -> Cases:
+    """{value: the figure in each group}, of several seeds the mean."""
+    return {
+        value: [fmean(entry.figures.get(figure, math.nan) for entry in group[value]) for group in groups]
+        for value in groups[0]
+    }
+
+
+def learning_sentence(trained: Cases, best: str, worst: str, difference: float) -> str:
+    """Whether the training rows tell the same: how much is learnt then differs, and else how well it carries over."""
+    low, high = fmean(trained[best]), fmean(trained[worst])
+    if math.isnan(high - low):
+        return ""
+    figures = f"On the training rows it is {figure_text(low)} with {best} and {figure_text(high)} with {worst}"
+    if high - low > difference / 2:
+        return f" {figures}: the setting decides how much is learnt at all."
+    return f" {figures}: it decides how well what is learnt carries over to other rows."
+
+
 # What a part contributes ----------------------------------------------------------------------------------------
 
 Group: TypeAlias = tuple[list[Entry], list[Entry]]  # runs with a part, and runs without it that are else alike

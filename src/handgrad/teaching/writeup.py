@@ -18,7 +18,16 @@ from ..text import clipped, duration, figure_text
 from .document import Block, Code, Heading, Paragraph, Picture, Table
 from .formats import render_html, render_latex, render_markdown, write_pictures
 from .implementations import implementations
-from .results import Entry, component_sentences, deciding, entries, judgement_text, value_text, varied
+from .results import (
+    Entry,
+    component_sentences,
+    deciding,
+    entries,
+    judgement_text,
+    setting_sentences,
+    value_text,
+    varied,
+)
 
 MAX_LINES, MAX_COLUMNS = 8, 4  # lines in a picture, and figures in the table of all runs
 
@@ -88,11 +97,15 @@ def document(runs: Iterable[Run], code: Iterable[str] = (), seed: int = 0) -> It
         yield from experiments(found)
     yield Heading("The best run" if len(found) > 1 else "The run")
     yield from one_run(found[0])
-    components = component_sentences(found)
-    if components:
-        yield Heading("What each part contributes")
-        for component, text in components.items():
-            yield Heading(component, 1)
+    told = {
+        "What each setting did": setting_sentences(found),
+        "What each part contributes": component_sentences(found),
+    }
+    for title, sentences in told.items():
+        if sentences:
+            yield Heading(title)
+        for subject, text in sentences.items():
+            yield Heading(subject, 1)
             yield Paragraph(text)
     yield Heading("How to run it again")
     yield from again(found[0].run)
@@ -203,7 +216,6 @@ def again(run: Run) -> Iterator[Block]:
     commit = f" Git commit {git['commit']}{changed}." if git.get("commit") else ""
     data = record["data"]
     source, licence = data.get("source") or data.get("name"), data.get("licence") or "not stated"
-    yield Paragraph(
-        f"Run with {versions or 'versions that were not recorded'}.{commit} The data: {source}; licence: {licence}; "
-        f"fingerprint {str(data.get('fingerprint'))[:16]}."
-    )
+    known = f"; fingerprint {data['fingerprint'][:16]}" if isinstance(data.get("fingerprint"), str) else ""
+    used = versions or "versions that were not recorded"
+    yield Paragraph(f"Run with {used}.{commit} The data: {source}; licence: {licence}{known}.")

@@ -1,20 +1,30 @@
 """neural_networks.logs: what a run leaves in experiments/<model_name>/: arguments, figures per epoch, pictures."""
 
+import datetime
 import io
+import json
 import os
 import pickle
+import platform
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from .datasets import Dataset
+
+PARTS = {"train": "train", "validate": "validation"}  # parts of the log, and what a record calls them
 DRAW_EVERY = 30.0  # seconds: drawing takes longer than an epoch of a small network
 
 
 class Logger:
     """Keeps figures per epoch in `log`; save=True writes them to the file "log", a pickle, plot=True draws them.
 
-    A folder that another run has filled is left alone: the run goes to <model_name>-2 and so on, and says so.
+    A folder that another run has filled is left alone: the run goes to <model_name>-2 and so on, and says so. What
+    was saved is also there for `handgrad runs`, `compare`, `judge` and `writeup`, once training has ended.
     """
 
     model_name: str
@@ -40,6 +50,7 @@ class Logger:
         self.save_dir = f"{free_folder(Path(save_dir), model_name)}/"
         self.reset()
         self._drawn = -DRAW_EVERY
+        self._started = datetime.datetime.now(datetime.timezone.utc)
         self._write("model_args", model_args)
         self._write("data_args", data_args)
 
@@ -72,6 +83,54 @@ class Logger:
                 self._picture(name, {"training": series["train"], "validation": series["validate"]})
         self._drawn = time.monotonic()
 
+    def record(self, dataset: Dataset, test: Mapping[str, Sequence[float]] | None = None) -> None:
+        """Write run.json and metrics.jsonl, from which handgrad tells of runs; test is what `model.test` returned."""
+        score = "accuracy" if self._configuration()["loss"]["name"] == "cross_entropy" else "mse"
+        pairs = {part: list(zip(self.log["loss"][part], self.log["error"][part], strict=True)) for part in PARTS}
+        results = {PARTS[part]: figures(score, *values[-1]) for part, values in pairs.items() if values}
+        rows = {"train": dataset.n_training, "validation": dataset.n_validation}
+        if test:
+            results["test"] = figures(score, *(float(np.mean(test[name])) for name in ("loss", "error")))
+            rows["test"] = dataset.test.n_samples
+        classes = [str(k) for k in range(dataset.out_dim)] if score == "accuracy" else None
+        record = {
+            "status": "finished",
+            "started": self._started.isoformat(timespec="seconds"),
+            "seconds": (datetime.datetime.now(datetime.timezone.utc) - self._started).total_seconds(),
+            "command": ["python", *sys.argv],
+            "configuration": self._configuration(),
+            "seed": self.model_args.get("seed"),
+            "epochs": self.counter,
+            "model": {"config": self._configuration()["model"]},
+            "data": {"name": self.data_args.get("name"), "rows": rows, **({"class_names": classes} if classes else {})},
+            "versions": {"python": platform.python_version(), "numpy": np.__version__},
+            "results": results,
+        }
+        lines = []
+        for epoch, (train, validate) in enumerate(zip(*pairs.values(), strict=True), 1):
+            validation = {f"validation_{name}": value for name, value in figures(score, *validate).items()}
+            lines.append({"epoch": epoch, **figures(score, *train), **validation})
+        write_bytes(f"{self.save_dir}metrics.jsonl", "".join(f"{json.dumps(line)}\n" for line in lines).encode())
+        write_bytes(f"{self.save_dir}run.json", json.dumps(record, indent=1, default=str).encode())
+
+    def _configuration(self) -> dict[str, Any]:
+        """The arguments under the names that a configuration of handgrad has."""
+        about, loss = self.model_args, self.model_args.get("loss")
+        given = {name: value for name, value in (about.get("optimizer_args") or {}).items() if value is not None}
+        schedule = {"name": given.pop("lr_scheduler", "constant")}
+        rest = {name: given.pop(name) for name in ("lr_decay", "stage_length", "staircase") if name in given}
+        return {
+            "name": self.model_name,
+            "seed": about.get("seed"),
+            "epochs": self.counter,
+            "batch_size": self.data_args.get("batch_size"),
+            "data": {"name": self.data_args.get("name")},
+            "model": {"layers": [{"layer": layer.get("name"), **layer} for layer in about.get("layer_args", ())]},
+            "loss": {"name": getattr(loss, "name", loss)},
+            "optimizer": {"name": given.pop("name", None), "learning_rate": given.pop("lr", None), **given},
+            "schedule": schedule if schedule["name"] == "constant" else {**schedule, **rest},
+        }
+
     def _picture(self, name: str, lines: Mapping[str, Sequence[float]]) -> None:
         from matplotlib.figure import Figure
 
@@ -87,6 +146,12 @@ class Logger:
 
     def _write(self, name: str, content: object) -> None:
         write_bytes(self.save_dir + name, pickle.dumps(content))
+
+
+def figures(score: str, loss: float, error: float) -> dict[str, float | None]:
+    """Loss and accuracy (or the error itself) for a record, None where they are no numbers."""
+    values = {"loss": float(loss), score: float(1 - error if score == "accuracy" else error)}
+    return {name: round(value, 6) if np.isfinite(value) else None for name, value in values.items()}
 
 
 def write_bytes(path: str, content: bytes) -> None:

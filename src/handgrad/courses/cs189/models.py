@@ -132,6 +132,7 @@ class NeuralNetwork:
             self.logger.draw()
         if self.logger is not None and self.logger.save:
             self.save_parameters(epochs)
+            self.logger.record(dataset)
 
     def __repr__(self) -> str:
         return f"{self.name}: {', '.join(str(arguments['name']) for arguments in self.layer_args)}"
@@ -184,6 +185,8 @@ class NeuralNetwork:
             if save_predictions:
                 log["prediction"] += list(Y_hat)
         print(f"Test Loss: {round(np.mean(log['loss']), 4)} Test Accuracy: {round(1 - np.mean(log['error']), 4)}")
+        if self.logger is not None and self.logger.save:
+            self.logger.record(dataset, log)
         if save_predictions:
             self._write("test_predictions.p", log)
         return log
