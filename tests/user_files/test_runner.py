@@ -5,10 +5,13 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from handgrad.user_files import Limits, check_apart, follow, runner
+import handgrad
+from handgrad.user_files import Limits, check_apart, confinement, follow, runner
 from handgrad.user_files.runner import run
 
 # what a forward does, the mistake that it is, and whether its line is known
@@ -201,3 +204,63 @@ def test_following_a_file_acts_on_what_it_holds_and_stops_what_runs(tmp_path, mo
     with pytest.raises(KeyboardInterrupt):
         follow(path, act)
     assert seen == ["1", "2", None, "4"]
+
+
+def test_a_task_alone_has_a_path_of_its_own_and_nothing_of_ours(tmp_path, monkeypatch):
+    monkeypatch.setenv("SECRET", "42")
+    monkeypatch.syspath_prepend(tmp_path / "ours")
+    (tmp_path / "looking.py").write_text(
+        "import os, sys\ndef around():\n    return ['SECRET' in os.environ, os.listdir(), sys.path]\n"
+    )
+    path = [str(tmp_path), *(str(Path(package.__file__).parents[1]) for package in (handgrad, np))]
+    has_secret, files, folders = run("looking:around", {}, "none.py", path=path).data
+    assert not has_secret
+    assert files == []
+    assert folders[:3] == path
+    assert all(folder.startswith(sys.base_prefix) and "-packages" not in folder for folder in folders[3:])
+
+
+# what confined code tries, with {there} a file of somebody else's
+TRIES = {
+    "read": "open({there!r}).read()",
+    "read by number": "os.read(os.open({there!r}, os.O_RDONLY), 9)",
+    "list": "os.listdir(os.path.dirname({there!r}))",
+    "write": "open({there!r}, 'w')",
+    "remove": "os.remove({there!r})",
+    "fork": "os.fork() or os._exit(0)",
+    "program": "subprocess.run(['true'])",
+    "shell": "if os.system('true'): raise OSError",
+    "kill": "os.kill(os.getppid(), 0)",
+    "reach": "socket.socket()",
+    "compiled code": "ctypes.CDLL(None).getpid()",
+}
+
+
+@pytest.mark.parametrize("kernel", [True, False])
+def test_confined_code_reads_and_reaches_nothing_else(tmp_path, kernel):
+    """By Python's fence and, where the kernel has one, by that alone: a way around the first ends at the second."""
+    there, program = tmp_path / "solution.py", tmp_path / "program.py"
+    there.write_text("secret")
+    (tmp_path / "empty").mkdir()
+    leave = "sys.addaudithook = lambda hook: None" if kernel else "confinement.lock_files = lambda *folders: None"
+    program.write_text(
+        "import ctypes, json, os, socket, subprocess, sys\n"
+        "from handgrad.user_files import confinement\n"
+        f"{leave}\n"
+        f"confinement.confine([], [{str(tmp_path / 'empty')!r}])\n"
+        "import statistics, decimal\n"
+        "done = []\n"
+        f"for name, code in {[(name, code.format(there=str(there))) for name, code in TRIES.items()]}:\n"
+        "    try:\n"
+        "        exec(code)\n"
+        "        done.append(name)\n"
+        "    except OSError:\n"
+        "        pass\n"
+        "print(json.dumps(done))\n"
+    )
+    done = json.loads(subprocess.check_output([sys.executable, "-B", program]))
+    assert there.read_text() == "secret"
+    if not kernel:
+        assert done == []
+    elif confinement.kernel_version() >= 6:
+        assert done == ["fork", "reach", "compiled code"]

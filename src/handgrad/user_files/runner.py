@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple, NoReturn, TypeAlias
@@ -36,10 +36,13 @@ GRACE = 0.5  # seconds that a child has to say where it was when its time was up
 MOST_ANSWER = 2**25  # bytes of what a task may return
 MOST_SOURCE = 10**7  # bytes of a file of somebody's
 MOST_PROCESSES = 200  # that it starts
+ALONE = ("-I", "-S", "-B", "-X", "utf8")  # nothing of the environment, of this folder or of site-packages
+ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}
+KEPT = ("SYSTEMROOT",)  # what no Python on Windows starts without
 START = """
 import json, sys
 job = json.loads(sys.stdin.buffer.read())
-sys.path[:] = job["path"]
+sys.path[:] = job["path"] + [folder for folder in sys.path if folder and job["alone"]]
 from handgrad.user_files.serving import serve
 serve(job)
 """
@@ -103,6 +106,7 @@ def run(
     file: str,
     limits: Limits | None = None,
     while_waiting: Callable[[], object] = bool,
+    path: Sequence[str] | None = None,
 ) -> Outcome:
     """Run one task about somebody's file in a fresh process, and end all that it started.
 
@@ -119,6 +123,9 @@ def run(
         What it may take.
     while_waiting : callable
         Called some twenty times a second; what it raises ends the process and comes out here.
+    path : sequence of str, optional
+        Folders to import from. The process then has nothing of this one: it is a new interpreter with these folders and
+        the standard library, no environment, an empty folder to work in and, where the system can, no network.
 
     Returns
     -------
@@ -137,7 +144,7 @@ def run(
         ends = time.time() + limits.seconds
         job = dict(task=task, arguments=arguments, file=file, answer=str(answer), trace=str(trace), ends=ends)
         with tempfile.TemporaryFile() as prints, adopting():
-            child = start({**job, "memory": limits.memory}, prints)
+            child = start({**job, "memory": limits.memory}, prints, path)
             try:
                 overstepped = wait_for(child, prints, limits, while_waiting)
             finally:
@@ -152,9 +159,9 @@ def run(
 # The parent: start, wait, end, read -----------------------------------------------------------------------------
 
 
-def start(job: Job, prints: IO[bytes]) -> Child:
-    """A child at work: a copy of this process where that is safe, else a new interpreter, which takes longer."""
-    return Copy(job, prints) if can_copy() else new_interpreter(job, prints)
+def start(job: Job, prints: IO[bytes], path: Sequence[str] | None) -> Child:
+    """A child at work: a copy of this process where that is safe and no path is given, else a new interpreter."""
+    return Copy(job, prints) if path is None and can_copy() else new_interpreter(job, prints, path)
 
 
 def can_copy() -> bool:
@@ -188,13 +195,24 @@ class Copy:
         os.kill(self.pid, signal.SIGKILL)
 
 
-def new_interpreter(job: Job, prints: IO[bytes]) -> Child:
-    """A new Python, which is told its job by its standard input."""
-    command, pipe = [sys.executable, "-c", START], subprocess.PIPE
-    child = subprocess.Popen(command, stdin=pipe, stdout=prints, stderr=prints, start_new_session=True)
+def new_interpreter(job: Job, prints: IO[bytes], path: Sequence[str] | None) -> Child:
+    """A new Python, which is told its job by its standard input; with a path of its own, alone."""
+    alone, pipe, folder = path is not None, subprocess.PIPE, Path(job["answer"]).parent / "empty"
+    folder.mkdir(exist_ok=True)
+    child = subprocess.Popen(
+        [sys.executable, *(ALONE if alone else ()), "-c", START],
+        stdin=pipe,
+        stdout=prints,
+        stderr=prints,
+        start_new_session=True,
+        env={name: os.environ[name] for name in KEPT if name in os.environ} | ENVIRONMENT if alone else None,
+        cwd=folder if alone else None,
+    )
     if child.stdin:
         with contextlib.suppress(BrokenPipeError), child.stdin:
-            child.stdin.write(json.dumps({**job, "path": sys.path}).encode())
+            child.stdin.write(
+                json.dumps({**job, "path": [*(sys.path if path is None else path)], "alone": alone}).encode()
+            )
     return child
 
 
