@@ -33,6 +33,7 @@ from .layers import Arctan as Arctan
 from .layers import AvgPool2D as AvgPool2D
 from .layers import BatchNorm as BatchNorm
 from .layers import BinaryCrossEntropy as BinaryCrossEntropy
+from .layers import Branches as Branches
 from .layers import Conv2D as Conv2D
 from .layers import CrossEntropy as CrossEntropy
 from .layers import Dropout as Dropout
@@ -53,6 +54,7 @@ from .layers import MeanSquaredError as MeanSquaredError
 from .layers import Normalize as Normalize
 from .layers import ProbabilityCrossEntropy as ProbabilityCrossEntropy
 from .layers import ReLU as ReLU
+from .layers import Residual as Residual
 from .layers import Sequential as Sequential
 from .layers import Sigmoid as Sigmoid
 from .layers import SiLU as SiLU

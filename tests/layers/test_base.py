@@ -208,71 +208,148 @@ def test_every_activation_layer_has_right_gradients(layer):
 
 
 class Holder(hg.Layer):
-    """Holds what it is given, builds a layer of that, and runs it."""
+    """y = what the first of the layers that it holds makes of x, and the next of that."""
 
     def __init__(self, held, name=None):
         super().__init__(name)
         self.held = held
 
-    @property
-    def inner(self):
-        return next(base.layers_in(self.held))
-
-    def create_parameters(self, input_shape, rng):
-        return self.inner.build(input_shape, rng, self.dtype).parameters
-
-    def infer_output_shape(self, input_shape):
-        return self.inner.output_shape
-
     def compute(self, x, training):
-        return self.inner.forward(x, training), None
+        for layer in base.layers_in(self.held):
+            x = layer.forward(x, training)
+        return x, None
 
     def differentiate(self, dy, cache):
-        return self.inner.backward(dy), dict(self.inner.gradients)
+        for layer in reversed(list(base.layers_in(self.held))):
+            dy = layer.backward(dy)
+        return dy, {}
 
 
 HELD = {
-    "attribute": lambda: hg.Linear(3),
-    "list": lambda: [hg.Linear(3), hg.ReLU()],
-    "tuple in a table": lambda: {"layers": (hg.Linear(3),)},
-    "model": lambda: hg.Sequential([hg.Sequential([hg.Linear(3)]), hg.ReLU()]),
-    "layer with state": lambda: hg.BatchNorm(),
+    "attribute": (lambda: hg.Linear(3), ["held.weight", "held.bias"]),
+    "list": (lambda: [hg.Linear(3), hg.ReLU()], ["held1.weight", "held1.bias"]),
+    "tuple in a table": (lambda: {"layers": (hg.Linear(3, name="own"),)}, ["own.weight", "own.bias"]),
+    "model": (lambda: hg.Sequential([hg.Sequential([hg.Linear(3)])]), ["held.sequential1.linear1.weight"]),
+    "layer with state": (lambda: hg.BatchNorm(), ["held.gamma", "held.beta"]),
+    "nothing to train": (lambda: hg.Tanh(), []),
 }
 
 
-@pytest.mark.parametrize("held", HELD.values(), ids=HELD.keys())
-@pytest.mark.parametrize("build", [lambda layer: layer.build(4), lambda layer: hg.Sequential([layer]).build(4)])
-def test_a_layer_whose_parts_nobody_would_train_is_refused(held, build):
-    with pytest.raises(
-        TypeError, match=r"olders?1? holds a \w+ in 'held', whose parameters nobody would train or save"
-    ):
-        build(Holder(held()))
+@pytest.mark.parametrize(("held", "names"), HELD.values(), ids=HELD.keys())
+def test_the_layers_in_a_layer_are_found_built_named_checked_and_trained(held, names):
+    model = hg.Sequential([Holder(held()), hg.Linear(2)]).build(4, rng=0, dtype=float)
+    assert [f"holder1.{name}" for name in names] == list(model.parameters)[: len(names)]
+    assert all(np.may_share_memory(array, model.parameter_vector) for array in model.parameters.values())
+    assert hg.check_gradients(model, rows(6, 4, dtype=float)).ok
+    before = {name: array.copy() for name, array in model.parameters.items()}
+    history = hg.Trainer(model, "mean-squared-error", hg.SGD(0.1)).fit(np.eye(4), np.eye(4)[:, :2], epochs=5)
+    assert history["loss"][-1] < history["loss"][0]
+    moved = [name for name, array in model.parameters.items() if not np.array_equal(array, before[name])]
+    assert moved == list(model.parameters)
 
 
-def test_a_part_that_is_never_built_is_refused_too():
+class Gated(hg.Layer):
+    """y = scale value(x) gate(x), with parameters of its own and layers in it."""
+
+    def __init__(self, units, name=None):
+        super().__init__(name)
+        self.units = units
+        self.value = hg.Linear(units)
+        self.gate = hg.Sequential([hg.Linear(units), hg.BatchNorm(), hg.Sigmoid()])
+
+    def create_parameters(self, input_shape, rng):
+        return {"scale": np.full(self.units, 2.0)}
+
+    def compute(self, x, training):
+        value, gate = self.value.forward(x, training), self.gate.forward(x, training)
+        return self.parameters["scale"] * value * gate, (value, gate)
+
+    def differentiate(self, dy, cache):
+        value, gate = cache
+        scaled = dy * self.parameters["scale"]
+        dx = self.value.backward(scaled * gate) + self.gate.backward(scaled * value)
+        return dx, {"scale": (dy * value * gate).sum(axis=0)}
+
+
+def gated(dtype=float):
+    return hg.Sequential([Gated(5), hg.Linear(3)]).build(4, rng=0, dtype=dtype)
+
+
+def test_a_layer_may_have_parameters_beside_the_layers_in_it():
+    model = gated()
+    names = ["scale", "value.weight", "value.bias", "gate.linear1.weight", "gate.linear1.bias"]
+    names += ["gate.batchnorm1.gamma", "gate.batchnorm1.beta"]
+    assert list(model.parameters)[:7] == [f"gated1.{name}" for name in names]
+    assert list(model.state) == ["gated1.gate.batchnorm1.running_mean", "gated1.gate.batchnorm1.running_var"]
+    assert hg.check_gradients(model, rows(6, 4, dtype=float)).ok
+    assert model.num_parameters == model.parameter_vector.size == model.summary().num_parameters
+    assert model.multiply_adds == 2 * 4 * 5 + 5 * 3
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m)), lambda m: m.astype(float)])
+def test_copies_of_layers_of_layers_have_arrays_of_their_own(again):
+    model, x = gated(), rows(6, 4, dtype=float)
+    other = again(model)
+    np.testing.assert_array_equal(other.predict(x), model.predict(x))
+    other.parameter_vector[:] = 0
+    assert not other.predict(x).any() and model.predict(x).any()
+    assert other.astype(np.float32).predict(x).dtype == np.float32
+
+
+def test_layers_of_layers_are_saved_and_resumed_to_the_bit(tmp_path):
+    x, y = rows(12, 4), np.arange(12) % 3
+    first, second = (hg.Trainer(gated(np.float32), seed=1) for _ in range(2))
+    first.fit(x, y, epochs=4, batch_size=5)
+    second.fit(x, y, epochs=2, batch_size=5)
+    second.save(tmp_path / "state.npz")
+    resumed = hg.Trainer.load(tmp_path / "state.npz")
+    resumed.fit(x, y, epochs=2, batch_size=5)
+    np.testing.assert_array_equal(resumed.model.parameter_vector, first.model.parameter_vector)
+    resumed.model.save(tmp_path / "model.npz")
+    np.testing.assert_array_equal(hg.load_model(tmp_path / "model.npz").predict(x), first.model.predict(x))
+
+
+def test_a_layer_in_it_that_nobody_calls_is_refused():
     class Forgetful(hg.Identity):
         def __init__(self):
             super().__init__()
             self.inner = hg.Linear(3)
 
-    with pytest.raises(TypeError, match="forgetful1 holds a Linear in 'inner'"):
+    with pytest.raises(ValueError, match="forgetful1 holds 'inner', a Linear that no example has reached"):
         hg.Sequential([Forgetful()]).build(4)
 
+    class Halfway(Gated):
+        def differentiate(self, dy, cache):
+            return self.value.backward(dy), {"scale": np.zeros(self.units)}
 
-def test_parts_without_parameters_and_parts_that_use_the_layer_s_own_are_taken():
-    class Own(Holder):
-        def compute(self, x, training):
-            self.inner.parameters = self.parameters
-            return super().compute(x, training)
+    layer = Halfway(2).build(3, rng=0)
+    dy = layer.forward(rows(4, 3), training=True)
+    with pytest.raises(ValueError, match=r"differentiate has not called gate\.backward"):
+        layer.backward(dy)
 
-        def infer_output_shape(self, input_shape):
-            return hg.Layer.infer_output_shape(self, input_shape)
 
-    x, targets = np.eye(4), np.zeros((4, 3))
-    model = hg.Sequential([Own(hg.Linear(3)), Holder(hg.Tanh())]).build(4, rng=0, dtype=float)
-    assert hg.check_gradients(model, x).ok
-    history = hg.Trainer(model, "mean-squared-error", hg.SGD(0.1)).fit(x, targets, epochs=5)
-    assert history["loss"][-1] < history["loss"][0]
+def test_layers_that_change_or_stand_twice_are_refused():
+    model = gated()
+    model.layers[0].value = hg.Linear(5)
+    with pytest.raises(ValueError, match="gated1 is no longer what was built"):
+        model.predict(rows(2, 4))
+    model = gated()
+    model.layers[0].gate.build(4)
+    with pytest.raises(ValueError, match="a layer has been built again, in another model"):
+        model.predict(rows(2, 4))
+    shared = hg.Linear(4)
+    for twice in (lambda: [shared, shared], lambda: [hg.Sequential([shared]), hg.Sequential([shared])]):
+        with pytest.raises(ValueError, match="the same layer object stands twice"):
+            Holder(twice()).build(4)
+    with pytest.raises(TypeError, match="keep them in a list"):
+        Holder({hg.Linear(4)}).build(4)
+
+    class Dotted(hg.Identity):
+        def create_parameters(self, input_shape, rng):
+            return {"a.b": np.zeros(2)}
+
+    with pytest.raises(ValueError, match="stands for layers"):
+        Dotted().build(4)
 
 
 def test_a_layer_of_layers_is_a_subclass_of_sequential():
@@ -292,7 +369,7 @@ def test_a_layer_of_layers_is_a_subclass_of_sequential():
             super().__init__(layers, name)
             self.projection = hg.Linear(3)
 
-    with pytest.raises(TypeError, match="holds a Linear in 'projection'"):
+    with pytest.raises(ValueError, match="holds 'projection', a Linear that no example has reached"):
         Projected([hg.Linear(4)]).build(4)
 
 

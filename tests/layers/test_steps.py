@@ -91,7 +91,7 @@ def test_fused_runs_equal_their_layers(run):
     except ValueError as problem:
         assert "the kernel spans" in str(problem)
         return
-    assert isinstance(fused._route[0], ConvolutionBlock)
+    assert isinstance(fused._chain.steps[0], ConvolutionBlock)
     rng = np.random.default_rng(3)
     for count in (n, n - 1 or 2, n + 2):  # memory is used again for smaller and larger batches
         if run["norm"] and count * np.prod(fused.layers[1].input_shape[:2]) < 3:
@@ -152,7 +152,7 @@ def test_a_complex_input_passes_analytically():
 )
 def test_other_convolutions_run_as_layers(conv):
     fused, plain = two_of([conv, hg.ReLU()], (9, 9, 2))
-    assert fused._route == fused.layers
+    assert fused._chain.steps == fused.layers
     assert_same(fused, plain, np.random.default_rng(0).normal(size=(3, 9, 9, 2)))
 
 
@@ -163,7 +163,7 @@ def test_a_subclass_runs_as_it_was_written():
             return 2 * y, cache
 
     model = hg.Sequential([Doubled(2, 3), hg.ReLU()]).build((5, 5, 1), rng=0)
-    assert not any(isinstance(step, ConvolutionBlock) for step in model._route)
+    assert not any(isinstance(step, ConvolutionBlock) for step in model._chain.steps)
 
 
 def test_arrays_handed_out_are_never_written_again():
@@ -213,4 +213,4 @@ def test_copies_run_fused_on_their_own_parameters(duplicate):
     np.testing.assert_allclose(other.forward(x), model.forward(x), atol=1e-6)
     model.parameters["conv2d1.weight"][...] = 0
     assert other.forward(x).any()
-    assert isinstance(other._route[0], ConvolutionBlock)
+    assert isinstance(other._chain.steps[0], ConvolutionBlock)

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import files
-from ..arrays import Array, Shape
+from ..arrays import Array, MaybeArray, Shape
 from ..datasets import Schema, Standardization
 from ..datasets.predictions import Predictions
 from ..datasets.schema import NewRows
 from ..datasets.tabular import read_new
-from ..layers.base import leaves
+from ..layers.base import Layer, leaves, watching
 from ..layers.containers import check_predictions
 from ..training import Callback, Trainer
 from ..training.batches import batches, epoch_order
@@ -131,18 +131,20 @@ def look(trainer: Trainer, x: Array, y: Array, rows: Array) -> Replay:
 
 def layer_rows(trainer: Trainer, x: Array, y: Array) -> list[LayerRow]:
     """Forward and backward through the layers one by one, without the fused forms a model may run in their place."""
-    layers, outputs = leaves(trainer.model), [trainer.model.accept(x)]
-    for layer in layers:
-        outputs.append(layer.forward(outputs[-1], training=True))
-    trainer.loss.forward(outputs[-1], y)
-    gradients = [trainer.loss.backward()]
-    for layer in reversed(layers):
-        gradients.append(layer.backward(gradients[-1]))
-    dys = gradients[::-1]  # dys[i] is the gradient by the input of layer i, dys[i + 1] by its output
-    return [
-        LayerRow(layer.label, y.shape, float(y.mean()), float(y.std()), float((y == 0).mean()), norm(dy), norm(dx))
-        for layer, y, dx, dy in zip(layers, outputs[1:], dys[:-1], dys[1:], strict=True)
-    ]
+    passed: dict[str, dict[int, tuple[Array, Array]]] = {"forward": {}, "backward": {}}
+
+    def seen(direction: str, layer: Layer, given: Array, returned: MaybeArray) -> None:
+        passed[direction][id(layer)] = given, given if returned is None else returned
+
+    with watching(seen):
+        trainer.loss.forward(trainer.model.forward(x, training=True), y)
+        trainer.model.backward(trainer.loss.backward())
+    rows = []
+    for layer in leaves(trainer.model):
+        (_, out), (dy, dx) = passed["forward"][id(layer)], passed["backward"][id(layer)]
+        figures = float(out.mean()), float(out.std()), float((out == 0).mean()), norm(dy), norm(dx)
+        rows.append(LayerRow(layer.label, out.shape, *figures))
+    return rows
 
 
 # Its model on new examples, and measured again ------------------------------------------------------------------------

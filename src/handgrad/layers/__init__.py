@@ -14,6 +14,8 @@ from .activations import Softmax as Softmax
 from .activations import Softplus as Softplus
 from .activations import Tanh as Tanh
 from .base import Layer as Layer
+from .composites import Branches as Branches
+from .composites import Residual as Residual
 from .containers import Sequential as Sequential
 from .containers import load_model as load_model
 from .criteria import L1 as L1

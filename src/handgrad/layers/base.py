@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 # (forward, backward) of handgrad.functional
 Pair: TypeAlias = tuple[Callable[..., tuple[Any, Cache]], Callable[..., tuple[MaybeArray, ...]]]
 Gradients: TypeAlias = dict[str, Array]  # one for each parameter, by name
-PASSES_ON = (
-    True  # to compute and differentiate, which may be a user's: who follows calls enters here, and shows nothing
-)
+# to compute and differentiate, which may be a user's: who follows calls enters here, and shows nothing
+PASSES_ON = True
+GROUPS = "parameters", "gradients", "state"
+# attributes that copies and files do without: caches, and what is made anew from the rest
+PASSING = {"_cache", "_model", "_children", "_held", "_promised", "_chain"}
 NOTHING: Any = (None, None, None)  # an empty cache; others are the cache, the shape of y, and whose thread made it
 
 
@@ -82,6 +84,10 @@ class Layer(Advised):
     Shapes are those of one example: the batch axis is left out. A constructor keeps each argument under its own
     name; that is all `config`, saving and cloning need.
 
+    A layer of layers keeps them in attributes, alone or in lists, and its `compute` and `differentiate` call their
+    `forward(x, training)` and `backward(dy)`. They are built by the first x that reaches them, an example of zeros,
+    named after the attribute, and trained, saved and checked with the layer. See `Residual` and `Branches`.
+
     Parameters
     ----------
     name : str, optional
@@ -97,6 +103,8 @@ class Layer(Advised):
         What x is cast to and parameters have.
     can_skip_input_gradient : bool
         Set it to True if `differentiate` takes input_gradient=False, too, and then returns None for dx.
+    takes_indices : bool
+        Set it to True where x are whole numbers that choose something: they come uncast and unscaled.
 
     Examples
     --------
@@ -110,20 +118,40 @@ class Layer(Advised):
     >>> layer = Scale().build(3, dtype=float)
     >>> hg.check_gradients(layer, np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])).ok
     True
+
+    A layer of layers, y = value(x) sigmoid(gate(x)):
+
+    >>> class Gated(hg.Layer):
+    ...     def __init__(self, units, name=None):
+    ...         super().__init__(name)
+    ...         self.units = units
+    ...         self.value, self.gate = hg.Linear(units), hg.Sequential([hg.Linear(units), hg.Sigmoid()])
+    ...     def compute(self, x, training):
+    ...         value, gate = self.value.forward(x, training), self.gate.forward(x, training)
+    ...         return value * gate, (value, gate)
+    ...     def differentiate(self, dy, cache):
+    ...         value, gate = cache
+    ...         return self.value.backward(dy * gate) + self.gate.backward(dy * value), {}
+    >>> list(Gated(2).build(3).parameters)
+    ['value.weight', 'value.bias', 'gate.linear1.weight', 'gate.linear1.bias']
     """
 
     registry: ClassVar[dict[str, type[Any]]] = {}  # class name -> class: what a configuration or a checkpoint may name
     can_skip_input_gradient = False  # True: `differentiate` takes input_gradient=False and then returns None for dx
+    takes_indices: bool = False  # True: x are whole numbers
     # all that follows is known once the layer is built
     input_shape: Shape = ()
     output_shape: Shape = ()
     dtype: np.dtype[Any] = np.dtype(np.float32)
-    rng: Generator | None = None
     parameters: Parameters = Parameters()
     gradients: Parameters = Parameters()
     state: Parameters = Parameters()
     _cache: Any = NOTHING
-    _model: weakref.ref[Any] | None = None  # in whose vectors the arrays lie
+    _rng: Generator | None = None
+    _model: weakref.ref[Any] | None = None  # the layer that holds this one, and has its arrays under its own names
+    _children: tuple[Layer, ...] | None = None  # the layers in this one, as it was built
+    _held: dict[str, Any] | None = None  # the attributes in which they lay then; None: another layer has taken one
+    _promised: tuple[Any, ...] | None = None  # rng and dtype, with which the first x builds this layer
     _small_batch: int = sys.maxsize  # up to so many rows, products are too small for threads of BLAS
 
     def __init__(self, name: str | None = None) -> None:
@@ -159,7 +187,7 @@ class Layer(Advised):
 
     def infer_output_shape(self, input_shape: Shape, /) -> Shape:
         """The shape of y for one example of this shape."""
-        returned: Any = self.compute(np.zeros((1, *input_shape), self.dtype), False)
+        returned: Any = self.compute(zeros_for(self, input_shape), False)
         if not isinstance(returned, tuple) or len(returned) != 2:
             raise TypeError(f"{self.label}: compute must return y, cache, got {type(returned).__name__}")
         return tuple(returned[0].shape[1:])
@@ -196,9 +224,8 @@ class Layer(Advised):
         Raises
         ------
         ValueError
-            For a shape that is none, or that the layer cannot take, and for parameters larger than the memory.
-        TypeError
-            For a layer that holds others, whose parameters nobody would train: layers are put together by `Sequential`.
+            For a shape that is none, or that the layer cannot take, for parameters larger than the memory, and for a
+            layer of layers with one that `compute` does not call.
         """
         self.input_shape, self.dtype = shape_of_one(input_shape), float_type(dtype)
         try:
@@ -210,20 +237,55 @@ class Layer(Advised):
         return self
 
     def _create(self, rng: Generator) -> None:
-        self.rng = rng
+        """Make what the layer has of its own, and have an example of zeros build the layers in it."""
+        self._adopt(rng)
         with within_memory(self.label):
             self.parameters = self._named("create_parameters", self.create_parameters(self.input_shape, rng))
             self.gradients = Parameters({k: np.zeros_like(v) for k, v in self.parameters.items()})
             self.state = self._named("create_state", self.create_state(self.input_shape))
         self.output_shape = tuple(self.infer_output_shape(self.input_shape))
         self._cache, self._small_batch = NOTHING, small_batch(self)
-        check_parts(self)
+        self._take_in()
+
+    def _adopt(self, rng: Generator) -> None:
+        """Find and name the layers in this one, which are built by the first x that reaches them."""
+        self._children = None
+        self._children = children_of(self)
+        name_children(self)
+        for child in self._children:
+            child.input_shape, child._promised = (), (rng, self.dtype)
+        self.rng = rng
+
+    def _take_in(self) -> None:
+        """Have the arrays of the layers in this one under their dotted names, after its own."""
+        self._children = children_of(self)
+        for child in self._children:
+            if not child.is_built:
+                what = f"{self.label} holds '{child.label}', a {type(child).__name__} that no example has reached"
+                raise ValueError(f"{what}: call its forward in compute, or do not keep it in an attribute")
+            child._promised = None
+            leave_model(child, self)
+        self._held = held_by(self)
+        if self._children:
+            self._join()
+
+    def _join(self) -> None:
+        """The arrays by name: the layer's own first, then those of each layer in it."""
+        for group in GROUPS:
+            arrays = own(getattr(self, group))
+            for child in self.children:
+                arrays |= {f"{child.label}.{name}": array for name, array in getattr(child, group).items()}
+            setattr(self, group, Parameters(arrays))
 
     def _named(self, method: str, created: object) -> Parameters:
         """What a method of a subclass has created, in arrays of the layer's own."""
         if not isinstance(created, Mapping):
             raise TypeError(f"{self.label}: {method} must return a dict of arrays, got {type(created).__name__}")
         kinds = kinds_for(self.dtype)
+        if dotted := next((name for name in created if "." in str(name)), None):
+            raise ValueError(
+                f"{self.label}: {method} must not use '.' in a name, as in '{dotted}': it stands for layers"
+            )
         arrays = {name: numbers_of(f"{self.label}: '{name}'", value, kinds) for name, value in created.items()}
         return Parameters({name: np.array(array, self.dtype) for name, array in arrays.items()})
 
@@ -249,10 +311,14 @@ class Layer(Advised):
         x = self.accept(x)
         if training not in (True, False):
             check_switch(f"{self.label}.forward", "training", training)
+        if self._children:
+            self._check_children(training)
         compute = self.compute if len(x) <= self._small_batch else in_turn(self.compute)
         y, cache = compute(x, training)
         if training:
             self._cache = cache, y.shape, get_ident()
+        if WATCHED:
+            notice("forward", self, x, y)
         return y
 
     def backward(self, dy: Array, input_gradient: bool = True) -> MaybeArray:
@@ -292,14 +358,43 @@ class Layer(Advised):
             what = f"{self.label}: differentiate must return dx, gradients with gradients a dict by name"
             raise TypeError(f"{what} ({{}} where the layer has no parameters)")
         dx, gradients = returned
-        if len(gradients) != len(self.gradients):
+        if self._children:
+            self._check_backward(gradients)
+        elif len(gradients) != len(self.gradients):
             self._refuse(gradients)
         for name, gradient in gradients.items():
             place = self.gradients.get(name)
             if place is None or getattr(gradient, "shape", None) != place.shape:
                 self._refuse(gradients)
             place[...] = gradient
+        if WATCHED:
+            notice("backward", self, dy, dx)
         return dx if input_gradient else None
+
+    def _check_children(self, training: bool) -> None:
+        """Refuse to compute with layers that are no longer those that were built, and forget their caches."""
+        if self._held is None or any(vars(self).get(name) != value for name, value in self._held.items()):
+            self._refuse_changed()
+        if training:
+            for child in self.children:
+                child.clear_cache()
+
+    def _check_backward(self, gradients: Mapping[str, Any]) -> None:
+        """Refuse gradients that are not one for each parameter of the layer's own, and a layer left out."""
+        if gradients.keys() != own(self.gradients).keys():
+            self._refuse(gradients)
+        for child in self.children:
+            if child.has_cache and child.parameters:
+                what = f"{self.label}: differentiate has not called {child.label}.backward"
+                raise ValueError(f"{what}, whose gradients would be those of another step")
+
+    def _refuse_changed(self) -> NoReturn:
+        """Say why the arrays are not those of the layers: what trains them would train nothing."""
+        why = (
+            "its list of layers has changed since" if self._held else "a layer has been built again, in another model?"
+        )
+        advice = "build it again, or give each model layers of its own (copy.deepcopy)"
+        raise ValueError(f"{self.label} is no longer what was built ({why}): {advice}")
 
     @property
     def is_built(self) -> bool:
@@ -309,12 +404,23 @@ class Layer(Advised):
     @property
     def multiply_adds(self) -> int:
         """Multiplications with addition for one example."""
-        return 0
+        return sum(child.multiply_adds for child in self.children)
 
     @property
     def children(self) -> Sequence[Layer]:
-        """The layers in a layer of layers, in the order in which they run; here none."""
-        return ()
+        """The layers in a layer of layers, those of its attributes, in order."""
+        return children_of(self) if self._children is None else self._children
+
+    @property
+    def rng(self) -> Generator | None:
+        """The generator that random layers (dropout) draw from; assigning hands it to the layers in this one, too."""
+        return self._rng
+
+    @rng.setter
+    def rng(self, generator: Generator | None) -> None:
+        self._rng = generator
+        for child in self.children:
+            child.rng = generator
 
     @property
     def label(self) -> str:
@@ -329,23 +435,35 @@ class Layer(Advised):
     def astype(self, dtype: DTypeLike) -> Self:
         """A copy whose parameters, gradients and state have this dtype (complex128 for a complex step)."""
         other = copy.deepcopy(self)
-        other.dtype = float_type(dtype)
-        for group in (other.parameters, other.gradients, other.state):
-            for name, array in list(group.items()):
-                dict.__setitem__(group, name, array.astype(dtype))
-        other._cache = NOTHING
+        other._cast(float_type(dtype))
         return other
+
+    def _cast(self, dtype: DType) -> None:
+        for child in self.children:
+            child._cast(dtype)
+        self.dtype = dtype
+        for group in GROUPS:
+            arrays = own(getattr(self, group)).items()
+            setattr(self, group, Parameters({name: array.astype(dtype) for name, array in arrays}))
+        if self.is_built:
+            self._take_in()
 
     def bind(self, parameters: Array, gradients: Array) -> None:
         """Move the parameters and gradients into two flat vectors, of which they become views."""
         start = 0
-        for name, array in self.parameters.items():
+        for name, array in own(self.parameters).items():
             stop = start + array.size
             for group, vector in ((self.parameters, parameters), (self.gradients, gradients)):
                 view = vector[start:stop].reshape(array.shape)
                 view[...] = group[name]
                 dict.__setitem__(group, name, view)
             start = stop
+        for child in self.children:
+            stop = start + child.num_parameters
+            child.bind(parameters[start:stop], gradients[start:stop])
+            start = stop
+        if self.children:
+            self._join()
 
     @property
     def num_parameters(self) -> int:
@@ -355,16 +473,25 @@ class Layer(Advised):
     def clear_cache(self) -> None:
         """Forget what the last forward in training kept for a backward."""
         self._cache = NOTHING
+        for child in self.children:
+            child.clear_cache()
+
+    @property
+    def has_cache(self) -> bool:
+        """Whether a forward in training waits for its backward."""
+        return self._cache is not NOTHING or any(child.has_cache for child in self.children)
 
     def accept(self, x: ArrayLike) -> Array:
         """x as an array of the layer's dtype, or a ValueError that names the layer and both shapes."""
         if type(x) is not np.ndarray:
             x = array_of("x", x)
+        if not self.input_shape and self._promised:
+            self.build(x.shape[1:], *self._promised)
         if not self.input_shape:
             raise ValueError(f"{self.label} is not built: call build(input_shape={x.shape[1:]}, rng=0) first")
         if x.shape[1:] != self.input_shape:
             self._refuse_shape(x.shape)
-        return x if x.dtype == self.dtype else cast(x, self.dtype)
+        return x if x.dtype == self.dtype or self.takes_indices else cast(x, self.dtype)
 
     def _refuse_shape(self, shape: Shape) -> NoReturn:
         one = f"; this is one example: pass x[None], shape (1, {', '.join(map(str, shape))})"
@@ -381,10 +508,10 @@ class Layer(Advised):
 
     def _refuse(self, gradients: Mapping[str, Any]) -> NoReturn:
         """Say what is wrong with gradients that are not one for each parameter, in its shape: nothing may broadcast."""
-        if gradients.keys() != self.gradients.keys():
+        if gradients.keys() != own(self.gradients).keys():
             raise ValueError(
                 f"{self.label}: differentiate must return a gradient for each parameter "
-                f"({', '.join(self.gradients) or 'there is none'}), got {', '.join(map(str, gradients)) or 'none'}"
+                f"({', '.join(own(self.gradients)) or 'there is none'}), got {', '.join(map(str, gradients)) or 'none'}"
             )
         name = next(k for k, g in gradients.items() if getattr(g, "shape", None) != self.gradients[k].shape)
         what = f"{self.label}: the gradient of '{name}' must be an array in the shape of the parameter"
@@ -392,12 +519,14 @@ class Layer(Advised):
 
     def __getstate__(self) -> dict[str, Any]:
         """What copies and files keep: no cache, and plain dicts of arrays, which anybody can fill."""
-        kept = {name: value for name, value in vars(self).items() if name not in ("_cache", "_model")}
-        return {name: dict(value) if isinstance(value, Parameters) else value for name, value in kept.items()}
+        kept = {name: value for name, value in vars(self).items() if name not in PASSING}
+        return {name: dict(own(value)) if isinstance(value, Parameters) else value for name, value in kept.items()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        groups = {k: Parameters(state[k]) for k in ("parameters", "gradients", "state") if k in state}
+        groups = {k: Parameters(state[k]) for k in GROUPS if k in state}
         vars(self).update(state | groups)
+        if self.is_built:
+            self._take_in()
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{k}={v!r}" for k, v in self.config.items())
@@ -420,6 +549,10 @@ class Step:
     def num_parameters(self) -> int:
         return sum(layer.num_parameters for layer in self.layers)
 
+    @property
+    def has_cache(self) -> bool:
+        return any(layer.has_cache for layer in self.layers)
+
     def clear_cache(self) -> None:
         for layer in self.layers:
             layer.clear_cache()
@@ -430,7 +563,9 @@ def refuse_backward(layer: Layer, kept: Any, dy: Array) -> NoReturn:
     _, shape, thread = kept
     if kept is NOTHING:
         what = f"{layer.label}.backward(dy) has no cache"
-        raise ValueError(f"{what}: call forward(x, training=True) before each backward")
+        raise ValueError(
+            f"{what}: call forward(x, training=True) before each backward, and each layer once in a forward"
+        )
     if thread != get_ident():
         what = f"{layer.label}.backward(dy): the forward(x, training=True) before it was another thread's"
         raise RuntimeError(f"{what}: train a model in one thread, and in a second one a copy.deepcopy of it")
@@ -470,12 +605,14 @@ def small_batch(layer: Layer) -> int:
 
 
 def walk(layer: Layer, prefix: str = "") -> Iterator[tuple[str, Layer]]:
-    """Yield ('sequential1.linear1', layer) for each layer without children, named as its parameters are."""
+    """Yield ('sequential1.linear1', layer) for each layer that has arrays of its own, or no children.
+
+    The names are those of its parameters.
+    """
     for child in layer.children:
-        if child.children:
-            yield from walk(child, f"{prefix}{child.name}.")
-        else:
+        if not child.children or own(child.parameters) or own(child.state):
             yield f"{prefix}{child.name}", child
+        yield from walk(child, f"{prefix}{child.name}.")
 
 
 def family(layer: Layer) -> Iterator[Layer]:
@@ -486,55 +623,102 @@ def family(layer: Layer) -> Iterator[Layer]:
 
 
 def leaves(layer: Layer) -> list[Layer]:
-    """The layers without children in this one, or itself if it has none."""
+    """Those that `walk` finds in this layer, or itself if it has none."""
     return [leaf for _, leaf in walk(layer)] or [layer]
 
 
 def leave_model(layer: Layer, model: Layer | None = None) -> None:
-    """Have the model to which a layer belonged know that its vectors hold the layer's arrays no more."""
+    """Have the layer of layers to which a layer belonged know that its arrays are no longer this one's."""
     former: Any = layer._model and layer._model()
     if former is not None and former is not model:
-        former._bound = None
+        former._held = None
     layer._model = None if model is None else weakref.ref(model)
 
 
-def check_parts(layer: Layer) -> None:
-    """Refuse layers in a layer's attributes whose arrays are not its own: they would be neither trained nor saved."""
-    own = {id(array) for group in (layer.parameters, layer.state) for array in group.values()}
-    for name, part in parts_of(layer):
-        arrays = [*part.parameters.values(), *part.state.values()]
-        if any(id(array) not in own for array in arrays) if part.is_built else has_arrays(part):
-            what = (
-                f"{layer.label} holds a {type(part).__name__} in '{name}', whose parameters nobody would train or save"
-            )
-            way_out = (
-                "make it a subclass of hg.Sequential, which trains its layers, with a forward and backward of its own"
-            )
-            raise TypeError(f"{what}: {way_out}, or compute with handgrad.functional on parameters of its own")
+def own(arrays: Parameters) -> dict[str, Array]:
+    """Those of the layer itself, without those of the layers in it, whose names have a dot."""
+    return {name: array for name, array in arrays.items() if "." not in name}
 
 
-def has_arrays(layer: Layer) -> bool:
-    """Whether a layer that is not built may come to have parameters or state."""
-    kind = type(layer)
-    return kind.create_parameters is not Layer.create_parameters or kind.create_state is not Layer.create_state
+def held_by(layer: Layer) -> dict[str, Any]:
+    """The attributes in which a layer holds others, alone or in lists and tables: {'inner': what lies there now}."""
+    attributes = ((name, value) for name, value in vars(layer).items() if name not in PASSING)
+    return {name: layout(value) for name, value in attributes if any(layers_in(value))}
 
 
-def parts_of(layer: Layer) -> Iterator[tuple[str, Layer]]:
-    """Yield ('inner', layer) for the layers in a layer's attributes, alone or in lists and tables, but its children."""
-    children = {id(child) for child in layer.children}
-    for name, value in vars(layer).items():
-        for part in layers_in(value):
-            if id(part) not in children:
-                yield from ((name, leaf) for leaf in leaves(part))
+def layout(value: Any) -> Any:
+    """Nested lists and tables of layers, copied: equal to the value until one of its layers is another."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(layout, value))
+    return {key: layout(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def children_of(layer: Layer) -> tuple[Layer, ...]:
+    """The layers in a layer's attributes, each once, in order."""
+    return tuple({id(part): part for value in held_by(layer).values() for part in layers_in(value)}.values())
+
+
+def name_children(layer: Layer) -> None:
+    """Name the layers in a layer's attributes by these where they have no names: 'inner', or 'inner1', 'inner2'."""
+    for attribute, value in held_by(layer).items():
+        parts, stem = list(layers_in(value)), attribute.strip("_")
+        for i, part in enumerate(parts, start=1):
+            part.name = part.name or (stem if isinstance(value, Layer) else f"{stem}{i}")
+        check_apart(parts)
+    check_apart(layer.children)
+
+
+def check_apart(layers: Sequence[Layer]) -> None:
+    """Refuse the same layer twice, and names that are equal or have a dot."""
+    seen = [id(leaf) for layer in layers for leaf in leaves(layer)]
+    if len(set(seen)) < len(seen):
+        raise ValueError("the same layer object stands twice in this model: make a second one of the same class")
+    names = [layer.label for layer in layers]
+    for name in names:
+        if names.count(name) > 1 or "." in name:
+            raise ValueError(f"layer names are unique and have no '.'; got '{name}' {names.count(name)} times")
 
 
 def layers_in(value: object) -> Iterator[Layer]:
     """Yield the layers in plain data."""
     if isinstance(value, Layer):
         yield value
-    elif isinstance(value, (list, tuple, set, dict)):
+    elif isinstance(value, (list, tuple, dict)):
         for item in value.values() if isinstance(value, dict) else value:
             yield from layers_in(item)
+    elif isinstance(value, (set, frozenset)) and any(isinstance(item, Layer) for item in value):
+        raise TypeError("layers in a set have no order, and so no names: keep them in a list")
+
+
+# What passes through layers, seen ---------------------------------------------------------------------------------
+
+# 'forward' or 'backward', a layer, what it was given and what it returned
+Seen: TypeAlias = Callable[[str, "Layer", Array, MaybeArray], None]
+WATCHED: dict[int, Seen] = {}  # thread -> who sees what passes through layers in it
+
+
+@contextlib.contextmanager
+def watching(seen: Seen) -> Iterator[None]:
+    """Within the block `seen` is called with what each layer is given and returns, in this thread.
+
+    Models run their layers one by one then, and no faster step in place of them.
+    """
+    WATCHED[get_ident()] = seen
+    try:
+        yield
+    finally:
+        del WATCHED[get_ident()]
+
+
+def is_watched() -> bool:
+    """Whether somebody watches what passes through layers in this thread."""
+    return bool(WATCHED) and get_ident() in WATCHED
+
+
+def notice(direction: str, layer: Layer, given: Array, returned: MaybeArray) -> None:
+    """Tell who watches this thread, if anybody does."""
+    if seen := WATCHED.get(get_ident()):
+        seen(direction, layer, given, returned)
 
 
 class TooLargeError(ValueError):
@@ -585,6 +769,11 @@ def shape_of_one(input_shape: int | Sequence[int]) -> Shape:
     if not shape or not all(isinstance(n, (int, np.integer)) and n > 0 for n in shape):
         raise ValueError(f"input_shape is the shape of one example, such as (4,) or (28, 28, 1); got {input_shape!r}")
     return tuple(int(n) for n in shape)
+
+
+def zeros_for(layer: Layer, input_shape: Shape) -> Array:
+    """One example of zeros, of whole numbers where the layer takes these."""
+    return np.zeros((1, *input_shape), np.intp if layer.takes_indices else layer.dtype)
 
 
 def cast(x: Array, dtype: np.dtype[Any]) -> Array:

@@ -2,41 +2,78 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import files
-from ..arrays import Array, ArrayLike, DTypeLike, Generator, MappedRows, MaybeArray, Seed, Shape, numbers_of, rows_of
+from ..arrays import Array, ArrayLike, Generator, MappedRows, MaybeArray, Shape, array_of, numbers_of, rows_of
 from ..naming import check_arguments, check_complete, check_count, check_switch, look_up, without
 from .activations import LogSoftmax, Sigmoid, Softmax
 from .base import (
     IN_TRAINING,
+    WATCHED,
     Layer,
     Parameters,
-    Step,
     TooLargeError,
     check_alone,
-    check_parts,
-    float_type,
-    generator_of,
-    leave_model,
-    leaves,
-    shape_of_one,
+    check_apart,
+    held_by,
+    notice,
+    watching,
     within_memory,
+    zeros_for,
 )
 from .description import Summary, from_spec, load_arrays, read_model, save_model
-from .steps import plan
+from .steps import Chain, plan
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    pass
+
+
+class Chained(Layer, abstract=True):
+    """A layer that holds a list of others, which run one after the other: by the plan of them once they are built."""
+
+    def __init__(self, layers: Iterable[Layer | Mapping[str, Any]], name: str | None = None) -> None:
+        who = type(self).__name__
+        if isinstance(layers, (Layer, str, Mapping)) or not isinstance(layers, Iterable):
+            raise TypeError(f"{who} takes one list of layers: {who}([Linear(25), ReLU(), Linear(3)]); got {layers!r}")
+        super().__init__(name)
+        self.layers: list[Layer] = [from_spec(layer) if isinstance(layer, Mapping) else layer for layer in layers]
+        check_layers(who, self.layers)
+        give_names(self.layers)
+        self._chain = Chain(self.layers)
+
+    def _take_in(self) -> None:
+        super()._take_in()
+        self._chain = Chain(self.layers, plan(self.layers))
+
+    def _adopt(self, rng: Generator) -> None:
+        self._chain = Chain(self.layers)
+        super()._adopt(rng)
+
+    def clear_cache(self) -> None:
+        super().clear_cache()
+        self._chain.clear_cache()
+
+    @property
+    def has_cache(self) -> bool:
+        return super().has_cache or self._chain.has_cache
+
+    @property
+    def takes_indices(self) -> bool:  # type: ignore[override]
+        """Whether the first layer takes whole numbers, and so all of them."""
+        return self.layers[0].takes_indices
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._chain = Chain(state["layers"])
+        super().__setstate__(state)
 
 
 @without("add", "append", "compile", "fit", "train", "eval", "state_dict", "get_weights", "predict_proba")
-class Sequential(Layer):
+class Sequential(Chained):
     """A model: layers one after the other, and itself a layer.
 
     Names are given by class and position ('linear1', 'relu1', 'linear2') unless a layer has its own; parameters,
@@ -90,63 +127,41 @@ class Sequential(Layer):
     parameter_vector: Array
     gradient_vector: Array
 
-    def __init__(self, layers: Sequence[Layer | dict[str, Any]], name: str | None = None) -> None:
-        if isinstance(layers, (Layer, str, dict)) or not isinstance(layers, Iterable):
-            example = "Sequential([Linear(25), ReLU(), Linear(3)])"
-            raise TypeError(f"Sequential takes one list of layers: {example}; got {layers!r}")
-        super().__init__(name)
-        self.layers: list[Layer] = [from_spec(layer) if isinstance(layer, dict) else layer for layer in layers]
-        check_layers(self.layers)
-        give_names(self.layers)
-        self._route: Sequence[Layer | Step] = self.layers
-        self._bound: list[Layer] | None = None  # the layers whose arrays lie in the vectors
+    def __init__(self, layers: Iterable[Layer | Mapping[str, Any]], name: str | None = None) -> None:
+        super().__init__(layers, name)
 
-    def build(self, input_shape: int | Sequence[int], rng: Seed = None, dtype: DTypeLike = np.float32) -> Self:
+    def _create(self, rng: Generator) -> None:
         """Build each layer on the output shape of the one before it, drawing from one generator in order."""
-        start, self.dtype = shape_of_one(input_shape), float_type(dtype)
-        generator, shape = generator_of(rng), start
+        self._adopt(rng)
+        shape = self.input_shape
         for layer in self.layers:
             try:
-                shape = layer.build(shape, generator, dtype).output_shape
+                shape = layer.build(shape, rng, self.dtype).output_shape
             except TooLargeError:
                 raise
             except ValueError as problem:
                 what = f"{layer.label} does not fit input of shape (N, {', '.join(map(str, shape))})"
                 raise ValueError(f"{what}: {problem}") from None
-        self.input_shape, self.output_shape, self.rng = start, shape, generator
+        self.output_shape = shape
+        self.parameters, self.gradients, self.state = Parameters(), Parameters(), Parameters()
+        if type(self).forward is not Sequential.forward:  # a subclass that makes something else of its layers
+            self._held = held_by(self)
+            self.output_shape = tuple(self.infer_output_shape(self.input_shape))
+        self._take_in()
+
+    def infer_output_shape(self, input_shape: Shape) -> Shape:
+        return self.forward(zeros_for(self, input_shape)).shape[1:]
+
+    def _take_in(self) -> None:
+        super()._take_in()
+        size = sum(layer.num_parameters for layer in self.children)
         with within_memory(self.label):
-            self._gather()
-        for part in leaves(self):
-            check_parts(part)
-        check_parts(self)
-        return self
+            self.bind(np.empty(size, self.dtype), np.empty(size, self.dtype))
 
     def bind(self, parameters: Array, gradients: Array) -> None:
         """Move every layer's parameters and gradients into these two flat vectors, in order."""
-        start = 0
-        for layer in self.layers:
-            stop = start + layer.num_parameters
-            layer.bind(parameters[start:stop], gradients[start:stop])
-            start = stop
+        super().bind(parameters, gradients)
         self.parameter_vector, self.gradient_vector = parameters, gradients
-        self.parameters, self.gradients, self.state = (
-            named({layer.label: getattr(layer, group) for layer in self.layers})
-            for group in ("parameters", "gradients", "state")
-        )
-
-    def _gather(self) -> None:
-        size = sum(layer.num_parameters for layer in self.layers)
-        self.bind(np.empty(size, self.dtype), np.empty(size, self.dtype))
-        leave_model(self)
-        for layer in self.layers:
-            leave_model(layer, self)
-        self._bound = list(self.layers)
-        self._route = plan(self.layers)
-        self._lowest = next((i for i, step in enumerate(self._route) if step.num_parameters), len(self._route))
-
-    @property
-    def children(self) -> Sequence[Layer]:
-        return self.layers
 
     @property
     def label(self) -> str:
@@ -158,47 +173,30 @@ class Sequential(Layer):
     def forward(self, x: ArrayLike, training: bool = False) -> Array:
         """y for x (N, *input_shape), through every layer in order."""
         x = self.accept(x)
-        if self.layers != self._bound:
+        if self._held is None or self.layers != self._held["layers"]:
             self._refuse_changed()
         if training not in (True, False):
             check_switch("forward", "training", training)
         if training and IN_TRAINING:
             check_alone("model", IN_TRAINING.get(id(self)))
-        y = x
-        for step in self._route:
-            y = step.forward(y, training)
+        y = self._chain.forward(x, training)
+        if WATCHED:
+            notice("forward", self, x, y)
         return y
 
     def backward(self, dy: Array, input_gradient: bool = True) -> MaybeArray:
         """dx for dy, through every layer in reverse; input_gradient=False stops at the first layer with parameters."""
-        lowest = 0 if input_gradient else self._lowest
-        for i in range(len(self._route) - 1, lowest - 1, -1):
-            dy = self._route[i].backward(dy, input_gradient or i > lowest)
-        for step in self._route[:lowest]:
-            step.clear_cache()
-        return dy if input_gradient else None
-
-    def _refuse_changed(self) -> NoReturn:
-        """Say why the vectors are not those of the layers: what trains them would train nothing."""
-        why = (
-            "its list of layers has changed since" if self._bound else "a layer has been built again, in another model?"
-        )
-        advice = "build it again, or give each model layers of its own (copy.deepcopy)"
-        raise ValueError(f"the model of {self.label} is no longer what was built ({why}): {advice}")
+        dx = self._chain.backward(dy, input_gradient)
+        if WATCHED:
+            notice("backward", self, dy, dx)
+        return dx
 
     def trace(self, x: ArrayLike) -> Iterator[tuple[Layer, Array]]:
-        """Yield (layer, output) for each layer in inference, nested models opened: for diagnosis and pictures."""
-        y = self.accept(x)
-        for layer in self.layers:
-            if isinstance(layer, Sequential):
-                yield from layer.trace(y)
-            y = layer.forward(y)
-            yield layer, y
-
-    def clear_cache(self) -> None:
-        """Forget what the last forward in training kept, in every layer."""
-        for step in self._route:
-            step.clear_cache()
+        """Yield (layer, output) for each layer in inference, those in others too: for diagnosis and pictures."""
+        passed = list[tuple[Layer, Array]]()
+        with watching(lambda direction, layer, given, returned: passed.append((layer, array_of("y", returned)))):
+            self.forward(x)
+        return iter(passed[:-1])  # without the model itself
 
     # Predictions ------------------------------------------------------------------------------------------------
 
@@ -270,52 +268,13 @@ class Sequential(Layer):
 
     # Description, copies and files ------------------------------------------------------------------------------
 
-    @property
-    def multiply_adds(self) -> int:
-        return sum(layer.multiply_adds for layer in self.layers)
-
     def summary(self) -> Summary:
         """A table of shapes, parameters, multiply-adds and activation memory per layer; print it."""
         return Summary(self)
 
-    def astype(self, dtype: DTypeLike) -> Self:
-        """A copy of this model in another dtype."""
-        other = copy.deepcopy(self)
-        other.dtype = float_type(dtype)
-        other.layers = [layer.astype(dtype) for layer in other.layers]
-        other._gather()
-        return other
-
-    @property
-    def rng(self) -> Generator | None:
-        """The generator that random layers (dropout) draw from; assigning hands it to every layer."""
-        return self._rng
-
-    @rng.setter
-    def rng(self, generator: Generator | None) -> None:
-        self._rng = generator
-        for layer in self.layers:
-            layer.rng = generator
-
     def __getstate__(self) -> dict[str, Any]:
-        flat = (
-            "_cache",
-            "_model",
-            "_bound",
-            "parameter_vector",
-            "gradient_vector",
-            "parameters",
-            "gradients",
-            "state",
-            "_route",
-        )
-        return {k: v for k, v in self.__dict__.items() if k not in flat}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._route, self._bound = self.layers, None
-        if self.is_built:
-            self._gather()
+        state = super().__getstate__()
+        return {k: v for k, v in state.items() if k not in ("parameter_vector", "gradient_vector")}
 
     def save(self, path: str | Path) -> None:
         """Write architecture, parameters and state to a file, whole or not at all; `load_model` reads it.
@@ -389,18 +348,15 @@ def from_description(description: Mapping[str, Any]) -> Sequential:
     return model.build(tuple(description["input_shape"]), rng=0, dtype=np.dtype(description["dtype"]))
 
 
-def check_layers(layers: Sequence[Layer]) -> None:
+def check_layers(who: str, layers: Sequence[Layer]) -> None:
     """Refuse an empty list, things that are not layers, and the same layer twice."""
     if not layers:
-        raise ValueError("Sequential needs at least one layer")
+        raise ValueError(f"{who} needs at least one layer")
     for layer in layers:
         if isinstance(layer, type):
-            raise TypeError(f"Sequential takes layer objects: write {layer.__name__}() with parentheses")
+            raise TypeError(f"{who} takes layer objects: write {layer.__name__}() with parentheses")
         if not isinstance(layer, Layer):
-            raise TypeError(f"Sequential takes layers, such as Linear(25), got {type(layer).__name__} {layer!r}")
-    seen = [id(leaf) for layer in layers for leaf in leaves(layer)]
-    if len(set(seen)) < len(seen):
-        raise ValueError("the same layer object stands twice in this model: make a second one of the same class")
+            raise TypeError(f"{who} takes layers, such as Linear(25), got {type(layer).__name__} {layer!r}")
 
 
 def give_names(layers: Sequence[Layer]) -> None:
@@ -412,15 +368,7 @@ def give_names(layers: Sequence[Layer]) -> None:
             counts[stem] = counts.get(stem, 0) + 1
             if f"{stem}{counts[stem]}" not in taken:
                 layer.name = f"{stem}{counts[stem]}"
-    names = [layer.label for layer in layers]
-    for name in names:
-        if names.count(name) > 1 or "." in name:
-            raise ValueError(f"layer names are unique and have no '.'; got '{name}' {names.count(name)} times")
-
-
-def named(groups: Mapping[str, Parameters]) -> Parameters:
-    """{'linear1': {'weight': a}} as one Parameters {'linear1.weight': a}."""
-    return Parameters({f"{name}.{key}": array for name, group in groups.items() for key, array in group.items()})
+    check_apart(layers)
 
 
 def check_predictions(y: Array) -> None:

@@ -12,7 +12,7 @@ from .. import files
 from ..arrays import Array, DType, Shape
 from ..naming import check_arguments, check_complete, look_up
 from ..text import aligned, figures_from
-from .base import Layer, family, walk
+from .base import Layer, family, own, walk
 
 
 class SummaryRow(NamedTuple):
@@ -28,7 +28,9 @@ class SummaryRow(NamedTuple):
     @classmethod
     def of(cls, name: str, layer: Layer) -> SummaryRow:
         shape, size = layer.output_shape, layer.dtype.itemsize * prod(layer.output_shape)
-        return cls(name, type(layer).__name__, shape, layer.num_parameters, layer.multiply_adds, size)
+        num_parameters = sum(array.size for array in own(layer.parameters).values())
+        multiply_adds = 0 if layer.children else layer.multiply_adds  # those in it have rows of their own
+        return cls(name, type(layer).__name__, shape, num_parameters, multiply_adds, size)
 
     def texts(self) -> tuple[str, ...]:
         shape = shape_text(self.output_shape) if self.output_shape else ""

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..arrays import Array
-from .base import NOTHING, Layer, Step, refuse_backward
+from ..arrays import Array, MaybeArray
+from .base import NOTHING, Layer, Step, is_watched, refuse_backward
 
 AnyStep = TypeVar("AnyStep", bound=Step)
 
@@ -24,6 +24,50 @@ def plan(layers: Sequence[Layer]) -> Sequence[Layer | Step]:
         return layers
     # Fused steps use threads of ours, and BLAS must not use its own beside them: share its products out, too.
     return [step if isinstance(step, Step) else step.share() or step for step in steps]
+
+
+class Chain:
+    """Layers one after the other, or the steps that run in their place.
+
+    Who watches what passes through layers sees these alone: then they run themselves.
+    """
+
+    def __init__(self, layers: Sequence[Layer], steps: Sequence[Layer | Step] | None = None) -> None:
+        self.layers: Sequence[Layer] = layers
+        self.steps: Sequence[Layer | Step] = layers if steps is None else steps
+        self.lowest: int = lowest_trained(self.steps)
+
+    def forward(self, x: Array, training: bool) -> Array:
+        for step in self.layers if is_watched() else self.steps:
+            x = step.forward(x, training)
+        return x
+
+    def backward(self, dy: Array, input_gradient: bool) -> MaybeArray:
+        """dx, through each in reverse; input_gradient=False stops at the first with parameters."""
+        steps, lowest = self.steps, self.lowest
+        if is_watched():
+            steps, lowest = self.layers, lowest_trained(self.layers)
+        if input_gradient:
+            lowest = 0
+        dx: MaybeArray = dy
+        for i in range(len(steps) - 1, lowest - 1, -1):
+            dx = steps[i].backward(dx, input_gradient or i > lowest)
+        for step in steps[:lowest]:
+            step.clear_cache()
+        return dx if input_gradient else None
+
+    @property
+    def has_cache(self) -> bool:
+        return any(step.has_cache for step in self.steps)
+
+    def clear_cache(self) -> None:
+        for step in self.steps:
+            step.clear_cache()
+
+
+def lowest_trained(steps: Sequence[Layer | Step]) -> int:
+    """The position of the first that has parameters, or how many there are."""
+    return next((i for i, step in enumerate(steps) if step.num_parameters), len(steps))
 
 
 def replace(layers: Sequence[Layer], offer: Callable[[Sequence[Layer]], AnyStep | None]) -> list[Layer | AnyStep]:
@@ -77,6 +121,10 @@ class FastStep(Step):
             refuse_backward(self.layers[-1], self._cache, dy)
         self._cache = NOTHING
         return self.differentiate(np.ascontiguousarray(dy, self.layers[0].dtype), cache, input_gradient)
+
+    @property
+    def has_cache(self) -> bool:
+        return self._cache is not NOTHING or super().has_cache
 
     def clear_cache(self) -> None:
         self._cache = NOTHING

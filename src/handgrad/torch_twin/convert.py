@@ -342,9 +342,9 @@ def check_model(model: Sequential) -> None:
     if not model.is_built:
         raise ValueError("the model is not built: call model.build(input_shape, rng=0) first")
     for part in family(model):
-        if isinstance(part, Sequential) and type(part).forward is not Sequential.forward:
+        if part.children and type(part).forward is not Sequential.forward:
             what = f"{part.label}: {type(part).__name__} has a forward of its own"
-            raise ValueError(f"{what}, and so no PyTorch twin, which would be its layers one after the other")
+            raise ValueError(f"{what}, and so no PyTorch twin yet")
     if str(model.dtype) not in ("float32", "float64"):
         raise ValueError(f"PyTorch's layers compute in float32 or float64, the model in {model.dtype}: use astype")
 
