@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import re
 import struct
 
 import numpy as np
@@ -288,6 +289,25 @@ def test_an_array_of_another_width_is_named_and_not_the_record(tmp_path):
     np.savez(tmp_path / "new.npz", x=x[:, :3])
     with pytest.raises(ValueError, match=r"new\.npz: x is \(30, 3\); expected \(N, 4\), the features trained on$"):
         predict(run, tmp_path / "new.npz")
+
+
+def test_arrays_are_predicted_from_npy_and_a_runs_own_parts_by_name(run, tmp_path):
+    x = np.array([[5.1, 3.5, 1.4, 0.2], [6.3, 3.3, 6.0, 2.5]])
+    np.save(tmp_path / "new.npy", x)
+    assert predict(run, tmp_path / "new.npy").values == ["setosa", "virginica"]
+    write_predictions(tmp_path / "p.csv", predict(run, "test"), "kaggle")
+    lines = (tmp_path / "p.csv").read_text().splitlines()
+    assert len(lines) == 31 and re.fullmatch(r"Id,Category 1,[012] .* 30,[012]", " ".join(lines))
+    for wrong, words in (
+        (x[:, :3], r"x is \(2, 3\); expected \(N, 4\)"),
+        (x * np.nan, r"x\[0, 0\] is nan; expected finite"),
+    ):
+        np.save(tmp_path / "new.npy", wrong)
+        with pytest.raises(ValueError, match=rf"new\.npy: {words}"):
+            predict(run, tmp_path / "new.npy")
+    np.save(tmp_path / "new.npy", np.array([{}]), allow_pickle=True)
+    with pytest.raises(ValueError, match=r"cannot read .*new\.npy: "):
+        predict(run, tmp_path / "new.npy")
 
 
 def test_images_are_predicted_from_npz_and_idx(tmp_path):

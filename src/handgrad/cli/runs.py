@@ -78,7 +78,7 @@ def replay(run: str, step: int) -> None:
     help="Id, target and probabilities; or Id, Category as whole numbers.",
 )
 def predict(run: str, source: str, output: str, format: str) -> None:
-    """Predict the examples of INPUT (.csv, .npz or IDX images) with a run's model."""
+    """Predict INPUT (.csv, .npz, .npy, IDX images; or `test`, the run's own test rows) with a run's model."""
     from ..datasets.predictions import write_predictions
     from ..experiments import Run
     from ..experiments import replay as again

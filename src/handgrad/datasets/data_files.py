@@ -1,4 +1,4 @@
-"""A person's own data files: what kind they are by their first bytes, arrays in NPZ, images in IDX."""
+"""A person's own data files: what kind they are by their first bytes, arrays in NPZ and NPY, images in IDX."""
 
 import gzip
 import math
@@ -15,7 +15,7 @@ SAVE = "np.savez(path, x=x, y=y)"
 
 
 def kind_of(path: FilePath) -> str:
-    """'npz', 'idx' or 'csv', by what the file begins with; 'npz' also by that name, and 'csv' where there is none."""
+    """'npz', 'npy', 'idx' or 'csv', by what it begins with; 'npz' also by that name, and 'csv' where there is none."""
     if not os.path.isfile(path):
         return "csv"
     try:
@@ -25,6 +25,8 @@ def kind_of(path: FilePath) -> str:
         raise cannot_read(path, error) from None
     if head[:3] == b"\0\0\x08":
         return "idx"
+    if head == b"\x93NUM":
+        return "npy"
     return "npz" if head[:2] == b"PK" or str(path).lower().endswith(".npz") else "csv"
 
 
@@ -59,12 +61,26 @@ def read_npz(path: FilePath) -> tuple[Array, Array]:
     return x, y
 
 
-def read_npz_features(path: FilePath, num_features: int) -> Array:
-    """x of an NPZ file of new examples; num_features 0 takes any shape."""
-    (x,) = open_npz(path, ("x",))
+def read_array_features(path: FilePath, num_features: int) -> Array:
+    """x of new examples, in an NPZ file or as the one array of an NPY file; num_features 0 takes any shape."""
+    if kind_of(path) == "npy":
+        x = checked_x(path, open_npy(path))
+    else:
+        (x,) = open_npz(path, ("x",))
     if num_features and x.shape[1:] != (num_features,):
         raise ValueError(f"{path}: x is {x.shape}; expected (N, {num_features}), the columns trained on")
     return x
+
+
+def open_npy(path: FilePath) -> Array:
+    """The array in an NPY file, whose rows are read when they are used; a ValueError says what is wrong with it."""
+    try:
+        array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError, TypeError, SyntaxError, OverflowError) as problem:
+        raise cannot_read(path, problem) from None
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{path} is an archive of arrays; expected one array, as np.save writes it")
+    return array
 
 
 def open_npz(path: FilePath, keys: tuple[str, ...]) -> list[Array]:

@@ -11,7 +11,7 @@ from ..arrays import Array, MappedRows, MaybeNone
 from ..files import FilePath
 from ..naming import fold
 from .catalog import DATASETS
-from .data_files import cannot_read, is_images
+from .data_files import is_images, open_npy
 from .dataset import Dataset, Split, fingerprint
 from .standardization import Standardization
 from .tabular import SUFFIXES, Preparation, cast, encode_targets
@@ -95,16 +95,10 @@ def open_part(path: FilePath, name: str) -> tuple[Array, Array] | None:
 
 
 def open_array(path: Path) -> Array:
-    """The array in an .npy file, whose rows are read when they are used; a ValueError says what is wrong with it."""
-    try:
-        if not path.is_file():
-            raise ValueError(f"there is no such file; a folder of data holds {LAYOUT}")
-        array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, TypeError, SyntaxError, OverflowError) as problem:
-        raise cannot_read(path, problem) from None
-    if not isinstance(array, np.ndarray):
-        raise ValueError(f"{path} is an archive of arrays; expected one array, as np.save writes it")
-    return array
+    """The array in a file of the folder, whose rows are read when they are used."""
+    if not path.is_file():
+        raise ValueError(f"cannot read {path}: there is no such file; a folder of data holds {LAYOUT}")
+    return open_npy(path)
 
 
 def check_alike(path: FilePath, parts: dict[str, tuple[Array, Array]]) -> None:

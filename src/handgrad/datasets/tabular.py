@@ -14,7 +14,7 @@ from ..files import FilePath
 from .catalog import Table
 from .cells import FEW_CATEGORIES
 from .csv_files import NUMBERS, is_number, is_plain, shortened, shown
-from .data_files import check_regular, is_images, kind_of, read_idx_images, read_npz, read_npz_features
+from .data_files import check_regular, is_images, kind_of, read_array_features, read_idx_images, read_npz
 from .dataset import Dataset, Split, fingerprint, three_way
 from .schema import NewRows, Reading, Schema, TableOptions, read_table
 from .standardization import Standardization
@@ -24,7 +24,7 @@ TASKS = ("classification", "regression")
 MOST_NUMBER_CLASSES = 20
 USUAL_TARGETS = (0.01, 30)  # sizes that the usual learning rates reach in the usual number of epochs
 LARGEST_WHOLE = 2**53  # from here on floats leave whole numbers out
-ARRAYS = "an .npz file with its x; IDX files, as t10k-images-idx3-ubyte is, will do too"
+ARRAYS = "an .npz file with its x, or x alone as .npy; IDX files, as t10k-images-idx3-ubyte is, will do too"
 
 
 class Preparation(NamedTuple):
@@ -336,8 +336,8 @@ def read_new(path: FilePath, about: Sequence[str] | Schema, target_name: str | N
         return read_new(path, Schema.of_numbers(about, target_name))._replace(notes=())
     schema = about if isinstance(about, Schema) else None
     kind = kind_of(path)
-    if kind == "npz":
-        return NewRows(read_npz_features(path, len(schema.feature_names) if schema else 0), (), ())
+    if kind in ("npz", "npy"):
+        return NewRows(read_array_features(path, len(schema.feature_names) if schema else 0), (), ())
     if kind == "idx":
         return NewRows(read_idx_images(path), (), ())
     if schema is None:

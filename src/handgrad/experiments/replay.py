@@ -20,7 +20,7 @@ from ..training.batches import batches, epoch_order
 from .assembly import build_trainer, load_data
 from .recorder import StepNorms, norm
 from .run_folder import CHECKPOINT, MODEL, RECORD, Run, check_num_classes
-from .runner import Job, check_same_data, fit, measure, prepare
+from .runner import SPLITS, Job, check_same_data, fit, measure, prepare
 
 
 class LayerRow(NamedTuple):
@@ -151,12 +151,14 @@ def layer_rows(trainer: Trainer, x: Array, y: Array) -> list[LayerRow]:
 
 
 def predict(run: Run, source: str | Path) -> Predictions:
-    """What a run's model says of the examples in a CSV, NPZ or IDX file.
+    """What a run's model says of the examples in a CSV, NPZ, NPY or IDX file, or of a part of its own data by name.
 
-    The columns are read as those trained on, and standardised as they were; nothing but the run folder is needed.
+    The columns are read as those trained on, and standardised as they were; for a file nothing but the run folder is
+    needed. The parts are 'train', 'validation' and 'test'.
     """
     about = run.record["data"]
-    rows = read_examples(source, about, run.path / RECORD)
+    is_part = str(source) in SPLITS and not Path(source).exists()
+    rows = rows_of(run, str(source)) if is_part else read_examples(source, about, run.path / RECORD)
     model, x, notes = run.model(), rows.x, rows.notes
     target, id = str(about.get("target_name") or "target"), (about.get("schema") or {}).get("id")
     ids, id_name = (rows.ids, str(id)) if rows.ids else (range(1, len(x) + 1), "row" if target != "row" else "number")
@@ -177,6 +179,16 @@ def predict(run: Run, source: str | Path) -> Predictions:
         found = np.concatenate([1 - found, found], axis=1)
     labels = found.argmax(axis=1)
     return Predictions(ids, [names[k] for k in labels], id_name, target, labels, found, names, notes)
+
+
+def rows_of(run: Run, part: str) -> NewRows:
+    """The rows of a part of the data that the run was trained on."""
+    data = load_data(run.configuration)
+    check_same_data(run, data)
+    split = getattr(data, part)
+    if split is None:
+        raise ValueError(f"{data.name} has no {part} rows")
+    return NewRows(np.asarray(split.x), (), ())
 
 
 def read_examples(source: str | Path, about: Mapping[str, Any], where: Path) -> NewRows:

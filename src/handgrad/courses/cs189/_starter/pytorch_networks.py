@@ -168,10 +168,10 @@ print(f"CNN test accuracy: {measure(cnn, photographs[2])[1]:.4f}")
 
 # %% [markdown]
 # ## What is handed in
-# A class for each test image, a whole number, under the image's number.
+# A class for each test image, a whole number, under the image's number, counted from 1.
 
 # %%
 classes = scores_of(cnn, photographs[2][0]).argmax(dim=1).tolist()
 with open("predictions.csv", "w") as file:
-    file.write("Id,Category\n" + "".join(f"{number},{label}\n" for number, label in enumerate(classes)))
+    file.write("Id,Category\n" + "".join(f"{number},{label}\n" for number, label in enumerate(classes, 1)))
 print(f"{len(classes)} classes in predictions.csv")
