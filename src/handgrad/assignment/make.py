@@ -4,7 +4,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from ..blanks import blanked
@@ -168,33 +168,32 @@ def readme(assignment: Assignment, student: str, opening: str) -> str:
     ]
     constants = [f"{name} = {values[0]!r}" for name, values in assignment.variant.constants.items()]
     bugs = [f"`{file}`: one line of it is wrong; find it, and mend it." for file in assignment.wrong]
-    tests = [
-        f"`python -m {runner(assignment, test)} {test}`" for test in assignment.public_tests if test.endswith(".py")
-    ]
+    tests = [name for name in assignment.public_tests if PurePosixPath(name).match("test*.py")]
+    runner = "unittest" if all(b"unittest" in assignment.contents[name] for name in tests) else "pytest"
     lines = [
         f"Handed out to `{student}`. Write the bodies that raise `NotImplementedError`; keep names and arguments.",
         "",
-        "| task | function | file | points | tried with |",
-        "|---|---|---|---|---|",
-        *(f"| {task.name} | `{task.function}` | {task.file} | {task.points:g} | {text} |" for task, text in rows),
+        "| task | file | points | tried with |",
+        "|---|---|---|---|",
+        *(f"| {called(task)} | {task.file} | {task.points:g} | {text} |" for task, text in rows),
         "",
         *bugs,
         *([f"Your constants: {', '.join(constants)}."] if constants else []),
-        *([f"Try it: {', '.join(tests)}."] if tests else []),
+        *([f"Try it: `python -m {runner} {' '.join(tests)}`."] if tests else []),
         f"Check gradients: `handgrad check {assignment.files[0]}`.",
         f"Hand in: {', '.join(assignment.files)} and {VARIANT}.",
     ]
     return opening.rstrip() + "\n\n" + "\n".join(lines) + "\n"
 
 
+def called(task: Task) -> str:
+    """A task's name, and its function where that is another."""
+    return f"`{task.function}`" if task.name == task.function else f"{task.name}: `{task.function}`"
+
+
 def shown(it: object) -> str:
     """A shape or a number for people."""
     return str(tuple(it)) if isinstance(it, list) else f"= {it}"
-
-
-def runner(assignment: Assignment, test: str) -> str:
-    """What runs a test: Python's own, where the test says that it needs no more."""
-    return "unittest" if b"unittest" in assignment.contents[test] else "pytest"
 
 
 # The key --------------------------------------------------------------------------------------------------------------

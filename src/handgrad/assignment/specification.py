@@ -99,8 +99,8 @@ class Task(Keys):
         Of a backward: the inputs that it answers for, in its order; all arrays unless given.
     call : Place, optional
         A function in a file that is not handed out, for what is called in a way of its own. It gets the module of
-        `file` and the inputs, of a backward the upstream gradient dy behind them, and returns arrays: the forward's
-        value, or the gradients of `gradients` in order.
+        `file`, the inputs by name, and for a backward dy: it returns the value where that is None, else the gradients
+        of `gradients`, in order or by name. It runs in the submission's process, so that it must hold no answers.
     reference : Place
         Where the right code stands; the function itself, as `file` has it solved, unless given.
     hints : {"none", "where", "what", "fix"}
@@ -150,7 +150,11 @@ class Variant(Keys):
 
 
 class Specification(Keys):
-    """The keys of SPEC.toml; `read_assignment` checks them against the files, and fills in what is left out."""
+    """The keys of SPEC.toml; `read_assignment` checks them against the files, and fills in what is left out.
+
+    `course` names one of handgrad's courses, from whose solved copy files are taken that are not beside SPEC.toml.
+    The name of a folder among `given` and `public_tests` stands for all files in it, but for those to hand in.
+    """
 
     title: Text
     course: str | None = None
@@ -240,7 +244,7 @@ def read_assignment(source: str | Path) -> Assignment:
     said = check_table(Specification, read_table(path), path)
     contents = {**files_of_course(said.course, path), **read_all(said, path)}
     tasks = tuple(filled(said, number, contents, path) for number in range(len(said.tasks)))
-    given, public = (tuple(named(names, contents, path)) for names in (said.given, said.public_tests))
+    given, public = (tuple(named(names, said.files, contents, path)) for names in (said.given, said.public_tests))
     assignment = Assignment(
         path, said.title, tuple(said.files), given, public, said.memory_limit, tasks, said.variant, contents
     )
@@ -281,10 +285,11 @@ def files_at(path: Path) -> Iterator[Path]:
         yield from (file for file in sorted(path.rglob("*")) if file.is_file() and "__pycache__" not in file.parts)
 
 
-def named(names: Iterable[str], contents: Mapping[str, bytes], path: Path) -> Iterator[str]:
-    """The files that are meant: each itself, or all in the folder of that name."""
+def named(names: Iterable[str], files: Iterable[str], contents: Mapping[str, bytes], path: Path) -> Iterator[str]:
+    """The files that are meant: each itself, or in the folder of that name all but those to hand in."""
     for name in names:
-        found = [file for file in contents if file == name or file.startswith(f"{name}/")]
+        inside = {file for file in contents if file.startswith(f"{name}/")}
+        found = [file for file in contents if file == name or file in inside.difference(files)]
         if not found:
             raise ValueError(f"{path}: there is no file {name} beside it{nearest(name, contents)}")
         yield from found
@@ -356,7 +361,7 @@ def check_place(place: Place, said: Specification, contents: Mapping[str, bytes]
     if place.function not in functions:
         raise ValueError(f"{where}: {place.file} has no function {place.function}{nearest(place.function, functions)}")
     tasks = {(task.file or said.files[0], task.function) for task in said.tasks}
-    shown = place.file in named((*said.given, *said.public_tests), contents, Path(where))
+    shown = place.file in named((*said.given, *said.public_tests), said.files, contents, Path(where))
     if shown or (place.file in said.files and place not in tasks):
         raise ValueError(f"{where}: {place} would be handed out: put it in a file that is neither in files nor given")
 

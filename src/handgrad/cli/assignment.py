@@ -23,3 +23,22 @@ def make(spec: str, folder: str, roster: str | None) -> None:
     print(f"{count} in {folder}/handouts, {len(made.written)} files new; {folder}/key is yours alone: never publish it")
     if made.left:
         print(f"left alone, since they were there: {', '.join(str(path) for path in made.left)}")
+
+
+@assignment.command()
+@click.argument("results", nargs=-1, required=True, metavar="RESULTS.json...")
+@click.option("-o", "--output", metavar="OUT", help="Also write a page (.html), or the points (.csv).")
+@click.option("--anonymous", is_flag=True, help="Number the students, and leave their names out.")
+def summary(results: tuple[str, ...], output: str | None, anonymous: bool) -> None:
+    """Show where a class stands: points, the mistakes it made, its commonest wrong lines, code that is alike."""
+    from ..assignment.summary import FORMATS, as_text, summarize, write
+    from ..files import check_output
+    from ..naming import look_up
+
+    if output:
+        look_up("format of a summary", check_output(output, results).suffix, FORMATS)
+    title, sections = summarize(results, anonymous)
+    print(as_text(title, sections))
+    if output:
+        write(output, title, sections)
+        print(f"\nwritten: {output}")

@@ -1,0 +1,244 @@
+"""A class at a glance: where students stand, points per task, mistakes, the lines they stand in, code that is alike."""
+
+import csv
+import io
+import itertools
+import keyword
+import tokenize
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias, TypeVar
+
+from ..datasets.predictions import guarded
+from ..files import check_form, from_json, write_text
+from ..gradient_check.vocabulary import VOCABULARY
+from ..html import escape, page, table
+from ..naming import look_up
+from ..text import aligned, clipped, column_title, one_line
+
+Counted = TypeVar("Counted", bound=tuple[str, ...])
+Results: TypeAlias = Mapping[str, Any]  # of one submission, as `grade` writes them
+
+MISTAKE = {"array": str, "mistake": str, "line?": int}
+FORM = {
+    "score": float,
+    "tests": [{"name": str, "score": float, "max_score": float}],
+    "extra_data": {
+        "assignment": str,
+        "student": str,
+        "tasks": {str: {"file": str, "mistakes": [MISTAKE]}},
+        "files": {str: str},
+        "handed_out": {str: [int]},
+    },
+}
+K = 8  # tokens in a piece of code that is compared
+LEAST_SHARED = 0.5  # of the shorter of two that are called alike
+MOST_SHOWN = 20  # rows of tables that could go on
+
+
+class Section(NamedTuple):
+    """A table of the page, with what it says."""
+
+    title: str
+    told: str
+    columns: list[str]
+    rows: Sequence[Sequence[object]]
+
+
+def summarize(paths: Iterable[str | Path], anonymous: bool = False) -> tuple[str, list[Section]]:
+    """(title, sections) of what results say of a class.
+
+    Parameters
+    ----------
+    paths : iterable of str or path
+        Files that `handgrad assignment grade` wrote, of one submission or of many.
+    anonymous : bool
+        Whether students are numbered, by their scores, in place of their names.
+
+    Returns
+    -------
+    title : str
+        The assignment's.
+    sections : list of Section
+        Tables to be shown, those without rows left out.
+
+    Raises
+    ------
+    ValueError
+        For a file that holds no results, results of several assignments, and a student who stands there twice.
+    """
+    found = sorted(read_all(paths), key=lambda results: (-results["score"], student_of(results)))
+    titles = sorted({results["extra_data"]["assignment"] for results in found})
+    if len(titles) != 1:
+        raise ValueError(f"expected results of one assignment, got those of {' and '.join(titles) or 'none'}")
+    names = {student_of(it): f"student {i + 1}" if anonymous else student_of(it) for i, it in enumerate(found)}
+    sections = [standing(found, names), per_task(found), mistakes(found), wrong_lines(found), likeness(found, names)]
+    return titles[0], [section for section in sections if section.rows]
+
+
+def read_all(paths: Iterable[str | Path]) -> list[Results]:
+    """The results in files, each student's once."""
+    found: dict[str, Results] = {}
+    for path in paths:
+        with open(path, encoding="utf-8") as file:
+            data = from_json(file.read(), path)
+        for results in data if isinstance(data, list) else [data]:
+            check_form(results, FORM, path)
+            student = student_of(results)
+            if student in found:
+                raise ValueError(f"{path}: {clipped(student, 80)} stands in these results twice: leave one out")
+            found[student] = results
+    return list(found.values())
+
+
+def student_of(results: Results) -> str:
+    return str(results["extra_data"]["student"])
+
+
+# The sections ---------------------------------------------------------------------------------------------------------
+
+
+def standing(found: Sequence[Results], names: Mapping[str, str]) -> Section:
+    """Students with their points, the most first."""
+    rows = [
+        (names[student_of(it)], it["score"], sum(test["max_score"] for test in it["tests"]), len(passed(it)))
+        for it in found
+    ]
+    return Section("Who stands where", "", ["student", ">points", ">of", ">tasks right"], rows)
+
+
+def passed(results: Results) -> list[str]:
+    """The tasks with all their points."""
+    return [test["name"] for test in results["tests"] if test["score"] >= test["max_score"]]
+
+
+def per_task(found: Sequence[Results]) -> Section:
+    """What was reached in each task, by those who had to write it."""
+    scores: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for test in (test for results in found for test in results["tests"]):
+        scores[test["name"]].append((test["score"], test["max_score"]))
+    rows = [
+        (name, len(pairs), sum(s for s, _ in pairs) / len(pairs), pairs[0][1], sum(s >= m for s, m in pairs))
+        for name, pairs in scores.items()
+    ]
+    return Section("Points per task", "", ["task", ">students", ">mean points", ">of", ">all right"], rows)
+
+
+def mistakes(found: Sequence[Results]) -> Section:
+    """How many students made which mistake in which task, with what is to be learnt from it."""
+    made = {(it["mistake"], task, student_of(results)) for results, task, it in each_mistake(found)}
+    counts = Counter((slug, task) for slug, task, _ in made)
+    rows = [
+        (slug, task, count, VOCABULARY[slug].lesson if slug in VOCABULARY else "")
+        for (slug, task), count in ordered(counts)
+    ]
+    return Section("Mistakes that the class made", "", ["mistake", "task", ">students", "lesson"], rows)
+
+
+def ordered(counts: Mapping[Counted, int]) -> list[tuple[Counted, int]]:
+    """What was counted, the most first."""
+    return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+
+
+def each_mistake(found: Iterable[Results]) -> Iterator[tuple[Results, str, Mapping[str, Any]]]:
+    """(results, task, mistake) of all that were found."""
+    for results in found:
+        for name, task in results["extra_data"]["tasks"].items():
+            yield from ((results, name, mistake) for mistake in task["mistakes"])
+
+
+def wrong_lines(found: Sequence[Results]) -> Section:
+    """The lines in which mistakes were found, the commonest first, without comments and spaces around."""
+    wrong = {
+        (task, line, it["mistake"], student_of(results))
+        for results, task, it in each_mistake(found)
+        if (line := line_at(results, task, it.get("line")))
+    }
+    counts = Counter((task, line, slug) for task, line, slug, _ in wrong)
+    rows = [(line, task, slug, count) for (task, line, slug), count in ordered(counts)[:MOST_SHOWN]]
+    return Section("The commonest wrong lines", "", ["line", "task", "mistake", ">students"], rows)
+
+
+def line_at(results: Results, task: str, number: int | None) -> str:
+    """A line of the file that a task stands in, or ''."""
+    extra = results["extra_data"]
+    lines = extra["files"].get(extra["tasks"][task]["file"], "").splitlines()
+    return clipped(one_line(lines[number - 1].partition("#")[0]), 160) if number and 0 < number <= len(lines) else ""
+
+
+# Likeness -------------------------------------------------------------------------------------------------------------
+
+
+def likeness(found: Sequence[Results], names: Mapping[str, str]) -> Section:
+    """Pairs of students whose own code is alike, in pieces that few others have.
+
+    A piece is K tokens in a row, with names as one and the same and comments left out, so that renaming changes
+    nothing: the fingerprints of Schleimer, Wilkerson & Aiken (2003), all of them kept. Lines of the handout, and
+    pieces that more than a quarter of the class has, are no evidence.
+    """
+    pieces = {student_of(results): set(pieces_of(results)) for results in found}
+    counts = Counter(piece for own in pieces.values() for piece in own)
+    most = max(2, len(found) // 4)
+    rare = {student: {piece for piece in own if counts[piece] <= most} for student, own in pieces.items()}
+    rows = []
+    for first, second in itertools.combinations(rare, 2):
+        shared, least = len(rare[first] & rare[second]), min(len(rare[first]), len(rare[second]))
+        if least and shared >= max(K, LEAST_SHARED * least):
+            rows.append((names[first], names[second], f"{shared / least:.0%}", shared))
+    told = "A reason to look at both, and no proof: what a course teaches makes answers alike."
+    columns = ["student", "and", ">of the shorter", ">pieces shared"]
+    return Section("Code that is alike", told, columns, sorted(rows, key=lambda row: -row[3])[:MOST_SHOWN])
+
+
+def pieces_of(results: Results) -> Iterator[tuple[str, ...]]:
+    """Each K tokens in a row of a student's own lines."""
+    for name, text in results["extra_data"]["files"].items():
+        given = set(results["extra_data"]["handed_out"].get(name, ()))
+        tokens = [word for line, word in words_of(text) if line not in given]
+        yield from zip(*(tokens[start:] for start in range(K)), strict=False)
+
+
+def words_of(text: str) -> Iterator[tuple[int, str]]:
+    """(line, token) of a source as far as it is one, with 'v' for names but those behind a dot, and no comments."""
+    left_out = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
+    before = ""
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            is_free = token.type == tokenize.NAME and before != "." and not keyword.iskeyword(token.string)
+            if token.type not in left_out:
+                yield token.start[0], "v" if is_free else token.string
+            before = token.string
+    except (tokenize.TokenError, SyntaxError):
+        return
+
+
+# Shown ----------------------------------------------------------------------------------------------------------------
+
+
+def as_text(title: str, sections: Sequence[Section]) -> str:
+    """The tables for a terminal."""
+    parts = [f"{it.title}\n" + "\n".join([*filter(None, [it.told]), *aligned(it.columns, it.rows)]) for it in sections]
+    return "\n\n".join([title, *parts])
+
+
+def as_page(title: str, sections: Sequence[Section]) -> str:
+    """The tables as a page that stands alone."""
+    parts = [f"<h2>{escape(it.title)}</h2>\n<p>{escape(it.told)}</p>\n{table(it.columns, it.rows)}" for it in sections]
+    return page(title, "<main>", f"<h1>{escape(title)}</h1>", *parts, "</main>")
+
+
+def as_csv(title: str, sections: Sequence[Section]) -> str:
+    """Students and points, for a spreadsheet: nothing in it is taken for a formula."""
+    output = io.StringIO()
+    columns, rows = [column_title(it) for it in sections[0].columns], sections[0].rows
+    csv.writer(output, lineterminator="\n").writerows(map(guarded, row) for row in (columns, *rows))
+    return output.getvalue()
+
+
+FORMATS = {".html": as_page, ".csv": as_csv}
+
+
+def write(path: str | Path, title: str, sections: Sequence[Section]) -> None:
+    """Write the page, or the points, as the file's name says."""
+    write_text(path, look_up("format of a summary", Path(path).suffix, FORMATS)(title, sections))
