@@ -354,3 +354,20 @@ def test_a_layer_of_ones_own_with_a_gradient_of_the_wrong_shape(gradient, mistak
 
     report = hg.check_gradients(Scale(), X)
     assert [(v.array, v.mistake) for v in report.verdicts] == [("factor", mistake)]
+
+
+class MeanSquare:
+    """Methods that are a pair: the cache is handed back, and not kept in the object."""
+
+    def forward(self, x):
+        return (x**2).mean(), x
+
+    def backward(self, dy, cache):
+        return dy * 2 * cache / cache.size
+
+
+def test_methods_that_hand_the_cache_back_are_a_pair():
+    loss, x = MeanSquare(), np.random.default_rng(0).normal(size=(3, 2))
+    assert check_gradients((loss.forward, loss.backward), x).ok
+    (verdict,) = check_gradients(loss, x).verdicts
+    assert verdict.mistake == "wrong-output" and "(layer.forward, layer.backward)" in verdict.message

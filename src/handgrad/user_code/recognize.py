@@ -82,9 +82,11 @@ def refuse_misuse(target: Any, arrays: Sequence[Any], kwargs: Any) -> None:
 
 
 def is_layers_own(pair: Sequence[Any]) -> bool:
-    """Whether a pair is the methods forward and backward of one object."""
+    """Whether a pair is the methods forward and backward of one object, which keeps the cache itself."""
     owners = [getattr(method, "__self__", None) for method in pair]
-    return owners[0] is not None and owners[0] is owners[1] and list(map(name_of, pair)) == ["forward", "backward"]
+    if owners[0] is None or owners[0] is not owners[1] or list(map(name_of, pair)) != ["forward", "backward"]:
+        return False
+    return not any(p.name.lower() in HANDED_BACK for p in parameters_of(pair[1]) or ())
 
 
 def refuse_other_pairs(target: Sequence[Any]) -> None:
@@ -104,6 +106,7 @@ def takes_upstream(function: Function) -> bool:
     return next((p.name.lower() in UPSTREAM for p in parameters_of(function) or ()), False)
 
 
+HANDED_BACK = {"cache", "caches", "ctx", "context", "saved", "memory", "state"}  # what backwards call their cache
 UPSTREAM = {"dy", "dout", "d_out", "doutput", "dz", "dl", "dloss", "grad_output", "upstream", "upstream_grad"}
 
 

@@ -163,6 +163,10 @@ class Point(ABC):
         """y as an array of floats, or a fault that says what came instead."""
         if y is None:
             raise self.nothing_returned()
+        if isinstance(y, tuple):
+            what = f"a layer's forward returns y alone, and this one returned a tuple of {len(y)}"
+            advice = "keep the cache in self, or give the methods as a pair, (layer.forward, layer.backward)"
+            raise CodeFault("wrong-output", f"{what}: {advice}")
         array: Array = y if isinstance(y, np.ndarray) else np.asarray(y)
         if array.dtype.kind in "iub":
             raise CodeFault(
