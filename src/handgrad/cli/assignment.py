@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
+
+from ..files import check_output, write_json
+from ..text import one_line
+from .application import complain
 
 
 @click.group()
@@ -23,6 +29,37 @@ def make(spec: str, folder: str, roster: str | None) -> None:
     print(f"{count} in {folder}/handouts, {len(made.written)} files new; {folder}/key is yours alone: never publish it")
     if made.left:
         print(f"left alone, since they were there: {', '.join(str(path) for path in made.left)}")
+
+
+@assignment.command()
+@click.argument("spec", metavar="SPEC.toml|NAME")
+@click.argument("submissions", metavar="SUBMISSION...", nargs=-1, required=True)
+@click.option("-o", "output", metavar="OUT.json", help="Also write all results: Gradescope's, a list of several.")
+@click.option("--key", "folder", metavar="DIR/key", help="What make kept, where each student has a variant.")
+@click.option("--seed", type=click.IntRange(0), help="Grade again with the arrays of that seed, which results hold.")
+@click.option("-j", "--jobs", default=1, type=click.IntRange(1), help="How many submissions at a time.")
+def grade(
+    spec: str, submissions: Sequence[str], output: str | None, folder: str | None, seed: int | None, jobs: int
+) -> None:
+    """Grade folders, .py files, .zip and .tar.gz archives, named like their students.
+
+    Each runs in processes that hold nothing but its own code; what it returns is compared here.
+    """
+    from ..assignment import grade, read_assignment, read_key
+
+    if output:
+        check_output(output, [spec, *submissions])
+    done = []
+    try:
+        for results in grade(read_assignment(spec), submissions, read_key(folder) if folder else None, seed, jobs):
+            done.append(results)
+            about = results["extra_data"]
+            print(f"{one_line(about['student'])}: {results['score']:g} of {about['max_score']:g}", flush=True)
+            for problem in about["problems"]:
+                complain(f"{about['student']}: {problem}", 0)
+    finally:
+        if output and done:
+            write_json(output, done[0] if len(submissions) == 1 else done)
 
 
 @assignment.command()

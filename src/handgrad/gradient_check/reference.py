@@ -2,7 +2,7 @@
 
 import copy
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -47,7 +47,7 @@ def compare_forward(subject: Subject, reference: Any, rng: Generator) -> tuple[s
             if where:  # the other arrays may be none that the code takes
                 continue
             raise
-        found = difference(fitted(right, y), y, point, name, where)
+        found = difference(fitted(right, y), y, point.arrays, name, where)
         if found is not None:
             return name, found
     return name, None
@@ -162,7 +162,7 @@ def fitted(returned: Any, y: Array) -> Array:
 # Where they differ ----------------------------------------------------------------------------------------------
 
 
-def difference(right: Array, y: Array, point: Point, name: str, where: str) -> Verdict | None:
+def difference(right: Array, y: Array, inputs: Mapping[str, Array], name: str, where: str) -> Verdict | None:
     """The verdict on values that differ: the largest difference, and its pattern."""
     if right.shape != y.shape:
         message = f"y has shape {y.shape}, the reference {name} gives {right.shape}{where}"
@@ -177,12 +177,12 @@ def difference(right: Array, y: Array, point: Point, name: str, where: str) -> V
     at = np.unravel_index(int(np.argmax(off)), y.shape)
     entry = f"y[{', '.join(str(int(i)) for i in at)}]" if y.ndim else "y"
     values = f"{entry} is {y[at]:.6g}, the reference {name} gives {right[at]:.6g}"
-    pattern = next(patterns(y, right, wrong & finite, point), "")
+    pattern = next(patterns(y, right, wrong & finite, inputs), "")
     count = f"{int(wrong.sum())} of {y.size} numbers of y differ, this one most"
     return Verdict("y", "wrong-forward", f"{values}{pattern and ': y is '}{pattern}{where}", count)
 
 
-def patterns(y: Array, right: Array, wrong: Array, point: Point) -> Iterator[str]:
+def patterns(y: Array, right: Array, wrong: Array, inputs: Mapping[str, Array]) -> Iterator[str]:
     """What the difference looks like, in words."""
     if not np.isfinite(y).all():
         yield "not finite where it should be"
@@ -202,9 +202,10 @@ def patterns(y: Array, right: Array, wrong: Array, point: Point) -> Iterator[str
     for axis in range(y.ndim):
         with np.errstate(all="ignore"):
             factors = y / right
-        if y.shape[axis] > 1 and np.ptp(factors, axis=axis).max() <= TOLERANCE * np.abs(factors).max():
+        alike = y.shape[axis] > 1 and np.isfinite(factors).all()
+        if alike and np.ptp(factors, axis=axis).max() <= TOLERANCE * np.abs(factors).max():
             yield f"off by a factor that is the same all along axis {axis}"
-    for array in point.arrays.values():
+    for array in inputs.values():
         for words, side in (("negative", array < 0), ("positive", array > 0)):
             if array.shape == y.shape and wrong[side].any() and not wrong[~side].any():
                 yield f"wrong where the input is {words}, right elsewhere"

@@ -1,0 +1,541 @@
+"""Submissions graded: what they compute beside what the reference does, in points, and what may be told of it.
+
+A submission runs in processes that hold nothing but its own code and arrays (child.py). Reference, comparison and
+points stay here. What a submission says is taken for numbers to be judged, whatever it did to say it.
+"""
+
+import itertools
+import multiprocessing
+import os
+import secrets
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from ..arrays import Array, Generator
+from ..derivatives.numeric import STEPS, extrapolate
+from ..files import from_json, read_arrays, write_arrays
+from ..gradient_check.compare import TOLERANCE, direction_error
+from ..gradient_check.hints import keep_to
+from ..gradient_check.reference import difference
+from ..gradient_check.report import Report, plain, verdict_data, verdict_lines
+from ..gradient_check.verdict import Verdict
+from ..gradient_check.vocabulary import VOCABULARY
+from ..naming import look_up
+from ..text import clipped, one_line, printable
+from ..user_files.runner import Limits, Outcome, run
+from ..user_files.serving import at
+from .make import EVERYONE, VARIANT, Key, handout
+from .specification import Arguments, Assignment, Place, Task, Variant
+from .submissions import Contents, Submission, read_submission
+
+Answers: TypeAlias = Mapping[str, Array]  # what a call returned, as 'call/name'
+
+PACKAGE = Path(__file__).parents[1]
+CHILD = ("text.py", "user_files/serving.py", "user_files/confinement.py", "assignment/child.py")
+NUMPY = str(Path(np.__file__).parents[1])
+NUM_TRIALS, NUM_UPSTREAMS, NUM_DIRECTIONS = 3, 2, 2
+MOST_ANSWER = 2**26  # bytes of the arrays that a task returns
+MOST_SHOWN, MOST_WORDS, MOST_SOURCE = 2000, 500, 200_000  # letters of prints, of a line, of a file
+
+
+# What a task is asked -------------------------------------------------------------------------------------------------
+
+
+class Trial(NamedTuple):
+    """Arguments drawn once, and the calls on them: twice alike, with upstream gradients, and along lines."""
+
+    inputs: Arguments
+    alike: list[str]
+    backward: list[tuple[Array, str]] = []
+    lines: list[tuple[str, Array, float, dict[float, str]]] = []  # array, direction, its scale, {t: call}
+
+
+class Questions:
+    """All calls of a task; their names and order are random, so that nothing tells which is for what."""
+
+    def __init__(self, task: Task, rng: Generator) -> None:
+        self.task: Task = task
+        self.rng: Generator = rng
+        self.arrays: dict[str, Array] = {}
+        self.calls: dict[str, dict[str, str]] = {}
+        self.plain: dict[str, Any] = {}
+        self.trials: list[Trial] = []
+
+    def ask(self, inputs: Arguments) -> str:
+        """Note a call; returns its name."""
+        name = self.rng.bytes(8).hex()
+        arrays = {key: value for key, value in inputs.items() if isinstance(value, np.ndarray)}
+        self.arrays.update({f"{name}/{key}": value for key, value in arrays.items()})
+        self.plain.update({key: plain(value) for key, value in inputs.items() if key not in arrays})
+        self.calls[name] = {key: f"{name}/{key}" for key in arrays}
+        return name
+
+    def add_trial(self, inputs: Arguments, y: Array | None) -> None:
+        """Ask twice for the value; where y is given, for gradients, and for values along random directions."""
+        trial = Trial(inputs, [self.ask(inputs), self.ask(inputs)], [], [])
+        for _ in range(NUM_UPSTREAMS if y is not None else 0):
+            dy = self.rng.normal(size=() if y is None else y.shape)
+            trial.backward.append((dy, self.ask({**inputs, "dy": dy})))
+        for name, _ in itertools.product(
+            gradients_of(self.task, inputs) if y is not None else (), range(NUM_DIRECTIONS)
+        ):
+            direction = self.rng.normal(size=inputs[name].shape)
+            h = STEPS[0] * max(float(np.sqrt(np.mean(inputs[name] ** 2))), 1e-2)
+            moved = {t: self.ask({**inputs, name: inputs[name] + t * direction}) for t in (h, -h, h / 2, -h / 2)}
+            trial.lines.append((name, direction, h, moved))
+        self.trials.append(trial)
+
+
+def gradients_of(task: Task, inputs: Arguments) -> list[str]:
+    """The inputs that a backward answers for."""
+    floats = [k for k, v in inputs.items() if isinstance(v, np.ndarray) and v.dtype.kind == "f"]
+    return [name for name in task.gradients if name in floats] or floats
+
+
+# In a process of its own ----------------------------------------------------------------------------------------------
+
+
+class Answered(NamedTuple):
+    """What came of running a task: the arrays that its calls returned, what was odd, and how the process ended."""
+
+    arrays: Answers
+    notes: list[str]
+    outcome: Outcome
+
+    @property
+    def problem(self) -> str:
+        """The line that says why there are no arrays; '' where there are."""
+        return self.outcome.problem or self.outcome.message
+
+
+@contextmanager
+def program() -> Iterator[str]:
+    """A folder with the few files of ours that a submission's process needs."""
+    with tempfile.TemporaryDirectory(prefix="handgrad-", ignore_cleanup_errors=True) as folder:
+        for name in CHILD:
+            place = Path(folder, "handgrad", name)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(PACKAGE / name, place)
+            (place.parent / "__init__.py").touch()
+        yield folder
+
+
+def run_task(assignment: Assignment, questions: Questions, contents: Contents, file: Place, program: str) -> Answered:
+    """Put the questions to the task's function in these files, in a process of its own."""
+    task = questions.task
+    with workplace(assignment, contents, questions.arrays) as folder:
+        about = told(assignment, task, file, questions.trials[0].inputs)
+        calls = dict(sorted(questions.calls.items()))
+        arguments = dict(folder=str(folder), task=about, plain=questions.plain, calls=calls)
+        limits = limits_of(assignment, task)
+        outcome = run_apart("handgrad.assignment.child:answer", arguments, folder, file.file, limits, program)
+        return answered(folder / "results.npz", outcome)
+
+
+@contextmanager
+def workplace(assignment: Assignment, contents: Contents, arrays: Mapping[str, Array]) -> Iterator[Path]:
+    """A folder with arrays.npz and, in `code`, the files of a submission, over them those handed out as they are."""
+    with tempfile.TemporaryDirectory(prefix="handgrad-", ignore_cleanup_errors=True) as folder:
+        place = Path(folder)
+        for name, content in {**contents, **{name: assignment.contents[name] for name in assignment.given}}.items():
+            (place / "code" / name).parent.mkdir(parents=True, exist_ok=True)
+            (place / "code" / name).write_bytes(content)
+        write_arrays(place / "arrays.npz", arrays)
+        yield place
+
+
+def run_apart(entry: str, arguments: dict[str, Any], folder: Path, file: str, limits: Limits, library: str) -> Outcome:
+    """Run a task about a submission's file alone, with NumPy and one folder of ours; messages do not tell its place."""
+    outcome = run(entry, arguments, str(folder / "code" / file), limits, path=[library, NUMPY])
+    return outcome._replace(problem=outcome.problem.replace(f"{folder / 'code'}{os.sep}", ""))
+
+
+def told(assignment: Assignment, task: Task, place: Place, inputs: Arguments) -> dict[str, Any]:
+    """What a process is told of a task: nothing that leads to points or to the right code."""
+    source = assignment.contents[task.call.file].decode() if task.call else ""
+    return dict(
+        file=place.file,
+        function=place.function,
+        forward=task.forward,
+        gradients=gradients_of(task, inputs),
+        inputs=[*inputs],
+        several=not task.forward and "forward" not in task.function,
+        call=task.call.function if task.call else "",
+        source=source,
+    )
+
+
+def limits_of(assignment: Assignment, task: Task) -> Limits:
+    return Limits(task.time_limit or 20.0, printed=2**24, memory=int(assignment.memory_limit * 2**20))
+
+
+def answered(path: Path, outcome: Outcome) -> Answered:
+    """The arrays that a process left, where they are arrays of numbers in a size that one may read."""
+    notes = outcome.data if isinstance(outcome.data, list) else []
+    if outcome.problem or outcome.mistake:
+        return Answered({}, [], outcome)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if path.is_symlink() or sum(entry.file_size for entry in archive.infolist()) > MOST_ANSWER:
+                raise ValueError(f"it returned more than {MOST_ANSWER:,} bytes")
+        arrays = {name: array for name, array in read_arrays(path)[0].items() if array.dtype.kind in "fciub"}
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return Answered({}, [], outcome._replace(problem="its process left no results"))
+    return Answered(arrays, [clipped(one_line(note), 300) for note in notes[:20] if isinstance(note, str)], outcome)
+
+
+# The key --------------------------------------------------------------------------------------------------------------
+
+
+class AnswerKey(NamedTuple):
+    """What a task is asked, and the right answers; only the trials where the reference itself passes count."""
+
+    questions: Questions
+    right: Answers
+
+
+def make_answers_to(assignment: Assignment, task: Task, seed: int, program: str) -> AnswerKey:
+    """Draw what a task is asked, and have the reference answer it; ValueError where the reference fails."""
+    place = task.reference or Place(task.file, task.function)
+    rng = np.random.default_rng([seed, *task.name.encode()])
+    first = Questions(task, rng)
+    for _ in range(NUM_TRIALS):
+        first.add_trial(assignment.arguments(task, rng), None)
+    values = right_answers(assignment, first, place, program)
+    questions = Questions(task, rng)
+    for trial in first.trials:
+        questions.add_trial(trial.inputs, values[f"{trial.alike[0]}/y"] if task.is_backward else None)
+    key = AnswerKey(questions, right_answers(assignment, questions, place, program))
+    right = [trial for trial in questions.trials if not wrong_in(task, trial, key, key.right)]
+    if not right:
+        wrong = wrong_in(task, questions.trials[0], key, key.right)
+        raise ValueError(f"{assignment.path}: the reference of {task.name} fails its own check: {wrong}")
+    questions.trials[:] = right
+    return key
+
+
+AnswerKeys: TypeAlias = Mapping[str, AnswerKey]  # by the task's name
+
+
+def make_answers(assignment: Assignment, seed: int, program: str) -> AnswerKeys:
+    """The answers to all tasks."""
+    return {task.name: make_answers_to(assignment, task, seed, program) for task in assignment.tasks}
+
+
+def right_answers(assignment: Assignment, questions: Questions, place: Place, program: str) -> Answers:
+    """What the reference returns."""
+    found = run_task(assignment, questions, dict(assignment.contents), place, program)
+    if found.problem or not found.arrays:
+        raise ValueError(f"{assignment.path}: the reference {place} does not run: {found.problem or found.notes}")
+    return found.arrays
+
+
+# Judged ---------------------------------------------------------------------------------------------------------------
+
+
+def judged(task: Task, key: AnswerKey, answers: Answers) -> dict[str, str]:
+    """{output or gradient: what is wrong with it, or ''} over all trials that count."""
+    wrong = {name: "" for trial in key.questions.trials for name in wanted(task, trial, key)}
+    for trial in reversed(key.questions.trials):
+        wrong.update(wrong_in(task, trial, key, answers))
+    return wrong
+
+
+def wanted(task: Task, trial: Trial, key: AnswerKey) -> list[str]:
+    """The names of what is judged: gradients, or the outputs that the reference has."""
+    if task.is_backward:
+        return gradients_of(task, trial.inputs)
+    head = f"{trial.alike[0]}/"
+    return [name.removeprefix(head) for name in key.right if name.startswith(head)]
+
+
+@np.errstate(all="ignore")
+def wrong_in(task: Task, trial: Trial, key: AnswerKey, answers: Answers) -> dict[str, str]:
+    """{what is wrong: why} of the values and gradients on one trial's arguments."""
+    calls = [call for _, call in trial.backward] if task.is_backward else trial.alike
+    found = {
+        name: first(differing(name, call, trial, key, answers) for call in calls) for name in wanted(task, trial, key)
+    }
+    if task.is_backward:
+        for name in [name for name, why in found.items() if not why]:
+            if not is_derivative(name, trial, answers):
+                found[name] = f"the gradient by {name} is not the derivative of the forward that was handed in"
+    return {name: why for name, why in found.items() if why}
+
+
+def first(texts: Iterable[str]) -> str:
+    """The first that is not empty, or ''."""
+    return next(filter(None, texts), "")
+
+
+def differing(name: str, call: str, trial: Trial, key: AnswerKey, answers: Answers) -> str:
+    """What is wrong with one array of one call, beside the reference's; '' where nothing is."""
+    right, yours = numbers(key.right[f"{call}/{name}"]), answers.get(f"{call}/{name}")
+    if yours is None:
+        return f"there is no {name}"
+    arrays = {key: value for key, value in trial.inputs.items() if isinstance(value, np.ndarray)}
+    verdict = difference(right, numbers(yours), arrays, "solution", "")
+    return verdict.message if verdict else ""
+
+
+def numbers(array: Array) -> Array:
+    """Whatever numbers, as those that can be subtracted."""
+    return array if array.dtype.kind in "fc" else array.astype(np.float64)
+
+
+def is_derivative(name: str, trial: Trial, answers: Answers) -> bool:
+    """Whether a gradient agrees with differences of the values along random directions, for each upstream."""
+    base = answers.get(f"{trial.alike[0]}/y")
+    for array, direction, h, moved in trial.lines:
+        values = {t: answers.get(f"{call}/y") for t, call in moved.items()}
+        if array == name:
+            if base is None or any(y is None or y.shape != base.shape for y in values.values()):
+                return False
+            line = Recorded({t: numbers(y) for t, y in values.items() if y is not None})
+            slope, _ = extrapolate(line, numbers(base), h)
+            rows = np.stack([dy.ravel() for dy, _ in trial.backward])
+            gradients = [numbers(answers[f"{call}/{name}"]) for _, call in trial.backward]
+            noise = 20 * float(np.max(np.abs(rows) @ slope.error.ravel(), initial=0.0))
+            if not direction_error(gradients, direction, rows @ slope.value.ravel(), noise) <= TOLERANCE:
+                return False
+    return True
+
+
+class Recorded(dict[float, Array]):
+    """t -> y where the values are known already."""
+
+    scale = 1.0
+
+    def __call__(self, t: complex) -> Array:
+        return self[t.real]
+
+
+# Many submissions -----------------------------------------------------------------------------------------------------
+
+
+def grade(
+    assignment: Assignment,
+    submissions: Iterable[str | Path],
+    key: Key | None = None,
+    seed: int | None = None,
+    jobs: int = 1,
+) -> Iterator[dict[str, Any]]:
+    """Grade submissions, each in processes of its own.
+
+    Parameters
+    ----------
+    assignment : Assignment
+        As `read_assignment` returns it.
+    submissions : iterable of path
+        A folder, a .py file, a .zip or a .tar.gz each, named like the student.
+    key : Key, optional
+        What `make` kept, where students have variants: `read_key`.
+    seed : int, optional
+        That of the random arrays, to grade again as before; results say it. Drawn from the system unless given.
+    jobs : int
+        How many submissions at a time.
+
+    Yields
+    ------
+    dict
+        Each submission's results in their order, as Gradescope reads them: score, visibility, output, tests (name,
+        score, max_score, status, output, visibility) and extra_data, which is for the teacher.
+
+    Raises
+    ------
+    ValueError
+        When the reference does not run, or fails its own check; and where a variant needs a key.
+    """
+    if key is None and assignment.variant != Variant():
+        raise ValueError(f"{assignment.path} gives each student a variant: say where the key is (--key DIR/key)")
+    seed = secrets.randbits(48) if seed is None else seed
+    with program() as folder:
+        answers = {} if key else make_answers(assignment, seed, folder)
+        one = partial(grade_one, assignment, key, answers, folder, seed)
+        if jobs == 1:
+            yield from map(one, submissions)
+        else:
+            with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+                yield from pool.map(one, submissions)
+
+
+def grade_one(
+    assignment: Assignment, key: Key | None, answers: AnswerKeys, program: str, seed: int, path: str | Path
+) -> dict[str, Any]:
+    """The results of one submission, as its student's variant asks."""
+    submission = read_submission(path, assignment.files)
+    if key:
+        student, problem = student_of(submission, key)
+        if not student:
+            unknown = Graded(0.0, {}, [problem], [])
+            graded = dict.fromkeys((task.name for task in assignment.tasks), unknown)
+            return results(assignment, submission._replace(problems=[problem]), graded, seed)
+        assignment = key.variant_of(assignment, student)
+        submission = read_submission(path, assignment.files)
+        name = submission.name if student == EVERYONE else student
+        submission = submission._replace(name=name, problems=[*filter(None, [problem]), *submission.problems])
+        answers = make_answers(assignment, seed, program)
+    graded = {it.name: grade_task(assignment, it, answers[it.name], submission, program) for it in assignment.tasks}
+    return results(assignment, submission, graded, seed)
+
+
+def student_of(submission: Submission, key: Key) -> tuple[str, str]:
+    """(whose variant it is or '', the line about that or ''): by its name, else by the variant.json in it."""
+    try:
+        written = str(from_json(submission.contents[VARIANT].decode(), VARIANT)["student"])
+    except (ValueError, KeyError, TypeError):
+        written = ""
+    for student in (submission.name, written, EVERYONE):
+        if student in key.variants:
+            other = f"its {VARIANT} is that of {clipped(one_line(written), 64)}, and it was handed in as {student}'s"
+            return student, other if written not in ("", student) and student != EVERYONE else ""
+    return "", first(submission.problems) or f"whose it is nobody can tell: no student has the id {submission.name}"
+
+
+# A submission ---------------------------------------------------------------------------------------------------------
+
+
+class Graded(NamedTuple):
+    """What came of one task.
+
+    Attributes
+    ----------
+    score : float
+        The points, each array its share.
+    arrays : dict of str to bool
+        Which outputs or gradients are right.
+    told : list of str
+        The lines for the student, at the level of hints that the task allows.
+    mistakes : list of dict
+        For the teacher, whatever the hints: array, mistake, message, line, lesson.
+    """
+
+    score: float
+    arrays: dict[str, bool]
+    told: list[str]
+    mistakes: list[dict[str, Any]]
+
+
+def results(assignment: Assignment, submission: Submission, graded: Mapping[str, Graded], seed: int) -> dict[str, Any]:
+    """What came of a submission as Gradescope reads it, with what the teacher wants to know under `extra_data`."""
+    tests = [
+        {
+            "name": task.name,
+            "score": graded[task.name].score,
+            "max_score": task.points,
+            "status": "passed" if graded[task.name].score == task.points else "failed",
+            "output": "\n".join(graded[task.name].told),
+            "visibility": "visible",
+        }
+        for task in assignment.tasks
+    ]
+    handed_in = {name: submission.contents[name] for name in assignment.files if name in submission.contents}
+    files = {name: content.decode("utf-8", "replace")[:MOST_SOURCE] for name, content in handed_in.items()}
+    given = handout(assignment, submission.name)
+    return {
+        "score": round(sum(it.score for it in graded.values()), 6),
+        "visibility": "visible",
+        "output": "\n".join([f"{assignment.title}: {submission.name}", *submission.problems]),
+        "tests": tests,
+        "extra_data": {
+            "assignment": assignment.title,
+            "student": submission.name,
+            "max_score": assignment.max_score,
+            "seed": seed,
+            "problems": submission.problems,
+            "tasks": {
+                task.name: {
+                    "file": task.file,
+                    "arrays": graded[task.name].arrays,
+                    "mistakes": graded[task.name].mistakes,
+                }
+                for task in assignment.tasks
+            },
+            "files": files,
+            "handed_out": {name: lines_of_handout(text, given.get(name, b"").decode()) for name, text in files.items()},
+        },
+    }
+
+
+def lines_of_handout(text: str, given: str) -> list[int]:
+    """The numbers of the lines that stood in the handout already."""
+    known = {line.strip() for line in given.splitlines()}
+    return [number for number, line in enumerate(text.splitlines(), 1) if line.strip() in known]
+
+
+def grade_task(assignment: Assignment, task: Task, key: AnswerKey, submission: Submission, program: str) -> Graded:
+    """Points and feedback of one task; never an exception of the submission's."""
+    if task.file not in submission.contents:
+        return Graded(0.0, {}, [first(submission.problems) or f"{task.file} is missing"], [])
+    place = Place(task.file, task.function)
+    found = run_task(assignment, key.questions, submission.contents, place, program)
+    printed = [f"it printed: {line}" for line in printable(found.outcome.printed, "?")[:MOST_SHOWN].splitlines()]
+    if found.problem:
+        line = at(found.outcome.line) if found.outcome.mistake else ""
+        said = clipped(one_line(found.problem), MOST_WORDS) + line
+        verdicts = [Verdict("", found.outcome.mistake, said, line=found.outcome.line)] if found.outcome.mistake else []
+        return Graded(0.0, {}, [said, *printed], [verdict_data(verdict, "fix") for verdict in verdicts])
+    wrong = judged(task, key, found.arrays)
+    lines = [f"{name} is {'wrong' if why else 'right'}" for name, why in wrong.items()]
+    more, mistakes = ([], []) if not any(wrong.values()) else explained(assignment, task, key, submission, wrong)
+    score = task.points * sum(not why for why in wrong.values()) / max(len(wrong), 1)
+    return Graded(score, {n: not why for n, why in wrong.items()}, [*lines, *more, *found.notes, *printed], mistakes)
+
+
+def explained(
+    assignment: Assignment, task: Task, key: AnswerKey, submission: Submission, wrong: Mapping[str, str]
+) -> tuple[list[str], list[dict[str, Any]]]:
+    """(lines for the student, mistakes for the teacher) about what is wrong."""
+    if task.is_backward and task.call is None:
+        seen = looked_at(assignment, task, key, submission)
+        if seen.get("mistakes"):
+            return seen["told"], seen["mistakes"]
+    kind = "unexplained" if task.is_backward else "wrong-forward"
+    report = Report(task.name, verdicts=[Verdict(name, kind, why) for name, why in wrong.items() if why])
+    mistakes = report.to_dict()["verdicts"]
+    keep_to(report, task.hints or "where")
+    return [line for verdict in report.verdicts for line in verdict_lines(verdict, report.hints)], mistakes
+
+
+def looked_at(assignment: Assignment, task: Task, key: AnswerKey, submission: Submission) -> dict[str, Any]:
+    """What a gradient check of her pair says, in another process of its own: words, which count nothing."""
+    inputs = key.questions.trials[0].inputs
+    arrays = {name: value for name, value in inputs.items() if isinstance(value, np.ndarray)}
+    with workplace(assignment, submission.contents, arrays) as folder:
+        arguments = dict(
+            folder=str(folder),
+            file=task.file,
+            forward=task.forward,
+            inputs={name: None if name in arrays else plain(value) for name, value in inputs.items()},
+            hints=task.hints or "where",
+        )
+        entry, library = "handgrad.user_files.checks:check_handed_in", str(PACKAGE.parent)
+        outcome = run_apart(entry, arguments, folder, task.file, limits_of(assignment, task), library)
+    try:
+        lines = [clipped(printable(line, "?"), MOST_WORDS) for line in outcome.data["told"][:100]]
+        mistakes = [
+            {**known(it), "message": clipped(one_line(it["message"]), MOST_WORDS)} for it in outcome.data["mistakes"]
+        ]
+    except (TypeError, KeyError, AttributeError):
+        return {}
+    return {"told": lines, "mistakes": mistakes[:20]}
+
+
+def known(mistake: Mapping[str, Any]) -> dict[str, Any]:
+    """What a submission's process may say of a mistake: one of the vocabulary's, an array, a line."""
+    term, line = look_up("mistake", mistake["mistake"], VOCABULARY), mistake["line"]
+    return {
+        "array": clipped(one_line(mistake["array"]), 100),
+        "mistake": mistake["mistake"],
+        "lesson": term.lesson,
+        "line": line if isinstance(line, int) else None,
+    }

@@ -1,0 +1,121 @@
+"""What students hand in: a folder, a file or an archive, read into memory and never unpacked to a disk."""
+
+import stat
+import tarfile
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple, TypeAlias
+
+from ..files import NO_ZIP
+from ..text import one_line
+
+Contents: TypeAlias = dict[str, bytes]  # by path with '/'
+
+MOST_BYTES = 100 * 2**20  # unpacked
+MOST_FILES = 5000
+ARCHIVES = (".zip", ".tar.gz", ".tgz", ".tar")
+READ = (".py", ".ipynb", ".json")  # what is looked at
+
+
+class Submission(NamedTuple):
+    """A name, the files handed in, and the lines that say what could not be read."""
+
+    name: str
+    contents: Contents
+    problems: list[str]
+
+
+def read_submission(path: str | Path, files: Sequence[str]) -> Submission:
+    """What was handed in, for an assignment of these files; never an exception, whatever it is.
+
+    A file by itself is taken for the assignment's first, whatever its name. Folders around the files are left out.
+    """
+    path = Path(path)
+    name = next((path.name.removesuffix(end) for end in (*ARCHIVES, ".py") if path.name.endswith(end)), path.name)
+    try:
+        contents = within_limits(members(path))
+    except (ValueError, tarfile.TarError, *NO_ZIP) as problem:
+        return Submission(name, {}, [f"{path.name}: {one_line(problem)}"])
+    if path.is_file() and path.suffix == ".py" and path.name not in files:
+        contents = {files[0]: contents[path.name]}
+    contents = without_folder(contents, files)
+    return Submission(name, contents, [missing(file, contents) for file in files if file not in contents])
+
+
+def members(path: Path) -> Iterator[tuple[str, int, bytes]]:
+    """(name, size, content) of each file, without links, devices and places outside."""
+    if path.is_symlink() or not path.exists():
+        raise ValueError("there is no such file or folder" if not path.is_symlink() else "is a link: hand in the file")
+    if path.is_dir():
+        yield from members_of_folder(path)
+    elif path.name.endswith(ARCHIVES[0]):
+        with zipfile.ZipFile(path) as archive:
+            for entry in archive.infolist():
+                if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
+                    raise ValueError(f"{entry.filename} in it is a link or a device: pack plain files")
+                if not entry.is_dir():
+                    yield entry.filename, entry.file_size, limited(archive, entry)
+    elif path.name.endswith(ARCHIVES[1:]):
+        with tarfile.open(path) as archive:
+            for member in archive:
+                if not (member.isfile() or member.isdir()):
+                    raise ValueError(f"{member.name} in it is a link or a device: pack plain files")
+                file = archive.extractfile(member) if member.isfile() and wanted(member.name) else None
+                if member.isfile():
+                    yield member.name, member.size, file.read(MOST_BYTES) if file else b""
+    else:
+        yield path.name, path.stat().st_size, path.read_bytes() if path.stat().st_size <= MOST_BYTES else b""
+
+
+def members_of_folder(folder: Path) -> Iterator[tuple[str, int, bytes]]:
+    """The files of a folder; links in it are left where they are."""
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink() and wanted(name):
+            raise ValueError(f"{name} in it is a link: hand in the file itself")
+        if path.is_file() and not path.is_symlink():
+            size = path.stat().st_size
+            yield name, size, path.read_bytes() if wanted(name) and size <= MOST_BYTES else b""
+
+
+def limited(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    """As much of a file as its entry announces, where it is looked at."""
+    if not wanted(entry.filename) or entry.file_size > MOST_BYTES:
+        return b""
+    with archive.open(entry) as file:
+        return file.read(entry.file_size)
+
+
+def wanted(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in READ
+
+
+def within_limits(found: Iterator[tuple[str, int, bytes]]) -> Contents:
+    """The files that are looked at; ValueError for names that lead outside, or more than anybody would hand in."""
+    contents: Contents = {}
+    total = count = 0
+    for name, size, content in found:
+        total, count = total + size, count + 1
+        place = PurePosixPath(name.replace("\\", "/"))
+        if place.is_absolute() or ".." in place.parts or (place.parts and place.parts[0].endswith(":")):
+            raise ValueError(f"{name} in it leads out of the archive: pack names within one folder")
+        if total > MOST_BYTES or count > MOST_FILES:
+            raise ValueError(f"it holds more than {MOST_BYTES // 2**20} MB or {MOST_FILES:,} files: leave data out")
+        if wanted(name) and not {"__MACOSX", "__pycache__"} & set(place.parts):
+            contents[str(place)] = content
+    return contents
+
+
+def without_folder(contents: Contents, files: Sequence[str]) -> Contents:
+    """The contents as they lie in the folder where most of the assignment's files do."""
+    roots = {path.removesuffix(file) for path in contents for file in files if f"/{path}".endswith(f"/{file}")}
+    best = max(sorted(roots, key=len), key=lambda root: sum(root + file in contents for file in files), default="")
+    return {path.removeprefix(best): content for path, content in contents.items() if path.startswith(best)}
+
+
+def missing(file: str, contents: Mapping[str, bytes]) -> str:
+    """The line about a file that was not handed in."""
+    if str(PurePosixPath(file).with_suffix(".ipynb")) in contents:
+        return f"{file} is missing, a notebook of that name is there: export it (jupyter nbconvert --to script)"
+    return f"{file} is missing"

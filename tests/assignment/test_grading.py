@@ -1,0 +1,173 @@
+"""Submissions graded: points, partial credit, what a student is told and what a teacher is, whatever is handed in."""
+
+import io
+import json
+import tarfile
+import zipfile
+
+import pytest
+
+from handgrad.assignment import grade, read_assignment
+from handgrad.assignment.submissions import read_submission
+from handgrad.cli.application import run as run_command
+
+SPEC = """
+title = "Two layers"
+files = ["layers.py"]
+time_limit = 10
+[[tasks]]
+function = "relu_forward"
+points = 2
+inputs = { x = [4, 3] }
+[[tasks]]
+function = "affine_backward"
+points = 3
+inputs = { x = [4, 3], weight = [3, 2], bias = [2] }
+"""
+LAYERS = '''
+import numpy as np
+
+def relu_forward(x):
+    """max(x, 0)."""
+    return np.maximum(x, 0), x
+
+def affine_forward(x, weight, bias):
+    """x W + b."""
+    return x @ weight + bias, (x, weight)
+
+def affine_backward(dy, cache):
+    """dx, dweight, dbias."""
+    x, weight = cache
+    return dy @ weight.T, x.T @ dy, dy.sum(axis=0)
+'''
+
+
+@pytest.fixture
+def spec(tmp_path):
+    (tmp_path / "spec").mkdir()
+    path = tmp_path / "spec" / "SPEC.toml"
+    path.write_text(SPEC)
+    (path.parent / "layers.py").write_text(LAYERS)
+    return path
+
+
+@pytest.fixture
+def graded(spec, tmp_path):
+    """Grades sources, each handed in as NAME.py."""
+
+    def grader(**sources):
+        for name, source in sources.items():
+            (tmp_path / f"{name}.py").write_text(source)
+        return list(grade(read_assignment(spec), [tmp_path / f"{name}.py" for name in sources], seed=0))
+
+    return grader
+
+
+def test_points_are_for_arrays_and_teachers_are_told_more_than_students(graded):
+    wrong = LAYERS.replace("x.T @ dy", "2 * x.T @ dy")
+    right, partly, other = graded(
+        right=LAYERS, partly=wrong, other=LAYERS.replace("np.maximum(x, 0)", "np.maximum(x, 1)")
+    )
+    assert right["score"] == 5
+    assert [test["status"] for test in right["tests"]] == ["passed", "passed"]
+
+    relu, affine = partly["tests"]
+    assert (relu["score"], affine["score"]) == (2, 2)
+    assert "weight is wrong" in affine["output"]
+    assert "line 15" in affine["output"]
+    assert "factor" not in affine["output"]
+    (mistake,) = partly["extra_data"]["tasks"]["affine_backward"]["mistakes"]
+    assert (mistake["array"], mistake["mistake"], mistake["line"]) == ("weight", "factor-two", 15)
+
+    assert other["tests"][0]["score"] == 0
+    (mistake,) = other["extra_data"]["tasks"]["relu_forward"]["mistakes"]
+    assert mistake["mistake"] == "wrong-forward"
+
+
+def test_what_cannot_run_is_a_line_and_the_rest_is_graded(graded):
+    unwritten = LAYERS.replace("return np.maximum(x, 0), x", 'raise NotImplementedError("implement relu_forward")')
+    sources = dict(
+        unwritten=unwritten,
+        raises=LAYERS.replace("np.maximum(x, 0), x", "1 / 0"),
+        gone=LAYERS.replace("relu_forward", "relu"),
+        syntax="def f(:\n",
+        torch="import torch\n" + LAYERS,
+    )
+    found = {each["extra_data"]["student"]: each for each in graded(**sources)}
+    said = {name: each["tests"][0]["output"] for name, each in found.items()}
+    assert "still to be written" in said["unwritten"]
+    assert found["unwritten"]["score"] == 3
+    assert said["raises"] == "relu_forward raised ZeroDivisionError: division by zero (line 6)"
+    assert "layers.py has no relu_forward" in said["gone"]
+    assert "layers.py does not import: SyntaxError" in said["syntax"]
+    assert "No module named 'torch'" in said["torch"]
+
+
+def test_a_command_grades_several_at_once_and_again(spec, tmp_path, capsys):
+    (tmp_path / "anna.py").write_text(LAYERS)
+    (tmp_path / "ben").mkdir()
+    out = tmp_path / "results.json"
+    arguments = ["assignment", "grade", str(spec), str(tmp_path / "anna.py"), str(tmp_path / "ben"), "-o", str(out)]
+    assert run_command([*arguments, "--jobs", "2", "--seed", "3"]) == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines() == ["anna: 5 of 5", "ben: 0 of 5"]
+    assert "ben: layers.py is missing" in said.err
+    results = json.loads(out.read_text())
+    assert [each["extra_data"]["seed"] for each in results] == [3, 3]
+
+
+# Archives -------------------------------------------------------------------------------------------------------------
+
+
+def zipped(path, **files):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name.replace("__", "/"), content)
+    return path
+
+
+def test_archives_and_folders_are_read_wherever_the_files_lie_in_them(tmp_path):
+    path = zipped(tmp_path / "anna.zip", **{"homework__layers.py": LAYERS, "homework__data.bin": "1"})
+    assert read_submission(path, ["layers.py"]) == ("anna", {"layers.py": LAYERS.encode()}, [])
+    path = tmp_path / "ben.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        member = tarfile.TarInfo("layers.py")
+        member.size = len(LAYERS)
+        archive.addfile(member, io.BytesIO(LAYERS.encode()))
+    assert read_submission(path, ["layers.py"]) == ("ben", {"layers.py": LAYERS.encode()}, [])
+    assert read_submission(tmp_path, ["layers.py"]).problems == ["layers.py is missing"]
+    notebook = zipped(tmp_path / "cleo.zip", **{"layers.ipynb": "{}"})
+    assert "a notebook of that name is there: export it" in read_submission(notebook, ["layers.py"]).problems[0]
+
+
+def test_archives_made_to_harm_are_refused_in_a_line(tmp_path):
+    def link(archived, name, kind, target=""):
+        with tarfile.open(tmp_path / archived, "w:gz") as archive:
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, target
+            archive.addfile(member)
+        return tmp_path / archived
+
+    zip_link = zipfile.ZipInfo("layers.py")
+    zip_link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(tmp_path / "link.zip", "w") as archive:
+        archive.writestr(zip_link, "/etc/passwd")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "layers.py").symlink_to("/etc/passwd")
+    (tmp_path / "noise.zip").write_bytes(b"PK\3\4 noise")
+    bomb = zipped(tmp_path / "bomb.zip", **{f"{i}.bin": bytes(30 * 2**20) for i in range(4)})
+    for path, words in (
+        (zipped(tmp_path / "up.zip", **{"..__layers.py": LAYERS}), "leads out"),
+        (zipped(tmp_path / "root.zip", **{"__tmp__layers.py": LAYERS}), "leads out"),
+        (link("link.tgz", "layers.py", tarfile.SYMTYPE, "/etc/passwd"), "link or a device"),
+        (link("device.tgz", "layers.py", tarfile.CHRTYPE), "link or a device"),
+        (link("up.tgz", "../layers.py", tarfile.REGTYPE), "leads out"),
+        (tmp_path / "link.zip", "link or a device"),
+        (tmp_path / "folder", "is a link"),
+        (tmp_path / "noise.zip", "zip"),
+        (bomb, "more than 100 MB"),
+    ):
+        found = read_submission(path, ["layers.py"])
+        assert not found.contents
+        assert words in found.problems[0], path
+        assert "\n" not in found.problems[0]
