@@ -101,6 +101,7 @@ def test_arguments_are_drawn_by_shape_or_by_the_teachers_function(write):
         ('"relu_backward"', '"relu_backward"\nforward = "elu_forward"', "no function elu_forward"),
         ('"relu_backward"', '"relu_backward"\nfile = "x.py"', "x.py is none of the files"),
         ("{ x =", "{ X =", "relu_forward takes no X; did you mean 'x'"),
+        ("points = 3", 'gradients = ["y"]', "tasks.0.gradients: there is no array y"),
         ("[5, 7]", "[5, 0]", "x must be the shape of an array"),
         ('"private.py:draw"', '"draw"', "expected a function in a file"),
         ('"private.py:draw"', '"private.py:drew"', "private.py has no function drew; did you mean 'draw'"),
@@ -119,7 +120,7 @@ def test_what_is_wrong_is_one_line_that_names_the_key(write, old, new, said):
     [
         ("blank = 3", "variant.blank = 3: there are 2 tasks"),
         ("blank = 1", "variant.blank needs tasks of the same points"),
-        ("constants = { SLOP = [1] }", "variant.constants.SLOP: no file assigns"),
+        ("constants = { SLOP = [1] }", "no file assigns at its top level a SLOP; did you mean 'SLOPE'"),
         ("constants = { SLOPE = [] }", "SLOPE must be a list of the values"),
         ('find_the_bug = { "layer nrom" = 1 }', "did you mean 'layer norm'"),
     ],
@@ -137,3 +138,5 @@ def test_a_file_that_is_no_python_is_named(write, tmp_path):
         read_assignment(path)
     with pytest.raises(ValueError, match="cannot read"):
         read_assignment(tmp_path / "none.toml")
+    with pytest.raises(ValueError, match=r"unknown assignment.*did you mean 'layer-norm'"):
+        read_assignment("layer-nrom")

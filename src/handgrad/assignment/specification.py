@@ -1,7 +1,8 @@
 """What a teacher writes down of an assignment, SPEC.toml: its files, its tasks, and what differs between students."""
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeAlias
@@ -240,91 +241,81 @@ def read_assignment(source: str | Path) -> Assignment:
         In one line: for an unknown key, a wrong value, a file that is missing, a function that is none, a file with
         solutions that would be handed out.
     """
-    path = EXAMPLES.get(str(source), Path(source))
+    is_file = str(source).endswith(".toml")
+    path = Path(source) if is_file else look_up("assignment, and no .toml file:", source, EXAMPLES)
     said = check_table(Specification, read_table(path), path)
-    contents = {**files_of_course(said.course, path), **read_all(said, path)}
-    tasks = tuple(filled(said, number, contents, path) for number in range(len(said.tasks)))
-    given, public = (tuple(named(names, said.files, contents, path)) for names in (said.given, said.public_tests))
-    assignment = Assignment(
+    try:
+        return assembled(said, path)
+    except ValueError as problem:
+        raise ValueError(f"{path}: {problem}") from None
+
+
+def assembled(said: Specification, path: Path) -> Assignment:
+    """The keys with the files that they name; ValueError where the two do not go together."""
+    contents = {**files_of_course(said.course), **files_beside(said, path.parent)}
+    given, public = (tuple(named(names, said.files, contents)) for names in (said.given, said.public_tests))
+    tasks = tuple(filled(said, number, contents) for number in range(len(said.tasks)))
+    check_once("the file", [*said.files, *given, *public])
+    check_once("the task", [task.name for task in tasks])
+    own = {(task.file, task.function) for task in tasks}
+    for place in {place for task in said.tasks for place in places_of(task)}:
+        if place.file in (*given, *public) or (place.file in said.files and place not in own):
+            raise ValueError(f"{place} would be handed out: put it in a file that is neither in files nor given")
+    check_variant(said.variant, tasks, [contents[file].decode() for file in said.files])
+    return Assignment(
         path, said.title, tuple(said.files), given, public, said.memory_limit, tasks, said.variant, contents
     )
-    check_names(assignment)
-    check_variant(assignment)
-    return assignment
 
 
-def files_of_course(course: str | None, path: Path) -> dict[str, bytes]:
+def files_of_course(course: str | None) -> dict[str, bytes]:
     """The solved copy of a course's package, whose files SPEC.toml then names."""
     if course is None:
         return {}
-    try:
-        look_up("course", course, COURSES)
-    except ValueError as problem:
-        raise ValueError(f"{path}: {problem}") from None
+    look_up("course", course, COURSES)
     return {name.as_posix(): content for name, content in course_files(course, self_contained=True).items()}
 
 
-def read_all(said: Specification, path: Path) -> dict[str, bytes]:
+def files_beside(said: Specification, folder: Path) -> dict[str, bytes]:
     """{name: content} of the files beside SPEC.toml that it names, in folders too."""
-    places = [place for task in said.tasks for place in places_of(task)]
+    places = [place.file for task in said.tasks for place in places_of(task)]
     contents = {}
-    for name in (*said.files, *said.given, *said.public_tests, *(place.file for place in places)):
-        pure = PurePosixPath(name)
-        if pure.is_absolute() or ".." in pure.parts or "\\" in name or str(pure) != name:
-            raise ValueError(f"{path}: {name!r} must be the name of a file beside it, with / between folders")
-        for file in files_at(path.parent / name):
-            contents[file.relative_to(path.parent).as_posix()] = file.read_bytes()
+    for name in (*said.files, *said.given, *said.public_tests, *places):
+        if PurePosixPath(name).is_absolute() or {"..", "."} & {*name.split("/")} or "\\" in name:
+            raise ValueError(f"{name!r} must be the name of a file beside it, with / between folders")
+        inside = sorted((folder / name).rglob("*"))
+        for file in filter(Path.is_file, [folder / name, *inside]):
+            if "__pycache__" not in file.parts:
+                contents[file.relative_to(folder).as_posix()] = file.read_bytes()
     return contents
 
 
-def files_at(path: Path) -> Iterator[Path]:
-    """The file, or the files of the folder."""
-    if path.is_file():
-        yield path
-    elif path.is_dir():
-        yield from (file for file in sorted(path.rglob("*")) if file.is_file() and "__pycache__" not in file.parts)
-
-
-def named(names: Iterable[str], files: Iterable[str], contents: Mapping[str, bytes], path: Path) -> Iterator[str]:
+def named(names: Iterable[str], files: Iterable[str], contents: Mapping[str, bytes]) -> Iterator[str]:
     """The files that are meant: each itself, or in the folder of that name all but those to hand in."""
     for name in names:
         inside = {file for file in contents if file.startswith(f"{name}/")}
         found = [file for file in contents if file == name or file in inside.difference(files)]
         if not found:
-            raise ValueError(f"{path}: there is no file {name} beside it{nearest(name, contents)}")
+            raise ValueError(f"there is no file {name} beside it{nearest(name, contents)}")
         yield from found
 
 
-def text_of(name: str, contents: Mapping[str, bytes], where: object) -> str:
-    """The source that a file holds, which is Python."""
-    if name not in contents:
-        raise ValueError(f"{where}: there is no file {name} beside it{nearest(name, contents)}")
-    try:
-        text = contents[name].decode("utf-8")
-        ast.parse(text)
-    except (SyntaxError, ValueError) as problem:
-        raise ValueError(f"{where}: {name} is no Python in UTF-8: {problem}") from None
-    return text
-
-
-def filled(said: Specification, number: int, contents: Mapping[str, bytes], path: Path) -> Task:
+def filled(said: Specification, number: int, contents: Mapping[str, bytes]) -> Task:
     """A task with every field that was left out, once all that it names is there."""
-    task, where = said.tasks[number], f"{path}: tasks.{number}"
+    task, where = said.tasks[number], f"tasks.{number}"
     if not task.file and len(said.files) > 1:
         raise ValueError(f"{where} ({task.function}): say which file it stands in: {', '.join(said.files)}")
     file = task.file or said.files[0]
     if file not in said.files:
         raise ValueError(f"{where}.file: {file} is none of the files to hand in ({', '.join(said.files)})")
-    text = text_of(file, contents, where)
-    find_function(text, task.function, f"{where}: {file}")
-    functions = functions_in(text)
-    forward = task.forward or forward_of(task.function, functions)
-    if forward and forward not in functions:
-        raise ValueError(f"{where}.forward: {file} has no function {forward}{nearest(forward, functions)}")
-    for place in places_of(task):
-        check_place(place, said, contents, where)
-    if isinstance(task.inputs, dict) and task.call is None:
-        check_parameters(task.inputs, functions[forward or task.function], f"{where}.inputs")
+    find_function(text_of(file, contents), task.function, f"{where}: {file}")
+    known = functions_in(text_of(file, contents))
+    forward = task.forward or forward_of(task.function, known)
+    for place in (*places_of(task), *([Place(file, forward)] if forward else [])):
+        check_known(
+            f"{where}: {place.file} has no function", place.function, functions_in(text_of(place.file, contents))
+        )
+    if isinstance(task.inputs, dict):
+        check_inputs(where, task, known[forward or task.function])
     return task.model_copy(
         update={
             "file": file,
@@ -336,6 +327,17 @@ def filled(said: Specification, number: int, contents: Mapping[str, bytes], path
             "time_limit": task.time_limit or said.time_limit,
         }
     )
+
+
+def text_of(name: str, contents: Mapping[str, bytes]) -> str:
+    """The source that a file holds, which is Python."""
+    check_known("there is no file", name, contents)
+    try:
+        text = contents[name].decode("utf-8")
+        ast.parse(text)
+    except (SyntaxError, ValueError) as problem:
+        raise ValueError(f"{name} is no Python in UTF-8: {problem}") from None
+    return text
 
 
 def places_of(task: Task) -> list[Place]:
@@ -355,57 +357,46 @@ def arrays_of(inputs: object) -> list[str]:
     return [name for name, it in inputs.items() if isinstance(it, list)] if isinstance(inputs, dict) else []
 
 
-def check_place(place: Place, said: Specification, contents: Mapping[str, bytes], where: str) -> None:
-    """Refuse a place where no function stands, and one that students would be given."""
-    functions = functions_in(text_of(place.file, contents, where))
-    if place.function not in functions:
-        raise ValueError(f"{where}: {place.file} has no function {place.function}{nearest(place.function, functions)}")
-    tasks = {(task.file or said.files[0], task.function) for task in said.tasks}
-    shown = place.file in named((*said.given, *said.public_tests), said.files, contents, Path(where))
-    if shown or (place.file in said.files and place not in tasks):
-        raise ValueError(f"{where}: {place} would be handed out: put it in a file that is neither in files nor given")
+# Refused --------------------------------------------------------------------------------------------------------------
 
 
-def check_parameters(inputs: Iterable[str], function: ast.FunctionDef, where: str) -> None:
-    """Refuse inputs that a function does not take by these names."""
+def check_known(what: str, name: str, known: Iterable[str]) -> None:
+    """Refuse a name that is not there, with the one that is meant."""
+    if name not in known:
+        raise ValueError(f"{what} {name}{nearest(name, known)}")
+
+
+def check_inputs(where: str, task: Task, function: ast.FunctionDef) -> None:
+    """Refuse inputs that a function does not take by these names, and gradients of what is no input."""
     known = [it.arg for it in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)]
-    for name in inputs:
-        if name not in known and not function.args.kwarg:
-            raise ValueError(f"{where}: {function.name} takes no {name}{nearest(name, known)} ({', '.join(known)})")
+    for name in task.inputs if task.call is None and not function.args.kwarg else ():
+        check_known(f"{where}.inputs: {function.name} takes no", name, known)
+    for name in task.gradients:
+        check_known(f"{where}.gradients: there is no array", name, arrays_of(task.inputs))
 
 
-def check_names(assignment: Assignment) -> None:
-    """Refuse files and tasks that stand twice."""
-    files = (*assignment.files, *assignment.given, *assignment.public_tests)
-    for what, names in (("the file", files), ("the task", [task.name for task in assignment.tasks])):
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"{assignment.path}: {what} {name} stands there twice: leave one out")
+def check_once(what: str, names: Sequence[str]) -> None:
+    """Refuse a name that stands twice."""
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise ValueError(f"{what} {name} stands there twice: leave one out")
 
 
-def check_variant(assignment: Assignment) -> None:
+def check_variant(variant: Variant, tasks: Sequence[Task], texts: Iterable[str]) -> None:
     """Refuse variants that nobody could draw, or that would not be worth the same."""
-    path, variant, tasks = assignment.path, assignment.variant, assignment.tasks
     if variant.blank is not None and variant.blank > len(tasks):
-        raise ValueError(f"{path}: variant.blank = {variant.blank}: there are {len(tasks)} tasks")
+        raise ValueError(f"variant.blank = {variant.blank}: there are {len(tasks)} tasks")
     if variant.blank not in (None, len(tasks)) and len({task.points for task in tasks}) > 1:
-        raise ValueError(f"{path}: variant.blank needs tasks of the same points, or students could reach unlike sums")
-    names = {name for file in assignment.files for name in constants_in(assignment.contents[file].decode())}
+        raise ValueError("variant.blank needs tasks of the same points, or students could reach unlike sums")
+    names = {name for text in texts for name in constants_in(text)}
     for name in variant.constants:
-        if name not in names:
-            what = f"no file assigns a constant of that name at its top level{nearest(name, names)}"
-            raise ValueError(f"{path}: variant.constants.{name}: {what}")
+        check_known("variant.constants: no file assigns at its top level a", name, names)
     for name in variant.find_the_bug:
-        try:
-            look_up("subject of the table of mistakes", name, subjects())
-        except ValueError as problem:
-            raise ValueError(f"{path}: variant.find_the_bug: {problem}") from None
+        look_up("subject in variant.find_the_bug", name, subjects())
 
 
 def constants_in(text: str) -> dict[str, ast.expr]:
     """{name: value} of what a source assigns at its top level."""
-    nodes = [node for node in ast.parse(text).body if isinstance(node, (ast.Assign, ast.AnnAssign))]
-    values = [
-        (it, node.value) for node in nodes for it in (node.targets if isinstance(node, ast.Assign) else [node.target])
-    ]
-    return {target.id: value for target, value in values if isinstance(target, ast.Name) and value}
+    nodes = [node for node in ast.parse(text).body if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value]
+    targets = [(it, node) for node in nodes for it in (node.targets if isinstance(node, ast.Assign) else [node.target])]
+    return {target.id: node.value for target, node in targets if isinstance(target, ast.Name) and node.value}

@@ -15,7 +15,7 @@ from ..files import check_form, from_json, write_text
 from ..gradient_check.vocabulary import VOCABULARY
 from ..html import escape, page, table
 from ..naming import look_up
-from ..text import aligned, clipped, column_title, one_line
+from ..text import aligned, clipped, column_title, figure_text, one_line
 
 Counted = TypeVar("Counted", bound=tuple[str, ...])
 Results: TypeAlias = Mapping[str, Any]  # of one submission, as `grade` writes them
@@ -232,7 +232,7 @@ def as_csv(title: str, sections: Sequence[Section]) -> str:
     """Students and points, for a spreadsheet: nothing in it is taken for a formula."""
     output = io.StringIO()
     columns, rows = [column_title(it) for it in sections[0].columns], sections[0].rows
-    csv.writer(output, lineterminator="\n").writerows(map(guarded, row) for row in (columns, *rows))
+    csv.writer(output, lineterminator="\n").writerows(map(guarded, map(figure_text, row)) for row in (columns, *rows))
     return output.getvalue()
 
 
