@@ -258,7 +258,7 @@ def assembled(said: Specification, path: Path) -> Assignment:
     check_once("the file", [*said.files, *given, *public])
     check_once("the task", [task.name for task in tasks])
     own = {(task.file, task.function) for task in tasks}
-    for place in {place for task in said.tasks for place in places_of(task)}:
+    for place in (place for task in said.tasks for place in places_of(task)):
         if place.file in (*given, *public) or (place.file in said.files and place not in own):
             raise ValueError(f"{place} would be handed out: put it in a file that is neither in files nor given")
     check_variant(said.variant, tasks, [contents[file].decode() for file in said.files])
