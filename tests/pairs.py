@@ -278,6 +278,49 @@ def torch_lstm(x, hidden, cell, weight, recurrent_weight, bias):
     return torch.lstm(x, (hidden[None], cell[None]), weights, True, 1, 0.0, False, False, True)[0]
 
 
+# Attention ------------------------------------------------------------------------------------------------------------
+
+
+def draw_attention(rng, n=2, heads=2, steps=3, keys=4, features=2, values=3):
+    sizes = (steps, features), (keys, features), (keys, values)
+    return tuple(rng.standard_normal((n, heads, *size)) for size in sizes)
+
+
+def draw_self_attention(rng, n=2, steps=3, features=2, values=3):
+    return draw_attention(rng, n, 1, steps, steps, features, values)
+
+
+def random_mask(q, k, v):
+    """One for all heads; the first key is seen by all."""
+    mask = np.random.default_rng(0).random((len(q), 1, q.shape[2], k.shape[2])) < 0.5
+    mask[..., 0] = True
+    return mask
+
+
+def torch_attention(q, k, v, mask=None, causal=False, training=True):
+    return tf.scaled_dot_product_attention(q, k, v, mask, is_causal=causal)
+
+
+def draw_multi_head_attention(rng, n=2, steps=3, features=2):
+    """Features for two heads."""
+    shapes = (
+        (n, steps, 2 * features),
+        (2 * features, 6 * features),
+        (6 * features,),
+        (2 * features,) * 2,
+        (2 * features,),
+    )
+    return tuple(rng.standard_normal(shape) for shape in shapes)
+
+
+def torch_multi_head_attention(x, weight, bias, output_weight, output_bias, num_heads=1, causal=False):
+    steps, features = x.shape[1:]
+    hidden = torch.ones(steps, steps, dtype=bool).triu(1) if causal else None
+    x, weights = x.swapaxes(0, 1), (weight.T, bias, None, None, False, 0.0, output_weight.T, output_bias)
+    y, _ = tf.multi_head_attention_forward(x, x, x, features, num_heads, *weights, attn_mask=hidden, need_weights=False)
+    return y.swapaxes(0, 1)
+
+
 # The table ------------------------------------------------------------------------------------------------------------
 
 
@@ -346,6 +389,15 @@ PAIRS = [
     Pair("rnn", draw_rnn, torch_rnn, num_gradients=5),
     Pair("rnn", draw_rnn, torch_rnn, cases=({"activation": "relu"},), num_gradients=5, kinked=True),
     Pair("lstm", draw_lstm, torch_lstm, num_gradients=6),
+    Pair("attention", draw_attention, torch_attention, cases=({}, {"mask": random_mask}), num_gradients=3),
+    Pair("attention", draw_self_attention, torch_attention, cases=({"causal": True},), num_gradients=3),
+    Pair(
+        "multi_head_attention",
+        draw_multi_head_attention,
+        torch_multi_head_attention,
+        cases=({}, {"num_heads": 2}, {"num_heads": 2, "causal": True}),
+        num_gradients=5,
+    ),
     Pair("dropout", draw, cases=({"rng": seeded}, {"rng": seeded, "rate": 0.2}, {"training": False})),
     Pair("cross_entropy", draw_labels, torch_cross_entropy, cases=CROSS_ENTROPY),
     Pair("cross_entropy", draw_distributions, torch_cross_entropy, cases=CROSS_ENTROPY),

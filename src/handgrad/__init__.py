@@ -51,6 +51,7 @@ from .layers import Loss as Loss
 from .layers import MaxPool2D as MaxPool2D
 from .layers import MeanAbsoluteError as MeanAbsoluteError
 from .layers import MeanSquaredError as MeanSquaredError
+from .layers import MultiHeadAttention as MultiHeadAttention
 from .layers import Normalize as Normalize
 from .layers import ProbabilityCrossEntropy as ProbabilityCrossEntropy
 from .layers import ReLU as ReLU

@@ -25,6 +25,10 @@ from .activations import softplus_backward as softplus_backward
 from .activations import softplus_forward as softplus_forward
 from .activations import tanh_backward as tanh_backward
 from .activations import tanh_forward as tanh_forward
+from .attention import attention_backward as attention_backward
+from .attention import attention_forward as attention_forward
+from .attention import multi_head_attention_backward as multi_head_attention_backward
+from .attention import multi_head_attention_forward as multi_head_attention_forward
 from .convolution import conv2d_backward as conv2d_backward
 from .convolution import conv2d_forward as conv2d_forward
 from .dropout import dropout_backward as dropout_backward

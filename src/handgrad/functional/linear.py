@@ -40,3 +40,15 @@ def flatten_forward(x: Array) -> tuple[Array, Cache]:
 def flatten_backward(dy: Array, cache: Cache) -> tuple[Array]:
     """dx is dy in the shape of x."""
     return (dy.reshape(cache),)
+
+
+def over_steps(x: Array, weight: Array, bias: Array) -> tuple[Array, Cache]:
+    """y_t = x_t W + b for all steps of x (N, T, in), in one product."""
+    y, cache = linear_forward(x.reshape(-1, x.shape[-1]), weight, bias)
+    return y.reshape(*x.shape[:-1], y.shape[-1]), cache
+
+
+def over_steps_gradients(dy: Array, cache: Cache, input_gradient: bool = True) -> tuple[MaybeArray, Array, Array]:
+    """dx, dweight and dbias of y_t = x_t W + b: the steps are so many more rows."""
+    dx, dweight, dbias = linear_backward(dy.reshape(-1, dy.shape[-1]), cache, input_gradient)
+    return None if dx is None else dx.reshape(*dy.shape[:-1], dx.shape[-1]), dweight, dbias

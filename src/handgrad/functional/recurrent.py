@@ -21,7 +21,7 @@ import numpy as np
 from ..arrays import Array, Cache, MaybeArray
 from ..naming import look_up
 from .activations import ACTIVATIONS, sigmoid_backward, sigmoid_forward, tanh_backward, tanh_forward
-from .linear import linear_backward, linear_forward
+from .linear import over_steps, over_steps_gradients
 
 
 def rnn_forward(
@@ -32,7 +32,7 @@ def rnn_forward(
     x is (N, T, D), hidden (N, H), weight W (D, H), recurrent_weight U (H, H), bias (H,); y (N, T, H) is all the h_t.
     """
     check_shapes("rnn", x, hidden, weight, recurrent_weight, bias, blocks=1)
-    inputs, input_cache = input_product(x, weight, bias)
+    inputs, input_cache = over_steps(x, weight, bias)
     activate, differentiate, *_ = look_up("activation", activation, ACTIVATIONS)
     states, caches = [hidden], []
     for t in range(x.shape[1]):
@@ -71,7 +71,7 @@ def lstm_forward(
     check_shapes("lstm", x, hidden, weight, recurrent_weight, bias, blocks=4)
     if cell.shape != hidden.shape:
         raise ValueError(f"lstm: hidden and cell must have one shape, got {hidden.shape} and {cell.shape}")
-    inputs, input_cache = input_product(x, weight, bias)
+    inputs, input_cache = over_steps(x, weight, bias)
     states, gate_caches = [hidden], []
     for t in range(x.shape[1]):
         hidden, cell, gate_cache = lstm_gates(inputs[:, t] + hidden @ recurrent_weight, cell)
@@ -119,23 +119,14 @@ def lstm_gate_gradients(dhidden: Array, dcell: Array, cache: Cache) -> tuple[Arr
     return dz, dcell * f
 
 
-def input_product(x: Array, weight: Array, bias: Array) -> tuple[Array, Cache]:
-    """x_t W + b for all steps in one product: the part of every step that waits for no other."""
-    n, steps, features = x.shape
-    inputs, cache = linear_forward(x.reshape(n * steps, features), weight, bias)
-    return inputs.reshape(n, steps, -1), cache
-
-
 def weight_gradients(
     dz: Sequence[Array], states: Sequence[Array], cache: Cache, input_gradient: bool
 ) -> tuple[MaybeArray, Array, Array, Array]:
     """dx, dweight, drecurrent_weight and dbias from each step's dz (N, blocks H): one product each over all steps."""
     dinputs, before = np.stack(dz, axis=1), np.stack(states[:-1], axis=1)
-    n, steps, columns = dinputs.shape
-    rows = dinputs.reshape(n * steps, columns)
-    dx, dweight, dbias = linear_backward(rows, cache, input_gradient)
-    drecurrent_weight = before.reshape(n * steps, -1).T @ rows
-    return None if dx is None else dx.reshape(n, steps, -1), dweight, drecurrent_weight, dbias
+    dx, dweight, dbias = over_steps_gradients(dinputs, cache, input_gradient)
+    units, columns = before.shape[2], dinputs.shape[2]
+    return dx, dweight, before.reshape(-1, units).T @ dinputs.reshape(-1, columns), dbias
 
 
 def check_shapes(

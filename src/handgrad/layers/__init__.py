@@ -13,6 +13,7 @@ from .activations import SiLU as SiLU
 from .activations import Softmax as Softmax
 from .activations import Softplus as Softplus
 from .activations import Tanh as Tanh
+from .attention import MultiHeadAttention as MultiHeadAttention
 from .base import Layer as Layer
 from .composites import Branches as Branches
 from .composites import Residual as Residual

@@ -136,6 +136,34 @@ class LSTM(OutputsAlone, nn.LSTM):
     """
 
 
+class MultiHeadAttention(nn.MultiheadAttention):
+    """nn.MultiheadAttention of a sequence with itself as a layer of a Sequential: batches first, y without the weights.
+
+    Parameters
+    ----------
+    embed_dim, num_heads : int
+        Numbers of features and of heads.
+    causal : bool
+        Whether a step sees itself and those before it alone.
+    """
+
+    def __init__(self, embed_dim: int, num_heads: int, causal: bool = False) -> None:
+        super().__init__(embed_dim, num_heads, batch_first=True)
+        self.causal = causal
+
+    def outputs(self, x: Tensor) -> Tensor:
+        """y of x, both (N, T, features)."""
+        hidden = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).triu(1) if self.causal else None
+        y, _ = super().forward(x, x, x, need_weights=False, attn_mask=hidden, is_causal=self.causal)
+        return y
+
+    forward: Any = outputs  # PyTorch's takes queries, keys and values apart
+
+    def extra_repr(self) -> str:
+        """The sizes, and whether it is causal."""
+        return f"{self.embed_dim}, {self.num_heads}, causal={self.causal}"
+
+
 class LayerNorm2d(nn.LayerNorm):
     """LayerNorm over the channels of (N, C, H, W), pixel by pixel."""
 

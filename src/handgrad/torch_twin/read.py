@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
+from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -214,7 +215,7 @@ class Pairing:
         for name, (theirs, layout) in self.row.arrays.items():
             for group, arrays in (("parameters", layer.parameters), ("state", layer.state)):
                 if name in arrays:
-                    yield group, name, arrays[name], getattr(self.module, theirs), layout
+                    yield group, name, arrays[name], attrgetter(theirs)(self.module), layout
 
 
 class Reader:

@@ -12,7 +12,7 @@ from .. import layers as hg
 from ..arrays import Array, Shape
 from ..functional.pooling import pool_geometry
 from ..functional.windows import window_geometry
-from .modules import LSTM, RNN, Arctan, LayerNorm2d, Normalize, Permute
+from .modules import LSTM, RNN, Arctan, LayerNorm2d, MultiHeadAttention, Normalize, Permute
 
 # where features were flattened from channels first: theirs = ours[order]; else None
 Order: TypeAlias = "Array | None"
@@ -319,6 +319,22 @@ ROWS = [
     ),
     recurrent(hg.RNN, RNN, LINEAR, SAME, "weights (in, out) here, (out, in) there"),
     recurrent(hg.LSTM, LSTM, GATES, GATES, "gates in the order i, f, o, g here, i, f, g, o there"),
+    Row(
+        hg.MultiHeadAttention,
+        MultiHeadAttention,
+        {"num_heads": "num_heads", "causal": "causal"},
+        size="embed_dim",
+        requires={"dropout": (0.0,), "bias_k": (None,), "add_zero_attn": (False,), "batch_first": (True,)},
+        arrays={
+            "weight": ("in_proj_weight", LINEAR),
+            "bias": ("in_proj_bias", SAME),
+            "output_weight": ("out_proj.weight", LINEAR),
+            "output_bias": ("out_proj.bias", SAME),
+        },
+        channels="last",
+        mixes=True,
+        note="weights (in, out) here, (out, in) there",
+    ),
     Row(hg.Dropout, nn.Dropout, {"rate": "p"}, note="each engine draws masks of its own; here both use handgrad's"),
     Row(
         hg.Flatten,
