@@ -1,6 +1,7 @@
 """Many steps in one compiled call give what they give one by one, and everything around them works as ever."""
 
 import copy
+import re
 
 import numpy as np
 import pytest
@@ -106,3 +107,45 @@ def trainings(draw):
 @given(trainings())
 def test_random_trainings_are_the_same(training_of):
     check_same(*both_routes(*training_of))
+
+
+class Doubled(hg.Sequential):
+    """A chain whose forward is its own."""
+
+    def forward(self, x, training=False):
+        return 2 * super().forward(x, training)
+
+    def backward(self, dy, input_gradient=True):
+        return super().backward(2 * dy, input_gradient)
+
+
+class Own(hg.ReLU):
+    """A layer that is not the one whose name it might have."""
+
+
+class Engine(hg.training.NumpyEngine):
+    """An engine with a step of its own."""
+
+    def step(self, x, y, sample_weight=None, metrics=False):
+        return super().step(x, y, sample_weight, metrics)
+
+
+@pytest.mark.parametrize(
+    ("why", "make"),
+    [
+        ("Doubled is no plain chain", lambda: hg.Trainer(Doubled([hg.Linear(2)]))),
+        ("Residual is no plain chain", lambda: hg.Trainer(hg.Sequential([hg.Residual([hg.Linear(3)]), hg.Linear(2)]))),
+        (r"own1 \(Own\)", lambda: hg.Trainer(hg.Sequential([hg.Linear(2), Own()]))),
+        (
+            "ClipParameterNorm",
+            lambda: hg.Trainer(hg.Sequential([hg.Linear(2)]), optimizer=hg.SGD(clipping=hg.ClipParameterNorm(1.0))),
+        ),
+        ("Engine has a step of its own", lambda: hg.Trainer(hg.Sequential([hg.Linear(2)]), engine=Engine)),
+    ],
+)
+def test_what_cannot_be_compiled_is_trained_step_by_step(why, make):
+    trainer = make()
+    x = np.random.default_rng(0).normal(size=(20, 3))
+    trainer.fit(x, (x[:, 0] > 0).astype(int), epochs=1, batch_size=5)
+    assert not trainer._at_once
+    assert re.match(why, trainer.engine.why_single())

@@ -19,7 +19,7 @@ from ..kernels import route
 from ..kernels.threads import all_blas_threads, one_blas_thread
 from ..layers import L1, L2, BatchNorm, CrossEntropy, Dropout, Huber, Identity, Layer, Linear, Loss, Sequential
 from ..layers.activations import ACTIVATIONS
-from ..layers.base import leaves
+from ..layers.base import family, leaves
 from ..layers.criteria import LOSSES, Penalty
 from ..layers.dense import Flatten
 from ..metrics import target_classes
@@ -68,6 +68,9 @@ POWERS: dict[type[Penalty], tuple[int, bool]] = {L1: (1, False), L2: (2, False)}
 def why_not(model: Sequential, loss: Loss, optimizer: Optimizer, penalty: Penalty | None) -> str:
     """Why the steps of this training are done one by one, or '' where a compiled call can do many."""
     layers = leaves(model)
+    for part in family(model):
+        if part.children and type(part) is not Sequential:
+            return f"{type(part).__name__} is no plain chain of layers"
     for layer in layers:
         if type(layer) not in STAGES and type(layer) not in PASSING:
             return f"{layer.label} ({type(layer).__name__}) is no layer that is compiled"
