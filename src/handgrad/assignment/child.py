@@ -47,10 +47,10 @@ def answer(folder: str, task: Task, plain: Inputs, calls: Mapping[str, Mapping[s
         for name, value in named(returned, task["gradients"] if "dy" in call else (), task["several"]):
             if (array := as_numbers(value, name, notes)) is not None:
                 results[f"{number}/{name}"] = array
+        if sum(array.nbytes for array in results.values()) > MOST_RESULT:
+            raise ValueError(f"{task['function']} returned more than {MOST_RESULT:,} bytes for arrays this small")
         changed = [name for name, key in call.items() if given[name].tobytes() != arrays[key].tobytes()]
         notes.update(dict.fromkeys(f"{task['function']} changes its argument {name} in place" for name in changed))
-    if sum(array.nbytes for array in results.values()) > MOST_RESULT:
-        raise ValueError(f"{task['function']} returned more than {MOST_RESULT:,} bytes for arrays this small")
     np.savez(place / "results.npz", **results)
     return list(notes)
 
@@ -189,9 +189,11 @@ def named(returned: Any, gradients: Sequence[str], several: bool) -> Iterator[tu
 
 def as_numbers(value: Any, name: str, notes: dict[str, None]) -> Any:
     """An array of numbers, or None and a note."""
-    array = np.asarray(value) if value is not None else None
-    if array is not None and array.dtype.kind in "fciub":
-        return array
-    what = "None" if array is None else f"{type(value).__name__} of {array.dtype}"
-    notes[f"{name} is {what[:MOST_WORDS]}: it must be an array of numbers"] = None
+    array = None
+    with contextlib.suppress(Exception):  # of whatever it has in the place of an array
+        array = None if value is None else np.asarray(value)
+        if array is not None and array.dtype.kind in "fciub":
+            return array
+    kind = type(value).__name__ + (f" of {array.dtype}" if array is not None else "")
+    notes[f"{name} is {kind[:MOST_WORDS]}: it must be an array of numbers"] = None
     return None

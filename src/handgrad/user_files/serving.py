@@ -18,6 +18,7 @@ from .confinement import leave_network
 Job: TypeAlias = dict[str, Any]  # what a child is told
 
 MOST_FILE = 2**30  # bytes of any file that it writes
+MOST_WORDS = 10_000  # letters of an exception
 
 
 def serve(job: Job, prints: int | None = None) -> NoReturn:
@@ -98,7 +99,7 @@ def answer_of(job: Job) -> dict[str, Any]:
 
 def quoted(problem: BaseException) -> str:
     """An exception in one line, as Python shows it."""
-    return one_line(f"{type(problem).__name__}: {problem}").removesuffix(":")
+    return one_line(f"{type(problem).__name__}: {problem}"[:MOST_WORDS]).removesuffix(":")
 
 
 def line_of(problem: BaseException, file: str) -> int | None:
