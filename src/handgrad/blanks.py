@@ -38,7 +38,7 @@ def blanked(text: str, names: Iterable[str], where: object) -> str:
     nodes = {name: find_function(text, name, where) for name in names}
     for name, node in sorted(nodes.items(), key=lambda pair: -pair[1].lineno):
         docstring = node.body[0]
-        indent = " " * docstring.col_offset
+        indent = lines[docstring.lineno - 1][: docstring.col_offset]
         lines[docstring.end_lineno : end_of(node, lines)] = [f'{indent}raise NotImplementedError("implement {name}")\n']
     return "".join(lines)
 
@@ -58,6 +58,8 @@ def find_function(text: str, name: str, where: object) -> ast.FunctionDef:
     """The function or method of that dotted name; ValueError where there is none with a docstring to go by."""
     known = functions_in(text)
     node = known.get(name)
+    if [other for other, _ in named_functions(ast.parse(text).body, "")].count(name) > 1:
+        raise ValueError(f"{where} defines {name} more than once: which of them is meant?")
     if node is None or not ast.get_docstring(node):
         raise ValueError(f"{where} has no function {name} with a docstring{'' if node else nearest(name, known)}")
     if node.body[0].lineno == node.lineno or node.body[0].end_lineno in {inner.lineno for inner in node.body[1:]}:
