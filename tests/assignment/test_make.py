@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from handgrad import check_gradients
-from handgrad.assignment import read_assignment
+from handgrad.assignment import grade, read_assignment
 from handgrad.assignment.bugs import bug_of, subjects
 from handgrad.assignment.make import make, read_key
 from handgrad.assignment.variants import variant_of
@@ -184,3 +184,52 @@ def test_a_bug_is_one_line_that_a_gradient_check_finds(name, number):
         exec(text, names)
         report = check_gradients((names[bug.forward], names[bug.backward]), *arrays.values(), kwargs=arguments)
         assert report.ok == ok
+
+
+SPEC = """
+title = "Pairs"
+files = ["layers.py"]
+tasks = [
+  { function = "scale_forward", inputs = { x = [4, 3] } },
+  { function = "scale_backward", inputs = { x = [4, 3] } },
+  { function = "sum_forward", inputs = { x = [4, 3], b = [3] } },
+  { function = "sum_backward", inputs = { x = [4, 3], b = [3] } },
+]
+variant = { blank = 2, shapes = true, constants = { FACTOR = [2, 3, 5] }, find_the_bug = { relu = 2, linear = 1 } }
+"""
+LAYERS = '''
+FACTOR: float = 1  # π, say
+
+
+def scale_forward(x):
+    """FACTOR x."""
+    return FACTOR * x, None
+
+
+def scale_backward(dy, cache):
+    """dx."""
+    return FACTOR * dy
+
+
+def sum_forward(x, b):
+    """x + b."""
+    return x + b, None
+
+
+def sum_backward(dy, cache):
+    """dx, db."""
+    return dy, dy.sum(axis=0)
+'''
+
+
+def test_every_variant_is_solved_by_its_key_and_by_nothing_less(tmp_path, roster):
+    (tmp_path / "layers.py").write_text(LAYERS, encoding="utf-8")
+    (tmp_path / "SPEC.toml").write_text(SPEC)
+    students = ["ada", "bob", "cid"]
+    make(tmp_path / "SPEC.toml", tmp_path / "out", roster(*students))
+    key, assignment = read_key(tmp_path / "out" / "key"), read_assignment(tmp_path / "SPEC.toml")
+    solved = [tmp_path / "out" / "key" / "solutions" / student for student in students]
+    for results in grade(assignment, solved, key, seed=1):
+        assert results["score"] == results["extra_data"]["max_score"] == 5, results["tests"]
+    (results,) = grade(assignment, [tmp_path / "out" / "handouts" / "ada"], key, seed=1)
+    assert results["score"] == 0 and len(results["tests"]) == 4

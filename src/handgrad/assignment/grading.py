@@ -499,7 +499,8 @@ def grade_task(assignment: Assignment, task: Task, key: AnswerKey, submission: S
     wrong = judged(task, key, found.arrays)
     lines = [f"{name} is {'wrong' if why else 'right'}" for name, why in wrong.items()]
     more, mistakes = ([], []) if not any(wrong.values()) else explained(assignment, task, key, submission, wrong)
-    score = task.points * sum(not why for why in wrong.values()) / max(len(wrong), 1)
+    share = sum(not why for why in wrong.values()) / max(len(wrong), 1)
+    score = task.points * (share if task.partial else int(share))
     return Graded(score, {n: not why for n, why in wrong.items()}, [*lines, *more, *found.notes, *printed], mistakes)
 
 

@@ -91,6 +91,8 @@ class Task(Keys):
         What it is called on pages; the function's own name unless given.
     points : float
         What it is worth.
+    partial : bool
+        Whether each array that is right has its share of the points, or only all of them together earn any.
     inputs : dict of str to list of int or number, or Place
         Arguments by name. A list is the shape of an array of standard normal numbers; a number is itself. Or a
         function in a file that is not handed out, which is called with a generator and returns the arguments.
@@ -114,6 +116,7 @@ class Task(Keys):
     file: str = ""
     name: str = ""
     points: Positive = 1
+    partial: bool = True
     inputs: Annotated[Any, BeforeValidator(checked_inputs)]
     forward: str = ""
     gradients: list[str] = []

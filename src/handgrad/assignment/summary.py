@@ -224,7 +224,7 @@ def as_text(title: str, sections: Sequence[Section]) -> str:
 
 def as_page(title: str, sections: Sequence[Section]) -> str:
     """The tables as a page that stands alone."""
-    parts = [f"<h2>{escape(it.title)}</h2>\n<p>{escape(it.told)}</p>\n{table(it.columns, it.rows)}" for it in sections]
+    parts = [f"<h2>{it.title}</h2>\n<p>{it.told}</p>\n{table(it.columns, it.rows, it.title)}" for it in sections]
     return page(title, "<main>", f"<h1>{escape(title)}</h1>", *parts, "</main>")
 
 

@@ -94,6 +94,7 @@ def with_bug(assignment: Assignment, subject: str, points: float, rng: Generator
         file=file,
         name=f"find the bug: {subject}",
         points=points,
+        partial=False,
         inputs=f"{private}:draw",
         forward=bug.forward,
         gradients=bug.gradients,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import click
 
 from ..files import check_output, write_json
+from ..naming import look_up
 from ..text import one_line
 from .application import complain
 
@@ -25,7 +26,7 @@ def make(spec: str, folder: str, roster: str | None) -> None:
     from ..assignment.make import make
 
     made = make(spec, folder, roster)
-    count = f"{len(made.students)} handouts" if roster else "the handout"
+    count = f"{len(made.students)} handouts" if len(made.students) > 1 else "1 handout"
     print(f"{count} in {folder}/handouts, {len(made.written)} files new; {folder}/key is yours alone: never publish it")
     if made.left:
         print(f"left alone, since they were there: {', '.join(str(path) for path in made.left)}")
@@ -69,8 +70,6 @@ def grade(
 def summary(results: tuple[str, ...], output: str | None, anonymous: bool) -> None:
     """Show where a class stands: points, the mistakes it made, its commonest wrong lines, code that is alike."""
     from ..assignment.summary import FORMATS, as_text, summarize, write
-    from ..files import check_output
-    from ..naming import look_up
 
     if output:
         look_up("format of a summary", check_output(output, results).suffix, FORMATS)
