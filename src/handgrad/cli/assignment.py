@@ -64,6 +64,18 @@ def grade(
 
 
 @assignment.command()
+@click.argument("spec", metavar="SPEC.toml|NAME")
+@click.argument("output", metavar="OUT.zip")
+@click.option("--key", "folder", metavar="DIR/key", help="What make kept, where each student has a variant.")
+def gradescope(spec: str, output: str, folder: str | None) -> None:
+    """Write the archive that Gradescope takes as an autograder. It holds the solutions: never publish it."""
+    from ..assignment import read_assignment, read_key
+    from ..assignment.gradescope import write_autograder
+
+    print(f"written: {write_autograder(output, read_assignment(spec), read_key(folder) if folder else None)}")
+
+
+@assignment.command()
 @click.argument("results", nargs=-1, required=True, metavar="RESULTS.json...")
 @click.option("-o", "--output", metavar="OUT", help="Also write a page (.html), or the points (.csv).")
 @click.option("--anonymous", is_flag=True, help="Number the students, and leave their names out.")

@@ -1,0 +1,79 @@
+"""An assignment as Gradescope's autograder: one archive with setup.sh, run_autograder, the assignment and handgrad."""
+
+import shlex
+import zipfile
+from collections.abc import Iterator
+from importlib.metadata import requires
+from pathlib import Path
+
+from ..files import atomic_path, check_output
+from .make import Key
+from .specification import Assignment
+
+PACKAGE = Path(__file__).parents[1]
+SETUP = """#!/bin/sh
+set -e
+apt-get update
+apt-get install -y python3 python3-pip
+PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip install %s
+"""
+RUN = """#!/bin/sh
+# What submissions do not see: reference and key are for the grader alone, who runs as root and reads them all the same.
+cd "${AUTOGRADER:-/autograder}" || exit 1
+chmod -R go= source
+mkdir -p results
+PYTHONPATH=source "${PYTHON:-python3}" -B -m handgrad assignment grade source/assignment/%s submission \\
+    -o results/results.json%s > results/log.txt 2>&1 ||
+    echo '{"score": 0, "output": "The autograder failed: tell your teacher. It is no fault of your code."}' \\
+        > results/results.json
+"""
+
+
+def write_autograder(path: str | Path, assignment: Assignment, key: Key | None = None) -> Path:
+    """Write the archive that Gradescope takes as an autograder; it holds solutions, and the key where there is one.
+
+    Parameters
+    ----------
+    path : str or path
+        A .zip file.
+    assignment : Assignment
+        As `read_assignment` returns it.
+    key : Key, optional
+        What `make` kept, where students have variants; a student's is known by the variant.json handed in.
+
+    Returns
+    -------
+    Path
+        The archive.
+
+    Raises
+    ------
+    ValueError
+        Where the path cannot be written, or is no .zip.
+    """
+    path = check_output(path, [assignment.path])
+    if path.suffix != ".zip":
+        raise ValueError(f"{path}: Gradescope takes an archive: name a .zip file")
+    run = RUN % (shlex.quote(assignment.path.name), " --key source/key" if key else "")
+    needed = [line.partition(";")[0] for line in requires("handgrad") or () if "extra" not in line or '"app"' in line]
+    scripts = {"setup.sh": SETUP % shlex.join(needed), "run_autograder": run}
+    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in scripts.items():
+            entry = zipfile.ZipInfo(name)
+            entry.external_attr = 0o100755 << 16
+            archive.writestr(entry, text)
+        for file, name in packed(assignment, key):
+            archive.write(file, name)
+    return path
+
+
+def packed(assignment: Assignment, key: Key | None) -> Iterator[tuple[Path, str]]:
+    """(file, name in the archive) of the assignment, the key, and handgrad."""
+    beside = {assignment.path.name: None, **dict.fromkeys(assignment.contents)}
+    folders = [(assignment.path.parent, "assignment", [assignment.path.parent / name for name in beside])]
+    folders += [(PACKAGE, "handgrad", [*PACKAGE.rglob("*")])]
+    folders += [(key.folder, "key", [key.folder / "secret", key.folder / "variants.json"])] if key else []
+    for home, name, files in folders:
+        for file in files:
+            if file.is_file() and "__pycache__" not in file.parts:
+                yield file, f"{name}/{file.relative_to(home).as_posix()}"
