@@ -21,7 +21,7 @@ def test_a_term_runs_as_printed(tmp_path, monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert "ada: 12 of 12" in printed and "bob: 0 of 12" in printed
     assert "Who stands where" in Path("class.html").read_text()
-    assert Path("points.csv").read_text().splitlines()[1:] == ["ada,12,12,5", "bob,0,12,0"]
+    assert Path("points.csv").read_text().splitlines()[1:] == ["ada,12,12,1,2,2,5,2", "bob,0,12,0,0,0,0,0"]
 
 
 def test_the_keys_shown_are_the_keys_there_are(tmp_path):

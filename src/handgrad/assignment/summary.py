@@ -15,7 +15,7 @@ from ..files import check_form, from_json, write_text
 from ..gradient_check.vocabulary import VOCABULARY
 from ..html import escape, page, table
 from ..naming import look_up
-from ..text import aligned, clipped, column_title, figure_text, one_line
+from ..text import aligned, clipped, column_title, figure_text, figures_from, one_line
 
 Counted = TypeVar("Counted", bound=tuple[str, ...])
 Results: TypeAlias = Mapping[str, Any]  # of one submission, as `grade` writes them
@@ -100,17 +100,14 @@ def student_of(results: Results) -> str:
 
 
 def standing(found: Sequence[Results], names: Mapping[str, str]) -> Section:
-    """Students with their points, the most first."""
-    rows = [
-        (names[student_of(it)], it["score"], sum(test["max_score"] for test in it["tests"]), len(passed(it)))
-        for it in found
-    ]
-    return Section("Who stands where", "", ["student", ">points", ">of", ">tasks right"], rows)
-
-
-def passed(results: Results) -> list[str]:
-    """The tasks with all their points."""
-    return [test["name"] for test in results["tests"] if test["score"] >= test["max_score"]]
+    """Students with their points, the most first; a task that a student's variant has not is empty."""
+    tasks = list(dict.fromkeys(test["name"] for results in found for test in results["tests"]))
+    rows = []
+    for results in found:
+        points = {test["name"]: test["score"] for test in results["tests"]}
+        of = sum(test["max_score"] for test in results["tests"])
+        rows.append((names[student_of(results)], results["score"], of, *map(points.get, tasks)))
+    return Section("Who stands where", "", figures_from(1, ["student", "points", "of", *tasks]), rows)
 
 
 def per_task(found: Sequence[Results]) -> Section:
