@@ -117,7 +117,7 @@ def test_a_script_refuses_odd_arguments_in_a_line(words, tmp_path):
 
 def test_a_wrong_line_of_hers_is_what_a_script_and_its_neighbours_run(tmp_path):
     copy("purdue", tmp_path)
-    path, line = tmp_path / "utils.py", "    about = image_set"
+    path, line = tmp_path / "utils.py", "    arrays = [np.squeeze"
     text = path.read_text(encoding="utf-8").replace(line, f"    raise SystemExit('hers')\n{line}")
     path.write_text(text, encoding="utf-8")
     done = subprocess.run([sys.executable, "numpy_ann.py"], cwd=tmp_path, text=True, capture_output=True)

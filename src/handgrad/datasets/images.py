@@ -10,7 +10,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..files import atomic_path
-from .catalog import DATASETS, Contents, ImageSet, Table
+from .catalog import DATASETS, Contents, ImageSet, Table, image_set
 from .dataset import Dataset, Split, draw_rows, fingerprint, num_rows
 from .layouts import DAMAGE, READERS, key, members, unpack
 
@@ -50,6 +50,12 @@ def read_part(about: ImageSet, files: tuple[Contents, ...]) -> tuple[Array, Arra
     x, y = np.empty((total, *about.shape), np.uint8), np.empty(total, np.int64)
     READERS[about.layout]((read_contents(about.name, file) for file in files), x, y)
     return x, y
+
+
+def read_whole(name: str) -> tuple[Array, Array, Array, Array]:
+    """(x, y, test x, test y) of an image data set, in the order of its files."""
+    about = image_set(name)
+    return *read_part(about, about.train), *read_part(about, about.test)
 
 
 def move_to_end(x: Array, y: Array, chosen: Array) -> None:

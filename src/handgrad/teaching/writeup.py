@@ -97,10 +97,7 @@ def document(runs: Iterable[Run], code: Iterable[str] = (), seed: int = 0) -> It
         yield from experiments(found)
     yield Heading("The best run" if len(found) > 1 else "The run")
     yield from one_run(found[0])
-    told = {
-        "What each setting did": setting_sentences(found),
-        "What each part contributes": component_sentences(found),
-    }
+    told = {"What each setting did": setting_sentences(found), "What each part contributes": component_sentences(found)}
     for title, sentences in told.items():
         if sentences:
             yield Heading(title)

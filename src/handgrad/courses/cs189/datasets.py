@@ -50,11 +50,9 @@ def load_images(name: str) -> tuple[Array, Array, Array, Array]:
 
     Images are (n, rows, columns, channels) uint8, labels whole numbers.
     """
-    from ...datasets.catalog import image_set
-    from ...datasets.images import read_part
+    from ...datasets.images import read_whole
 
-    about = image_set(name)
-    return *read_part(about, about.train), *read_part(about, about.test)
+    return read_whole(name)
 
 
 def read_arrays(name: str) -> dict[str, Array]:

@@ -65,11 +65,7 @@ class Logger:
 
     def reset(self) -> None:
         """Forget all figures."""
-        self.log = {
-            "loss": {"train": [], "validate": []},
-            "error": {"train": [], "validate": []},
-            "params": {},
-        }
+        self.log = {"loss": {"train": [], "validate": []}, "error": {"train": [], "validate": []}, "params": {}}
         self.counter = 0
 
     def draw(self) -> None:

@@ -10,8 +10,7 @@ from typing import IO, Any
 import numpy as np
 
 from ...arrays import Array, DTypeLike
-from ...datasets.catalog import image_set
-from ...datasets.images import read_part
+from ...datasets.images import read_whole
 from ...datasets.layouts import PlainUnpickler, fill_from_cifar, unpack
 
 __all__ = ["get_CIFAR10_data", "load_CIFAR10", "load_CIFAR_batch", "load_models", "load_pickle", "load_tiny_imagenet"]
@@ -58,8 +57,7 @@ def load_CIFAR10(ROOT: str | Path) -> tuple[Array, Array, Array, Array]:
 
 def read_cifar10(root: Path) -> tuple[Array, Array, Array, Array]:
     if root.name == FOLDER and not root.is_dir():
-        about = image_set("cifar10")
-        return *read_part(about, about.train), *read_part(about, about.test)
+        return read_whole("cifar10")
     batches = [read_batch(batch_file(root, f"data_batch_{i}")) for i in range(1, 6)]
     X, Y = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
     return X, Y, *read_batch(batch_file(root, "test_batch"))

@@ -39,11 +39,9 @@ def difference(f: Callable[[Array], Any], x: Array, index: tuple[int, ...], h: f
 
 def eval_numerical_gradient(f: Callable[[Array], Any], x: Array, verbose: bool = True, h: float = 0.00001) -> Array:
     """The gradient of a number f(x); verbose prints each entry."""
-    grad = np.zeros_like(x)
-    for index in np.ndindex(x.shape):
-        grad[index] = difference(f, x, index, h) / (2 * h)
-        if verbose:
-            print(index, grad[index])
+    grad = eval_numerical_gradient_array(f, x, 1.0, h)
+    if verbose:
+        print(*(f"{index} {value}" for index, value in np.ndenumerate(grad)), sep="\n")
     return grad
 
 
@@ -78,6 +76,10 @@ def grad_check_sparse(
     """Print numeric beside given gradients of a number f(x) in entries drawn by Python's random."""
     for _ in range(num_checks):
         index = tuple(randrange(m) for m in x.shape)
-        numerical, analytic = difference(f, x, index, h) / (2 * h), analytic_grad[index]
-        error = abs(numerical - analytic) / (abs(numerical) + abs(analytic))
-        print(f"numerical: {numerical:f} analytic: {analytic:f}, relative error: {error:e}")
+        compare(difference(f, x, index, h) / (2 * h), analytic_grad[index])
+
+
+def compare(numerical: Array, analytic: Array) -> None:
+    """Print two numbers and how far they are apart."""
+    error = abs(numerical - analytic) / (abs(numerical) + abs(analytic))
+    print(f"numerical: {numerical:f} analytic: {analytic:f}, relative error: {error:e}")

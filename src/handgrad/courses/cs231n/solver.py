@@ -12,18 +12,12 @@ from ..nndl import optim
 
 __all__ = ["Solver"]
 
-OPTIONS: dict[str, Any] = {
-    "update_rule": "sgd",
-    "optim_config": {},
-    "lr_decay": 1.0,
-    "batch_size": 100,
-    "num_epochs": 10,
-    "num_train_samples": 1000,
-    "num_val_samples": None,
-    "checkpoint_name": None,
-    "print_every": 10,
-    "verbose": True,
-}
+OPTIONS: dict[str, Any] = dict(update_rule="sgd", optim_config={}, lr_decay=1.0, batch_size=100, num_epochs=10)
+OPTIONS.update(num_train_samples=1000, num_val_samples=None, checkpoint_name=None, print_every=10, verbose=True)
+KEPT = (  # in a checkpoint
+    "model lr_decay optim_config batch_size num_train_samples num_val_samples epoch "
+    "loss_history train_acc_history val_acc_history"
+)
 
 
 class Solver:
@@ -136,19 +130,7 @@ class Solver:
         """Pickle the model and the histories as NAME_epoch_E.pkl, which data_utils.load_models reads."""
         if self.checkpoint_name is None:
             return
-        kept = (
-            "model",
-            "lr_decay",
-            "optim_config",
-            "batch_size",
-            "num_train_samples",
-            "num_val_samples",
-            "epoch",
-            "loss_history",
-            "train_acc_history",
-            "val_acc_history",
-        )
-        checkpoint = {name: getattr(self, name) for name in kept} | {"update_rule": self.update_rule.__name__}
+        checkpoint = {name: getattr(self, name) for name in KEPT.split()} | {"update_rule": self.update_rule.__name__}
         filename = f"{self.checkpoint_name}_epoch_{self.epoch}.pkl"
         if self.verbose:
             print(f'Saving checkpoint to "{filename}"')

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...arrays import Array
+from ..cs231n.gradient_check import compare, difference
 
 
 class LinearClassifier(ABC):
@@ -37,15 +38,7 @@ class LinearClassifier(ABC):
         """Print numeric beside given gradients of entries drawn from the global generator."""
         for _ in range(num_checks):
             ix = tuple(np.random.randint(m) for m in self.W.shape)
-            value = self.W[ix]
-            losses = []
-            for shifted in (value + h, value - h):
-                self.W[ix] = shifted
-                losses.append(self.loss(X, y))
-            self.W[ix] = value
-            numerical, analytic = (losses[0] - losses[1]) / (2 * h), your_grad[ix]
-            error = abs(numerical - analytic) / (abs(numerical) + abs(analytic))
-            print(f"numerical: {numerical:f} analytic: {analytic:f}, relative error: {error:e}")
+            compare(difference(lambda _: self.loss(X, y), self.W, ix, h) / (2 * h), your_grad[ix])
 
     def train(
         self,

@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 
 from ...arrays import Array
-from ...datasets.catalog import image_set
-from ...datasets.images import read_part
+from ...datasets.images import read_whole
 
 __all__ = [
     "assert_greater_equal",
@@ -60,9 +59,7 @@ def load_mnist_f(return_tensor: bool = False) -> tuple[Any, ...]:
 
     With return_tensor they are PyTorch's. The files are handgrad's (`handgrad data get fashion-mnist`).
     """
-    about = image_set("fashion-mnist")
-    arrays = [array for part in (about.train, about.test) for array in read_part(about, part)]
-    arrays = [np.squeeze(array) for array in arrays]
+    arrays = [np.squeeze(array) for array in read_whole("fashion-mnist")]
     if not return_tensor:
         return tuple(arrays)
     import torch

@@ -14,15 +14,9 @@ def run(model_args: AttrDict, data_args: AttrDict, epochs: int, description: str
     model_args.seed = given.seed
     layers, optimizer = model_args.layer_args, model_args.optimizer_args
     np.random.seed(given.seed)  # weights and shuffles are drawn from the global generator: this makes a run repeatable
-    logger = Logger(
-        model_name=f"{model_args.name}_{len(layers)}layers_{layers[0].n_out}-lr{optimizer.lr}"
-        f"_mom{optimizer.momentum}_seed{given.seed}",
-        model_args=model_args,
-        data_args=data_args,
-        save=True,
-        plot=True,
-        save_dir="experiments/",
-    )
+    model_name = f"{model_args.name}_{len(layers)}layers_{layers[0].n_out}-lr{optimizer.lr}_mom{optimizer.momentum}"
+    where = dict(model_name=f"{model_name}_seed{given.seed}", save_dir="experiments/")
+    logger = Logger(**where, model_args=model_args, data_args=data_args, save=True, plot=True)
     model = initialize_model(
         name=model_args.name, loss=model_args.loss, layer_args=layers, optimizer_args=optimizer, logger=logger
     )
