@@ -321,6 +321,17 @@ def torch_multi_head_attention(x, weight, bias, output_weight, output_bias, num_
     return y.swapaxes(0, 1)
 
 
+# Embeddings -----------------------------------------------------------------------------------------------------------
+
+
+def draw_embedding(rng, n=3, steps=4, rows=5, features=2):
+    return rng.standard_normal((rows, features)), rng.integers(0, rows, (n, steps))
+
+
+def draw_positions(rng, n=3, steps=2, more=1, features=4):
+    return rng.standard_normal((n, steps, features)), rng.standard_normal((steps + more, features))
+
+
 # The table ------------------------------------------------------------------------------------------------------------
 
 
@@ -398,6 +409,8 @@ PAIRS = [
         cases=({}, {"num_heads": 2}, {"num_heads": 2, "causal": True}),
         num_gradients=5,
     ),
+    Pair("embedding", draw_embedding, lambda weight, indices: tf.embedding(indices, weight)),
+    Pair("positional_embedding", draw_positions, lambda x, weight: x + weight[: x.shape[1]], num_gradients=2),
     Pair("dropout", draw, cases=({"rng": seeded}, {"rng": seeded, "rate": 0.2}, {"training": False})),
     Pair("cross_entropy", draw_labels, torch_cross_entropy, cases=CROSS_ENTROPY),
     Pair("cross_entropy", draw_distributions, torch_cross_entropy, cases=CROSS_ENTROPY),

@@ -29,6 +29,7 @@ ON_SEQUENCES = [
     lambda draw: hg.RNN(draw(st.integers(1, 4)), return_sequences=True),
     lambda draw: hg.LSTM(draw(st.integers(1, 4)), return_sequences=True),
     lambda draw: hg.MultiHeadAttention(1, causal=draw(st.booleans())),
+    lambda draw: hg.PositionalEmbedding(draw(st.sampled_from([None, 6])), sinusoidal=draw(st.booleans())),
 ]
 PADDINGS = st.sampled_from([0, 1, (1, 0), "same", "valid"])
 KERNELS = st.one_of(st.integers(1, 3), st.tuples(st.integers(1, 3), st.integers(1, 3)))

@@ -37,6 +37,7 @@ from .layers import Branches as Branches
 from .layers import Conv2D as Conv2D
 from .layers import CrossEntropy as CrossEntropy
 from .layers import Dropout as Dropout
+from .layers import Embedding as Embedding
 from .layers import Flatten as Flatten
 from .layers import GlobalAvgPool2D as GlobalAvgPool2D
 from .layers import Hinge as Hinge
@@ -53,6 +54,7 @@ from .layers import MeanAbsoluteError as MeanAbsoluteError
 from .layers import MeanSquaredError as MeanSquaredError
 from .layers import MultiHeadAttention as MultiHeadAttention
 from .layers import Normalize as Normalize
+from .layers import PositionalEmbedding as PositionalEmbedding
 from .layers import ProbabilityCrossEntropy as ProbabilityCrossEntropy
 from .layers import ReLU as ReLU
 from .layers import Residual as Residual

@@ -29,6 +29,9 @@ EXAMPLES = {
     hl.GlobalAvgPool2D: (hl.GlobalAvgPool2D(), IMAGE),
     hl.RNN: (hl.RNN(3), (4, 2)),
     hl.LSTM: (hl.LSTM(3), (4, 2)),
+    hl.MultiHeadAttention: (hl.MultiHeadAttention(2), (5, 4)),
+    hl.Embedding: (hl.Embedding(6, 3), (4,)),
+    hl.PositionalEmbedding: (hl.PositionalEmbedding(), (5, 4)),
     hl.Normalize: (hl.Normalize([0.5, 0.1], 0.5), IMAGE),
 }
 
@@ -38,6 +41,8 @@ def network(*layers, shape=(4,), dtype=np.float64):
 
 
 def draw(model, num_rows=3):
+    if model.takes_indices:
+        return np.random.default_rng(1).integers(0, 2, (num_rows, *model.input_shape))
     return np.random.default_rng(1).standard_normal((num_rows, *model.input_shape)).astype(model.dtype)
 
 

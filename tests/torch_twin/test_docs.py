@@ -29,7 +29,8 @@ def test_each_row_is_the_same_twice(ours, theirs, shape):
     module = torch_twin.to_torch(model)
     assert repr(eval(theirs, NAMES)) in [repr(child) for child in module]
     rng = np.random.default_rng(0)
-    x, y = rng.standard_normal((4, *shape)), rng.standard_normal((4, *model.output_shape))
+    x = rng.integers(0, 7, (4, *shape)) if model.takes_indices else rng.standard_normal((4, *shape))
+    y = rng.standard_normal((4, *model.output_shape))
     assert torch_twin.compare(model, module, x, y).worst("float64")[0] <= 1e-10
 
 

@@ -329,3 +329,17 @@ def test_rules_without_a_twin_are_named():
         image_trainer(TorchEngine).__class__(
             hg.Sequential([hl.Linear(1)]).build(5, rng=0), Mine(), engine=TorchEngine
         ).prepare()
+
+
+def test_bytes_by_number_train_alike_and_others_are_refused():
+    def make(engine):
+        layers = [hl.Embedding(6, 4), hl.PositionalEmbedding(), hl.MultiHeadAttention(2, causal=True), hl.Flatten()]
+        model = hg.Sequential([*layers, hl.Linear(3)]).build(5, rng=0, dtype=np.float64)
+        return hg.Trainer(model, "cross-entropy", hg.Adam(0.01), seed=0, engine=engine)
+
+    draw = np.random.default_rng(0)
+    x, y = draw.integers(0, 6, (40, 5)).astype(np.uint8), draw.integers(0, 3, 40)
+    ours, theirs = both(make, lambda trainer: trainer.fit(x, y, epochs=3))
+    assert_same_history(ours, theirs, 1e-10)
+    with pytest.raises(TypeError, match=r"embedding1 takes whole numbers, got torch\.float64: use \.astype"):
+        theirs.fit(x / 2, y, epochs=1)

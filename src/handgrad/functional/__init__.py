@@ -33,6 +33,10 @@ from .convolution import conv2d_backward as conv2d_backward
 from .convolution import conv2d_forward as conv2d_forward
 from .dropout import dropout_backward as dropout_backward
 from .dropout import dropout_forward as dropout_forward
+from .embedding import embedding_backward as embedding_backward
+from .embedding import embedding_forward as embedding_forward
+from .embedding import positional_embedding_backward as positional_embedding_backward
+from .embedding import positional_embedding_forward as positional_embedding_forward
 from .linear import flatten_backward as flatten_backward
 from .linear import flatten_forward as flatten_forward
 from .linear import linear_backward as linear_backward

@@ -32,6 +32,8 @@ from .criteria import ProbabilityCrossEntropy as ProbabilityCrossEntropy
 from .dense import Dropout as Dropout
 from .dense import Flatten as Flatten
 from .dense import Linear as Linear
+from .embedding import Embedding as Embedding
+from .embedding import PositionalEmbedding as PositionalEmbedding
 from .images import AvgPool2D as AvgPool2D
 from .images import Conv2D as Conv2D
 from .images import GlobalAvgPool2D as GlobalAvgPool2D

@@ -6,6 +6,8 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from ..functional.embedding import sinusoidal_positions
+
 Constant: TypeAlias = float | Sequence[float]
 
 
@@ -162,6 +164,37 @@ class MultiHeadAttention(nn.MultiheadAttention):
     def extra_repr(self) -> str:
         """The sizes, and whether it is causal."""
         return f"{self.embed_dim}, {self.num_heads}, causal={self.causal}"
+
+
+class PositionalEmbedding(nn.Module):
+    """y_t = x_t + p_t for x (N, T, features).
+
+    Parameters
+    ----------
+    length, features : int
+        Of p, which is a parameter.
+    sinusoidal : bool
+        Whether p is sines and cosines, and no parameter.
+    """
+
+    weight: Tensor
+
+    def __init__(self, length: int, features: int, sinusoidal: bool = False) -> None:
+        super().__init__()
+        self.length, self.features, self.sinusoidal = length, features, sinusoidal
+        if sinusoidal:
+            waves = torch.from_numpy(sinusoidal_positions(length, features))
+            self.register_buffer("weight", waves, persistent=False)
+        else:
+            self.weight = nn.Parameter(torch.zeros(length, features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x plus the rows of its places."""
+        return x + self.weight[: x.shape[1]]
+
+    def extra_repr(self) -> str:
+        """The sizes, and of which kind."""
+        return f"{self.length}, {self.features}, sinusoidal={self.sinusoidal}"
 
 
 class LayerNorm2d(nn.LayerNorm):

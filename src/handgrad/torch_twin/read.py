@@ -327,7 +327,7 @@ def pair(model: Sequential, module: nn.Module) -> Reader:
 
 def same_arithmetic(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
     """True when two configurations compute the same; a name, an initializer and a way to say padding don't count."""
-    free = ("name", "initializer", "recurrent_initializer", "padding", "stride", "kernel_size", "dilation")
+    free = ("name", "initializer", "recurrent_initializer", "length", "padding", "stride", "kernel_size", "dilation")
     return all(mine[key] == theirs[key] for key in mine if key not in free)
 
 

@@ -313,7 +313,8 @@ class Comparison:
 
     def there(self) -> Tensor:
         """Our batch as the module takes it."""
-        return torch.from_numpy(self.reader.start.there(np.array(self.x)))
+        batch = torch.from_numpy(self.reader.start.there(np.array(self.x)))
+        return batch.long() if self.model.takes_indices else batch
 
     def back(self, outputs: Tensor) -> Tensor:
         """The module's output as our model gives it."""
@@ -338,7 +339,8 @@ class Comparison:
     def theirs(self) -> Found:
         """What the module makes of it, laid as ours."""
         self.reader.module.train()
-        h = start = self.there().requires_grad_()
+        h = start = self.there()
+        start.requires_grad_(start.is_floating_point())
         ends: list[Tensor] = []
         ahead = list(self.reader.pairings)
         for _, module in flat(self.reader.module):
@@ -354,7 +356,7 @@ class Comparison:
         views = [pairing.after for pairing in self.reader.pairings]
         outputs = [view.back(end.detach().numpy()) for view, end in zip(views, ends, strict=True)]
         dx = [view.back(np.asarray(end.grad)) for view, end in zip(views, ends, strict=True)][:-1]
-        dx.insert(0, self.reader.start.back(np.asarray(start.grad)))
+        dx.insert(0, np.zeros(self.x.shape) if start.grad is None else self.reader.start.back(start.grad.numpy()))
         return Found(loss.item(), outputs, dx, self.arrays("parameters"), self.arrays("state"))
 
     def drop(self, h: Tensor, index: int) -> Tensor:

@@ -12,7 +12,7 @@ from .. import layers as hg
 from ..arrays import Array, Shape
 from ..functional.pooling import pool_geometry
 from ..functional.windows import window_geometry
-from .modules import LSTM, RNN, Arctan, LayerNorm2d, MultiHeadAttention, Normalize, Permute
+from .modules import LSTM, RNN, Arctan, LayerNorm2d, MultiHeadAttention, Normalize, Permute, PositionalEmbedding
 
 # where features were flattened from channels first: theirs = ours[order]; else None
 Order: TypeAlias = "Array | None"
@@ -334,6 +334,24 @@ ROWS = [
         channels="last",
         mixes=True,
         note="weights (in, out) here, (out, in) there",
+    ),
+    Row(
+        hg.Embedding,
+        nn.Embedding,
+        {"num_embeddings": "num_embeddings", "units": "embedding_dim"},
+        requires={"padding_idx": (None,), "max_norm": (None,), "scale_grad_by_freq": (False,), "sparse": (False,)},
+        arrays={"weight": ("weight", SAME)},
+        channels="last",
+        mixes=True,
+    ),
+    Row(
+        hg.PositionalEmbedding,
+        PositionalEmbedding,
+        {"length": "length", "sinusoidal": "sinusoidal"},
+        given=lambda layer, first: {"length": layer.length or layer.input_shape[0]},
+        size="features",
+        arrays={"weight": ("weight", SAME)},
+        channels="last",
     ),
     Row(hg.Dropout, nn.Dropout, {"rate": "p"}, note="each engine draws masks of its own; here both use handgrad's"),
     Row(

@@ -263,10 +263,14 @@ class TorchEngine(Engine):
                     yield f"{path}.{name}", tensor, layout, pairing.before.order
 
     def _cast(self, x: Tensor) -> Tensor:
-        """x in the model's dtype; pixels 0..255 become 0..1."""
+        """x in the model's dtype; pixels 0..255 become 0..1, indices stay."""
         if tuple(x.shape[1:]) != self.model.input_shape:
             shape = ", ".join(map(str, self.model.input_shape))
             raise ValueError(f"{self.model.label} expected x of shape (N, {shape}), got {tuple(x.shape)}")
+        if self.model.takes_indices:
+            if x.is_floating_point():
+                raise TypeError(f"{self.model.label} takes whole numbers, got {x.dtype}: use .astype(int)")
+            return x.long()
         return x.to(self.dtype) * (1 / 255) if x.dtype == torch.uint8 else x.to(self.dtype)
 
     def _precision(self) -> contextlib.AbstractContextManager[Any]:
