@@ -101,9 +101,7 @@ def add_files(folder: FilePath, files: Mapping[Path, bytes]) -> tuple[list[Path]
     Left alone is what is there with another content. Raises ValueError, before anything is written, where the folder
     is a file.
     """
-    folder, written, left = Path(folder), [], []
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file: name a folder, which is made if it is not there")
+    folder, written, left = check_folder(folder), [], []
     for name, content in files.items():
         path = folder / name
         if not os.path.lexists(path):
@@ -114,6 +112,13 @@ def add_files(folder: FilePath, files: Mapping[Path, bytes]) -> tuple[list[Path]
         elif not path.is_file() or path.read_bytes() != content:
             left.append(path)
     return written, left
+
+
+def check_folder(path: FilePath) -> Path:
+    """path, or a ValueError where no folder can be made there."""
+    if os.path.exists(path) and not os.path.isdir(path):
+        raise ValueError(f"{path} is a file: name a folder, which is made if it is not there")
+    return Path(path)
 
 
 MOST_SAID = 600  # letters of what is wrong with a file

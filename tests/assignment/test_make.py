@@ -106,6 +106,22 @@ def test_making_again_keeps_the_secret_adds_students_and_names_what_it_left_alon
     assert set(read_key(tmp_path / "key").variants) == {"ada", "bob"}
 
 
+def test_what_was_interrupted_is_made_whole(tmp_path, roster):
+    make("layer-norm", tmp_path, roster("ada"))
+    hers = tmp_path / "handouts" / "ada" / "layers.py"
+    text = hers.read_text()
+    hers.unlink()
+    make("layer-norm", tmp_path, roster("ada"))
+    assert hers.read_text() == text
+    (tmp_path / "key" / "secret").write_text("no secret")
+    with pytest.raises(ValueError, match="secret is damaged"):
+        make("layer-norm", tmp_path, roster("ada"))
+    with pytest.raises(ValueError, match="is a file: name a folder"):
+        make("layer-norm", hers)
+    with pytest.raises(ValueError, match="is no key that `handgrad assignment make` wrote"):
+        read_key(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("ids", "said"),
     [

@@ -81,6 +81,21 @@ def test_arguments_are_drawn_by_shape_or_by_the_teachers_function(write):
 
 
 @pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("return {'x': missing}", r"private\.py:draw raised NameError: .*missing.* \(line 1\)"),
+        ("return [1]", r"private\.py:draw must return a dict of arrays and numbers"),
+    ],
+)
+def test_a_teachers_function_that_draws_nothing_says_so(write, tmp_path, body, said):
+    path = write()
+    (tmp_path / "private.py").write_text(f"def draw(rng): {body}\ndef tanh(x): return x\n")
+    assignment = read_assignment(path)
+    with pytest.raises(ValueError, match=said):
+        assignment.arguments(assignment.tasks[1], np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
     ("old", "new", "said"),
     [
         ('title = "Two layers"', "", "the key 'title' is missing"),

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ..blanks import blanked
 from ..datasets.csv_files import open_table
-from ..files import add_files, from_json, to_json, write_text
+from ..files import add_files, check_folder, from_json, to_json, write_text
 from ..naming import nearest
 from ..text import one_line
 from .specification import Assignment, Task, read_assignment
@@ -92,9 +92,10 @@ def make(source: str | Path, folder: str | Path, roster: str | Path | None = Non
         for place, held in (("handouts", handout(variant, student)), ("key/solutions", solution(variant, student)))
         for name, content in held.items()
     }
+    check_folder(folder)
     (folder / "key").mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_text(folder / "key" / "variants.json", as_text({**key.variants, **told}))  # first: a secret is a whole key
     written, left = add_files(folder, {Path("key/secret"): key.secret.hex().encode(), **files})
-    write_text(folder / "key" / "variants.json", as_text({**key.variants, **told}))
     return Made(students, written, [path for path in left if path.name != "secret"])
 
 

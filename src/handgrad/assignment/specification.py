@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
+import numpy as np
 from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints
 
 from ..arrays import Generator
@@ -17,6 +18,7 @@ from ..experiments.configuration import Count, Section, check_table, read_table
 from ..naming import look_up, nearest
 from ..user_files import load
 from ..user_files.checks import partner
+from ..user_files.serving import at, line_of, quoted
 from .bugs import subjects
 
 # those that come along, by name
@@ -220,10 +222,21 @@ class Assignment:
     def arguments(self, task: Task, rng: Generator) -> Arguments:
         """Arguments to check a task with, drawn anew. Runs the teacher's own code where `inputs` names a function."""
         if isinstance(task.inputs, Place):
-            module = load(self.path.parent / task.inputs.file, self.contents[task.inputs.file])
-            drawn: Arguments = getattr(module, task.inputs.function)(rng)
-            return drawn
+            return self.drawn(task.inputs, rng)
         return {name: rng.normal(size=it) if isinstance(it, list) else it for name, it in task.inputs.items()}
+
+    def drawn(self, place: Place, rng: Generator) -> Arguments:
+        """What a teacher's function returns for a generator, once that is arguments by name."""
+        file = self.path.parent / place.file
+        try:
+            drawn = getattr(load(file, self.contents[place.file]), place.function)(rng)
+        except Exception as problem:
+            raise ValueError(
+                f"{self.path}: {place} raised {quoted(problem)}{at(line_of(problem, str(file)))}"
+            ) from None
+        if isinstance(drawn, dict) and all(isinstance(it, (np.ndarray, int, float)) for it in drawn.values()):
+            return drawn
+        raise ValueError(f"{self.path}: {place} must return a dict of arrays and numbers, by name")
 
 
 def read_assignment(source: str | Path) -> Assignment:
