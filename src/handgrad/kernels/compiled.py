@@ -27,6 +27,11 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 Part: TypeAlias = tuple[int, int, int]  # the examples from start to stop, step of them at a time
 Gemm: TypeAlias = tuple[int, Array]  # see `gemm_of`
 Windows: TypeAlias = tuple[Array, Pair, Array]  # padded images, the kernel's sizes, memory for the columns
+# What follows a convolution: (2, blocks, C) for each block's mean and Σ (x - mean)²; the maxima, the choice, whether
+# there are windows, whether a ReLU; scale, shift and y. Without blocks, or without examples in y, nobody asks for it.
+After: TypeAlias = tuple[Array, Array, Array, bool, bool, tuple[Array, Array, Array]]
+# What makes dz: dy, the choice, the side of the windows, `Affine`, memory for a block of dz, and for Σ of what passes
+Before: TypeAlias = tuple[Array, Array, int, Affine, Array, Array]
 NO_CHOICE = np.empty((0, 1), np.uint8)
 BLOCKED = np.uint8(255)
 ROW_MAJOR, AS_IT_IS, TRANSPOSED = np.int32(101), np.int32(111), np.int32(112)  # of the CBLAS interface
@@ -212,27 +217,39 @@ def spread_rows(dy: Array, choice: Array, step: int, affine: Affine, dz: Array) 
 
 
 @compiled
-def forward_part(
-    gemm: Gemm,
-    part: Part,
-    x: Array,
-    corner: Pair,
-    windows: Windows,
-    matrix: Array,
-    z: Array,
-    moments: Array,
-    best: Array,
-    choice: Array,
-    pooled: bool,
-    relu: bool,
-    scale: Array,
-    shift: Array,
-    y: Array,
-) -> None:
-    """What `BatchPass.forward_part` does. The padded images, z and best are of all examples, or of one block.
+def finish(first: int, last: int, index: int, z: Array, after: After) -> None:
+    """What follows the convolution z of the examples from first to last, the part's block of this index."""
+    moments, best, choice, pooled, relu, (scale, shift, y) = after
+    result, chosen = z, choice[first:last]
+    if moments.shape[1]:
+        moments_of(z.reshape(len(z) * z.shape[1], -1), moments[0, index], moments[1, index])
+    if pooled:
+        result = best[first:last]
+        largest_of(z, result, chosen)
+    if len(y):
+        rows = len(z) * y.shape[1]
+        flat, out = result.reshape(rows, -1), y[first:last].reshape(rows, -1)
+        activate_rows(flat, scale, shift, relu, out, chosen.reshape(rows, -1), pooled)
 
-    moments (2, blocks, C): each block's mean and Σ (x - mean)² are written, if there is room.
-    """
+
+@compiled
+def make_dz(first: int, last: int, before: Before) -> Array:
+    """dz of the examples from first to last; Σ of what passes of their dy is added to `passed`, if there is room."""
+    dy, choice, side, (scale, z, slope, constant), dz, passed = before
+    nothing = np.empty((0, dy.shape[2] * dy.shape[3]), dy.dtype)
+    g, chosen, result = dy[first:last], choice[first:last], dz[: last - first]
+    if len(passed):
+        rows = len(g) * dy.shape[1]
+        add_gradient_sums(g.reshape(rows, -1), chosen.reshape(rows, -1), nothing, passed, passed, passed)
+    spread_rows(g, chosen, side, (scale, z[first:last], slope, constant), result)
+    return result
+
+
+@compiled
+def forward_part(
+    gemm: Gemm, part: Part, x: Array, corner: Pair, windows: Windows, matrix: Array, z: Array, after: After
+) -> None:
+    """What `BatchPass.forward_part` does. The padded images and z are of all examples, or of one block."""
     start, stop, step = part
     padded, kernel, columns = windows
     for first in range(start, stop, step):
@@ -244,29 +261,14 @@ def forward_part(
         copy_windows((images, kernel, columns), z.shape[1], z.shape[2])
         pixels = n * z.shape[1] * z.shape[2]
         multiply(gemm, columns[:pixels], matrix, result.reshape(pixels, -1), 0, False)
-        if moments.shape[1]:
-            index = (first - start) // step
-            moments_of(result.reshape(n * z.shape[1], -1), moments[0, index], moments[1, index])
-        chosen = choice[first:last]
-        if pooled:
-            result = best[first:last]
-            largest_of(z[first:last] if len(z) == len(x) else z[:n], result, chosen)
-        if len(y):
-            rows = n * y.shape[1]
-            flat, out = result.reshape(rows, -1), y[first:last].reshape(rows, -1)
-            activate_rows(flat, scale, shift, relu, out, chosen.reshape(rows, -1), pooled)
+        finish(first, last, (first - start) // step, result, after)
 
 
 @compiled
 def backward_part(
     gemm: Gemm,
     part: Part,
-    dy: Array,
-    choice: Array,
-    side: int,
-    affine: Affine,
-    dz: Array,
-    passed: Array,
+    before: Before,
     windows: Windows,
     dweight: Array,
     corner: Pair,
@@ -274,25 +276,18 @@ def backward_part(
     flipped: Array,
     dx: Array,
 ) -> None:
-    """What `BatchPass.backward_part` does, for pooling windows of this side."""
-    nothing = np.empty((0, dy.shape[2] * dy.shape[3]), dy.dtype)
+    """What `BatchPass.backward_part` does, for pooling windows of one side."""
     start, stop, step = part
-    scale, z, slope, constant = affine
     padded, kernel, columns = windows
     bordered, _, dz_columns = dz_windows
     for first in range(start, stop, step):
         last = min(first + step, stop)
-        n = last - first
-        g, chosen, result = dy[first:last], choice[first:last], dz[:n]
-        if len(passed):
-            rows = n * dy.shape[1]
-            add_gradient_sums(g.reshape(rows, -1), chosen.reshape(rows, -1), nothing, passed, passed, passed)
-        spread_rows(g, chosen, side, (scale, z[first:last], slope, constant), result)
+        n, dz = last - first, make_dz(first, last, before)
         copy_windows((padded[first:last], kernel, columns), dz.shape[1], dz.shape[2])
         pixels = n * dz.shape[1] * dz.shape[2]
-        multiply(gemm, columns[:pixels], result.reshape(pixels, -1), dweight, 1, True)
+        multiply(gemm, columns[:pixels], dz.reshape(pixels, -1), dweight, 1, True)
         if len(dx):
-            place(result, bordered[:n], corner)
+            place(dz, bordered[:n], corner)
             copy_windows((bordered[:n], kernel, dz_columns), dx.shape[1], dx.shape[2])
             pixels = n * dx.shape[1] * dx.shape[2]
             multiply(gemm, dz_columns[:pixels], flipped, dx[first:last].reshape(pixels, -1), 0, False)
@@ -351,36 +346,51 @@ class CompiledPass(BatchPass):
 
     def forward_part(self, scratch: Buffers, job: Forward, start: int, stop: int) -> None:
         part = start, stop, self.step(start, stop)
-        moments = np.empty((2, 0 if job.moments is None else len(range(*part)), self.out), self.dtype)
-        padded = scratch.take("padded", (part[2], *self.padded)) if job.padded is None else job.padded
-        z = scratch.take("z", (part[2], *self.sizes, self.out)) if job.z is None else job.z
-        windows = padded, self.kernel, self.columns(scratch, "columns", part[2], self.sizes, job.matrix)
-        choice = scratch.take("choice", job.best.shape, np.uint8) if job.choice is None else job.choice
-        scale, shift, y = job.activation or (None, np.empty(0, self.dtype), job.best[:0])
-        scale = np.ones_like(shift) if scale is None else scale
-        images, result = (job.x, self.corner, windows, job.matrix, z, moments), (job.best, choice, self.pools)
-        forward_part(self.gemm, part, *images, *result, self.relu, scale, shift, y)
-        if job.moments is not None:
-            for i, first in enumerate(range(*part)):
-                count = min(part[2], stop - first) * self.sizes[0] * self.sizes[1]
-                job.moments[first] = count, moments[0, i], moments[1, i]
+        padded = scratch.take("padded", (part[2], *self.padded)) if job.kept is None else job.kept
+        windows = padded, self.kernel, self.columns(scratch, "columns", part[2], self.sizes, job.weight)
+        z, after = self.after(scratch, job, part)
+        forward_part(self.gemm, part, job.x, self.corner, windows, job.weight, z, after)
+        self.note_moments(job, part, after[0])
 
     def backward_part(self, scratch: Buffers, job: Backward, start: int, stop: int) -> None:
         part = start, stop, self.step(start, stop)
-        dweight = self.take_dweight(scratch, job, start)
-        dz = scratch.take("dz", (part[2], *self.sizes, self.out))
-        windows = job.padded, self.kernel, self.columns(scratch, "columns", part[2], self.sizes, dweight)
-        dx, dz_windows = np.empty((0, *self.input_shape), self.dtype), (dz[:0], self.kernel, windows[2])
+        dweight, before = self.take_dweight(scratch, job, start), self.before(scratch, job, part)
+        windows = job.kept, self.kernel, self.columns(scratch, "columns", part[2], self.sizes, dweight)
+        dx, dz_windows = np.empty((0, *self.input_shape), self.dtype), (before[4][:0], self.kernel, windows[2])
         if job.dx is not None:
             dx, bordered = job.dx, scratch.take("bordered", (part[2], *self.dz_padded))
-            columns = self.columns(scratch, "dz columns", part[2], dx.shape[1:3], job.flipped)
+            columns = self.columns(scratch, "dz columns", part[2], dx.shape[1:3], job.weight)
             dz_windows = bordered, self.kernel, columns
+        backward_part(self.gemm, part, before, windows, dweight, self.dz_corner, dz_windows, job.weight, dx)
+        self.note_passed(job, start, before[5])
+
+    def after(self, scratch: Buffers, job: Forward, part: Part) -> tuple[Array, After]:
+        """Memory for z, of all examples or of one block, and what follows it."""
+        moments = np.empty((2, 0 if job.moments is None else len(range(*part)), self.out), self.dtype)
+        z = scratch.take("z", (part[2], *self.sizes, self.out)) if job.z is None else job.z
+        choice = scratch.take("choice", job.best.shape, np.uint8) if job.choice is None else job.choice
+        scale, shift, y = job.activation or (None, np.empty(0, self.dtype), job.best[:0])
+        activation = np.ones_like(shift) if scale is None else scale, shift, y
+        return z, (moments, job.best, choice, self.pools, self.relu, activation)
+
+    def note_moments(self, job: Forward, part: Part, moments: Array) -> None:
+        """Give the job the moments of the part's blocks, where it collects them."""
+        if job.moments is not None:
+            for i, first in enumerate(range(*part)):
+                count = min(part[2], part[1] - first) * self.sizes[0] * self.sizes[1]
+                job.moments[first] = count, moments[0, i], moments[1, i]
+
+    def before(self, scratch: Buffers, job: Backward, part: Part) -> Before:
+        """What makes dz."""
+        dz = scratch.take("dz", (part[2], *self.sizes, self.out))
         affine, passed = job.affine, np.empty(0, self.dtype)
         if affine is None:
             passed = np.zeros(job.dy.shape[2] * self.out, self.dtype)
             affine = np.ones_like(passed), dz[:0], passed[:0], passed[:0]
-        gradient, weights = (job.dy, job.choice, self.pool[0], affine, dz, passed), (windows, dweight)
-        backward_part(self.gemm, part, *gradient, *weights, self.dz_corner, dz_windows, job.flipped, dx)
+        return job.dy, job.choice, self.pool[0], affine, dz, passed
+
+    def note_passed(self, job: Backward, start: int, passed: Array) -> None:
+        """Give the job the part's Σ of what passes of dy, where it collects it."""
         if job.affine is None:
             job.passed[start] = passed.reshape(-1, self.out).sum(axis=0)
 

@@ -17,17 +17,17 @@ Pads: TypeAlias = tuple[Pair, Pair]  # ((top, bottom), (left, right))
 
 
 class Forward(NamedTuple):
-    """A forward pass: z = windows of x times matrix, best = the maximum of each pooling window, y = what follows.
+    """A forward pass: z = x convolved with weight, best = the maximum of each pooling window, y = what follows.
 
     Either the moments of z are collected, or activation is (scale, shift, y) and y = ReLU(scale best + shift) is made
-    at once (scale None: 1). padded (kept for the backward) and z are None where only a block's worth of them is needed;
-    choice is None in inference.
+    at once (scale None: 1). kept, which the backward finds again, and z are None where only a block's worth of them is
+    needed; choice is None in inference. The weight is as the pass multiplies by it.
     """
 
     x: Array
-    matrix: Array
+    weight: Array
     best: Array
-    padded: Array | None = None
+    kept: Array | None = None
     z: Array | None = None
     choice: Array | None = None
     moments: dict[int, Moments] | None = None
@@ -38,13 +38,13 @@ class Backward(NamedTuple):
     """A backward pass over the batch: dz from dy by choice, then dweight and dx.
 
     affine is None where dz is dy spread alone; then passed collects Σ of what passes of dy. dx is None
-    where nobody needs it.
+    where nobody needs it. The weight is as the pass multiplies dz by it; dweight has each part's sum, in the same form.
     """
 
     dy: Array
     choice: Array
-    padded: Array
-    flipped: Array
+    kept: Array
+    weight: Array
     affine: Affine | None
     passed: dict[int, Array]
     dweight: dict[int, Array]
@@ -86,6 +86,7 @@ class BatchPass:
         # dx is the convolution of dz, laid among zeros, with the flipped kernel
         self.dz_corner: Pair = kh - 1 - top, kw - 1 - left
         self.dz_padded: Shape = height + kh - 1, width + kw - 1, out
+        self.products_shape: Shape = kh * kw * channels, out  # of dweight as the pass makes it
         self.image_bytes: int = sizes[0] * sizes[1] * kh * kw * channels * dtype.itemsize
         self.multiply_adds: int = sizes[0] * sizes[1] * kh * kw * channels * out
 
@@ -95,10 +96,9 @@ class BatchPass:
         return (places + 1 if self.pools else 1, *shape)
 
     def forward(self, memory: Memory, x: Array, weight: Array, keep: bool, **options: Any) -> None:
-        """One forward pass over x, with the options of a `Forward`; keep=True keeps the padded x for `backward`."""
-        matrix = np.ascontiguousarray(weight).reshape(-1, self.out)
-        padded = memory.kept.take("padded", (len(x), *self.padded)) if keep else None
-        job = Forward(np.ascontiguousarray(x), matrix, padded=padded, **options)
+        """One forward pass over x, with the options of a `Forward`; keep=True keeps x for `backward`."""
+        kept = self.keep(memory, len(x)) if keep else None
+        job = Forward(np.ascontiguousarray(x), self.forward_weight(weight), kept=kept, **options)
         self.share(memory, self.forward_part, job, len(x) * self.multiply_adds)
 
     def backward(
@@ -113,12 +113,29 @@ class BatchPass:
     ) -> tuple[Array | None, Array | None]:
         """dx or None, and Σ of what passes of dy where affine is None; dweight is written."""
         n = len(dy)
-        flipped = np.ascontiguousarray(weight[::-1, ::-1].transpose(0, 1, 3, 2)).reshape(-1, self.input_shape[2])
         dx = np.empty((n, *self.input_shape), self.dtype) if input_gradient else None
-        job = Backward(dy, choice, memory.kept.take("padded", (n, *self.padded)), flipped, affine, {}, {}, dx)
+        job = Backward(dy, choice, self.keep(memory, n), self.backward_weight(weight), affine, {}, {}, dx)
         self.share(memory, self.backward_part, job, 2 * n * self.multiply_adds)
-        dweight[...] = total(job.dweight).reshape(self.weight_shape)
+        dweight[...] = self.weight_gradient(total(job.dweight))
         return dx, total(job.passed) if affine is None else None
+
+    # What a pass multiplies by, and what it keeps ------------------------------------------------------------------
+
+    def keep(self, memory: Memory, n: int) -> Array:
+        """Where the forward of n examples leaves what the backward finds again: padded images."""
+        return memory.kept.take("padded", (n, *self.padded))
+
+    def forward_weight(self, weight: Array) -> Array:
+        """The weight as a matrix that windows of x are multiplied by."""
+        return np.ascontiguousarray(weight).reshape(-1, self.out)
+
+    def backward_weight(self, weight: Array) -> Array:
+        """The weight as a matrix that windows of dz are multiplied by: the kernel is flipped."""
+        return np.ascontiguousarray(weight[::-1, ::-1].transpose(0, 1, 3, 2)).reshape(-1, self.input_shape[2])
+
+    def weight_gradient(self, products: Array) -> Array:
+        """dweight from the sum of the parts' products, which have the form of `forward_weight`."""
+        return products.reshape(self.weight_shape)
 
     def share(self, memory: Memory, part: Callable[[Buffers, Job, int, int], None], job: Job, work: int) -> None:
         """Have the threads do their parts of a job, each with scratch of its own."""
@@ -126,7 +143,7 @@ class BatchPass:
 
     def take_dweight(self, scratch: Buffers, job: Backward, start: int) -> Array:
         """This part's share of dweight, zeros at first."""
-        job.dweight[start] = scratch.take("dweight", (len(job.flipped) // self.out * self.input_shape[2], self.out))
+        job.dweight[start] = scratch.take("dweight", self.products_shape)
         job.dweight[start][...] = 0
         return job.dweight[start]
 
@@ -134,10 +151,10 @@ class BatchPass:
         for block in blocks(start, stop, self.image_bytes, self.block_bytes):
             images = job.x[block]
             n = len(images)
-            padded = scratch.take("padded", (n, *self.padded)) if job.padded is None else job.padded[block]
+            padded = scratch.take("padded", (n, *self.padded)) if job.kept is None else job.kept[block]
             lay(images, padded, self.corner)
             z = scratch.take("z", (n, *self.sizes, self.out)) if job.z is None else job.z[block]
-            np.matmul(copy_windows(scratch, padded, self.kernel, self.sizes), job.matrix, out=z.reshape(-1, self.out))
+            np.matmul(copy_windows(scratch, padded, self.kernel, self.sizes), job.weight, out=z.reshape(-1, self.out))
             if job.moments is not None:
                 job.moments[block.start] = plain.moments(scratch, z)
             best, choice = job.best[block], None if job.choice is None else job.choice[block]
@@ -152,13 +169,13 @@ class BatchPass:
         product = scratch.take("product", dweight.shape)
         for block in blocks(start, stop, self.image_bytes, self.block_bytes):
             dz = self.make_dz(scratch, job, block)
-            columns = copy_windows(scratch, job.padded[block], self.kernel, self.sizes)
+            columns = copy_windows(scratch, job.kept[block], self.kernel, self.sizes)
             dweight += np.matmul(columns.T, dz.reshape(-1, self.out), out=product)
             if job.dx is not None:
                 bordered = scratch.take("bordered", (len(dz), *self.dz_padded))
                 lay(dz, bordered, self.dz_corner)
                 columns = copy_windows(scratch, bordered, self.kernel, self.input_shape[:2], "dz columns")
-                np.matmul(columns, job.flipped, out=job.dx[block].reshape(-1, self.input_shape[2]))
+                np.matmul(columns, job.weight, out=job.dx[block].reshape(-1, self.input_shape[2]))
 
     def make_dz(self, scratch: Buffers, job: Backward, block: slice) -> Array:
         dy, choice = job.dy[block], job.choice[block]
