@@ -1,13 +1,19 @@
 """Which functions do the work: compiled ones where Numba is installed, else plain NumPy; $HANDGRAD_KERNELS may say."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib.util import find_spec
 from types import ModuleType
 
+from ..arrays import Shape
 from . import blas, plain
 from .passes import BatchPass
+from .products import DType, Pair
 
 ROUTES = ("numpy", "compiled", "winograd")  # each has all that those before it have; 'auto' is the last
+_exact = ContextVar("exact", default=False)
 
 
 def name() -> str:
@@ -15,7 +21,9 @@ def name() -> str:
 
     A run's record has it, since the last bits depend on it.
     """
-    return wish() if compiled() else "numpy"
+    if not compiled():
+        return "numpy"
+    return "compiled" if wish() == "winograd" and not fewer_products() else wish()
 
 
 def wish() -> str:
@@ -38,10 +46,36 @@ def compiled() -> ModuleType | None:
     return compiled
 
 
-def batch_pass(pool: tuple[int, int]) -> type[BatchPass]:
-    """The class of pass over the batch to be used with this pooling window."""
+def fewer_products() -> ModuleType | None:
+    """The module of Winograd's convolutions, or None: where it is not asked for, or no gain on this processor."""
+    if wish() != "winograd" or _exact.get() or not compiled():
+        return None
+    from . import vectors, winograd
+
+    return winograd if vectors.FAST else None
+
+
+@contextmanager
+def sums_of_products() -> Iterator[None]:
+    """Models that are built within convolve by plain sums of products, the most exact way, in float32, too."""
+    before = _exact.set(True)
+    try:
+        yield
+    finally:
+        _exact.reset(before)
+
+
+def batch_pass(weight_shape: Shape, sizes: Pair, pool: Pair, dtype: DType) -> type[BatchPass]:
+    """The class of pass over the batch for a convolution of these sizes and pooling windows."""
     module = compiled() if pool in ((1, 1), (2, 2)) else None
-    return module.CompiledPass if module else BatchPass
+    if module is None:
+        return BatchPass
+    winograd = fewer_products()
+    if winograd and winograd.WinogradPass.pays(weight_shape, sizes, dtype):
+        fast: type[BatchPass] = winograd.WinogradPass
+        return fast
+    found: type[BatchPass] = module.CompiledPass
+    return found
 
 
 def steps() -> ModuleType:

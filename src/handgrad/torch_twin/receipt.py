@@ -16,6 +16,7 @@ from ..arrays import Array, ArrayLike
 from ..clipping import ClipGlobalNorm
 from ..experiments import Run
 from ..experiments.assembly import load_data
+from ..kernels.route import sums_of_products
 from ..layers import CrossEntropy, Dropout, Layer, Loss, MeanSquaredError, Sequential
 from ..layers.base import leaves, walk
 from ..layers.criteria import get_loss
@@ -240,7 +241,8 @@ class Comparison:
     """Both networks in one dtype, run over one batch side by side."""
 
     def __init__(self, model: Sequential, module: nn.Module | None, x: Array, y: Array, loss: Loss, dtype: str) -> None:
-        self.model: Sequential = model.astype(np.dtype(dtype))
+        with sums_of_products():
+            self.model: Sequential = model.astype(np.dtype(dtype))
         self.model.rng = np.random.default_rng(0)
         twin = to_torch(self.model) if module is None else out_of_place(module).to("cpu", getattr(torch, dtype))
         self.whole: nn.Module = twin

@@ -1,0 +1,245 @@
+"""Convolution by Winograd's F(4x4, 3x3): 36 products give 16 results of a 3x3 kernel, where 144 were needed.
+
+A correlation of 6 numbers with 3 has 4 results. As products of polynomials these are Aᵀ [(G g) ⊙ (Bᵀ d)], since a
+polynomial of degree 5 is known by its values at six points, here 0, 1, -1, 2, -2 and ∞ (Lavin & Gray 2015, "Fast
+Algorithms for Convolutional Neural Networks"). In two dimensions, for each tile d of 6x6 pixels and its 4x4 results y,
+
+    v = Bᵀ d B,   u = G g Gᵀ,   m = Σ over channels of v ⊙ u,   y = Aᵀ m A
+
+The sum over channels makes a product of matrices of each of the 36 places: (tiles, C) times (C, out). All of it is
+linear in d and in g, so that the backward is the adjoint, with dm computed once for both gradients:
+
+    dm = A dy Aᵀ,   dg = Gᵀ (Σ over tiles of v ⊙ dm) G,   dd = B (Σ over filters of dm ⊙ u) Bᵀ
+
+where overlapping tiles add their dd up. Products of larger numbers are subtracted from each other on the way: in
+float32 results differ from exact ones by some 1e-6 to 5e-6 of their norm, ten times as much as sums of products do.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from ..arrays import Array, Shape
+from .compiled import After, Before, CompiledPass, Part, compiled, finish, make_dz
+from .passes import Backward, Forward, Pads
+from .products import Buffers, DType, Memory, Pair
+from .threads import one_blas_thread
+from .vectors import FAST, LANES, ROWS, Place, multiply, transform
+
+G = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
+# Points 1 and -1, and 2 and -2, share the even and the odd powers: these first, then their sums and differences.
+SUMS = np.eye(6)
+SUMS[1:3, 1:3] = SUMS[3:5, 3:5] = [[1, 1], [1, -1]]
+BT = SUMS, np.array([[4, 0, -5, 0, 1, 0],
+                     [0, 0, -4, 0, 1, 0],
+                     [0, -4, 0, 1, 0, 0],
+                     [0, 0, -1, 0, 1, 0],
+                     [0, -2, 0, 2, 0, 0],
+                     [0, 4, 0, -5, 0, 1]])  # fmt: skip
+AT = np.array([[1, 1, 0, 1, 0, 0], [0, 0, 1, 0, 2, 0], [0, 1, 0, 4, 0, 0], [0, 0, 1, 0, 8, 1]]), SUMS
+SQUARE = np.kron(G, G).astype(np.float32)  # (36, 9): u = SQUARE g
+MUCH_LESS = 0.7  # of the multiplications: what the transforms are worth
+TILES = 48  # at a time: their v and m, and the u of their place, stay in cache
+V_OF_X, Y_OF_M, M_OF_Y, X_OF_V = range(4)
+v_of_x, y_of_m = transform(BT), transform(AT)
+m_of_y, x_of_v = transform([SUMS, AT[0].T]), transform([BT[1].T, SUMS], add=True)
+
+
+@compiled
+def transform_tiles(kind: int, images: Array, first: int, count: int, planes: Array, at: int) -> None:
+    """From tiles of images, whose sides are 4 h and 4 w, or 2 more, to rows of planes, or back: see the kinds."""
+    _, height, width, channels = images.shape
+    pixels, values = images.reshape(-1), planes.reshape(-1)
+    row, plane, down, right = width * channels, planes.shape[1] * planes.shape[2], height // 4, width // 4
+    for t in range(count):
+        b, p = divmod((first + t) // right, down)
+        corner = ((b * height + 4 * p) * width + 4 * ((first + t) % right)) * channels
+        to = (at + t) * planes.shape[2]
+        for c in range(0, channels, LANES):
+            if kind == V_OF_X:
+                v_of_x(pixels, corner + c, row, channels, values, to + c, 6 * plane, plane)
+            elif kind == Y_OF_M:
+                y_of_m(values, to + c, 6 * plane, plane, pixels, corner + c, row, channels)
+            elif kind == M_OF_Y:
+                m_of_y(pixels, corner + c, row, channels, values, to + c, 6 * plane, plane)
+            else:
+                x_of_v(values, to + c, 6 * plane, plane, pixels, corner + c, row, channels)
+
+
+@compiled
+def copy_part(source: Array, corner: Pair, target: Array, to: Pair) -> None:
+    """What both have of images from these corners on: the smaller of heights, of widths, of channels."""
+    n, height, width, channels = source.shape
+    height = min(height - corner[0], target.shape[1] - to[0])
+    width = min(width - corner[1], target.shape[2] - to[1])
+    together = width if channels == target.shape[3] else 1  # pixels that lie side by side in both
+    run, x, y = together * min(channels, target.shape[3]), source.reshape(-1), target.reshape(-1)
+    for b in range(n):
+        for p in range(height):
+            for q in range(0, width, together):
+                start = ((b * source.shape[1] + p + corner[0]) * source.shape[2] + q + corner[1]) * channels
+                place = ((b * target.shape[1] + p + to[0]) * target.shape[2] + q + to[1]) * target.shape[3]
+                for k in range(run):
+                    y[place + k] = x[start + k]
+
+
+@compiled
+def plane(planes: Array, k: int, at: int, transposed: bool = False) -> Place:
+    """The matrix of place k from row `at` on, as products take it."""
+    width = planes.shape[2]
+    flat, start = planes.reshape(-1), (k * planes.shape[1] + at) * width
+    return (flat, start, 1, width) if transposed else (flat, start, width, 1)
+
+
+@compiled
+def forward_part(
+    part: Part,
+    x: Array,
+    corner: Pair,
+    frame: Array,
+    planes: tuple[Array, Array, Array],
+    whole: Array,
+    z: Array,
+    after: After,
+) -> None:
+    """What `CompiledPass.forward_part` does. v and z are of all examples, or of one block; whole (n, 4 h, 4 w, out)
+    is memory for z in whole tiles with the channels of u, or without examples where z is that."""
+    start, stop, step = part
+    v, u, m = planes
+    tiles = (frame.shape[1] // 4) * (frame.shape[2] // 4)
+    for first in range(start, stop, step):
+        last = min(first + step, stop)
+        n = last - first
+        result = z[first:last] if len(z) == len(x) else z[:n]
+        images = whole[:n] if len(whole) else result
+        copy_part(x[first:last], (0, 0), frame[:n], corner)
+        for begin in range(0, n * tiles, TILES):
+            count = min(TILES, n * tiles - begin)
+            at = first * tiles + begin if v.shape[1] >= len(x) * tiles + ROWS else 0
+            transform_tiles(V_OF_X, frame, begin, count, v, at)
+            for k in range(36):
+                multiply((count, images.shape[3], v.shape[2]), plane(v, k, at), plane(u, k, 0), plane(m, k, 0), False)
+            transform_tiles(Y_OF_M, images, begin, count, m, 0)
+        if len(whole):
+            copy_part(images, (0, 0), result, (0, 0))
+        finish(first, last, (first - start) // step, result, after)
+
+
+@compiled
+def backward_part(
+    part: Part,
+    before: Before,
+    whole: Array,
+    planes: tuple[Array, Array, Array, Array, Array],
+    corner: Pair,
+    frame: Array,
+    dx: Array,
+) -> None:
+    """What `CompiledPass.backward_part` does; whole as in `forward_part`, here for dz."""
+    start, stop, step = part
+    v, du, dm, u, dv = planes
+    tiles = (frame.shape[1] // 4) * (frame.shape[2] // 4)
+    for first in range(start, stop, step):
+        last = min(first + step, stop)
+        n, dz = last - first, make_dz(first, last, before)
+        if len(whole):
+            copy_part(dz, (0, 0), whole[:n], (0, 0))
+            dz = whole[:n]
+        channels, out = v.shape[2], dz.shape[3]
+        frame[:n] = 0
+        for begin in range(0, n * tiles, TILES):
+            count, at = min(TILES, n * tiles - begin), first * tiles + begin
+            transform_tiles(M_OF_Y, dz, begin, count, dm, 0)
+            for k in range(36):
+                multiply((channels, out, count), plane(v, k, at, True), plane(dm, k, 0), plane(du, k, 0), True)
+                if len(dx):
+                    multiply((count, channels, out), plane(dm, k, 0), plane(u, k, 0), plane(dv, k, 0), False)
+            if len(dx):
+                transform_tiles(X_OF_V, frame, begin, count, dv, 0)
+        if len(dx):
+            dx[first:last] = 0
+            copy_part(frame[:n], corner, dx[first:last], (0, 0))
+
+
+class WinogradPass(CompiledPass):
+    """A CompiledPass of 3x3 kernels in float32. Channels are padded with zeros to whole vectors."""
+
+    def __init__(
+        self, input_shape: Shape, weight_shape: Shape, padding: Pads, sizes: Pair, pool: Pair, relu: bool, dtype: DType
+    ) -> None:
+        super().__init__(input_shape, weight_shape, padding, sizes, pool, relu, dtype)
+        self.grid: Pair = -(-sizes[0] // 4), -(-sizes[1] // 4)
+        self.tiles: int = self.grid[0] * self.grid[1]  # of an image
+        self.channels, self.filters = (-(-number // LANES) * LANES for number in weight_shape[2:])
+        self.products_shape: Shape = 36, self.channels, self.filters
+        self.multiply_adds: int = self.tiles * prod(self.products_shape)
+
+    @classmethod
+    def pays(cls, weight_shape: Shape, sizes: Pair, dtype: DType) -> bool:
+        """Whether there is so much less to multiply that the transforms are paid for."""
+        kh, kw, channels, out = weight_shape
+        if (kh, kw) != (3, 3) or dtype != np.float32 or not FAST:
+            return False
+        tiles, (wide, deep) = prod(-(-size // 4) for size in sizes), (-(-n // LANES) * LANES for n in (channels, out))
+        return 36 * tiles * wide * deep < MUCH_LESS * 9 * prod(sizes) * channels * out
+
+    def keep(self, memory: Memory, n: int) -> Array:
+        return self.take_planes(memory.kept, "v", n * self.tiles, self.channels)
+
+    def take_planes(self, buffers: Buffers, key: str, rows: int, width: int) -> Array:
+        """Memory for a matrix at each of the 36 places: room for whole tiles of products, and an odd number of rows,
+        since planes a power of two apart would meet in the same few places of the cache."""
+        return buffers.take(key, (36, rows + ROWS | 1, width))
+
+    def take_images(self, scratch: Buffers, key: str, n: int, border: int, width: int) -> Array:
+        """Memory for n images of whole tiles."""
+        return scratch.take(key, (n, 4 * self.grid[0] + border, 4 * self.grid[1] + border, width))
+
+    def take_whole(self, scratch: Buffers, key: str, n: int) -> Array:
+        """Memory for the convolution's result in whole tiles and vectors; for no image where it is that anyway."""
+        whole = (4 * self.grid[0], 4 * self.grid[1], self.filters) == (*self.sizes, self.out)
+        return self.take_images(scratch, key, 0 if whole else n, 0, self.filters)
+
+    def forward_weight(self, weight: Array) -> Array:
+        """u = G g Gᵀ of each channel and filter, with an odd number of vectors in a row."""
+        _, _, channels, out = weight.shape
+        u = np.zeros((36, -(-channels // LANES) * LANES, (-(-out // LANES) | 1) * LANES), np.float32)
+        with one_blas_thread:
+            u[:, :channels, :out] = (SQUARE @ weight.reshape(9, -1)).reshape(36, channels, out)
+        return u
+
+    def backward_weight(self, weight: Array) -> Array:
+        return self.forward_weight(weight.swapaxes(2, 3))
+
+    def weight_gradient(self, products: Array) -> Array:
+        _, _, channels, out = self.weight_shape
+        with one_blas_thread:
+            dweight: Array = (SQUARE.T @ products.reshape(36, -1)).reshape(3, 3, *products.shape[1:])
+        return dweight[:, :, :channels, :out]
+
+    def forward_part(self, scratch: Buffers, job: Forward, start: int, stop: int) -> None:
+        part = start, stop, self.step(start, stop)
+        frame = self.take_images(scratch, "frame", part[2], 2, self.channels)
+        v = self.take_planes(scratch, "v", TILES, self.channels) if job.kept is None else job.kept
+        planes = v, job.weight, self.take_planes(scratch, "m", TILES, job.weight.shape[2])
+        z, after = self.after(scratch, job, part)
+        forward_part(part, job.x, self.corner, frame, planes, self.take_whole(scratch, "whole", part[2]), z, after)
+        self.note_moments(job, part, after[0])
+
+    def backward_part(self, scratch: Buffers, job: Backward, start: int, stop: int) -> None:
+        part = start, stop, self.step(start, stop)
+        dm = self.take_planes(scratch, "m", TILES, (self.filters // LANES | 1) * LANES)
+        dv = self.take_planes(scratch, "dv", TILES, job.weight.shape[2])
+        planes, before = (
+            (job.kept, self.take_dweight(scratch, job, start), dm, job.weight, dv),
+            self.before(scratch, job, part),
+        )
+        whole, dx = self.take_whole(scratch, "whole dz", part[2]), np.empty((0, *self.input_shape), self.dtype)
+        frame = self.take_images(scratch, "dx frame", part[2], 2, self.channels)
+        backward_part(part, before, whole, planes, self.corner, frame, dx if job.dx is None else job.dx)
+        self.note_passed(job, start, before[5])
+
+    def step(self, start: int, stop: int) -> int:
+        return max(min(TILES // self.tiles, stop - start), 1)
