@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from handgrad.cli.application import run as handgrad
 from handgrad.courses import COURSES
 from handgrad.courses.copies import blanked, copy, course_files, read_course, run
+from handgrad.courses.packing import pack
 
 
 @pytest.fixture(autouse=True)
@@ -211,3 +214,46 @@ def test_the_command_line_lists_copies_and_runs(tmp_path, monkeypatch, capsys):
     path = script(tmp_path, "import sys; print(sys.argv[1:]); sys.exit(4)")
     assert handgrad(["courses", "run", "cs189", str(path), "-o", "x"]) == 4
     assert capsys.readouterr().out == "['-o', 'x']\n"
+
+
+def test_what_is_handed_in_is_hers_without_data_and_runs(tmp_path, monkeypatch, capsys):
+    copy("cs189", tmp_path / "mine", blank=True)
+    monkeypatch.chdir(tmp_path / "mine")
+    layers = tmp_path / "mine" / "neural_networks" / "losses.py"
+    layers.write_text(layers.read_text().replace('raise NotImplementedError("implement L2.forward")', "return 189.0"))
+    (tmp_path / "mine" / "neural_networks" / "weights.py").unlink()
+    for name in ("notes.md", ".secret.txt", "experiments/a/run.json", "__pycache__/x.py", "big.npy"):
+        path = tmp_path / "mine" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    (tmp_path / "mine" / "link.py").symlink_to("/etc/passwd")
+    assert handgrad(["courses", "pack", "cs189"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out == "submission.zip: 46 files; left out: big.npy, datasets, experiments\n"
+    assert "not there: neural_networks/weights.py" in printed.err
+    assert "still to be written: Sigmoid.forward" in printed.err and "L2.forward" not in printed.err
+    with zipfile.ZipFile("submission.zip") as archive:
+        names = archive.namelist()
+        assert b"return 189.0" in archive.read("neural_networks/losses.py")
+    assert {"notes.md", "README.md", "tests/test_losses.py", "tests/data/L2.npz"} <= set(names)
+    assert not [name for name in names if name.startswith((".", "_", "link", "datasets", "experiments"))]
+    before = Path("submission.zip").read_bytes()
+    assert handgrad(["courses", "pack", "cs189", ".", "-o", "submission.zip"]) == 0
+    assert Path("submission.zip").read_bytes() == before
+
+
+@pytest.mark.parametrize("course", COURSES)
+def test_a_packed_solution_is_whole(course, tmp_path):
+    copy(course, tmp_path / "mine", self_contained=True)
+    packed = pack(course, tmp_path / "mine", tmp_path / "mine.zip")
+    assert not packed.missing and not packed.blank and set(packed.left_out) <= {"datasets"}
+    assert len(packed.files) == len(course_files(course, self_contained=True))
+
+
+def test_packing_another_folder_or_over_a_file_of_hers_is_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert handgrad(["courses", "pack", "nndl"]) == 2
+    assert ". is no copy of nndl: it has none of its modules, such as nndl/__init__.py" in capsys.readouterr().err
+    copy("purdue", tmp_path)
+    assert handgrad(["courses", "pack", "purdue", "-o", "network.py"]) == 2
+    assert "would replace the input" in capsys.readouterr().err

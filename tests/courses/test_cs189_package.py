@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from handgrad.cli.application import run as handgrad
-from handgrad.courses.copies import copy
+from handgrad.courses.copies import copy, read_course
 from handgrad.courses.cs189 import _starter as starter
 from handgrad.datasets.images import is_present
 
@@ -247,3 +247,31 @@ def test_the_write_up_shows_the_implementations(solved, kind, level, begin, inne
     assert text.startswith(begin) and inner in text
     assert text.isascii() or kind == "markdown"
     assert python(solved, "generate_submission.py", "--format", kind, "--heading_level", str(level)) == text
+
+
+def test_a_write_up_shows_her_implementations_and_checks_them(solved, tmp_path, monkeypatch):
+    """`--code cs189`: all that the homework asks for, from the folder that she works in."""
+    monkeypatch.chdir(solved)
+    path = solved / "neural_networks" / "activations.py"
+    with changed(path, "return dY * (np.asarray(Z) > 0)", "hers = np.asarray(Z) >= 0\n        return 2 * dY * hers"):
+        python(solved, "train_ffnn.py", "--epochs", "2")
+        out = tmp_path / "report.md"
+        python(solved, "-m", "handgrad", "writeup", "experiments", "--code", "cs189", "-o", str(out))
+    text = out.read_text(encoding="utf-8").replace("\\", "")
+    parts = dict(part.partition("\n")[::2] for part in text.partition("# Experiments")[0].split("## ")[1:])
+    assert "return 2 * dY * hers" in parts["neural_networks.activations: ReLU"]
+    wrong = [title for title, part in parts.items() if "not every gradient is right" in part]
+    assert wrong == ["neural_networks.activations: ReLU"]
+    for path, names in read_course("cs189").blank.items():
+        module = path.removesuffix(".py").replace("/", ".")
+        assert {f"{module}: {name.partition('.')[0]}" for name in names} <= set(parts)
+
+
+def test_the_submission_shows_all_that_the_homework_asks_for(solved):
+    """Of her modules, not of ours, and every blank of the manifest."""
+    with changed(solved / "neural_networks/losses.py", "2 * self.factor * (Y_hat - Y)", "189 * (Y_hat - Y)"):
+        text = python(solved, "generate_submission.py")
+    assert "return 189 * (Y_hat - Y)" in text
+    heads = {line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")}
+    asked = {name for names in read_course("cs189").blank.values() for name in names}
+    assert all(name in heads or name.partition(".")[0] in heads for name in asked)

@@ -194,7 +194,7 @@ def judge(runs: tuple[str, ...]) -> None:
     "--code",
     multiple=True,
     metavar="MODULE|FILE.py[:NAME,NAME]",
-    help="Code to show with the checks of its gradients: handgrad.functional.linear, my_layers.py:Dense.",
+    help="Code to show with the checks of its gradients: my_layers.py:Dense; or a course: your own bodies for cs189.",
 )
 @click.option("--seed", default=0, help="The seed of the gradient checks.")
 def writeup(

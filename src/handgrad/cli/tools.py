@@ -161,6 +161,23 @@ def copy_course(course: str, folder: str, solved: bool, blank: bool, self_contai
         print(f"left alone, since they were there: {', '.join(str(path) for path in left)}")
 
 
+@courses.command("pack")
+@click.argument("course")
+@click.argument("folder", metavar="DIR", default=".")
+@click.option("-o", "--output", default="submission.zip", help="The archive to write.")
+def pack_course(course: str, folder: str, output: str) -> None:
+    """Pack the course's files and your own in DIR into the archive to hand in, without data sets and runs."""
+    from ..courses.packing import pack
+    from .show import warn
+
+    packed = pack(course, folder, output)
+    left = f"; left out: {', '.join(packed.left_out)}" if packed.left_out else ""
+    print(f"{output}: {len(packed.files)} files{left}")
+    for what, names in (("not there", packed.missing), ("still to be written", packed.blank)):
+        if names:
+            warn(f"{what}: {', '.join(names)}")
+
+
 @courses.command(hidden=True, context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1)
 def link(arguments: tuple[str, ...]) -> None:

@@ -46,6 +46,28 @@ def compiled() -> ModuleType | None:
     return compiled
 
 
+def epochs() -> ModuleType | None:
+    """The module that trains dense networks, many steps in one call; or None, as `compiled`."""
+    if compiled() is None:
+        return None
+    from . import epochs
+
+    return epochs
+
+
+def why_numpy() -> str:
+    """Why nothing is compiled here, for people; '' where it is."""
+    if wish() == "numpy":
+        return "HANDGRAD_KERNELS=numpy"
+    if find_spec("numba") is None:
+        return "Numba is not installed: pip install 'handgrad[fast]'"
+    if not isinstance(blas.find(), blas.OpenBlas):
+        return "NumPy's products are not OpenBLAS's"
+    return (
+        "" if compiled() else "Numba is too old for this NumPy, or may keep what it compiles nowhere (NUMBA_CACHE_DIR)"
+    )
+
+
 def fewer_products() -> ModuleType | None:
     """The module of Winograd's convolutions, or None: where it is not asked for, or no gain on this processor."""
     if wish() != "winograd" or _exact.get() or not compiled():

@@ -5,13 +5,17 @@ import importlib
 import inspect
 import math
 import os
+import re
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from types import ModuleType
 from typing import Any
 
+from ..courses import COURSES
+from ..courses.copies import read_course
 from ..naming import nearest
 from ..user_files import check_one, discover, load
 from .document import Block, Code, Heading, Paragraph, Table
@@ -20,8 +24,11 @@ HOW_TO_NAME = "(give --code a module such as handgrad.functional.linear, or a FI
 
 
 def implementations(specs: Iterable[str], seed: int = 0) -> Iterator[Block]:
-    """Blocks for each 'MODULE', 'FILE.py' or 'MODULE:NAME,NAME': its code, with the checks of the gradients in it."""
-    for spec in specs:
+    """Blocks for each 'MODULE', 'FILE.py' or 'MODULE:NAME,NAME': its code, with the checks of the gradients in it.
+
+    The name of a course stands for all that its homework asks for, in the modules of the working folder.
+    """
+    for spec in chain.from_iterable(homework(spec) if spec in COURSES else [spec] for spec in specs):
         module, names, where = find(spec)
         targets = discover(module)
         given = getattr(module, "check_inputs", {})
@@ -32,6 +39,15 @@ def implementations(specs: Iterable[str], seed: int = 0) -> Iterator[Block]:
             target = targets.get(title) or imported_target(title, things[0])
             if target:
                 yield from gradient_blocks(title, target, given, where, seed)
+
+
+def homework(course: str) -> list[str]:
+    """'MODULE:NAME,NAME' for each module in which the course asks for something: classes whole, functions as pairs."""
+    specs = []
+    for path, names in read_course(course).blank.items():
+        titles = dict.fromkeys(re.sub("_(forward|backward)", "", name.partition(".")[0]) for name in names)
+        specs.append(f"{path.removesuffix('.py').replace('/', '.')}:{','.join(titles)}")
+    return specs
 
 
 def imported_target(title: str, thing: Any) -> Any:

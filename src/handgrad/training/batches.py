@@ -128,6 +128,7 @@ class Source:
     """What an epoch's batches come from."""
 
     num_rows: int | None = None  # of an epoch, where that is known before
+    is_gathered = False  # whether `order` and `gather` can be asked for any of an epoch's rows
 
     def __init__(self, engine: Engine) -> None:
         self.engine: Engine = engine
@@ -137,6 +138,14 @@ class Source:
 
     def arrays(self, number: int, generator: Generator | None = None, skip: int = 0) -> Iterator[Data]:
         """Yield (x, y, sample_weight or None) of each batch of an epoch but the first `skip`, in an order drawn."""
+        raise NotImplementedError
+
+    def order(self, generator: Generator | None = None) -> Array:
+        """The row numbers of one epoch, of a source that is gathered."""
+        raise NotImplementedError
+
+    def gather(self, rows: Array) -> Data:
+        """(x, y, sample_weight or None) of these rows."""
         raise NotImplementedError
 
     def epoch(self, number: int, generator: Generator | None = None, skip: int = 0) -> Iterator[Data]:
@@ -161,6 +170,7 @@ class ArraySource(Source):
     def __init__(self, data: Data, batch_size: int, engine: Engine) -> None:
         super().__init__(engine)
         self.is_mapped: bool = isinstance(data[0], MappedRows)
+        self.is_gathered: bool = not self.is_mapped
         self.batch_size: int = batch_size
         self.num_rows = len(data[1])
         self.data: Data = data if self.is_mapped else tuple(p if p is None else engine.place(p) for p in data)
@@ -169,9 +179,17 @@ class ArraySource(Source):
         return -(-len(self.data[1]) // self.batch_size)
 
     def arrays(self, number: int, generator: Generator | None = None, skip: int = 0) -> Iterator[Data]:
-        x, y, weight = self.data
+        x, y, _ = self.data
         for rows in batches(epoch_order(x, len(y), generator), self.batch_size, skip):
-            yield x[rows], y[rows], None if weight is None else weight[rows]
+            yield self.gather(rows)
+
+    def order(self, generator: Generator | None = None) -> Array:
+        (rows,) = epoch_order(self.data[0], len(self.data[1]), generator)
+        return rows
+
+    def gather(self, rows: Array) -> Data:
+        x, y, weight = self.data
+        return x[rows], y[rows], None if weight is None else weight[rows]
 
     def epoch(self, number: int, generator: Generator | None = None, skip: int = 0) -> Iterator[Data]:
         how = super().epoch if self.is_mapped else self.arrays

@@ -4,6 +4,7 @@
 """
 
 import math
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -186,6 +187,13 @@ class Schedule(Callback):
     def on_step_begin(self, trainer: Trainer) -> None:
         if self.per == "step":
             trainer.optimizer.learning_rate = self.schedule(trainer.num_steps)
+
+    def steps_unseen(self, trainer: Trainer) -> int:
+        return sys.maxsize
+
+    def learning_rates(self, trainer: Trainer, count: int) -> list[float] | None:
+        steps = range(trainer.num_steps, trainer.num_steps + count)
+        return [self.schedule(step) for step in steps] if self.per == "step" else None
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         if hasattr(self.schedule, "observe"):

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 from ..arrays import Array, ArrayLike, Generator
+from ..kernels import route
 from ..layers.containers import Sequential
 from ..layers.criteria import Loss, Penalty
 from ..layers.description import load_arrays
+from ..metrics import accuracy
 from ..optimizers import Optimizer
+from . import epochs
 
 Metric: TypeAlias = Callable[[Array, Array], float]
 Figures: TypeAlias = dict[str, float]
@@ -103,6 +106,19 @@ class Engine:
         """
         raise NotImplementedError(f"{type(self).__name__} must define step(x, y, sample_weight, metrics)")
 
+    def at_once(self, batch_size: int) -> int:
+        """How many steps on batches of this size `run` can do in one call; 0 for an engine that does them singly."""
+        return 0
+
+    def run(
+        self, x: Any, y: Any, sample_weight: Any, batch_size: int, rates: Sequence[float], metrics: bool = False
+    ) -> list[Figures]:
+        """Steps on batches of these rows, in their order, with one learning rate each: what each measured.
+
+        Where it returns fewer than there are rates, the next one is for `step`, which says what is wrong with it.
+        """
+        return []
+
     def predict(self, x: Any, batch_size: int = 256) -> Array:
         """The model's outputs for all rows."""
         return self.model.predict(x, batch_size)
@@ -191,7 +207,9 @@ def number_of(name: str, value: Any) -> float:
 
 
 class NumpyEngine(Engine):
-    """Each training step by the model's own layers, in NumPy."""
+    """Each training step by the model's own layers, in NumPy; many steps of a dense network in one compiled call."""
+
+    _compiled: epochs.CompiledSteps | None = None
 
     def step(self, x: Array, y: Array, sample_weight: Array | None = None, metrics: bool = False) -> Figures:
         """One training step on one batch: forward, loss, backward, update; arguments and errors are Engine's."""
@@ -209,6 +227,36 @@ class NumpyEngine(Engine):
         figures = {"loss": float(loss)}
         if metrics:
             figures.update(self.measure(outputs, y))
+        return figures
+
+    def why_single(self) -> str:
+        """Why the steps are done one by one; '' where a compiled call does many."""
+        if type(self).step is not NumpyEngine.step:
+            return f"{type(self).__name__} has a step of its own"
+        return epochs.why_not(self.model, self.loss, self.optimizer, self.penalty)
+
+    def at_once(self, batch_size: int) -> int:
+        kernel = None if self.why_single() else route.epochs()
+        parts = self.model, self.loss, self.optimizer, self.penalty
+        self._compiled = None if kernel is None else epochs.CompiledSteps(kernel, *parts)
+        return self._compiled.at_once(batch_size) if self._compiled else 0
+
+    def run(
+        self, x: Any, y: Any, sample_weight: Any, batch_size: int, rates: Sequence[float], metrics: bool = False
+    ) -> list[Figures]:
+        if self._compiled is None:
+            return []
+        wanted = self.metrics if metrics else {}
+        counts = any(metric is accuracy for metric in wanted.values())
+        done, losses, hits, outputs = self._compiled.run(x, y, sample_weight, batch_size, rates, counts)
+        figures = []
+        for step in range(done):
+            batch = slice(step * batch_size, (step + 1) * batch_size)
+            found, targets = {"loss": float(losses[step])}, y[batch]
+            for name, metric in wanted.items():
+                counted = metric is accuracy
+                found[name] = hits[step] / len(targets) if counted else number_of(name, metric(outputs[batch], targets))
+            figures.append(found)
         return figures
 
     def arrays(self) -> tuple[list[Array], list[Array]]:

@@ -9,7 +9,7 @@ import sys
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeAlias, TypedDict
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
 ModelState: TypeAlias = dict[str, dict[str, Array]]
 Spec: TypeAlias = "str | dict[str, Any]"  # a name, or a table {'name': ..., arguments}
+MANY_STEPS = 100  # a fit of fewer ones takes no longer than what could compile them takes to load
 TO_VALIDATE = "pass validation_data to fit"
 STATE = "training state"  # the kind of file that `Trainer.save` writes
 ARRAYS = {str: np.ndarray}
@@ -151,6 +152,8 @@ class Trainer(Advised):
     True
     """
 
+    measures_steps = True  # whether an epoch's figures have the metrics of its steps, too
+
     def __init__(
         self,
         model: Sequential,
@@ -190,6 +193,7 @@ class Trainer(Advised):
         self._plan: Plan | None = None
         self._so_far = EpochSoFar()
         self._is_loaded = False  # from another trainer's state
+        self._at_once: int = 0  # steps in one call of the engine
 
     # Training ---------------------------------------------------------------------------------------------------
 
@@ -299,7 +303,7 @@ class Trainer(Advised):
             if begun_on != num_rows:
                 what = f"training was begun on {begun_on} rows, and these are {num_rows}"
                 raise ValueError(f"{what}: resume with the same data, or call fit")
-            self._run(training, validation, [*self.callbacks, *self.observers(progress)])
+            self._run_epochs(training, validation, [*self.callbacks, *self.observers(progress)])
         return self.history
 
     @advised
@@ -429,7 +433,7 @@ class Trainer(Advised):
 
     def train_on_batch(self, x: Any, y: Any, sample_weight: Any) -> Figures:
         """One step of an epoch, on a batch; returns the figures that the epoch's means are taken of."""
-        return self.engine.step(x, y, sample_weight, metrics=True)
+        return self.engine.step(x, y, sample_weight, metrics=self.measures_steps)
 
     @property
     def _alone(self) -> contextlib.AbstractContextManager[None]:
@@ -452,9 +456,10 @@ class Trainer(Advised):
             self.prepare(parts_of(next(iter(source)), 0)[0])
         return BatchSource(source, self.model, self.prepare())
 
-    def _run(self, training: Source, validation: Source | None, observers: list[Callback]) -> None:
+    def _run_epochs(self, training: Source, validation: Source | None, observers: list[Callback]) -> None:
         """Epochs, until training is finished or interrupted."""
         observers = sorted(observers, key=lambda callback: callback.runs_last)
+        self._at_once = self._steps_at_once(training)
         notify(observers, "on_fit_begin", self)
         try:
             with Interruptible(self.interrupts) as interrupt:
@@ -464,6 +469,13 @@ class Trainer(Advised):
             self.engine.bring_home()
         finally:
             notify(observers, "on_fit_end", self)
+
+    def _steps_at_once(self, training: Source) -> int:
+        """How many steps may be done in one call of the engine; 0 where they are done one by one."""
+        is_own = type(self).train_on_batch is not Trainer.train_on_batch or self._augment is not None
+        if is_own or not training.is_gathered or self.plan["epochs"] * len(training) < MANY_STEPS:
+            return 0
+        return self.engine.at_once(self.plan["batch_size"])
 
     def _run_epoch(
         self, training: Source, validation: Source | None, observers: list[Callback], interrupt: Interruptible
@@ -475,16 +487,49 @@ class Trainer(Advised):
             notify(observers, "on_epoch_begin", self)
             self._so_far = EpochSoFar(shuffle.bit_generator.state)
         shuffle.bit_generator.state = self._so_far.order_state
-        order = shuffle if self.plan["shuffle"] else None
-        for x, y, weight in training.epoch(self.epoch, order, self._so_far.steps_done):
+        generator = shuffle if self.plan["shuffle"] else None
+        for batch in self._single_batches(training, generator, observers, interrupt):
             notify(observers, "on_step_begin", self)
-            self._train_on(x, y, weight)
+            self._train_on(*batch)
             notify(observers, "on_step_end", self)
             if interrupt.requested:
-                return
+                break
+        if interrupt.requested and self._so_far.steps_done < len(training):
+            return
         figures = training.measure(self.epoch) if self.plan["exact"] else self._so_far.mean()
         self._finish_epoch(figures, validation)
         notify(observers, "on_epoch_end", self)
+
+    def _single_batches(
+        self, training: Source, generator: Any, observers: list[Callback], interrupt: Interruptible
+    ) -> Iterator[Data]:
+        """Yield the batches whose steps are done one by one; the others are trained on here, many in one call."""
+        done, size = self._so_far.steps_done, self.plan["batch_size"]
+        if not self._at_once:
+            yield from training.epoch(self.epoch, generator, done)
+            return
+        order = training.order(generator)[done * size :]
+        while len(order) and not interrupt.requested:
+            count = min(self._at_once, *(observer.steps_unseen(self) for observer in observers))
+            piece, order = training.gather(order[: max(count, 1) * size]), order[max(count, 1) * size :]
+            ran = self._run(piece, observers) if count else 0
+            for start in range(ran * size, len(piece[1]), size):
+                yield tuple(part if part is None else part[start : start + size] for part in piece)
+
+    def _run(self, data: Data, observers: list[Callback]) -> int:
+        """Do the steps on these rows in one call of the engine; returns how many were done."""
+        (x, y, weight), size = data, self.plan["batch_size"]
+        rates: Sequence[float] = [self.optimizer.learning_rate] * -(-len(y) // size)
+        for observer in observers:
+            rates = observer.learning_rates(self, len(rates)) or rates
+        measured = self.engine.run(x, y, weight, size, rates, self.measures_steps)
+        for i, figures in enumerate(measured):
+            self._so_far.add(figures, min(size, len(y) - i * size))
+        if measured:
+            self.num_steps += len(measured)
+            self.figures, self.optimizer.learning_rate = measured[-1], rates[len(measured) - 1]
+            notify(observers, "on_steps_end", self)
+        return len(measured)
 
     def _train_on(self, x: Any, y: Any, weight: Any) -> None:
         if self._augment is not None:
@@ -762,11 +807,24 @@ class Callback(Advised):
     def on_step_end(self, trainer: Trainer) -> None:
         """After each step; trainer.figures holds its loss."""
 
+    def on_steps_end(self, trainer: Trainer) -> None:
+        """After several steps done at once, which all callbacks had allowed by `steps_unseen`."""
+
     def on_epoch_end(self, trainer: Trainer) -> None:
         """After validation; trainer.history ends with this epoch."""
 
     def on_fit_end(self, trainer: Trainer) -> None:
         """After the last epoch, also when training was stopped or interrupted."""
+
+    def steps_unseen(self, trainer: Trainer) -> int:
+        """How many of the next steps may be done at once, without on_step_begin and on_step_end: as many as training
+        likes for a callback that has neither; 0 for one that has."""
+        hooks = {getattr(hook, "__func__", None) for hook in (self.on_step_begin, self.on_step_end)}
+        return sys.maxsize if hooks == {Callback.on_step_begin, Callback.on_step_end} else 0
+
+    def learning_rates(self, trainer: Trainer, count: int) -> Sequence[float] | None:
+        """The learning rates of the next steps, from a callback that sets one for each; else None."""
+        return None
 
     def state(self) -> dict[str, Any]:
         """What this callback must remember for a resumed run to be the same run, as plain data and arrays."""
@@ -851,9 +909,14 @@ class Progress(Callback):
             epoch, figures = f"epoch {trainer.epoch + 1}/{trainer.plan['epochs']}", figures_text(trainer.history)
             self._bar.reset(self._task, total=trainer.steps_per_epoch, epoch=epoch, figures=figures)
 
+    def steps_unseen(self, trainer: Trainer) -> int:
+        return sys.maxsize
+
     def on_step_end(self, trainer: Trainer) -> None:
         if self._bar is not None:
-            self._bar.advance(self._task)
+            self._bar.update(self._task, completed=trainer._so_far.steps_done)
+
+    on_steps_end = on_step_end
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         if self._bar is not None:

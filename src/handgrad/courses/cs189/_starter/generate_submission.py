@@ -2,7 +2,6 @@
 
 import argparse
 import inspect
-from collections.abc import Iterable
 from typing import Any
 
 from neural_networks.activations import Linear, ReLU, Sigmoid, SoftMax
@@ -10,51 +9,16 @@ from neural_networks.layers import Conv2D, FullyConnected, Pool2D
 from neural_networks.losses import L2, CrossEntropy
 from neural_networks.models import NeuralNetwork
 
-# Module of the package -> (title, classes or functions).
-PARTS = {
-    "activations": {
-        "Linear": [Linear],
-        "Sigmoid": [Sigmoid],
-        "ReLU": [ReLU],
-        "SoftMax": [SoftMax],
-    },
-    "layers": {
-        "FullyConnected": [FullyConnected],
-        "Pool2D": [Pool2D],
-        "Conv2D.__init__": [Conv2D.__init__],
-        "Conv2D._init_parameters": [Conv2D._init_parameters],
-        "Conv2D.forward": [Conv2D.forward],
-        "Conv2D.backward": [Conv2D.backward],
-    },
-    "losses": {
-        "CrossEntropy": [CrossEntropy],
-        "L2": [L2],
-    },
-    "models": {
-        "NeuralNetwork.forward": [NeuralNetwork.forward],
-        "NeuralNetwork.backward": [NeuralNetwork.backward],
-        "NeuralNetwork.predict": [NeuralNetwork.predict],
-    },
+# What was to be written, module by module: add what else a write-up should show.
+student_implementations: dict[str, list[Any]] = {
+    "activations": [Linear, Sigmoid, ReLU, SoftMax],
+    "layers": [FullyConnected, Pool2D, Conv2D.__init__, Conv2D._init_parameters, Conv2D.forward, Conv2D.backward],
+    "losses": [CrossEntropy, L2],
+    "models": [NeuralNetwork.forward, NeuralNetwork.backward, NeuralNetwork.predict],
 }
 # LaTeX's verbatim knows ASCII only; what is not in this table becomes a question mark.
-ASCII: dict[str, str | int | None] = {
-    "Σ": "sum",
-    "ᵀ": "^T",
-    "²": "^2",
-    "√": "sqrt",
-    "·": "*",
-    "≤": "<=",
-    "≥": ">=",
-    "δ": "delta",
-    "σ": "sigma",
-    "½": "1/2",
-    "‖": "|",
-    "⊗": "x",
-    "∂": "d",
-    "–": "-",
-    "ε": "epsilon",
-    "∞": "inf",
-}
+SIGNS = "Σ=sum ᵀ=^T ²=^2 √=sqrt ·=* ≤=<= ≥=>= δ=delta σ=sigma ½=1/2 ‖=| ⊗=x ∂=d –=- ε=epsilon ∞=inf"
+ASCII = str.maketrans({sign[0]: sign[2:] for sign in SIGNS.split()})
 LATEX_HEADINGS = ("section", "subsection", "subsubsection", "paragraph")
 
 
@@ -64,21 +28,21 @@ def heading(text: str, level: int, is_latex: bool) -> str:
     return f"{'#' * level} {text}"
 
 
-def listing(objects: Iterable[Any], is_latex: bool) -> str:
-    code = "\n".join(inspect.cleandoc("\n" + inspect.getsource(thing)) + "\n" for thing in objects)
+def listing(thing: Any, is_latex: bool) -> str:
+    code = inspect.cleandoc("\n" + inspect.getsource(thing)) + "\n"
     if is_latex:
-        code = code.translate(str.maketrans(ASCII)).encode("ascii", "replace").decode()
+        code = code.translate(ASCII).encode("ascii", "replace").decode()
         return "\\begin{verbatim}\n" + code + "\\end{verbatim}"
     return "```python\n" + code + "```"
 
 
 def submission(is_latex: bool, level: int) -> str:
-    """All parts, a heading of this level per module and one below it per class or function."""
+    """All implementations, a heading of this level per module and one below it per class or function."""
     blocks = []
-    for module, parts in PARTS.items():
+    for module, things in student_implementations.items():
         blocks.append(heading(f"{module}.py", level, is_latex))
-        for title, objects in parts.items():
-            blocks += [heading(title, level + 1, is_latex), listing(objects, is_latex)]
+        for thing in things:
+            blocks += [heading(thing.__qualname__, level + 1, is_latex), listing(thing, is_latex)]
     return "\n\n".join(blocks) + "\n"
 
 
