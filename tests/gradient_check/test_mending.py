@@ -96,6 +96,53 @@ def test_two_mistakes_in_one_backward_are_both_found(capsys):
     assert capsys.readouterr().out.count("\n") < 50  # the search itself is silent
 
 
+class TwoOnTheWay:
+    """A sum of tanh(w tanh(v x)), with a mistake in each derivative: neither by itself makes any gradient right."""
+
+    def __init__(self, rng):
+        self.v, self.w = rng.normal(size=(3, 4)), rng.normal(size=(4, 2))
+        self.grads = {}
+
+    def forward(self, x):
+        self.x = x
+        self.h = np.tanh(x @ self.v)
+        self.y = np.tanh(self.h @ self.w)
+        return self.y
+
+    def backward(self, dy):
+        steps = [None, None]
+        steps[1] = dy * (1 + self.y**2)
+        dh = steps[1] @ self.w.T
+        steps[0], self.grads["w"] = dh * (1 - self.h), self.h.T @ steps[1]
+        self.grads["v"] = self.x.T @ steps[0]
+        return steps[0] @ self.v.T
+
+
+def test_two_mistakes_on_the_way_to_the_same_arrays_are_both_found():
+    report = check_gradients(TwoOnTheWay(RNG), RNG.normal(size=(5, 3)))
+    assert {(v.variable, v.mistake) for v in report.verdicts} == {
+        ("steps[1]", "wrong-sign"),
+        ("(steps[0], self.grads['w'])", "wrong-exponent"),
+    }
+
+
+def softplus_square(s):
+    v = np.log(1 + np.exp(s))
+    return v**2, (s, v)
+
+
+def softplus_square_back(dy, cache):
+    _s, v = cache
+    dv = 2 * dy * v
+    ds = dv
+    return (ds,)
+
+
+def test_the_gradient_of_another_value_is_placed_where_it_is_taken_for_this_one():
+    (verdict,) = check_gradients((softplus_square, softplus_square_back), RNG.normal(size=6)).verdicts
+    assert (verdict.variable, verdict.line) == ("ds", softplus_square_back.__code__.co_firstlineno + 3)
+
+
 def test_of_several_lambdas_in_a_line_the_right_one_is_read():
     wrong = {"other": lambda dy, x: (2 * dy * np.cos(x),), "this": lambda dy, x: (dy * np.sin(2 * x),)}
     (verdict,) = check_gradients((lambda x: (np.sin(x), x), wrong["this"]), RNG.normal(size=6)).verdicts

@@ -3,8 +3,8 @@
 import ast
 import copy
 import itertools
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -21,6 +21,9 @@ FEWEST_RUNS = 40
 MOST_USES = 6  # of one value, whose gradients are added up in every combination
 MOST_ENTRIES = 300  # of a value whose whole gradient is taken
 TOLERANCE = 1e-6
+
+# i -> by place, what a run for the i-th upstream puts there
+Changes: TypeAlias = Callable[[int], dict[int, Change]]
 
 
 class Meaning(NamedTuple):
@@ -123,7 +126,9 @@ class Meanings:
         own = tuple(n for n in values.shape[1:] if n != 1)
         of_shape = [shape for shape in self.tables if tuple(n for n in shape if n != 1) == own]
         for shape, table in self.tables.items():  # rearranged only where the forward has nothing in this order
-            if of_shape and shape not in of_shape and int(np.prod(shape)) == int(np.prod(own)):
+            if np.prod(shape) < np.prod(own):  # a sum may hide what is wrong
+                continue
+            if of_shape and shape not in of_shape and np.prod(shape) == np.prod(own):
                 continue
             for fitting in fitted(values, shape):
                 axes = list(range(1, fitting.ndim))
@@ -214,15 +219,12 @@ class Bench:
             if not all(np.array_equal(array, fresh[name]) for name, array in self.ready.arrays.items()):
                 self.ready = None
 
-    def mended(self, changes: Mapping[int, Change] | Callable[[int], Mapping[int, Change]]) -> set[str]:
-        """The names of the wrong arrays that a change makes right for every upstream; none where it spoils others.
-
-        changes may depend on which upstream it is.
-        """
+    def mended(self, changes: Changes) -> set[str]:
+        """The names of the wrong arrays that a change makes right for every upstream; none where it spoils others."""
         names = set(self.cases)
         try:
             for i in range(len(self.upstreams)):
-                found = self.gradients(i, changes(i) if callable(changes) else changes)
+                found = self.gradients(i, changes(i))
                 if not all(close(found[name], value) for name, value in self.right.items() if i == 0):
                     return set()
                 names = {name for name in names if self.fits(name, found[name], i)}
@@ -252,29 +254,36 @@ class Followed:
         self.cases = cases
         self.tracer = Tracer(subject.is_ours)
         self.forward = TracedForward(first.numbers, self.tracer)
-        self.num_places = len(self.tracer.places)  # of the forward
         self.bench = Bench(subject, self.tracer, cases, right)
         self.meanings = Meanings(self.forward, np.random.default_rng(first.numbers.rng.integers(2**32)))
-        self.follow({})
+        self.follow(lambda i: {}, list(cases))
 
-    def follow(self, changes: Mapping[int, Change]) -> None:
-        """Run the backward for each upstream, and find what its values mean."""
-        recordings, found = self.recorded(changes)
+    def follow(self, changes: Changes, wrong: Iterable[str]) -> None:
+        """Run the backward for each upstream, and find what its values mean; wrong: the arrays whose gradient is."""
+        recordings, outputs = self.recorded(changes, wrong)
         if not self.bench.follows_forward and not any(r.place and r.place.routine.shown for r in recordings[0].records):
             self.bench.follows_forward, self.bench.ready = True, None
-            recordings, found = self.recorded(changes)
+            recordings, outputs = self.recorded(changes, wrong)
         self.recording = recordings[0]
         self.records = recordings[0].records
         self.same_flow = all([r.place for r in rec.records] == [r.place for r in self.records] for rec in recordings)
         self.values = [self.stacked(recordings, i) for i in range(len(self.records))]
         self.meaning = [None if v is None else self.meanings.of(v) for v in self.values]
-        self.outputs = {name: self.output(found[0][name]) for name in self.cases}
-        wrong = {r.index for r in self.outputs.values() if r is not None}
-        self.fine = self.find_fine(wrong)
+        self.outputs = {name: record for name, record in outputs[0].items() if record is not None}
+        self.taken = self.find_taken()
+        self.ends = {self.recording.resolved(record).index for record in self.outputs.values()}
+        self.fine = self.find_fine()
 
-    def recorded(self, changes: Mapping[int, Change]) -> tuple[list[Recording], list[Gradients]]:
-        recordings = [Recording() for _ in self.bench.upstreams]
-        return recordings, [self.bench.gradients(i, changes, recording) for i, recording in enumerate(recordings)]
+    def recorded(
+        self, changes: Changes, wrong: Iterable[str]
+    ) -> tuple[list[Recording], list[dict[str, Record | None]]]:
+        """For each upstream what the backward computes, and which of it are the wrong gradients."""
+        recordings, outputs = [Recording() for _ in self.bench.upstreams], []
+        for i, recording in enumerate(recordings):
+            found = self.bench.gradients(i, changes(i), recording)
+            given = {name: found[name] for name in wrong}
+            outputs.append({name: None if g is None else recording.returned(g) for name, g in given.items()})
+        return recordings, outputs
 
     def stacked(self, recordings: Sequence[Recording], index: int) -> Array | None:
         """The values of one record for each upstream; None where they cannot be compared."""
@@ -283,45 +292,58 @@ class Followed:
             return None
         return np.stack(values)
 
-    def output(self, gradient: Array | None) -> Record | None:
-        """The last record with the value of a returned gradient."""
-        for record in reversed(self.records):
-            if gradient is not None and np.array_equal(record.value.ravel(), gradient.ravel()):
-                return self.recording.resolved(record)
-        return None
+    def find_taken(self) -> dict[int, Record]:
+        """The wrong gradients that are right for another value: by that value's record, where it got its last name."""
+        taken = {}
+        for record in self.outputs.values():
+            meaning, holder = self.meaning_of(record), self.holder(record)
+            if meaning is not None and not meaning.is_part and holder.alias:
+                taken[self.recording.resolved(record).index] = holder
+        return taken
 
-    def find_fine(self, wrong: set[int]) -> set[int]:
+    def find_fine(self) -> set[int]:
         """The records that are true gradients, and what those are made of."""
-        fine: set[int] = set()
+        fine = set(self.taken)
         for record in reversed(self.records):
-            if record.index in fine or (self.meaning[record.index] and record.index not in wrong):
+            if record.index in fine or (self.meaning[record.index] and record.index not in self.ends):
                 fine.add(record.index)
                 for operand in map(self.records.__getitem__, record.operands):  # a sum may hide what is wrong
-                    if operand.value.size <= record.value.size or not self.depends_on_upstream(operand):
+                    smaller = operand.value.size <= record.value.size or not self.depends_on_upstream(operand)
+                    if smaller and not self.is_unsure(record, operand):
                         fine.add(operand.index)
         return fine
+
+    def is_unsure(self, record: Record, operand: Record) -> bool:
+        """Whether a variable is no true gradient, so that what a line makes of it in passing may be one by accident."""
+        variable = operand.alias and operand.place is not None and not record.name and not record.alias
+        return variable and self.meaning_of(operand) is None and self.depends_on_upstream(operand)
 
     @property
     def region(self) -> list[Record]:
         """What the wrong gradients are made of and nothing right is, in order: the mistake is among it."""
         reached: set[int] = set()
-        ends = {r.index for r in self.outputs.values() if r is not None}
-        stack = [*ends] or [r.index for r in self.records]
+        stack = [*self.ends] or [r.index for r in self.records]
         while stack:
             index = stack.pop()
-            if index not in reached and (index not in self.fine or index in ends):
+            record = self.records[index]
+            if index in reached:
+                continue
+            if index not in self.fine or index in self.ends:
                 reached.add(index)
-                stack += self.records[index].operands
+                stack += record.operands
+            else:
+                stack += [i for i in record.operands if self.is_unsure(record, self.records[i])]
         shown = [r for r in self.records if r.place and r.place.routine.shown]
-        shown = [r for r in shown if r.operands or not r.gathered or r.index in ends]  # what is only read is not made
+        shown = [r for r in shown if r.operands or not r.gathered or r.index in self.ends]  # what is read is not made
         calls = {r.index for r in shown if r.alias and r.place and isinstance(r.place.node, ast.Call)}
+        calls |= {r.index for r in self.taken.values()}
         return [r for r in shown if self.recording.resolved(r).index in reached and (not r.alias or r.index in calls)]
 
     @property
     def made_of(self) -> list[Record]:
         """All that the wrong gradients are made of, in order."""
         reached: set[int] = set()
-        stack = [r.index for r in self.outputs.values() if r is not None] or [r.index for r in self.records]
+        stack = [*self.ends] or [r.index for r in self.records]
         while stack:
             index = stack.pop()
             if index not in reached:
@@ -336,9 +358,8 @@ class Followed:
         A place is that of the variable which holds the part, where one does.
         """
         found: dict[int, list[Record]] = {}
-        outputs = [r for r in self.outputs.values() if r is not None]
-        used = [i for record in self.region for i in record.operands]
-        for index in dict.fromkeys([*used, *(r.index for r in outputs)]):
+        used = [i for record in self.region if self.goes_wrong(record) for i in record.operands]
+        for index in dict.fromkeys([*used, *self.ends]):
             meaning = self.meaning[self.recording.resolved(self.records[index]).index]
             if meaning and meaning.is_part:
                 holder = self.holder(self.records[index])
@@ -356,6 +377,29 @@ class Followed:
 
     def meaning_of(self, record: Record) -> Meaning | None:
         return self.meaning[self.recording.resolved(record).index]
+
+    def is_right(self, record: Record) -> bool:
+        """Whether it is a true gradient, or part of one, or made of forward values alone."""
+        first = self.recording.resolved(record)
+        taken = self.taken.get(first.index)
+        return taken is not record and (first.index in self.fine or not self.depends_on_upstream(first))
+
+    def goes_wrong(self, record: Record) -> bool:
+        """Whether a value is wrong, but all is right that its statement makes it of."""
+        return not self.is_right(record) and all(map(self.is_right, self.ingredients(record)))
+
+    def ingredients(self, record: Record) -> list[Record]:
+        """What a record is made of by its statement, which other statements made."""
+        found = []
+        for operand in map(self.records.__getitem__, record.operands):
+            within = operand.place and record.place and operand.place.statement is record.place.statement
+            inside = within and operand.step == record.step and not operand.alias
+            found += self.ingredients(operand) if inside and not self.is_right(operand) else [operand]
+        return found
+
+    def first_wrong_step(self, place: Place) -> int | None:
+        """The first time that a place makes something wrong of what is right; None where it never does."""
+        return next((r.step for r in self.records if r.place is place and self.goes_wrong(r)), None)
 
     def lacks(self, meaning: Meaning) -> str:
         """What a part lacks, in words: the uses of the value whose gradient is missing."""

@@ -8,16 +8,16 @@ import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import FrameType
-from typing import Any, TypeAlias
+from types import CodeType, FrameType
+from typing import Any
 
 import numpy as np
 
 from ..arrays import Array
 from ..user_code.subjects import Subject
-from ..user_code.tracing import Change, Place, Record, Recording, Routine
+from ..user_code.tracing import Change, Place, Record, Routine, is_numeric
 from .edits import small_edits
-from .following import Followed
+from .following import Changes, Followed
 from .insertions import INSERTIONS, NAMES, terms
 from .mistakes import Case
 from .sites import Edit, Scope, Values, is_known
@@ -32,9 +32,6 @@ BASE_PROBES = 300  # what a run costs besides, in probes
 MOST_TARGETS = 6  # values of the forward whose gradient one value of the backward may be meant to be
 PREFIXES = re.compile(r"^(self\.)?(dL_d|dL|d_|grad_|delta_|d|g)|(_grad|_bar)$")
 
-# i -> by place, what a run for the i-th upstream puts there
-Changes: TypeAlias = Callable[[int], dict[int, Change]]
-
 
 @dataclass(frozen=True)
 class Finding:
@@ -47,7 +44,6 @@ class Finding:
     message: str
     variable: str
     edit: Edit | None = None
-    whole: int | None = None  # the place of all that its statement computes
 
     @property
     def verdict(self) -> Verdict:
@@ -57,6 +53,35 @@ class Finding:
         before, after = self.edit.described() if self.edit else ("", "")
         evidence = f"with it in place of  {before}  all gradients that it makes are right" if before else ""
         return Verdict(names, self.mistake, message, evidence, self.variable, self.place.line, after)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A change as another expression at a place, and what that is there at one step, upstream after upstream."""
+
+    finding: Finding
+    place: int
+    step: int
+    code: CodeType
+    values: list[Array]
+
+    def compute(self, step: int, names: Mapping[str, Any]) -> None:
+        if step == self.step:
+            with contextlib.suppress(Exception):  # a changed expression may not fit
+                value = eval(self.code, dict(names))
+                self.values.extend([np.array(value)] if is_numeric(value) else [])
+
+
+def looking(trials: Sequence[Trial]) -> Change:
+    """A change that changes nothing, but has trials computed."""
+
+    def look(step: int, value: Any, frame: FrameType) -> Any:
+        names = {**frame.f_globals, **frame.f_locals}
+        for trial in trials:
+            trial.compute(step, names)
+        return value
+
+    return look
 
 
 def follow_backward(subject: Subject, cases: Mapping[str, Case], right: Sequence[str]) -> list[Verdict]:
@@ -91,28 +116,37 @@ class Search:
     def __init__(self, followed: Followed) -> None:
         self.followed = followed
         self.bench = followed.bench
+        self.whole_tracer = followed.tracer
         self.accepted: list[Finding] = []
         self.left = set(followed.cases)
-        self.scopes = scopes_of(followed)
-        self.prune()
+        self.look()
 
-    def prune(self) -> None:
-        """Leave the probes of the region alone, so that many changes can be tried."""
-        tracer = self.followed.tracer
+    def look(self) -> None:
+        """See where to search, and leave the probes there alone, so that many changes can be tried."""
+        tracer, self.scopes = self.whole_tracer, scopes_of(self.followed)
         statements = {scope.statement for scope in self.scopes}
         names = {name for scope in self.scopes for name in (scope.upstream, scope.target.split("[")[0])}
         near = (p.index for p in tracer.places if p.statement in statements or getattr(p.node, "id", "") in names)
         values = (record.place.index for record in self.followed.made_of if record.place)
-        self.bench.tracer = tracer.at([*near, *values])
+        changed = (place for finding in self.accepted for place in finding.changes(0))
+        self.bench.tracer = tracer.at([*near, *values, *changed])
         self.bench.gradients(0, {})
         probes = BASE_PROBES + sum(self.bench.tracer.steps.values())
         self.bench.tracer.most_steps = 100 + 10 * max(self.bench.tracer.steps.values(), default=0)
         self.tries = min(MOST_TRIES, max(FEWEST_TRIES, MOST_TRIED_PROBES // probes))
 
+    def accept(self, findings: Sequence[Finding]) -> None:
+        """Go on from these changes: follow the backward anew with them."""
+        self.accepted = list(findings)
+        self.bench.tracer = self.whole_tracer
+        self.followed.follow(self.together(), [name for name in self.followed.cases if name in self.left])
+        self.look()
+
     def findings(self) -> Iterator[Finding]:
         """What is found, one mistake after another, until nothing is left or no more is known."""
         while self.left:
-            found = self.first() or self.two()
+            done = len(self.accepted)
+            found = self.first()
             if found is None or set(found.names) != self.left:
                 placed = self.best(itertools.islice(self.targets(), self.tries))
                 if placed and (found is None or len(placed.names) > len(found.names)):
@@ -120,24 +154,49 @@ class Search:
             if found is None:
                 yield from self.first_wrong()
                 return
-            new = [finding for finding in self.accepted if not finding.names]  # what it needs besides
-            for finding in (*new, found):
-                yield replace(finding, names=found.names)
-            self.accepted = [replace(finding, names=finding.names or found.names) for finding in self.accepted]
-            self.accepted.append(found)
+            new = [replace(finding, names=found.names) for finding in (*self.accepted[done:], found)]
+            yield from new
             self.left -= set(found.names)
+            if self.left:
+                self.accept([*self.accepted[:done], *new])
 
-    def first(self) -> Finding | None:
-        """One change that mends: small ones first, then terms that a part lacks, then what brings in other names."""
-        near, tries = self.near, self.tries
-        stages = [
-            itertools.islice(self.edits([small_edits], self.scopes), 2 * tries),
-            itertools.islice(self.paths(), tries),
-            itertools.islice(self.edits(NAMES, self.scopes), 3 * tries),
-            itertools.islice(self.edits(INSERTIONS, near), tries),
-            itertools.islice(self.edits(INSERTIONS, [s for s in self.scopes if s not in near]), 2 * tries),
+    def first(self, depth: int = 0) -> Finding | None:
+        """One change that mends: small ones first, then terms that a part lacks, then what brings in other names.
+
+        Each kind first where it makes a true gradient of the value that it changes, then anywhere in the region. A
+        change that does the former, but does not mend, may be the first of two.
+        """
+        near, best = self.near, None
+        far, first_of_two = [s for s in self.scopes if s not in near], []
+        stages: list[tuple[Iterator[Finding], int, int]] = [
+            (self.edits([small_edits], self.scopes), 2 * self.tries, 2 * self.tries),
+            (self.paths(), self.tries, self.tries),
+            (self.edits(NAMES, self.scopes), 3 * self.tries, 3 * self.tries),
+            (self.edits(INSERTIONS, near), MOST_TRIES, self.tries),
+            (self.edits(INSERTIONS, far), 2 * self.tries, 2 * self.tries),
         ]
-        return self.best(itertools.chain.from_iterable(stages))
+        for proposals, count, run in stages:
+            tried = list(itertools.islice(proposals, count))
+            true = self.true_there(tried)
+            for group in (true, tried[:run]):
+                found = self.best(group)
+                if found and set(found.names) == self.left:
+                    return found
+                best = max(filter(None, (best, found)), key=lambda f: len(f.names), default=None)
+            first_of_two += true
+        return best or self.second(first_of_two, depth)
+
+    def second(self, firsts: Sequence[Finding], depth: int) -> Finding | None:
+        """Two mistakes on the way to the same arrays: a change that mends its own value, and one for the rest."""
+        before = list(self.accepted)
+        for proposal in firsts[:MOST_SECONDS] if depth < 1 else ():
+            with contextlib.suppress(Exception):  # changed code may do anything
+                self.accept([*before, proposal])
+                found = self.first(depth + 1)
+                if found is not None:
+                    return found
+        self.accept(before)
+        return None
 
     @property
     def near(self) -> list[Scope]:
@@ -146,7 +205,7 @@ class Search:
         first = list(dict.fromkeys(wrong))[:MOST_NEAR]
         return [scope for scope in self.scopes if scope.statement in first]
 
-    def best(self, proposals: Iterator[Finding]) -> Finding | None:
+    def best(self, proposals: Iterable[Finding]) -> Finding | None:
         """The first that makes all that is left right, or the one that makes most of it right."""
         best: Finding | None = None
         taken = {place for finding in self.accepted for place in finding.changes(0)}
@@ -162,45 +221,48 @@ class Search:
                     break
         return best
 
-    def two(self) -> Finding | None:
-        """Two mistakes on the way to the same arrays: a change that mends its own value, and one for the rest."""
-        proposals = itertools.islice(self.edits([small_edits], self.scopes), self.tries // 2)
-        for proposal in itertools.islice(filter(self.is_right_there, proposals), MOST_SECONDS):
-            self.accepted.append(proposal)
-            found = self.first()
-            if found is not None:
-                return found
-            self.accepted.pop()
+    def true_there(self, proposals: Iterable[Finding]) -> list[Finding]:
+        """The changes that make a wrong value a true gradient; all are computed in one run, where they stand."""
+        trials: dict[int, list[Trial]] = {}
+        for proposal in proposals:
+            trial = self.trial(proposal)
+            if trial is not None:
+                trials.setdefault(trial.place, []).append(trial)
+        looks = {place: looking(those) for place, those in trials.items()}
+        with contextlib.suppress(Exception):  # accepted changes may do anything
+            for i in range(len(self.bench.upstreams)):
+                self.bench.gradients(i, {**self.together()(i), **looks})
+        return [t.finding for those in trials.values() for t in those if self.is_true(t)]
+
+    def trial(self, proposal: Finding) -> "Trial | None":
+        """A change as another value at the outermost place around it, at the first step where that is wrong."""
+        edit, tracer = proposal.edit, self.followed.tracer
+        if (
+            edit is None
+            or edit.everywhere
+            or isinstance(edit.site.node, ast.stmt)
+            or not isinstance(edit.new, ast.expr)
+        ):
+            return None
+        for node in [n for n in (*edit.site.path, edit.site.node) if n in edit.site.scope.places]:
+            place = edit.site.scope.places[node]
+            step = self.followed.first_wrong_step(tracer.places[place])
+            if step is not None:
+                with edit.apply():
+                    text = ast.unparse(edit.new if node is edit.site.node else node)
+                return Trial(proposal, place, step, compile(text, "<a change>", "eval"), [])
         return None
 
-    def is_right_there(self, proposal: Finding) -> bool:
-        """Whether a change makes a true gradient of the value that it changes."""
-        if proposal.whole is None:
-            return False
-        values = []
-        try:
-            for i in range(len(self.bench.upstreams)):
-                recording = Recording()
-                self.bench.gradients(i, self.together(proposal)(i), recording)
-                computed = (r.value for r in recording.records if r.place and r.place.index == proposal.whole)
-                values += list(itertools.islice(computed, 1))
-        except Exception:  # changed code may do anything
-            return False
+    def is_true(self, trial: "Trial") -> bool:
+        values = trial.values
         if len(values) < len(self.bench.upstreams) or len({value.shape for value in values}) > 1:
             return False
-        meaning = self.followed.meanings.of(np.stack(values))
-        return meaning is not None and not meaning.is_part
+        return self.followed.meanings.of(np.stack(values)) is not None
 
-    def together(self, proposal: Finding) -> Changes:
+    def together(self, proposal: Finding | None = None) -> Changes:
         """What a proposal changes, on top of what was accepted."""
-
-        def changes(i: int) -> dict[int, Change]:
-            merged: dict[int, Change] = {}
-            for finding in (*self.accepted, proposal):
-                merged |= finding.changes(i)
-            return merged
-
-        return changes
+        findings = (*self.accepted, proposal) if proposal else tuple(self.accepted)
+        return lambda i: {place: change for finding in findings for place, change in finding.changes(i).items()}
 
     def edits(self, stages: Iterable[Callable[[Scope], Iterator[Edit]]], scopes: Sequence[Scope]) -> Iterator[Finding]:
         """Every edit, a kind of it in all statements before the next kind."""
@@ -231,12 +293,13 @@ class Search:
 
         Those first that are no true gradient; then those that are, of another value than is needed.
         """
-        reached = [r for r in self.followed.made_of if r.place is not None and self.followed.depends_on_upstream(r)]
+        taken = self.followed.taken
+        reached = [taken.get(r.index, r) for r in self.followed.made_of if self.followed.depends_on_upstream(r)]
         groups: tuple[dict[int, list[Record]], ...] = ({}, {})
         for record in reached:
-            if record.place is not None:
-                meaning = self.followed.meaning_of(record)
-                of_another = meaning is not None and not meaning.is_part
+            meaning = self.followed.meaning_of(record)
+            of_another = meaning is not None and not meaning.is_part
+            if record.place and (of_another or self.followed.goes_wrong(record)):
                 groups[of_another].setdefault(record.place.index, []).append(record)
         for group in groups:
             for index, records in group.items():
@@ -330,8 +393,8 @@ class Search:
 
     def first_wrong(self) -> Iterator[Finding]:
         """Where the first wrong value stands, when nothing more is known."""
-        region = self.followed.region
-        firsts = [r for r in region if self.followed.depends_on_upstream(r)] or region
+        region = [*self.followed.taken.values(), *self.followed.region]
+        firsts = [r for r in region if self.followed.goes_wrong(r)] or region
         for place in [place for record in firsts if (place := self.origin(record))][:1]:
             names = tuple(name for name in self.bench.cases if name in self.left)
             message = f"the first value that is no true gradient is {place.text}"
@@ -348,11 +411,7 @@ def map_edits(edits: Sequence[Edit], places: Sequence[Place]) -> Iterator[Findin
         if changes:
             scope = edit.site.scope
             place = replace(places[next(iter(changes))], node=ast.copy_location(ast.Name("_"), scope.statement))
-            whole = next((p.index for p in places if p.kind == "update" and p.statement is scope.statement), None)
-            value = getattr(scope.statement, "value", getattr(scope.statement, "body", None))
-            whole = scope.places.get(value) if whole is None and isinstance(value, ast.expr) else whole
-            told = edit.mistake, edit.message, scope.target, edit
-            yield Finding(place, always(changes), (), *told, whole)
+            yield Finding(place, always(changes), (), edit.mistake, edit.message, scope.target, edit)
 
 
 def in_words(record: Record) -> str:

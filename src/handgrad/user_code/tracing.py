@@ -114,9 +114,10 @@ class Recording:
     """What a run computed, in order."""
 
     records: list[Record] = field(default_factory=list)
-    latest: dict[int, int] = field(default_factory=dict)  # by place
+    computed: dict[int, list[int]] = field(default_factory=dict)  # by place, since the place around it last was
     producers: dict[int, int] = field(default_factory=dict)  # by identity of the object
     writes: dict[int, list[int]] = field(default_factory=dict)  # into an array, since it was last read
+    written: dict[int, Array] = field(default_factory=dict)  # these arrays
     alive: list[Any] = field(default_factory=list)  # the objects, so that no identity is used twice
 
     def argument(self, name: str, value: Any) -> None:
@@ -131,7 +132,7 @@ class Recording:
         index, producer = len(self.records), self.producers.get(id(value))
         changed = place.kind != "value" and id(root(value)) in self.writes
         written = self.writes.pop(id(root(value))) if changed else []
-        operands = [self.latest[child] for child in place.children if child in self.latest]
+        operands = [i for child in place.children for i in self.computed.pop(child, [])]
         if producer is not None and place.kind != "update":
             operands = [producer]
         elif not operands and id(root(value)) in self.producers:  # the rows that a loop takes of an array
@@ -142,8 +143,25 @@ class Recording:
         gathered = place.kind == "use" and (changed or not operands)
         operands += written
         self.records.append(Record(index, place, step, np.array(value), tuple(operands), alias, gathered, place.name))
-        self.latest[place.index] = index
+        self.computed.setdefault(place.index, []).append(index)
         self.alive.append(value)
+
+    def gather(self, place: int, values: Iterable[Any]) -> None:
+        """Note the arrays that a list or tuple holds: what is computed from it is computed from them."""
+        self.computed[place] = [self.producers[id(value)] for value in values if id(value) in self.producers]
+
+    def returned(self, value: Array) -> Record | None:
+        """What a run returned last, found by its numbers: an array that others were written into, or a record."""
+        for array in self.written.values():
+            if id(array) in self.writes and np.array_equal(array.ravel(), value.ravel()):
+                before = [self.producers[id(array)]] if id(array) in self.producers else []
+                operands = *before, *self.writes[id(array)]
+                self.records.append(Record(len(self.records), None, 0, np.array(array), operands, gathered=True))
+                return self.records[-1]
+        for record in reversed(self.records):
+            if np.array_equal(record.value.ravel(), value.ravel()):
+                return record
+        return None
 
     def resolved(self, record: Record) -> Record:
         """The record that first had the value of this one."""
@@ -151,11 +169,15 @@ class Recording:
             record = self.records[record.operands[0]]
         return record
 
-    def wrote(self, place: int, array: Any) -> None:
-        """Note that the value at a place, which is no record if it is a whole number, was written into an array."""
-        if isinstance(array, np.ndarray):
-            values = self.writes.setdefault(id(root(array)), [])
-            values += [self.latest[place]] if place in self.latest else []
+    def wrote(self, place: int, *held: Any) -> None:
+        """Note that the value at a place, which is no record if it is a whole number, was written into an array.
+
+        held: what was written into, and the items of it that were.
+        """
+        array = next((root(value) for value in held if isinstance(value, np.ndarray)), None)
+        if array is not None:
+            self.written[id(array)] = array
+            self.writes.setdefault(id(array), []).extend(self.computed.get(place, [])[-1:])
 
 
 def is_numeric(value: Any) -> bool:
@@ -208,8 +230,11 @@ class Tracer:
             raise RecursionError("a change has made a loop endless")
         if place in self.changes:
             value = self.changes[place](step, value, sys._getframe(depth))
-        if self.recording is not None and step < MOST_STEPS and is_numeric(value):
-            self.recording.note(self.places[place], step, value)
+        if self.recording is not None and step < MOST_STEPS:
+            if is_numeric(value):
+                self.recording.note(self.places[place], step, value)
+            elif isinstance(value, (list, tuple)):
+                self.recording.gather(place, value)
         return value
 
     def call(self, place: int, function: Any, /, *arguments: Any, **keywords: Any) -> Any:
@@ -221,9 +246,9 @@ class Tracer:
             arguments = tuple(self.follow(a) if isinstance(a, FunctionType) else a for a in arguments)
         return self.probe(place, followed(*arguments, **keywords), 2)
 
-    def wrote(self, place: int, array: Any) -> None:
+    def wrote(self, place: int, *held: Any) -> None:
         if self.recording is not None:
-            self.recording.wrote(place, array)
+            self.recording.wrote(place, *held)
 
     # From functions to traced functions -------------------------------------------------------------------------
 
@@ -469,9 +494,10 @@ class Instrumenter(ast.NodeTransformer):
 
     def visit_Assign(self, node: ast.Assign) -> list[ast.stmt]:
         node.value = self.assigned(node.value)
-        value = self.operands[-1][-1:] if is_probe(node.value) else []
         node.targets = [self.visit(target) for target in node.targets]
-        return [node, *(self.written(target, value[0]) for target in node.targets if value and is_part(target))]
+        pairs = [pair for target in node.targets for pair in assigned_pairs(target, node.value)]
+        parts = [(target, value) for target, value in pairs if isinstance(target, ast.Subscript) and is_probe(value)]
+        return [node, *(self.written(target, value) for target, value in parts)]
 
     def assigned(self, node: ast.expr) -> Any:
         """What is assigned; a number, too, has a place there."""
@@ -482,9 +508,8 @@ class Instrumenter(ast.NodeTransformer):
         """x += e as x = update(x, e), each in a probe; of x[i] += e, e is."""
         if not isinstance(node.target, ast.Name):
             node.value = self.assigned(node.value)
-            value = self.operands[-1][-1:] if is_probe(node.value) else []
             node.target = self.visit(node.target)
-            return [node, *(self.written(node.target, place) for place in value)]
+            return [node, self.written(node.target, node.value, within=True)] if is_probe(node.value) else [node]
         read = ast.copy_location(ast.Name(node.target.id, ast.Load()), node.target)
         self.original[read] = ast.copy_location(ast.Name(node.target.id, ast.Load()), node.target)
         opened = len(self.operands[-1])
@@ -494,16 +519,16 @@ class Instrumenter(ast.NodeTransformer):
         total = called(PROBE, place, ast.Call(ast.Name(UPDATE, ast.Load()), list(parts), []))
         return [ast.copy_location(ast.Assign([node.target], total), node)]
 
-    def written(self, target: ast.expr, value: int) -> ast.stmt:
-        """A statement that notes what a value was written into."""
-        while isinstance(target, ast.Subscript):
-            target = target.value
-        array = ast.copy_location(copy.copy(target), target)
-        if isinstance(array, (ast.Name, ast.Attribute)):
-            array.ctx = ast.Load()
-        elif any(isinstance(n, ast.Call) for n in ast.walk(array)):
-            return ast.copy_location(ast.Pass(), target)
-        return ast.copy_location(ast.Expr(called(WROTE, value, array)), target)
+    def written(self, target: ast.AST, value: Any, within: bool = False) -> ast.stmt:
+        """A statement that notes what a probed value was written into; within: into an item that may be an array."""
+        item: ast.AST = self.original[target]
+        chain = [item]
+        while isinstance(item, ast.Subscript):
+            item = item.value
+            chain.insert(0, item)
+        texts = [ast.unparse(n) for n in (chain if within else chain[:1]) if not any(map(is_call, ast.walk(n)))]
+        held = [ast.copy_location(ast.parse(text, mode="eval").body, target) for text in texts]
+        return ast.copy_location(ast.Expr(called(WROTE, vars(value.args[0])["value"], *held)), target)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AnnAssign:
         node.value = self.visit(node.value) if node.value else None
@@ -573,8 +598,14 @@ def is_probe(node: ast.AST) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in (PROBE, CALL)
 
 
-def is_part(target: ast.expr) -> bool:
-    return isinstance(target, ast.Subscript)
+def is_call(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call)
+
+
+def assigned_pairs(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
+    """What is assigned to what: a, b = x, y are two."""
+    several = isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts)
+    return list(zip(vars(target)["elts"], vars(value)["elts"], strict=True)) if several else [(target, value)]
 
 
 def listed(node: Any) -> list[Any]:
