@@ -2,6 +2,8 @@
 
 import copy
 import re
+import signal
+import sys
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 import handgrad as hg
 from handgrad.kernels import route
+from handgrad.training import epochs
 from handgrad.training import trainer as training
 
 if route.epochs() is None:
@@ -21,10 +24,10 @@ OPTIMIZERS = [
     hg.SGD(0.05),
     hg.SGD(0.05, momentum=0.9),
     hg.SGD(0.05, momentum=0.9, nesterov=True, weight_decay=0.01),
-    hg.Adam(0.01, weight_decay=0.1),
-    hg.AdamW(0.01),
-    hg.RMSprop(0.01),
-    hg.Adagrad(0.05),
+    hg.Adam(0.01, weight_decay=0.1, epsilon=0.01),  # what is added keeps rounding small where a gradient is 0
+    hg.AdamW(0.01, epsilon=0.01),
+    hg.RMSprop(0.01, epsilon=0.01),
+    hg.Adagrad(0.05, epsilon=0.01),
 ]
 CLIPPINGS = [None, hg.ClipGlobalNorm(0.1), hg.ClipValue(0.01)]
 LOSSES = {  # name: the targets of so many rows and outputs
@@ -149,3 +152,133 @@ def test_what_cannot_be_compiled_is_trained_step_by_step(why, make):
     trainer.fit(x, (x[:, 0] > 0).astype(int), epochs=1, batch_size=5)
     assert not trainer._at_once
     assert re.match(why, trainer.engine.why_single())
+
+
+def iris(callbacks=(), epochs=20, **arguments):
+    """(make, fit) of a small network on Iris."""
+    data = hg.load_dataset("iris")
+
+    def make():
+        model = hg.Sequential([hg.Linear(8), hg.ReLU(), hg.BatchNorm(), hg.Dropout(0.3), hg.Linear(3)])
+        model.build(4, rng=1, dtype=np.float64)
+        return hg.Trainer(model, optimizer=hg.Adam(0.01), callbacks=[c() for c in callbacks])
+
+    return make, lambda trainer: trainer.fit(*data.train, epochs=epochs, batch_size=10, **arguments)
+
+
+def schedule():
+    return hg.Schedule(hg.schedules.Cosine(0.1, num_steps=100), per="step")
+
+
+def early_stopping():
+    return hg.EarlyStopping("loss", patience=3)
+
+
+class Losses(hg.Callback):
+    """Looks at every third step."""
+
+    def __init__(self):
+        self.seen = {}
+
+    def steps_unseen(self, trainer):
+        return 2 - trainer.num_steps % 3
+
+    def on_step_end(self, trainer):
+        self.seen[trainer.num_steps] = trainer.figures["loss"]
+
+
+@pytest.mark.parametrize("callbacks", [[], [schedule], [early_stopping], [Losses], [early_stopping, schedule]])
+@pytest.mark.parametrize("validates", [False, True])
+def test_callbacks_work_as_ever(callbacks, validates):
+    data = hg.load_dataset("iris").validation
+    single, compiled = both_routes(*iris(callbacks, validation_data=data if validates else None))
+    check_same(single, compiled, 1e-9)
+    assert single.stop_reason == compiled.stop_reason
+
+
+def test_a_callback_sees_the_steps_it_asked_for():
+    compiled = by_route("compiled", *iris([Losses], epochs=3))
+    assert set(compiled.callbacks[0].seen) == set(range(3, compiled.num_steps + 1, 3))
+
+
+@pytest.mark.parametrize("metrics", [None, {"error": hg.metrics.mean_squared_error}])
+def test_metrics_are_those_of_single_steps(metrics):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(50, 3)), rng.integers(0, 2, (50, 1))
+    loss = "binary-cross-entropy" if metrics is None else "mean-squared-error"
+
+    def make():
+        return hg.Trainer(hg.Sequential([hg.Linear(1)]).build(3, rng=0, dtype=float), loss, metrics=metrics)
+
+    check_same(*both_routes(make, lambda trainer: trainer.fit(x, y, epochs=3, batch_size=8)))
+
+
+def test_pixels_are_scaled_and_flattened():
+    x = np.random.default_rng(0).integers(0, 256, (40, 4, 4, 1)).astype(np.uint8)
+
+    def make():
+        return hg.Trainer(hg.Sequential([hg.Flatten(), hg.Linear(2)]).build((4, 4, 1), rng=0, dtype=float))
+
+    check_same(*both_routes(make, lambda trainer: trainer.fit(x, x[:, 0, 0, 0] % 2, epochs=3, batch_size=8)))
+
+
+def test_single_precision_differs_by_rounding():
+    data = hg.load_dataset("digits")
+
+    def make():
+        return hg.Trainer(hg.Sequential([hg.Linear(30), hg.Tanh(), hg.Linear(10)]), optimizer=hg.SGD(0.1))
+
+    check_same(*both_routes(make, lambda trainer: trainer.fit(*data.train, epochs=3, batch_size=64)), 1e-4)
+
+
+class StopAt(hg.Callback):
+    """Presses Ctrl-C, as it were, after so many steps at least."""
+
+    def __init__(self, steps=1):
+        self.steps = steps
+
+    def on_steps_end(self, trainer):
+        if trainer.num_steps >= self.steps:
+            self.steps = sys.maxsize
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interrupted_epoch_goes_on_to_the_same_bits(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(epochs, "ROW_BYTES", 10 * 4 * 8 * 3)  # three steps a call
+    make, fit = iris([StopAt])
+    whole = by_route("compiled", *iris(epochs=20))
+    part = by_route("compiled", make, fit)
+    assert part.was_interrupted and part.num_steps == 3
+    part.save(tmp_path / "state.npz")
+    again = hg.Trainer.load(tmp_path / "state.npz", callbacks=[StopAt(10**9)])
+    again.resume(*hg.load_dataset("iris").train)
+    for name, array in whole.model.parameters.items():
+        np.testing.assert_array_equal(again.model.parameters[name], array)
+    assert again.history["loss"] == pytest.approx(whole.history["loss"], rel=1e-12)
+
+
+def test_a_loss_that_is_no_number_is_blamed_as_ever():
+    rng = np.random.default_rng(0)
+    x, y = 1e3 * rng.normal(size=(64, 3)), rng.normal(size=(64, 1))
+
+    def make():
+        layers = [hg.Linear(4), hg.BatchNorm(), hg.Dropout(0.5), hg.Linear(1)]
+        return hg.Trainer(hg.Sequential(layers).build(3, rng=0), "mean-squared-error", hg.SGD(1e38))
+
+    def ending(name):
+        trainer = make()
+        with pytest.raises(FloatingPointError) as problem, np.errstate(all="ignore"):
+            by_route(name, lambda: trainer, lambda trainer: trainer.fit(x, y, epochs=9, batch_size=8))
+        return str(problem.value), trainer.num_steps, trainer.epoch, trainer.streams["dropout"].random()
+
+    assert ending("compiled") == ending("numpy")
+    assert "is not finite" in ending("compiled")[0]
+
+
+def test_weights_of_a_batch_that_are_all_0_are_refused_as_ever():
+    x, y = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 2
+    weight = np.repeat([1.0, 0.0], 20)
+    with pytest.raises(ValueError, match="the weights of this batch sum to 0"):
+        trainer = hg.Trainer(hg.Sequential([hg.Linear(2)]))
+        trainer.fit(x, y, sample_weight=weight, batch_size=10, shuffle=False)
+    assert trainer.num_steps == 2

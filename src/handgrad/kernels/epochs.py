@@ -21,7 +21,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, DType
 from .compiled import AS_IT_IS, TRANSPOSED, Gemm, compiled, product
 from .compiled import gemm_of as gemm_of
 
@@ -150,10 +150,19 @@ def dropout(option: Option, bits: Array, x: Array, y: Array, mask: Array) -> Non
 
 
 @compiled
+def largest_of(row: Array) -> float:
+    """The largest number of a row."""
+    largest: float = row[0]
+    for k in range(1, len(row)):
+        largest = max(largest, row[k])
+    return largest
+
+
+@compiled
 def softmax(is_log: bool, x: Array, y: Array) -> None:
     """y = exp(x) / Σ exp(x) along a row, or the logarithm of that."""
     for r in range(len(x)):
-        largest, total = x[r].max(), x.dtype.type(0)
+        largest, total = largest_of(x[r]), x.dtype.type(0)
         for k in range(x.shape[1]):
             y[r, k] = np.exp(x[r, k] - largest)
             total += y[r, k]
@@ -391,7 +400,7 @@ def cross_entropy(goal: Goal, labels: Array, targets: Array, shares: Array, z: A
     loss, amount = 0.0, np.empty(z.shape[1])
     for r in range(len(z)):
         amounts(goal, r, shares[r], labels, targets, amount)
-        largest, total, counted = z[r].max(), 0.0, 0.0
+        largest, total, counted = largest_of(z[r]), 0.0, 0.0
         for k in range(len(amount)):
             dz[r, k] = np.exp(z[r, k] - largest)
             total += dz[r, k]
@@ -597,36 +606,39 @@ def train(
     goal: Goal,
     rule: Rule,
     rows: Rows,
-    batch_size: int,
+    sizes: Array,
+    capacity: int,
     rates: Array,
     num_steps: int,
     losses: Array,
     hits: Array,
     outputs: Array,
 ) -> int:
-    """Do a training step on each batch of the rows, with one learning rate each; num_steps: how many there were before.
+    """Do a training step on each batch of the rows, of these sizes, capacity at most, and with these learning rates.
+
+    num_steps is how many there were before.
 
     Written are each step's loss, in how many rows the likeliest class was the true one, and the outputs for each row.
     Returns how many steps were done: one whose loss is no number, or that is not possible, is left to those who can
     say why, with nothing changed by it.
     """
-    lowest, used, last = 0, 0, net.chain[-1]
+    lowest, used, first, last = 0, 0, 0, net.chain[-1]
     while lowest < len(net.chain) - 1 and net.chain[lowest, KIND] not in (LINEAR, BATCH_NORM):
         lowest += 1
-    for step in range(len(rates)):
-        batch = slice(step * batch_size, min((step + 1) * batch_size, len(rows.x)))
+    for step in range(len(sizes)):
+        n = sizes[step]
+        batch = slice(first, first + n)
         x, labels, targets, weights = rows.x[batch], rows.labels[batch], rows.targets[batch], rows.weights[batch]
-        n = len(x)
         if n < 2 and len(net.statistics):
             return step
-        used += forward(gemm, net, x, batch_size, rows.bits[used:])
-        y = part(net.values, last[VALUES] * batch_size, n, last[OUTPUTS])
-        dy = part(net.slopes, last[VALUES] * batch_size, n, last[OUTPUTS])
+        used += forward(gemm, net, x, capacity, rows.bits[used:])
+        y = part(net.values, last[VALUES] * capacity, n, last[OUTPUTS])
+        dy = part(net.slopes, last[VALUES] * capacity, n, last[OUTPUTS])
         loss = loss_of(goal, labels, targets, weights, y, dy)
         if not math.isfinite(loss):
             return step
         keep_statistics(net, n)
-        backward(gemm, net, x, batch_size, lowest)
+        backward(gemm, net, x, capacity, lowest)
         if goal.power:
             loss += add_penalty(net, goal, weights.sum() if len(weights) else float(n))
         clip(rule.norm_limit, rule.value_limit, net.gradients)
@@ -634,4 +646,15 @@ def train(
         losses[step], hits[step] = loss, count_hits(y, rows.classes[batch])
         if len(outputs):
             outputs[batch] = y
-    return len(rates)
+        first += n
+    return len(sizes)
+
+
+def load(dtype: DType) -> None:
+    """Compile `train` for numbers of this type, which takes seconds, or load what was compiled before."""
+    real, whole, double, matrix = np.empty(0, dtype), np.empty(0, np.int64), np.empty(0), np.empty((0, 0), dtype)
+    net = Network(np.zeros((1, 6), np.int64), np.zeros((1, 2)), real, real, real, real, real, real)
+    goal = Goal(0, 1.0, 0.0, double, 0.0, 0, False)
+    rule = Rule(0, (0.0, 0.0, 0.0, 0.0, 0.0, 0.0), math.inf, math.inf, real, real)
+    rows = Rows(matrix, whole, matrix, double, whole, np.empty(0, np.uint16))
+    train(gemm_of(dtype), net, goal, rule, rows, whole, 0, double, 0, double, whole, matrix)

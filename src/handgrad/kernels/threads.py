@@ -1,5 +1,6 @@
 """Threads, set on purpose: parts of a batch go to worker threads, and BLAS keeps to one thread meanwhile."""
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable
@@ -15,6 +16,7 @@ WORTH_A_THREAD = 1_000_000  # multiply-adds: some 20 microseconds of work, what 
 TOO_SMALL_TO_SHARE = (
     8192  # multiply-adds that OpenBLAS computes in the calling thread, its matrix times vector included
 )
+SMALL_PRODUCT = 2**24  # multiply-adds: below, a second thread of BLAS costs more in waiting than it brings
 
 _lock = threading.Lock()  # one shared task at a time; a second caller does its parts alone
 _workers: list[SimpleQueue[Any]] = []  # inboxes of the running worker threads
@@ -209,6 +211,16 @@ class BlasBlock:
         outer = _held.outer.pop()
         if outer is not _held.single:
             move(outer)
+
+
+def threads_for(products: int) -> contextlib.AbstractContextManager[object]:
+    """What products of so many multiply-adds run in: one thread of BLAS for small ones, all for large ones.
+
+    Tiny ones are none of our business, since BLAS computes them in the calling thread.
+    """
+    if products <= TOO_SMALL_TO_SHARE:
+        return contextlib.nullcontext()
+    return one_blas_thread if products <= SMALL_PRODUCT else all_blas_threads
 
 
 def in_turn(function: Callable[..., T]) -> Callable[..., T]:

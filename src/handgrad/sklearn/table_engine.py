@@ -12,7 +12,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..kernels.products import affine, affine_input_gradient, affine_weight_gradient
-from ..kernels.threads import TOO_SMALL_TO_SHARE, all_blas_threads, one_blas_thread
+from ..kernels.threads import threads_for
 from ..layers import Layer, Linear, Loss, ReLU, Sequential
 from ..layers.base import Step
 from ..layers.criteria import weights
@@ -21,7 +21,6 @@ from ..optimizers import Optimizer
 from ..training import NumpyEngine
 from ..training.engine import Figures, Metric, why_not_finite
 
-SMALL_PRODUCT = 2**24  # multiply-adds: below, a second thread of BLAS costs more in waiting than it brings
 ROWS = 512  # inference takes so many rows at a time: what a layer makes of them stays in a core's cache
 
 
@@ -218,14 +217,8 @@ def outputs_of(model: Sequential, x: Any, num_layers: int | None = None) -> Arra
 
 
 def blas_block(model: Sequential, num_rows: int) -> contextlib.AbstractContextManager[object]:
-    """What products on so many rows run in: one thread of BLAS for small ones, none of our business for tiny ones.
-
-    Models of images share their products by themselves.
-    """
-    largest = num_rows * model.parameter_vector.size
-    if largest <= TOO_SMALL_TO_SHARE or len(model.input_shape) > 1:
-        return contextlib.nullcontext()
-    return one_blas_thread if largest <= SMALL_PRODUCT else all_blas_threads
+    """What products on so many rows run in; models of images share theirs by themselves."""
+    return contextlib.nullcontext() if len(model.input_shape) > 1 else threads_for(num_rows * model.num_parameters)
 
 
 def through(layers: list[Layer], x: Any) -> Array:

@@ -189,7 +189,8 @@ class ArraySource(Source):
 
     def gather(self, rows: Array) -> Data:
         x, y, weight = self.data
-        return x[rows], y[rows], None if weight is None else weight[rows]
+        x = x.take(rows, 0) if isinstance(x, np.ndarray) else x[rows]  # several times as fast as x[rows]
+        return x, y[rows], None if weight is None else weight[rows]
 
     def epoch(self, number: int, generator: Generator | None = None, skip: int = 0) -> Iterator[Data]:
         how = super().epoch if self.is_mapped else self.arrays

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -111,13 +111,13 @@ class Engine:
         return 0
 
     def run(
-        self, x: Any, y: Any, sample_weight: Any, batch_size: int, rates: Sequence[float], metrics: bool = False
-    ) -> list[Figures]:
-        """Steps on batches of these rows, in their order, with one learning rate each: what each measured.
+        self, x: Any, y: Any, sample_weight: Any, sizes: Array, rates: Array, metrics: bool = False
+    ) -> dict[str, Array]:
+        """Steps on batches of these rows, of these sizes and with these learning rates: what each has measured.
 
-        Where it returns fewer than there are rates, the next one is for `step`, which says what is wrong with it.
+        Where that is fewer than there are sizes, the next one is for `step`, which says what is wrong with it.
         """
-        return []
+        return {"loss": np.empty(0)}
 
     def predict(self, x: Any, batch_size: int = 256) -> Array:
         """The model's outputs for all rows."""
@@ -242,22 +242,20 @@ class NumpyEngine(Engine):
         return self._compiled.at_once(batch_size) if self._compiled else 0
 
     def run(
-        self, x: Any, y: Any, sample_weight: Any, batch_size: int, rates: Sequence[float], metrics: bool = False
-    ) -> list[Figures]:
-        if self._compiled is None:
-            return []
+        self, x: Any, y: Any, sample_weight: Any, sizes: Array, rates: Array, metrics: bool = False
+    ) -> dict[str, Array]:
+        if self._compiled is None or not isinstance(x, np.ndarray):
+            return {"loss": np.empty(0)}
         wanted = self.metrics if metrics else {}
-        counts = any(metric is accuracy for metric in wanted.values())
-        done, losses, hits, outputs = self._compiled.run(x, y, sample_weight, batch_size, rates, counts)
-        figures = []
-        for step in range(done):
-            batch = slice(step * batch_size, (step + 1) * batch_size)
-            found, targets = {"loss": float(losses[step])}, y[batch]
-            for name, metric in wanted.items():
-                counted = metric is accuracy
-                found[name] = hits[step] / len(targets) if counted else number_of(name, metric(outputs[batch], targets))
-            figures.append(found)
-        return figures
+        own = {name: metric for name, metric in wanted.items() if metric is not accuracy}
+        how = len(own) < len(wanted), len(own) > 0
+        done, losses, hits, outputs = self._compiled.run(x, y, sample_weight, sizes, rates, *how)
+        measured = {"loss": losses, **dict.fromkeys(wanted, hits / sizes[:done])}
+        for name, metric in own.items():
+            ends = np.cumsum(sizes[:done]).tolist()
+            batches = [slice(start, stop) for start, stop in zip([0, *ends], ends, strict=False)]
+            measured[name] = np.array([number_of(name, metric(outputs[batch], y[batch])) for batch in batches])
+        return measured
 
     def arrays(self) -> tuple[list[Array], list[Array]]:
         """Parameters and gradients as the optimizer wants them: one flat vector each, where it can take that."""

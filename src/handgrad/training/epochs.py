@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import math
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -16,7 +15,7 @@ import numpy as np
 from ..arrays import Array, DType, Generator
 from ..clipping import ClipGlobalNorm, ClipValue
 from ..kernels import route
-from ..kernels.threads import all_blas_threads, one_blas_thread
+from ..kernels.threads import threads_for
 from ..layers import L1, L2, BatchNorm, CrossEntropy, Dropout, Huber, Identity, Layer, Linear, Loss, Sequential
 from ..layers.activations import ACTIVATIONS
 from ..layers.base import family, leaves
@@ -28,7 +27,6 @@ from ..optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 Stage: TypeAlias = tuple[str, float, float]  # a name in the kernel's LAYERS, and the two options
 LABELS = ("cross_entropy", "probability_cross_entropy", "hinge")  # the losses that take them
 PASSING = (Flatten, Identity)  # layers that leave the numbers of a row as they are
-SMALL_PRODUCT = 2**24  # multiply-adds: below, a second thread of BLAS costs more in waiting than it brings
 ROW_BYTES = 2**21  # of rows in one call: what a core has in its cache
 CALL = 2**29  # multiply-adds in one call at most, about a tenth of a second: so long does Ctrl-C wait
 
@@ -73,15 +71,15 @@ def why_not(model: Sequential, loss: Loss, optimizer: Optimizer, penalty: Penalt
             return f"{type(part).__name__} is no plain chain of layers"
     for layer in layers:
         if type(layer) not in STAGES and type(layer) not in PASSING:
-            return f"{layer.label} ({type(layer).__name__}) is no layer that is compiled"
+            return f"{layer.label} ({type(layer).__name__}) is not compiled"
         if len(layer.input_shape) > 1 and type(layer) is not Flatten:
             return f"{layer.label} works on more than rows of numbers"
     if len({id(layer.rng) for layer in layers if type(layer) is Dropout}) > 1:
         return "its dropout draws from several generators"
-    parts = ((loss, GOALS), (optimizer, RULES), (penalty, POWERS))
-    for part, known in parts:
-        if part is not None and type(part) not in known:
-            return f"{type(part).__name__} is none that is compiled"
+    others: list[tuple[object, Collection[type]]] = [(loss, GOALS), (optimizer, RULES)]
+    for other, known in others if penalty is None else [*others, (penalty, POWERS)]:
+        if type(other) not in known:
+            return f"{type(other).__name__} is not compiled"
     if type(optimizer.clipping) not in (type(None), ClipGlobalNorm, ClipValue):
         return f"{type(optimizer.clipping).__name__} looks at each parameter"
     if model.dtype not in (np.float32, np.float64):
@@ -100,11 +98,15 @@ class CompiledSteps:
         self.loss: Loss = loss
         self.optimizer: Optimizer = optimizer
         self.penalty: Penalty | None = penalty
+        load(kernel, model.dtype)
         self.gemm = self.kernel.gemm_of(model.dtype)
         self.layers: list[Layer] = [layer for layer in leaves(model) if does_something(layer)]
         self.chain, self.options = self.describe()
         self.dropouts: list[int] = [layer.output_shape[0] for layer in self.layers if type(layer) is Dropout]
-        self.memory: dict[int, tuple[Array, Array]] = {}  # by batch size
+        self.states: list[Array] = [array for layer in self.layers for array in layer.state.values()]
+        self.goal = self.describe_goal()
+        self.takes_labels: list[int] = [self.kernel.LOSSES.index(name) for name in LABELS]
+        self.memory: tuple[Array, ...] = (np.empty(0, model.dtype),)
 
     def describe(self) -> tuple[Array, Array]:
         """The rows of `chain` and `options`."""
@@ -127,34 +129,32 @@ class CompiledSteps:
         return most if most > 1 else 0
 
     def run(
-        self, x: Array, y: Array, sample_weight: Array | None, batch_size: int, rates: Sequence[float], counts: bool
+        self, x: Array, y: Array, sample_weight: Array | None, sizes: Array, rates: Array, counts: bool, keeps: bool
     ) -> tuple[int, Array, Array, Array]:
-        """Do the steps: (how many were done, the loss of each, the hits in each where they count, outputs by row).
+        """Do the steps: how many were done; the loss of each, the hits in each if they count, outputs if they are kept.
 
-        Fewer are done than there are rates where one is left to `NumpyEngine.step`, which says what is wrong with it.
+        Fewer are done than there are sizes where one is left to `NumpyEngine.step`, which says what is wrong with it.
         """
         model, optimizer, vector = self.model, self.optimizer, self.model.parameter_vector
         remembered = (optimizer.rows or optimizer.start([vector]))[0][1:]
-        losses, hits = np.empty(len(rates)), np.empty(len(rates), np.int64)
-        outputs = np.empty((len(x), *model.output_shape), model.dtype)
+        losses, hits = np.empty(len(sizes)), np.empty(len(sizes), np.int64)
+        outputs = np.empty((len(x) if keeps else 0, *model.output_shape), model.dtype)
         if optimizer.shapes != [vector.shape]:  # an optimizer that has looked at each parameter before
             return 0, losses, hits, outputs
-        rows = self.rows(x, y, sample_weight, batch_size, counts)
-        states = [array for layer in self.layers for array in layer.state.values()]
-        net = self.network(batch_size, np.concatenate([vector[:0], *states]))
-        work = self.gemm, net, self.goal(), self.rule(remembered), rows, batch_size, np.array(rates, np.float64)
-        threads = one_blas_thread if batch_size * vector.size <= SMALL_PRODUCT else all_blas_threads
-        with threads, announced(model.dtype):
+        rows, most = self.rows(x, y, sample_weight, sizes, counts), int(sizes.max())
+        statistics = np.concatenate(self.states) if self.states else vector[:0]
+        work = self.gemm, self.network(most, statistics), self.goal, self.rule(remembered), rows, sizes, most, rates
+        with threads_for(most * vector.size):
             done: int = self.kernel.train(*work, optimizer.num_steps, losses, hits, outputs)
         optimizer.num_steps += done
         start = 0
-        for array in states:
-            array[...] = net.statistics[start : start + len(array)]
+        for array in self.states:
+            array[...] = statistics[start : start + len(array)]
             start += len(array)
-        if done < len(rates) and self.dropouts:  # the step that is left to others draws these numbers itself
+        if done < len(sizes) and self.dropouts:  # the step that is left to others draws these numbers itself
             self.generator.bit_generator.state = self.drawn_from
-            self.draw(done * batch_size, batch_size)
-        return done, losses, hits, outputs
+            self.draw(sizes[:done])
+        return done, losses[:done], hits[:done], outputs
 
     @property
     def generator(self) -> Generator:
@@ -163,15 +163,14 @@ class CompiledSteps:
         assert generator is not None, "a layer that is built has one"
         return generator
 
-    def network(self, batch_size: int, statistics: Array) -> Any:
-        """The kernel's Network, in memory that is used again."""
-        if batch_size not in self.memory:
-            size = self.num_values * batch_size
-            self.memory = {batch_size: (np.empty(size, self.model.dtype), np.empty(size, self.model.dtype))}
+    def network(self, capacity: int, statistics: Array) -> Any:
+        """The kernel's Network, for batches of so many rows, in memory that is used again."""
+        if self.memory[0].size < self.num_values * capacity:
+            self.memory = tuple(np.empty(self.num_values * capacity, self.model.dtype) for _ in range(2))
         vectors = self.model.parameter_vector, self.model.gradient_vector, statistics, np.empty_like(statistics)
-        return self.kernel.Network(self.chain, self.options, *vectors, *self.memory[batch_size])
+        return self.kernel.Network(self.chain, self.options, *vectors, *self.memory)
 
-    def goal(self) -> Any:
+    def describe_goal(self) -> Any:
         """The kernel's Goal."""
         name, factor, option = GOALS[type(self.loss)](self.loss)
         weight = getattr(self.loss, "class_weight", None)
@@ -195,27 +194,26 @@ class CompiledSteps:
         floats = float(optimizer.weight_decay), *map(float, numbers)
         return self.kernel.Rule(self.kernel.RULES.index(name), floats, *limits, *[*remembered, nothing, nothing][:2])
 
-    def rows(self, x: Array, y: Array, sample_weight: Array | None, batch_size: int, is_counted: bool) -> Any:
+    def rows(self, x: Array, y: Array, sample_weight: Array | None, sizes: Array, counts: bool) -> Any:
         """The kernel's Rows, of data that were checked before the first epoch."""
         model, labels, targets = self.model, np.empty(0, np.int64), np.empty((0, 1), self.model.dtype)
-        if y.ndim == 1 and GOALS[type(self.loss)](self.loss)[0] in LABELS:
+        if y.ndim == 1 and self.goal.loss in self.takes_labels:
             labels = y.astype(np.int64, copy=False)
         else:
             targets = np.ascontiguousarray(y.reshape(len(x), -1), model.dtype)
         classes = np.empty(0, np.int64)
-        if is_counted:
+        if counts:
             classes = labels if len(labels) else target_classes(y)
         weights = np.empty(0) if sample_weight is None else sample_weight.astype(np.float64)
         flat = np.ascontiguousarray(model.accept(x).reshape(len(x), -1))
-        return self.kernel.Rows(flat, labels, targets, weights, classes, self.draw(len(x), batch_size))
+        return self.kernel.Rows(flat, labels, targets, weights, classes, self.draw(sizes))
 
-    def draw(self, num_rows: int, batch_size: int) -> Array:
-        """Random bits for all dropout in these rows, those that each layer would draw in its turn."""
+    def draw(self, sizes: Array) -> Array:
+        """Random bits for all dropout in batches of these sizes, those that each layer would draw in its turn."""
         if not self.dropouts:
             return np.empty(0, np.uint16)
-        whole, rest = divmod(num_rows, batch_size)
-        count = sum(whole * -(-batch_size * width // 4) - (-rest * width // 4) for width in self.dropouts)
         self.drawn_from = self.generator.bit_generator.state
+        count = sum(int(((sizes * width + 3) // 4).sum()) for width in self.dropouts)
         return self.generator.integers(0, 1 << 64, count, dtype=np.uint64).view(np.uint16)
 
 
@@ -224,20 +222,18 @@ def does_something(layer: Layer) -> bool:
     return type(layer) not in PASSING and not (type(layer) is Dropout and layer.rate == 0)
 
 
-READY = set[Any]()  # the dtypes whose steps this process has seen compiled
+READY = set[Any]()  # the dtypes for which this process has the kernel
 
 
-@contextlib.contextmanager
-def announced(dtype: DType) -> Iterator[None]:
-    """Within the block it is said what is done where it takes longer than a second: compiling, which happens once."""
+def load(kernel: Any, dtype: DType) -> None:
+    """Have the kernel compiled for a dtype, or loaded; said on stderr where it takes more than a moment."""
     if dtype in READY:
-        yield
         return
     what = "compiling the training of dense networks for this machine, once: some 20 seconds ..."
-    timer = threading.Timer(1.0, lambda: print(f"handgrad: {what}", file=sys.stderr, flush=True))
+    timer = threading.Timer(2.0, lambda: print(f"handgrad: {what}", file=sys.stderr, flush=True))
     timer.start()
     try:
-        yield
+        kernel.load(dtype)
     finally:
         timer.cancel()
     READY.add(dtype)

@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+import numpy as np
+
+from ..arrays import Array
 from ..naming import nearest
 
 
@@ -92,6 +95,13 @@ class EpochSoFar:
         self.num_rows += num_rows
         for name, value in figures.items():
             self.sums[name] = self.sums.get(name, 0.0) + num_rows * value
+
+    def add_steps(self, measured: Mapping[str, Array], sizes: Array) -> None:
+        """Count several steps, on batches of these sizes."""
+        self.steps_done += len(sizes)
+        self.num_rows += int(sizes.sum())
+        for name, values in measured.items():
+            self.sums[name] = self.sums.get(name, 0.0) + float(np.dot(values, sizes))
 
     def mean(self) -> dict[str, float]:
         """The row-weighted mean of each figure."""

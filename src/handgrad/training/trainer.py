@@ -464,7 +464,10 @@ class Trainer(Advised):
         try:
             with Interruptible(self.interrupts) as interrupt:
                 while not self.is_finished and not interrupt.requested:
-                    self._run_epoch(training, validation, observers, interrupt)
+                    if (count := self._unseen_epochs(training, validation, observers)) > 1:
+                        self._run_unseen(training, count, observers)
+                    else:
+                        self._run_epoch(training, validation, observers, interrupt)
             self.was_interrupted = interrupt.requested
             self.engine.bring_home()
         finally:
@@ -510,26 +513,57 @@ class Trainer(Advised):
             return
         order = training.order(generator)[done * size :]
         while len(order) and not interrupt.requested:
-            count = min(self._at_once, *(observer.steps_unseen(self) for observer in observers))
-            piece, order = training.gather(order[: max(count, 1) * size]), order[max(count, 1) * size :]
-            ran = self._run(piece, observers) if count else 0
-            for start in range(ran * size, len(piece[1]), size):
-                yield tuple(part if part is None else part[start : start + size] for part in piece)
+            count = min([self._at_once, *(observer.steps_unseen(self) for observer in observers)])
+            rows, order = order[: max(count, 1) * size], order[max(count, 1) * size :]
+            data, done = training.gather(rows), 0
+            if count:
+                sizes = sizes_of(len(rows), size)
+                measured = self._run(data, sizes, observers)
+                done = len(measured["loss"])
+                self._so_far.add_steps(measured, sizes[:done])
+                notify(observers, "on_steps_end", self)
+            for start in range(done * size, len(rows), size):
+                yield tuple(part if part is None else part[start : start + size] for part in data)
 
-    def _run(self, data: Data, observers: list[Callback]) -> int:
-        """Do the steps on these rows in one call of the engine; returns how many were done."""
-        (x, y, weight), size = data, self.plan["batch_size"]
-        rates: Sequence[float] = [self.optimizer.learning_rate] * -(-len(y) // size)
+    def _unseen_epochs(self, training: Source, validation: Source | None, observers: list[Callback]) -> int:
+        """How many of the next epochs may be done in one call of the engine, since nobody looks in between."""
+        if not self._at_once or validation is not None or self.plan["exact"] or self._so_far.order_state is not None:
+            return 0
+        if any(observer.sees_epochs for observer in observers):
+            return 0
+        steps = min([self._at_once, *(observer.steps_unseen(self) for observer in observers)])
+        return min(steps // len(training), self.plan["epochs"] - self.epoch)
+
+    def _run_unseen(self, training: Source, count: int, observers: list[Callback]) -> None:
+        """Do several epochs in one call of the engine, up to a step that is left to `_run_epoch`."""
+        shuffle, states, orders = self.streams["shuffle"], [], []
+        for _ in range(count):
+            states.append(shuffle.bit_generator.state)
+            orders.append(training.order(shuffle if self.plan["shuffle"] else None))
+        steps, sizes = len(training), np.tile(sizes_of(len(orders[0]), self.plan["batch_size"]), count)
+        measured = self._run(training.gather(np.concatenate(orders)), sizes, observers)
+        for start, state in zip(range(0, len(sizes), steps), states, strict=True):
+            self._so_far = EpochSoFar(state)
+            part = {name: values[start : start + steps] for name, values in measured.items()}
+            self._so_far.add_steps(part, sizes[start : start + len(part["loss"])])
+            if self._so_far.steps_done < steps:
+                break
+            self._finish_epoch(self._so_far.mean(), None)
+        notify(observers, "on_steps_end", self)
+
+    def _run(self, data: Data, sizes: Array, observers: list[Callback]) -> dict[str, Array]:
+        """Do the steps on these rows, in batches of these sizes, in one call of the engine: what each measured."""
+        rates: Sequence[float] = [self.optimizer.learning_rate] * len(sizes)
         for observer in observers:
-            rates = observer.learning_rates(self, len(rates)) or rates
-        measured = self.engine.run(x, y, weight, size, rates, self.measures_steps)
-        for i, figures in enumerate(measured):
-            self._so_far.add(figures, min(size, len(y) - i * size))
-        if measured:
-            self.num_steps += len(measured)
-            self.figures, self.optimizer.learning_rate = measured[-1], rates[len(measured) - 1]
-            notify(observers, "on_steps_end", self)
-        return len(measured)
+            rates = observer.learning_rates(self, len(sizes)) or rates
+        x, y, weight = data
+        measured = self.engine.run(x, y, weight, sizes, np.array(rates, np.float64), self.measures_steps)
+        if done := len(measured["loss"]):
+            self.num_steps += done
+            self.figures = {name: float(values[-1]) for name, values in measured.items()}
+            if rates[done - 1] != self.optimizer.learning_rate:
+                self.optimizer.learning_rate = rates[done - 1]
+        return measured
 
     def _train_on(self, x: Any, y: Any, weight: Any) -> None:
         if self._augment is not None:
@@ -676,6 +710,13 @@ class Trainer(Advised):
         return trainer
 
 
+def sizes_of(num_rows: int, batch_size: int) -> Array:
+    """How many rows each batch has."""
+    sizes = np.full(-(-num_rows // batch_size), batch_size)
+    sizes[-1] = num_rows - batch_size * (len(sizes) - 1)
+    return sizes
+
+
 def set_stream(generator: Any, state: object, name: str) -> None:
     """Put a generator where a state says; a ValueError where it is none of this kind of generator."""
     try:
@@ -819,8 +860,12 @@ class Callback(Advised):
     def steps_unseen(self, trainer: Trainer) -> int:
         """How many of the next steps may be done at once, without on_step_begin and on_step_end: as many as training
         likes for a callback that has neither; 0 for one that has."""
-        hooks = {getattr(hook, "__func__", None) for hook in (self.on_step_begin, self.on_step_end)}
-        return sys.maxsize if hooks == {Callback.on_step_begin, Callback.on_step_end} else 0
+        return sys.maxsize if is_inherited(self, Callback.on_step_begin, Callback.on_step_end) else 0
+
+    @property
+    def sees_epochs(self) -> bool:
+        """Whether several epochs may not be done at once, without on_epoch_begin and on_epoch_end."""
+        return not is_inherited(self, Callback.on_epoch_begin, Callback.on_epoch_end)
 
     def learning_rates(self, trainer: Trainer, count: int) -> Sequence[float] | None:
         """The learning rates of the next steps, from a callback that sets one for each; else None."""
@@ -836,6 +881,14 @@ class Callback(Advised):
     def __repr__(self) -> str:
         known = [name for name in constructor_names(type(self)) if hasattr(self, name)]
         return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in known)})"
+
+
+def is_inherited(callback: Callback, *hooks: Callable[..., object]) -> bool:
+    """Whether a callback has these methods as its base class wrote them."""
+    names = [hook.__name__ for hook in hooks]
+    return all(getattr(type(callback), name) is hook for name, hook in zip(names, hooks, strict=True)) and not any(
+        name in vars(callback) for name in names
+    )
 
 
 def notify(observers: Iterable[Callback], hook: str, trainer: Trainer) -> None:
@@ -908,6 +961,10 @@ class Progress(Callback):
         if self._bar is not None:
             epoch, figures = f"epoch {trainer.epoch + 1}/{trainer.plan['epochs']}", figures_text(trainer.history)
             self._bar.reset(self._task, total=trainer.steps_per_epoch, epoch=epoch, figures=figures)
+
+    @property
+    def sees_epochs(self) -> bool:
+        return self._bar is not None or bool(self.show)
 
     def steps_unseen(self, trainer: Trainer) -> int:
         return sys.maxsize
