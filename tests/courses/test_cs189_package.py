@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 
+from handgrad.blanks import functions_in
 from handgrad.cli.application import run as handgrad
 from handgrad.courses.copies import copy, read_course
 from handgrad.courses.cs189 import _starter as starter
@@ -119,6 +120,72 @@ def test_a_blank_copy_fails_17_and_passes_8_and_the_solutions_bodies_fill_it(sol
 def test_a_wrong_line_in_her_module_turns_the_unit_tests_red(solved, module, right, wrong):
     with changed(solved / f"neural_networks/{module}.py", right, wrong):
         assert "FAILED (" in unittests(solved)
+
+
+DOUBLED = "@(lambda body: lambda *given, **named: 2 * body(*given, **named))"
+EACH_BODY = """
+import json, sys, unittest
+from pathlib import Path
+
+def red():
+    \"\"\"The tests that do not pass.\"\"\"
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("neural_networks", "tests")]:
+        del sys.modules[name]
+    result = unittest.TestResult()
+    unittest.TestLoader().discover(".").run(result)
+    return sorted({test.id().partition(".")[2].partition(".")[2] for test, _ in result.errors + result.failures})
+
+found = {}
+for path, name, line in json.loads(sys.argv[1]):
+    right = Path(path).read_text(encoding="utf-8")
+    lines = right.splitlines(keepends=True)
+    lines.insert(line - 1, "    " + sys.argv[2] + "\\n")
+    Path(path).write_text("".join(lines), encoding="utf-8")
+    found[name] = red()
+    Path(path).write_text(right, encoding="utf-8")
+print(json.dumps([found, red()]))
+"""
+
+
+def test_each_wrong_body_turns_red_the_tests_that_use_it(solved):
+    """Every body that the homework asks for, and those that are given beside them, returning twice what is right."""
+    asked = [(path, name) for path, names in read_course("cs189").blank.items() for name in names]
+    given = {"activations": ("Linear", "TanH", "ArcTan"), "layers": ("Flatten",)}
+    for module, names in given.items():
+        asked += [(f"neural_networks/{module}.py", f"{n}.{kind}") for n in names for kind in ("forward", "backward")]
+    bodies = [
+        (path, name, functions_in((solved / path).read_text(encoding="utf-8"))[name].lineno)
+        for path, name in asked
+        if not name.startswith("NeuralNetwork")
+    ]
+    found, after = json.loads(python(solved, "-c", EACH_BODY, json.dumps(bodies), DOUBLED))
+    assert after == [] and len(found) == 25
+    for name, tests in found.items():
+        owner, _, body = name.partition(".")
+        test = {"_init_parameters": "test_init_params"}.get(body, f"test_{body}")
+        assert f"Test{owner}.{test}" in tests, name
+    assert {"TestFullyConnected.test_forward", "TestConv2D.test_forward"} <= set(found["ReLU.forward"])
+    assert {"TestFullyConnected.test_backward", "TestConv2D.test_backward"} <= set(found["TanH.backward"])
+
+
+MINI = """
+import numpy as np
+from neural_networks.datasets import initialize_dataset
+from neural_networks.models import initialize_model
+layers = [dict(name="fully_connected", activation="relu", n_out=5), dict(name="fully_connected", activation="softmax")]
+model = initialize_model("mini", "cross_entropy", layers, dict(name="SGD", lr=0.1), seed=0)
+model.train(initialize_dataset("iris", rows=30), epochs=2)
+"""
+
+
+def test_each_wrong_body_of_the_model_changes_what_training_prints(solved):
+    """The course has no unit tests of these three: the printed figures are what shows it."""
+    right = python(solved, "-c", MINI)
+    for name in ("forward", "backward", "predict"):
+        head = f"    def {name}(self"
+        with changed(solved / "neural_networks" / "models.py", head, f"    {DOUBLED}\n{head}"):
+            done = subprocess.run([sys.executable, "-B", "-c", MINI], cwd=solved, text=True, capture_output=True)
+        assert done.stdout != right, name
 
 
 @pytest.mark.parametrize(
