@@ -8,7 +8,6 @@ from types import FunctionType, ModuleType
 from typing import Any, NamedTuple, get_args
 
 from ..arrays import Generator
-from ..blanks import functions_in
 from ..naming import look_up
 from ..teaching.mistakes import Mistake, Subject, mistakes, resolve, source_of
 
@@ -87,57 +86,48 @@ def stands_alone(subject: Subject) -> bool:
 def standing_alone(text: str, subject: Subject, what: str) -> str:
     """A subject's source, right or wrong, below all that the right one needs; LookupError if that is too much."""
     needed: dict[str, str] = {}
-    text = without_checks(text)
-    for source in (without_checks(source_of(subject.code)), text):
-        gather(source, known_where(resolve(subject.code[0])), needed)
-    kinds = [name for name, line in needed.items() if not line]
-    lines = sorted(line for line in needed.values() if line.startswith("import "))
-    if kinds:
-        needed["kinds"] = f"{' = '.join(kinds)} = object  # kinds of arguments"
-    constants = [line for line in needed.values() if line and "\n" not in line and line not in lines]
-    functions = [source for source in needed.values() if "\n" in source]
-    head = "\n".join([f'"""{what}"""', "", "from __future__ import annotations", "", *lines, "", *constants])
-    return "\n\n\n".join([head.rstrip(), *functions, *text.strip().split("\n\n\n")]) + "\n"
+    gather(plain(source_of(subject.code)), resolve(subject.code[0]), needed)
+    lines = sorted(needed.values(), key=lambda part: ("\n" in part, not part.startswith("import")))
+    whole = "\n\n".join([f'"""{what}"""', *lines, ast.unparse(plain(text))])
+    return whole.replace("\n\ndef ", "\n\n\ndef ") + "\n"
 
 
-def gather(text: str, known: dict[str, Any], needed: dict[str, str]) -> None:
-    """Add what a source needs of the names known to its module: a line or a function; '' for the name of a type."""
-    nodes = list(ast.walk(ast.parse(text)))
-    marks = {inner for node in nodes for mark in annotations(node) for inner in ast.walk(mark)}
-    names = [node for node in nodes if isinstance(node, ast.Name)]
-    used = {node.id for node in names if node not in marks}
-    for name in sorted({node.id for node in names} & set(known) - {name for name, line in needed.items() if line}):
+def plain(text: str) -> ast.Module:
+    """The source without types, and without checks of what functions are given."""
+    tree = ast.parse(text)
+    for node in [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]:
+        node.returns, node.body = None, [untyped(inner) for inner in node.body if not is_check(inner)]
+        for argument in node.args.args:
+            argument.annotation = None
+    return tree
+
+
+def untyped(node: ast.stmt) -> ast.stmt:
+    """`y = x` for `y: Array = x`."""
+    if isinstance(node, ast.AnnAssign) and node.value:
+        return ast.Assign([node.target], node.value, lineno=node.lineno)
+    return node
+
+
+def is_check(node: ast.stmt) -> bool:
+    """Whether a statement only calls a check_ function."""
+    call = node.value if isinstance(node, (ast.Expr, ast.Assign)) else None
+    return isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id.startswith("check_")
+
+
+def gather(tree: ast.AST, function: Any, needed: dict[str, str]) -> None:
+    """Add what a source needs of the names that a function's module knows: imports, numbers and functions."""
+    known = vars(sys.modules[function.__module__])
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    for name in sorted(names & set(known) - set(needed)):
         value = known[name]
-        if isinstance(value, FunctionType) and not name.startswith("check_"):
-            needed[name] = without_checks(inspect.getsource(value)).strip()
-            gather(needed[name], known_where(value), needed)
-        elif isinstance(value, ModuleType):
+        if isinstance(value, ModuleType):
             needed[name] = f"import {value.__name__}" + f" as {name}" * (name != value.__name__)
         elif isinstance(value, (int, float)):
             needed[name] = f"{name} = {value!r}"
-        elif name not in used:
-            needed[name] = ""
-        else:
+        elif isinstance(value, FunctionType) and not name.startswith("check_"):
+            source = plain(inspect.getsource(value))
+            needed[name] = ast.unparse(source)
+            gather(source, value, needed)
+        elif name != function.__name__:
             raise LookupError(name)
-
-
-def annotations(node: ast.AST) -> list[ast.AST]:
-    """What a node says of types."""
-    marks = (getattr(node, "annotation", None), getattr(node, "returns", None))
-    return [mark for mark in marks if isinstance(mark, ast.AST)]
-
-
-def known_where(function: Any) -> dict[str, Any]:
-    """The names of the module that a function stands in."""
-    return vars(sys.modules[function.__module__])
-
-
-def without_checks(text: str) -> str:
-    """The source without statements of its functions that only call a check_ function."""
-    lines = text.splitlines(keepends=True)
-    for function in functions_in(text).values():
-        for node in function.body:
-            call = node.value if isinstance(node, (ast.Expr, ast.Assign)) else None
-            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id.startswith("check_"):
-                lines[node.lineno - 1 : node.end_lineno] = [""] * len(lines[node.lineno - 1 : node.end_lineno])
-    return "".join(lines)

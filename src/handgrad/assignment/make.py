@@ -168,7 +168,7 @@ def readme(assignment: Assignment, student: str, opening: str) -> str:
         (task, ", ".join(f"{name} {shown(it)}" for name, it in shapes_of(task).items())) for task in assignment.tasks
     ]
     constants = [f"{name} = {values[0]!r}" for name, values in assignment.variant.constants.items()]
-    bugs = [f"`{file}`: one line of it is wrong; find it, and mend it." for file in assignment.wrong]
+    bugs = [f"- `{file}`: one line of it is wrong; find it, and mend it." for file in assignment.wrong]
     tests = [name for name in assignment.public_tests if PurePosixPath(name).match("test*.py")]
     runner = "unittest" if all(b"unittest" in assignment.contents[name] for name in tests) else "pytest"
     lines = [
@@ -179,10 +179,10 @@ def readme(assignment: Assignment, student: str, opening: str) -> str:
         *(f"| {called(task)} | {task.file} | {task.points:g} | {text} |" for task, text in rows),
         "",
         *bugs,
-        *([f"Your constants: {', '.join(constants)}."] if constants else []),
-        *([f"Try it: `python -m {runner} {' '.join(tests)}`."] if tests else []),
-        f"Check gradients: `handgrad check {assignment.files[0]}`.",
-        f"Hand in: {', '.join(assignment.files)} and {VARIANT}.",
+        *([f"- Your constants: {', '.join(constants)}."] if constants else []),
+        *([f"- Try it: `python -m {runner} {' '.join(tests)}`."] if tests else []),
+        f"- Check gradients: `handgrad check {assignment.files[0]}`.",
+        f"- Hand in: {', '.join(assignment.files)} and {VARIANT}.",
     ]
     return opening.rstrip() + "\n\n" + "\n".join(lines) + "\n"
 
