@@ -30,6 +30,15 @@ while 'job' not in frame.f_locals:
 open(frame.f_locals['job']['answer'], 'w').write('{"data": ["all of it is right"]}')
 os._exit(0)
 """
+CRASHES = """
+frame = sys._getframe()
+while 'job' not in frame.f_locals:
+    frame = frame.f_back
+if {}:
+    os.mkfifo(frame.f_locals['job']['answer'])
+open(frame.f_locals['job']['answer'], 'w').write('{}')
+os._exit(0)
+"""
 EVERYTHING = """
 class Everything:
     __eq__ = __le__ = __lt__ = __ge__ = lambda self, other: True
@@ -87,6 +96,16 @@ CHEATS = {
     "equals everything": (EVERYTHING, "", "return Everything()", 0, "must be an array of numbers"),
     "lies about itself": (LIE, "", "return dy.view(Lie)", 0, "x is wrong"),
     "forges its results": ("", "", FORGE, 0, "x is wrong"),
+    "forges nonsense": (
+        "",
+        "",
+        CRASHES.format(0, '{"problem": [1], "data": ""}'),
+        0,
+        "ended itself",
+    ),
+    "forges a mistake": ("", "", CRASHES.format(0, '{"mistake": "no-such"}'), 0, "ended itself"),
+    "forges depths": ("", "", CRASHES.format(0, '{"data": ' + "[" * 10**5), 0, "ended itself"),
+    "leaves a pipe": ("", "", CRASHES.format(1, ""), 0, "not done after"),
     "pickles": (PICKLE, "", RIGHT, 0, "no results"),
     "returns objects": ("", "", "return (2 * dy * x).astype(object)", 0, "must be an array of numbers"),
     "is consistently zero": ("", "return 0 * x, x", ZERO, 0, "x is wrong"),

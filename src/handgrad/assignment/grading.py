@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import secrets
 import shutil
+import struct
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,14 +23,13 @@ import numpy as np
 
 from ..arrays import Array, Generator
 from ..derivatives.numeric import STEPS, Slope, extrapolate
-from ..files import from_json, read_arrays, write_arrays
+from ..files import UNZIPPING, check_form, from_json, read_arrays, write_arrays
 from ..gradient_check.compare import TOLERANCE, direction_error
 from ..gradient_check.hints import keep_to
 from ..gradient_check.reference import difference
 from ..gradient_check.report import Report, plain, verdict_data, verdict_lines
-from ..gradient_check.verdict import Verdict
+from ..gradient_check.verdict import ArrayCheck, Verdict
 from ..gradient_check.vocabulary import VOCABULARY
-from ..naming import look_up
 from ..text import clipped, one_line, printable
 from ..user_files.runner import Limits, Outcome, run
 from ..user_files.serving import at
@@ -42,6 +42,9 @@ Answers: TypeAlias = Mapping[str, Array]  # what a call returned, as 'call/name'
 PACKAGE = Path(__file__).parents[1]
 CHILD = ("text.py", "user_files/serving.py", "user_files/confinement.py", "assignment/child.py")
 NUMPY = str(Path(np.__file__).parents[1])
+ANSWER, CHECK = "handgrad.assignment.child:answer", "handgrad.user_files.checks:check_handed_in"
+WORDS = ("array", "message", "evidence", "variable", "fix")
+SAID = {**dict.fromkeys(WORDS, str), "mistake": {*VOCABULARY}, "line?": int}  # of a mistake
 NUM_TRIALS, NUM_UPSTREAMS, NUM_DIRECTIONS = 3, 2, 2
 MOST_ANSWER = 2**26  # bytes of the arrays that a task returns
 MOST_SHOWN, MOST_WORDS, MOST_SOURCE = 2000, 500, 200_000  # letters of prints, of a line, of a file
@@ -145,8 +148,7 @@ def run_task(assignment: Assignment, questions: Questions, contents: Contents, f
         about = told(assignment, task, file, questions.trials[0].inputs)
         calls = dict(sorted(questions.calls.items()))
         arguments = dict(folder=str(folder), task=about, plain=questions.plain, calls=calls)
-        limits = limits_of(assignment, task)
-        outcome = run_apart("handgrad.assignment.child:answer", arguments, folder, file.file, limits, program)
+        outcome = run_apart(ANSWER, arguments, folder, file.file, limits_of(assignment, task), program)
         return answered(folder / "results.npz", outcome)
 
 
@@ -189,17 +191,19 @@ def limits_of(assignment: Assignment, task: Task) -> Limits:
 
 def answered(path: Path, outcome: Outcome) -> Answered:
     """The arrays that a process left, where they are arrays of numbers in a size that one may read."""
-    notes = outcome.data if isinstance(outcome.data, list) else []
     if outcome.problem or outcome.mistake:
         return Answered({}, [], outcome)
     try:
+        if not path.is_file() or path.is_symlink():  # a pipe would keep its reader waiting
+            raise ValueError("no file")
         with zipfile.ZipFile(path) as archive:
-            if path.is_symlink() or sum(entry.file_size for entry in archive.infolist()) > MOST_ANSWER:
-                raise ValueError(f"it returned more than {MOST_ANSWER:,} bytes")
+            if sum(entry.file_size for entry in archive.infolist()) > MOST_ANSWER:
+                raise ValueError("too large")
         arrays = {name: array for name, array in read_arrays(path)[0].items() if array.dtype.kind in "fciub"}
-    except (OSError, ValueError, zipfile.BadZipFile):
+    except (*UNZIPPING, struct.error):
         return Answered({}, [], outcome._replace(problem="its process left no results"))
-    return Answered(arrays, [clipped(one_line(note), 300) for note in notes[:20] if isinstance(note, str)], outcome)
+    notes = outcome.data[:20] if isinstance(outcome.data, list) else []
+    return Answered(arrays, [clipped(one_line(note), 300) for note in notes if isinstance(note, str)], outcome)
 
 
 # The key --------------------------------------------------------------------------------------------------------------
@@ -508,47 +512,29 @@ def explained(
     assignment: Assignment, task: Task, key: AnswerKey, submission: Submission, wrong: Mapping[str, str]
 ) -> tuple[list[str], list[dict[str, Any]]]:
     """(lines for the student, mistakes for the teacher) about what is wrong."""
-    if task.is_backward and task.call is None:
-        seen = looked_at(assignment, task, key, submission)
-        if seen.get("mistakes"):
-            return seen["told"], seen["mistakes"]
     kind = "unexplained" if task.is_backward else "wrong-forward"
-    report = Report(task.name, verdicts=[Verdict(name, kind, why) for name, why in wrong.items() if why])
+    verdicts = looked_at(assignment, task, key, submission) if task.is_backward and task.call is None else []
+    verdicts = verdicts or [Verdict(name, kind, why) for name, why in wrong.items() if why]
+    checks = {name: ArrayCheck(name, (), "", ok=not why) for name, why in wrong.items()}
+    report = Report(task.name, checks, verdicts)
     mistakes = report.to_dict()["verdicts"]
     keep_to(report, task.hints or "where")
     return [line for verdict in report.verdicts for line in verdict_lines(verdict, report.hints)], mistakes
 
 
-def looked_at(assignment: Assignment, task: Task, key: AnswerKey, submission: Submission) -> dict[str, Any]:
+def looked_at(assignment: Assignment, task: Task, key: AnswerKey, submission: Submission) -> list[Verdict]:
     """What a gradient check of her pair says, in another process of its own: words, which count nothing."""
     inputs = key.questions.trials[0].inputs
     arrays = {name: value for name, value in inputs.items() if isinstance(value, np.ndarray)}
+    given = {name: None if name in arrays else plain(value) for name, value in inputs.items()}
     with workplace(assignment, submission.contents, arrays) as folder:
-        arguments = dict(
-            folder=str(folder),
-            file=task.file,
-            forward=task.forward,
-            inputs={name: None if name in arrays else plain(value) for name, value in inputs.items()},
-            hints=task.hints or "where",
-        )
-        entry, library = "handgrad.user_files.checks:check_handed_in", str(PACKAGE.parent)
-        outcome = run_apart(entry, arguments, folder, task.file, limits_of(assignment, task), library)
+        arguments = dict(folder=str(folder), file=task.file, forward=task.forward, inputs=given)
+        outcome = run_apart(CHECK, arguments, folder, task.file, limits_of(assignment, task), str(PACKAGE.parent))
     try:
-        lines = [clipped(printable(line, "?"), MOST_WORDS) for line in outcome.data["told"][:100]]
-        mistakes = [
-            {**known(it), "message": clipped(one_line(it["message"]), MOST_WORDS)} for it in outcome.data["mistakes"]
-        ]
-    except (TypeError, KeyError, AttributeError, ValueError):  # it says what it likes
-        return {}
-    return {"told": lines, "mistakes": mistakes[:20]}
-
-
-def known(mistake: Mapping[str, Any]) -> dict[str, Any]:
-    """What a submission's process may say of a mistake: one of the vocabulary's, an array, a line."""
-    term, line = look_up("mistake", mistake["mistake"], VOCABULARY), mistake["line"]
-    return {
-        "array": clipped(one_line(mistake["array"]), 100),
-        "mistake": mistake["mistake"],
-        "lesson": term.lesson,
-        "line": line if isinstance(line, int) else None,
-    }
+        check_form(outcome.data, [SAID], task.name)
+    except ValueError:
+        return []
+    return [
+        Verdict(mistake=it["mistake"], line=it.get("line"), **{word: one_line(it[word])[:MOST_WORDS] for word in WORDS})
+        for it in outcome.data[:20]
+    ]

@@ -13,8 +13,7 @@ import numpy as np
 
 from ..files import read_arrays
 from ..gradient_check import Report, check_gradients
-from ..gradient_check.hints import keep_to
-from ..gradient_check.report import section, title_of, verdict_lines
+from ..gradient_check.report import section, title_of
 from ..gradient_check.verdict import Fault
 from ..naming import nearest
 from .confinement import confine
@@ -155,24 +154,21 @@ def check_named(path: str, source: str, name: str, options: dict[str, Any], with
     return fields_of(report, with_page)
 
 
-def check_handed_in(folder: str, file: str, forward: str, inputs: dict[str, Any], hints: str) -> dict[str, Any]:
-    """What is wrong with a pair of `folder`/code/`file`: lines at this level of hints, and the mistakes in full.
+def check_handed_in(folder: str, file: str, forward: str, inputs: dict[str, Any]) -> list[dict[str, Any]]:
+    """The verdicts on a pair of `folder`/code/`file`, in a process that may read nothing else.
 
     inputs has the arguments that are no arrays; those that are stand in `folder`/arrays.npz.
     """
     load_machinery()
     arrays, path = read_arrays(Path(folder, "arrays.npz"))[0], Path(folder, "code", file)
-    library = Path(__file__).parents[1]
-    confine([library, np.__path__[0], f"{np.__path__[0]}.libs"], [folder, Path.cwd().parent])
+    confine([Path(__file__).parents[1], np.__path__[0], f"{np.__path__[0]}.libs"], [folder, Path.cwd().parent])
     module = load(path)
     sys.modules[module.__name__] = module
     found, owner = targets_in(module, path), forward.rpartition(".")[0]
     name = owner or forward.replace("_forward", "").replace("forward_", "")
     given = [arrays.get(key, value) for key, value in inputs.items()]
     report = check_one(name, found[name], {name: [found[name](), *given] if owner else given}, path)
-    mistakes = report.to_dict()["verdicts"]
-    lines = [line for verdict in keep_to(report, hints).verdicts for line in verdict_lines(verdict, hints)]
-    return {"told": lines, "mistakes": mistakes}
+    return [vars(verdict) for verdict in report.verdicts]
 
 
 def fields_of(report: Report, with_page: bool) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple, NoReturn, TypeAlias
 
-from ..files import FilePath
+from ..files import FilePath, Form, check_form, from_json
 from ..naming import check_number
 from .serving import Job, serve
 
@@ -36,6 +36,7 @@ GRACE = 0.5  # seconds that a child has to say where it was when its time was up
 MOST_ANSWER = 2**25  # bytes of what a task may return
 MOST_SOURCE = 10**7  # bytes of a file of somebody's
 MOST_PROCESSES = 200  # that it starts
+ANSWER: Form = {"problem?": str, "mistake?": {"out-of-memory", "process-died"}, "message?": str, "line?": int}
 ALONE = ("-I", "-S", "-B", "-X", "utf8")  # nothing of the environment, of this folder or of site-packages
 ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}
 KEPT = ("SYSTEMROOT",)  # what no Python on Windows starts without
@@ -283,11 +284,15 @@ def children() -> list[int]:
 
 
 def read_answer(path: Path) -> Outcome | None:
-    """What the task said, or None where it did not come to that."""
+    """What the task said, or None where it did not come to that, or said what no task says."""
     try:
+        if not path.is_file() or path.is_symlink():  # a pipe would keep its reader waiting
+            return None
         if path.stat().st_size > MOST_ANSWER:
             return Outcome(mistake="too-much-output", message=f"its result takes more than {MOST_ANSWER:,} bytes")
-        return Outcome(**json.loads(path.read_bytes()))
+        said = from_json(path.read_text(encoding="ascii"), path)
+        check_form(said, ANSWER, path)
+        return Outcome(**said)
     except (OSError, ValueError, TypeError):
         return None
 
