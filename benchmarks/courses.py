@@ -1,22 +1,27 @@
 """The courses' figures on their data sets, through the courses' own interfaces: measured beside what they print.
 
-    python benchmarks/courses.py                    all of them
-    python benchmarks/courses.py suboptimal numpy_ann
+    python benchmarks/courses.py                    all of them: an hour or two
+    python benchmarks/courses.py two_layer_nn numpy_ann
 
-Needs CIFAR-10 and Fashion-MNIST (handgrad data get cifar10, handgrad data get fashion-mnist). Every run is seeded.
+A name is a script or notebook that comes with a course, run in full in a copy of it, or a run of its modules. Needs
+MNIST, Fashion-MNIST and CIFAR-10 (handgrad data get mnist, and so on), and PyTorch for some. Every run is seeded.
 """
 
 import argparse
 import contextlib
 import io
 import os
+import subprocess
+import sys
+import tempfile
 import time
+from functools import partial
 
 import numpy as np
 
+from handgrad.courses.copies import copy
 from handgrad.courses.cs231n.data_utils import get_CIFAR10_data
-from handgrad.courses.cs231n.solver import Solver
-from handgrad.courses.nndl import fc_net, knn, neural_net, softmax, svm
+from handgrad.courses.nndl import knn, softmax, svm
 from handgrad.courses.purdue import utils
 from handgrad.courses.purdue.numpy_ann import NumpyANN
 
@@ -28,6 +33,43 @@ def cifar_rows(bias=False, **sizes):
         rows = data[name].transpose(0, 2, 3, 1).reshape(-1, 3072)
         data[name] = np.hstack([rows, np.ones((len(rows), 1))]) if bias else rows
     return data
+
+
+# What a line begins with that tells a figure of a script, and what the course prints or asks for.
+SCRIPTS = {
+    "train_ffnn": ("cs189", {"Test Loss": ""}),
+    "train_conv": ("cs189", {"Epoch": ""}),
+    "train_rnn": ("cs189", {"Test Loss": ""}),
+    "pytorch_networks": ("cs189", {"MLP": "at least 0.82", "CNN": "at least 0.75", "10000": ""}),
+    "two_layer_nn": (
+        "nndl",
+        {
+            "difference of the": "below 1e-07, 1e-12",
+            "final loss of the toy": "about 0.0145",
+            "validation accuracy of the first": "0.283",
+            "validation accuracy at": "0.509 at 0.001",
+            "test accuracy of the best": "0.513",
+        },
+    ),
+    "FC_nets": ("nndl", {"training accuracy on 50": "1.0", "final validation accuracy": "about 0.523"}),
+    "numpy_ann": ("purdue", {"test accuracy": "at least 0.77"}),
+    "pytorch_ann": ("purdue", {"test accuracy": "at least 0.80"}),
+    "pytorch_cnn": ("purdue", {"test accuracy": "at least 0.85"}),
+}
+
+
+def script_figures(name, *arguments):
+    """The figures that a course's script prints, run in a copy of the course."""
+    course, lines = SCRIPTS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        copy(course, folder)
+        command = [sys.executable, f"{name}.py", *arguments]
+        printed = subprocess.run(command, cwd=folder, check=True, text=True, stdout=subprocess.PIPE).stdout
+    for line in printed.splitlines():
+        for beginning, expected in lines.items():
+            if line.startswith(beginning):
+                what, _, figure = line.rpartition(": ")
+                yield what or f"{name}.py says", figure, expected
 
 
 def run_knn():
@@ -49,99 +91,6 @@ def run_linear():
         yield f"{name} loss", model.loss(data["X_train"], data["y_train"]), expected
 
 
-def run_suboptimal():
-    """Homework 3: two layers, 50 hidden units, learning rate 1e-4, after the notebook's toy net."""
-    data = cifar_rows()
-    after_the_toy_net()
-    net = neural_net.TwoLayerNet(3072, 50, 10)
-    stats = net.train(
-        data["X_train"],
-        data["y_train"],
-        data["X_val"],
-        data["y_val"],
-        num_iters=1000,
-        batch_size=200,
-        learning_rate=1e-4,
-        learning_rate_decay=0.95,
-        reg=0.25,
-    )
-    yield "loss at iterations 0, 100, ..., 900", " ".join(f"{loss:.6f}" for loss in stats["loss_history"][::100]), ""
-    yield "validation accuracy", np.mean(net.predict(data["X_val"]) == data["y_val"]), "0.283"
-
-
-def after_the_toy_net():
-    """Leave the global generator as the notebook's cells do that train the toy net."""
-    np.random.seed(1)
-    X = 10 * np.random.randn(5, 4)
-    np.random.seed(0)
-    net = neural_net.TwoLayerNet(4, 10, 3, std=1e-1)
-    y = np.array([0, 1, 2, 2, 1])
-    net.train(X, y, X, y, learning_rate=1e-1, reg=5e-6, num_iters=100)
-
-
-def run_tuned():
-    """Homework 3: the same net at each of nine learning rates, 3000 iterations, seed 0; the best by validation."""
-    data = cifar_rows()
-    nets = {}
-    for rate in (0.1, 0.06, 0.03, 0.01, 0.006, 0.003, 0.001, 0.0006, 0.0003):
-        np.random.seed(0)
-        net = neural_net.TwoLayerNet(3072, 50, 10)
-        with np.errstate(all="ignore"):  # the largest rates diverge
-            net.train(
-                data["X_train"],
-                data["y_train"],
-                data["X_val"],
-                data["y_val"],
-                num_iters=3000,
-                batch_size=200,
-                learning_rate=rate,
-                reg=0.55,
-            )
-            accuracy = np.mean(net.predict(data["X_val"]) == data["y_val"])
-        nets[accuracy, rate] = net
-        yield f"validation accuracy at {rate:g}", accuracy, "0.509" if rate == 0.001 else ""
-    (_, rate), net = max(nets.items(), key=lambda pair: pair[0])
-    yield f"test accuracy of the best ({rate:g})", np.mean(net.predict(data["X_test"]) == data["y_test"]), "0.513"
-
-
-def run_overfit():
-    """Homework 3: three layers learn 50 images by heart."""
-    data = get_CIFAR10_data()
-    data = {**data, "X_train": data["X_train"][:50], "y_train": data["y_train"][:50]}
-    np.random.seed(0)
-    model = fc_net.FullyConnectedNet([100, 100], weight_scale=3e-2, dtype=np.float64)
-    solver = Solver(
-        model,
-        data,
-        print_every=10,
-        num_epochs=20,
-        batch_size=25,
-        update_rule="sgd",
-        optim_config={"learning_rate": 1e-3},
-        verbose=False,
-    )
-    solver.train()
-    yield "training accuracy", solver.train_acc_history[-1], "1.0"
-
-
-def run_solver():
-    """Homework 3: the modular two-layer net by the Solver, 200 hidden units, 10 epochs."""
-    np.random.seed(0)
-    solver = Solver(
-        fc_net.TwoLayerNet(hidden_dims=200),
-        get_CIFAR10_data(),
-        update_rule="sgd",
-        lr_decay=0.95,
-        optim_config={"learning_rate": 1e-3},
-        num_epochs=10,
-        batch_size=100,
-        verbose=False,
-    )
-    solver.train()
-    yield "final validation accuracy", solver.val_acc_history[-1], "about 0.523"
-    yield "best validation accuracy", solver.best_val_acc, ""
-
-
 def fashion_parts():
     """Purdue's 2000 training, 200 validation and 200 test images, as scikit-learn's train_test_split chose them."""
     X, y, X_test, y_test = utils.load_mnist_f()
@@ -161,6 +110,7 @@ def run_numpy_ann():
     yield "norm of W1", np.linalg.norm(ann.W1), "5.585541277"
     yield "norm of W2", np.linalg.norm(ann.W2), "5.213629645"
     yield "test accuracy", ann.accuracy(X_test, y_test), "0.86, at least 0.77"
+    yield from script_figures("numpy_ann")
 
 
 def run_pytorch_ann():
@@ -182,9 +132,10 @@ def run_pytorch_ann():
         "1.426373 0.890423 0.653638 0.525550",
         "0.835, at least 0.80",
     )
+    yield from script_figures("pytorch_ann")
 
 
-def run_pytorch_cnn():
+def run_pytorch_cnn_at_once():
     """Purdue: four convolution blocks in PyTorch, 60 steps on all rows (needs handgrad[torch])."""
     import torch
 
@@ -194,17 +145,9 @@ def run_pytorch_cnn():
 
 
 def run_pytorch_cnn_seeds():
-    """The same on two threads with four seeds, also on all 10,000 test images: how much the seed decides."""
-    import torch
-
-    torch.set_num_threads(2)
-    _, _, X, y = utils.load_mnist_f()
-    images = torch.from_numpy((X / 255).astype(np.float32).reshape(-1, 1, 28, 28))
-    for seed in (42, 0, 1, 2):
-        cnn, test = trained_cnn(seed)
-        whole = np.concatenate([cnn.predict(some).numpy() for some in images.split(500)])
-        yield f"seed {seed}: last training loss", cnn.train_val_metrics["train_losses"][-1], "0.1178 with 42"
-        yield f"seed {seed}: test accuracy, 200 and all images", f"{cnn.accuracy(*test)} {np.mean(whole == y):.4f}", ""
+    """Purdue's CNN by batches of 128 as its script trains it, five seeds, on all 10,000 test images."""
+    for seed in (42, 0, 1, 2, 3):
+        yield from script_figures("pytorch_cnn", "--seed", str(seed))
 
 
 def trained_cnn(seed, epochs=60, batch_size=None):
@@ -235,6 +178,7 @@ def pytorch_figures(network, test, epochs, losses, validation_losses, accuracy):
 
 
 RUNS = {name.removeprefix("run_"): run for name, run in list(globals().items()) if name.startswith("run_")}
+RUNS.update((name, partial(script_figures, name)) for name in SCRIPTS if name not in RUNS)
 
 
 if __name__ == "__main__":
@@ -246,7 +190,8 @@ if __name__ == "__main__":
         parser.error(f"unknown: {', '.join(unknown)} (known: {', '.join(RUNS)})")
     for name in names:
         started = time.perf_counter()
-        print(f"{name}: {RUNS[name].__doc__}", flush=True)
+        title = f"{name}.py in a copy of {SCRIPTS[name][0]}" if isinstance(RUNS[name], partial) else RUNS[name].__doc__
+        print(f"{name}: {title}", flush=True)
         for what, measured, expected in RUNS[name]():
             shown = f"{measured:.16g}" if isinstance(measured, float) else measured
             print(f"  {what}: {shown}" + (f"   (course: {expected})" if expected else ""), flush=True)
