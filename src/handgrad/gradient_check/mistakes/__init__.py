@@ -6,34 +6,19 @@ from typing import TypeAlias
 import numpy as np
 
 from ..verdict import ArrayCheck, Verdict
-from .arrangement import (
-    extra_product,
-    flipped,
-    index_repeated,
-    misshapen,
-    overwritten,
-    partly_missing,
-    reshaped,
-    shifted,
-    skip_missing,
-    ties,
-    transposed,
-    winners,
-)
+from . import arrangement, elementwise, factors, loss_gradients, normalizing, other_call
 from .case import Case as Case
-from .elementwise import elementwise, fused, other_formula, other_mask
-from .factors import constant, single_precision, zero
-from .loss_gradients import losses, penalised, penalty
-from .normalizing import jacobian, log_softmax_terms, scale_terms, softmax_terms, statistics
-from .other_call import changed, ignored, keyword, keyword_default, other_array
 
 Hypothesis: TypeAlias = Callable[[Case], Verdict | None]
 
 HYPOTHESES: tuple[Hypothesis, ...] = (
-    *(ties, zero, single_precision, constant, ignored, keyword_default, transposed, elementwise, losses, softmax_terms),
-    *(log_softmax_terms, statistics, scale_terms, jacobian, fused, extra_product, flipped, index_repeated, overwritten),
-    *(winners, changed, penalty, penalised, skip_missing, partly_missing, shifted, reshaped, other_array),
-    *(keyword, other_mask, other_formula),
+    *(arrangement.ties, factors.zero, factors.single_precision, factors.constant, other_call.ignored),
+    *(other_call.keyword_default, arrangement.transposed, elementwise.elementwise, loss_gradients.losses),
+    *(normalizing.softmax_terms, normalizing.log_softmax_terms, normalizing.statistics, normalizing.scale_terms),
+    *(normalizing.jacobian, elementwise.fused, arrangement.extra_product, arrangement.rearranged),
+    *(arrangement.index_repeated, arrangement.overwritten, arrangement.winners, other_call.changed),
+    *(loss_gradients.penalised, arrangement.skip_missing, arrangement.partly_missing),
+    *(arrangement.shifted, other_call.other_array, other_call.keyword, elementwise.other_formula),
 )
 
 
@@ -42,7 +27,7 @@ def diagnose(case: Case) -> list[Verdict]:
 
     One that ignores dy may be wrong for dy = 1 besides: then what it forgot there is named too.
     """
-    misplaced = misshapen(case)
+    misplaced = arrangement.misshapen(case)
     found = [misplaced or explanation(case)]
     if misplaced is None and case.ignores_upstream and case.wrong_at_one:
         found.append(explanation(case.at_one()))

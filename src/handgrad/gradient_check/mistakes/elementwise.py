@@ -17,10 +17,11 @@ def elementwise(case: Case) -> Verdict | None:
         return None
     with np.errstate(all="ignore"):
         written = case.found / case.dy_at_entries
-    if not np.allclose(written, written[0], rtol=1e-6, atol=1e-9):
-        return other_branches(case, written, slopes)
-    with np.errstate(all="ignore"):
-        named = case.named(written_for(case, written[0], slopes), f"dx / dy equals it {case.everywhere}")
+        if not np.allclose(written, written[0], rtol=1e-6, atol=1e-9):
+            return other_branches(case, written, slopes)
+        derivatives = written_derivatives(case, written[0], slopes)
+        candidates = (Candidate(slug, said, case.dy_at_entries * derivative) for slug, said, derivative in derivatives)
+        named = case.named(candidates, f"dx / dy equals it {case.everywhere}")
     return named or one_branch(case, written[0], slopes, case.values)
 
 
@@ -33,12 +34,6 @@ def diagonal(case: Case) -> Array | None:
     rest = case.columns.copy()
     rest[rows, case.entries] = 0
     return None if np.abs(rest).max(initial=0) > 1e-7 * np.abs(slopes).max(initial=0) else slopes
-
-
-def written_for(case: Case, written: Array, slopes: Array) -> Iterator[Candidate]:
-    """What gets written for f', which depends on x alone."""
-    for slug, message, derivative in written_derivatives(case, written, slopes):
-        yield Candidate(slug, message, case.dy_at_entries * derivative)
 
 
 def written_derivatives(case: Case, written: Array, slopes: Array) -> Iterator[tuple[str, str, Array]]:
@@ -80,13 +75,21 @@ NEARLY: dict[str, Callable[[Array, Array], Array]] = {
 
 
 def other_formula(case: Case) -> Verdict | None:
-    """dx / dy is the same for every dy, but not f'(x)."""
+    """dx / dy is the same for every dy, but not f'(x): it lets other entries through, or is another formula."""
     slopes = diagonal(case)
     if slopes is None or len(slopes) < 4:
         return None
     written = case.found / case.dy_at_entries
     if not np.isfinite(written).all() or not np.allclose(written, written[0], rtol=1e-6, atol=1e-9):
         return None
+    right = np.unique(np.round(slopes, 9))
+    if len(right) == 2 and right[0] == 0 and np.array_equal(np.unique(np.round(written, 9)), right):
+        evidence = f"dx / dy is 0 or {right[1]:g} as it should be, but in other places"
+        if case.subject.uses_random:
+            message = "the backward's mask is not the forward's: keep the mask in the cache"
+            return case.verdict("mask-redrawn", message, evidence)
+        message = "the mask lets other entries through than the forward does: compare the conditions"
+        return case.verdict("wrong-mask", message, evidence)
     message = f"dx / dy depends on {case.name} alone, as it must, but it is not the derivative"
     return case.verdict("wrong-derivative", message, case.deviates_most())
 
@@ -135,41 +138,30 @@ def other_branches(case: Case, written: Array, slopes: Array) -> Verdict | None:
     return Guess(case.name, "mask-redrawn", message, evidence)
 
 
-def other_mask(case: Case) -> Verdict | None:
-    """A mask with the right numbers in other places, the same for every dy."""
-    slopes = diagonal(case)
-    if slopes is None:
-        return None
-    dy = case.dy_at_entries[0]
-    written = case.found[0] / np.where(dy == 0, 1, dy)
-    levels, right = np.unique(np.round(written, 9)), np.unique(np.round(slopes, 9))
-    if len(right) != 2 or right[0] != 0 or not np.isin(levels, right).all() or len(levels) != 2:
-        return None
-    mistake, message = "wrong-mask", "the mask lets other entries through than the forward does: compare the conditions"
-    if case.subject.uses_random:
-        mistake = "mask-redrawn"
-        message = "the backward's mask is not the forward's: keep the mask in the cache"
-    return case.verdict(mistake, message, f"dx / dy is 0 or {right[1]:g} as it should be, but in other places")
-
-
 # On top of a product: y = f(x W + b) ----------------------------------------------------------------------------
 
 
 def fused(case: Case) -> Verdict | None:
-    """The gradient that is right for dy / f' or dy · f' instead of dy, where f' is read off the bias's slopes."""
+    """The derivative of what comes after a product or convolution, not applied or applied twice."""
+    what = f"in {case.label} the derivative of what comes after the product is"
+    candidates = [Candidate("derivative-missing", f"{what} missing: multiply dy by it first", p) for p in bare(case)]
     slopes = bias_slopes(case)
-    if slopes is None:
-        return plain_product(case)
-    flat = slopes.ravel()
-    with np.errstate(all="ignore"):
-        divided = np.where(flat != 0, case.dy / np.where(flat == 0, 1, flat), 0)
-    missing = f"in {case.label} the derivative of what comes after the product is missing: multiply dy by it first"
-    twice = f"in {case.label} the derivative of what comes after the product is applied twice"
-    candidates = [
-        Candidate("derivative-missing", missing, case.through(divided)),
-        Candidate("derivative-twice", twice, case.through(case.dy * flat)),
-    ]
-    return case.named(candidates, EQUAL) or plain_product(case)
+    if slopes is not None:
+        twice = case.through(case.dy * slopes.ravel())
+        candidates.append(Candidate("derivative-twice", f"{what} applied twice", twice))
+    return case.named(candidates, EQUAL)
+
+
+def bare(case: Case) -> Iterator[Array]:
+    """Σ dy, aᵀ dy and dy aᵀ: gradients of the bare product, which need no bias, and no f' that is nowhere 0."""
+    if case.y.ndim != 2:
+        return
+    full, (rows, columns) = case.dy_full, case.y.shape
+    matrices = [a for name, a in case.arrays.items() if a.ndim == 2 and name != case.name]
+    products = [full.sum(axis=2 if case.array.shape == (rows, 1) else 1)]
+    products += [a.T @ full for a in matrices if len(a) == rows]
+    products += [full @ a.T for a in matrices if a.shape[1] == columns]
+    yield from (case.pick(product) for product in products if product[0].size == case.array.size)
 
 
 def bias_slopes(case: Case) -> Array | None:
@@ -183,17 +175,3 @@ def bias_slopes(case: Case) -> Array | None:
             if not case.same(slope, np.ones_like(slope)) and slope.any():
                 return slope
     return None
-
-
-def plain_product(case: Case) -> Verdict | None:
-    """xᵀ dy, dy Wᵀ or Σ dy: the bare product's gradient. It needs no bias, and no f' that is nowhere 0."""
-    x, full = next(iter(case.arrays.values())), case.dy_full
-    if case.y.ndim != 2 or x.ndim != 2:
-        return None
-    weights = [a for a in case.arrays.values() if a.shape == (x.shape[1], case.y.shape[1]) and a is not x]
-    products = [[x.T @ dy for dy in full], [dy.sum(axis=0) for dy in full]]
-    products += [[dy @ weight.T for dy in full] for weight in weights]
-    fitting = (case.pick(product) for product in products if product[0].size == case.array.size)
-    message = f"in {case.label} the derivative of what comes after the product is missing: multiply dy by it first"
-    candidates = (Candidate("derivative-missing", message, product) for product in fitting)
-    return case.named(candidates, "equal to the bare product's gradient in every entry")

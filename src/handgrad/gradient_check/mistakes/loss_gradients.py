@@ -6,7 +6,7 @@ import numpy as np
 
 from ...arrays import Array
 from ..verdict import Verdict
-from .case import Case
+from .case import Case, ratio
 from .factors import off_by
 
 
@@ -137,51 +137,37 @@ def violated(x: Array, t: Array, margin: float) -> Array:
 # Penalties ------------------------------------------------------------------------------------------------------
 
 
-def penalty(case: Case) -> Verdict | None:
-    """What is missing or too much is proportional to the array itself: an L2 penalty; or to its sign: L1."""
-    values, name = case.values, case.name
-    scale: Array = case.dy.ravel() if case.y.ndim == 0 else np.ones(len(case.dy))
-    off = case.found - case.expected
-    if (
-        case.same(np.ones(len(values)), np.sign(case.expected[0]) * np.sign(values))
-        and case.factor(np.outer(scale, values))
-        and np.ptp(np.abs(case.expected[0])) < 1e-9 * np.abs(case.expected[0]).max()
-    ):
-        message = f"{name} itself is the derivative of ½ {name}²; that of |{name}| is its sign"
-        return case.verdict("formula-slip", message, "found is proportional to the array, expected to its sign")
-    for kind, shape in (("L2", values), ("L1", np.sign(values))):
-        if not np.any(shape):
-            continue
-        c = float(off[0] @ shape / (shape @ shape)) / scale[0]
-        if c and case.same(off, c * np.outer(scale, shape)):
-            what = "is missing, or too small" if c < 0 else "is too large for what the forward has of it, if anything"
-            evidence = f"found - expected = {c:.6g} · {'sign of ' * (kind == 'L1')}{name} in every entry"
-            return case.verdict("penalty-missing", f"the gradient of an {kind} penalty on {name} {what}", evidence)
-    return None
-
-
 def penalised(case: Case) -> Verdict | None:
-    """A loss with a penalty: the data's part off by a factor, the penalty's right, or the other way round."""
-    if case.y.ndim:
+    """found = a · expected + b · array + c · its sign: a penalty's term is wrong, or all but that."""
+    name, values = case.name, case.values
+    scale: Array = case.dy.reshape(-1, 1) if case.y.ndim == 0 else np.ones((len(case.dy), 1))
+    terms = np.stack([case.expected, scale * values, scale * np.sign(values)]).reshape(3, -1)
+    fit = fitting(case, terms)
+    if fit is None:
         return None
-    values, scale, name = case.values, case.dy.reshape(-1, 1), case.name
-    for kind, shape in (("L2", values), ("L1", np.sign(values))):
-        if kind == "L1" and squared_for_absolute(case, values, scale * shape):
-            message = f"the derivative of the penalty |{name}| is the sign of {name}, not {name} itself"
-            evidence = f"found - expected = a · {name} + b · sign of {name} in every entry"
-            return case.verdict("formula-slip", message, evidence)
-        basis = np.stack([case.expected.ravel(), (scale * shape).ravel()])
-        (a, b), *_ = np.linalg.lstsq(basis.T, case.found.ravel(), rcond=None)
-        if abs(a) < 1e-9 or abs(a - 1) < 1e-6 or len(values) < 3 or not case.same((a, b) @ basis, case.found.ravel()):
-            continue
-        evidence = f"found = {a:.6g} · expected {b:+.6g} · {'sign of ' * (kind == 'L1')}{name} in every entry"
-        return off_by(case, float(a), evidence, f"; its {kind} penalty's term is right, only the data's part is off")
+    sizes = np.abs(fit) * np.linalg.norm(terms, axis=1)
+    a, b, c = (float(v) for v in np.where(sizes > 1e-6 * np.linalg.norm(case.found), fit, 0))
+    evidence = f"found = {a:.6g} · expected {b:+.6g} · {name} {c:+.6g} · sign of {name} in every entry"
+    is_data_right = abs(a - 1) < 1e-6
+    sign_is_due = (is_data_right and np.isclose(c, -b)) or (a == c == 0 and ratio(terms[0], terms[2]) is not None)
+    if b > 0 and sign_is_due:
+        message = f"{name} itself is the derivative of ½ {name}²; that of |{name}| is its sign"
+        return case.verdict("formula-slip", message, evidence)
+    if bool(b) == bool(c):
+        return None
+    kind, share = ("L2", b) if b else ("L1", c)
+    if is_data_right:
+        what = "is missing, or too small" if share < 0 else "is too large for what the forward has of it, if anything"
+        return case.verdict("penalty-missing", f"the gradient of an {kind} penalty on {name} {what}", evidence)
+    off = f"; its {kind} penalty's term is right, only the data's part is off"
+    return off_by(case, a, evidence, off) if a and case.y.ndim == 0 else None
+
+
+def fitting(case: Case, terms: Array) -> Array | None:
+    """The factors of the fewest terms that add up to what was found, where there are more entries than factors."""
+    for chosen in ([0, 1], [0, 2], [0, 1, 2]):
+        fit, *_ = np.linalg.lstsq(terms[chosen].T, case.found.ravel(), rcond=None)
+        if len(chosen) < len(case.values) and case.same(fit @ terms[chosen], case.found.ravel()):
+            factors: Array = np.bincount(chosen, fit, minlength=3)
+            return factors
     return None
-
-
-def squared_for_absolute(case: Case, values: Array, signs: Array) -> bool:
-    """Whether only the penalty's term is wrong: W stands where sign(W) is due."""
-    basis = np.stack([(case.dy.reshape(-1, 1) * values).ravel(), signs.ravel()])
-    off = (case.found - case.expected).ravel()
-    (a, b), *_ = np.linalg.lstsq(basis.T, off, rcond=None)
-    return bool(len(values) > 2 and a > 0 > b and np.isclose(a, -b) and case.same((a, b) @ basis, off))

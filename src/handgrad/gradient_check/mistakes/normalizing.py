@@ -18,7 +18,8 @@ def jacobian(case: Case) -> Verdict | None:
         return None
     diagonal = case.columns[np.arange(len(case.entries)), case.entries] * case.dy_at_entries
     alone = "only the diagonal of the Jacobian is used: each y also depends on the other entries of x"
-    candidates = [Candidate("cross-terms-missing", alone, diagonal)]
+    candidates = [Candidate("derivative-missing", f"{case.label} is dy itself", case.dy_at_entries)]
+    candidates += [Candidate("cross-terms-missing", alone, diagonal)]
     candidates += [Candidate("diagonal-missing", "the diagonal of the Jacobian is missing", case.expected - diagonal)]
     if case.complete:
         twice, untransposed = case.through(case.expected), case.dy @ case.columns
@@ -33,21 +34,17 @@ def softmax_terms(case: Case) -> Verdict | None:
     y, dy = case.y, case.dy_full
     if y.shape != case.array.shape or y.ndim < 1 or not np.allclose(y.sum(axis=-1), 1) or (y < 0).any():
         return None
-    inner = (y * dy).sum(axis=-1, keepdims=True)
-    over_batch = (y * dy).sum(axis=1, keepdims=True)
-    named = {
-        "dx is dy itself": dy,
+    inner, what = (y * dy).sum(axis=-1, keepdims=True), "softmax, dx = y (dy - Σ y dy):"
+    crossed = {
         "the term -y Σ y dy is missing": y * dy,
         "Σ y dy is added, not subtracted": y * (dy + inner),
         "Σ dy stands for Σ y dy": y * (dy - dy.sum(axis=-1, keepdims=True)),
-        "y (1 - y) alone, as for a sigmoid": y * (1 - y) * dy,
         "σ_i (1 - σ_j) on every place, the δ_ij is forgotten": y * ((1 - y) * dy).sum(axis=-1, keepdims=True),
-        "the sum runs over the batch, not over the classes": y * (dy - over_batch),
     }
-    slugs = ["derivative-missing", *["cross-terms-missing"] * (len(named) - 2), "wrong-axis"]
-    rows = zip(slugs, named.items(), strict=True)
-    due = "dx = y (dy - Σ y dy)"
-    return case.named((Candidate(slug, f"softmax: {words}; {due}", case.pick(dx)) for slug, (words, dx) in rows), EQUAL)
+    candidates = [Candidate("cross-terms-missing", f"{what} {words}", case.pick(dx)) for words, dx in crossed.items()]
+    over_batch = y * (dy - (y * dy).sum(axis=1, keepdims=True))
+    words = f"{what} the sum runs over the batch, not over the classes"
+    return case.named([*candidates, Candidate("wrong-axis", words, case.pick(over_batch))], EQUAL)
 
 
 def log_softmax_terms(case: Case) -> Verdict | None:
@@ -56,12 +53,8 @@ def log_softmax_terms(case: Case) -> Verdict | None:
     if y.shape != case.array.shape or y.ndim < 1 or not np.allclose(np.exp(y).sum(axis=-1), 1):
         return None
     for_value = "log-softmax: the logarithms y stand where the probabilities exp(y) are due; dx = dy - exp(y) Σ dy"
-    missing = "log-softmax: dx is dy itself: the term -exp(y) Σ dy is missing"
-    candidates = (
-        Candidate("value-for-derivative", for_value, case.pick(dy - y * dy.sum(axis=-1, keepdims=True))),
-        Candidate("derivative-missing", missing, case.pick(dy)),
-    )
-    return case.named(candidates, EQUAL)
+    wrong = dy - y * dy.sum(axis=-1, keepdims=True)
+    return case.named([Candidate("value-for-derivative", for_value, case.pick(wrong))], EQUAL)
 
 
 # Normalisation --------------------------------------------------------------------------------------------------
@@ -73,18 +66,13 @@ def scale_terms(case: Case) -> Verdict | None:
         return None
     axes, dy = tuple(range(1, case.y.ndim)), case.dy_full
     inputs = [(n, a) for n, a in case.arrays.items() if a.shape == case.y.shape]
-    centered = [
-        (f"{n} - its mean", a - a.mean(axis=axis, keepdims=True))
-        for n, a in inputs
-        for axis in (tuple(range(a.ndim - 1)), -1)
-    ]
     candidates = (
         Candidate(
             "unnormalized-input",
             f"{name} stands where the normalised input is due: {case.label} is Σ dy x̂",
             case.pick((dy * value).sum(axis=axes)),
         )
-        for name, value in [("y", case.y), *inputs, *centered]
+        for name, value in [("y", case.y), *inputs]
     )
     return case.named(candidates, EQUAL)
 
@@ -100,19 +88,7 @@ def statistics(case: Case) -> Verdict | None:
             message = f"{what}, the statistics over {named_axes(axes)}"
             return case.verdict("wrong-axis", message, "dx equals that in every entry")
     others = (made(case, axes) for axes in normalized_axes(case) for made in (unbiased, scaled_late))
-    return case.named(others, EQUAL) or scaled(case)
-
-
-def scaled(case: Case) -> Verdict | None:
-    """y = x s(x) with a scale s, such as 1 / |x|: s taken for a constant."""
-    if case.y.shape != case.array.shape or (case.array == 0).any() or not case.y.all():
-        return None
-    scale = (case.y / case.array).ravel()[case.entries]
-    if case.explains(case.dy_at_entries * scale):
-        what = f"what {case.name} is scaled by is treated as a constant"
-        message = f"{what}, but it moves with every entry it is taken over"
-        return case.verdict("statistics-constant", message, "dx equals dy y / x in every entry")
-    return None
+    return case.named(others, EQUAL)
 
 
 def fitted_terms(case: Case) -> Iterator[tuple[Axes, Axes, Array]]:
@@ -216,8 +192,6 @@ def named_terms(case: Case, axes: Axes, fit: Array) -> tuple[str, str] | None:
     }
     if (a, b, c) in constants:
         return "statistics-constant", constants[a, b, c]
-    if count > 1 and np.isclose(c, count / (count - 1), rtol=1e-5):
-        return "unbiased-variance", f"the variance's term is divided by {count - 1}, the forward's variance by {count}"
     if count in (b, c):
         return "not-averaged", f"a sum stands where the mean over {count} numbers is due"
     if -1 in (b, c):
