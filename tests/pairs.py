@@ -76,7 +76,7 @@ def row_weights(outputs, *_):
 
 
 def class_weights(outputs, *_):
-    return np.linspace(2, 0.5, outputs.shape[1])
+    return np.linspace(2, 0.5, outputs.shape[-1])
 
 
 def averages(x, gamma, beta):
@@ -99,6 +99,14 @@ def draw_linear(rng, n=3, features=4, out=2):
 
 def draw_labels(rng, n=4, c=3):
     return rng.standard_normal((n, c)), rng.integers(0, c, n)
+
+
+def draw_labels_of_steps(rng, n=4, steps=2, c=3):
+    return rng.standard_normal((n, steps, c)), rng.integers(0, c, (n, steps))
+
+
+def draw_distributions_of_steps(rng, n=4, steps=2, c=3):
+    return rng.standard_normal((n, steps, c)), rng.dirichlet(np.ones(c), (n, steps))
 
 
 def draw_distributions(rng, n=4, c=3):
@@ -164,6 +172,16 @@ def torch_cross_entropy(logits, targets, class_weight=None, label_smoothing=0.0,
     if class_weight is not None and targets.ndim == 1:
         counts = sample_weight * class_weight[targets]
     return (sample_weight * tf.cross_entropy(logits, targets, reduction="none", **options)).sum() / counts.sum()
+
+
+def torch_sequence_cross_entropy(logits, targets, sample_weight=None, **options):
+    """PyTorch's own takes (N, C, T)."""
+    targets = targets.movedim(-1, 1) if targets.ndim == 3 else targets
+    if sample_weight is None:
+        options["weight"] = options.pop("class_weight", None)
+        return tf.cross_entropy(logits.movedim(-1, 1), targets, **options)
+    losses = tf.cross_entropy(logits.movedim(-1, 1), targets, reduction="none", **options)
+    return (sample_weight[:, None] * losses).sum() / (sample_weight.sum() * losses.shape[1])
 
 
 def torch_probability_cross_entropy(probabilities, targets, sample_weight=None):
@@ -414,6 +432,8 @@ PAIRS = [
     Pair("dropout", draw, cases=({"rng": seeded}, {"rng": seeded, "rate": 0.2}, {"training": False})),
     Pair("cross_entropy", draw_labels, torch_cross_entropy, cases=CROSS_ENTROPY),
     Pair("cross_entropy", draw_distributions, torch_cross_entropy, cases=CROSS_ENTROPY),
+    Pair("cross_entropy", draw_labels_of_steps, torch_sequence_cross_entropy, cases=CROSS_ENTROPY[:-1]),
+    Pair("cross_entropy", draw_distributions_of_steps, torch_sequence_cross_entropy, cases=CROSS_ENTROPY[:-1]),
     Pair(
         "probability_cross_entropy",
         draw_probabilities_and_labels,

@@ -28,6 +28,7 @@ ON_ROWS = [lambda draw: hg.Linear(draw(st.integers(1, 5)), bias=draw(st.booleans
 ON_SEQUENCES = [
     lambda draw: hg.RNN(draw(st.integers(1, 4)), return_sequences=True),
     lambda draw: hg.LSTM(draw(st.integers(1, 4)), return_sequences=True),
+    lambda draw: hg.Linear(draw(st.integers(1, 4)), bias=draw(st.booleans())),
     lambda draw: hg.MultiHeadAttention(1, causal=draw(st.booleans())),
     lambda draw: hg.PositionalEmbedding(draw(st.sampled_from([None, 6])), sinusoidal=draw(st.booleans())),
 ]

@@ -43,6 +43,7 @@ LAYERS = {
     "GlobalAvgPool2D": (hg.GlobalAvgPool2D, IMAGES),
     "RNN": (lambda: hg.RNN(3), SEQUENCES),
     "LSTM": (lambda: hg.LSTM(2), SEQUENCES),
+    "Linear of sequences": (lambda: hg.Linear(3), SEQUENCES),
     "PositionalEmbedding": (hg.PositionalEmbedding, SEQUENCES),
     "MultiHeadAttention": (lambda: hg.MultiHeadAttention(2), SEQUENCES),
     "causal MultiHeadAttention": (lambda: hg.MultiHeadAttention(1, causal=True), SEQUENCES),

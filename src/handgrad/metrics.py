@@ -4,7 +4,8 @@
     0.5
 
 Outputs are scores (N, C), the larger the likelier, or (N, 1) for two classes, positive for class 1, or predicted labels
-(N,). Targets are int labels (N,) or one-hot rows (N, C). Shapes that do not fit are refused, never broadcast.
+(N,). Targets are int labels (N,) or one-hot rows (N, C). Scores (N, T, C) of sequences, with labels (N, T), count as
+N T rows. Shapes that do not fit are refused, never broadcast.
 """
 
 from __future__ import annotations
@@ -61,6 +62,9 @@ def labels(name: str, array: Array) -> Array:
 
 def both_classes(outputs: ArrayLike, targets: ArrayLike) -> tuple[Array, Array]:
     """Predicted and true labels, (N,) each."""
+    outputs, targets = np.asarray(outputs), np.asarray(targets)
+    if outputs.ndim == 3 and targets.shape[:2] == outputs.shape[:2]:
+        outputs, targets = outputs.reshape(-1, outputs.shape[2]), targets.reshape(-1, *targets.shape[2:])
     predictions, truth = predicted_classes(outputs), target_classes(targets)
     check_rows(predictions, truth)
     return predictions, truth

@@ -343,3 +343,16 @@ def test_bytes_by_number_train_alike_and_others_are_refused():
     assert_same_history(ours, theirs, 1e-10)
     with pytest.raises(TypeError, match=r"embedding1 takes whole numbers, got torch\.float64: use \.astype"):
         theirs.fit(x / 2, y, epochs=1)
+
+
+def test_a_label_for_each_step_trains_alike():
+    def make(engine):
+        layers = [hl.Embedding(6, 4), hl.MultiHeadAttention(2, causal=True), hl.LayerNorm(), hl.Linear(6)]
+        model = hg.Sequential(layers).build(5, rng=0, dtype=np.float64)
+        loss = hl.CrossEntropy(label_smoothing=0.1)
+        return hg.Trainer(model, loss, hg.SGD(0.1), seed=0, engine=engine)
+
+    x = np.random.default_rng(0).integers(0, 6, (40, 6))
+    weight = np.linspace(0, 2, 40)
+    ours, theirs = both(make, lambda trainer: trainer.fit(x[:, :-1], x[:, 1:], sample_weight=weight, epochs=3))
+    assert_same_history(ours, theirs, 1e-10)

@@ -40,12 +40,16 @@ def cross_entropy_forward(
 ) -> LossAndCache:
     """Mean of -Σ_c q_c log softmax(logits)_c over the rows of logits (N, C), q being the row's target distribution.
 
-    targets: integer labels (N,) or probabilities (N, C). label_smoothing ε mixes q with the uniform distribution:
-    (1 - ε) q + ε / C. class_weight (C,) multiplies the terms of its class; for labels the mean is then divided by
-    Σ class_weight[label], for probabilities by N (both as PyTorch does).
+    targets: integer labels (N,) or probabilities (N, C). Logits (N, T, C) of sequences are N T rows, with labels (N, T)
+    or probabilities (N, T, C), and a sample weight counts for all steps of its example. label_smoothing ε mixes q with
+    the uniform distribution: (1 - ε) q + ε / C. class_weight (C,) multiplies the terms of its class; for labels the
+    mean is then divided by Σ class_weight[label], for probabilities by N (both as PyTorch does).
     Raises ValueError or TypeError for targets or weights that do not fit logits.
     """
     logits = _outputs("cross_entropy", logits)
+    shape = logits.shape
+    if logits.ndim == 3:
+        logits, targets, sample_weight = _steps_as_rows("cross_entropy", logits, targets, sample_weight)
     targets = _class_targets("cross_entropy", logits, targets)
     options = class_weight, label_smoothing, sample_weight
     where, amount, row_amount = _term_weights("cross_entropy", logits, targets, *options)
@@ -55,16 +59,16 @@ def cross_entropy_forward(
     exponentials = np.exp(shifted, out=shifted)
     totals = np.add.reduce(exponentials, axis=1, keepdims=True)
     loss = _weighted_sum(row_amount, np.log(totals)) - picked
-    return loss, (exponentials, totals, where, amount, row_amount)
+    return loss, (exponentials, totals, where, amount, row_amount, shape)
 
 
 def cross_entropy_backward(dloss: float, cache: Cache) -> tuple[Array]:
     """dlogits = dloss (softmax(logits) - q) / N, each term times its weight."""
-    exponentials, totals, where, amount, row_amount = cache
+    exponentials, totals, where, amount, row_amount, shape = cache
     dloss = float(dloss)
     dlogits = exponentials * (dloss * row_amount / totals)
     dlogits[where] -= dloss * amount
-    return (dlogits,)
+    return (dlogits.reshape(shape),)
 
 
 def probability_cross_entropy_forward(
@@ -197,6 +201,20 @@ def _outputs(loss: str, outputs: ArrayLike) -> Array:
         return outputs
     array = numbers_of(f"{loss}: outputs", outputs, "biufc")
     return array if array.dtype.kind in "fc" else array.astype(float)
+
+
+def _steps_as_rows(
+    loss: str, outputs: Array, targets: ArrayLike, sample_weight: Weights
+) -> tuple[Array, Array, Weights]:
+    """Outputs (N, T, C) as N T rows, with the targets of each and the weight of its example."""
+    n, steps, num_classes = outputs.shape
+    targets = array_of(f"{loss}: targets", targets)
+    if targets.shape[:2] != (n, steps):
+        expected = f"({n}, {steps}) or probabilities {outputs.shape}"
+        raise ValueError(f"{loss}: outputs {outputs.shape} need labels {expected}, got targets {targets.shape}")
+    if sample_weight is not None:
+        sample_weight = np.repeat(_weights(loss, "sample_weight", sample_weight, outputs, axis=0), steps)
+    return outputs.reshape(n * steps, num_classes), targets.reshape(n * steps, *targets.shape[2:]), sample_weight
 
 
 def _class_targets(loss: str, outputs: Array, targets: ArrayLike, labels_only: bool = False) -> Array:

@@ -113,7 +113,7 @@ class CrossEntropy(Loss):
     """-log softmax(logits)[target], the mean over the batch: for one class out of several.
 
     Outputs are logits (N, C), numbers before any softmax. Targets are int labels (N,) or probabilities (N, C), each
-    row 1 in sum within 0.02.
+    row 1 in sum within 0.02. Of sequences all steps count alike: outputs (N, T, C), labels (N, T).
 
     Parameters
     ----------

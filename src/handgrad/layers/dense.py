@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
 from .. import functional as F
 from .. import initializers
 from ..arrays import Array, Cache, Generator, MaybeArray, Shape
+from ..functional.linear import over_steps, over_steps_gradients
 from ..initializers import AnyInitializer
 from ..kernels.products import shared_affine, shared_affine_gradients
 from ..naming import check_count, check_number, check_switch
@@ -17,7 +20,8 @@ from .steps import FastStep, bias_of, dbias_of
 class Linear(Layer):
     """y = x W + b: each unit is a weighted sum of all features. Also called dense, or fully connected.
 
-    x is (N, features), y (N, units). The number of features is seen when the layer is built.
+    x is (N, features) and y (N, units), or of sequences (N, T, features) and (N, T, units): the same for each step. The
+    number of features is seen when the layer is built.
 
     Parameters
     ----------
@@ -38,7 +42,7 @@ class Linear(Layer):
     Raises
     ------
     ValueError
-        For units below 1, an unknown initializer; and when built, for examples that are no rows.
+        For units below 1, an unknown initializer; and when built, for examples that are neither rows nor sequences.
 
     See Also
     --------
@@ -68,29 +72,30 @@ class Linear(Layer):
         initializers.get(initializer)  # an unknown name is refused here rather than at build
 
     def create_parameters(self, input_shape: Shape, rng: Generator) -> dict[str, Array]:
-        if len(input_shape) != 1:
-            what = f"{self.label} works on rows (N, features), got examples of shape {input_shape}"
+        if len(input_shape) > 2:
+            rows = "rows (N, features) or sequences (N, T, features)"
+            what = f"{self.label} works on {rows}, got examples of shape {input_shape}"
             raise ValueError(f"{what}: put a Flatten() before it")
-        weight = initializers.draw(self.initializer, (input_shape[0], self.units), rng)
+        weight = initializers.draw(self.initializer, (input_shape[-1], self.units), rng)
         return {"weight": weight, "bias": np.zeros(self.units)} if self.bias else {"weight": weight}
 
     def infer_output_shape(self, input_shape: Shape) -> Shape:
-        return (self.units,)
+        return (*input_shape[:-1], self.units)
 
     @property
     def multiply_adds(self) -> int:
-        return self.input_shape[0] * self.units
+        return prod(self.input_shape) * self.units
 
     def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
         bias = self.parameters["bias"] if self.bias else bias_of(self)
-        return F.linear_forward(x, self.parameters["weight"], bias)
+        return (F.linear_forward if x.ndim == 2 else over_steps)(x, self.parameters["weight"], bias)
 
     def differentiate(self, dy: Array, cache: Cache, input_gradient: bool = True) -> tuple[MaybeArray, Gradients]:
-        dx, dweight, dbias = F.linear_backward(dy, cache, input_gradient)
+        dx, dweight, dbias = (F.linear_backward if dy.ndim == 2 else over_steps_gradients)(dy, cache, input_gradient)
         return dx, {"weight": dweight, "bias": dbias} if self.bias else {"weight": dweight}
 
     def share(self) -> SharedLinear | None:
-        return SharedLinear(self) if type(self) is Linear else None
+        return SharedLinear(self) if type(self) is Linear and len(self.input_shape) == 1 else None
 
 
 class Flatten(Layer):

@@ -392,7 +392,7 @@ class Writer:
         layer, row = self.rows[position]
         if row.layer is Flatten:
             return None if self.order_is_absorbed(position) else False
-        if row.channels is None and len(layer.input_shape) > 1:
+        if row.channels is None and not row.mixes and len(layer.input_shape) > 1:
             return None
         return row.channels == "first" and len(layer.input_shape) > 1
 

@@ -23,6 +23,11 @@ def rows_of(losses: Tensor) -> Tensor:
 
 def cross_entropy(loss: hg.CrossEntropy, outputs: Tensor, targets: Tensor) -> Tensor:
     """Softmax cross-entropy of each row, by the weight of its class and with smoothed labels."""
+    if outputs.ndim == 3:  # of sequences: the mean over the steps
+        if loss.class_weight is not None:
+            raise ValueError("class_weight for labels of sequences (N, T) is not in the PyTorch engine: use numpy")
+        outputs, targets = (a.movedim(-1, 1) if a.ndim == 3 else a for a in (outputs, targets))
+        return rows_of(tf.cross_entropy(outputs, targets, reduction="none", label_smoothing=loss.label_smoothing))
     weight = None if loss.class_weight is None else torch.as_tensor(loss.class_weight).to(outputs)
     return tf.cross_entropy(outputs, targets, weight, reduction="none", label_smoothing=loss.label_smoothing)
 
@@ -137,7 +142,7 @@ class TwinLoss:
     def fit(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Targets in the dtype and shape that PyTorch's loss wants beside these outputs."""
         if isinstance(self.loss, BY_CLASS):
-            return targets.to(outputs.dtype) if targets.ndim > 1 else targets.long()
+            return targets.to(outputs.dtype) if targets.ndim == outputs.ndim else targets.long()
         return targets.to(outputs.dtype).reshape(outputs.shape)
 
 

@@ -247,6 +247,7 @@ ROWS = [
         {"units": "out_features", "bias": "bias"},
         size="in_features",
         arrays={"weight": ("weight", LINEAR), "bias": ("bias", SAME)},
+        axes=lambda module: "last",
         mixes=True,
         note="weight (in, out) here, (out, in) there",
     ),

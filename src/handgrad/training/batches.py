@@ -290,10 +290,10 @@ def check_data(model: Sequential, loss: Loss, x: Any, y: Any, weight: Any = None
     check_rows(x, y, weight)
     model.check_shape(x)
     check_values(x, y, weight)
-    outputs = np.full((1, *model.output_shape), 1 / max(1, model.output_shape[-1]), model.dtype)
-    for rows in pieces(x):
-        part = y[rows]
-        loss(np.broadcast_to(outputs, (len(part), *outputs.shape[1:])), part)
+    share = model.dtype.type(1 / max(1, model.output_shape[-1]))
+    outputs = np.broadcast_to(share, (len(x), *model.output_shape))
+    for rows in pieces(outputs):
+        loss(outputs[rows], y[rows])
     return x, y, weight
 
 
