@@ -106,6 +106,8 @@ def test_a_teachers_function_that_draws_nothing_says_so(write, tmp_path, body, s
         ('["layers.py"]', '["../layers.py"]', "must be the name of a file beside it"),
         ('["data"]', '["dta"]', "there is no file dta beside it"),
         ('["data"]', '["private.py"]', "private.py:draw would be handed out"),
+        ('["data"]', '["SPEC.toml"]', "SPEC.toml itself would be handed out"),
+        ("files = [", "files = [] # [", "files = []: expected a list of at least 1 item"),
         ('["data"]', '["layers.py"]', "the file layers.py stands there twice"),
         (
             '"relu_backward"',

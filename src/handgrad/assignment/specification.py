@@ -258,7 +258,7 @@ def read_assignment(source: str | Path) -> Assignment:
         solutions that would be handed out.
     """
     is_file = str(source).endswith(".toml")
-    path = Path(source) if is_file else look_up("assignment, and no .toml file:", source, EXAMPLES)
+    path = Path(source) if is_file else look_up("assignment or .toml file", source, EXAMPLES)
     said = check_table(Specification, read_table(path), path)
     try:
         return assembled(said, path)
@@ -272,6 +272,8 @@ def assembled(said: Specification, path: Path) -> Assignment:
     given, public = (tuple(named(names, said.files, contents)) for names in (said.given, said.public_tests))
     tasks = tuple(filled(said, number, contents) for number in range(len(said.tasks)))
     check_once("the file", [*said.files, *given, *public])
+    if path.name in (*said.files, *given, *public):
+        raise ValueError(f"{path.name} itself would be handed out: take it out of the files that are given")
     check_once("the task", [task.name for task in tasks])
     own = {(task.file, task.function) for task in tasks}
     for place in (place for task in said.tasks for place in places_of(task)):

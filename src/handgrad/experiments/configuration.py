@@ -278,7 +278,8 @@ def explain(error: "ErrorDetails", section: type[BaseModel]) -> str:
         return f"{where} = {error['input']!r:.200}: expected letters, digits and . _ -, a letter or a digit first"
     if error["type"] == "value_error":  # raised by a validator of ours, above
         return f"{where} = {error['input']!r:.200}: {error['ctx']['error']}"
-    return f"{where} = {error['input']!r:.200}: expected {error['msg'].removeprefix('Input should be ')}"
+    expected = error["msg"].removeprefix("Input should be ").replace("List should have", "a list of")
+    return f"{where} = {error['input']!r:.200}: expected {expected}"
 
 
 def meant(path: Sequence[str], value: object, section: type[BaseModel]) -> str:
