@@ -5,7 +5,7 @@ import pytest
 
 from handgrad.gradient_check import check_gradients
 from handgrad.gradient_check.models import is_chain
-from handgrad.user_code.subjects import LayerSubject
+from handgrad.user_code.layers import LayerSubject
 from right_code import RealSequential, candidates, check_network
 
 ZEROS = np.array([[0.0, 1.0, -1.0], [2.0, 0.0, 0.0]])

@@ -15,7 +15,7 @@ from .intermediates import Intermediate, Intermediates, intermediates, typical
 
 if TYPE_CHECKING:
     from ..arrays import Array, ArrayLike
-    from ..user_code.subjects import Settings
+    from ..user_code.arguments import Settings
 
 MOST_OPERATIONS = 40  # drawn one by one; of a longer forward only the variables are
 MOST_NODES = 150

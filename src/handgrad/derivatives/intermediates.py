@@ -15,7 +15,8 @@ from ..naming import check_count
 from ..text import aligned, figure_text
 
 if TYPE_CHECKING:  # what a check needs is loaded by a check
-    from ..user_code.subjects import Settings, Subject
+    from ..user_code.arguments import Settings
+    from ..user_code.subjects import Subject
     from ..user_code.tracing import Record
     from .sensitivity import TracedForward
 
@@ -206,8 +207,8 @@ def intermediates(
     array([2., 4.])
     """
     check_count("intermediates", "seed", seed, minimum=0)
+    from ..user_code.arguments import is_float_array
     from ..user_code.faults import CodeFault
-    from ..user_code.subjects import is_float_array
     from ..user_code.tracing import Tracer
     from .numeric import Differentiator
     from .sensitivity import TracedForward
@@ -245,8 +246,8 @@ def with_backward(target: Any, arrays: Sequence[Any], kwargs: Settings, seed: in
 
 def without_backward(target: Any, arrays: Sequence[Any], kwargs: Settings, seed: int) -> Subject:
     """The forward alone."""
+    from ..user_code.pairs import PairSubject
     from ..user_code.recognize import forward_alone
-    from ..user_code.subjects import PairSubject
 
     alone = forward_alone(target, arrays, seed)
     return PairSubject((alone, alone), arrays, kwargs, None)

@@ -8,7 +8,8 @@ from ..naming import advised, check_count, check_number, look_up
 from .report import Report
 
 if TYPE_CHECKING:  # what it names is loaded by a check, and not worth anybody's time who only trains
-    from ..user_code.subjects import LossOrPair, Settings, Wanted
+    from ..user_code.arguments import Settings, Wanted
+    from ..user_code.layers import LossOrPair
     from .reference import Reference
 
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from ..arrays import Array
 from ..derivatives.numeric import STEPS, Differentiator, Line, Numeric, Slope, central_difference, extrapolate
-from ..user_code.subjects import Gradients, Point
+from ..user_code.arguments import Gradients
+from ..user_code.subjects import Point
 from .verdict import ArrayCheck, Kink
 
 Index: TypeAlias = Any  # whatever selects entries of an array

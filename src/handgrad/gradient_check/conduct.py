@@ -5,8 +5,9 @@ from collections import deque
 import numpy as np
 
 from ..arrays import Array, Cache, Generator
+from ..user_code.arguments import Gradients
 from ..user_code.faults import CodeFault
-from ..user_code.subjects import Gradients, Point, Subject
+from ..user_code.subjects import Point, Subject
 from .report import Report
 from .verdict import Verdict
 

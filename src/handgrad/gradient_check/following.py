@@ -10,8 +10,9 @@ import numpy as np
 
 from ..arrays import Array, Shape
 from ..derivatives.sensitivity import TracedForward, fitted
+from ..user_code.arguments import Function, Gradients
 from ..user_code.faults import CodeFault
-from ..user_code.subjects import Function, Gradients, Point, Subject
+from ..user_code.subjects import Point, Subject
 from ..user_code.tracing import Change, Place, Record, Recording, Tracer
 from .mistakes import Case
 

@@ -13,8 +13,10 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from ..arrays import Array
+from ..user_code.arguments import Function, Gradients
+from ..user_code.layers import WithLoss, inner
 from ..user_code.slots import Slot, find_slots, label, parts, read, read_gradient
-from ..user_code.subjects import Function, Gradients, Point, Subject, WithLoss, inner
+from ..user_code.subjects import Point, Subject
 from .report import Report
 from .verdict import Verdict
 

@@ -10,19 +10,10 @@ import numpy as np
 from .. import functional
 from ..arrays import Array, Generator
 from ..naming import look_up, nearest, require_extra
+from ..user_code.arguments import POSITIONAL, Function, Pair, described, name_of, parameters_of
 from ..user_code.faults import CodeFault
-from ..user_code.subjects import (
-    POSITIONAL,
-    Function,
-    LayerSubject,
-    Pair,
-    Point,
-    Subject,
-    described,
-    name_of,
-    parameters_of,
-    training_mode,
-)
+from ..user_code.layers import LayerSubject, training_mode
+from ..user_code.subjects import Point, Subject
 from .conduct import disturb
 from .mistakes.case import ratio
 from .verdict import Verdict

@@ -11,9 +11,10 @@ import numpy as np
 
 from ..arrays import Array, Generator
 from ..derivatives.numeric import Differentiator, choose_entries
+from ..user_code.arguments import Gradients, Settings, Wanted, name_of
 from ..user_code.faults import CodeFault
 from ..user_code.recognize import recognize
-from ..user_code.subjects import Gradients, Settings, Subject, Wanted, name_of
+from ..user_code.subjects import Subject
 from .compare import compare_array, rounding_floors
 from .conduct import check_conduct
 from .mending import follow_backward

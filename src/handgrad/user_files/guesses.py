@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..arrays import Array, Generator, Shape
+from ..user_code.arguments import POSITIONAL, Function, parameters_of
 from ..user_code.faults import CodeFault, NotWritten
 from ..user_code.recognize import recognize
-from ..user_code.subjects import POSITIONAL, Function, parameters_of
 
 # the thing to check, its arrays, its keywords
 Trial: TypeAlias = tuple[Any, list[Any], dict[str, Any]]

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 
 from ...arrays import Array
 from ...derivatives.numeric import Differentiator, Line, Numeric, central_difference, complex_step
-from ...user_code.subjects import Gradients, Point, Subject
+from ...user_code.arguments import Gradients
+from ...user_code.subjects import Point, Subject
 from ..verdict import ArrayCheck, Verdict
 
 EQUAL = "equal to that in every entry"

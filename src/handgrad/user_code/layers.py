@@ -1,0 +1,299 @@
+"""Layers and models: objects whose forward keeps what their backward needs, with a loss on top or without."""
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+
+from ..arrays import Array, Cache, DTypeLike, Generator, Shape
+from .arguments import (
+    POSITIONAL,
+    Function,
+    Gradients,
+    Pair,
+    Settings,
+    Wanted,
+    choose,
+    is_float_array,
+    loss_argument,
+    parameters_of,
+)
+from .faults import CodeFault, report_faults
+from .slots import (
+    UPDATED,
+    Slot,
+    attributes,
+    exists,
+    find_slots,
+    is_trainable,
+    parts,
+    read,
+    read_gradient,
+    updated_slots,
+    write,
+)
+from .subjects import Point, Subject, arrays_of, by_name
+
+PASSES_ON = True  # to the model, the loss and the layer that it was given
+
+LEARNING_RATES = {"learning_rate", "lr", "eta", "rate", "alpha", "step_size"}
+
+
+class LossObject(Protocol):
+    """A loss of anybody's with the two methods that a check calls."""
+
+    def forward(self, outputs: Any, targets: Any, /) -> Any: ...
+
+    def backward(self) -> Any: ...
+
+
+LossOrPair: TypeAlias = LossObject | Pair | None  # what stands on a model, if anything does
+
+
+class LayerSubject(Subject):
+    """An object whose forward keeps what its backward needs; works on copies, never on the object itself."""
+
+    keeps_cache = True
+
+    def __init__(self, layer: Any, arrays: Iterable[Any], kwargs: Settings, wrt: Wanted, seed: int) -> None:
+        self.forward_name = "forward" if hasattr(layer, "forward") else "__call__"
+        forward = getattr(layer, self.forward_name)
+        settings = {**training_mode(forward), **(kwargs or {})}
+        super().__init__(type(getattr(layer, "model", layer)).__name__, forward, arrays, settings)
+        self.defaults: dict[str, Any] = public_numbers(layer)
+        self.style: str = backward_style(layer.backward, forward)
+        self.has_upstream: bool = "dy" in self.style
+        self.original: Any = built(copied(layer), self.arguments, seed)
+        self.slots: dict[str, Slot] = {}
+        self.every_slot: dict[str, Slot] = {}  # those not asked for included
+        self.is_ours = type(inner(self.original)).__module__.startswith("handgrad.")
+        self.has_parts = bool(parts(inner(self.original)))
+        self.explore(wrt)
+
+    def explore(self, wrt: Wanted) -> None:
+        """Run once forward and backward, to see which arrays there are gradients for."""
+        point = self.at(np.float64)
+        y = point.forward()
+        after_forward = copy.deepcopy(point.layer)
+        before = copy.deepcopy(inner(point.layer))
+        with overhear_gradients(point.layer):
+            returned = point.call_backward(np.ones_like(y))
+        slots = updated_slots(before, point.layer) if self.style == "dy, rate" else find_slots(inner(point.layer))
+        if not all(exists(inner(self.original), slot) for slot in slots.values()):
+            self.original = after_forward
+        floats = [n for n, a in zip(self.all_names, self.arguments, strict=True) if is_float_array(a)]
+        answers = returned if isinstance(returned, (tuple, list)) else (returned,)
+        self.input_names: list[str] = [loss_argument(floats)] if y.ndim == 0 and len(answers) < len(floats) else floats
+        self.every_slot = slots
+        if wrt is not None:
+            known = [*floats, *slots]
+            wanted = choose(wrt, known, known)
+            self.input_names = [n for n in floats if n in wanted]
+            slots = {n: slot for n, slot in slots.items() if n in wanted}
+        self.slots = slots
+        self.names: list[str] = [*self.input_names, *slots]
+        if not self.names:
+            what = f"{self.label} has no array of floats to differentiate by"
+            raise TypeError(f"{what}: neither an input nor a parameter")
+
+    def at(self, dtype: DTypeLike) -> "LayerPoint":
+        return LayerPoint(self, dtype)
+
+    def without_gradient(self) -> list[str]:
+        """The attributes that y depends on as on parameters, but that have no gradient: nobody checks those."""
+        layer = inner(self.original)
+        with_gradient = {id(read(layer, slot)) for slot in self.every_slot.values()}
+        others = [n for n, a in attributes(layer).items() if is_trainable(a) and id(a) not in with_gradient]
+        return [name for name in others if self.moves(name)]
+
+    def moves(self, name: str) -> bool:
+        """Whether y changes with the numbers of an attribute."""
+        point = self.at(np.float64)
+        y, held = point.forward().copy(), attributes(inner(point.layer))
+        held[name] = 1.01 * held[name] + 0.01
+        try:
+            return not np.array_equal(point.forward(), y, equal_nan=True)
+        except CodeFault:  # other numbers may be none that the code takes
+            return False
+
+
+class LayerPoint(Point):
+    """A copy of the layer with arrays of its own."""
+
+    subject: LayerSubject
+
+    def __init__(self, subject: LayerSubject, dtype: DTypeLike) -> None:
+        self.layer: Any = in_dtype(subject.original, dtype, subject.slots)
+        super().__init__(subject, dtype, self.layer)
+        self.arrays.update({n: read(inner(self.layer), slot) for n, slot in subject.slots.items()})
+
+    @property
+    def function(self) -> Function:
+        forward: Function = getattr(self.layer, self.subject.forward_name)
+        return forward
+
+    def call_backward(self, dy: Array) -> Any:
+        styles: dict[str, Sequence[Any]] = {
+            "dy": (dy,),
+            "": (),
+            "same": self.arguments,
+            "dy, x": (dy, *self.arguments),
+            "x, dy": (*self.arguments, dy),
+            "dy, rate": (dy, 1.0),
+        }
+        with report_faults("backward", self.layer.backward):
+            return self.subject.follow(self.layer.backward)(*styles[self.subject.style])
+
+    def backward(self, dy: Array) -> Gradients:
+        """The gradients by name: what the backward returned for the inputs, what the layer holds for its parameters."""
+        clear = getattr(inner(self.layer), "zero_grad", None)
+        if callable(clear):
+            clear()
+        slots, names = self.subject.slots, self.subject.input_names
+        before = {n: read(self.layer, s).copy() for n, s in slots.items() if s.gradient_group == UPDATED}
+        with overhear_gradients(self.layer) as refused:
+            returned = self.call_backward(dy)
+        found = by_name(returned, self.subject, names, np.ndim(dy) == 0) if names else {}
+        for name, slot in slots.items():
+            if name in before:  # the step of a learning rate of 1, undone
+                found[name] = before[name] - read(self.layer, slot)
+                self.arrays[name][...] = before[name]
+                write(self.layer, slot, self.arrays[name])
+            else:
+                found[name] = refused.get(name, read_gradient(inner(self.layer), slot))
+        return arrays_of(found)
+
+
+@contextmanager
+def overhear_gradients(layer: Any) -> Iterator[dict[str, Any]]:
+    """While it lasts, a layer with `differentiate` gets zeros for parameter gradients that it would refuse.
+
+    Gives {name: gradient} of those in the wrong shape: what is wrong with them is for the checker to say.
+    """
+    refused: dict[str, Any] = {}
+    gradients = getattr(layer, "gradients", None)
+    if not hasattr(layer, "differentiate") or hasattr(layer, "layers") or not isinstance(gradients, dict):
+        yield refused
+        return
+    differentiate, shapes = layer.differentiate, {k: np.shape(v) for k, v in gradients.items()}
+
+    def listen(*arguments: Any, **keywords: Any) -> Any:
+        returned = differentiate(*arguments, **keywords)
+        if not (
+            isinstance(returned, tuple)
+            and len(returned) == 2
+            and isinstance(returned[1], dict)
+            and set(returned[1]) <= set(shapes)
+        ):
+            return returned
+        fitting = {k: g for k, g in returned[1].items() if np.shape(g) == shapes[k]}
+        refused.update((k, g) for k, g in returned[1].items() if k not in fitting)
+        return returned[0], {**{k: np.zeros(shape) for k, shape in shapes.items()}, **fitting}
+
+    layer.differentiate = listen
+    try:
+        yield refused
+    finally:
+        del layer.differentiate
+
+
+def public_numbers(layer: Any) -> dict[str, float]:
+    numbers = {k: v for k, v in getattr(layer, "__dict__", {}).items() if isinstance(v, (int, float))}
+    return {k: v for k, v in numbers.items() if not k.startswith("_") and not isinstance(v, bool)}
+
+
+def training_mode(forward: Function) -> dict[str, Any]:
+    """training=True for a forward that asks."""
+    return {"training": True} if any(p.name == "training" for p in parameters_of(forward) or ()) else {}
+
+
+def backward_style(backward: Function, forward: Function) -> str:
+    """How to call this backward: with dy, with nothing (losses), with the forward's arguments, or with both."""
+    given, passed = parameters_of(backward), parameters_of(forward)
+    if given is None or passed is None:
+        return "dy"
+    required = [p.name for p in given if p.default is p.empty and p.kind in POSITIONAL]
+    taken = [p.name for p in passed if p.default is p.empty]
+    if not required:
+        return ""
+    if len(required) == 2 and required[1].lower() in LEARNING_RATES:
+        return "dy, rate"
+    if len(required) == 1:
+        return "dy"
+    if required == taken[: len(required)]:
+        return "same"
+    return "dy, x" if required[0].lower().startswith(("d", "grad", "up")) else "x, dy"
+
+
+def built(layer: Any, arguments: Sequence[Any], seed: int) -> Any:
+    """The layer with its parameters created: handgrad's layers are built for the shape of x, in float64."""
+    if hasattr(layer, "build") and not getattr(layer, "is_built", bool(getattr(layer, "parameters", None))):
+        layer.build(np.shape(arguments[0])[1:], rng=np.random.default_rng(seed), dtype=np.float64)
+    return layer
+
+
+def copied(layer: Any) -> Any:
+    """A copy of the layer; TypeError in one line where it holds what cannot be copied."""
+    try:
+        return copy.deepcopy(layer)
+    except Exception as problem:
+        what = f"{type(layer).__name__} cannot be copied, and a check works on copies"
+        raise TypeError(f"{what}: {type(problem).__name__}: {problem}") from problem
+
+
+def in_dtype(layer: Any, dtype: DTypeLike, slots: Mapping[str, Slot]) -> Any:
+    """A copy of the layer computing in dtype."""
+    if isinstance(layer, WithLoss):
+        return WithLoss(in_dtype(layer.model, dtype, slots), copy.deepcopy(layer.loss))
+    if hasattr(layer, "astype"):
+        return layer.astype(dtype)
+    layer = copy.deepcopy(layer)
+    for slot in slots.values():
+        if read(layer, slot).dtype != dtype:
+            write(layer, slot, read(layer, slot).astype(dtype))
+    return layer
+
+
+@dataclass(eq=False)
+class WithLoss:
+    """A model and a loss as one layer whose output is the loss; the loss is an object, or a pair of functions."""
+
+    model: Any
+    loss: Any  # an object or a pair; checks of layers replace its forward by one that notes
+    cache: Cache = None
+
+    @property
+    def is_built(self) -> bool:
+        return bool(getattr(self.model, "is_built", True))
+
+    def build(self, input_shape: Shape, rng: Generator, dtype: DTypeLike) -> None:
+        self.model.build(input_shape, rng=rng, dtype=dtype)
+
+    def forward(self, x: Array, targets: Array) -> Any:
+        outputs = self.model.forward(x, **training_mode(self.model.forward))
+        if isinstance(self.loss, tuple):
+            value, self.cache = self.loss[0](outputs, targets)
+            return value
+        return self.loss.forward(outputs, targets)
+
+    def backward(self) -> Any:
+        doutputs = self.loss[1](1.0, self.cache) if isinstance(self.loss, tuple) else self.loss.backward()
+        return self.model.backward(doutputs[0] if isinstance(doutputs, tuple) else doutputs)
+
+
+def with_loss(model: Any, loss: LossObject | Pair) -> WithLoss:
+    """A model with a loss object or a loss pair on top, as a subject's layer."""
+    if not (isinstance(loss, tuple) and len(loss) == 2) and not hasattr(loss, "backward"):
+        expected = "a loss object such as CrossEntropy() or a pair (forward, backward)"
+        raise TypeError(f"loss must be {expected}, got {type(loss).__name__}")
+    if not (hasattr(model, "forward") and hasattr(model, "backward")) or isinstance(model, type):
+        raise TypeError(f"loss= goes with a model that has a forward and a backward, got {type(model).__name__}")
+    return WithLoss(model, loss)
+
+
+def inner(layer: Any) -> Any:
+    """What holds the parameters: the layer, or the model under a loss."""
+    return layer.model if isinstance(layer, WithLoss) else layer

@@ -1,0 +1,213 @@
+"""Pairs of functions, and what is made one: a function and its gradient, a closure, a class with static methods."""
+
+import contextlib
+import inspect
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ..arrays import Array, Cache, DTypeLike, Shape
+from .arguments import (
+    Function,
+    Gradients,
+    Pair,
+    Settings,
+    Wanted,
+    choose,
+    described,
+    loss_argument,
+    name_of,
+    parameters_of,
+)
+from .faults import CodeFault, report_faults
+from .subjects import Point, Subject, arrays_of, by_name
+from .tracing import module_of
+
+PASSES_ON = True  # to the functions that it was given
+
+
+class PairSubject(Subject):
+    """A forward that returns (y, cache), and a backward that takes (dy, cache)."""
+
+    def __init__(self, pair: Pair, arrays: Iterable[Any], kwargs: Settings, wrt: Wanted, label: str = "") -> None:
+        super().__init__(label or name_of(pair[0]), pair[0], arrays, kwargs or {})
+        self.forward: Function = pair[0]
+        self.backward: Function = pair[1]
+        self.is_ours = all(module_of(function).startswith("handgrad.") for function in pair)
+        self.wrt_given: bool = wrt is not None
+        self.names: list[str] = choose(wrt, self.all_names, self.arguments)
+        self.input_names: list[str] = self.names
+        given = [p for p in parameters_of(self.forward) or () if p.default is not p.empty]
+        self.defaults: dict[str, Any] = {p.name: p.default for p in given}
+
+    def at(self, dtype: DTypeLike) -> "PairPoint":
+        return PairPoint(self, dtype)
+
+    def settle(self) -> "PairSubject":
+        """A loss (one number) is differentiated by its first array, unless its backward answers for all of them."""
+        try:
+            point = self.at(np.float64)
+            if self.wrt_given or np.ndim(point.forward()):
+                return self
+            answers = self.backward(1.0, point.cache)
+        except (Exception, SystemExit):  # the check proper runs into it again, and reports it
+            return self
+        answers = answers if isinstance(answers, (tuple, list, dict)) else (answers,)
+        if len(answers) < len(self.names) or any(a is None for a in answers):
+            self.names = self.input_names = [loss_argument(self.names)]
+        return self
+
+
+class PairPoint(Point):
+    subject: PairSubject
+
+    @property
+    def function(self) -> Function:
+        return self.subject.forward
+
+    def as_output(self, y: Any) -> Array:
+        if y is None:
+            raise self.nothing_returned()
+        if not isinstance(y, tuple) or len(y) != 2:
+            got = f"{len(y)} values" if isinstance(y, tuple) else f"one {type(y).__name__}"
+            raise CodeFault("wrong-output", f"the forward must return (y, cache), but returned {got}")
+        y, cache = y
+        self.cache: Cache = cache
+        return super().as_output(y)
+
+    def backward(self, dy: Array) -> Gradients:
+        with report_faults("backward", self.subject.backward):
+            returned = self.subject.follow(self.subject.backward)(dy, self.cache)
+        return arrays_of(by_name(returned, self.subject, self.subject.names, np.ndim(dy) == 0))
+
+
+# What is made a pair ---------------------------------------------------------------------------------------------
+
+
+def from_arrays(forward: Function, backward: Function) -> Pair:
+    """A forward that returns y alone, and a backward(dy, *arrays), as a pair."""
+
+    def paired(*arrays: Any, **keywords: Any) -> Any:
+        return forward(*arrays, **keywords), arrays
+
+    return named_like(paired, forward), lambda dy, arrays: backward(dy, *arrays)
+
+
+def joined(forward: Function, backward: Function) -> Pair:
+    """A forward of several y, as a step of an LSTM, and its backward as a pair: the y's in one row."""
+
+    def joined_forward(*arrays: Any, **keywords: Any) -> Any:
+        *outputs, cache = forward(*arrays, **keywords)
+        return np.concatenate([y.ravel() for y in outputs]), ([y.shape for y in outputs], cache)
+
+    def joined_backward(dy: Array, kept: Any) -> Any:
+        shapes, cache = kept
+        ends = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1]
+        return backward(*(part.reshape(shape) for part, shape in zip(np.split(dy, ends), shapes, strict=True)), cache)
+
+    return named_like(joined_forward, forward), joined_backward
+
+
+def function_pair(function: Function, gradient: Function) -> Pair:
+    """f(x) and its gradient as a pair: the gradient of a number, element-wise derivatives, or a Jacobian."""
+
+    def forward(*arrays: Any, **keywords: Any) -> Any:
+        return function(*arrays, **keywords), (arrays, keywords)
+
+    def backward(dy: Array, cache: Any) -> Any:
+        arrays, keywords = cache
+        found = gradient(*arrays, **keywords)
+        found = found if isinstance(found, (tuple, list)) else (found,)
+        return tuple(chain(dy, g, np.shape(x)) for g, x in zip(found, arrays, strict=False))
+
+    return named_like(forward, function), backward
+
+
+def chain(dy: Array, derivative: Any, shape: Shape) -> Any:
+    """dy times a derivative by an array of this shape: per number, per entry, or as a Jacobian (outputs, *shape)."""
+    if derivative is None or np.ndim(dy) == 0:
+        return None if derivative is None else dy * np.asarray(derivative)
+    derivative = np.asarray(derivative)
+    if derivative.shape == dy.shape + tuple(shape) and derivative.ndim > dy.ndim:
+        return np.tensordot(dy, derivative, axes=dy.ndim)
+    return dy * derivative
+
+
+def closure_pair(closure: Function) -> Pair:
+    """closure(*arrays) -> (loss, gradients), as optimizers call it, as a pair."""
+
+    def forward(*arrays: Any, **keywords: Any) -> Any:
+        returned = closure(*arrays, **keywords)
+        several = isinstance(returned, tuple) and len(returned) > 1
+        if not several or np.ndim(returned[0]):
+            got = f"({', '.join(map(described, returned))})" if several else described(returned)
+            what = f"{name_of(closure)}, given alone, was taken for a function that returns (loss, gradients), the loss"
+            due = "give a forward together with its backward, or a function with its gradient, as a pair"
+            raise CodeFault("wrong-output", f"{what} one number, but it returned {got}: {due}")
+        return (returned[0], returned[1:]) if len(returned) > 2 else returned
+
+    def backward(dloss: Any, gradients: Any) -> Any:
+        if isinstance(gradients, dict):
+            return {k: dloss * np.asarray(g) for k, g in gradients.items()}
+        gradients = gradients if isinstance(gradients, (tuple, list)) else (gradients,)
+        return tuple(None if g is None else dloss * np.asarray(g) for g in gradients)
+
+    return named_like(forward, closure), backward
+
+
+class Context:
+    """What a static forward may keep for its backward: any attribute, and save_for_backward."""
+
+    saved_tensors: tuple[Any, ...] = ()
+    needs_input_grad: tuple[bool, ...] = (True,) * 64
+
+    def save_for_backward(self, *arrays: Any) -> None:
+        self.saved_tensors = arrays
+
+    def ignore(self, *arrays: Any) -> None:
+        """Marks that mean something to torch alone."""
+
+    mark_dirty = mark_non_differentiable = set_materialize_grads = ignore
+
+
+def function_class(cls: type) -> Pair:
+    """A class with static forward(ctx, ...) and backward(ctx, dy), as torch.autograd.Function has them, as a pair."""
+    if not (hasattr(cls, "forward") and hasattr(cls, "backward")):
+        raise TypeError(f"{cls.__name__} has no forward and backward")
+    if not isinstance(inspect.getattr_static(cls, "forward"), staticmethod):
+        raise TypeError(f"{cls.__name__} is a class: check an object of it, {cls.__name__}(...)")
+
+    enter, leave = translations(cls)
+
+    def forward(*arrays: Any, **keywords: Any) -> Any:
+        context = Context()
+        return leave(cls.forward(context, *map(enter, arrays), **keywords)), context
+
+    def backward(dy: Array, context: Context) -> Any:
+        returned = cls.backward(context, enter(np.asarray(dy)))
+        return tuple(map(leave, returned)) if isinstance(returned, tuple) else leave(returned)
+
+    names = list(inspect.signature(cls.forward).parameters.values())[1:]
+    vars(forward)["__signature__"] = inspect.Signature(names)
+    return forward, backward
+
+
+def translations(cls: type) -> tuple[Function, Function]:
+    """Functions from arrays to what the class computes with, and back: tensors for a true torch.autograd.Function."""
+    if not any(base.__module__.startswith("torch.autograd") for base in cls.__mro__):
+        return (lambda array: array), (lambda array: array)
+    torch = sys.modules["torch"]  # loaded, or there were no such class
+    return (
+        (lambda array: torch.from_numpy(array.copy()) if isinstance(array, np.ndarray) else array),
+        (lambda tensor: tensor.detach().numpy() if isinstance(tensor, torch.Tensor) else tensor),
+    )
+
+
+def named_like(forward: Function, function: Function) -> Function:
+    """forward, with the parameter names that function's signature shows, as if from the same module."""
+    with contextlib.suppress(TypeError, ValueError):
+        vars(forward)["__signature__"] = inspect.signature(function)
+    forward.__name__, forward.__module__ = name_of(function), module_of(function)
+    return forward
