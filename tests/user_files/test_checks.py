@@ -169,6 +169,30 @@ def test_a_file_that_cannot_be_used_says_why_in_one_line(write, call, text, prob
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    "text, problem",
+    [
+        ("def half_forward(x):\n    return x / 2, None\n\ndef half_backwrd(dy, cache):\n    return dy / 2\n",
+         "half_forward has no half_backward; did you mean that by 'half_backwrd'?"),
+        ("def half(x):\n    return x / 2\n\ndef half_gradeint(x):\n    return 0.5 + 0 * x\n",
+         "half has no half_gradient; did you mean that by 'half_gradeint'?"),
+        ("class Half:\n  def forward(self, x):\n    return x / 2\n\n  def bakward(self, dy):\n    return dy / 2\n",
+         "Half has no backward; did you mean that by 'bakward'?"),
+    ],
+)  # fmt: skip
+def test_a_misspelt_partner_is_told_and_the_others_checked(write, call, text, problem):
+    code, out, err = call(write(GOOD + "\n" + text))
+    assert code == 2
+    assert out.count("every gradient is right") == 4
+    assert err.splitlines() == [line for line in err.splitlines() if problem in line]
+    assert len(err.splitlines()) == 1
+
+
+def test_a_helper_of_another_name_is_no_misspelt_partner(write):
+    helper = "\ndef tanh_forward(x):\n    return np.tanh(x), x\n\ndef softmax_backward_helper(dy):\n    return dy\n"
+    assert list(dict(check_file(write(GOOD + helper)))) == ["Dense", "swish", "cube", "Exp"]
+
+
 def test_what_is_not_written_yet_is_said_whatever_the_arrays(write):
     path = write(
         "def half_forward(x):\n    return scaled(x) + 1, x\n\ndef scaled(x):\n    ...\n\n"

@@ -1,5 +1,6 @@
 """The pairs and layers in somebody's file: found by their names, given example arrays, and checked."""
 
+import difflib
 import inspect
 import sys
 import time
@@ -180,8 +181,9 @@ def fields_of(report: Report, with_page: bool) -> dict[str, Any]:
 
 
 def targets_in(module: ModuleType, path: str | Path) -> dict[str, Any]:
-    """What `discover` finds, or a ValueError where that is nothing."""
+    """What `discover` finds, and a line on each whose partner is misspelt; ValueError where that is nothing."""
     found = discover(module)
+    found |= misspelt(module, found)
     if not found:
         what = f"{path} has nothing to check"
         raise ValueError(f"{what}: no x_forward with x_backward, class with forward and backward, f with f_grad")
@@ -215,8 +217,7 @@ def inputs_of(module: ModuleType, found: Iterable[str], path: str | Path) -> Map
 
 def discover(module: ModuleType) -> dict[str, Any]:
     """{name: target} of what the module itself defines, in its order."""
-    own = {k: v for k, v in vars(module).items() if getattr(v, "__module__", None) == module.__name__ and k[0] != "_"}
-    found: dict[str, Any] = {}
+    own, found = defined_in(module), dict[str, Any]()
     for name, thing in own.items():
         if inspect.isclass(thing) and hasattr(thing, "forward") and hasattr(thing, "backward"):
             if not inspect.isabstract(thing):
@@ -224,21 +225,53 @@ def discover(module: ModuleType) -> dict[str, Any]:
         elif inspect.isfunction(thing):
             pair = partner(name, own)
             if pair is not None:
-                found[name.replace("_forward", "").replace("forward_", "")] = (thing, own[pair])
+                found[without_forward(name)] = (thing, own[pair])
     return found
+
+
+def defined_in(module: ModuleType) -> dict[str, Any]:
+    own = vars(module).items()
+    return {k: v for k, v in own if getattr(v, "__module__", None) == module.__name__ and k[0] != "_"}
+
+
+def without_forward(name: str) -> str:
+    return name.replace("_forward", "").replace("forward_", "")
 
 
 def partner(name: str, own: Mapping[str, Any]) -> str | None:
     """The name of the backward or derivative that belongs to a function, or None."""
-    names = [pattern.format(name) for pattern in DERIVATIVES]
-    names = [name.replace("forward", "backward")] if "forward" in name else names
-    return next((name for name in names if name in own), None)
+    return next((name for name in partners(name) if name in own), None)
+
+
+def partners(name: str) -> list[str]:
+    """The names that the backward or derivative of a function may have."""
+    every = [pattern.format(name) for pattern in DERIVATIVES]
+    return [name.replace("forward", "backward")] if "forward" in name else every
+
+
+def misspelt(module: ModuleType, found: Mapping[str, Any]) -> dict[str, str]:
+    """{name: a line} of functions and classes whose backward is there under nearly its name."""
+    own, said = defined_in(module), {}
+    taken = {part.__name__ for target in found.values() if isinstance(target, tuple) for part in target}
+    left = [name for name, thing in own.items() if inspect.isfunction(thing) and name not in taken]
+    for name, thing in own.items():
+        if inspect.isclass(thing):
+            due, near = ["backward"] * (hasattr(thing, "forward") and not hasattr(thing, "backward")), [*vars(thing)]
+        else:
+            due, near = partners(name) * (name in left), [n for n in left if n != name and "forward" not in n]
+            near = near if "forward" in name else [n for n in near if n.startswith(f"{name}_")]
+        for right in due:
+            if close := difflib.get_close_matches(right, near, n=1, cutoff=0.85):
+                said.setdefault(without_forward(name), f"{name} has no {right}; did you mean that by '{close[0]}'?")
+    return said
 
 
 def check_one(
     name: str, target: Any, given: Mapping[str, Any], path: str | Path, seed: int = 0, **options: Any
 ) -> Report:
     """The report on one thing in a file, with its entry of check_inputs or guessed arrays."""
+    if isinstance(target, str):  # what is wrong with its name
+        raise ValueError(f"{path}: {target}")
     key = next((k for k in (name, f"{name}_forward") if k in given), None)
     if key is None:
         target, arrays, kwargs = fitting(name, target, path, seed)
