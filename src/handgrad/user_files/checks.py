@@ -251,7 +251,7 @@ def partners(name: str) -> list[str]:
 
 def misspelt(module: ModuleType, found: Mapping[str, Any]) -> dict[str, str]:
     """{name: a line} of functions and classes whose backward is there under nearly its name."""
-    own, said = defined_in(module), {}
+    own, said = defined_in(module), dict[str, str]()
     taken = {part.__name__ for target in found.values() if isinstance(target, tuple) for part in target}
     left = [name for name, thing in own.items() if inspect.isfunction(thing) and name not in taken]
     for name, thing in own.items():
