@@ -1,6 +1,7 @@
 """A class of 200 graded: ten tasks each, most right, some wrong, and how long it takes; hanging ones cost their limit.
 
 python benchmarks/grading.py [--students 200] [--jobs 2] [--hanging 0]
+python benchmarks/grading.py --variants 100   # whether the key of each student's variant gets all points
 """
 
 import argparse
@@ -9,7 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from handgrad.assignment import grade, read_assignment
+from handgrad.assignment import grade, read_assignment, read_key
+from handgrad.assignment.make import make
 
 LAYERS = '''
 import numpy as np
@@ -96,7 +98,10 @@ def main() -> None:
     parser.add_argument("--students", type=int, default=200)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--hanging", type=int, default=0)
+    parser.add_argument("--variants", type=int, default=0)
     options = parser.parse_args()
+    if options.variants:
+        return grade_variants(options.variants, options.jobs)
     rng = random.Random(0)
     with tempfile.TemporaryDirectory() as folder:
         spec = write_spec(Path(folder))
@@ -111,6 +116,25 @@ def main() -> None:
         f"{len(scores)} submissions of ten tasks, {options.hanging} hanging, {options.jobs} at a time: {seconds:.0f} s"
     )
     print(f"mean score {sum(scores) / len(scores):.2f} of 10")
+
+
+def grade_variants(students: int, jobs: int) -> None:
+    """Draw everything that can differ between students, and grade each one's solution."""
+    with tempfile.TemporaryDirectory() as folder:
+        spec, out = write_spec(Path(folder)), Path(folder, "out")
+        with open(spec, "a") as file:
+            file.write("[variant]\nblank = 5\nshapes = true\nconstants = { SLOPE = [0.01, 0.05] }\n")
+            file.write('find_the_bug = { "layer norm" = 2, softmax = 2 }\n')
+        with open(spec.parent / "layers.py", "a") as file:
+            file.write("\n\nSLOPE = 0.1\n")
+        roster = Path(folder, "roster.csv")
+        roster.write_text("\n".join(["id", *(f"s{number}" for number in range(students))]))
+        made, key = make(spec, out, roster), read_key(out / "key")
+        solved = [out / "key" / "solutions" / student for student in made.students]
+        results = list(grade(read_assignment(spec), solved, key, jobs=jobs))
+    full = sum(it["score"] == it["extra_data"]["max_score"] for it in results)
+    different = len({str({**told, "student": ""}) for told in key.variants.values()})
+    print(f"{students} students, {different} unlike tasks, shapes and constants: {full} solutions with all points")
 
 
 def write_spec(folder: Path) -> Path:
