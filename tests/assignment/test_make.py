@@ -80,6 +80,15 @@ def test_no_handout_tells_of_the_key(tmp_path, roster):
     assert (tmp_path / "key").stat().st_mode & 0o077 == 0
 
 
+def test_a_course_is_read_as_far_as_it_is_named(tmp_path):
+    tasks = '[[tasks]]\nfunction = "affine_forward"\ninputs = { x = [4, 3], w = [3, 2], b = [2] }\n'
+    text = f'title = "nndl"\ncourse = "nndl"\nfiles = ["nndl/layers.py"]\n{tasks}[variant]\nshapes = true\n'
+    (tmp_path / "SPEC.toml").write_text(text)
+    assert set(read_assignment(tmp_path / "SPEC.toml").contents) == {"nndl/layers.py"}
+    make(tmp_path / "SPEC.toml", tmp_path / "out")
+    assert "implement affine_forward" in (tmp_path / "out/handouts/everyone/nndl/layers.py").read_text()
+
+
 def test_other_secrets_and_students_draw_other_variants():
     assignment = read_assignment("layer-norm")
 
@@ -205,6 +214,7 @@ def test_a_bug_is_one_line_that_a_gradient_check_finds(name, number):
 SPEC = """
 title = "Pairs"
 files = ["layers.py"]
+given = ["old.py"]
 tasks = [
   { function = "scale_forward", inputs = { x = [4, 3] } },
   { function = "scale_backward", inputs = { x = [4, 3] } },
@@ -241,6 +251,7 @@ def sum_backward(dy, cache):
 def test_every_variant_is_solved_by_its_key_and_by_nothing_less(tmp_path, roster):
     (tmp_path / "layers.py").write_text(LAYERS, encoding="utf-8")
     (tmp_path / "SPEC.toml").write_text(SPEC)
+    (tmp_path / "old.py").write_bytes(b"FACTOR = 'caf\xe9'")
     students = ["ada", "bob", "cid"]
     make(tmp_path / "SPEC.toml", tmp_path / "out", roster(*students))
     key, assignment = read_key(tmp_path / "out" / "key"), read_assignment(tmp_path / "SPEC.toml")

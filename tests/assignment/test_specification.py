@@ -138,7 +138,7 @@ def test_what_is_wrong_is_one_line_that_names_the_key(write, old, new, said):
         ("blank = 3", "variant.blank = 3: there are 2 tasks"),
         ("blank = 1", "variant.blank needs tasks of the same points"),
         ("constants = { SLOP = [1] }", "no file assigns at its top level a SLOP; did you mean 'SLOPE'"),
-        ("constants = { SLOPE = [] }", "SLOPE must be a list of the values"),
+        ("constants = { SLOPE = [] }", "variant.constants.SLOPE = []: expected a list of at least 1 item"),
         ('find_the_bug = { "layer nrom" = 1 }', "did you mean 'layer norm'"),
     ],
 )

@@ -81,7 +81,8 @@ def make(source: str | Path, folder: str | Path, roster: str | Path | None = Non
     """
     assignment, folder = read_assignment(source), Path(folder)
     students = [EVERYONE] if roster is None else read_roster(roster)
-    key = read_key(folder / "key") if (folder / "key" / "secret").exists() else new_key(folder / "key")
+    is_new = not (folder / "key" / "secret").exists()
+    key = Key(folder / "key", secrets.token_bytes(32), {}) if is_new else read_key(folder / "key")
     variants = {student: variant_of(assignment, student, key.secret) for student in students}
     told = {student: about(variant, student) for student, variant in variants.items()}
     for student in set(told) & set(key.variants):
@@ -198,11 +199,6 @@ def shown(it: object) -> str:
 
 
 # The key --------------------------------------------------------------------------------------------------------------
-
-
-def new_key(folder: Path) -> Key:
-    """A key with a secret of its own."""
-    return Key(folder, secrets.token_bytes(32), {})
 
 
 def read_key(folder: str | Path) -> Key:

@@ -60,14 +60,6 @@ def checked_inputs(value: object) -> dict[str, Any] | Place:
     return value
 
 
-def checked_constants(value: object) -> object:
-    """{name: values to draw from}."""
-    for name, values in value.items() if isinstance(value, dict) else ():
-        if not isinstance(values, list) or not values:
-            raise ValueError(f"{name} must be a list of the values to draw from, got {values!r}")
-    return value
-
-
 Function = Annotated[Place, BeforeValidator(place)]
 Positive = Annotated[float, Field(gt=0, le=1e9)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=300, strip_whitespace=True)]
@@ -151,7 +143,7 @@ class Variant(Keys):
 
     blank: Count | None = None
     shapes: bool = False
-    constants: Annotated[dict[str, list[Any]], BeforeValidator(checked_constants)] = {}
+    constants: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
     find_the_bug: dict[str, Positive] = {}
 
 
@@ -275,10 +267,12 @@ def assembled(said: Specification, path: Path) -> Assignment:
     if path.name in (*said.files, *given, *public):
         raise ValueError(f"{path.name} itself would be handed out: take it out of the files that are given")
     check_once("the task", [task.name for task in tasks])
-    own = {(task.file, task.function) for task in tasks}
-    for place in (place for task in said.tasks for place in places_of(task)):
+    places, own = named_places(said), {(task.file, task.function) for task in tasks}
+    for place in places:
         if place.file in (*given, *public) or (place.file in said.files and place not in own):
             raise ValueError(f"{place} would be handed out: put it in a file that is neither in files nor given")
+    wanted = {*said.files, *given, *public, *(place.file for place in places)}
+    contents = {name: content for name, content in contents.items() if name in wanted}
     check_variant(said.variant, tasks, [contents[file].decode() for file in said.files])
     return Assignment(
         path, said.title, tuple(said.files), given, public, said.memory_limit, tasks, said.variant, contents
@@ -295,9 +289,8 @@ def files_of_course(course: str | None) -> dict[str, bytes]:
 
 def files_beside(said: Specification, folder: Path) -> dict[str, bytes]:
     """{name: content} of the files beside SPEC.toml that it names, in folders too."""
-    places = [place.file for task in said.tasks for place in places_of(task)]
     contents = {}
-    for name in (*said.files, *said.given, *said.public_tests, *places):
+    for name in (*said.files, *said.given, *said.public_tests, *(place.file for place in named_places(said))):
         if PurePosixPath(name).is_absolute() or {"..", "."} & {*name.split("/")} or "\\" in name:
             raise ValueError(f"{name!r} must be the name of a file beside it, with / between folders")
         inside = sorted((folder / name).rglob("*"))
@@ -356,6 +349,11 @@ def text_of(name: str, contents: Mapping[str, bytes]) -> str:
     except (SyntaxError, ValueError) as problem:
         raise ValueError(f"{name} is no Python in UTF-8: {problem}") from None
     return text
+
+
+def named_places(said: Specification) -> list[Place]:
+    """The functions that its tasks name in files which are not handed out."""
+    return [place for task in said.tasks for place in places_of(task)]
 
 
 def places_of(task: Task) -> list[Place]:

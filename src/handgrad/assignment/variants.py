@@ -35,7 +35,9 @@ def variant_of(assignment: Assignment, student: str, secret: bytes) -> Assignmen
     if variant.shapes:
         tasks = with_sizes(tasks, drawn[1])
     constants = {name: values[drawn[2].integers(len(values))] for name, values in variant.constants.items()}
-    contents = {name: with_constants(name, held, constants) for name, held in assignment.contents.items()}
+    contents, shown = dict(assignment.contents), {*assignment.given, *assignment.public_tests}
+    for name in [name for name in contents if name not in shown and constants]:
+        contents[name] = with_constants(contents[name], constants)
     singles = {name: [value] for name, value in constants.items()}
     plain = replace(assignment, tasks=tasks, contents=contents, variant=Variant(constants=singles))
     for subject, points in variant.find_the_bug.items():
@@ -73,9 +75,9 @@ def resized(inputs: Any, new: Mapping[int, int]) -> Any:
     return {name: [new[size] for size in it] if isinstance(it, list) else it for name, it in inputs.items()}
 
 
-def with_constants(name: str, content: bytes, constants: Mapping[str, Any]) -> bytes:
-    """A file's content, in Python with other values of what it assigns at its top level."""
-    nodes = constants_in(content.decode()) if constants and name.endswith(".py") else {}
+def with_constants(content: bytes, constants: Mapping[str, Any]) -> bytes:
+    """The source with other values of what it assigns at its top level."""
+    nodes = constants_in(content.decode())
     starts = np.cumsum([0, *map(len, content.splitlines(keepends=True))]).tolist()
     for constant, node in sorted(nodes.items(), key=lambda pair: (-pair[1].lineno, -pair[1].col_offset)):
         if constant in constants:
