@@ -8,6 +8,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import scale
 
 from handgrad.sklearn import NetClassifier, NetRegressor
+from handgrad.training import trainer
 
 pytest.importorskip("sklearn", minversion="1.7", reason="its MLPs take sample_weight and the Poisson loss since 1.7")
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -31,6 +32,12 @@ SETTINGS = [
     {"activation": "identity"},
     {"early_stopping": True, "validation_fraction": 0.2},
 ]
+
+
+@pytest.fixture(autouse=True, params=[0, 10**9], ids=["many steps at once", "step by step"])
+def route(request, monkeypatch):
+    """How many steps a fit must have for them to be done at once, where Numba is installed."""
+    monkeypatch.setattr(trainer, "MANY_STEPS", request.param)
 
 
 def both(theirs, ours, x, y, settings, **fit):

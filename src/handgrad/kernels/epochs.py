@@ -16,10 +16,13 @@ numbers; each of its layers is a row of `chain`, whole numbers, and a row of `op
 Read `train`, at the end, and then what it calls. (n, outputs) are the shapes for a batch of n examples.
 """
 
+import functools
 import math
-from typing import NamedTuple, TypeAlias
+import sys
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+from numba.core import event
 
 from ..arrays import Array, DType
 from .compiled import AS_IT_IS, TRANSPOSED, Gemm, compiled, product
@@ -650,11 +653,28 @@ def train(
     return len(sizes)
 
 
+class Announcement(event.Listener):
+    """Says once that something is being compiled, which takes its time."""
+
+    said = False
+
+    def on_start(self, event: Any) -> None:
+        if not self.said:
+            what = "compiling the training of dense networks for this machine, once: some 20 seconds ..."
+            print(f"handgrad: {what}", file=sys.stderr, flush=True)
+        self.said = True
+
+    def on_end(self, event: Any) -> None:
+        """Numba asks for it."""
+
+
+@functools.cache
 def load(dtype: DType) -> None:
-    """Compile `train` for numbers of this type, which takes seconds, or load what was compiled before."""
+    """Compile `train` for numbers of this type, which takes seconds and is said on stderr, or load it from the disk."""
     real, whole, double, matrix = np.empty(0, dtype), np.empty(0, np.int64), np.empty(0), np.empty((0, 0), dtype)
     net = Network(np.zeros((1, 6), np.int64), np.zeros((1, 2)), real, real, real, real, real, real)
     goal = Goal(0, 1.0, 0.0, double, 0.0, 0, False)
     rule = Rule(0, (0.0, 0.0, 0.0, 0.0, 0.0, 0.0), math.inf, math.inf, real, real)
     rows = Rows(matrix, whole, matrix, double, whole, np.empty(0, np.uint16))
-    train(gemm_of(dtype), net, goal, rule, rows, whole, 0, double, 0, double, whole, matrix)
+    with event.install_listener("numba:compile", Announcement()):
+        train(gemm_of(dtype), net, goal, rule, rows, whole, 0, double, 0, double, whole, matrix)

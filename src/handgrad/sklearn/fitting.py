@@ -21,7 +21,6 @@ from ..layers.description import load_arrays
 from ..optimizers import SGD, Optimizer
 from ..training import Callback, History, Trainer
 from ..training.batches import Data
-from ..training.engine import Figures
 from ..training.trainer import ModelState, Progress
 from .networks import make_network, weight_arrays
 from .objectives import Objective
@@ -317,7 +316,9 @@ def change_rate(sgd: Optimizer, learning_rate: float) -> None:
 
 
 class NetTrainer(Trainer):
-    """A Trainer that takes data which its estimator has checked, sparse or not."""
+    """A Trainer that takes data which its estimator has checked, sparse or not; its metrics are for validation only."""
+
+    measures_steps = False
 
     def check_data(self, training: Data, validation: Any) -> tuple[Data, Data | None]:
         self.prepare()
@@ -329,29 +330,30 @@ class NetTrainer(Trainer):
     def observers(self, progress: bool | None) -> list[Callback]:
         return [Progress(True)] if progress else []
 
-    def train_on_batch(self, x: Any, y: Any, sample_weight: Any) -> Figures:
-        """A step without the metrics, which are for validation only."""
-        return self.engine.step(x, y, sample_weight)
-
 
 class Shuffle:
-    """The orders of rows that scikit-learn draws: each epoch shuffles the order of the last."""
+    """The orders of rows that scikit-learn draws: each epoch shuffles the order of the last.
+
+    The state of a RandomState takes longer to read than many an epoch. So a state here is what was drawn after it.
+    """
 
     def __init__(self, random: RandomState) -> None:
         self.random_state = random
-        self.order: Array | None = None
         self.bit_generator = self  # what a trainer asks for the state
+        self.order: Array | None = None
+        self.drawn: list[Array] = []  # the order after this one, once it is drawn
 
     def permutation(self, num_rows: int) -> Array:
-        order = np.arange(num_rows) if self.order is None else self.order
-        self.order = order[self.random_state.permutation(num_rows)]
+        if not self.drawn:
+            order = np.arange(num_rows) if self.order is None else self.order
+            self.drawn.append(order[self.random_state.permutation(num_rows)])
+        self.order, self.drawn = self.drawn[0], []
         return self.order
 
     @property
-    def state(self) -> dict[str, Any]:
-        return {"random_state": self.random_state.get_state(legacy=False), "order": self.order}
+    def state(self) -> tuple[Array | None, list[Array]]:
+        return self.order, self.drawn
 
     @state.setter
-    def state(self, state: dict[str, Any]) -> None:
-        self.random_state.set_state(state["random_state"])
-        self.order = state["order"]
+    def state(self, state: tuple[Array | None, list[Array]]) -> None:
+        self.order, self.drawn = state

@@ -19,6 +19,7 @@ from ..arrays import Array, Cache
 from ..layers import BinaryCrossEntropy, CrossEntropy, Loss, MeanSquaredError, ProbabilityCrossEntropy
 from ..layers.criteria import LOSSES
 from ..naming import build, fold
+from ..training.epochs import GOALS
 
 
 @dataclass
@@ -264,6 +265,12 @@ class PoissonDeviance(Loss):
     def pair_backward(dloss: float, cache: Cache) -> tuple[Array]:
         rates, targets, share = cache
         return (dloss * share * (rates - targets),)
+
+
+# what the compiled steps are told of them
+GOALS[LogLoss] = GOALS[CrossEntropy]
+GOALS[PoissonDeviance] = lambda loss: ("poisson", 1.0, 0.0)
+GOALS[Scaled] = lambda loss: (GOALS[type(loss.loss)](loss.loss)[0], loss.factor, 0.0)
 
 
 def row_shares(sample_weight: Array | None, outputs: Array) -> Array:

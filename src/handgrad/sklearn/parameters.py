@@ -17,6 +17,7 @@ from ..layers.criteria import get_loss
 from ..naming import check_arguments, check_count, check_number, check_switch, look_up
 from ..optimizers import SGD, Adam, Optimizer
 from ..training import Callback, Engine, Schedule
+from ..training.epochs import RULES
 from .objectives import LogLoss, PoissonDeviance, Scaled
 from .table_engine import TableEngine
 
@@ -188,6 +189,9 @@ class ShortAdam(Adam):
     @epsilon.setter
     def epsilon(self, value: float) -> None:
         self.added = value
+
+
+RULES[ShortAdam] = lambda rule: ("adam", (0.0, rule.beta1, rule.beta2, rule.added, 1.0))
 
 
 def torch_engine(options: Mapping[str, Any]) -> type[Engine]:

@@ -213,21 +213,41 @@ class NumpyEngine(Engine):
 
     def step(self, x: Array, y: Array, sample_weight: Array | None = None, metrics: bool = False) -> Figures:
         """One training step on one batch: forward, loss, backward, update; arguments and errors are Engine's."""
-        model = self.model
-        outputs = model.forward(x, training=True)
-        loss = self.loss.forward(outputs, y, sample_weight)
-        if not math.isfinite(loss):
-            raise FloatingPointError(why_not_finite(model, x, loss))
-        model.backward(self.loss.backward(), input_gradient=False)
-        if self.penalty is not None:
-            loss += self.penalty.add(model.parameters, model.gradients)
+        outputs, loss = self.propagate(x, y, sample_weight)
         if self.on_gradients is not None:
-            self.on_gradients(model.gradients)
+            self.on_gradients(self.model.gradients)
         self.optimizer.update(*self.arrays())
         figures = {"loss": float(loss)}
         if metrics:
             figures.update(self.measure(outputs, y))
         return figures
+
+    def propagate(
+        self, x: Any, y: Array, sample_weight: Array | None = None, must_be_finite: bool = True
+    ) -> tuple[Array, float]:
+        """Forward and backward: the outputs and the loss of one batch, its penalty in it; the gradients are written."""
+        outputs = self.forward(x)
+        loss = self.loss.forward(outputs, y, sample_weight)
+        if must_be_finite and not math.isfinite(loss):
+            raise FloatingPointError(self.why_not_finite(x, loss))
+        self.backward(self.loss.backward())
+        return outputs, loss if self.penalty is None else loss + self.add_penalty(y, sample_weight)
+
+    def forward(self, x: Any) -> Array:
+        """The model's outputs in training."""
+        return self.model.forward(x, training=True)
+
+    def backward(self, dy: Array) -> None:
+        """Write all gradients."""
+        self.model.backward(dy, input_gradient=False)
+
+    def add_penalty(self, y: Array, sample_weight: Array | None) -> float:
+        """Add the penalty's gradient to the gradients; returns the penalty."""
+        return 0.0 if self.penalty is None else self.penalty.add(self.model.parameters, self.model.gradients)
+
+    def why_not_finite(self, x: Any, loss: float) -> str:
+        """Why the loss of this batch is not finite."""
+        return why_not_finite(self.model, x, loss)
 
     def why_single(self) -> str:
         """Why the steps are done one by one; '' where a compiled call does many."""

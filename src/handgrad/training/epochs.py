@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import functools
 import math
-import sys
-import threading
 from collections.abc import Callable, Collection, Sequence
 from types import ModuleType
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..arrays import Array, DType, Generator
+from ..arrays import Array, Generator
 from ..clipping import ClipGlobalNorm, ClipValue
 from ..kernels import route
 from ..kernels.threads import threads_for
@@ -98,7 +96,7 @@ class CompiledSteps:
         self.loss: Loss = loss
         self.optimizer: Optimizer = optimizer
         self.penalty: Penalty | None = penalty
-        load(kernel, model.dtype)
+        kernel.load(model.dtype)
         self.gemm = self.kernel.gemm_of(model.dtype)
         self.layers: list[Layer] = [layer for layer in leaves(model) if does_something(layer)]
         self.chain, self.options = self.describe()
@@ -220,20 +218,3 @@ class CompiledSteps:
 def does_something(layer: Layer) -> bool:
     """Whether a layer changes rows of numbers in training."""
     return type(layer) not in PASSING and not (type(layer) is Dropout and layer.rate == 0)
-
-
-READY = set[Any]()  # the dtypes for which this process has the kernel
-
-
-def load(kernel: Any, dtype: DType) -> None:
-    """Have the kernel compiled for a dtype, or loaded; said on stderr where it takes more than a moment."""
-    if dtype in READY:
-        return
-    what = "compiling the training of dense networks for this machine, once: some 20 seconds ..."
-    timer = threading.Timer(2.0, lambda: print(f"handgrad: {what}", file=sys.stderr, flush=True))
-    timer.start()
-    try:
-        kernel.load(dtype)
-    finally:
-        timer.cancel()
-    READY.add(dtype)

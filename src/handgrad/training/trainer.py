@@ -489,7 +489,8 @@ class Trainer(Advised):
         if self._so_far.order_state is None:
             notify(observers, "on_epoch_begin", self)
             self._so_far = EpochSoFar(shuffle.bit_generator.state)
-        shuffle.bit_generator.state = self._so_far.order_state
+        else:
+            shuffle.bit_generator.state = self._so_far.order_state
         generator = shuffle if self.plan["shuffle"] else None
         for batch in self._single_batches(training, generator, observers, interrupt):
             notify(observers, "on_step_begin", self)
