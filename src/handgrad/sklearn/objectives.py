@@ -213,18 +213,7 @@ def find_loss(spec: Any, names: Sequence[str]) -> Loss:
 
 
 class LogLoss(CrossEntropy):
-    """CrossEntropy of int labels, without the checks that an estimator has made: they are a tenth of a small step."""
-
-    def compute(self, outputs: Array, targets: Any, sample_weight: Any) -> tuple[float, Cache]:
-        if sample_weight is not None:
-            return super().compute(outputs, targets, sample_weight)
-        shifted = outputs - np.maximum.reduce(outputs, axis=1, keepdims=True)
-        label, share = (np.arange(len(targets)), targets), 1 / len(targets)
-        picked = np.add.reduce(shifted[label])
-        exponentials = np.exp(shifted, out=shifted)
-        totals = np.add.reduce(exponentials, axis=1, keepdims=True)
-        loss = share * float(np.add.reduce(np.log(totals), axis=None) - picked)
-        return loss, (exponentials, totals, label, share, share)  # the cache of the pair, whose backward follows
+    """CrossEntropy of int labels, as an estimator's parameter `loss='log_loss'` means it for several classes."""
 
 
 class Scaled(Loss):
