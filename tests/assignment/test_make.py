@@ -11,6 +11,7 @@ from handgrad import check_gradients
 from handgrad.assignment import grade, read_assignment
 from handgrad.assignment.bugs import bug_of, subjects
 from handgrad.assignment.make import make, read_key
+from handgrad.assignment.specification import EXAMPLES
 from handgrad.assignment.variants import variant_of
 from handgrad.cli.application import run as handgrad
 
@@ -260,3 +261,11 @@ def test_every_variant_is_solved_by_its_key_and_by_nothing_less(tmp_path, roster
         assert results["score"] == results["extra_data"]["max_score"] == 5, results["tests"]
     (results,) = grade(assignment, [tmp_path / "out" / "handouts" / "ada"], key, seed=1)
     assert results["score"] == 0 and len(results["tests"]) == 4
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_key_of_what_comes_along_gets_all_points(tmp_path, name):
+    make(name, tmp_path)
+    assignment, key = read_assignment(name), read_key(tmp_path / "key")
+    (results,) = grade(assignment, [tmp_path / "key" / "solutions" / "everyone"], key, seed=0)
+    assert results["score"] == results["extra_data"]["max_score"] > 10, results["tests"]

@@ -182,7 +182,7 @@ def readme(assignment: Assignment, student: str, opening: str) -> str:
         *bugs,
         *([f"- Your constants: {', '.join(constants)}."] if constants else []),
         *([f"- Try it: `python -m {runner} {' '.join(tests)}`."] if tests else []),
-        f"- Check gradients: `handgrad check {assignment.files[0]}`.",
+        f"- Check gradients: `handgrad check {assignment.files[0]} --hints {assignment.tasks[0].hints}`.",
         f"- Hand in: {', '.join(assignment.files)} and {VARIANT}.",
     ]
     return opening.rstrip() + "\n\n" + "\n".join(lines) + "\n"
