@@ -7,7 +7,7 @@ from handgrad.assignment import grade, grading, read_assignment
 SPEC = """
 title = "Squares"
 files = ["squares.py"]
-time_limit = 2
+time_limit = 20
 memory_limit = 300
 [[tasks]]
 function = "square_backward"
@@ -74,6 +74,13 @@ np.abs = np.absolute = np.linalg.norm = lambda *given, **named: 0.0
 return 0 * dy
 """
 COUNTS = "CALLS.append(1)\nif len(CALLS) > 1:\n    return 0 * x, x"
+LIBRARY = """
+import collections, dataclasses, decimal, fractions, functools, hashlib, itertools, logging, lzma, math, random
+import sqlite3, ssl, statistics, tempfile, typing, unittest, uuid, warnings
+import numpy.lib.stride_tricks, numpy.testing
+np.fft, np.linalg, np.ma, np.polynomial, np.random.default_rng(0)
+open('scratch', 'w').write('mine')
+"""
 # {name: (head, forward, backward, points, words of what the student is told)}
 CHEATS = {
     "exits": ("", "", "os._exit(0)", 0, "ended itself"),
@@ -108,7 +115,7 @@ CHEATS = {
     "leaves a pipe": ("", "", CRASHES.format(1, ""), 0, "not done after"),
     "pickles": (PICKLE, "", RIGHT, 0, "no results"),
     "returns objects": ("", "", "return (2 * dy * x).astype(object)", 0, "must be an array of numbers"),
-    "is consistently zero": ("", "return 0 * x, x", ZERO, 0, "x is wrong"),
+    "is consistently zero": ("", "return 0 * x, x", ZERO, 0, "x is wrong: it is the gradient of the forward that was"),
     "is right on the first call": ("CALLS = []", COUNTS, ZERO, 0, "x is wrong"),
     "remembers its first arrays": ("SEEN = []", "SEEN.append(x)\nreturn SEEN[0] ** 2, SEEN[0]", RIGHT, 0, "x is wrong"),
     "is random": ("", "return x * x + np.random.normal(size=x.shape), x", RIGHT, 0, "is wrong"),
@@ -124,6 +131,7 @@ CHEATS = {
     "traces": ("sys.settrace(lambda *given: None)", "", RIGHT, 1, "x is right"),
     "stays": ("threading.Thread(target=time.sleep, args=[1000]).start()", "", RIGHT, 1, "x is right"),
     "stays till the end": ("atexit.register(time.sleep, 1000)", "", RIGHT, 1, "x is right"),
+    "needs the standard library": (LIBRARY, "", RIGHT, 1, "x is right"),
     "speaks in tongues": ("", "größe = x\nreturn größe * x, x", "学生 = 2 * dy\nreturn 学生 * x", 1, "x is right"),
 }
 
@@ -141,6 +149,7 @@ def source(head, forward, backward):
 def spec(tmp_path_factory):
     path = tmp_path_factory.mktemp("spec") / "SPEC.toml"
     path.write_text(SPEC)
+    path.with_name("QUICK.toml").write_text(SPEC.replace("= 20", "= 2"))
     solved = source("", "", RIGHT).replace("(dy, x):", '(dy, x):\n    """dx."""')
     (path.parent / "squares.py").write_text(solved)
     return path
@@ -156,7 +165,9 @@ def outcomes(spec, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADING_SECRET", "42")
         patch.setattr(grading, "looked_at", lambda *given: {})  # words alone, and seconds
-        found = grade(read_assignment(spec), [folder / f"{name}.py" for name in CHEATS])
+        hang = [folder / f"{name}.py" for name, (*_, words) in CHEATS.items() if "not done" in words]
+        others = [folder / f"{name}.py" for name in CHEATS if folder / f"{name}.py" not in hang]
+        found = [*grade(read_assignment(spec), others), *grade(read_assignment(spec.with_name("QUICK.toml")), hang)]
         return {results["extra_data"]["student"]: results for results in found}
 
 

@@ -2,8 +2,10 @@
 
 import io
 import json
+import shutil
 import tarfile
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -114,6 +116,30 @@ def test_a_command_grades_several_at_once_and_again(spec, tmp_path, capsys):
     assert "ben: layers.py is missing" in said.err
     results = json.loads(out.read_text())
     assert [each["extra_data"]["seed"] for each in results] == [3, 3]
+
+
+def test_each_is_graded_by_the_variant_of_whose_it_is(tmp_path, capsys):
+    (tmp_path / "class.csv").write_text("id\nada\nbob\n")
+    assert (
+        run_command(["assignment", "make", "layer-norm", str(tmp_path), "--roster", str(tmp_path / "class.csv")]) == 0
+    )
+    solutions, key = tmp_path / "key" / "solutions", str(tmp_path / "key")
+    shutil.copytree(solutions / "ada", tmp_path / "in" / "ada")
+    shutil.copytree(solutions / "ada", tmp_path / "in" / "bob")
+    shutil.copytree(solutions / "ada", tmp_path / "in" / "submission")
+    (tmp_path / "in" / "cid").mkdir()
+    out = str(tmp_path / "results.json")
+    handed_in = [str(tmp_path / "in" / name) for name in ("ada", "bob", "submission", "cid")]
+    assert run_command(["assignment", "grade", "layer-norm", *handed_in, "--key", key, "-o", out]) == 0
+    ada, bob, submission, cid = json.loads(Path(out).read_text())
+    assert ada["score"] == submission["score"] == ada["extra_data"]["max_score"]
+    assert submission["extra_data"]["student"] == "ada"
+    assert bob["extra_data"]["problems"] == ["its variant.json is that of ada, and it was handed in as bob's"]
+    assert cid["score"] == 0
+    assert "no student has the id cid" in cid["tests"][0]["output"]
+    capsys.readouterr()
+    assert run_command(["assignment", "grade", "layer-norm", *handed_in]) == 2
+    assert "say where the key is (--key DIR/key)" in capsys.readouterr().err
 
 
 # Archives -------------------------------------------------------------------------------------------------------------

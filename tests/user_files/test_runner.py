@@ -1,6 +1,7 @@
 """Somebody's file in processes of its own: whatever it does is one verdict, and the other checks are made."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -264,3 +265,24 @@ def test_confined_code_reads_and_reaches_nothing_else(tmp_path, kernel):
         assert done == []
     elif confinement.kernel_version() >= 6:
         assert done == ["fork", "reach", "compiled code"]
+
+
+def test_processes_of_their_own_count_are_few(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import os, time\n"
+        "from handgrad.user_files.confinement import leave_others\n"
+        "if os.getuid() == 0:\n"
+        "    os.setresuid(61001, 61001, 61001)\n"
+        "leave_others()\n"
+        "try:\n"
+        "    for number in range(150):\n"
+        "        os.fork() or (time.sleep(5), os._exit(0))\n"
+        "except OSError:\n"
+        "    pass\n"
+        "print(number)\n"
+    )
+    can_be_apart = subprocess.run(["unshare", "--user", "--net", "true"], capture_output=True).returncode == 0
+    if can_be_apart and confinement.kernel_version() >= 2:
+        one_thread = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+        assert int(subprocess.check_output([sys.executable, "-B", program], env=one_thread)) < 64

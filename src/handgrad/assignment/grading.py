@@ -23,7 +23,7 @@ import numpy as np
 
 from ..arrays import Array, Generator
 from ..derivatives.numeric import STEPS, Slope, extrapolate
-from ..files import UNZIPPING, check_form, from_json, read_arrays, write_arrays
+from ..files import UNZIPPING, check_form, from_json, read_arrays
 from ..gradient_check.compare import TOLERANCE, direction_error
 from ..gradient_check.hints import keep_to
 from ..gradient_check.reference import difference
@@ -45,6 +45,8 @@ NUMPY = str(Path(np.__file__).parents[1])
 ANSWER, CHECK = "handgrad.assignment.child:answer", "handgrad.user_files.checks:check_handed_in"
 WORDS = ("array", "message", "evidence", "variable", "fix")
 SAID = {**dict.fromkeys(WORDS, str), "mistake": {*VOCABULARY}, "line?": int}  # of a mistake
+UNFIT = "it is not the gradient of the forward that was handed in"
+OTHER = "it is the gradient of the forward that was handed in, and that computes something else than it should"
 NUM_TRIALS, NUM_UPSTREAMS, NUM_DIRECTIONS = 3, 2, 2
 MOST_ANSWER = 2**26  # bytes of the arrays that a task returns
 MOST_SHOWN, MOST_WORDS, MOST_SOURCE = 2000, 500, 200_000  # letters of prints, of a line, of a file
@@ -160,7 +162,7 @@ def workplace(assignment: Assignment, contents: Contents, arrays: Mapping[str, A
         for name, content in {**contents, **{name: assignment.contents[name] for name in assignment.given}}.items():
             (place / "code" / name).parent.mkdir(parents=True, exist_ok=True)
             (place / "code" / name).write_bytes(content)
-        write_arrays(place / "arrays.npz", arrays)
+        np.savez(place / "arrays.npz", **dict[str, Any](arrays))
         yield place
 
 
@@ -274,14 +276,12 @@ def wanted(task: Task, trial: Trial, key: AnswerKey) -> list[str]:
 def wrong_in(task: Task, trial: Trial, key: AnswerKey, answers: Answers) -> dict[str, str]:
     """{what is wrong: why} of the values and gradients on one trial's arguments."""
     calls = [call for _, call in trial.backward] if task.is_backward else trial.alike
-    found = {
-        name: first(differing(name, call, trial, key, answers) for call in calls) for name in wanted(task, trial, key)
-    }
-    if task.is_backward:
-        for name in [name for name, why in found.items() if not why]:
-            if not is_derivative(name, trial, answers):
-                found[name] = f"the gradient by {name} is not the derivative of the forward that was handed in"
-    return {name: why for name, why in found.items() if why}
+    wrong = {}
+    for name in wanted(task, trial, key):
+        why = first(differing(name, call, trial, key, answers) for call in calls)
+        fits = not task.is_backward or is_derivative(name, trial, answers)
+        wrong[name] = (OTHER if why and fits and task.is_backward else why) or ("" if fits else UNFIT)
+    return {name: why for name, why in wrong.items() if why}
 
 
 def first(texts: Iterable[str]) -> str:
@@ -307,9 +307,9 @@ def numbers(array: Array) -> Array:
 def is_derivative(name: str, trial: Trial, answers: Answers) -> bool:
     """Whether a gradient agrees with differences of the values along random directions, for each upstream."""
     rows = np.stack([dy.ravel() for dy, _ in trial.backward])
-    gradients = [numbers(answers[f"{call}/{name}"]) for _, call in trial.backward]
     for line in (line for line in trial.lines if line.name == name):
         try:
+            gradients = [numbers(answers[f"{call}/{name}"]) for _, call in trial.backward]
             slope = slope_along(line, trial, answers)
             noise = 20 * float(np.max(np.abs(rows) @ slope.error.ravel(), initial=0.0))
             error = direction_error(gradients, line.direction, rows @ slope.value.ravel(), noise)
@@ -414,7 +414,7 @@ def student_of(submission: Submission, key: Key) -> tuple[str, str]:
         if student in key.variants:
             other = f"its {VARIANT} is that of {clipped(one_line(written), 64)}, and it was handed in as {student}'s"
             return student, other if written not in ("", student) and student != EVERYONE else ""
-    return "", first(submission.problems) or f"whose it is nobody can tell: no student has the id {submission.name}"
+    return "", "; ".join([f"no student has the id {submission.name}: name it like its student", *submission.problems])
 
 
 # A submission ---------------------------------------------------------------------------------------------------------
@@ -501,7 +501,9 @@ def grade_task(assignment: Assignment, task: Task, key: AnswerKey, submission: S
         verdicts = [Verdict("", found.outcome.mistake, said, line=found.outcome.line)] if found.outcome.mistake else []
         return Graded(0.0, {}, [said, *printed], [verdict_data(verdict, "fix") for verdict in verdicts])
     wrong = judged(task, key, found.arrays)
-    lines = [f"{name} is {'wrong' if why else 'right'}" for name, why in wrong.items()]
+    lines = [
+        f"{name} is {'wrong' if why else 'right'}{f': {why}' * (why in (OTHER, UNFIT))}" for name, why in wrong.items()
+    ]
     more, mistakes = ([], []) if not any(wrong.values()) else explained(assignment, task, key, submission, wrong)
     share = sum(not why for why in wrong.values()) / max(len(wrong), 1)
     score = task.points * (share if task.partial else int(share))

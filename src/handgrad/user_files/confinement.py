@@ -7,12 +7,16 @@ audit hooks hold on every system, but only against code that does not look for a
 
 import contextlib
 import ctypes
+import glob
 import os
 import struct
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+if sys.platform != "win32":
+    import resource
 
 NEW_USER, NEW_NETWORK = 0x10000000, 0x40000000  # flags of unshare
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF, PATH_BENEATH = 444, 445, 446, 1
@@ -21,8 +25,9 @@ READ = 0b1100  # files and folders
 OF_FILES = 0b1100_0000_0000_0110  # the rights that a file by itself can have
 FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}  # how many rights a version knows; later ones 16
 EXECUTE = 0b1
+MOST_PROCESSES, COUNTS_APART = 64, 2  # threads too; the first version whose kernel surely counts them apart
 DEVICES = ("/dev/urandom", "/dev/zero")
-LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/opt/homebrew/lib")  # of the system
+LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/nix/store", "/opt/homebrew/lib")
 
 PROGRAMS = ("os.exec", "os.fork", "os.posix_spawn", "os.spawn", "os.system", "os.startfile", "os.kill")
 FORBIDDEN = (*PROGRAMS, "pty.", "subprocess.", "socket.", "ctypes.", "gc.", "signal.pthread_kill", "resource.")
@@ -30,10 +35,15 @@ CHANGES = {"chmod", "chown", "link", "mkdir", "remove", "rename", "rmdir", "syml
 LOOKS = {"open", "os.listdir", "os.scandir", "os.chdir"}
 
 
-def leave_network() -> None:
-    """Move into a network without connections, where the system lets us; a process can while it has one thread."""
+def leave_others() -> None:
+    """Move to where there is no network, and a count of processes of its own, as far as the system lets us.
+
+    A process can while it has one thread. The count is kept below a limit for all users but root.
+    """
     if sys.platform == "linux":
-        ctypes.CDLL(None).unshare(NEW_USER | NEW_NETWORK)
+        is_apart = ctypes.CDLL(None).unshare(NEW_USER | NEW_NETWORK) == 0
+        if is_apart and kernel_version() >= COUNTS_APART:
+            resource.setrlimit(resource.RLIMIT_NPROC, (MOST_PROCESSES, MOST_PROCESSES))
 
 
 def confine(readable: Iterable[str | Path], writable: Iterable[str | Path]) -> None:
@@ -89,3 +99,4 @@ def standard_library() -> Iterator[str]:
     for folder in {os.path.dirname(os.__file__), *(path for path in sys.path if path.startswith(sys.base_prefix))}:
         if os.path.isdir(folder):
             yield from (entry.path for entry in os.scandir(folder) if not entry.name.endswith("-packages"))
+    yield from glob.glob(os.path.join(sys.base_prefix, "lib", "lib*"))  # what its compiled modules need

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn, TextIO, TypeAlias
 
 from ..text import one_line
-from .confinement import leave_network
+from .confinement import leave_others
 
 Job: TypeAlias = dict[str, Any]  # what a child is told
 
@@ -26,7 +26,7 @@ def serve(job: Job, prints: int | None = None) -> NoReturn:
     encode, replace, leave = json.dumps, os.replace, os._exit  # before the file can put others in their place
     try:
         if job.get("alone"):
-            leave_network()
+            leave_others()
         shut_in(job, prints)
         answer = encode(answer_of(job), allow_nan=False)
         Path(job["answer"] + "+").write_text(answer, encoding="ascii")
