@@ -78,6 +78,42 @@ def models(draw):
     return model
 
 
+@st.composite
+def composites(draw):
+    """A built float64 model of layers of layers, three deep at most, and rows, images or sequences."""
+    kind = draw(st.sampled_from(list(KINDS)))
+    layers = [composite(draw, kind, 3), pick(draw, kind), composite(draw, kind, 2)]
+    if kind != "rows":
+        layers += [hg.Flatten(), hg.Linear(3)]
+    model = hg.Sequential(layers)
+    try:
+        model.build(SHAPES[kind], rng=0, dtype=np.float64)
+    except ValueError:  # branches whose shapes differ, say
+        assume(False)
+    scatter(model, np.random.default_rng(draw(st.integers(0, 1000))))
+    return model
+
+
+def composite(draw, kind, depth):
+    """A layer, or a sum, product or concatenation of chains of such."""
+    if depth == 0 or draw(st.integers(0, 3)) == 0:
+        return pick(draw, kind)
+    how = draw(st.sampled_from(["residual", "shortcut", "add", "multiply", "concat"]))
+    chains = [[composite(draw, kind, depth - 1) for _ in range(draw(st.integers(1, 2)))] for _ in range(2)]
+    if how == "concat":
+        return hg.Branches(chains, how)
+    units = draw(st.integers(1, 4))
+    for chain in chains:  # of one shape where nothing but channels differs
+        chain.append({"rows": hg.Linear, "images": lambda n: hg.Conv2D(n, 1), "sequences": sequence}[kind](units))
+    if how in ("add", "multiply"):
+        return hg.Branches(chains, how)
+    return hg.Residual(chains[0], chains[1]) if how == "shortcut" else hg.Residual([pick(draw, kind)])
+
+
+def sequence(units):
+    return hg.RNN(units, return_sequences=True)
+
+
 def pick(draw, kind):
     return draw(st.sampled_from(ANYWHERE + 3 * KINDS[kind]))(draw)
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from .. import files
 from ..arrays import Shape
 from ..files import FilePath
-from ..layers import Flatten, Layer, Sequential
+from ..layers import Branches, Flatten, Layer, Residual, Sequential
 from ..layers.base import family, leaves
+from . import modules
+from .graph import chained, children_of, one_module
 from .modules import Permute, channel_axes
 from .read import Reader, copy_to_layers, copy_to_modules, pair
 from .table import Row, row_of
@@ -342,9 +344,9 @@ def check_model(model: Sequential) -> None:
     if not model.is_built:
         raise ValueError("the model is not built: call model.build(input_shape, rng=0) first")
     for part in family(model):
-        if part.children and type(part).forward is not Sequential.forward:
+        if part.children and type(part) not in (Residual, Branches) and type(part).forward is not Sequential.forward:
             what = f"{part.label}: {type(part).__name__} has a forward of its own"
-            raise ValueError(f"{what}, and so no PyTorch twin yet")
+            raise ValueError(f"{what}, and so no PyTorch twin: put it together of Residual and Branches")
     if str(model.dtype) not in ("float32", "float64"):
         raise ValueError(f"PyTorch's layers compute in float32 or float64, the model in {model.dtype}: use astype")
 
@@ -361,6 +363,8 @@ class Writer:
         self.given_first: bool = layout == "NCHW" and len(model.input_shape) > 1
         self.first: bool = self.given_first
         self.position: int = 0  # of the leaf that comes next
+        self.joints: set[int] = set()  # positions at which a chain inside of another layer begins or has ended
+        self.mark(model, 0)
 
     def module(self) -> nn.Sequential:
         """The nn.Sequential of the whole model."""
@@ -368,16 +372,56 @@ class Writer:
         wanted = [self.wants_first(position) for position in range(len(self.rows))]
         start = next((first for first in wanted if first is not None), self.first)
         self.turn(container, start, len(self.model.input_shape))
-        self.fill(container, self.model)
+        self.fill(container, self.model.layers)
         self.turn(container, self.given_first, len(self.model.output_shape))
         return container
 
-    def fill(self, container: nn.Sequential, model: Sequential) -> nn.Sequential:
-        """Put the model's layers into the container, turned where the next one wants it."""
-        for layer in model.layers:
+    def mark(self, layer: Layer, position: int) -> int:
+        """Note the joints in a layer that begins at a position; returns the position after it."""
+        for child in layer.children:
+            if isinstance(layer, (Residual, Branches)):
+                self.joints.add(position)
+            position = self.mark(child, position) if child.children else position + 1
+        if isinstance(layer, (Residual, Branches)):
+            self.joints.add(position)
+        return position
+
+    def join(self, layer: Residual | Branches) -> nn.Module:
+        """The module of a layer that holds chains side by side, each of which begins and ends with one layout."""
+        first, shape = self.first, layer.output_shape
+        if isinstance(layer, Branches):
+            branches = [self.branch(branch, first, shape) for branch in layer.branches]
+            return modules.Branches(branches, layer.join, 1 if first and len(shape) > 1 else -1)
+        through = self.way(layer.layers, first, shape)
+        around = None if layer.shortcut is None else self.branch(layer.shortcut, first, shape)
+        return modules.Residual(through, around)
+
+    def branch(self, layer: Layer, first: bool, shape: Shape) -> nn.Module:
+        """A way that is one layer, as one module."""
+        way = self.way([layer], first, shape)
+        return chained(way) if isinstance(layer, Sequential) else one_module(way)
+
+    def way(self, layers: Sequence[Layer], first: bool, shape: Shape) -> dict[str, nn.Module]:
+        """One of several chains on the same batch, by name, which ends as it began."""
+        self.first = first
+        (only, *others) = layers
+        container = self.fill(nn.Sequential(), only.layers if type(only) is Sequential and not others else layers)
+        self.turn(container, first, len(shape))
+        self.first = first
+        return dict(children_of(container))
+
+    def fill(self, container: nn.Sequential, layers: Sequence[Layer]) -> nn.Sequential:
+        """Put layers into the container, turned where the next one wants it."""
+        for layer in layers:
             name = str(layer.name)
             if isinstance(layer, Sequential):
-                add(container, name, self.fill(nn.Sequential(), layer))
+                add(container, name, self.fill(nn.Sequential(), layer.layers))
+                continue
+            if isinstance(layer, (Residual, Branches)):
+                asked = [self.wants_first(self.position + i) for i in range(len(leaves(layer)))]
+                to_first = next((first for first in asked if first is not None), self.first)
+                self.turn(container, to_first, len(layer.input_shape))
+                add(container, name, self.join(layer))
                 continue
             row, rank = self.rows[self.position][1], len(layer.input_shape)
             wanted = self.wants_first(self.position)
@@ -398,9 +442,9 @@ class Writer:
 
     def order_is_absorbed(self, position: int) -> bool:
         """True when a Linear follows the Flatten there, whose weights can take the order of channels first."""
-        for _, row in self.rows[position + 1 :]:
-            if row.mixes or row.ordered:
-                return row.mixes
+        for i, (_, row) in enumerate(self.rows[position + 1 :], start=position + 1):
+            if i in self.joints or row.mixes or row.ordered:
+                return row.mixes and i not in self.joints
         return False
 
     def turn(self, container: nn.Sequential, to_first: bool, rank: int) -> None:

@@ -1,6 +1,7 @@
 """The few modules PyTorch has no class for: an order of axes, constants, outputs alone."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import torch
@@ -78,6 +79,69 @@ class Normalize(nn.Module):
     def extra_repr(self) -> str:
         """The constants."""
         return f"{self.mean}, {self.std}"
+
+
+class Residual(nn.Module):
+    """y = f(x) + x, or f(x) + shortcut(x).
+
+    Parameters
+    ----------
+    layers : dict of str to nn.Module
+        f, by name, in the order in which they run.
+    shortcut : nn.Module, optional
+        What x passes on its way around them.
+    """
+
+    def __init__(self, layers: Mapping[str, nn.Module], shortcut: nn.Module | None = None) -> None:
+        super().__init__()
+        for name, layer in layers.items():
+            self.add_module(name, layer)
+        if shortcut is not None:
+            self.add_module("shortcut", shortcut)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """f(x) + x."""
+        y = around = x
+        for name, layer in self._modules.items():
+            assert layer is not None
+            if name == "shortcut":
+                around = layer(x)
+            else:
+                y = layer(y)
+        return y + around
+
+
+class Branches(nn.Module):
+    """Modules on the same x, and their outputs joined.
+
+    Parameters
+    ----------
+    branches : sequence of nn.Module
+        Called branch1, branch2 and so on.
+    join : {'add', 'multiply', 'concat'}
+        How.
+    dim : int
+        The axis along which 'concat' puts them side by side.
+    """
+
+    def __init__(self, branches: Sequence[nn.Module], join: str, dim: int = -1) -> None:
+        super().__init__()
+        self.join = join
+        self.dim = dim
+        for i, branch in enumerate(branches, start=1):
+            self.add_module(f"branch{i}", branch)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What the branches make of x, joined."""
+        ys = [branch(x) for branch in self.children()]
+        if self.join == "concat":
+            return torch.cat(ys, self.dim)
+        joined: Tensor = functools.reduce(torch.add if self.join == "add" else torch.mul, ys)
+        return joined
+
+    def extra_repr(self) -> str:
+        """How they are joined."""
+        return f"join={self.join!r}" + (f", dim={self.dim}" if self.join == "concat" else "")
 
 
 class OutputsAlone(nn.RNNBase):
@@ -195,6 +259,28 @@ class PositionalEmbedding(nn.Module):
     def extra_repr(self) -> str:
         """The sizes, and of which kind."""
         return f"{self.length}, {self.features}, sinusoidal={self.sinusoidal}"
+
+
+def outputs_alone(path: str, module: nn.RNNBase, return_sequences: bool) -> nn.Module:
+    """nn.RNN or nn.LSTM as modules of ours with the same numbers, one for each of its layers."""
+    kind = next((ours for ours in (RNN, LSTM) if isinstance(module, ours.__mro__[2])), None)
+    plain = {"batch_first": True, "bidirectional": False, "proj_size": 0, "bias": True}
+    odd = [f"{name}={getattr(module, name)}" for name, value in plain.items() if getattr(module, name) != value]
+    if kind is None or odd or getattr(module, "nonlinearity", "tanh") != "tanh":
+        given = ", ".join(odd) or f"nonlinearity={getattr(module, 'nonlinearity', 'none')!r}"
+        what = f"{path} is {type(module).__name__} with {given}"
+        raise ValueError(f"{what}: handgrad's takes batches first, goes one way, and has biases and tanh")
+    made = nn.Sequential()
+    for i in range(module.num_layers):
+        last = i == module.num_layers - 1
+        size = module.hidden_size if i else module.input_size
+        layer = kind(size, module.hidden_size, return_sequences or not last).to(next(module.parameters()).dtype)
+        for name in ("weight_ih", "weight_hh"):
+            setattr(layer, f"{name}_l0", getattr(module, f"{name}_l{i}"))
+        with torch.no_grad():
+            layer.bias_ih_l0.copy_(getattr(module, f"bias_ih_l{i}") + getattr(module, f"bias_hh_l{i}"))
+        made.add_module(str(i), layer)
+    return made if module.num_layers > 1 else made[0]
 
 
 class LayerNorm2d(nn.LayerNorm):

@@ -4,170 +4,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from operator import attrgetter
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
+from .. import layers as hg
 from ..arrays import Array, Shape
-from ..layers import Activation, Layer, Sequential
+from ..layers import Layer, Sequential
 from ..layers.base import leaves, shape_of_one
-from .modules import Permute, channel_axes
-from .table import PADDINGS, ROWS, Layout, Order, Row, brief, is_known, row_for
-
-Children: TypeAlias = "list[tuple[str, nn.Module]]"
-
-# A module as a chain of modules --------------------------------------------------------------------------------------
-
-
-def permute(*axes: Any) -> Permute:
-    """The module of x.permute(0, 2, 1), or of x.permute((0, 2, 1))."""
-    return Permute(*(axes[0] if isinstance(axes[0], (tuple, list)) else axes))
-
-
-# 'relu' -> nn.ReLU: PyTorch's functions of activations have the names of our pairs
-ACTIVATIONS = {
-    row.layer.pair[0].__name__.removesuffix("_forward"): row.classes[0]
-    for row in ROWS
-    if issubclass(row.layer, Activation)
-}
-# what a forward may call -> the module that does the same with the call's further arguments
-FUNCTIONS: Mapping[str, Any] = {
-    **ACTIVATIONS,
-    "dropout": nn.Dropout,
-    "max_pool2d": nn.MaxPool2d,
-    "avg_pool2d": nn.AvgPool2d,
-    "flatten": nn.Flatten,
-    "adaptive_avg_pool2d": nn.AdaptiveAvgPool2d,
-    "permute": permute,
-}
-SIZE = "num_features"  # what an nn.Flatten is given to remember it by
-RESHAPES = ("view", "reshape")
-IRRELEVANT = ("input", "training", "inplace", "_stacklevel")
-
-
-def as_sequential(module: nn.Module) -> nn.Sequential:
-    """The nn.Sequential that a module comes to: inside are such Sequentials and modules of PyTorch's own.
-
-    Raises ValueError for a forward that is no chain, and for hooks, which may change what comes out.
-    """
-    check_hooks(module)
-    if type(module).forward is nn.Sequential.forward:
-        children = children_of(module)
-    else:
-        children = [("0", module)] if is_leaf(module) else list(trace(module).items())
-    made = nn.Sequential()
-    for name, child in children:
-        made._modules[name] = child if is_leaf(child) else as_sequential(child)
-    return made
-
-
-def is_leaf(module: nn.Module) -> bool:
-    """True for a module that is not looked into: one of the table, or another class of PyTorch's, to be refused."""
-    cls = type(module)
-    is_theirs = cls.__module__.startswith("torch.nn.") and cls.forward is not nn.Sequential.forward
-    return is_theirs or is_known(module)
-
-
-def check_hooks(module: nn.Module) -> None:
-    """Refuse a module whose hooks may change what it does."""
-    if module._forward_hooks or module._forward_pre_hooks:
-        way_out = "(torch.nn.utils.remove_weight_norm, remove_spectral_norm or the hook's own remove)"
-        raise ValueError(f"{brief(module)} has forward hooks, which handgrad cannot see into: remove them {way_out}")
-
-
-def unreadable(module: nn.Module, why: str) -> ValueError:
-    """The error for a module that cannot be read."""
-    return ValueError(f"{type(module).__name__} cannot be read: {why}")
-
-
-class Tracer(fx.Tracer):
-    """Looks into modules of other people's classes."""
-
-    def is_leaf_module(self, module: nn.Module, name: str) -> bool:
-        """Whether tracing stops at this module."""
-        return is_leaf(module)
-
-
-def trace(module: nn.Module) -> dict[str, nn.Module]:
-    """{name: module} of what a module's forward does in order, at inference; ValueError where it is no chain."""
-    modes = {child: child.training for child in module.modules()}
-    try:
-        graph = Tracer().trace(module.eval())
-    except Exception as problem:  # tracing runs the caller's code: anything can come out of it
-        why = f"its forward is no plain chain of modules ({str(problem).splitlines()[0]})"
-        raise unreadable(module, why) from None
-    finally:
-        for child, mode in modes.items():
-            child.training = mode
-    steps: dict[str, nn.Module] = {}
-    value: fx.Node | None = None
-    for node in graph.nodes:
-        if node.op == "placeholder" and value is None:
-            value = node
-        elif node.op == "output" and node.args[0] is value:
-            return steps
-        elif not is_size(node):
-            label = node.target.replace(".", "_") if node.op == "call_module" else node.name
-            while label in steps:
-                label += "_again"
-            steps[label], value = step(module, node, value), node
-    raise unreadable(module, "its forward does not return what its last module made")
-
-
-def is_size(node: fx.Node) -> bool:
-    """True for x.size(0) and x.shape[0], which only help to name a shape."""
-    if node.op == "call_method":
-        return node.target == "size"
-    return node.op == "call_function" and function_name(node) in ("size", "getattr", "getitem")
-
-
-def function_name(node: fx.Node) -> str:
-    """The name of the function, method or module that a node calls."""
-    return node.target if isinstance(node.target, str) else node.target.__name__
-
-
-def step(module: nn.Module, node: fx.Node, value: fx.Node | None) -> nn.Module:
-    """The module of one step of a forward, whose last value is given; ValueError where it works on anything else."""
-    inputs = [n for n in node.all_input_nodes if not is_size(n)]
-    function = function_name(node)
-    if inputs != [value] or node.op not in ("call_module", "call_function", "call_method"):
-        why = f"'{node.name}' in its forward does not work on the output of the step before it alone"
-        raise unreadable(module, f"{why}, and handgrad has chains only")
-    if node.op == "call_module":
-        child = module.get_submodule(function)
-        if is_leaf(child) and not is_known(child):
-            row_for(function, child)  # which refuses it
-        return child
-    if function in RESHAPES:
-        return reshape(module, node)
-    if function not in FUNCTIONS:
-        known = ", ".join((*FUNCTIONS, *RESHAPES))
-        raise unreadable(module, f"handgrad has no layer for '{function}' in its forward (known: {known})")
-    if node.kwargs.get("training"):
-        why = f"'{function}' in its forward works as in training at inference too; pass training=self.training"
-        raise unreadable(module, why)
-    options = {key: value for key, value in node.kwargs.items() if key not in IRRELEVANT and value is not None}
-    try:
-        made: nn.Module = FUNCTIONS[function](*node.args[1:], **options)
-    except TypeError as problem:
-        why = f"'{function}' in its forward has an option that handgrad's layer has not ({problem})"
-        raise unreadable(module, why) from None
-    return made
-
-
-def reshape(module: nn.Module, node: fx.Node) -> nn.Flatten:
-    """nn.Flatten for x.view(len, -1) and x.view(-1, 64), which knows the number of features where it is said."""
-    sizes: Any = node.args[1] if isinstance(node.args[1], (tuple, list)) else node.args[1:]
-    if len(sizes) != 2 or (isinstance(sizes[0], int) and sizes[0] != -1) or not isinstance(sizes[1], int):
-        why = f"'{node.name}' in its forward is no flattening of each example to a row, .view(-1, 64) say"
-        raise unreadable(module, why)
-    flatten = nn.Flatten()
-    if sizes[1] != -1:
-        vars(flatten)[SIZE] = sizes[1]
-    return flatten
-
+from .graph import SIZE, Children, as_sequential, check_hooks, children_of, flat
+from .modules import Branches, Permute, Residual, channel_axes
+from .table import PADDINGS, ROWS, Layout, Order, Row, brief, row_for
 
 # The chain as layers -------------------------------------------------------------------------------------------------
 
@@ -201,11 +50,12 @@ class View(NamedTuple):
 
 @dataclass
 class Pairing:
-    """One layer in both: the module with the arrays, the module whose output is the layer's, the views around it."""
+    """One layer in both: the module with the arrays, those that take its x and make its y, the views around it."""
 
     row: Row
     layer: Layer
     module: nn.Module
+    first: nn.Module
     last: nn.Module
     before: View
     after: View
@@ -248,7 +98,12 @@ class Reader:
             if isinstance(child, Permute):
                 self.turn(path, child)
             elif isinstance(child, nn.Sequential):
-                layers.append(Sequential(self.sequence(child, f"{path}."), name=given_name(name)))
+                if children_of(child):
+                    layers.append(Sequential(self.sequence(child, f"{path}."), name=given_name(name)))
+            elif isinstance(child, Residual):
+                layers.append(self.residual(child, f"{path}.", given_name(name)))
+            elif isinstance(child, Branches):
+                layers.append(self.branches(child, f"{path}.", given_name(name)))
             else:
                 padding = child if type(child) in PADDINGS else None
                 if padding is not None:
@@ -256,6 +111,61 @@ class Reader:
                     name, child = children.pop(0)
                 layers.append(self.leaf(prefix + name, name, child, padding, children))
         return layers
+
+    def residual(self, module: Residual, prefix: str, name: str | None) -> hg.Residual:
+        """A sum with a shortcut, whose two ways begin alike, and are to end alike."""
+        start, body = (self.view, self.shape), nn.Sequential()
+        body._modules.update({key: child for key, child in children_of(module) if key != "shortcut"})
+        layers, end = self.sequence(body, prefix), (self.view, self.shape)
+        self.view, self.shape = start
+        around = self.one(module._modules.get("shortcut"), f"{prefix}shortcut")
+        self.meet(prefix, [end, (self.view, self.shape)])
+        return hg.Residual(layers, around, name)
+
+    def branches(self, module: Branches, prefix: str, name: str | None) -> hg.Branches:
+        """Modules side by side."""
+        start = self.view, self.shape
+        layers: list[Layer] = []
+        ends: list[tuple[View, Shape]] = []
+        for key, child in children_of(module):
+            self.view, self.shape = start
+            layers.append(self.one(child, f"{prefix}{key}") or hg.Identity())
+            ends.append((self.view, self.shape))
+        if module.join != "concat":
+            self.meet(prefix, ends)
+            return hg.Branches(layers, module.join, name)
+        rank = len(self.shape)
+        if module.dim not in ((1, -rank) if self.view.first or rank == 1 else (rank, -1)):
+            where = "channels, which come first here" if self.view.first else "last axis, as handgrad does"
+            raise ValueError(f"{prefix[:-1]} joins along dim={module.dim}: expected that of the {where}")
+        if any(
+            not same_view(view, ends[0][0]) or view.order is not None or shape[:-1] != self.shape[:-1]
+            for view, shape in ends
+        ):
+            raise ValueError(f"{prefix[:-1]}: what is put side by side must lie alike, with one shape but for channels")
+        self.shape = (*self.shape[:-1], sum(shape[-1] for _, shape in ends))
+        return hg.Branches(layers, "concat", name)
+
+    def one(self, module: nn.Module | None, path: str) -> Layer | None:
+        """One of several ways as a layer; None for a module that does nothing."""
+        if module is None:
+            return None
+        if isinstance(module, nn.Sequential):
+            layers = self.sequence(module, f"{path}.")
+            if len(layers) == 1 and len(children_of(module)) > 1:  # one layer, and what turns its batches
+                layers[0].name = None
+                return layers[0]
+            return Sequential(layers) if layers else None
+        chain = nn.Sequential()
+        chain._modules[path.rpartition(".")[2]] = module
+        made = self.sequence(chain, path.removesuffix(path.rpartition(".")[2]))
+        return made[0] if len(made) == 1 else Sequential(made)
+
+    def meet(self, prefix: str, ends: list[tuple[View, Shape]]) -> None:
+        """Refuse to add what lies otherwise, or has another shape (PyTorch would broadcast it)."""
+        if any(shape != ends[0][1] or not same_view(view, ends[0][0]) for view, shape in ends):
+            shapes = ", ".join(str(shape) for _, shape in ends)
+            raise ValueError(f"{prefix[:-1]} joins values of the shapes {shapes} (channels last), which must lie alike")
 
     def leaf(self, path: str, name: str, module: nn.Module, padding: nn.Module | None, following: Children) -> Layer:
         """The layer that a module is, paired with it; a ValueError says what differs."""
@@ -277,7 +187,7 @@ class Reader:
             self.view = View()
         elif isinstance(module, nn.Flatten):
             self.view = self.view.flattened(shape)
-        self.pairings.append(Pairing(row, layer, module, last, before, self.view))
+        self.pairings.append(Pairing(row, layer, module, padding or module, last, before, self.view))
         return layer
 
     def companion(self, path: str, module: nn.Module, then: type[nn.Module], following: Children) -> nn.Module:
@@ -310,6 +220,13 @@ class Reader:
         model = Sequential(self.layers).build(self.input_shape, rng=0, dtype=dtype_of(self.module))
         copy_to_layers(leaves(model), self.pairings)
         return model
+
+
+def same_view(one: View, other: View) -> bool:
+    """Whether two batches lie alike."""
+    if one.order is None or other.order is None:
+        return one.order is other.order and one.first == other.first
+    return bool((one.order == other.order).all())
 
 
 def pair(model: Sequential, module: nn.Module) -> Reader:
@@ -379,20 +296,6 @@ def dtype_of(module: nn.Module) -> np.dtype[Any]:
     if parameter.dtype not in (torch.float32, torch.float64):
         raise ValueError(f"handgrad computes in float32 or float64, the module in {parameter.dtype}: use .float()")
     return np.dtype(str(parameter.dtype).removeprefix("torch."))
-
-
-def children_of(module: nn.Module) -> Children:
-    """[(name, module)], one that stands twice both times, which `named_children` would not give."""
-    return [(name, child) for name, child in module._modules.items() if child is not None]
-
-
-def flat(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """Yield (path, module) of an nn.Sequential's modules in order, nested ones opened."""
-    for name, child in children_of(module):
-        if isinstance(child, nn.Sequential):
-            yield from flat(child, f"{prefix}{name}.")
-        else:
-            yield prefix + name, child
 
 
 def infer_shape(module: nn.Module) -> Shape:

@@ -1,8 +1,9 @@
 """A receipt that a model and its PyTorch twin agree: outputs, gradients, statistics and optimizer steps, by numbers."""
 
+import contextlib
 import copy
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeAlias, TypedDict
@@ -12,18 +13,18 @@ import torch
 from torch import Tensor, nn
 
 from .. import files, html, text
-from ..arrays import Array, ArrayLike
+from ..arrays import Array, ArrayLike, MaybeArray
 from ..clipping import ClipGlobalNorm
 from ..experiments import Run
 from ..experiments.assembly import load_data
 from ..kernels.route import sums_of_products
 from ..layers import CrossEntropy, Dropout, Layer, Loss, MeanSquaredError, Sequential
-from ..layers.base import leaves, walk
+from ..layers.base import leaves, walk, watching
 from ..layers.criteria import get_loss
 from ..naming import constructor_arguments
 from ..optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from .convert import check_model, to_torch
-from .read import Reader, flat, pair
+from .read import Reader, pair
 from .rules import TwinLoss, clip, make_optimizer
 from .table import row_of
 
@@ -231,10 +232,13 @@ class Found(NamedTuple):
     """What one of the two networks makes of the batch: its loss, and of each layer what is compared, laid as ours."""
 
     loss: float
+    y: Array
+    x: list[Array]
     output: list[Array]
+    dy: list[Array]
     dx: list[Array]
-    gradients: list[Mapping[str, Array]]
-    statistics: list[Mapping[str, Array]]
+    gradients: Sequence[Mapping[str, Array]]
+    statistics: Sequence[Mapping[str, Array]]
 
 
 class Comparison:
@@ -277,25 +281,23 @@ class Comparison:
         None where our layer, given their x and dy, does not make what their module makes: that is a difference.
         """
         found: list[str] = []
-        dy, their_dy = self.loss_gradient(ours), self.loss_gradient(theirs)
-        if not self.agree(difference(dy, their_dy)):
+        if not self.agree(difference(self.loss_gradient(ours), self.loss_gradient(theirs))):
             found.append("the loss")
         names = [path for path, _ in walk(self.model)]
         for i in range(len(names) - 1, -1, -1):
-            x = theirs.output[i - 1] if i else self.x
-            dx, gradients = self.alone(i, x, their_dy)
+            dx, gradients = self.alone(i, theirs.x[i], theirs.dy[i])
             if not (
                 self.agree(difference(dx, theirs.dx[i])) and self.agree(difference(gradients, theirs.gradients[i]))
             ):
                 return []
-            if self.agree(difference(dy, their_dy)) and not self.agree(difference(ours.dx[i], theirs.dx[i])):
+            is_same = self.agree(difference(ours.dy[i], theirs.dy[i]))
+            if is_same and not self.agree(difference(ours.dx[i], theirs.dx[i])):
                 found.append(names[i])
-            dy, their_dy = ours.dx[i], theirs.dx[i]
         return found
 
     def loss_gradient(self, found: Found) -> Array:
         """The derivative of our loss by these outputs."""
-        self.loss.forward(found.output[-1], self.y)
+        self.loss.forward(found.y, self.y)
         return self.loss.backward()
 
     def alone(self, i: int, x: Array, dy: Array) -> tuple[Array, Mapping[str, Array]]:
@@ -324,42 +326,70 @@ class Comparison:
 
     def ours(self) -> Found:
         """What our model makes of the batch."""
-        y: Array = self.x
-        outputs: list[Array] = []
-        dx: list[Array] = []
-        for layer in self.layers:
-            y = layer.forward(y, training=True)
-            self.masks.append(layer._cache[0] if isinstance(layer, Dropout) else None)
-            outputs.append(y)
-        loss = self.loss.forward(y, self.y)
-        dy = self.loss.backward()
-        for layer in reversed(self.layers):
-            dy = layer.backward(dy)
-            dx.insert(0, dy)
-        return Found(loss, outputs, dx, [la.gradients for la in self.layers], [la.state for la in self.layers])
+        passed: dict[tuple[str, int], tuple[Array, Any]] = {}
+        masks: dict[int, Array | None] = {}
+
+        def seen(direction: str, layer: Layer, given: Array, returned: MaybeArray) -> None:
+            passed[direction, id(layer)] = given, returned
+            if direction == "forward":
+                masks[id(layer)] = layer._cache[0] if isinstance(layer, Dropout) else None
+
+        with watching(seen):
+            y = self.model.forward(self.x, training=True)
+            loss = self.loss.forward(y, self.y)
+            self.model.backward(self.loss.backward())
+        self.masks = [masks[id(layer)] for layer in self.layers]
+        x, outputs = zip(*(passed["forward", id(layer)] for layer in self.layers), strict=True)
+        dy, dx = zip(*(passed["backward", id(layer)] for layer in self.layers), strict=True)
+        gradients, state = [la.gradients for la in self.layers], [la.state for la in self.layers]
+        return Found(loss, y, list(x), list(outputs), list(dy), list(dx), gradients, state)
 
     def theirs(self) -> Found:
         """What the module makes of it, laid as ours."""
         self.reader.module.train()
-        h = start = self.there()
-        start.requires_grad_(start.is_floating_point())
-        ends: list[Tensor] = []
-        ahead = list(self.reader.pairings)
-        for _, module in flat(self.reader.module):
-            is_last = bool(ahead) and module is ahead[0].last
-            h = self.drop(h, len(ends)) if is_last and isinstance(module, nn.Dropout) else module(h)
-            if is_last:
-                h.retain_grad()
-                ends.append(h)
-                del ahead[0]
-        loss = TwinLoss(self.loss)(self.back(h), torch.from_numpy(np.array(self.y)))
-        self.reader.module.zero_grad()
-        torch.autograd.backward(loss)
-        views = [pairing.after for pairing in self.reader.pairings]
-        outputs = [view.back(end.detach().numpy()) for view, end in zip(views, ends, strict=True)]
-        dx = [view.back(np.asarray(end.grad)) for view, end in zip(views, ends, strict=True)][:-1]
-        dx.insert(0, np.zeros(self.x.shape) if start.grad is None else self.reader.start.back(start.grad.numpy()))
-        return Found(loss.item(), outputs, dx, self.arrays("parameters"), self.arrays("state"))
+        start = self.there()
+        with self.overheard() as passed:
+            h = self.reader.module(start)
+            loss = TwinLoss(self.loss)(self.back(h), torch.from_numpy(np.array(self.y)))
+            self.reader.module.zero_grad()
+            torch.autograd.backward(loss)
+        befores = [pairing.before for pairing in self.reader.pairings]
+        afters = [pairing.after for pairing in self.reader.pairings]
+        x, outputs = ([tensor.detach().numpy() for tensor in passed[end]] for end in ("x", "y"))
+        dx, dy = (list(map(gradient_of, passed[end])) for end in ("x", "y"))
+        there = [[v.back(a) for v, a in zip(befores, arrays, strict=True)] for arrays in (x, dx)]
+        behind = [[v.back(a) for v, a in zip(afters, arrays, strict=True)] for arrays in (outputs, dy)]
+        end = self.back(h).detach().numpy()
+        arrays = self.arrays("parameters"), self.arrays("state")
+        return Found(loss.item(), end, there[0], behind[0], behind[1], there[1], *arrays)
+
+    @contextlib.contextmanager
+    def overheard(self) -> Iterator[dict[str, list[Tensor]]]:
+        """Within the block, what each paired module is given and returns, in order; dropout by the masks of ours."""
+        passed: dict[str, list[Tensor]] = {"x": [], "y": []}
+
+        def given(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor]:
+            x = inputs[0].clone()  # its own, so that its gradient is by this use alone
+            if x.is_floating_point():
+                x.requires_grad_().retain_grad()
+            passed["x"].append(x)
+            return (x,)
+
+        def returned(module: nn.Module, inputs: tuple[Tensor, ...], y: Tensor) -> Tensor:
+            y = self.drop(inputs[0], len(passed["y"])) if isinstance(module, nn.Dropout) else y
+            y.retain_grad()
+            passed["y"].append(y)
+            return y
+
+        firsts = {id(p.first): p.first for p in self.reader.pairings}.values()
+        lasts = {id(p.last): p.last for p in self.reader.pairings}.values()
+        hooks = [module.register_forward_pre_hook(given) for module in firsts]
+        hooks += [module.register_forward_hook(returned) for module in lasts]
+        try:
+            yield passed
+        finally:
+            for hook in hooks:
+                hook.remove()
 
     def drop(self, h: Tensor, index: int) -> Tensor:
         """Dropout with the mask that our layer drew."""
@@ -393,6 +423,11 @@ class Comparison:
             twin.step()
             rule.update(ours, gradients)
         return max(apart(a, b.detach().numpy()) for a, b in zip(ours, theirs, strict=True))
+
+
+def gradient_of(tensor: Tensor) -> Array:
+    """A tensor's gradient, zeros for whole numbers."""
+    return np.zeros(tuple(tensor.shape)) if tensor.grad is None else np.asarray(tensor.grad)
 
 
 def brief(rule: Optimizer) -> str:

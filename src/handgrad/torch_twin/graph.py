@@ -1,0 +1,307 @@
+"""From any module of PyTorch's to nested chains of modules: what its forward does, in order and side by side."""
+
+import copy
+import operator
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
+
+from torch import fx, nn
+
+from ..layers import Activation
+from .modules import Branches, Permute, Residual, outputs_alone
+from .table import ROWS, brief, is_known, row_for
+
+Children: TypeAlias = "list[tuple[str, nn.Module]]"
+
+
+def permute(*axes: Any) -> Permute:
+    """The module of x.permute(0, 2, 1), or of x.permute((0, 2, 1))."""
+    return Permute(*(axes[0] if isinstance(axes[0], (tuple, list)) else axes))
+
+
+# 'relu' -> nn.ReLU: PyTorch's functions of activations have the names of our pairs
+ACTIVATIONS = {
+    row.layer.pair[0].__name__.removesuffix("_forward"): row.classes[0]
+    for row in ROWS
+    if issubclass(row.layer, Activation)
+}
+# what a forward may call -> the module that does the same with the call's further arguments
+FUNCTIONS: Mapping[str, Any] = {
+    **ACTIVATIONS,
+    "dropout": nn.Dropout,
+    "max_pool2d": nn.MaxPool2d,
+    "avg_pool2d": nn.AvgPool2d,
+    "flatten": nn.Flatten,
+    "adaptive_avg_pool2d": nn.AdaptiveAvgPool2d,
+    "permute": permute,
+}
+SIZE = "num_features"  # what an nn.Flatten is given to remember it by
+RESHAPES = ("view", "reshape")
+# what a forward may call on several values -> how `Branches` joins them
+JOINS = {
+    **dict.fromkeys(("add", "iadd", "add_"), "add"),
+    **dict.fromkeys(("mul", "imul", "mul_", "multiply"), "multiply"),
+    **dict.fromkeys(("cat", "concat", "concatenate"), "concat"),
+}
+LAST_STEP = (slice(None), -1), (slice(None), -1, slice(None))  # the ways to write x[:, -1]
+IRRELEVANT = ("input", "training", "inplace", "_stacklevel")
+
+
+def as_sequential(module: nn.Module) -> nn.Sequential:
+    """The nn.Sequential that a module comes to: inside are such Sequentials, joins, and modules of PyTorch's own.
+
+    Raises ValueError for a forward that is no chain, sum, product or concatenation of them, and for hooks, which may
+    change what comes out.
+    """
+    check_hooks(module)
+    if type(module).forward is nn.Sequential.forward:
+        children = children_of(module)
+    else:
+        children = [("0", module)] if is_leaf(module) or is_join(module) else list(trace(module).items())
+    made = nn.Sequential()
+    for name, child in children:
+        made._modules[name] = opened(child)
+    return made
+
+
+def opened(module: nn.Module) -> nn.Module:
+    """A module as `as_sequential` leaves it inside of others."""
+    if not is_join(module):
+        return module if is_leaf(module) else as_sequential(module)
+    made = copy.copy(module)
+    made._modules = {name: opened(child) for name, child in children_of(module)}
+    return made
+
+
+def is_join(module: nn.Module) -> bool:
+    """Whether a module is one of those that hold chains side by side."""
+    return isinstance(module, (Residual, Branches))
+
+
+def is_leaf(module: nn.Module) -> bool:
+    """True for a module that is not looked into: one of the table, or another class of PyTorch's, to be refused."""
+    cls = type(module)
+    is_theirs = cls.__module__.startswith("torch.nn.") and cls.forward is not nn.Sequential.forward
+    return is_theirs or is_known(module)
+
+
+def check_hooks(module: nn.Module) -> None:
+    """Refuse a module whose hooks may change what it does."""
+    if module._forward_hooks or module._forward_pre_hooks:
+        way_out = "(torch.nn.utils.remove_weight_norm, remove_spectral_norm or the hook's own remove)"
+        raise ValueError(f"{brief(module)} has forward hooks, which handgrad cannot see into: remove them {way_out}")
+
+
+def unreadable(module: nn.Module, why: str) -> ValueError:
+    """The error for a module that cannot be read."""
+    return ValueError(f"{type(module).__name__} cannot be read: {why}")
+
+
+class Tracer(fx.Tracer):
+    """Looks into modules of other people's classes."""
+
+    def is_leaf_module(self, module: nn.Module, name: str) -> bool:
+        """Whether tracing stops at this module."""
+        return is_leaf(module)
+
+
+def trace(module: nn.Module) -> dict[str, nn.Module]:
+    """{name: module} of what a module's forward does in order, at inference; ValueError where it is no chain."""
+    modes = {child: child.training for child in module.modules()}
+    try:
+        graph = Tracer().trace(module.eval())
+    except Exception as problem:  # tracing runs the caller's code: anything can come out of it
+        why = f"its forward is no plain chain of modules ({str(problem).splitlines()[0]})"
+        raise unreadable(module, why) from None
+    finally:
+        for child, mode in modes.items():
+            child.training = mode
+    start, *others = [node for node in graph.nodes if node.op == "placeholder"]
+    end = next(node for node in graph.nodes if node.op == "output").args[0]
+    if any(other.users for other in others) or not isinstance(end, fx.Node):
+        raise unreadable(module, "its forward takes or returns several values, and handgrad's networks one")
+    return Forward(module, start).chain(end, start)
+
+
+class Forward:
+    """What a traced forward does, taken apart from its end: chains of steps, and where several values meet, joins.
+
+    Every value between is used once: what is done twice in handgrad would draw two masks, or train two layers.
+    """
+
+    def __init__(self, module: nn.Module, start: fx.Node) -> None:
+        self.module = module
+        self.path: dict[fx.Node, list[fx.Node]] = {start: [start]}  # what every way from the start to a node goes by
+        self.seen: set[fx.Node] = set()
+
+    def ways(self, node: fx.Node) -> list[fx.Node]:
+        """The nodes that every way to this one goes by, itself the last (its dominators)."""
+        if node not in self.path:
+            before = inputs_of(node)
+            if not before:
+                why = f"'{node.name}' in its forward is no module's output"
+                raise unreadable(self.module, f"{why}, and handgrad has layers only")
+            shared = [n for n in self.ways(before[0]) if all(n in self.ways(other) for other in before[1:])]
+            self.path[node] = [*shared, node]
+        return self.path[node]
+
+    def chain(self, node: fx.Node, top: fx.Node) -> dict[str, nn.Module]:
+        """{name: module} of the steps from one value to another."""
+        steps: list[tuple[str, nn.Module]] = []
+        while node is not top:
+            if node in self.seen or top not in self.ways(node):
+                why = f"what '{node.name}' in its forward makes is used in two places that do not join again"
+                raise unreadable(self.module, why)
+            self.seen.add(node)
+            label, made, node = self.joined(node) if operands_of(node) else self.single(node)
+            steps.append((label, made))
+        named: dict[str, nn.Module] = {}
+        for label, made in reversed(steps):
+            if is_join(made):
+                label += str(sum(is_join(other) for other in named.values()) + 1)
+            while label in named:
+                label += "_again"
+            named[label] = made
+        return named
+
+    def single(self, node: fx.Node) -> tuple[str, nn.Module, fx.Node]:
+        """A name and the module of a step on one value, and that value."""
+        if selected := selection(self.module, node):
+            return selected
+        (before, *others) = inputs_of(node)
+        label = str(node.target).replace(".", "_") if node.op == "call_module" else node.name
+        return label, step(self.module, node, None if others else before), before
+
+    def joined(self, node: fx.Node) -> tuple[str, nn.Module, fx.Node]:
+        """A name and the module that joins what meets at a node, and the value where the ways to it part."""
+        operands = operands_of(node)
+        top = self.ways(node)[-2]
+        chains = [self.chain(operand, top) for operand in operands]
+        join = JOINS[function_name(node)]
+        if join == "add" and len(chains) == 2:
+            around, through = sorted(chains, key=len)
+            if through:
+                return "residual", Residual(through, one_module(around) if around else None), top
+        axis: Any = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else 0) if join == "concat" else -1
+        return "branches", Branches([one_module(chain) for chain in chains], join, axis), top
+
+
+def one_module(chain: Mapping[str, nn.Module]) -> nn.Module:
+    """A chain as one module; nothing at all as the one that passes x on."""
+    if len(chain) == 1:
+        return next(iter(chain.values()))
+    return chained(chain) if chain else nn.Identity()
+
+
+def chained(chain: Mapping[str, nn.Module]) -> nn.Sequential:
+    """The nn.Sequential of these modules, whatever their names."""
+    made = nn.Sequential()
+    made._modules.update(chain)
+    return made
+
+
+def inputs_of(node: fx.Node) -> list[fx.Node]:
+    """The values that a node works on, without sizes."""
+    return [n for n in node.all_input_nodes if not is_size(n)]
+
+
+def operands_of(node: fx.Node) -> list[fx.Node]:
+    """What a node joins: two values or more; nothing where it is no join."""
+    if node.op not in ("call_function", "call_method") or function_name(node) not in JOINS:
+        return []
+    listed: Any = node.args[0] if JOINS[function_name(node)] == "concat" else node.args[:2]
+    if not isinstance(listed, (tuple, list)) or not all(isinstance(n, fx.Node) for n in listed):
+        return []
+    return [] if node.kwargs.keys() - {"dim"} else list(listed)
+
+
+def is_size(node: fx.Node) -> bool:
+    """True for x.size(0) and x.shape[0], which only help to name a shape."""
+    if node.op == "call_method":
+        return node.target == "size"
+    if node.op != "call_function" or function_name(node) not in ("size", "getattr", "getitem"):
+        return False
+    of = node.args[0]
+    return function_name(node) != "getitem" or (isinstance(of, fx.Node) and is_size(of))
+
+
+def function_name(node: fx.Node) -> str:
+    """The name of the function, method or module that a node calls."""
+    target: Any = node.target
+    return str(target if isinstance(target, str) else target.__name__)
+
+
+def selection(module: nn.Module, node: fx.Node) -> tuple[str, nn.Module, fx.Node] | None:
+    """A name and a module for what is chosen of a recurrent module's outputs, all steps or the last, and its input."""
+    indices: list[Any] = []
+    while node.op == "call_function" and node.target is operator.getitem:
+        node, index = node.args  # type: ignore[assignment]
+        indices.insert(0, index)
+    if node.op != "call_module" or not isinstance(child := module.get_submodule(str(node.target)), nn.RNNBase):
+        return None
+    if is_known(child) and not indices:
+        return None
+    (before, *others) = inputs_of(node)
+    is_lstm = isinstance(child, nn.LSTM)
+    last_state = [1, 0, -1] if is_lstm else [1, -1]
+    chosen = {(0,): True, (0, "last"): False, tuple(last_state): False}
+    key = tuple("last" if index in LAST_STEP else index for index in indices)
+    if others or key not in chosen:
+        why = f"of '{node.target}' its forward uses other than all outputs, [0], or those of the last step, [0][:, -1]"
+        raise unreadable(module, why)
+    name = str(node.target)
+    return name.replace(".", "_"), outputs_alone(name, child, return_sequences=chosen[key]), before
+
+
+def step(module: nn.Module, node: fx.Node, value: fx.Node | None) -> nn.Module:
+    """The module of one step of a forward, whose last value is given; ValueError where it works on anything else."""
+    function = function_name(node)
+    if inputs_of(node) != [value] or node.op not in ("call_module", "call_function", "call_method"):
+        why = f"'{node.name}' in its forward works on several values"
+        raise unreadable(module, f"{why}, and handgrad joins them by a sum, a product or cat only")
+    if node.op == "call_module":
+        child = module.get_submodule(function)
+        if is_leaf(child) and not is_known(child):
+            row_for(function, child)  # which refuses it
+        return child
+    if function in RESHAPES:
+        return reshape(module, node)
+    if function not in FUNCTIONS:
+        known = ", ".join((*FUNCTIONS, *RESHAPES))
+        raise unreadable(module, f"handgrad has no layer for '{function}' in its forward (known: {known})")
+    if node.kwargs.get("training"):
+        why = f"'{function}' in its forward works as in training at inference too; pass training=self.training"
+        raise unreadable(module, why)
+    options = {key: value for key, value in node.kwargs.items() if key not in IRRELEVANT and value is not None}
+    try:
+        made: nn.Module = FUNCTIONS[function](*node.args[1:], **options)
+    except TypeError as problem:
+        why = f"'{function}' in its forward has an option that handgrad's layer has not ({problem})"
+        raise unreadable(module, why) from None
+    return made
+
+
+def reshape(module: nn.Module, node: fx.Node) -> nn.Flatten:
+    """nn.Flatten for x.view(len, -1) and x.view(-1, 64), which knows the number of features where it is said."""
+    sizes: Any = node.args[1] if isinstance(node.args[1], (tuple, list)) else node.args[1:]
+    if len(sizes) != 2 or (isinstance(sizes[0], int) and sizes[0] != -1) or not isinstance(sizes[1], int):
+        why = f"'{node.name}' in its forward is no flattening of each example to a row, .view(-1, 64) say"
+        raise unreadable(module, why)
+    flatten = nn.Flatten()
+    if sizes[1] != -1:
+        vars(flatten)[SIZE] = sizes[1]
+    return flatten
+
+
+def children_of(module: nn.Module) -> Children:
+    """[(name, module)], one that stands twice both times, which `named_children` would not give."""
+    return [(name, child) for name, child in module._modules.items() if child is not None]
+
+
+def flat(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """Yield (path, module) of an nn.Sequential's modules in order, nested ones and joins opened."""
+    for name, child in children_of(module):
+        if isinstance(child, nn.Sequential) or is_join(child):
+            yield from flat(child, f"{prefix}{name}.")
+        else:
+            yield prefix + name, child
