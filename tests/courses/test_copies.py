@@ -88,14 +88,17 @@ def test_a_self_contained_copy_needs_numpy_and_matplotlib_alone(course, tmp_path
 
 @pytest.mark.parametrize("course", COURSES)
 def test_what_a_blank_copy_leaves_to_be_written(course):
-    """All that the manifest names, and nothing else, is different from the solution."""
+    """All that the manifest names, answers in notebooks, and nothing else, is different from the solution."""
     about, solved, blank = read_course(course), course_files(course), course_files(course, blank=True)
     assert list(solved) == list(blank) and {path.as_posix() for path in solved} >= set(about.blank)
     for path, content in solved.items():
-        names = about.blank.get(path.as_posix(), [])
-        text = blank[path].decode(errors="replace")
+        script = path.with_suffix(".py")  # of a notebook
+        names = about.blank.get(script.as_posix(), [])
+        text = blank[path].decode(errors="replace").replace('\\"', '"')
         assert all(f'raise NotImplementedError("implement {name}")' in text for name in names)
-        assert (blank[path] == content) == (not names)
+        has_answers = b"# %% [markdown] answer\n" in solved.get(script, b"")
+        assert ("(Your answer.)" in text) == has_answers
+        assert (blank[path] == content) == (not names and not has_answers)
 
 
 def test_a_manifest_that_names_what_is_not_there_says_so():

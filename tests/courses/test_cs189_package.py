@@ -98,7 +98,7 @@ def test_a_blank_copy_fails_17_and_passes_8_and_the_solutions_bodies_fill_it(sol
     assert not left and unittests(tmp_path).splitlines()[-1] == "FAILED (errors=17)"
     names = [path.relative_to(tmp_path) for path in tmp_path.rglob("*.py")]
     different = {name for name in names if (tmp_path / name).read_bytes() != (solved / name).read_bytes()}
-    assert {name.stem for name in different} == {"activations", "layers", "losses", "models"}
+    assert {name.stem for name in different} == {"activations", "layers", "losses", "models", "pytorch_networks"}
     text = (tmp_path / "neural_networks" / "activations.py").read_text(encoding="utf-8")
     assert '"""max(0, Z)."""\n        raise NotImplementedError("implement ReLU.forward")\n\n    def' in text
     for name in different:
@@ -156,7 +156,7 @@ def test_each_wrong_body_turns_red_the_tests_that_use_it(solved):
     bodies = [
         (path, name, functions_in((solved / path).read_text(encoding="utf-8"))[name].lineno)
         for path, name in asked
-        if not name.startswith("NeuralNetwork")
+        if path.startswith("neural_networks/") and not name.startswith("NeuralNetwork")
     ]
     found, after = json.loads(python(solved, "-c", EACH_BODY, json.dumps(bodies), DOUBLED))
     assert after == [] and len(found) == 25
@@ -329,7 +329,7 @@ def test_a_write_up_shows_her_implementations_and_checks_them(solved, tmp_path, 
     assert "return 2 * dY * hers" in parts["neural_networks.activations: ReLU"]
     wrong = [title for title, part in parts.items() if "not every gradient is right" in part]
     assert wrong == ["neural_networks.activations: ReLU"]
-    for path, names in read_course("cs189").blank.items():
+    for path, names in [*read_course("cs189").blank.items()][:4]:
         module = path.removesuffix(".py").replace("/", ".")
         assert {f"{module}: {name.partition('.')[0]}" for name in names} <= set(parts)
 
@@ -340,5 +340,5 @@ def test_the_submission_shows_all_that_the_homework_asks_for(solved):
         text = python(solved, "generate_submission.py")
     assert "return 189 * (Y_hat - Y)" in text
     heads = {line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")}
-    asked = {name for names in read_course("cs189").blank.values() for name in names}
-    assert all(name in heads or name.partition(".")[0] in heads for name in asked)
+    asked = {name for path, names in read_course("cs189").blank.items() for name in names if "/" in path}
+    assert len(asked) == 20 and all(name in heads or name.partition(".")[0] in heads for name in asked)

@@ -12,7 +12,7 @@ import runpy
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -26,6 +26,7 @@ from . import COURSES
 
 HERE = Path(__file__).parent
 LIBRARY, ENGINE = HERE.parent, "engine"  # handgrad, and what its parts are called in a copy that does without it
+ANSWER = re.compile(r"(# %% \[markdown\] answer\n# .*\n)(?:#.*\n)+")  # a cell whose first line is the question
 Files: TypeAlias = dict[Path, bytes]  # the place in a copy, and what stands there
 
 
@@ -41,6 +42,11 @@ def read_course(name: str) -> Course:
     """The manifest of a course; ValueError for a name that is none."""
     path = look_up("course", name, COURSES)
     return Course(**parse_toml(path.read_text(encoding="utf-8"), path.name))
+
+
+def is_module(course: str, path: str) -> bool:
+    """Whether a file of a copy is part of the course's modules, and no script or test beside them."""
+    return path.partition("/")[0].removesuffix(".py") in read_course(course).modules
 
 
 def copy(
@@ -105,7 +111,7 @@ def course_files(course: str, blank: bool = False, self_contained: bool = False)
                 text = with_own_imports(text, file, source, about.modules, ENGINE if self_contained else "handgrad")
                 text = blanked(text, about.blank.get(path.as_posix(), ()) if blank else (), path)
             files[path] = text.encode()
-    return {**files, **engine_files(files), **starter_files(HERE / course / "_starter")}
+    return {**files, **engine_files(files), **starter_files(HERE / course / "_starter", about.blank if blank else None)}
 
 
 def module_files(place: str, source: Path) -> Iterator[tuple[Path, Path]]:
@@ -118,16 +124,22 @@ def module_files(place: str, source: Path) -> Iterator[tuple[Path, Path]]:
             yield place / path, file
 
 
-def starter_files(folder: Path) -> Files:
-    """What lies beside the modules: scripts, tests, data; scripts of cells as notebooks too."""
+def starter_files(folder: Path, blank: Mapping[str, list[str]] | None = None) -> Files:
+    """What lies beside the modules: scripts, tests, data; scripts of cells as notebooks too.
+
+    With `blank` the bodies that it names are left out, and the answers that notebooks give to the homework's questions.
+    """
     files: Files = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
         if path.is_file() and "__pycache__" not in path.parts and name != Path("__init__.py"):
             files[name] = path.read_bytes()
             if path.suffix == ".py" and b"\n# %%" in files[name]:
-                notebook = json.dumps(to_notebook(files[name].decode()), indent=1) + "\n"
-                files[name.with_suffix(".ipynb")] = notebook.encode()
+                text = files[name].decode()
+                if blank is not None:
+                    text = ANSWER.sub(r"\1# (Your answer.)\n", blanked(text, blank.get(name.as_posix(), ()), name))
+                files[name] = text.encode()
+                files[name.with_suffix(".ipynb")] = (json.dumps(to_notebook(text), indent=1) + "\n").encode()
     return files
 
 

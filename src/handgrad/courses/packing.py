@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..files import atomic_path, check_output
-from .copies import course_files, read_course
+from .copies import course_files, is_module
 
 HER_OWN = (".py", ".ipynb", ".md", ".txt", ".pdf", ".tex", ".png", ".json", ".toml")  # kinds of files to hand in
 DATA = ("datasets", "experiments", "data", "cifar-10-batches-py")  # folders that stay where they are
@@ -31,9 +31,7 @@ def pack(course: str, folder: str | Path, output: str | Path) -> Packed:
     Raises ValueError, before anything is written, where the folder is no copy of the course.
     """
     folder, wanted = Path(folder), course_files(course, self_contained=True)
-    modules = [
-        path for path in wanted if path.suffix == ".py" and path.parts[0].removesuffix(".py") in modules_of(course)
-    ]
+    modules = [path for path in wanted if path.suffix == ".py" and is_module(course, path.as_posix())]
     if not any((folder / path).is_file() for path in modules):
         raise ValueError(f"{folder} is no copy of {course}: it has none of its modules, such as {modules[0]}")
     output = check_output(output, [folder / path for path in wanted])
@@ -45,17 +43,13 @@ def pack(course: str, folder: str | Path, output: str | Path) -> Packed:
             archive.writestr(zipfile.ZipInfo(name.as_posix(), LONG_AGO), path.read_bytes(), zipfile.ZIP_DEFLATED)
     with atomic_path(output) as temporary:
         temporary.write_bytes(content.getvalue())
-    texts = [path.read_text(encoding="utf-8", errors="replace") for name, path in chosen.items() if name in modules]
+    texts = [path.read_text(encoding="utf-8", errors="replace") for path in chosen.values() if path.suffix == ".py"]
     return Packed(
         files=[name.as_posix() for name in chosen],
         left_out=sorted({name.parts[0] for name in there if name not in chosen}),
         missing=[name.as_posix() for name in modules if name not in chosen],
         blank=[name for text in texts for name in BLANK.findall(text)],
     )
-
-
-def modules_of(course: str) -> set[str]:
-    return {place.partition("/")[0] for place in read_course(course).modules}
 
 
 def regular_files(folder: Path) -> Iterator[Path]:

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from ..courses import COURSES
-from ..courses.copies import read_course
+from ..courses.copies import is_module, read_course
 from ..naming import nearest
 from ..user_files import check_one, discover, load
 from .document import Block, Code, Heading, Paragraph, Table
@@ -44,7 +44,7 @@ def implementations(specs: Iterable[str], seed: int = 0) -> Iterator[Block]:
 def homework(course: str) -> list[str]:
     """'MODULE:NAME,NAME' for each module in which the course asks for something: classes whole, functions as pairs."""
     specs = []
-    for path, names in read_course(course).blank.items():
+    for path, names in ((p, names) for p, names in read_course(course).blank.items() if is_module(course, p)):
         titles = dict.fromkeys(re.sub("_(forward|backward)", "", name.partition(".")[0]) for name in names)
         specs.append(f"{path.removesuffix('.py').replace('/', '.')}:{','.join(titles)}")
     return specs

@@ -94,7 +94,7 @@ def scores_of(model: nn.Module, X: Tensor) -> Tensor:
 
 
 def measure(model: nn.Module, part: Part) -> tuple[float, float]:
-    """(loss, accuracy) of a part of the data."""
+    """(loss, accuracy) of a part of the data, with nothing trained."""
     scores = scores_of(model, part[0])
     return nn.functional.cross_entropy(scores, part[1]).item(), (scores.argmax(dim=1) == part[1]).double().mean().item()
 
@@ -112,30 +112,39 @@ def draw(curves: Curves, path: str) -> None:
 
 # %% [markdown]
 # ## The dense network
-# 784-256-128-10 with ReLU, by Adam with its usual learning rate of 0.001: wide enough to learn the training images by
-# heart, which is why its validation loss turns up before the tenth epoch.
+# Layers of 256 and 128 units, by Adam with its usual learning rate of 0.001: wide enough to learn the training images
+# by heart, which is why its validation loss turns up before the tenth epoch.
+
 
 # %%
+def dense_network() -> nn.Module:
+    """784-256-128-10 with ReLU, from images."""
+    return nn.Sequential(nn.Flatten(), *dense(784, 256), *dense(256, 128), nn.Linear(128, 10)).to(device)
+
+
+def dense(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
+    return nn.Linear(inputs, outputs), nn.ReLU()
+
+
 clothes = load("fashion-mnist")
-layers = nn.Flatten(), nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 128), nn.ReLU(), nn.Linear(128, 10)
-mlp = nn.Sequential(*layers).to(device)
+mlp = dense_network()
 curves = train(mlp, clothes, torch.optim.Adam(mlp.parameters(), lr=1e-3), arguments.epochs)
 draw(curves, "mlp_curves.png")
 print(f"MLP validation accuracy: {curves['validation accuracy'][-1]:.4f}")
 
 # %% [markdown]
 # ## The convolutional network
-# Why it is made as it is:
-# - three blocks of a 3x3 convolution: a unit of the third sees 22 of 32 pixels across, most of what an object covers.
-#   Each pooling halves the side and each block doubles the channels, so that no block throws half of it away at once;
-# - batch normalization keeps what a layer sees of one size while the layers below it change, and allows larger steps;
-# - half of the 256 units before the last layers are dropped in training: those 524,544 weights would learn by heart;
-# - training images are mirrored, and shifted by up to four pixels: a mirrored cat is a cat. Test images are not;
-# - SGD with momentum and weight decay, the learning rate rising to 0.05 and falling to nothing: large steps to get
-#   about, small ones to settle. (A step down after 30 of 30 epochs, as some write it, never acts.)
+# Three blocks of convolution, batch normalization, ReLU and pooling, then two layers with dropout between them.
 
 
 # %%
+def convolutional_network() -> nn.Module:
+    """Blocks of 32, 64 and 128 channels, then 2048-256-128-10 with dropout after the first."""
+    blocks = *block(3, 32), *block(32, 64), *block(64, 128)
+    top = *dense(2048, 256), nn.Dropout(0.5), *dense(256, 128), nn.Linear(128, 10)
+    return nn.Sequential(*blocks, nn.Flatten(), *top).to(device)
+
+
 def block(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
     return nn.Conv2d(inputs, outputs, 3, padding=1), nn.BatchNorm2d(outputs), nn.ReLU(), nn.MaxPool2d(2)
 
@@ -149,22 +158,23 @@ def mirrored_and_shifted(x: Tensor) -> Tensor:
 
 
 photographs = load("cifar10")
-dense = (
-    nn.Flatten(),
-    nn.Linear(2048, 256),
-    nn.ReLU(),
-    nn.Dropout(0.5),
-    nn.Linear(256, 128),
-    nn.ReLU(),
-    nn.Linear(128, 10),
-)
-cnn = nn.Sequential(*block(3, 32), *block(32, 64), *block(64, 128), *dense).to(device)
+cnn = convolutional_network()
 sgd = torch.optim.SGD(cnn.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
 steps = arguments.cnn_epochs * -(-len(photographs[0][0]) // 64)
 one_cycle = torch.optim.lr_scheduler.OneCycleLR(sgd, max_lr=0.05, total_steps=steps)
 curves = train(cnn, photographs, sgd, arguments.cnn_epochs, one_cycle, mirrored_and_shifted)
 draw(curves, "cnn_curves.png")
 print(f"CNN test accuracy: {measure(cnn, photographs[2])[1]:.4f}")
+
+# %% [markdown] answer
+# ## Why is it made as it is?
+# - Three blocks of a 3x3 convolution: a unit of the third sees 22 of 32 pixels across, most of what an object covers.
+#   Each pooling halves the side and each block doubles the channels, so that no block throws half of it away at once.
+# - Batch normalization keeps what a layer sees of one size while the layers below it change, and allows larger steps.
+# - Half of the 256 units before the last layers are dropped in training: those 524,544 weights would learn by heart.
+# - Training images are mirrored, and shifted by up to four pixels: a mirrored cat is a cat. Test images are not.
+# - SGD with momentum and weight decay, the learning rate rising to 0.05 and falling to nothing: large steps to get
+#   about, small ones to settle. (A step down after 30 of 30 epochs, as some write it, never acts.)
 
 # %% [markdown]
 # ## What is handed in

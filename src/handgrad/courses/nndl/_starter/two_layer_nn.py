@@ -79,7 +79,7 @@ def trained(learning_rate: float, num_iters: int, reg: float) -> tuple[TwoLayerN
 first, accuracy, stats = trained(1e-4, arguments.iterations // 3, reg=0.25)
 print(f"validation accuracy of the first try: {accuracy:.3f}")
 
-# %% [markdown]
+# %% [markdown] answer
 # ## Why is it so low?
 # Look at the loss: a straight line still on its way down when training ends. Training and validation accuracy hardly
 # differ, so nothing is learnt by heart either. The learning rate of 1e-4 is too small for so few steps: the net
@@ -113,8 +113,8 @@ axes.semilogx(list(tried), [accuracy for accuracy, _ in tried.values()], "o-")
 axes.set(xlabel="learning rate", ylabel="validation accuracy")
 figure.savefig("learning_rates.png", dpi=100)
 
-# %% [markdown]
-# ## What did they learn?
+# %% [markdown] answer
+# ## What did they learn, and how do the two pictures differ?
 # The weights into each hidden unit, as a picture. Those of the first try are near to the noise that they began as, a
 # few with a trace of the mean car. Those of the best net are smooth patches of colour and outlines: each unit has
 # found something to look for.
