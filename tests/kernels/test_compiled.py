@@ -105,7 +105,7 @@ def test_a_nan_stays_visible(dtype):
 def test_compiled_functions_can_be_left_out(dtype, monkeypatch):
 
     def batch_pass(*pool):
-        return route.batch_pass((5, 5, 1, 1), (8, 8), pool, np.dtype(dtype))
+        return route.batch_pass((12, 12, 1), (5, 5, 1, 1), (8, 8), pool, np.dtype(dtype))
 
     assert batch_pass(2, 2) is CompiledPass
     assert batch_pass(3, 3) is BatchPass

@@ -95,12 +95,12 @@ def test_a_nan_stays_visible_and_leaves_other_images_alone():
     ],
 )
 def test_where_it_would_not_pay_or_not_be_exact_sums_of_products_stay(weight_shape, sizes, dtype):
-    assert route.batch_pass(weight_shape, sizes, (1, 1), np.dtype(dtype)) is not WinogradPass
+    assert route.batch_pass((*sizes, weight_shape[2]), weight_shape, sizes, (1, 1), np.dtype(dtype)) is not WinogradPass
 
 
 @pytest.mark.parametrize("wish", ["numpy", "compiled"])
 def test_it_can_be_left_out(wish, monkeypatch):
-    size = (3, 3, 32, 32), (16, 16), (1, 1), FLOAT32
+    size = (16, 16, 32), (3, 3, 32, 32), (16, 16), (1, 1), FLOAT32
     assert route.batch_pass(*size) is WinogradPass
     with route.sums_of_products():
         assert route.batch_pass(*size) is not WinogradPass
@@ -115,7 +115,8 @@ from handgrad.kernels import route, vectors
 rng = np.random.default_rng(0)
 a, b = rng.normal(size=(16, 9)).astype("f4"), rng.normal(size=(9, 48)).astype("f4")
 out = np.zeros((16, 48), "f4")
-vectors.multiply((16, 48, 9), (a.ravel(), 0, 9, 1), (b.ravel(), 0, 48, 1), (out.reshape(-1), 0, 48, 1), False)
+left, right = (a.ravel(), 0, 9, 1, 0), (b.ravel(), 0, 48, 1, 0)
+vectors.multiply((16, 48, 1, 9), left, right, (out.reshape(-1), 0, 48, 1, 0), False)
 np.testing.assert_allclose(out, a @ b, rtol=1e-4, atol=1e-5)
 print(vectors.ROWS, vectors.PARTS, route.name())
 """

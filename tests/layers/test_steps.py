@@ -32,7 +32,7 @@ runs = st.fixed_dictionaries(
 @pytest.fixture(params=[1, 2], autouse=True)
 def threads(request, monkeypatch):
     """Tiny blocks, and threads for the smallest of work, so that both are used."""
-    for kind in {route.batch_pass((1, 1, 1, 1), (8, 8), pool, np.dtype(float)) for pool in [(2, 2), (3, 3)]}:
+    for kind in {route.batch_pass((8, 8, 1), (1, 1, 1, 1), (8, 8), pool, np.dtype(float)) for pool in [(2, 2), (3, 3)]}:
         monkeypatch.setattr(kind, "block_bytes", 3000)
     monkeypatch.setattr("handgrad.kernels.threads.WORTH_A_THREAD", 1)
     before = num_threads()

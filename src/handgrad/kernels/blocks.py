@@ -67,7 +67,7 @@ class ConvolutionKernel:
         height, width = (input_shape[i] + sum(padding[i]) - weight_shape[i] + 1 for i in (0, 1))
         pooled = height // pool[0], width // pool[1]
         sizes = (height, width) if normalized else (pooled[0] * pool[0], pooled[1] * pool[1])
-        kind = route.batch_pass(weight_shape, sizes, pool, dtype)
+        kind = route.batch_pass(input_shape, weight_shape, sizes, pool, dtype)
         self.work: BatchPass = kind(input_shape, weight_shape, padding, sizes, pool, relu, dtype)
         self.pools: bool = pool != (1, 1)
         self.dtype: DType = dtype

@@ -87,7 +87,7 @@ def sums_of_products() -> Iterator[None]:
         _exact.reset(before)
 
 
-def batch_pass(weight_shape: Shape, sizes: Pair, pool: Pair, dtype: DType) -> type[BatchPass]:
+def batch_pass(input_shape: Shape, weight_shape: Shape, sizes: Pair, pool: Pair, dtype: DType) -> type[BatchPass]:
     """The class of pass over the batch for a convolution of these sizes and pooling windows."""
     module = compiled() if pool in ((1, 1), (2, 2)) else None
     if module is None:
@@ -96,8 +96,10 @@ def batch_pass(weight_shape: Shape, sizes: Pair, pool: Pair, dtype: DType) -> ty
     if winograd and winograd.WinogradPass.pays(weight_shape, sizes, dtype):
         fast: type[BatchPass] = winograd.WinogradPass
         return fast
+    from .direct import DirectPass
+
     found: type[BatchPass] = module.CompiledPass
-    return found
+    return DirectPass if DirectPass.pays(input_shape, sizes, weight_shape[3], dtype) else found
 
 
 def steps() -> ModuleType:

@@ -20,8 +20,11 @@ from numba.extending import intrinsic
 
 from ..arrays import Array
 from .compiled import compiled
+from .products import Pair
 
-Place: TypeAlias = tuple[Array, int, int, int]  # a flat array, where a matrix begins, from row to row, to the next one
+# A flat array, where a matrix begins there, the way from row to row, from column to column, and from run to run: the
+# sum of a product goes along runs, and what they are multiplied by lies behind one another.
+Place: TypeAlias = tuple[Array, int, int, int, int]
 cgutils: Any = numba_cgutils  # which has no types
 LANES = 16
 FEATURES: str = cpu_target.target_context.codegen().magic_tuple()[2]  # of the processor that Numba compiles for
@@ -121,24 +124,26 @@ def transform(factors: Sequence[Array], add: bool = False) -> Any:
 def tile(parts: int) -> Any:
     """A function for compiled code: a tile of ROWS rows and `parts` vectors of out = a b, or += ."""
 
-    def build(typing: Any, a: Any, b: Any, out: Any, inner: Any, add: Any) -> Any:
+    def build(typing: Any, a: Any, b: Any, out: Any, runs: Any, run: Any, add: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            def floats(i: int) -> tuple[Floats, Any, Any]:
-                array, start, down, right = (builder.extract_value(values[i], j) for j in range(4))
-                return Floats(context, builder, signature.args[i][0], array, start), down, right
+            def floats(i: int) -> tuple[Floats, Any, Any, Any]:
+                array, start, *strides = (builder.extract_value(values[i], j) for j in range(5))
+                return Floats(context, builder, signature.args[i][0], array, start), *strides
 
-            (left, left_down, left_right), (right, right_down, _), (result, down, _) = map(floats, range(3))
+            (left, left_down, left_right, left_on), (right, right_down, *_), (result, down, *_) = map(floats, range(3))
             cells = [(r, p) for r in range(ROWS) for p in range(parts)]
             sums = {cell: cgutils.alloca_once(builder, VECTOR) for cell in cells}
             for cell in cells:
                 builder.store(ir.Constant(VECTOR, [0.0] * LANES), sums[cell])
-            with builder.if_then(values[4]):
+            with builder.if_then(values[5]):
                 for r, p in cells:
                     builder.store(result.load((r, down), (p, LANES)), sums[r, p])
-            with cgutils.for_range(builder, values[3]) as loop:
-                vectors = [right.load((loop.index, right_down), (p, LANES)) for p in range(parts)]
+            with cgutils.for_range(builder, values[3]) as runs_done, cgutils.for_range(builder, values[4]) as done:
+                i, k = runs_done.index, done.index
+                row = builder.add(builder.mul(i, values[4]), k)
+                vectors = [right.load((row, right_down), (p, LANES)) for p in range(parts)]
                 for r in range(ROWS):
-                    number = every_lane(builder, builder.load(left.at((r, left_down), (loop.index, left_right))))
+                    number = every_lane(builder, builder.load(left.at((i, left_on), (r, left_down), (k, left_right))))
                     for p, vector in enumerate(vectors):
                         more = builder.fmul(number, vector, flags=JOIN)
                         builder.store(builder.fadd(builder.load(sums[r, p]), more, flags=JOIN), sums[r, p])
@@ -146,7 +151,7 @@ def tile(parts: int) -> Any:
                 result.store(builder.load(sums[r, p]), (r, down), (p, LANES))
             return context.get_dummy_value()
 
-        return types.void(a, b, out, types.intp, types.boolean), generate
+        return types.void(a, b, out, types.intp, types.intp, types.boolean), generate
 
     return intrinsic(build)
 
@@ -155,18 +160,50 @@ whole_tile, narrow_tile = tile(PARTS), tile(1)
 
 
 @compiled
-def multiply(sizes: tuple[int, int, int], a: Place, b: Place, out: Place, add: bool) -> None:
-    """out (rows, columns) = a b, or += , summed over inner: sizes are (rows, columns, inner).
+def multiply(sizes: tuple[int, int, int, int], a: Place, b: Place, out: Place, add: bool) -> None:
+    """out (rows, columns) = a b, or += : sizes are (rows, columns, runs, length of a run).
 
     Columns are a multiple of LANES. Rows are rounded up to one of ROWS: a and out must have memory for these, too.
     """
-    rows, columns, inner = sizes
-    (x, x_start, x_down, x_right), (y, y_start, y_down, y_right), (z, z_start, z_down, z_right) = a, b, out
+    rows, columns, runs, run = sizes
     for r in range(0, rows, ROWS):
-        left, start = (x, x_start + r * x_down, x_down, x_right), z_start + r * z_down
-        for c in range(0, columns, PARTS * LANES):
-            right, result = (y, y_start + c, y_down, y_right), (z, start + c, z_down, z_right)
-            if c + PARTS * LANES <= columns:
-                whole_tile(left, right, result, inner, add)
-            else:
-                narrow_tile(left, right, result, inner, add)
+        multiply_tiles(r, (columns, runs, run), a, b, out, add)
+
+
+@compiled
+def multiply_tiles(r: int, sizes: tuple[int, int, int], a: Place, b: Place, out: Place, add: bool) -> None:
+    """ROWS rows of a product, from row r on."""
+    columns, runs, run = sizes
+    (x, x_start, x_down, x_right, x_on), (y, y_start, y_down, y_right, y_on), (z, z_start, z_down, _, _) = a, b, out
+    left, start = (x, x_start + r * x_down, x_down, x_right, x_on), z_start + r * z_down
+    for c in range(0, columns, PARTS * LANES):
+        right, result = (y, y_start + c, y_down, y_right, y_on), (z, start + c, z_down, 1, 0)
+        if c + PARTS * LANES <= columns:
+            whole_tile(left, right, result, runs, run, add)
+        else:
+            narrow_tile(left, right, result, runs, run, add)
+
+
+# Images with whole vectors --------------------------------------------------------------------------------------------
+
+
+def up(number: int, multiple: int) -> int:
+    """The number rounded up."""
+    return -(-number // multiple) * multiple
+
+
+@compiled
+def copy_part(source: Array, corner: Pair, target: Array, to: Pair) -> None:
+    """What both have of images from these corners on: the smaller of heights, of widths, of channels."""
+    n, height, width, channels = source.shape
+    height = min(height - corner[0], target.shape[1] - to[0])
+    width = min(width - corner[1], target.shape[2] - to[1])
+    together = width if channels == target.shape[3] else 1  # pixels that lie side by side in both
+    run, x, y = together * min(channels, target.shape[3]), source.reshape(-1), target.reshape(-1)
+    for b in range(n):
+        for p in range(height):
+            for q in range(0, width, together):
+                start = ((b * source.shape[1] + p + corner[0]) * source.shape[2] + q + corner[1]) * channels
+                place = ((b * target.shape[1] + p + to[0]) * target.shape[2] + q + to[1]) * target.shape[3]
+                for k in range(run):
+                    y[place + k] = x[start + k]

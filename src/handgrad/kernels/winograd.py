@@ -26,7 +26,7 @@ from .compiled import After, Before, CompiledPass, Part, compiled, finish, make_
 from .passes import Backward, Forward, Pads
 from .products import Buffers, DType, Memory, Pair
 from .threads import one_blas_thread
-from .vectors import FAST, LANES, ROWS, Place, multiply, transform
+from .vectors import FAST, LANES, ROWS, Place, copy_part, multiply, transform, up
 
 G = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
 # Points 1 and -1, and 2 and -2, share the even and the odd powers: these first, then their sums and differences.
@@ -69,28 +69,11 @@ def transform_tiles(kind: int, images: Array, first: int, count: int, planes: Ar
 
 
 @compiled
-def copy_part(source: Array, corner: Pair, target: Array, to: Pair) -> None:
-    """What both have of images from these corners on: the smaller of heights, of widths, of channels."""
-    n, height, width, channels = source.shape
-    height = min(height - corner[0], target.shape[1] - to[0])
-    width = min(width - corner[1], target.shape[2] - to[1])
-    together = width if channels == target.shape[3] else 1  # pixels that lie side by side in both
-    run, x, y = together * min(channels, target.shape[3]), source.reshape(-1), target.reshape(-1)
-    for b in range(n):
-        for p in range(height):
-            for q in range(0, width, together):
-                start = ((b * source.shape[1] + p + corner[0]) * source.shape[2] + q + corner[1]) * channels
-                place = ((b * target.shape[1] + p + to[0]) * target.shape[2] + q + to[1]) * target.shape[3]
-                for k in range(run):
-                    y[place + k] = x[start + k]
-
-
-@compiled
 def plane(planes: Array, k: int, at: int, transposed: bool = False) -> Place:
     """The matrix of place k from row `at` on, as products take it."""
     width = planes.shape[2]
     flat, start = planes.reshape(-1), (k * planes.shape[1] + at) * width
-    return (flat, start, 1, width) if transposed else (flat, start, width, 1)
+    return (flat, start, 1, width, 0) if transposed else (flat, start, width, 1, 0)
 
 
 @compiled
@@ -120,7 +103,9 @@ def forward_part(
             at = first * tiles + begin if v.shape[1] >= len(x) * tiles + ROWS else 0
             transform_tiles(V_OF_X, frame, begin, count, v, at)
             for k in range(36):
-                multiply((count, images.shape[3], v.shape[2]), plane(v, k, at), plane(u, k, 0), plane(m, k, 0), False)
+                multiply(
+                    (count, images.shape[3], 1, v.shape[2]), plane(v, k, at), plane(u, k, 0), plane(m, k, 0), False
+                )
             transform_tiles(Y_OF_M, images, begin, count, m, 0)
         if len(whole):
             copy_part(images, (0, 0), result, (0, 0))
@@ -153,9 +138,9 @@ def backward_part(
             count, at = min(TILES, n * tiles - begin), first * tiles + begin
             transform_tiles(M_OF_Y, dz, begin, count, dm, 0)
             for k in range(36):
-                multiply((channels, out, count), plane(v, k, at, True), plane(dm, k, 0), plane(du, k, 0), True)
+                multiply((channels, out, 1, count), plane(v, k, at, True), plane(dm, k, 0), plane(du, k, 0), True)
                 if len(dx):
-                    multiply((count, channels, out), plane(dm, k, 0), plane(u, k, 0), plane(dv, k, 0), False)
+                    multiply((count, channels, 1, out), plane(dm, k, 0), plane(u, k, 0), plane(dv, k, 0), False)
             if len(dx):
                 transform_tiles(X_OF_V, frame, begin, count, dv, 0)
         if len(dx):
@@ -172,7 +157,7 @@ class WinogradPass(CompiledPass):
         super().__init__(input_shape, weight_shape, padding, sizes, pool, relu, dtype)
         self.grid: Pair = -(-sizes[0] // 4), -(-sizes[1] // 4)
         self.tiles: int = self.grid[0] * self.grid[1]  # of an image
-        self.channels, self.filters = (-(-number // LANES) * LANES for number in weight_shape[2:])
+        self.channels, self.filters = (up(number, LANES) for number in weight_shape[2:])
         self.products_shape: Shape = 36, self.channels, self.filters
         self.multiply_adds: int = self.tiles * prod(self.products_shape)
 
@@ -182,7 +167,7 @@ class WinogradPass(CompiledPass):
         kh, kw, channels, out = weight_shape
         if (kh, kw) != (3, 3) or dtype != np.float32 or not FAST:
             return False
-        tiles, (wide, deep) = prod(-(-size // 4) for size in sizes), (-(-n // LANES) * LANES for n in (channels, out))
+        tiles, (wide, deep) = prod(-(-size // 4) for size in sizes), (up(n, LANES) for n in (channels, out))
         return 36 * tiles * wide * deep < MUCH_LESS * 9 * prod(sizes) * channels * out
 
     def keep(self, memory: Memory, n: int) -> Array:
@@ -205,7 +190,7 @@ class WinogradPass(CompiledPass):
     def forward_weight(self, weight: Array) -> Array:
         """u = G g Gᵀ of each channel and filter, with an odd number of vectors in a row."""
         _, _, channels, out = weight.shape
-        u = np.zeros((36, -(-channels // LANES) * LANES, (-(-out // LANES) | 1) * LANES), np.float32)
+        u = np.zeros((36, up(channels, LANES), (up(out, LANES) // LANES | 1) * LANES), np.float32)
         with one_blas_thread:
             u[:, :channels, :out] = (SQUARE @ weight.reshape(9, -1)).reshape(36, channels, out)
         return u
