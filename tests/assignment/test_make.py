@@ -81,6 +81,17 @@ def test_no_handout_tells_of_the_key(tmp_path, roster):
     assert (tmp_path / "key").stat().st_mode & 0o077 == 0
 
 
+def test_a_key_in_a_folder_that_is_given_is_not_handed_out(tmp_path):
+    (tmp_path / "layers.py").write_text('def f(x):\n    """2 x."""\n    return x + x\n')
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "x.csv").touch()
+    text = 'title = "Two"\nfiles = ["layers.py"]\ngiven = ["data"]\n[[tasks]]\nfunction = "f"\ninputs = { x = [3] }\n'
+    (tmp_path / "SPEC.toml").write_text(text)
+    make(tmp_path / "SPEC.toml", tmp_path / "data")
+    with pytest.raises(ValueError, match="lies in what was made before"):
+        make(tmp_path / "SPEC.toml", tmp_path / "data")
+
+
 def test_a_course_is_read_as_far_as_it_is_named(tmp_path):
     tasks = '[[tasks]]\nfunction = "affine_forward"\ninputs = { x = [4, 3], w = [3, 2], b = [2] }\n'
     text = f'title = "nndl"\ncourse = "nndl"\nfiles = ["nndl/layers.py"]\n{tasks}[variant]\nshapes = true\n'

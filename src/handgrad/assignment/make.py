@@ -80,6 +80,10 @@ def make(source: str | Path, folder: str | Path, roster: str | Path | None = Non
         twice, a folder that is a file, and a SPEC.toml that would change variants that are handed out already.
     """
     assignment, folder = read_assignment(source), Path(folder)
+    made = {(folder / part).resolve() for part in ("key", "handouts")}
+    for name in assignment.contents:
+        if made & {*(assignment.path.parent / name).resolve().parents}:
+            raise ValueError(f"{name} is handed out, and lies in what was made before: name a folder elsewhere")
     students = [EVERYONE] if roster is None else read_roster(roster)
     is_new = not (folder / "key" / "secret").exists()
     key = Key(folder / "key", secrets.token_bytes(32), {}) if is_new else read_key(folder / "key")
