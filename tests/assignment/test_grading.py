@@ -57,9 +57,9 @@ def spec(tmp_path):
 def graded(spec, tmp_path):
     """Grades sources, each handed in as NAME.py."""
 
-    def grader(**sources):
+    def grader(encoding="utf-8", **sources):
         for name, source in sources.items():
-            (tmp_path / f"{name}.py").write_text(source)
+            (tmp_path / f"{name}.py").write_text(source, encoding=encoding)
         return list(grade(read_assignment(spec), [tmp_path / f"{name}.py" for name in sources], seed=0))
 
     return grader
@@ -103,6 +103,8 @@ def test_what_cannot_run_is_a_line_and_the_rest_is_graded(graded):
     assert "layers.py has no relu_forward" in said["gone"]
     assert "layers.py does not import: SyntaxError" in said["syntax"]
     assert "No module named 'torch'" in said["torch"]
+    (latin,) = graded("latin-1", latin=LAYERS + "# größer\n")
+    assert latin["tests"][0]["output"] == "layers.py: line 16 is no text in UTF-8: save it as such"
 
 
 def test_a_command_grades_several_at_once_and_again(spec, tmp_path, capsys):

@@ -43,8 +43,10 @@ def answer(folder: str, task: Task, plain: Inputs, calls: Mapping[str, Mapping[s
     for number, call in calls.items():
         given = {name: arrays[key].copy() for name, key in call.items()}
         inputs = {name: given.get(name, plain.get(name)) for name in task["inputs"]}
-        returned = told_in_a_line(partial(run, inputs, given.get("dy")), task, str(module.__file__))
-        for name, value in named(returned, task["gradients"] if "dy" in call else (), task["several"]):
+        dy = None if "dy" in inputs else given.get("dy")
+        returned = told_in_a_line(partial(run, inputs, dy), task, str(module.__file__))
+        values = named(returned, () if dy is None else task["gradients"], task["several"])
+        for name, value in values.items():
             if (array := as_numbers(value, name, notes)) is not None:
                 results[f"{number}/{name}"] = array
         if sum(array.nbytes for array in results.values()) > MOST_RESULT:
@@ -175,16 +177,16 @@ def counted(home: Any, name: str) -> Iterator[list[None]]:
 # What it returned -----------------------------------------------------------------------------------------------------
 
 
-def named(returned: Any, gradients: Sequence[str], several: bool) -> Iterator[tuple[str, Any]]:
-    """(name, value): y, or several outputs, or the gradients by the names that the task gives them."""
-    if not gradients:
-        outputs = returned if several and isinstance(returned, (tuple, list)) else (returned,)
-        first = returned[0] if isinstance(returned, tuple) and not several and returned else returned
-        yield from ((f"output {i + 1}", it) for i, it in enumerate(outputs)) if several else (("y", first),)
-    elif isinstance(returned, dict):
-        yield from ((name, returned.get(name, returned.get(f"d{name}"))) for name in gradients)
-    else:
-        yield from zip(gradients, returned if isinstance(returned, (tuple, list)) else (returned,), strict=False)
+def named(returned: Any, gradients: Sequence[str], several: bool) -> dict[str, Any]:
+    """{name: value}: gradients by the names that the task gives them, else y, or outputs by their numbers."""
+    if gradients and isinstance(returned, dict):
+        return {name: returned.get(name, returned.get(f"d{name}")) for name in gradients}
+    values = returned if isinstance(returned, (tuple, list)) else (returned,)
+    if gradients:
+        return dict(zip(gradients, values, strict=False))
+    if several and len(values) > 1:
+        return {f"output {number}": value for number, value in enumerate(values, 1)}
+    return {"y": returned[0] if isinstance(returned, tuple) and returned else returned}
 
 
 def as_numbers(value: Any, name: str, notes: dict[str, None]) -> Any:
