@@ -35,6 +35,12 @@ def test_a_line_runs_from_corner_to_corner():
     assert (left, right) == (0, PLOT_WIDTH) and bottom == PLOT_HEIGHT and 0 < top < PLOT_HEIGHT / 10
 
 
+def test_figures_by_something_else_than_the_epoch():
+    drawn = chart(Line("time", [1.0, 2.0, 4.0]), axis="batch", points=["16", "64", "1,024"])
+    assert [tick["text"] for tick in drawn["x_ticks"]] == ["16", "64", "1,024"] and drawn["axis"] == "batch"
+    assert drawn["text"].startswith("title by batch, 16 to 1,024: time from 1 to 4")
+
+
 def points(drawn, line=0):
     pieces = drawn["lines"][line]["d"].replace("h0", "").replace("M", "L").split("L")[1:]
     return [tuple(map(float, piece.split())) for piece in pieces]

@@ -67,28 +67,33 @@ def line_chart(
     mark: str = "best",
     steps: bool = False,
     log: bool | None = None,
+    axis: str = "epoch",
+    points: Sequence[str] = (),
 ) -> dict[str, Any] | None:
     """What the template `chart` draws: ticks, paths, labels and data, as plain data; None when nothing is finite.
 
     key: the chart's id on its page. best: an epoch to mark, and as what. steps: a value holds for its whole
     epoch. log: whether the axis of figures is logarithmic; by default where positive ones span more than two decades.
+    axis, points: what the figures are by where that is not the epoch, and the names of its places.
     """
     lines = [line for line in lines if len(known(line.values))]
     if not lines:
         return None
     scale = scale_for(lines, log)
+    whole = [t for t in nice_ticks(scale.x0, scale.x1, len(points) or 6) if t == int(t)]
     return {
         **FRAME,
         "key": key,
         "title": title + (" (log scale)" if scale.log else ""),
-        "text": summary_text(title, lines, best, mark),
-        "x_ticks": ticks([t for t in nice_ticks(scale.x0, scale.x1, 6) if t == int(t)], scale.x),
+        "text": summary_text(title, lines, best, mark, axis, points),
+        "axis": axis,
+        "x_ticks": [{**t, "text": points[int(t["text"]) - 1] if points else t["text"]} for t in ticks(whole, scale.x)],
         "y_ticks": ticks((log_ticks if scale.log else nice_ticks)(scale.y0, scale.y1), scale.y),
         "lines": [drawn(line, scale, steps) for line in lines],
         "labels": end_labels(lines, scale),
         "mark": mark,
         "best": None if best is None else {"epoch": best, "x": rounded(scale.x(best))},
-        "data": json.dumps(chart_data(lines, scale)),
+        "data": json.dumps({**chart_data(lines, scale), "axis": axis, "points": points}),
     }
 
 
@@ -191,7 +196,9 @@ def end_text(value: float) -> str:
     return f"{value:.{3 if abs(value) > 0.01 else 2}g}"
 
 
-def summary_text(title: str, lines: Sequence[Line], best: int | None, mark: str) -> str:
+def summary_text(
+    title: str, lines: Sequence[Line], best: int | None, mark: str, axis: str, points: Sequence[str]
+) -> str:
     """The chart in a sentence, for who cannot see it."""
     said = []
     for line in lines:
@@ -200,7 +207,8 @@ def summary_text(title: str, lines: Sequence[Line], best: int | None, mark: str)
         said.append(f"{line.label} {way}".strip())
     count = max(len(line.values) for line in lines)
     marked = f"; {mark} epoch {best}" if best is not None else ""
-    return f"{title} over {count} epoch{'s' * (count != 1)}: {'; '.join(said)}{marked}."
+    over = f"by {axis}, {points[0]} to {points[-1]}" if points else f"over {count} epoch{'s' * (count != 1)}"
+    return f"{title} {over}: {'; '.join(said)}{marked}."
 
 
 def chart_data(lines: Sequence[Line], scale: Scale) -> dict[str, Any]:

@@ -78,7 +78,7 @@ const handgrad = (() => {
       xs.replaceChildren();
       ys.replaceChildren();
       for (const t of niceTicks(...this.shown, 6).filter(Number.isInteger))
-        element("text", {x: scale(t, this.shown, WIDTH), y: 16, "text-anchor": "middle"}, xs, t);
+        element("text", {x: scale(t, this.shown, WIDTH), y: 16, "text-anchor": "middle"}, xs, this.data.points[t - 1] ?? t);
       for (const t of this.data.log ? logTicks(...y) : niceTicks(...y, 5)) {
         const at = HEIGHT - scale(this.data.log ? Math.log10(t) : t, y, HEIGHT);
         element("line", {class: "grid", x2: WIDTH, y1: at, y2: at}, ys);
@@ -118,7 +118,7 @@ const handgrad = (() => {
       if (this.epoch < first) this.show(this.epoch, this.epoch + last - first);
       if (this.epoch > last) this.show(this.epoch - (last - first), this.epoch);
       const values = this.data.lines.map(line => `${line.label} ${short(line.values[index])}`.trim());
-      this.output.textContent = `epoch ${this.epoch}: ${values.slice(0, 6).join(", ")}${values.length > 6 ? ", …" : ""}`;
+      this.output.textContent = `${this.data.axis} ${this.data.points[index] ?? this.epoch}: ${values.slice(0, 6).join(", ")}${values.length > 6 ? ", …" : ""}`;
       this.plot.querySelector(".cursor")?.remove();
       element("line", {class: "cursor", x1: this.x(this.epoch), x2: this.x(this.epoch), y1: -9999, y2: 9999}, this.plot);
     }
