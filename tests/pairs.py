@@ -71,6 +71,10 @@ def draw_kinked(rng, n=3, k=2, c=4):
     return (away_from([0], rng, (n, k, c)),)
 
 
+def draw_kinked_twice(rng, n=3, k=2, c=4):
+    return (6 * away_from([0, 1], rng, (n, k, c)),)
+
+
 def row_weights(outputs, *_):
     return np.linspace(0.5, 2, len(outputs))
 
@@ -257,6 +261,23 @@ def torch_batch_norm(x, gamma, beta, running_mean=None, running_var=None, traini
     return y.movedim(1, -1)
 
 
+def draw_grouped_features(rng, n=2, height=3, width=2, c=2):
+    """Channels for two groups."""
+    return rng.standard_normal((n, height + 1, width, 2 * c)), rng.standard_normal(2 * c), rng.standard_normal(2 * c)
+
+
+def draw_scaled_features(rng, n=4, k=2, c=3):
+    return rng.standard_normal((n, k, c)), rng.standard_normal(c)
+
+
+def torch_group_norm(x, gamma, beta, num_groups=1, epsilon=1e-5):
+    return tf.group_norm(x.movedim(-1, 1), num_groups, gamma, beta, epsilon).movedim(1, -1)
+
+
+def torch_rms_norm(x, gamma, epsilon=1e-6):
+    return gamma * x * torch.rsqrt(x.square().mean(dim=-1, keepdim=True) + epsilon)
+
+
 def torch_layer_norm(x, gamma, beta, epsilon=1e-5):
     return tf.layer_norm(x, gamma.shape, gamma, beta, epsilon)
 
@@ -276,6 +297,15 @@ def draw_recurrent(rng, n, steps, features, units, blocks):
 
 def draw_rnn(rng, n=2, steps=3, features=2, units=3):
     return draw_recurrent(rng, n, steps, features, units, blocks=1)
+
+
+def draw_gru(rng, n=2, steps=3, features=2, units=3):
+    return *draw_recurrent(rng, n, steps, features, units, blocks=3), rng.standard_normal(3 * units)
+
+
+def torch_gru(x, hidden, weight, recurrent_weight, bias, recurrent_bias):
+    weights = weight.T, recurrent_weight.T, bias, recurrent_bias
+    return torch.gru(x, hidden[None], weights, True, 1, 0.0, False, False, True)[0]
 
 
 def draw_lstm(rng, n=2, steps=3, features=2, units=3):
@@ -391,6 +421,9 @@ PAIRS = [
     Pair("softplus", draw, lambda x: tf.softplus(x, threshold=50)),
     Pair("silu", draw, lambda x: tf.silu(x)),
     Pair("gelu", draw, lambda x: tf.gelu(x, approximate="tanh")),
+    Pair("exact_gelu", draw, lambda x: tf.gelu(x)),
+    Pair("relu6", draw_kinked_twice, lambda x: tf.relu6(x), kinked=True),
+    Pair("selu", draw_kinked, lambda x: tf.selu(x), kinked=True),
     Pair("softmax", draw, lambda x: tf.softmax(x, dim=-1)),
     Pair("log_softmax", draw, lambda x: tf.log_softmax(x, dim=-1)),
     Pair("linear", draw_linear, lambda x, weight, bias: x @ weight + bias, num_gradients=3),
@@ -415,8 +448,17 @@ PAIRS = [
     Pair("batch_norm", draw_image_features, torch_batch_norm, cases=({}, INFERENCE), num_gradients=3),
     Pair("layer_norm", draw_features, torch_layer_norm, cases=({}, {"epsilon": 0.1}), num_gradients=3),
     Pair("layer_norm", draw_image_features, torch_layer_norm, num_gradients=3),
+    Pair(
+        "group_norm",
+        draw_grouped_features,
+        torch_group_norm,
+        cases=({}, {"num_groups": 2}, {"epsilon": 0.1}),
+        num_gradients=3,
+    ),
+    Pair("rms_norm", draw_scaled_features, torch_rms_norm, cases=({}, {"epsilon": 0.1}), num_gradients=2),
     Pair("rnn", draw_rnn, torch_rnn, num_gradients=5),
     Pair("rnn", draw_rnn, torch_rnn, cases=({"activation": "relu"},), num_gradients=5, kinked=True),
+    Pair("gru", draw_gru, torch_gru, num_gradients=6),
     Pair("lstm", draw_lstm, torch_lstm, num_gradients=6),
     Pair("attention", draw_attention, torch_attention, cases=({}, {"mask": random_mask}), num_gradients=3),
     Pair("attention", draw_self_attention, torch_attention, cases=({"causal": True},), num_gradients=3),

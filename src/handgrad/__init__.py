@@ -24,10 +24,12 @@ from .gradient_check import check_gradients as check_gradients
 from .kernels import set_threads as set_threads
 from .layers import ELU as ELU
 from .layers import GELU as GELU
+from .layers import GRU as GRU
 from .layers import L1 as L1
 from .layers import L2 as L2
 from .layers import LSTM as LSTM
 from .layers import RNN as RNN
+from .layers import SELU as SELU
 from .layers import Activation as Activation
 from .layers import Arctan as Arctan
 from .layers import AvgPool2D as AvgPool2D
@@ -40,6 +42,7 @@ from .layers import Dropout as Dropout
 from .layers import Embedding as Embedding
 from .layers import Flatten as Flatten
 from .layers import GlobalAvgPool2D as GlobalAvgPool2D
+from .layers import GroupNorm as GroupNorm
 from .layers import Hinge as Hinge
 from .layers import Huber as Huber
 from .layers import Identity as Identity
@@ -57,7 +60,9 @@ from .layers import Normalize as Normalize
 from .layers import PositionalEmbedding as PositionalEmbedding
 from .layers import ProbabilityCrossEntropy as ProbabilityCrossEntropy
 from .layers import ReLU as ReLU
+from .layers import ReLU6 as ReLU6
 from .layers import Residual as Residual
+from .layers import RMSNorm as RMSNorm
 from .layers import Sequential as Sequential
 from .layers import Sigmoid as Sigmoid
 from .layers import SiLU as SiLU

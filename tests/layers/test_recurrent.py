@@ -5,7 +5,7 @@ import pytest
 
 import handgrad as hg
 
-each_layer = pytest.mark.parametrize("layer_class", [hg.RNN, hg.LSTM])
+each_layer = pytest.mark.parametrize("layer_class", [hg.RNN, hg.LSTM, hg.GRU])
 
 
 def sequences(n=5, steps=4, features=3):
@@ -42,8 +42,8 @@ def test_an_lstm_starts_remembering_with_every_gate_drawn_alike():
 @each_layer
 def test_counts(layer_class):
     model = hg.Sequential([layer_class(5)]).build((7, 3), rng=0)
-    blocks = 4 if layer_class is hg.LSTM else 1
-    assert model.num_parameters == blocks * (3 * 5 + 5 * 5 + 5)
+    blocks = {hg.RNN: 1, hg.LSTM: 4, hg.GRU: 3}[layer_class]
+    assert model.num_parameters == blocks * (3 * 5 + 5 * 5 + 5) + (15 if layer_class is hg.GRU else 0)
     assert model.multiply_adds == 7 * blocks * (3 * 5 + 5 * 5)
 
 

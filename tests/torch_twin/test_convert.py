@@ -32,6 +32,8 @@ EXAMPLES = {
     hl.MultiHeadAttention: (hl.MultiHeadAttention(2), (5, 4)),
     hl.Embedding: (hl.Embedding(6, 3), (4,)),
     hl.PositionalEmbedding: (hl.PositionalEmbedding(), (5, 4)),
+    hl.GRU: (hl.GRU(3), (4, 2)),
+    hl.GroupNorm: (hl.GroupNorm(2), (6, 5, 4)),
     hl.Normalize: (hl.Normalize([0.5, 0.1], 0.5), IMAGE),
 }
 

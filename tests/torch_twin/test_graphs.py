@@ -100,6 +100,12 @@ MODULES = {
         ),
         (5, 3),
     ),
+    "gru, last step": (
+        lambda: Written(
+            lambda m, x: m.out(m.gru(x)[0][:, -1]), gru=nn.GRU(3, 4, 2, batch_first=True), out=linear(4, 2)
+        ),
+        (5, 3),
+    ),
     "two lstms, last state": (
         lambda: Written(last_state, lstm=nn.LSTM(3, 4, 2, batch_first=True), out=linear(4, 2)),
         (5, 3),

@@ -138,6 +138,9 @@ class Engine(hg.training.NumpyEngine):
     [
         ("Doubled is no plain chain", lambda: hg.Trainer(Doubled([hg.Linear(2)]))),
         ("Residual is no plain chain", lambda: hg.Trainer(hg.Sequential([hg.Residual([hg.Linear(3)]), hg.Linear(2)]))),
+        (r"gelu1 \(GELU\(approximate='none'", lambda: hg.Trainer(hg.Sequential([hg.GELU("none"), hg.Linear(2)]))),
+        (r"selu1 \(SELU\)", lambda: hg.Trainer(hg.Sequential([hg.SELU(), hg.Linear(2)]))),
+        (r"relu61 \(ReLU6\)", lambda: hg.Trainer(hg.Sequential([hg.ReLU6(), hg.Linear(2)]))),
         (r"own1 \(Own\)", lambda: hg.Trainer(hg.Sequential([hg.Linear(2), Own()]))),
         (
             "ClipParameterNorm",

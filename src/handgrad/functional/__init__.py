@@ -5,6 +5,8 @@ from .activations import arctan_backward as arctan_backward
 from .activations import arctan_forward as arctan_forward
 from .activations import elu_backward as elu_backward
 from .activations import elu_forward as elu_forward
+from .activations import exact_gelu_backward as exact_gelu_backward
+from .activations import exact_gelu_forward as exact_gelu_forward
 from .activations import gelu_backward as gelu_backward
 from .activations import gelu_forward as gelu_forward
 from .activations import identity_backward as identity_backward
@@ -13,8 +15,12 @@ from .activations import leaky_relu_backward as leaky_relu_backward
 from .activations import leaky_relu_forward as leaky_relu_forward
 from .activations import log_softmax_backward as log_softmax_backward
 from .activations import log_softmax_forward as log_softmax_forward
+from .activations import relu6_backward as relu6_backward
+from .activations import relu6_forward as relu6_forward
 from .activations import relu_backward as relu_backward
 from .activations import relu_forward as relu_forward
+from .activations import selu_backward as selu_backward
+from .activations import selu_forward as selu_forward
 from .activations import sigmoid_backward as sigmoid_backward
 from .activations import sigmoid_forward as sigmoid_forward
 from .activations import silu_backward as silu_backward
@@ -57,8 +63,12 @@ from .losses import probability_cross_entropy_backward as probability_cross_entr
 from .losses import probability_cross_entropy_forward as probability_cross_entropy_forward
 from .normalization import batch_norm_backward as batch_norm_backward
 from .normalization import batch_norm_forward as batch_norm_forward
+from .normalization import group_norm_backward as group_norm_backward
+from .normalization import group_norm_forward as group_norm_forward
 from .normalization import layer_norm_backward as layer_norm_backward
 from .normalization import layer_norm_forward as layer_norm_forward
+from .normalization import rms_norm_backward as rms_norm_backward
+from .normalization import rms_norm_forward as rms_norm_forward
 from .penalties import l1_penalty_backward as l1_penalty_backward
 from .penalties import l1_penalty_forward as l1_penalty_forward
 from .penalties import l2_penalty_backward as l2_penalty_backward
@@ -69,6 +79,8 @@ from .pooling import global_avg_pool2d_backward as global_avg_pool2d_backward
 from .pooling import global_avg_pool2d_forward as global_avg_pool2d_forward
 from .pooling import max_pool2d_backward as max_pool2d_backward
 from .pooling import max_pool2d_forward as max_pool2d_forward
+from .recurrent import gru_backward as gru_backward
+from .recurrent import gru_forward as gru_forward
 from .recurrent import lstm_backward as lstm_backward
 from .recurrent import lstm_forward as lstm_forward
 from .recurrent import rnn_backward as rnn_backward

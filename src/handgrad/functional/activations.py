@@ -16,10 +16,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ..arrays import Array, Cache
-from .analytic import logistic, magnitude, positive_part
+from .analytic import logistic, magnitude, normal_density, normal_distribution, positive_part
 
 # constants of GELU's tanh form
 GELU_SCALE, GELU_CUBIC = math.sqrt(2 / math.pi), 0.044715
+SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
 
 def identity_forward(x: Array) -> tuple[Array, Cache]:
@@ -41,6 +42,17 @@ def relu_forward(x: Array) -> tuple[Array, Cache]:
 def relu_backward(dy: Array, cache: Cache) -> tuple[Array]:
     """dx = dy where y > 0, else 0: the derivative at x = 0 is 0."""
     return (dy * (cache.real > 0),)
+
+
+def relu6_forward(x: Array) -> tuple[Array, Cache]:
+    """y = min(max(x, 0), 6): what is above 6 is cut off (Krizhevsky 2010)."""
+    y = 6 - positive_part(6 - positive_part(x))
+    return y, y
+
+
+def relu6_backward(dy: Array, cache: Cache) -> tuple[Array]:
+    """dx = dy where 0 < y < 6, else 0."""
+    return (dy * ((cache.real > 0) & (cache.real < 6)),)
 
 
 def leaky_relu_forward(x: Array, alpha: float = 0.01) -> tuple[Array, Cache]:
@@ -71,6 +83,20 @@ def elu_backward(dy: Array, cache: Cache) -> tuple[Array]:
     """dx = dy where x > 0, else alpha exp(x) dy."""
     is_positive, negative, alpha = cache
     return (dy * np.where(is_positive, 1, negative + alpha),)
+
+
+def selu_forward(x: Array) -> tuple[Array, Cache]:
+    """y = λ x where x > 0, else λ α (exp(x) - 1), with λ and α that keep mean 0 and variance 1 (Klambauer et al. 2017).
+
+    λ = 1.0507 and α = 1.6733, to the 17 digits that the paper gives.
+    """
+    y, cache = elu_forward(x, SELU_ALPHA)
+    return SELU_SCALE * y, cache
+
+
+def selu_backward(dy: Array, cache: Cache) -> tuple[Array]:
+    """dx = λ dy where x > 0, else λ α exp(x) dy."""
+    return elu_backward(SELU_SCALE * dy, cache)
 
 
 def sigmoid_forward(x: Array) -> tuple[Array, Cache]:
@@ -143,6 +169,18 @@ def gelu_backward(dy: Array, cache: Cache) -> tuple[Array]:
     return (dy * (0.5 * (1 + tanh) + 0.5 * x * (1 - tanh * tanh) * inner),)
 
 
+def exact_gelu_forward(x: Array) -> tuple[Array, Cache]:
+    """y = x Φ(x) with the distribution function Φ of the normal distribution (Hendrycks & Gimpel 2016)."""
+    distribution = normal_distribution(x)
+    return x * distribution, (x, distribution)
+
+
+def exact_gelu_backward(dy: Array, cache: Cache) -> tuple[Array]:
+    """dx = dy (Φ(x) + x φ(x)) with Φ' = φ(x) = exp(-x² / 2) / √(2π)."""
+    x, distribution = cache
+    return (dy * (distribution + x * normal_density(x)),)
+
+
 def _shifted(x: Array) -> Array:
     """x minus its largest entry along the last axis: the same softmax, and exp can't overflow."""
     largest: Array = x.real.max(axis=-1, keepdims=True)
@@ -174,6 +212,9 @@ def log_softmax_backward(dy: Array, cache: Cache) -> tuple[Array]:
     return (dy - np.exp(cache) * dy.sum(axis=-1, keepdims=True),)
 
 
+SELU_LOWEST = SELU_SCALE * SELU_ALPHA  # negated, what y comes to far below 0
+
+
 class Facts(NamedTuple):
     """All that the library knows of an activation besides its derivation."""
 
@@ -197,6 +238,9 @@ ACTIVATIONS: dict[str, Facts] = {
     "tanh": Facts(tanh_forward, tanh_backward, 5 / 3, lambda y: 1 - y * y),
     "elu": Facts(elu_forward, elu_backward, 1.2452, lambda y, alpha: np.where(y > 0, 1, 1 + y / alpha)),
     "gelu": Facts(gelu_forward, gelu_backward, 1.5335),
+    "exact_gelu": Facts(exact_gelu_forward, exact_gelu_backward, 1.5335),
+    "relu6": Facts(relu6_forward, relu6_backward, math.sqrt(2)),
+    "selu": Facts(selu_forward, selu_backward, 1.0, lambda y: np.where(y > 0, 1 / SELU_ALPHA, 1 + y / SELU_LOWEST)),
     "silu": Facts(silu_forward, silu_backward, 1.6765),
     "softplus": Facts(softplus_forward, softplus_backward, 1.0419, lambda y: 1 - np.exp(-y)),
     "arctan": Facts(arctan_forward, arctan_backward, 1.4912, lambda y: np.cos(y) ** 2),

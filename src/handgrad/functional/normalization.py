@@ -13,6 +13,8 @@ array([[-5.],
 Derivations: docs/derivations/normalization.md.
 """
 
+from math import prod
+
 import numpy as np
 
 from ..arrays import Array, Cache, Shape
@@ -95,6 +97,60 @@ def layer_norm_backward(dy: Array, cache: Cache) -> tuple[Array, Array, Array]:
     g = gamma * dy
     dx = scale * (g - g.mean(axis=axes, keepdims=True) - normalized * (g * normalized).mean(axis=axes, keepdims=True))
     return dx, (dy * normalized).sum(axis=examples), dy.sum(axis=examples)
+
+
+def group_norm_forward(
+    x: Array, gamma: Array, beta: Array, num_groups: int = 1, epsilon: float = 1e-5
+) -> tuple[Array, Cache]:
+    """y = gamma x̂ + beta, where x̂ has mean 0 and variance 1 within each group of channels of each example.
+
+    x is (N, ..., C), gamma and beta (C,); num_groups divides C, and pixels or steps count with their group's channels.
+    (Wu & He 2018)
+    """
+    check_groups(x.shape, gamma.shape, beta.shape, num_groups)
+    epsilon = check_number("group_norm", "epsilon", epsilon, minimum=0)
+    grouped = x.reshape(len(x), prod(x.shape[1:-1]), num_groups, x.shape[-1] // num_groups)
+    centered = grouped - grouped.mean(axis=(1, 3), keepdims=True)
+    scale = 1 / np.sqrt((centered * centered).mean(axis=(1, 3), keepdims=True) + epsilon)
+    normalized = centered * scale
+    return gamma * normalized.reshape(x.shape) + beta, (normalized, gamma, scale)
+
+
+def group_norm_backward(dy: Array, cache: Cache) -> tuple[Array, Array, Array]:
+    """As for layer_norm with g = gamma dy, the means over each group: dx = scale (g - mean(g) - x̂ mean(g x̂))."""
+    normalized, gamma, scale = cache
+    examples = tuple(range(dy.ndim - 1))
+    g = (gamma * dy).reshape(normalized.shape)
+    within = (g * normalized).mean(axis=(1, 3), keepdims=True)
+    dx = scale * (g - g.mean(axis=(1, 3), keepdims=True) - normalized * within)
+    return dx.reshape(dy.shape), (dy * normalized.reshape(dy.shape)).sum(axis=examples), dy.sum(axis=examples)
+
+
+def rms_norm_forward(x: Array, gamma: Array, epsilon: float = 1e-6) -> tuple[Array, Cache]:
+    """y = gamma x̂ with x̂ = x / √(mean(x²) + epsilon), over the last axis: x (N, ..., D), gamma (D,).
+
+    Layer norm without the mean and without beta. (Zhang & Sennrich 2019)
+    """
+    check_features("rms_norm", x.shape, gamma.shape)
+    epsilon = check_number("rms_norm", "epsilon", epsilon, minimum=0)
+    scale = 1 / np.sqrt((x * x).mean(axis=-1, keepdims=True) + epsilon)
+    normalized = x * scale
+    return gamma * normalized, (normalized, gamma, scale)
+
+
+def rms_norm_backward(dy: Array, cache: Cache) -> tuple[Array, Array]:
+    """dgamma = Σ dy x̂ over the examples; with g = gamma dy, dx = scale (g - x̂ mean(g x̂))."""
+    normalized, gamma, scale = cache
+    g = gamma * dy
+    dx = scale * (g - normalized * (g * normalized).mean(axis=-1, keepdims=True))
+    return dx, (dy * normalized).sum(axis=tuple(range(dy.ndim - 1)))
+
+
+def check_groups(x_shape: Shape, gamma_shape: Shape, beta_shape: Shape, num_groups: int) -> None:
+    """Refuse gamma and beta that are not one number a channel, and groups that do not divide the channels."""
+    check_features("group_norm", x_shape, gamma_shape, beta_shape)
+    if len(gamma_shape) > 1 or num_groups < 1 or x_shape[-1] % num_groups:
+        raise ValueError(f"group_norm: num_groups={num_groups} must divide the {x_shape[-1]} channels of x {x_shape}")
 
 
 def batch_statistics(x: Array, axes: Shape) -> BatchStatistics:

@@ -119,6 +119,67 @@ def lstm_gate_gradients(dhidden: Array, dcell: Array, cache: Cache) -> tuple[Arr
     return dz, dcell * f
 
 
+def gru_forward(
+    x: Array, hidden: Array, weight: Array, recurrent_weight: Array, bias: Array, recurrent_bias: Array
+) -> tuple[Array, Cache]:
+    """h_t = (1 - z) n + z h_{t-1}, where r, z = σ(a + c) and n = tanh(a + r c) by columns of a and c.
+
+    a = x_t W + b and c = h_{t-1} U + d. x is (N, T, D), hidden (N, H), weight W (D, 3H), recurrent_weight U (H, 3H),
+    bias b and recurrent_bias d (3H,); the blocks of columns are in the order r (reset), z (update), n (new), as in
+    PyTorch. The reset comes after the product, so that d is no part of b. (Cho et al. 2014; this form in cuDNN)
+    """
+    check_shapes("gru", x, hidden, weight, recurrent_weight, bias, blocks=3)
+    if recurrent_bias.shape != bias.shape:
+        raise ValueError(f"gru: recurrent_bias must be {bias.shape} as bias is, got {recurrent_bias.shape}")
+    inputs, input_cache = over_steps(x, weight, bias)
+    states, gate_caches = [hidden], []
+    for t in range(x.shape[1]):
+        hidden, gate_cache = gru_gates(inputs[:, t], hidden @ recurrent_weight + recurrent_bias, hidden)
+        states.append(hidden)
+        gate_caches.append(gate_cache)
+    return np.stack(states[1:], axis=1), (input_cache, states, gate_caches, recurrent_weight)
+
+
+def gru_backward(
+    dy: Array, cache: Cache, input_gradient: bool = True
+) -> tuple[MaybeArray, Array, Array, Array, Array, Array]:
+    """From the last step to the first: da_t and dc_t out of dh_t = dy_t + what step t + 1 sends back.
+
+    dh_{t-1} = dh_t z + dc_t Uᵀ, dU = Σ_t h_{t-1}ᵀ dc_t, dd = Σ dc_t, and dW, db and dx of the da_t as for rnn.
+    Returns dx, dhidden, dweight, drecurrent_weight, dbias and drecurrent_bias.
+    """
+    input_cache, states, gate_caches, recurrent_weight = cache
+    dhidden = np.zeros_like(states[0])
+    dinputs, dproducts = np.empty((2, *dy.shape[:2], recurrent_weight.shape[1]), np.result_type(dy, dhidden))
+    for t in reversed(range(dy.shape[1])):
+        dinputs[:, t], dproducts[:, t], carried = gru_gate_gradients(dy[:, t] + dhidden, gate_caches[t])
+        dhidden = carried + dproducts[:, t] @ recurrent_weight.T
+    products_cache = np.stack(states[:-1], axis=1).reshape(-1, len(recurrent_weight)), recurrent_weight
+    _, drecurrent_weight, drecurrent_bias = over_steps_gradients(dproducts, products_cache, input_gradient=False)
+    dx, dweight, dbias = over_steps_gradients(dinputs, input_cache, input_gradient)
+    return dx, dhidden, dweight, drecurrent_weight, dbias, drecurrent_bias
+
+
+def gru_gates(inputs: Array, products: Array, hidden: Array) -> tuple[Array, Cache]:
+    """One step without its products: a and c (N, 3H) and h_{t-1} (N, H) give h_t and a cache."""
+    size = hidden.shape[1]
+    gates, _ = sigmoid_forward(inputs[:, : 2 * size] + products[:, : 2 * size])
+    reset, update, product = gates[:, :size], gates[:, size:], products[:, 2 * size :]
+    new, _ = tanh_forward(inputs[:, 2 * size :] + reset * product)
+    return new + update * (hidden - new), (gates, new, product, hidden)
+
+
+def gru_gate_gradients(dhidden: Array, cache: Cache) -> tuple[Array, Array, Array]:
+    """da, dc and the share of dh_{t-1} that comes by h_t = n + z (h_{t-1} - n), from dh_t."""
+    gates, new, product, hidden = cache
+    size = hidden.shape[1]
+    reset, update = gates[:, :size], gates[:, size:]
+    (dnew,) = tanh_backward(dhidden * (1 - update), new)
+    (dgates,) = sigmoid_backward(np.concatenate([dnew * product, dhidden * (hidden - new)], axis=1), gates)
+    dproducts = np.concatenate([dgates, dnew * reset], axis=1)
+    return np.concatenate([dgates, dnew], axis=1), dproducts, dhidden * update
+
+
 def weight_gradients(
     dz: Sequence[Array], states: Sequence[Array], cache: Cache, input_gradient: bool
 ) -> tuple[MaybeArray, Array, Array, Array]:

@@ -2,12 +2,14 @@
 
 from .activations import ELU as ELU
 from .activations import GELU as GELU
+from .activations import SELU as SELU
 from .activations import Activation as Activation
 from .activations import Arctan as Arctan
 from .activations import Identity as Identity
 from .activations import LeakyReLU as LeakyReLU
 from .activations import LogSoftmax as LogSoftmax
 from .activations import ReLU as ReLU
+from .activations import ReLU6 as ReLU6
 from .activations import Sigmoid as Sigmoid
 from .activations import SiLU as SiLU
 from .activations import Softmax as Softmax
@@ -39,7 +41,10 @@ from .images import Conv2D as Conv2D
 from .images import GlobalAvgPool2D as GlobalAvgPool2D
 from .images import MaxPool2D as MaxPool2D
 from .normalization import BatchNorm as BatchNorm
+from .normalization import GroupNorm as GroupNorm
 from .normalization import LayerNorm as LayerNorm
 from .normalization import Normalize as Normalize
+from .normalization import RMSNorm as RMSNorm
+from .recurrent import GRU as GRU
 from .recurrent import LSTM as LSTM
 from .recurrent import RNN as RNN

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from .. import functional as F
 from ..arrays import Array, Cache, Shape
-from ..naming import check_number
+from ..naming import check_number, look_up
 from .base import Gradients, Layer, Pair
 
 
@@ -65,6 +65,29 @@ class ReLU(Activation):
     """
 
     pair: ClassVar[Pair] = F.relu_forward, F.relu_backward
+
+
+class ReLU6(Activation):
+    """y = min(max(0, x), 6): a ReLU that is cut off at 6.
+
+    The derivative is 1 between 0 and 6, and 0 elsewhere, at both ends too. (Krizhevsky 2010)
+
+    Parameters
+    ----------
+    name : str, optional
+        What the model and its messages call the layer; by default its class and number, such as 'relu61'.
+
+    See Also
+    --------
+    handgrad.functional.relu6_forward : the pair this layer calls, with relu6_backward.
+
+    Examples
+    --------
+    >>> hg.ReLU6().build(3).forward([[-1.0, 5.0, 7.0]])
+    array([[0., 5., 6.]], dtype=float32)
+    """
+
+    pair: ClassVar[Pair] = F.relu6_forward, F.relu6_backward
 
 
 class LeakyReLU(Activation):
@@ -141,6 +164,29 @@ class ELU(Activation):
 
     def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
         return F.elu_forward(x, self.alpha)
+
+
+class SELU(Activation):
+    """y = λ x where x > 0, else λ α (eˣ - 1): an ELU that keeps mean 0 and variance 1.
+
+    λ = 1.0507 and α = 1.6733; it wants weights of `lecun_normal`. (Klambauer et al. 2017)
+
+    Parameters
+    ----------
+    name : str, optional
+        What the model and its messages call the layer; by default its class and number, such as 'selu1'.
+
+    See Also
+    --------
+    handgrad.functional.selu_forward : the pair this layer calls, with selu_backward.
+
+    Examples
+    --------
+    >>> hg.SELU().build(2).forward([[-100.0, 1.0]])
+    array([[-1.7580993,  1.050701 ]], dtype=float32)
+    """
+
+    pair: ClassVar[Pair] = F.selu_forward, F.selu_backward
 
 
 class Sigmoid(Activation):
@@ -308,26 +354,54 @@ class Softplus(Activation):
 
 
 class GELU(Activation):
-    """y = x Φ(x), where Φ is the standard normal distribution, in its tanh form.
+    """y = x Φ(x), where Φ is the standard normal distribution: by default its tanh form, which is within 5e-4.
 
     Near 0 it is half of x; far from 0 it is a ReLU. (Hendrycks & Gimpel 2016, section 2)
 
     Parameters
     ----------
+    approximate : str
+        'tanh' for the form by tanh, 'none' for Φ itself, which is PyTorch's default.
     name : str, optional
         What the model and its messages call the layer; by default its class and number, such as 'gelu1'.
 
+    Raises
+    ------
+    ValueError
+        For another word.
+
     See Also
     --------
-    handgrad.functional.gelu_forward : the pair this layer calls, with gelu_backward.
+    handgrad.functional.gelu_forward : the pair of the tanh form, with gelu_backward.
+    handgrad.functional.exact_gelu_forward : the pair of the exact form, with exact_gelu_backward.
 
     Examples
     --------
     >>> hg.GELU().build(3).forward([[-10.0, 0.0, 10.0]])
     array([[-0.,  0., 10.]], dtype=float32)
+    >>> hg.GELU("none").build(1).forward([[1.0]]).round(4)
+    array([[0.8413]], dtype=float32)
     """
 
     pair: ClassVar[Pair] = F.gelu_forward, F.gelu_backward
+
+    def __init__(self, approximate: str = "tanh", name: str | None = None) -> None:
+        super().__init__(name)
+        self.approximate: str = approximate
+        self._pair: Pair = look_up("form of GELU", approximate, GELU_FORMS)
+
+    def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
+        return self._pair[0](x)
+
+    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
+        (dx,) = self._pair[1](dy, cache)
+        return dx, {}
+
+
+GELU_FORMS: dict[str, Pair] = {
+    "tanh": (F.gelu_forward, F.gelu_backward),
+    "none": (F.exact_gelu_forward, F.exact_gelu_backward),
+}
 
 
 class SiLU(Activation):

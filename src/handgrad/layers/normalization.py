@@ -8,7 +8,7 @@ from .. import functional as F
 from ..arrays import Array, ArrayLike, Cache, Generator, Shape, numbers_of
 from ..kernels.blocks import BatchNormKernel, Normalization
 from ..kernels.plain import BatchStatistics
-from ..naming import check_number
+from ..naming import check_count, check_number
 from .base import Gradients, Layer
 from .steps import FastStep
 
@@ -145,6 +145,117 @@ class LayerNorm(Layer):
     def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
         dx, dgamma, dbeta = F.layer_norm_backward(dy, cache)
         return dx, {"gamma": dgamma, "beta": dbeta}
+
+
+class GroupNorm(Layer):
+    """y = gamma (x - mean) / √(var + epsilon) + beta, with mean and variance over a group of channels of each example.
+
+    x is (N, ..., C); the pixels of images and the steps of sequences count with the channels of their group. A batch of
+    one is no problem, and training and inference are the same. (Wu & He 2018)
+
+    Parameters
+    ----------
+    num_groups : int
+        How many groups of equal size the channels make: 1 takes all together, as many as channels each by itself.
+    epsilon : float
+        Keeps the division finite, 0 or more.
+    name : str, optional
+        What the model and its messages call the layer; by default its class and number, such as 'groupnorm1'.
+
+    Attributes
+    ----------
+    parameters : dict
+        'gamma', ones at first, and 'beta', zeros at first: one number per channel.
+
+    Raises
+    ------
+    ValueError
+        For num_groups below 1, an epsilon below 0; and when built, for channels that num_groups does not divide.
+
+    See Also
+    --------
+    handgrad.functional.group_norm_forward : the pair this layer calls, with group_norm_backward.
+
+    Examples
+    --------
+    >>> hg.GroupNorm(2, epsilon=0).build(4).forward([[1.0, 3.0, 10.0, 30.0]])
+    array([[-1.,  1., -1.,  1.]], dtype=float32)
+    """
+
+    def __init__(self, num_groups: int, epsilon: float = 1e-5, name: str | None = None) -> None:
+        super().__init__(name)
+        self.num_groups: int = check_count("GroupNorm", "num_groups", num_groups)
+        check_number("GroupNorm", "epsilon", epsilon, minimum=0)
+        self.epsilon: float = epsilon
+
+    def create_parameters(self, input_shape: Shape, rng: Generator) -> dict[str, Array]:
+        if input_shape[-1] % self.num_groups:
+            what = f"{self.label}: {self.num_groups} groups cannot share {input_shape[-1]} channels equally"
+            raise ValueError(f"{what}: num_groups must divide the number of channels")
+        return {"gamma": np.ones(input_shape[-1]), "beta": np.zeros(input_shape[-1])}
+
+    def infer_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
+    def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
+        return F.group_norm_forward(x, self.parameters["gamma"], self.parameters["beta"], self.num_groups, self.epsilon)
+
+    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
+        dx, dgamma, dbeta = F.group_norm_backward(dy, cache)
+        return dx, {"gamma": dgamma, "beta": dbeta}
+
+
+class RMSNorm(Layer):
+    """y = gamma x / √(mean(x²) + epsilon), over the features of each example: layer norm without its mean and beta.
+
+    x is (N, ..., features); training and inference are the same. (Zhang & Sennrich 2019)
+
+    Parameters
+    ----------
+    epsilon : float, optional
+        Keeps the division finite, 0 or more; None is the distance from 1 to the next number of the dtype.
+    name : str, optional
+        What the model and its messages call the layer; by default its class and number, such as 'rmsnorm1'.
+
+    Attributes
+    ----------
+    parameters : dict
+        'gamma', ones at first: one number per feature.
+
+    Raises
+    ------
+    ValueError
+        For an epsilon below 0.
+
+    See Also
+    --------
+    handgrad.functional.rms_norm_forward : the pair this layer calls, with rms_norm_backward.
+
+    Examples
+    --------
+    >>> hg.RMSNorm(epsilon=0).build(2).forward([[1.0, 7.0]])
+    array([[0.2, 1.4]], dtype=float32)
+    """
+
+    def __init__(self, epsilon: float | None = 1e-6, name: str | None = None) -> None:
+        super().__init__(name)
+        if epsilon is not None:
+            check_number("RMSNorm", "epsilon", epsilon, minimum=0)
+        self.epsilon: float | None = epsilon
+
+    def create_parameters(self, input_shape: Shape, rng: Generator) -> dict[str, Array]:
+        return {"gamma": np.ones(input_shape[-1])}
+
+    def infer_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
+    def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
+        epsilon = float(np.finfo(self.dtype).eps) if self.epsilon is None else self.epsilon
+        return F.rms_norm_forward(x, self.parameters["gamma"], epsilon)
+
+    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
+        dx, dgamma = F.rms_norm_backward(dy, cache)
+        return dx, {"gamma": dgamma}
 
 
 class Normalize(Layer):

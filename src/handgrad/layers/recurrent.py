@@ -15,7 +15,7 @@ from .base import Gradients, Layer, Pair
 
 
 class Recurrent(Layer, abstract=True):
-    """What RNN and LSTM share: the state starts at zero; the last state (N, units) comes out, or all (N, T, units)."""
+    """What all of them share: the state starts at zero; the last state (N, units) comes out, or all (N, T, units)."""
 
     can_skip_input_gradient = True
     gates: tuple[str, ...] = ("z",)  # the blocks of columns of weight and recurrent_weight, in order
@@ -65,8 +65,7 @@ class Recurrent(Layer, abstract=True):
 
     def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
         start = [np.zeros((len(x), self.units), self.dtype) for _ in range(self.states)]
-        p = self.parameters
-        y, cache = self.pair[0](x, *start, p["weight"], p["recurrent_weight"], p["bias"])
+        y, cache = self.pair[0](x, *start, *self.parameters.values())
         return y if self.return_sequences else y[:, -1], (cache, y.shape)
 
     def differentiate(self, dy: Array, cache: Cache, input_gradient: bool = True) -> tuple[MaybeArray, Gradients]:
@@ -74,8 +73,8 @@ class Recurrent(Layer, abstract=True):
         if not self.return_sequences:
             last, dy = dy, np.zeros(shape, dy.dtype)
             dy[:, -1] = last
-        dx, *_, dweight, drecurrent_weight, dbias = self.pair[1](dy, cache, input_gradient)
-        return dx, {"weight": dweight, "recurrent_weight": drecurrent_weight, "bias": dbias}
+        dx, *gradients = self.pair[1](dy, cache, input_gradient)
+        return dx, dict(zip(self.parameters, gradients[self.states :], strict=True))
 
 
 class RNN(Recurrent):
@@ -167,3 +166,51 @@ class LSTM(Recurrent):
     def create_bias(self, gate: str) -> Array:
         """The bias (units,) a gate starts with: ones for the forget gate, so that cells remember; else zeros."""
         return np.ones(self.units) if gate == "f" else np.zeros(self.units)
+
+
+class GRU(Recurrent):
+    """Gated recurrent unit: reads sequences x (N, T, features), with a gate between the old state and a new one.
+
+    With a = x_t W + b and c = h_{t-1} U + d, each by its own columns: r, z = σ(a + c), n = tanh(a + r c), and
+    h_t = (1 - z) n + z h_{t-1}. The state starts at zero. (Cho et al. 2014, in the form of cuDNN and PyTorch)
+
+    Parameters
+    ----------
+    units : int
+        How many numbers the state has, 1 or more.
+    return_sequences : bool
+        Whether all states come out, (N, T, units), or the last one, (N, units).
+    initializer, recurrent_initializer : str, dict or callable
+        How the weights of x and of the state start out: names or objects of `handgrad.initializers`.
+    name : str, optional
+        What the model and its messages call the layer; by default its class and number, such as 'gru1'.
+
+    Attributes
+    ----------
+    parameters : dict
+        'weight' W (features, 3 units), 'recurrent_weight' U (units, 3 units), 'bias' b and 'recurrent_bias' d
+        (3 units,), which start at zero; the gates in the order r, z, n.
+
+    Raises
+    ------
+    ValueError
+        For units below 1, an unknown initializer; and when built, for examples that are no sequences.
+
+    See Also
+    --------
+    handgrad.functional.gru_forward : the pair this layer calls, with gru_backward.
+
+    Examples
+    --------
+    >>> hg.GRU(5).build((10, 3)).output_shape
+    (5,)
+    >>> hg.GRU(5, return_sequences=True).build((10, 3)).output_shape
+    (10, 5)
+    """
+
+    gates: tuple[str, ...] = ("r", "z", "n")
+    pair: ClassVar[Pair] = F.gru_forward, F.gru_backward
+
+    def create_parameters(self, input_shape: Shape, rng: Generator) -> dict[str, Array]:
+        parameters = super().create_parameters(input_shape, rng)
+        return {**parameters, "recurrent_bias": np.zeros_like(parameters["bias"])}

@@ -145,26 +145,28 @@ class Branches(nn.Module):
 
 
 class OutputsAlone(nn.RNNBase):
-    """What RNN and LSTM add to PyTorch's: batches first, one bias, and y without the states: the last step's, or all.
+    """What RNN, LSTM and GRU add to PyTorch's: batches first, y without the states (the last step's, or all), one bias.
 
-    The second bias is fixed at 0: if both were trained, their sum would move twice as far in each step.
+    The second bias, but for GRU, is fixed at 0: if both were trained, their sum would move twice as far in each step.
     """
 
     bias_ih_l0: nn.Parameter
     bias_hh_l0: nn.Parameter
+    one_bias = True
 
     def __init__(self, input_size: int, hidden_size: int, return_sequences: bool = False) -> None:
         begin: Any = super().__init__  # of nn.RNN or nn.LSTM
         begin(input_size, hidden_size, batch_first=True)
         self.return_sequences = return_sequences
-        nn.init.zeros_(self.bias_hh_l0).requires_grad_(False)
+        nn.init.zeros_(self.bias_hh_l0).requires_grad_(not self.one_bias)
 
     def _load_from_state_dict(self, *arguments: Any) -> None:
         """Takes nn.LSTM's numbers too, which have two biases trained: their sum does the same."""
         super()._load_from_state_dict(*arguments)
-        with torch.no_grad():
-            self.bias_ih_l0.add_(self.bias_hh_l0)
-            self.bias_hh_l0.zero_()
+        if self.one_bias:
+            with torch.no_grad():
+                self.bias_ih_l0.add_(self.bias_hh_l0)
+                self.bias_hh_l0.zero_()
 
     def outputs(self, x: Tensor) -> Tensor:
         """y (N, T, units) of x (N, T, features), or its last step (N, units)."""
@@ -200,6 +202,20 @@ class LSTM(OutputsAlone, nn.LSTM):
     return_sequences : bool
         Whether h of all steps come out, (N, T, units), or that of the last one, (N, units).
     """
+
+
+class GRU(OutputsAlone, nn.GRU):
+    """nn.GRU as a layer of a Sequential, with both its biases.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+        Numbers of features of x and of h.
+    return_sequences : bool
+        Whether h of all steps come out, (N, T, units), or that of the last one, (N, units).
+    """
+
+    one_bias = False
 
 
 class MultiHeadAttention(nn.MultiheadAttention):
@@ -261,9 +277,35 @@ class PositionalEmbedding(nn.Module):
         return f"{self.length}, {self.features}, sinusoidal={self.sinusoidal}"
 
 
+class RMSNorm(nn.Module):
+    """nn.RMSNorm for PyTorch before 2.4: y = weight x / √(mean(x²) + eps).
+
+    Parameters
+    ----------
+    normalized_shape : int
+        The size of the last axis.
+    eps : float, optional
+        None is the dtype's own.
+    """
+
+    def __init__(self, normalized_shape: int, eps: float | None = None) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(normalized_shape))
+        self.normalized_shape, self.eps, self.elementwise_affine = (normalized_shape,), eps, True
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x by its root mean square."""
+        eps = torch.finfo(x.dtype).eps if self.eps is None else self.eps
+        return self.weight * (x * torch.rsqrt(x.square().mean(dim=-1, keepdim=True) + eps))
+
+    def extra_repr(self) -> str:
+        """The sizes."""
+        return f"{self.normalized_shape}, eps={self.eps}"
+
+
 def outputs_alone(path: str, module: nn.RNNBase, return_sequences: bool) -> nn.Module:
-    """nn.RNN or nn.LSTM as modules of ours with the same numbers, one for each of its layers."""
-    kind = next((ours for ours in (RNN, LSTM) if isinstance(module, ours.__mro__[2])), None)
+    """nn.RNN, nn.LSTM or nn.GRU as modules of ours with the same numbers, one for each of its layers."""
+    kind = next((ours for ours in (RNN, LSTM, GRU) if isinstance(module, ours.__mro__[2])), None)
     plain = {"batch_first": True, "bidirectional": False, "proj_size": 0, "bias": True}
     odd = [f"{name}={getattr(module, name)}" for name, value in plain.items() if getattr(module, name) != value]
     if kind is None or odd or getattr(module, "nonlinearity", "tanh") != "tanh":
@@ -277,8 +319,10 @@ def outputs_alone(path: str, module: nn.RNNBase, return_sequences: bool) -> nn.M
         layer = kind(size, module.hidden_size, return_sequences or not last).to(next(module.parameters()).dtype)
         for name in ("weight_ih", "weight_hh"):
             setattr(layer, f"{name}_l0", getattr(module, f"{name}_l{i}"))
+        first, second = getattr(module, f"bias_ih_l{i}"), getattr(module, f"bias_hh_l{i}")
         with torch.no_grad():
-            layer.bias_ih_l0.copy_(getattr(module, f"bias_ih_l{i}") + getattr(module, f"bias_hh_l{i}"))
+            layer.bias_ih_l0.copy_(first + second if layer.one_bias else first)
+            layer.bias_hh_l0.copy_(0 * second if layer.one_bias else second)
         made.add_module(str(i), layer)
     return made if module.num_layers > 1 else made[0]
 

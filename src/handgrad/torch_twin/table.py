@@ -12,7 +12,18 @@ from .. import layers as hg
 from ..arrays import Array, Shape
 from ..functional.pooling import pool_geometry
 from ..functional.windows import window_geometry
-from .modules import LSTM, RNN, Arctan, LayerNorm2d, MultiHeadAttention, Normalize, Permute, PositionalEmbedding
+from .modules import (
+    GRU,
+    LSTM,
+    RNN,
+    Arctan,
+    LayerNorm2d,
+    MultiHeadAttention,
+    Normalize,
+    Permute,
+    PositionalEmbedding,
+    RMSNorm,
+)
 
 # where features were flattened from channels first: theirs = ours[order]; else None
 Order: TypeAlias = "Array | None"
@@ -148,7 +159,7 @@ class Row:
                 raise ValueError(f"{where} has {theirs}={value!r}, {ours} {way_out}")
         arguments = {mine: argument(module, theirs) for mine, theirs in self.same.items()}
         for mine, value in arguments.items():
-            if value is None:
+            if value is None and mine != "epsilon":
                 raise ValueError(f"{where} has {self.same[mine]}=None, {ours} needs a number: it cannot be read")
         if self.pads is not None:
             arguments["padding"] = joint_padding(where, module, self, padding, (1, *shape), arguments)
@@ -220,7 +231,10 @@ def recurrent(layer: type[hg.Layer], module: type[nn.Module], layout: Layout, bi
         "bias": ("bias_ih_l0", bias),
     }
     same = {"units": "hidden_size", "return_sequences": "return_sequences"}
-    note += "; one bias here, two there, of which the second is fixed at 0"
+    if layer is hg.GRU:
+        arrays["recurrent_bias"] = ("bias_hh_l0", bias)
+    else:
+        note += "; one bias here, two there, of which the second is fixed at 0"
     return Row(layer, module, same, size="input_size", arrays=arrays, channels="last", mixes=True, note=note)
 
 
@@ -229,7 +243,6 @@ ADVICE = {  # the way out, by the argument that is refused
     "bias": f" with a bias of 0, {SAME_OUTPUTS}",
     "affine": f" with weight 1 and bias 0, {SAME_OUTPUTS}",
     "elementwise_affine": f" with weight 1 and bias 0, {SAME_OUTPUTS}",
-    "approximate": ", which is within 5e-4",
 }
 WINDOW = {"kernel_size": "kernel_size", "stride": "stride"}
 AFFINE = {"gamma": ("weight", FEATURES), "beta": ("bias", FEATURES)}
@@ -311,6 +324,24 @@ ROWS = [
         choose=lambda layer, first: int(first),
     ),
     Row(
+        hg.GroupNorm,
+        nn.GroupNorm,
+        {"num_groups": "num_groups", "epsilon": "eps"},
+        size="num_channels",
+        requires={"affine": (True,)},
+        arrays=AFFINE,
+        channels="first",
+    ),
+    Row(
+        hg.RMSNorm,
+        getattr(nn, "RMSNorm", RMSNorm),  # since PyTorch 2.4
+        {"epsilon": "eps"},
+        size="normalized_shape",
+        requires={"elementwise_affine": (True,)},
+        arrays={"gamma": ("weight", FEATURES)},
+        channels="last",
+    ),
+    Row(
         hg.Normalize,
         Normalize,
         {"mean": "mean", "std": "std"},
@@ -319,6 +350,7 @@ ROWS = [
         ordered=True,
     ),
     recurrent(hg.RNN, RNN, LINEAR, SAME, "weights (in, out) here, (out, in) there"),
+    recurrent(hg.GRU, GRU, LINEAR, SAME, "weights (in, out) here, (out, in) there"),
     recurrent(hg.LSTM, LSTM, GATES, GATES, "gates in the order i, f, o, g here, i, f, g, o there"),
     Row(
         hg.MultiHeadAttention,
@@ -366,7 +398,9 @@ ROWS = [
     Row(hg.ReLU, nn.ReLU),
     Row(hg.LeakyReLU, nn.LeakyReLU, {"alpha": "negative_slope"}),
     Row(hg.ELU, nn.ELU, {"alpha": "alpha"}),
-    Row(hg.GELU, nn.GELU, fixed={"approximate": ("tanh",)}, note="the tanh form; nn.GELU() is the other one"),
+    Row(hg.GELU, nn.GELU, {"approximate": "approximate"}, note="the tanh form by default here, the exact one there"),
+    Row(hg.SELU, nn.SELU),
+    Row(hg.ReLU6, nn.ReLU6),
     Row(hg.SiLU, nn.SiLU),
     Row(hg.Sigmoid, nn.Sigmoid),
     Row(hg.Tanh, nn.Tanh),
@@ -394,7 +428,7 @@ def row_for(name: str, module: nn.Module) -> Row:
         if type(module) in row.classes:
             return row
     what = f"{name} is {brief(module)}"
-    if isinstance(module, (nn.RNN, nn.LSTM)):
+    if isinstance(module, (nn.RNN, nn.LSTM, nn.GRU)):
         alone = f"torch_twin.modules.{type(module).__name__}, the same with the outputs alone"
         raise ValueError(f"{what}, which gives its states as well: handgrad reads {alone}")
     known = ", ".join(cls.__name__ for row in ROWS for cls in row.classes)

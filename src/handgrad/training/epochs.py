@@ -15,7 +15,7 @@ from ..clipping import ClipGlobalNorm, ClipValue
 from ..kernels import route
 from ..kernels.threads import threads_for
 from ..layers import L1, L2, BatchNorm, CrossEntropy, Dropout, Huber, Identity, Layer, Linear, Loss, Sequential
-from ..layers.activations import ACTIVATIONS
+from ..layers.activations import ACTIVATIONS, GELU, SELU, ReLU6
 from ..layers.base import family, leaves
 from ..layers.criteria import LOSSES, Penalty
 from ..layers.dense import Flatten
@@ -41,7 +41,11 @@ def plain_loss(name: str, loss: Loss) -> Stage:
 
 # what each class is to the kernel; a subclass is none of them, and is run as it was written
 STAGES: dict[type[Layer], Callable[[Any], Stage]] = {
-    **{cls: functools.partial(activation, name) for name, cls in reversed(ACTIVATIONS.items())},
+    **{
+        cls: functools.partial(activation, name)
+        for name, cls in reversed(ACTIVATIONS.items())
+        if cls not in (ReLU6, SELU)  # which the kernel has not
+    },
     Linear: lambda layer: ("linear", layer.bias, 0.0),
     BatchNorm: lambda layer: ("batch_norm", layer.epsilon, layer.momentum),
     Dropout: lambda layer: ("dropout", round(layer.rate * 2**16), 1 / (1 - layer.rate)),
@@ -70,6 +74,8 @@ def why_not(model: Sequential, loss: Loss, optimizer: Optimizer, penalty: Penalt
     for layer in layers:
         if type(layer) not in STAGES and type(layer) not in PASSING:
             return f"{layer.label} ({type(layer).__name__}) is not compiled"
+        if isinstance(layer, GELU) and layer.approximate != "tanh":
+            return f"{layer.label} ({layer!r}) is not compiled"
         if len(layer.input_shape) > 1 and type(layer) is not Flatten:
             return f"{layer.label} works on more than rows of numbers"
     if len({id(layer.rng) for layer in layers if type(layer) is Dropout}) > 1:
