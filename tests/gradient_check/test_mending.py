@@ -143,6 +143,45 @@ def test_the_gradient_of_another_value_is_placed_where_it_is_taken_for_this_one(
     assert (verdict.variable, verdict.line) == ("ds", softplus_square_back.__code__.co_firstlineno + 3)
 
 
+def heads(x, w):
+    maps = [np.tanh(x @ part) for part in w]
+    return np.stack(maps), (x, w, maps)
+
+
+def heads_back(dy, cache):
+    x, w, maps = cache
+    dx, dw = np.zeros_like(x), np.zeros_like(w)
+    for m in maps:
+        last = m
+    for h in range(len(w)):
+        dz = dy[h] * (1 - last**2)
+        dw[h] = x.T @ dz
+        dx += dz @ w[h].T
+    return dx, dw
+
+
+def test_a_variable_that_another_step_left_is_told_with_the_item_of_this_step():
+    (verdict,) = check_gradients((heads, heads_back), RNG.normal(size=(4, 3)), RNG.normal(size=(3, 3, 2))).verdicts
+    assert (verdict.array, verdict.variable, verdict.mistake) == ("x, w", "dz", "wrong-variable")
+    assert "maps[h]" in verdict.fix
+
+
+def weighted(x, w):
+    return (w * (x**2).sum(axis=1)).sum(), (x, w)
+
+
+def weighted_back(dy, cache):
+    x, w = cache
+    return 2 * dy * x * w
+
+
+def test_a_number_for_each_row_is_told_to_stand_in_a_column():
+    weights = RNG.uniform(1, 2, size=4)
+    report = check_gradients((weighted, weighted_back), RNG.normal(size=(4, 4)), kwargs={"w": weights})
+    (verdict,) = report.verdicts
+    assert (verdict.mistake, "w[:, None]" in verdict.fix) == ("broadcast", True)
+
+
 def test_of_several_lambdas_in_a_line_the_right_one_is_read():
     wrong = {"other": lambda dy, x: (2 * dy * np.cos(x),), "this": lambda dy, x: (dy * np.sin(2 * x),)}
     (verdict,) = check_gradients((lambda x: (np.sin(x), x), wrong["this"]), RNG.normal(size=6)).verdicts

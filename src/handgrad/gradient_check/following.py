@@ -386,8 +386,9 @@ class Followed:
         return taken is not record and (first.index in self.fine or not self.depends_on_upstream(first))
 
     def goes_wrong(self, record: Record) -> bool:
-        """Whether a value is wrong, but all is right that its statement makes it of."""
-        return not self.is_right(record) and all(map(self.is_right, self.ingredients(record)))
+        """Whether a value is wrong, or carries nothing on, but all is right that its statement makes it of."""
+        nothing = bool(record.operands) and not record.alias and not np.any(record.value)
+        return (nothing or not self.is_right(record)) and all(map(self.is_right, self.ingredients(record)))
 
     def ingredients(self, record: Record) -> list[Record]:
         """What a record is made of by its statement, which other statements made."""

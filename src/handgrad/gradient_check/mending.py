@@ -16,9 +16,8 @@ import numpy as np
 from ..arrays import Array
 from ..user_code.subjects import Subject
 from ..user_code.tracing import Change, Place, Record, Routine, is_numeric
-from .edits import small_edits
+from .edits import INSERTIONS, NAMES, SMALL, terms
 from .following import Changes, Followed
-from .insertions import INSERTIONS, NAMES, terms
 from .mistakes import Case
 from .sites import Edit, Scope, Values, is_known
 from .verdict import Verdict
@@ -169,7 +168,7 @@ class Search:
         near, best = self.near, None
         far, first_of_two = [s for s in self.scopes if s not in near], []
         stages: list[tuple[Iterator[Finding], int, int]] = [
-            (self.edits([small_edits], self.scopes), 2 * self.tries, 2 * self.tries),
+            (self.edits(SMALL, self.scopes), 2 * self.tries, 2 * self.tries),
             (self.paths(), self.tries, self.tries),
             (self.edits(NAMES, self.scopes), 3 * self.tries, 3 * self.tries),
             (self.edits(INSERTIONS, near), MOST_TRIES, self.tries),
@@ -178,7 +177,7 @@ class Search:
         for proposals, count, run in stages:
             tried = list(itertools.islice(proposals, count))
             true = self.true_there(tried)
-            for group in (true, tried[:run]):
+            for group in (true, tried[: run // 4 if depth else run]):
                 found = self.best(group)
                 if found and set(found.names) == self.left:
                     return found

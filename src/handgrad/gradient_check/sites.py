@@ -153,9 +153,16 @@ class Site:
     scope: Scope
     path: tuple[ast.AST, ...] = ()  # the nodes around it, outermost first
 
-    def edit(self, new: Node, mistake: str, message: str) -> Edit:
-        ast.copy_location(new, self.node)
-        return Edit(self, new, mistake, message)
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is a value that is assigned or returned."""
+        around = self.path[-2] if isinstance(self.holder, ast.Tuple) and len(self.path) > 1 else self.holder
+        whole = isinstance(around, (ast.Assign, ast.AugAssign, ast.Return)) and self.field in ("value", "elts")
+        return whole or (isinstance(around, ast.Lambda) and self.field in ("body", "elts"))
+
+    def edit(self, new: Node | str, mistake: str, message: str) -> Edit:
+        node = named(new) if isinstance(new, str) else new
+        return Edit(self, ast.copy_location(node, self.node), mistake, message)
 
     def swap(self, node: Node) -> Node:
         """Put node in the place, and return what stood there."""
@@ -237,7 +244,7 @@ def openings(scope: Scope, whole: bool, in_products: bool = False) -> Iterator[S
         holder, node = site.holder, site.node
         if isinstance(node, ast.stmt) or isinstance(getattr(node, "ctx", None), ast.Store):
             continue
-        if isinstance(node, UNLIKELY):
+        if isinstance(node, UNLIKELY) or (isinstance(node, ast.UnaryOp) and isinstance(node.operand, ast.Constant)):
             continue
         value = isinstance(holder, (ast.Assign, ast.AugAssign, ast.Return)) and site.field == "value"
         value = value or (isinstance(holder, ast.Lambda) and site.field == "body")
