@@ -323,6 +323,11 @@ def test_info_shows_the_gpus_that_pytorch_finds(call):
     assert code == 0 and [name for name in ("cuda", "mps") if f"\n  {name} " in out] == ["cuda", "mps"]
 
 
+def test_info_says_how_a_model_is_trained(call, monkeypatch):
+    monkeypatch.setenv("HANDGRAD_KERNELS", "numpy")
+    assert call("info", "iris")[1] == "step by step: HANDGRAD_KERNELS=numpy\n"
+
+
 def test_help_and_the_list_commands_answer(call):
     for arguments, words in {
         ("--help",): "sweep",

@@ -6,6 +6,7 @@ import pytest
 from example_runs import table
 from handgrad.experiments import check_configuration, train
 from handgrad.experiments.replay import replay
+from handgrad.training import trainer
 
 
 @pytest.mark.parametrize("name", ["adamw", "norm", "images"])
@@ -22,7 +23,9 @@ def test_a_replayed_step_has_the_recorded_loss_and_norms(name, step, tmp_path):
     assert shown.layers[-1].dx_norm > 0
 
 
-def test_the_last_step_of_an_epoch_has_the_norms_of_its_line(tmp_path):
+@pytest.mark.parametrize("many", [0, 10**9], ids=["many steps at once", "step by step"])
+def test_the_last_step_of_an_epoch_has_the_norms_of_its_line(tmp_path, many, monkeypatch):
+    monkeypatch.setattr(trainer, "MANY_STEPS", many)
     run = train(check_configuration(table("adam", tmp_path)), tmp_path, progress=False)
     line = run.epochs()[1]
     shown = {row.name: row for row in replay(run, line["step"]).parameters}

@@ -22,9 +22,14 @@ def compare_engines(context: click.Context, run: str, rows: int) -> None:
 
 
 @click.command()
-def info() -> None:
-    """Versions, machine, GPUs, threads and how products are computed here."""
+@click.argument("source", metavar="[NAME|CONFIG.toml|TABLE.csv|RUN]", required=False)
+def info(source: str | None) -> None:
+    """Versions, machine, GPUs, threads and how products are computed here; or how a model is trained, and why so."""
     from ..experiments import runner
+
+    if source is not None:
+        print(runner.how_trained(source))
+        return
     from ..kernels import describe
 
     devices = {}

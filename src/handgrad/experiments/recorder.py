@@ -63,6 +63,9 @@ class Recorder(Callback):
     def on_fit_begin(self, trainer: Trainer) -> None:
         self._epoch_start = time.perf_counter()
 
+    def steps_unseen(self, trainer: Trainer) -> int:
+        return unseen_steps(self.recording, trainer)
+
     def on_step_begin(self, trainer: Trainer) -> None:
         if (trainer.num_steps + 1) % trainer.steps_per_epoch == 0:
             self._step = StepNorms(trainer)
@@ -127,6 +130,12 @@ class StepNorms:
             name: {"norm": norm(array), "gradient": self._gradients[name], "update": norm(array - self._before[name])}
             for name, array in self._trainer.model_state()["parameters"].items()
         }
+
+
+def unseen_steps(recording: Recording, trainer: Trainer) -> int:
+    """How many steps there are before one that is written down, or whose norms are taken: the last of an epoch."""
+    every = [trainer.steps_per_epoch, recording.metrics_steps, recording.checkpoint_steps]
+    return min(count - 1 - trainer.num_steps % count for count in every if count)
 
 
 def is_multiple(count: int, every: int | None) -> bool:

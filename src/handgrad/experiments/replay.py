@@ -18,9 +18,10 @@ from ..layers.containers import check_predictions
 from ..training import Callback, Trainer
 from ..training.batches import batches, epoch_order
 from .assembly import build_trainer, load_data
-from .recorder import StepNorms, norm
+from .configuration import Recording
+from .recorder import StepNorms, norm, unseen_steps
 from .run_folder import CHECKPOINT, MODEL, RECORD, Run, check_num_classes
-from .runner import SPLITS, Job, check_same_data, fit, measure, prepare
+from .runner import SPLITS, Job, check_same_data, check_same_kernels, fit, measure, prepare
 
 
 class LayerRow(NamedTuple):
@@ -66,8 +67,13 @@ class StopBefore(Callback):
 
     runs_last = True
 
-    def __init__(self, step: int) -> None:
+    def __init__(self, step: int, recording: Recording) -> None:
         self.step = step
+        self.recording = recording
+
+    def steps_unseen(self, trainer: Trainer) -> int:
+        """Those before it that the run's recorder did not look at either, since they were done at once."""
+        return min(self.step - 1 - trainer.num_steps, unseen_steps(self.recording, trainer))
 
     def on_step_begin(self, trainer: Trainer) -> None:
         if trainer.num_steps == self.step - 1:
@@ -80,11 +86,12 @@ def replay(run: Run, step: int) -> Replay:
     Starts from the run's checkpoint where that lies before the step, else from the beginning.
     """
     with files.reading(run.path / RECORD):
-        job = prepare(run.configuration, StopBefore(step))
+        job = prepare(run.configuration, StopBefore(step, run.configuration.recording))
     trainer = job.trainer
     if not trainer.engine.trains_in_place:
         raise ValueError("replay looks into the layers of the NumPy engine; this run was trained by another")
     check_same_data(run, job.data)
+    check_same_kernels(run, trainer)
     go_to(run, job, step)
     order = np.random.default_rng()
     order.bit_generator.state = trainer.state()["epoch_so_far"]["order_state"]

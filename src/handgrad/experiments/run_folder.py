@@ -54,6 +54,7 @@ RECORDED = {
     **dict.fromkeys(("command?", "resumed?"), list),
     **dict.fromkeys(("versions?", "machine?", "threads?", "git?"), dict),
     "seconds?": float,
+    "kernels?": str,
 }
 LINE = {
     "epoch?": range(1, 2**53),

@@ -21,7 +21,9 @@ import numpy as np
 from .. import files
 from ..datasets import Dataset
 from ..datasets.folders import is_folder
-from ..kernels import num_threads
+from ..kernels import num_threads, route
+from ..layers import Conv2D
+from ..layers.base import leaves
 from ..layers.description import describe
 from ..metrics import r2_score
 from ..reports import save_curves
@@ -148,6 +150,20 @@ def for_data(source: str | Path, target: str | int | None, overrides: Sequence[s
     return table
 
 
+def how_trained(source: str | Path) -> str:
+    """Whether the model of a name, a TOML file, a table or a run is trained many steps in a compiled call, and why not.
+
+    Examples
+    --------
+    >>> print(how_trained("lenet"))
+    step by step: conv2d1 (Conv2D) is not compiled
+    """
+    is_run = (Path(source) / RECORD).is_file()
+    configuration = Run(source).configuration if is_run else configure(source)
+    trainer = build_trainer(configuration, load_data(configuration))
+    return trainer.engine.how(configuration.batch_size)
+
+
 # Trained --------------------------------------------------------------------------------------------------------------
 
 
@@ -245,6 +261,7 @@ def resume(path: str | Path, progress: bool | None = None) -> Run:
         follows = is_follower(run.configuration)
         job = prepare(run.configuration, None if follows else recorder)
     check_same_data(run, job.data)
+    check_same_kernels(run, job.trainer)
     if follows:
         load_checkpoint(job, run)
         follow(job)
@@ -407,6 +424,7 @@ def first_record(job: Job, command: Sequence[str]) -> dict[str, Any]:
         "versions": versions(),
         "machine": machine(),
         "threads": threads(),
+        "kernels": kernels_of(job.trainer),
         "git": git_state(),
         "folder": str(Path.cwd()),
     }
@@ -445,6 +463,24 @@ def check_same_data(run: Run, data: Dataset) -> None:
             f"the data of {data.source} have changed since {run.path} was started: put the old data back or train anew "
             f"(fingerprint {data.fingerprint[:12]}, was {str(trained_on)[:12]})"
         )
+
+
+def kernels_of(trainer: Trainer) -> str | None:
+    """Which kernels train this model here, as HANDGRAD_KERNELS names them, since its last bits depend on them."""
+    if not trainer.engine.trains_in_place:
+        return None
+    name = route.name()
+    has_convolutions = any(isinstance(layer, Conv2D) for layer in leaves(trainer.model))
+    return "compiled" if name == "winograd" and not has_convolutions else name
+
+
+def check_same_kernels(run: Run, trainer: Trainer) -> None:
+    """Refuse to go on with a run by other kernels than those that trained it: it would not come to the same bits."""
+    trained_by, here = run.record.get("kernels"), kernels_of(trainer)
+    if trained_by not in (None, here):
+        missing = f" ({route.why_numpy()})" if here == "numpy" else ""
+        what = f"{run.path} was trained by the kernels '{trained_by}', and here they are '{here}'{missing}"
+        raise ValueError(f"{what}: the environment's HANDGRAD_KERNELS={trained_by} goes on to the same bits")
 
 
 def now() -> str:

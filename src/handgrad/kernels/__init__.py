@@ -15,6 +15,9 @@ def describe() -> dict[str, object]:
     """For `handgrad info`: how convolutions are computed, by how many threads and which BLAS, and what would help."""
     found = blas.find()
     return {
+        "dense networks": "many steps in one compiled call"
+        if route.epochs()
+        else f"step by step, in NumPy: {route.why_numpy()}",
         "convolutions": CONVOLUTIONS[route.name()],
         "threads": num_threads(),
         "blas": found.name if found else "unknown to handgrad, which leaves its threads alone and uses none of its own",

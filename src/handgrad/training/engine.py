@@ -110,6 +110,16 @@ class Engine:
         """How many steps on batches of this size `run` can do in one call; 0 for an engine that does them singly."""
         return 0
 
+    def how(self, batch_size: int) -> str:
+        """How steps on batches of this size are done, for people."""
+        if many := self.at_once(batch_size):
+            return f"up to {many} steps in one compiled call"
+        return f"step by step: {self.why_single() or 'one batch fills the cache by itself'}"
+
+    def why_single(self) -> str:
+        """Why the steps are done one by one; '' where `run` can do many in one call."""
+        return f"{type(self).__name__} has a step of its own"
+
     def run(
         self, x: Any, y: Any, sample_weight: Any, sizes: Array, rates: Array, metrics: bool = False
     ) -> dict[str, Array]:
@@ -250,9 +260,8 @@ class NumpyEngine(Engine):
         return why_not_finite(self.model, x, loss)
 
     def why_single(self) -> str:
-        """Why the steps are done one by one; '' where a compiled call does many."""
-        if type(self).step is not NumpyEngine.step:
-            return f"{type(self).__name__} has a step of its own"
+        if type(self).step is not NumpyEngine.step or "step" in vars(self):
+            return super().why_single()
         return epochs.why_not(self.model, self.loss, self.optimizer, self.penalty)
 
     def at_once(self, batch_size: int) -> int:
