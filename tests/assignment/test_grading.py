@@ -165,7 +165,10 @@ def test_archives_and_folders_are_read_wherever_the_files_lie_in_them(tmp_path):
     assert read_submission(path, ["layers.py"]) == ("ben", {"layers.py": LAYERS.encode()}, [])
     assert read_submission(tmp_path, ["layers.py"]).problems == ["layers.py is missing"]
     notebook = zipped(tmp_path / "cleo.zip", **{"layers.ipynb": "{}"})
-    assert "a notebook of that name is there: export it" in read_submission(notebook, ["layers.py"]).problems[0]
+    said = "layers.py is missing; layers.ipynb is a notebook: export it (jupyter nbconvert --to script)"
+    assert read_submission(notebook, ["layers.py"]).problems == [said]
+    (tmp_path / "dan.ipynb").write_text("{}")
+    assert "dan.ipynb is a notebook" in read_submission(tmp_path / "dan.ipynb", ["layers.py"]).problems[0]
 
 
 def test_archives_made_to_harm_are_refused_in_a_line(tmp_path):

@@ -36,7 +36,7 @@ def read_submission(path: str | Path, files: Sequence[str]) -> Submission:
     try:
         contents = within_limits(members(path))
     except (ValueError, tarfile.TarError, *NO_ZIP) as problem:
-        return Submission(name, {}, [f"{path.name}: {one_line(problem)}"])
+        return Submission(name, {}, [f"it cannot be read: {one_line(problem)}"])
     if path.is_file() and path.suffix == ".py" and path.name not in files:
         contents = {files[0]: contents[path.name]}
     contents = without_folder(contents, files)
@@ -45,8 +45,8 @@ def read_submission(path: str | Path, files: Sequence[str]) -> Submission:
 
 def members(path: Path) -> Iterator[tuple[str, int, bytes]]:
     """(name, size, content) of each file, without links, devices and places outside."""
-    if path.is_symlink() or not path.exists():
-        raise ValueError("there is no such file or folder" if not path.is_symlink() else "is a link: hand in the file")
+    if path.is_symlink():
+        raise ValueError("it is a link, hand in the file itself")
     if path.is_dir():
         yield from members_of_folder(path)
     elif path.name.endswith(ARCHIVES[0]):
@@ -64,8 +64,10 @@ def members(path: Path) -> Iterator[tuple[str, int, bytes]]:
                 file = archive.extractfile(member) if member.isfile() and wanted(member.name) else None
                 if member.isfile():
                     yield member.name, member.size, file.read(MOST_BYTES) if file else b""
-    else:
+    elif path.is_file():
         yield path.name, path.stat().st_size, path.read_bytes() if path.stat().st_size <= MOST_BYTES else b""
+    else:
+        raise ValueError(f"there is no file or folder {path}")
 
 
 def members_of_folder(folder: Path) -> Iterator[tuple[str, int, bytes]]:
@@ -75,8 +77,8 @@ def members_of_folder(folder: Path) -> Iterator[tuple[str, int, bytes]]:
         if path.is_symlink() and wanted(name):
             raise ValueError(f"{name} in it is a link: hand in the file itself")
         if path.is_file() and not path.is_symlink():
-            size = path.stat().st_size
-            yield name, size, path.read_bytes() if wanted(name) and size <= MOST_BYTES else b""
+            size = path.stat().st_size if wanted(name) else 0
+            yield name, size, path.read_bytes() if 0 < size <= MOST_BYTES else b""
 
 
 def limited(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
@@ -116,6 +118,7 @@ def without_folder(contents: Contents, files: Sequence[str]) -> Contents:
 
 def missing(file: str, contents: Mapping[str, bytes]) -> str:
     """The line about a file that was not handed in."""
-    if str(PurePosixPath(file).with_suffix(".ipynb")) in contents:
-        return f"{file} is missing, a notebook of that name is there: export it (jupyter nbconvert --to script)"
-    return f"{file} is missing"
+    notebook = next((name for name in contents if name.endswith(".ipynb")), "")
+    return f"{file} is missing" + f"; {notebook} is a notebook: export it (jupyter nbconvert --to script)" * bool(
+        notebook
+    )
