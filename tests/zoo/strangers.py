@@ -6,7 +6,8 @@
 prints a line a case and the figures of the zoo; with names, the whole reports of these cases. Each zoo's file marks
 the line at fault with `# wrong` and names the variable that is first wrong, the kind of mistake and what a teacher
 would say. `right` is the zoo of right code, in which every verdict is a false alarm. With --layouts, N rewrites of a
-zoo's code that mean the same (staged, in one line, with helpers, loops, einsum...) are checked in place of the code.
+zoo's code that mean the same (staged, in one line, with helpers, loops, einsum...) are checked in place of the code,
+the line at fault followed through the rewriting; of wrong code it says how many rewrites have the name of the original.
 """
 
 import argparse
@@ -71,6 +72,10 @@ class Outcome:
     @property
     def detected(self):
         return not self.report.ok
+
+    @property
+    def slugs(self):
+        return {v.mistake for v in self.report.verdicts}
 
     @property
     def unexplained(self):
@@ -166,6 +171,23 @@ def figures(found):
     return "\n".join([*lines, f"seconds of one core: median {statistics.median(seconds):.2f}, most {max(seconds):.2f}"])
 
 
+def agreement(alone, rewritten):
+    """[(case, slugs as it stands, how many rewrites have the same, how many there are)]: a layout is no mistake."""
+    rows = []
+    for outcome in alone:
+        others = [o for o in rewritten if o.name.startswith(f"{outcome.name} (")]
+        rows.append((outcome.name, outcome.slugs, sum(o.slugs == outcome.slugs for o in others), len(others)))
+    return rows
+
+
+def agreement_text(rows):
+    same, cells, of = sum(n == m for _, _, n, m in rows), sum(row[2] for row in rows), sum(row[3] for row in rows)
+    lines = [f"{name:<45} {n} of {m} as {', '.join(sorted(slugs))}" for name, slugs, n, m in rows if n < m]
+    return "\n".join(
+        [*lines, f"the same name in all layouts: {same} of {len(rows)} mistakes, {cells} of {of} rewrites"]
+    )
+
+
 def line_of(outcome):
     if outcome.is_right:
         return f"{outcome.name:<60} {'' if outcome.report.ok else ' FALSE ALARM: ' + str(outcome.report.verdicts[0])}"
@@ -187,6 +209,8 @@ def main():
         found.append(outcome)
         print(f"{outcome.report}\n  IS: {outcome.what}\n" if given.names and not given.layouts else line_of(outcome))
     print(f"\nzoo {given.zoo}\n{figures(found)}")
+    if given.layouts and not found[0].is_right:
+        print(agreement_text(agreement([*outcomes(given.zoo, given.names, given.seed)], found)))
 
 
 if __name__ == "__main__":
