@@ -50,6 +50,32 @@ def test_a_scale_outside_the_means_is_not_called_transposed():
     assert verdict((forward, backward), X, RNG.normal(size=4)).mistake == "factor-misplaced"
 
 
+def test_a_sum_for_the_mean_of_a_root_mean_square_norm_is_named():
+    def forward(x):
+        scale = 1 / np.sqrt((x**2).mean(axis=1, keepdims=True) + 1e-6)
+        return x * scale, (x * scale, scale)
+
+    def backward(dy, cache):
+        y, scale = cache
+        return scale * (dy - y * (dy * y).sum(axis=1, keepdims=True))
+
+    found = verdict((forward, backward), X)
+    assert found.mistake == "not-averaged"
+    assert found.evidence.endswith("dy - x̂ mean(dy x̂) is due")
+
+
+def test_a_mask_that_leaves_out_winners_is_a_wrong_mask():
+    def forward(x):
+        return x.reshape(4, 3, 2).max(axis=2), x
+
+    def backward(dy, x):
+        return np.repeat(dy, 2, axis=1) * (x == x.max(axis=1, keepdims=True))
+
+    found = verdict((forward, backward), RNG.normal(size=(4, 6)))
+    assert found.mistake == "wrong-mask"
+    assert "leaves out 8 of the entries that the forward chooses" in found.message
+
+
 def test_a_forward_that_rounds_its_input_is_not_called_a_missing_derivative():
     def forward(x, w, b):
         return x.astype(np.float32).astype(np.float64) @ w + b, (x, w)

@@ -119,6 +119,10 @@ def partly_missing(case: Case) -> Verdict | None:
             message = f"at index {places} of axis {axis}, as where a loop or a slice stops short"
             evidence = "right in every other entry"
             break
+    else:
+        if chooses(case):
+            what = f"the mask leaves out {int(wrong.sum())} of the entries that the forward chooses"
+            return case.verdict("wrong-mask", f"{what}: compare the two conditions", evidence)
     return case.verdict("partly-missing", f"{case.label} is zero {message}", evidence)
 
 
@@ -292,11 +296,8 @@ def by_window(case: Case, values: Array, channel: int) -> Array:
 
 def winners(case: Case) -> Verdict | None:
     """A maximum over windows whose gradient does not go to the winner of each window."""
-    batch, shares = case.array.shape[:1], case.columns
-    if shares is None or not case.complete or case.y.size == case.array.size or case.y.shape[:1] != batch:
-        return None
-    shares = np.round(shares, 6)
-    if not np.isin(shares, (0, 1)).all() or (shares.sum(axis=0) != 1).any() or not chooses(case):
+    batch = case.array.shape[:1]
+    if not case.complete or case.y.shape[:1] != batch or not chooses(case):
         return None
     found, due = (np.reshape(rows, (len(rows), *batch, -1)) for rows in (case.found, case.expected))
     c = ratio(found.sum(axis=2), due.sum(axis=2), case.tolerance)
@@ -311,7 +312,12 @@ def winners(case: Case) -> Verdict | None:
 
 
 def chooses(case: Case) -> bool:
-    """Whether which entries go into y depends on their values: not so where an array is only cut or reshaped."""
+    """Whether y is some of the entries, and which depends on their values: not so where an array is only cut."""
+    if case.columns is None or case.y.size >= case.array.size:
+        return False
+    shares = np.round(case.columns, 6)
+    if not np.isin(shares, (0, 1)).all() or (shares.sum(axis=0) > 1).any():
+        return False
     point = case.subject.at(np.float64)
     point.arrays[case.name] *= -1
     return not case.same(point.forward(), -case.y)

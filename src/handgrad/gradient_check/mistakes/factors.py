@@ -120,9 +120,7 @@ def class_count(case: Case) -> int:
 def kernel_areas(case: Case) -> Iterator[int]:
     """kh kw as the weight's shape or a keyword gives it."""
     size = case.keywords.get("kernel_size")
-    if isinstance(size, (int, np.integer)):
-        yield int(size) ** 2
-    elif size is not None:
+    if isinstance(size, (tuple, list)):
         yield int(np.prod(size))
     for name, value in numbers_given(case).items():
         if name.lower() in WINDOWS and value == int(value) > 1:
@@ -133,7 +131,21 @@ def kernel_areas(case: Case) -> Iterator[int]:
             yield int(array.shape[2] * array.shape[3])
 
 
-WINDOWS = ("k", "size", "pool", "pool_size", "kernel", "ksize", "window", "f", "hh", "pool_height", "pool_h", "p")
+WINDOWS = (
+    "k",
+    "kernel_size",
+    "size",
+    "pool",
+    "pool_size",
+    "kernel",
+    "ksize",
+    "window",
+    "f",
+    "hh",
+    "pool_height",
+    "pool_h",
+    "p",
+)
 
 
 def numbers_given(case: Case) -> dict[str, float]:

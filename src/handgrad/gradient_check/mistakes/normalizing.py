@@ -1,7 +1,8 @@
 """Softmax and normalisation: terms of the gradient that are missing, and statistics taken for constants."""
 
+import itertools
 from collections.abc import Iterator, Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -65,40 +66,43 @@ def scale_terms(case: Case) -> Verdict | None:
     if case.array.shape != case.y.shape[-1:] or case.y.ndim < 2:
         return None
     axes, dy = tuple(range(1, case.y.ndim)), case.dy_full
-    inputs = [(n, a) for n, a in case.arrays.items() if a.shape == case.y.shape]
-    candidates = (
-        Candidate(
-            "unnormalized-input",
-            f"{name} stands where the normalised input is due: {case.label} is Σ dy x̂",
-            case.pick((dy * value).sum(axis=axes)),
-        )
-        for name, value in [("y", case.y), *inputs]
-    )
-    return case.named(candidates, EQUAL)
+    stands = f"stands where the normalised input is due: {case.label} is Σ dy x̂"
+    values = [("y", case.y), *((name, a) for name, a in case.arrays.items() if a.shape == case.y.shape)]
+    wrong = (Candidate("unnormalized-input", f"{n} {stands}", case.pick((dy * v).sum(axis=axes))) for n, v in values)
+    return case.named(wrong, EQUAL)
+
+
+class Norm(NamedTuple):
+    """Over which axes x is normalised, and whether its mean is subtracted, as root mean square norms do not."""
+
+    axes: Axes
+    centred: bool
 
 
 def statistics(case: Case) -> Verdict | None:
     """dx = s (a dy - b mean(dy) - c x̂ mean(dy x̂)): right for a = b = c = 1, constants for b = c = 0."""
-    for axes, means, fit in fitted_terms(case):
-        named = named_terms(case, axes, fit) if means == axes else None
+    for norm, means, fit in fitted_terms(case):
+        named = named_terms(case, norm, fit) if means == norm.axes else None
         if named is not None:
-            return case.verdict(*named, evidence_of(fit))
-        if means != axes and np.allclose(fit, 1, atol=1e-4):
+            return case.verdict(*named, evidence_of(norm, fit))
+        if means != norm.axes and np.allclose(fit, (1, norm.centred, 1), atol=1e-4):
             what = f"the means of the normalisation's gradient run over {named_axes(means)}"
-            message = f"{what}, the statistics over {named_axes(axes)}"
+            message = f"{what}, the statistics over {named_axes(norm.axes)}"
             return case.verdict("wrong-axis", message, "dx equals that in every entry")
-    others = (made(case, axes) for axes in normalized_axes(case) for made in (unbiased, scaled_late))
-    return case.named(others, EQUAL)
+    norms = (Norm(axes, True) for axes in normalized_axes(case))
+    return case.named((made(case, norm) for norm in norms for made in (unbiased, scaled_late)), EQUAL)
 
 
-def fitted_terms(case: Case) -> Iterator[tuple[Axes, Axes, Array]]:
-    """(axes normalised over, axes of the means, the factors a, b, c that explain found) of every perfect fit."""
-    for axes in normalized_axes(case):
-        if fit_terms(case, axes, axes, case.expected, 1e-4) is not None:
+def fitted_terms(case: Case) -> Iterator[tuple[Norm, Axes, Array]]:
+    """(norm, axes of the means, the factors a, b, c that explain found) of every perfect fit."""
+    for axes, centred in itertools.product(normalized_axes(case), (True, False)):
+        norm = Norm(axes, centred)
+        right = fit_terms(case, norm, axes, case.expected)
+        if right is not None and np.allclose(right, (1, centred, 1), atol=1e-4):
             for means in (axes, *normalized_axes(case)):
-                fit = fit_terms(case, axes, means, case.found)
+                fit = fit_terms(case, norm, means, case.found)
                 if fit is not None:
-                    yield axes, means, fit
+                    yield norm, means, fit
 
 
 def normalized_axes(case: Case) -> Iterator[Axes]:
@@ -111,32 +115,31 @@ def normalized_axes(case: Case) -> Iterator[Axes]:
     yield from (axes for axes in every if axes and np.prod([x.shape[a] for a in axes]) > 2)
 
 
-def fit_terms(case: Case, axes: Axes, means: Axes, target: Array, near_one: float | None = None) -> Array | None:
-    """(a, b, c) of the least-squares fit to target, if it is perfect (and near 1, 1, 1 where asked); else None."""
-    terms = [build_terms(case, dy, axes, means) for dy in case.dy_full]
+def fit_terms(case: Case, norm: Norm, means: Axes, target: Array) -> Array | None:
+    """(a, b, c) of the least-squares fit to target, if it is perfect."""
+    terms = [build_terms(case, dy, norm, means) for dy in case.dy_full]
     basis = np.concatenate([case.pick(group) for group in terms], axis=1)
     fit, *_ = np.linalg.lstsq(basis.T, target.ravel(), rcond=None)
-    perfect = case.same(basis.T @ fit, target.ravel())
-    return fit if perfect and (not near_one or np.allclose(fit, 1, atol=near_one)) else None
+    return fit if case.same(basis.T @ fit, target.ravel()) else None
 
 
-def build_terms(case: Case, dy: Array, axes: Axes, means: Axes, ddof: int = 0) -> tuple[Array, Array, Array]:
-    """s g, -s mean(g) and -s x̂ mean(g x̂), with g = dy γ and x̂ from x normalised over axes.
+def build_terms(case: Case, dy: Array, norm: Norm, means: Axes, ddof: int = 0) -> tuple[Array, Array, Array]:
+    """s g, -s mean(g) and -s x̂ mean(g x̂), with g = dy γ and the normalised x̂.
 
     s is read off y itself, so that nobody has to say what epsilon was; ddof=1 makes it the unbiased variance's.
     """
-    x, gamma = case.array, named_array(case, SCALES, 1.0, axes)
-    centered = x - x.mean(axis=axes, keepdims=True)
-    unscaled = (case.y - named_array(case, SHIFTS, 0.0, axes)) / gamma
+    x, axes = case.array, norm.axes
+    gamma, beta = named_array(case, SCALES, 1.0, axes), named_array(case, SHIFTS, 0.0, axes)
+    centered = x - norm.centred * x.mean(axis=axes, keepdims=True)
     squares = (centered**2).sum(axis=axes, keepdims=True)
-    s = (centered * unscaled).sum(axis=axes, keepdims=True) / squares
+    s = (centered * (case.y - beta) / gamma).sum(axis=axes, keepdims=True) / squares
     if ddof:
         count = x.size // squares.size
         s = 1 / np.sqrt(1 / s**2 + squares / (count - 1) - squares / count)
     normalized, g = centered * s, dy * gamma
     return (
         s * g,
-        -s * g.mean(axis=means, keepdims=True) * np.ones_like(x),
+        -s * norm.centred * g.mean(axis=means, keepdims=True) * np.ones_like(x),
         -s * normalized * (g * normalized).mean(axis=means, keepdims=True),
     )
 
@@ -158,40 +161,45 @@ def named_array(case: Case, names: Sequence[str], otherwise: float, axes: Axes) 
     return otherwise
 
 
-def unbiased(case: Case, axes: Axes) -> Candidate:
+def unbiased(case: Case, norm: Norm) -> Candidate:
     """The whole gradient with the variance divided by m - 1."""
-    wrong = [np.sum(build_terms(case, dy, axes, axes, ddof=1), axis=0) for dy in case.dy_full]
+    wrong = [np.sum(build_terms(case, dy, norm, norm.axes, ddof=1), axis=0) for dy in case.dy_full]
     message = "the backward divides the variance by m - 1, the forward by m"
     return Candidate("unbiased-variance", message, case.pick(wrong))
 
 
-def scaled_late(case: Case, axes: Axes) -> Candidate:
+def scaled_late(case: Case, norm: Norm) -> Candidate:
     """The whole gradient with γ multiplied in after the means were taken."""
-    gamma = named_array(case, SCALES, 1.0, axes)
-    wrong = [gamma * np.sum(build_terms(case, dy / gamma, axes, axes), axis=0) for dy in case.dy_full]
-    message = f"the scale is multiplied in after the means over {named_axes(axes)} are taken: it belongs to dy before"
-    return Candidate("factor-misplaced", message, case.pick(wrong))
+    gamma = named_array(case, SCALES, 1.0, norm.axes)
+    wrong = [gamma * np.sum(build_terms(case, dy / gamma, norm, norm.axes), axis=0) for dy in case.dy_full]
+    late = f"after the means over {named_axes(norm.axes)} are taken: it belongs to dy before"
+    return Candidate("factor-misplaced", f"the scale is multiplied in {late}", case.pick(wrong))
 
 
-def evidence_of(fit: Array) -> str:
+def evidence_of(norm: Norm, fit: Array) -> str:
     terms = ("dy", "mean(dy)", "x̂ mean(dy x̂)")
     signed = [float(np.round(v, 6)) for v in fit * (1, -1, -1)]
     pairs = [(v, f"{abs(v):g} " * (abs(v) != 1) + term) for v, term in zip(signed, terms, strict=True) if v]
-    words = [f"{'-' if v < 0 else '+'} {term}" for v, term in pairs]
-    return f"dx = s ({' '.join(words).removeprefix('+ ')}) in every entry; dy - mean(dy) - x̂ mean(dy x̂) is due"
+    words = " ".join(f"{'-' if v < 0 else '+'} {term}" for v, term in pairs).removeprefix("+ ")
+    due = "dy - mean(dy) - x̂ mean(dy x̂)" if norm.centred else "dy - x̂ mean(dy x̂)"
+    return f"dx = s ({words}) in every entry; {due} is due"
 
 
-def named_terms(case: Case, axes: Axes, fit: Array) -> tuple[str, str] | None:
+def named_terms(case: Case, norm: Norm, fit: Array) -> tuple[str, str] | None:
     """(mistake, message) of factors that are somebody's usual mistake, or None."""
-    a, b, c = (float(v) for v in np.round(fit, 6))
-    count = int(np.prod([case.array.shape[i] for i in axes]))
-    constants: dict[tuple[float, float, float], str] = {
-        (1, 0, 0): "mean and variance are treated as constants, but they move with every x they are taken over",
-        (1, 1, 0): "the variance is treated as a constant, but it moves with every x it is taken over",
-        (1, 0, 1): "the mean is treated as a constant, but it moves with every x it is taken over",
-    }
-    if (a, b, c) in constants:
-        return "statistics-constant", constants[a, b, c]
+    a, b, c = (round(float(v), 6) for v in fit)
+    count = int(np.prod([case.array.shape[i] for i in norm.axes]))
+    left = [name for name, factor in zip(("mean", "variance"), (b, c), strict=True) if not factor]
+    if not norm.centred:
+        left = ["mean square"] * (not c)
+    if a == 1 and left and {b, c} <= {0, 1}:
+        what, is_one = " and ".join(left), len(left) == 1
+        said = (
+            f"the {what} is treated as a constant, but it moves"
+            if is_one
+            else f"{what} are treated as constants, but they move"
+        )
+        return "statistics-constant", f"{said} with every x {'it is' if is_one else 'they are'} taken over"
     if count in (b, c):
         return "not-averaged", f"a sum stands where the mean over {count} numbers is due"
     if -1 in (b, c):
