@@ -225,6 +225,19 @@ def draw_grouped_convolution(rng, n=2, height=3, width=2, c=2, out=1):
     return x, weight[:, :, :c], rng.standard_normal(2 * out)
 
 
+def draw_line_convolution(rng, n=2, steps=3, c=2, out=3):
+    return rng.standard_normal((n, steps + 3, 2 * c)), rng.standard_normal((2, 2 * c, out)), rng.standard_normal(out)
+
+
+def torch_conv1d(x, weight, bias, **options):
+    return tf.conv1d(x.movedim(-1, 1), weight.permute(2, 1, 0), bias, **options).movedim(1, -1)
+
+
+def draw_transposed_convolution(rng, n=2, height=3, width=2, c=2, out=3):
+    """Large enough for a padding of 1 to leave something."""
+    return rng.standard_normal((n, height, width, c)), rng.standard_normal((4, 3, c, out)), rng.standard_normal(out)
+
+
 def draw_distinct_images(rng, n=2, height=3, width=2, c=2):
     """No two pixels within 0.05 of each other: no maximum changes hands."""
     shape = n, height + 2, width + 2, c
@@ -243,6 +256,11 @@ def torch_images(function):
 @torch_images
 def torch_conv2d(x, weight, bias, **options):
     return tf.conv2d(x, weight.permute(3, 2, 0, 1).contiguous(), bias, **options)
+
+
+@torch_images
+def torch_conv_transpose2d(x, weight, bias, **options):
+    return tf.conv_transpose2d(x, weight.permute(2, 3, 0, 1).contiguous(), bias, **options)
 
 
 # Normalization --------------------------------------------------------------------------------------------------------
@@ -429,6 +447,20 @@ PAIRS = [
     Pair("linear", draw_linear, lambda x, weight, bias: x @ weight + bias, num_gradients=3),
     Pair("flatten", draw, lambda x: torch.flatten(x, start_dim=1)),
     Pair("conv2d", draw_convolution, torch_conv2d, cases=CONVOLUTION, num_gradients=3),
+    Pair(
+        "conv1d",
+        draw_line_convolution,
+        torch_conv1d,
+        cases=({}, {"padding": 1, "stride": 2}, {"dilation": 2, "padding": "same"}),
+        num_gradients=3,
+    ),
+    Pair(
+        "conv_transpose2d",
+        draw_transposed_convolution,
+        torch_conv_transpose2d,
+        cases=({}, {"stride": 2, "padding": 1}, {"stride": (1, 3), "output_padding": (0, 2)}),
+        num_gradients=3,
+    ),
     Pair("conv2d", draw_grouped_convolution, torch_conv2d, cases=({"groups": 2},), num_gradients=3),
     Pair(
         "max_pool2d",

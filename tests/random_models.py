@@ -33,6 +33,7 @@ ON_SEQUENCES = [
     lambda draw: hg.RNN(draw(st.integers(1, 4)), return_sequences=True),
     lambda draw: hg.LSTM(draw(st.integers(1, 4)), return_sequences=True),
     lambda draw: hg.Linear(draw(st.integers(1, 4)), bias=draw(st.booleans())),
+    lambda draw: hg.Conv1D(draw(st.integers(1, 4)), 2, padding=draw(st.sampled_from([0, 1, "same", "valid"]))),
     lambda draw: hg.GRU(draw(st.integers(1, 4)), return_sequences=True),
     lambda draw: hg.MultiHeadAttention(1, causal=draw(st.booleans())),
     lambda draw: hg.PositionalEmbedding(draw(st.sampled_from([None, 6])), sinusoidal=draw(st.booleans())),
@@ -59,7 +60,12 @@ def pooling(draw):
     return cls(draw(KERNELS), stride=draw(st.sampled_from([None, 1, 2])), padding=draw(PADDINGS))
 
 
-ON_IMAGES = [convolution, convolution, pooling]
+ON_IMAGES = [
+    convolution,
+    convolution,
+    pooling,
+    lambda draw: hg.ConvTranspose2D(draw(st.integers(1, 3)), draw(KERNELS), stride=draw(st.integers(1, 2))),
+]
 SHAPES = {"rows": (4,), "images": (7, 6, 2), "sequences": (4, 3)}
 KINDS = {"rows": ON_ROWS, "images": ON_IMAGES, "sequences": ON_SEQUENCES}
 

@@ -43,6 +43,8 @@ LAYERS = {
     "GlobalAvgPool2D": (hg.GlobalAvgPool2D, IMAGES),
     "RNN": (lambda: hg.RNN(3), SEQUENCES),
     "LSTM": (lambda: hg.LSTM(2), SEQUENCES),
+    "Conv1D": (lambda: hg.Conv1D(2, 2), SEQUENCES),
+    "ConvTranspose2D": (lambda: hg.ConvTranspose2D(2, 3, stride=2, padding=1), IMAGES),
     "GRU": (lambda: hg.GRU(2), SEQUENCES),
     "SELU": (hg.SELU, ROWS),
     "ReLU6": (hg.ReLU6, ROWS),

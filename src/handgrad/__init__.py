@@ -36,7 +36,9 @@ from .layers import AvgPool2D as AvgPool2D
 from .layers import BatchNorm as BatchNorm
 from .layers import BinaryCrossEntropy as BinaryCrossEntropy
 from .layers import Branches as Branches
+from .layers import Conv1D as Conv1D
 from .layers import Conv2D as Conv2D
+from .layers import ConvTranspose2D as ConvTranspose2D
 from .layers import CrossEntropy as CrossEntropy
 from .layers import Dropout as Dropout
 from .layers import Embedding as Embedding

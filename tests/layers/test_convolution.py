@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import handgrad as hg
+from handgrad import functional as F
 
 
 def images(*shape):
@@ -90,3 +91,62 @@ def test_no_images_give_no_outputs():
     x = np.zeros((0, 8, 9, 1))
     assert model.predict(x).shape == model.forward(x).shape == (0, 3)
     assert model.backward(model.forward(x, training=True)).shape == x.shape
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "output"),
+    [
+        (hg.Conv1D(4, 3, padding="same"), (7, 2), (7, 4)),
+        (hg.Conv1D(4, 3, stride=2, padding=1, groups=2, bias=False), (7, 2), (4, 4)),
+        (hg.ConvTranspose2D(3, 4, stride=2, padding=1), (3, 4, 2), (6, 8, 3)),
+        (hg.ConvTranspose2D(3, (2, 3), stride=(2, 1), output_padding=(1, 0), bias=False), (3, 2, 2), (7, 4, 3)),
+    ],
+)
+def test_convolutions_of_sequences_and_transposed_ones(layer, shape, output):
+    layer.build(shape, rng=0, dtype=np.float64)
+    assert layer.output_shape == output
+    rng = np.random.default_rng(0)
+    report = hg.check_gradients(layer, rng.standard_normal((2, *shape)))
+    assert report.ok, str(report)
+    model = hg.Sequential([layer, hg.ReLU(), hg.Flatten(), hg.Linear(2)]).build(shape, rng=0)
+    trainer = hg.Trainer(model, seed=0)
+    trainer.fit(rng.standard_normal((20, *shape)), np.arange(20) % 2, epochs=1)
+    assert np.isfinite(model.parameter_vector).all()
+
+
+def test_a_transposed_convolution_is_a_convolution_s_way_back():
+    rng = np.random.default_rng(0)
+    x, weight = rng.standard_normal((2, 7, 6, 3)), rng.standard_normal((3, 3, 3, 4))
+    y, cache = F.conv2d_forward(x, weight, stride=2, padding=1)
+    dy = rng.standard_normal(y.shape)
+    back, _ = F.conv_transpose2d_forward(dy, weight.transpose(0, 1, 3, 2), stride=2, padding=1, output_padding=(0, 1))
+    np.testing.assert_allclose(back, F.conv2d_backward(dy, cache)[0], rtol=1e-10, atol=1e-12)
+
+
+def test_counts_of_the_other_convolutions():
+    model = hg.Sequential([hg.Conv1D(4, 3)]).build((7, 2), rng=0)
+    assert (model.num_parameters, model.multiply_adds) == (3 * 2 * 4 + 4, 5 * 3 * 2 * 4)
+    model = hg.Sequential([hg.ConvTranspose2D(4, 3)]).build((5, 6, 2), rng=0)
+    assert (model.num_parameters, model.multiply_adds) == (3 * 3 * 2 * 4 + 4, 5 * 6 * 3 * 3 * 2 * 4)
+
+
+@pytest.mark.parametrize(
+    ("make", "shape", "message"),
+    [
+        (lambda: hg.Conv1D(4, (3, 3)), (7, 2), r"Conv1D: kernel_size must be a whole number >= 1, got \(3, 3\)"),
+        (
+            lambda: hg.Conv1D(4, 3),
+            (7, 2, 1),
+            r"conv1d1 works on sequences \(N, T, C\), got .* \(7, 2, 1\)",
+        ),
+        (lambda: hg.Conv1D(4, 3, groups=3), (7, 2), "groups=3 must divide the 2 input channels"),
+        (lambda: hg.Conv1D(4, 9), (7, 2), "the kernel spans 1x9 pixels"),
+        (lambda: hg.ConvTranspose2D(0, 3), (7, 2, 1), "ConvTranspose2D: filters must be a whole number >= 1, got 0"),
+        (lambda: hg.ConvTranspose2D(4, 3), (7, 2), "works on images"),
+        (lambda: hg.ConvTranspose2D(4, 3, output_padding=1), (7, 2, 1), "output_padding must be below stride 1, got 1"),
+        (lambda: hg.ConvTranspose2D(4, 2, padding=2), (2, 2, 1), "padding 2 cuts off the whole image: use less"),
+    ],
+)
+def test_other_convolutions_refuse_what_does_not_fit(make, shape, message):
+    with pytest.raises(ValueError, match=message):
+        hg.Sequential([make()]).build(shape)

@@ -32,6 +32,8 @@ EXAMPLES = {
     hl.MultiHeadAttention: (hl.MultiHeadAttention(2), (5, 4)),
     hl.Embedding: (hl.Embedding(6, 3), (4,)),
     hl.PositionalEmbedding: (hl.PositionalEmbedding(), (5, 4)),
+    hl.Conv1D: (hl.Conv1D(3, 2, padding=1, dilation=2), (6, 2)),
+    hl.ConvTranspose2D: (hl.ConvTranspose2D(3, (2, 3), stride=2, output_padding=(1, 0)), IMAGE),
     hl.GRU: (hl.GRU(3), (4, 2)),
     hl.GroupNorm: (hl.GroupNorm(2), (6, 5, 4)),
     hl.Normalize: (hl.Normalize([0.5, 0.1], 0.5), IMAGE),

@@ -35,8 +35,12 @@ from .attention import attention_backward as attention_backward
 from .attention import attention_forward as attention_forward
 from .attention import multi_head_attention_backward as multi_head_attention_backward
 from .attention import multi_head_attention_forward as multi_head_attention_forward
+from .convolution import conv1d_backward as conv1d_backward
+from .convolution import conv1d_forward as conv1d_forward
 from .convolution import conv2d_backward as conv2d_backward
 from .convolution import conv2d_forward as conv2d_forward
+from .convolution import conv_transpose2d_backward as conv_transpose2d_backward
+from .convolution import conv_transpose2d_forward as conv_transpose2d_forward
 from .dropout import dropout_backward as dropout_backward
 from .dropout import dropout_forward as dropout_forward
 from .embedding import embedding_backward as embedding_backward

@@ -22,7 +22,17 @@ import numpy as np
 
 from ..arrays import Array, Cache, MaybeArray, Shape
 from ..kernels.products import windows_gradient, windows_times
-from .windows import Padding, Size, add_windows, check_channels, check_images, check_upstream, window_geometry, windows
+from .windows import (
+    Padding,
+    Size,
+    add_windows,
+    check_channels,
+    check_images,
+    check_upstream,
+    pair,
+    window_geometry,
+    windows,
+)
 
 
 def conv2d_forward(
@@ -70,6 +80,88 @@ def conv2d_backward(dy: Array, cache: Cache, input_gradient: bool = True) -> tup
             dseen[..., inputs] = np.tensordot(dpart, weight[..., outputs], axes=(3, 3))
     dx = None if dseen is None else add_windows(dseen, geometry, x_shape)
     return dx, dweight, dy.sum(axis=(0, 1, 2)) if has_bias else None
+
+
+def conv1d_forward(
+    x: Array,
+    weight: Array,
+    bias: Array | None = None,
+    stride: int = 1,
+    padding: int | str = 0,
+    dilation: int = 1,
+    groups: int = 1,
+) -> tuple[Array, Cache]:
+    """y[n, t, o] = Σ_ic x[n, t s + i d, c] weight[i, c, o] + bias[o]: conv2d of images that are one row high.
+
+    x is (N, T, C), weight (k, C / groups, out), bias (out,) or None, y (N, T', out); the rest as in conv2d_forward.
+    """
+    if x.ndim != 3 or weight.ndim != 3:
+        what = "conv1d: x must be (N, T, C) and weight (k, C / groups, out)"
+        raise ValueError(f"{what}, got {x.shape} and {weight.shape}")
+    across = padding if isinstance(padding, str) else (0, padding)
+    y, cache = conv2d_forward(x[:, None], weight[None], bias, (1, stride), across, (1, dilation), groups)
+    return y[:, 0], cache
+
+
+def conv1d_backward(dy: Array, cache: Cache, input_gradient: bool = True) -> tuple[MaybeArray, Array, MaybeArray]:
+    """dx, dweight and dbias of conv2d, without the axis of the one row."""
+    dx, dweight, dbias = conv2d_backward(dy[:, None], cache, input_gradient)
+    return None if dx is None else dx[:, 0], dweight[0], dbias
+
+
+def conv_transpose2d_forward(
+    x: Array,
+    weight: Array,
+    bias: Array | None = None,
+    stride: Size = 1,
+    padding: Size = 0,
+    output_padding: Size = 0,
+) -> tuple[Array, Cache]:
+    """y[n, p s + i, q s + j, o] += Σ_c x[n, p, q, c] weight[i, j, c, o]: each pixel lays the kernel down, + bias[o].
+
+    That is conv2d's way from dy to dx, so that it makes images larger: H' = (H - 1) stride - 2 padding + kernel +
+    output_padding. x is (N, H, W, C), weight (kh, kw, C, out), bias (out,) or None, y (N, H', W', out); padding is cut
+    off y, and output_padding, below stride, adds rows and columns at the bottom and right. (Zeiler et al. 2010)
+    """
+    shape = transposed_shape("conv_transpose2d", x.shape, weight.shape, stride, padding, output_padding)
+    if bias is not None and bias.shape != shape[3:]:
+        raise ValueError(f"conv_transpose2d: bias must be {shape[3:]}, got {bias.shape}")
+    geometry = window_geometry("conv_transpose2d", shape, weight.shape[:2], stride, padding)
+    y = add_windows(np.tensordot(x, weight, axes=(3, 2)), geometry, shape)
+    return y if bias is None else y + bias, (x, weight, bias is not None, geometry)
+
+
+def conv_transpose2d_backward(
+    dy: Array, cache: Cache, input_gradient: bool = True
+) -> tuple[MaybeArray, Array, MaybeArray]:
+    """dx is conv2d of dy; dweight = Σ over all pixels of x ⊗ the window of dy that it was laid on; dbias = Σ dy.
+
+    input_gradient=False puts None in dx's place: nothing below the first layer needs it.
+    """
+    x, weight, has_bias, geometry = cache
+    seen = windows(dy, geometry)
+    dweight = np.tensordot(x, seen, axes=((0, 1, 2), (0, 1, 2))).transpose(1, 2, 0, 3)
+    dx = np.tensordot(seen, weight, axes=((3, 4, 5), (0, 1, 3))) if input_gradient else None
+    return dx, dweight, dy.sum(axis=(0, 1, 2)) if has_bias else None
+
+
+def transposed_shape(
+    name: str, x_shape: Shape, weight_shape: Shape, stride: Size, padding: Size, output_padding: Size
+) -> Shape:
+    """(N, H', W', out) of a transposed convolution; ValueError for arrays that do not fit."""
+    check_images(name, x_shape)
+    if len(weight_shape) != 4:
+        raise ValueError(f"{name}: weight must be (kh, kw, C, out), but has shape {weight_shape}")
+    check_channels(name, x_shape, weight_shape[2])
+    strides, cut = pair(name, "stride", stride, 1), pair(name, "padding", padding, 0)
+    more = pair(name, "output_padding", output_padding, 0)
+    if any(m >= s for m, s in zip(more, strides, strict=True)):
+        raise ValueError(f"{name}: output_padding must be below stride {stride}, got {output_padding}")
+    sizes = zip(x_shape[1:3], strides, cut, weight_shape[:2], more, strict=True)
+    height, width = ((size - 1) * s - 2 * p + k + m for size, s, p, k, m in sizes)
+    if min(height, width) < 1:
+        raise ValueError(f"{name}: padding {padding} cuts off the whole image: use less")
+    return x_shape[0], height, width, weight_shape[3]
 
 
 def channel_groups(weight_shape: Shape, groups: int) -> list[tuple[slice, slice]]:

@@ -37,7 +37,9 @@ from .dense import Linear as Linear
 from .embedding import Embedding as Embedding
 from .embedding import PositionalEmbedding as PositionalEmbedding
 from .images import AvgPool2D as AvgPool2D
+from .images import Conv1D as Conv1D
 from .images import Conv2D as Conv2D
+from .images import ConvTranspose2D as ConvTranspose2D
 from .images import GlobalAvgPool2D as GlobalAvgPool2D
 from .images import MaxPool2D as MaxPool2D
 from .normalization import BatchNorm as BatchNorm

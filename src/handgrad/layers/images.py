@@ -11,7 +11,7 @@ import numpy as np
 from .. import functional as F
 from .. import initializers
 from ..arrays import Array, Cache, Generator, MaybeArray, Shape
-from ..functional.convolution import check_groups
+from ..functional.convolution import check_groups, transposed_shape
 from ..functional.pooling import pool_geometry
 from ..functional.windows import Geometry, Padding, Size, pair, window_geometry
 from ..initializers import AnyInitializer
@@ -96,14 +96,14 @@ class Conv2D(Layer):
         name: str | None = None,
     ) -> None:
         super().__init__(name)
-        self.filters: int = check_count("Conv2D", "filters", filters)
+        self.filters: int = check_count(type(self).__name__, "filters", filters)
         self.kernel_size: Size = kernel_size
         self.stride: Size = stride
         self.padding: Padding = padding
         self.dilation: Size = dilation
-        self.groups: int = check_count("Conv2D", "groups", groups)
+        self.groups: int = check_count(type(self).__name__, "groups", groups)
         self.initializer: AnyInitializer = initializer
-        self.bias: bool = check_switch("Conv2D", "bias", bias)
+        self.bias: bool = check_switch(type(self).__name__, "bias", bias)
         initializers.get(initializer)  # an unknown name is refused here rather than at build
 
     def create_parameters(self, input_shape: Shape, rng: Generator) -> dict[str, Array]:
@@ -148,6 +148,191 @@ class Conv2D(Layer):
         geometry = self.geometry(self.input_shape)
         fits = all(max(pads) < k for pads, k in zip(geometry.padding, geometry.kernel, strict=True))
         return geometry.stride == geometry.dilation == (1, 1) and self.groups == 1 and fits
+
+
+class Conv1D(Conv2D):
+    """Small weights slide over sequences (N, T, C) and make sequences (N, T', filters).
+
+    y[n, t, o] = Σ_ic x[n, t s + i d, c] weight[i, c, o] + bias[o], where s is the stride and d the dilation: a `Conv2D`
+    of images that are one row high.
+
+    Parameters
+    ----------
+    filters : int
+        How many channels come out, 1 or more.
+    kernel_size, stride, dilation : int
+        Steps that a window sees, from one window to the next, and from one step that a window sees to the next.
+    padding : int, 'same' or 'valid'
+        Zeros at either end; 'same' for T' = ⌈T / stride⌉, 'valid' for none.
+    groups : int
+        With more than one, channels and filters are cut into that many parts, each by itself.
+    initializer : str, dict or callable
+        How the weight starts out: a name or object of `handgrad.initializers`. The bias starts at zero.
+    bias : bool
+        False leaves the bias out.
+    name : str, optional
+        What the model and its messages call the layer; by default its class and number, such as 'conv1d1'.
+
+    Attributes
+    ----------
+    parameters : dict
+        'weight' (kernel, C / groups, filters), and 'bias' (filters,) unless left out.
+
+    Raises
+    ------
+    ValueError
+        For filters or sizes below 1; and when built, for examples that are no sequences, groups that do not divide the
+        channels, a window longer than the padded sequence.
+
+    See Also
+    --------
+    handgrad.functional.conv1d_forward : the pair this layer calls, with conv1d_backward.
+
+    Examples
+    --------
+    >>> hg.Conv1D(8, 3, padding="same").build((20, 4)).output_shape
+    (20, 8)
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: int | str = 0,
+        dilation: int = 1,
+        groups: int = 1,
+        initializer: AnyInitializer = "glorot_uniform",
+        bias: bool = True,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(filters, kernel_size, stride, padding, dilation, groups, initializer, bias, name)
+        for argument, value in (("kernel_size", kernel_size), ("stride", stride), ("dilation", dilation)):
+            check_count("Conv1D", argument, value)
+        self.ends: int | str = padding if isinstance(padding, str) else check_count("Conv1D", "padding", padding, 0)
+        self.steps: tuple[int, int, int] = kernel_size, stride, dilation
+
+    def create_parameters(self, input_shape: Shape, rng: Generator) -> dict[str, Array]:
+        if len(input_shape) != 2:
+            raise ValueError(f"{self.label} works on sequences (N, T, C), got examples of shape {input_shape}")
+        check_groups(self.label, input_shape[1], self.filters, self.groups)
+        shape = self.steps[0], input_shape[1] // self.groups, self.filters
+        weight = initializers.draw(self.initializer, shape, rng)
+        return {"weight": weight, "bias": np.zeros(self.filters)} if self.bias else {"weight": weight}
+
+    def geometry(self, input_shape: Shape) -> Geometry:
+        """Where the windows lie on a sequence of this shape, one row high."""
+        (kernel, stride, dilation), ends = self.steps, self.ends
+        across = ends if isinstance(ends, str) else (0, ends)
+        return window_geometry(self.label, (1, 1, *input_shape), (1, kernel), (1, stride), across, (1, dilation))
+
+    def infer_output_shape(self, input_shape: Shape) -> Shape:
+        return self.geometry(input_shape).output[1], self.filters
+
+    @property
+    def multiply_adds(self) -> int:
+        return self.output_shape[0] * self.parameters["weight"].size
+
+    def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
+        _, stride, dilation = self.steps
+        weight, bias = self.parameters["weight"], self.parameters.get("bias")
+        return F.conv1d_forward(x, weight, bias, stride, self.ends, dilation, self.groups)
+
+    def differentiate(self, dy: Array, cache: Cache, input_gradient: bool = True) -> tuple[MaybeArray, Gradients]:
+        dx, dweight, dbias = F.conv1d_backward(dy, cache, input_gradient)
+        return dx, {"weight": dweight, "bias": dbias} if self.bias else {"weight": dweight}
+
+
+class ConvTranspose2D(Layer):
+    """Each pixel of images (N, H, W, C) lays a small weight down, which makes larger images (N, H', W', filters).
+
+    The way from dy to dx of a `Conv2D`, used forward:
+
+        H' = (H - 1) stride - 2 padding + kernel + output_padding
+
+    Parameters
+    ----------
+    filters : int
+        How many channels come out, 1 or more.
+    kernel_size : int or pair of int
+        Height and width of what a pixel lays down; one number stands for both, here and below.
+    stride : int or pair of int
+        How far apart neighbours lay it down.
+    padding : int or pair of int
+        So many rows and columns are cut off at either side.
+    output_padding : int or pair of int
+        Rows and columns more at the bottom and right, fewer than stride.
+    initializer : str, dict or callable
+        How the weight starts out: a name or object of `handgrad.initializers`. The bias starts at zero.
+    bias : bool
+        False leaves the bias out.
+    name : str, optional
+        What the model and its messages call the layer; by default its class and number, such as 'convtranspose2d1'.
+
+    Attributes
+    ----------
+    parameters : dict
+        'weight' (kernel height, kernel width, C, filters), and 'bias' (filters,) unless left out.
+
+    Raises
+    ------
+    ValueError
+        For filters below 1; and when built, for examples that are no images, and padding that leaves nothing.
+
+    See Also
+    --------
+    handgrad.functional.conv_transpose2d_forward : the pair this layer calls, with conv_transpose2d_backward.
+
+    Examples
+    --------
+    >>> hg.ConvTranspose2D(8, 4, stride=2, padding=1).build((7, 7, 16)).output_shape
+    (14, 14, 8)
+    """
+
+    can_skip_input_gradient = True
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: Size = 0,
+        output_padding: Size = 0,
+        initializer: AnyInitializer = "glorot_uniform",
+        bias: bool = True,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name)
+        self.filters: int = check_count("ConvTranspose2D", "filters", filters)
+        self.kernel_size: Size = kernel_size
+        self.stride: Size = stride
+        self.padding: Size = padding
+        self.output_padding: Size = output_padding
+        self.initializer: AnyInitializer = initializer
+        self.bias: bool = check_switch("ConvTranspose2D", "bias", bias)
+        initializers.get(initializer)
+
+    def create_parameters(self, input_shape: Shape, rng: Generator) -> dict[str, Array]:
+        check_image(self.label, input_shape)
+        shape = *pair(self.label, "kernel_size", self.kernel_size, 1), input_shape[2], self.filters
+        weight = initializers.draw(self.initializer, shape, rng)
+        return {"weight": weight, "bias": np.zeros(self.filters)} if self.bias else {"weight": weight}
+
+    def infer_output_shape(self, input_shape: Shape) -> Shape:
+        shape, options = self.parameters["weight"].shape, (self.stride, self.padding, self.output_padding)
+        return transposed_shape(self.label, (1, *input_shape), shape, *options)[1:]
+
+    @property
+    def multiply_adds(self) -> int:
+        return prod(self.input_shape[:2]) * self.parameters["weight"].size
+
+    def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
+        weight, bias = self.parameters["weight"], self.parameters.get("bias")
+        return F.conv_transpose2d_forward(x, weight, bias, self.stride, self.padding, self.output_padding)
+
+    def differentiate(self, dy: Array, cache: Cache, input_gradient: bool = True) -> tuple[MaybeArray, Gradients]:
+        dx, dweight, dbias = F.conv_transpose2d_backward(dy, cache, input_gradient)
+        return dx, {"weight": dweight, "bias": dbias} if self.bias else {"weight": dweight}
 
 
 def take(layers: list[Layer], kind: type[AnyLayer]) -> AnyLayer | None:

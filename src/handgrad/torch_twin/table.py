@@ -58,6 +58,8 @@ FEATURES = Layout(to_theirs, to_ours)
 LINEAR = Layout(lambda a, order: to_theirs(a, order).T, lambda a, order: to_ours(a.T, order))  # (in, out), (out, in)
 # (kh, kw, C, out), (out, C, kh, kw)
 CONVOLUTION = Layout(lambda a, order: a.transpose(3, 2, 0, 1), lambda a, order: a.transpose(2, 3, 1, 0))
+LINE = Layout(lambda a, order: a.transpose(2, 1, 0), lambda a, order: a.transpose(2, 1, 0))
+TRANSPOSED = Layout(lambda a, order: a.transpose(2, 3, 0, 1), lambda a, order: a.transpose(2, 3, 0, 1))
 GATES = Layout(lambda a, order: swap_gates(a).T, lambda a, order: swap_gates(a.T))
 
 
@@ -274,6 +276,33 @@ ROWS = [
         channels="first",
         pads=0.0,
         note="images (N, H, W, C) here, (N, C, H, W) there; weight (kh, kw, C, out) here, (out, C, kh, kw) there",
+    ),
+    Row(
+        hg.Conv1D,
+        nn.Conv1d,
+        {
+            "filters": "out_channels",
+            **WINDOW,
+            "padding": "padding",
+            "dilation": "dilation",
+            "groups": "groups",
+            "bias": "bias",
+        },
+        size="in_channels",
+        requires={"padding_mode": ("zeros",)},
+        arrays={"weight": ("weight", LINE), "bias": ("bias", SAME)},
+        channels="first",
+        note="sequences (N, T, C) here, (N, C, T) there",
+    ),
+    Row(
+        hg.ConvTranspose2D,
+        nn.ConvTranspose2d,
+        {"filters": "out_channels", **WINDOW, "padding": "padding", "output_padding": "output_padding", "bias": "bias"},
+        size="in_channels",
+        requires={"padding_mode": ("zeros",), "dilation": (1,), "groups": (1,)},
+        arrays={"weight": ("weight", TRANSPOSED), "bias": ("bias", SAME)},
+        channels="first",
+        note="weight (kh, kw, C, out) here, (C, out, kh, kw) there",
     ),
     Row(
         hg.MaxPool2D,
