@@ -1,5 +1,7 @@
 """Convolution by Winograd's F(4x4, 3x3): 36 products give 16 results of a 3x3 kernel, where 144 were needed.
 
+Small images go by F(2x2, 3x3) where that has fewer products: 16 for 4 results, at the points 0, 1, -1 and ∞.
+
 A correlation of 6 numbers with 3 has 4 results. As products of polynomials these are Aᵀ [(G g) ⊙ (Bᵀ d)], since a
 polynomial of degree 5 is known by its values at six points, here 0, 1, -1, 2, -2 and ∞ (Lavin & Gray 2015, "Fast
 Algorithms for Convolutional Neural Networks"). In two dimensions, for each tile d of 6x6 pixels and its 4x4 results y,
@@ -17,6 +19,7 @@ float32 results differ from exact ones by some 1e-6 to 5e-6 of their norm, ten t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
 import numpy as np
@@ -28,44 +31,75 @@ from .products import Buffers, DType, Memory, Pair
 from .threads import one_blas_thread
 from .vectors import FAST, LANES, ROWS, Place, copy_part, multiply, transform, up
 
-G = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
-# Points 1 and -1, and 2 and -2, share the even and the odd powers: these first, then their sums and differences.
+# By the side of a tile of results: G, and the factors of Bᵀ and of Aᵀ. Points 1 and -1, and 2 and -2, share the even
+# and the odd powers: of four by four these come first, then their sums and differences.
 SUMS = np.eye(6)
 SUMS[1:3, 1:3] = SUMS[3:5, 3:5] = [[1, 1], [1, -1]]
-BT = SUMS, np.array([[4, 0, -5, 0, 1, 0],
-                     [0, 0, -4, 0, 1, 0],
-                     [0, -4, 0, 1, 0, 0],
-                     [0, 0, -1, 0, 1, 0],
-                     [0, -2, 0, 2, 0, 0],
-                     [0, 4, 0, -5, 0, 1]])  # fmt: skip
-AT = np.array([[1, 1, 0, 1, 0, 0], [0, 0, 1, 0, 2, 0], [0, 1, 0, 4, 0, 0], [0, 0, 1, 0, 8, 1]]), SUMS
-SQUARE = np.kron(G, G).astype(np.float32)  # (36, 9): u = SQUARE g
+G = {
+    2: np.array([[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]]) / 2,
+    4: np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24,
+}
+BT = {
+    2: [np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, -1, 0, 1]])],
+    4: [SUMS, np.array([[4, 0, -5, 0, 1, 0],
+                        [0, 0, -4, 0, 1, 0],
+                        [0, -4, 0, 1, 0, 0],
+                        [0, 0, -1, 0, 1, 0],
+                        [0, -2, 0, 2, 0, 0],
+                        [0, 4, 0, -5, 0, 1]])],
+}  # fmt: skip
+AT = {
+    2: [np.array([[1, 1, 1, 0], [0, 1, -1, 1]])],
+    4: [np.array([[1, 1, 0, 1, 0, 0], [0, 0, 1, 0, 2, 0], [0, 1, 0, 4, 0, 0], [0, 0, 1, 0, 8, 1]]), SUMS],
+}
+SQUARE = {side: np.kron(g, g).astype(np.float32) for side, g in G.items()}  # u = SQUARE g, as (36, 9) times (9, _)
 MUCH_LESS = 0.7  # of the multiplications: what the transforms are worth
 TILES = 48  # at a time: their v and m, and the u of their place, stay in cache
 V_OF_X, Y_OF_M, M_OF_Y, X_OF_V = range(4)
-v_of_x, y_of_m = transform(BT), transform(AT)
-m_of_y, x_of_v = transform([SUMS, AT[0].T]), transform([BT[1].T, SUMS], add=True)
+
+
+def adjoint(factors: Sequence[Array]) -> list[Array]:
+    """The factors of the transposed matrix."""
+    return [factor.T for factor in reversed(factors)]
+
+
+v_of_x_by_4, y_of_m_by_4 = transform(BT[4]), transform(AT[4])
+m_of_y_by_4, x_of_v_by_4 = transform(adjoint(AT[4])), transform(adjoint(BT[4]), add=True)
+v_of_x_by_2, y_of_m_by_2 = transform(BT[2]), transform(AT[2])
+m_of_y_by_2, x_of_v_by_2 = transform(adjoint(AT[2])), transform(adjoint(BT[2]), add=True)
 
 
 @compiled
-def transform_tiles(kind: int, images: Array, first: int, count: int, planes: Array, at: int) -> None:
-    """From tiles of images, whose sides are 4 h and 4 w, or 2 more, to rows of planes, or back: see the kinds."""
+def transform_tiles(kind: int, side: int, images: Array, first: int, count: int, planes: Array, at: int) -> None:
+    """From tiles of images, of so many results or with a border of 2, to rows of planes, or back: see the kinds."""
     _, height, width, channels = images.shape
     pixels, values = images.reshape(-1), planes.reshape(-1)
-    row, plane, down, right = width * channels, planes.shape[1] * planes.shape[2], height // 4, width // 4
+    row, plane, down, right = width * channels, planes.shape[1] * planes.shape[2], height // side, width // side
+    if kind in (V_OF_X, X_OF_V):
+        down, right = (height - 2) // side, (width - 2) // side
+    line = (side + 2) * plane
     for t in range(count):
         b, p = divmod((first + t) // right, down)
-        corner = ((b * height + 4 * p) * width + 4 * ((first + t) % right)) * channels
+        corner = ((b * height + side * p) * width + side * ((first + t) % right)) * channels
         to = (at + t) * planes.shape[2]
         for c in range(0, channels, LANES):
-            if kind == V_OF_X:
-                v_of_x(pixels, corner + c, row, channels, values, to + c, 6 * plane, plane)
+            if side == 4:
+                if kind == V_OF_X:
+                    v_of_x_by_4(pixels, corner + c, row, channels, values, to + c, line, plane)
+                elif kind == Y_OF_M:
+                    y_of_m_by_4(values, to + c, line, plane, pixels, corner + c, row, channels)
+                elif kind == M_OF_Y:
+                    m_of_y_by_4(pixels, corner + c, row, channels, values, to + c, line, plane)
+                else:
+                    x_of_v_by_4(values, to + c, line, plane, pixels, corner + c, row, channels)
+            elif kind == V_OF_X:
+                v_of_x_by_2(pixels, corner + c, row, channels, values, to + c, line, plane)
             elif kind == Y_OF_M:
-                y_of_m(values, to + c, 6 * plane, plane, pixels, corner + c, row, channels)
+                y_of_m_by_2(values, to + c, line, plane, pixels, corner + c, row, channels)
             elif kind == M_OF_Y:
-                m_of_y(pixels, corner + c, row, channels, values, to + c, 6 * plane, plane)
+                m_of_y_by_2(pixels, corner + c, row, channels, values, to + c, line, plane)
             else:
-                x_of_v(values, to + c, 6 * plane, plane, pixels, corner + c, row, channels)
+                x_of_v_by_2(values, to + c, line, plane, pixels, corner + c, row, channels)
 
 
 @compiled
@@ -87,11 +121,12 @@ def forward_part(
     z: Array,
     after: After,
 ) -> None:
-    """What `CompiledPass.forward_part` does. v and z are of all examples, or of one block; whole (n, 4 h, 4 w, out)
+    """What `CompiledPass.forward_part` does. v and z are of all examples, or of one block; whole (n, h, w, out)
     is memory for z in whole tiles with the channels of u, or without examples where z is that."""
     start, stop, step = part
     v, u, m = planes
-    tiles = (frame.shape[1] // 4) * (frame.shape[2] // 4)
+    side = 4 if len(v) == 36 else 2
+    tiles = ((frame.shape[1] - 2) // side) * ((frame.shape[2] - 2) // side)
     for first in range(start, stop, step):
         last = min(first + step, stop)
         n = last - first
@@ -101,12 +136,12 @@ def forward_part(
         for begin in range(0, n * tiles, TILES):
             count = min(TILES, n * tiles - begin)
             at = first * tiles + begin if v.shape[1] >= len(x) * tiles + ROWS else 0
-            transform_tiles(V_OF_X, frame, begin, count, v, at)
-            for k in range(36):
+            transform_tiles(V_OF_X, side, frame, begin, count, v, at)
+            for k in range(len(v)):
                 multiply(
                     (count, images.shape[3], 1, v.shape[2]), plane(v, k, at), plane(u, k, 0), plane(m, k, 0), False
                 )
-            transform_tiles(Y_OF_M, images, begin, count, m, 0)
+            transform_tiles(Y_OF_M, side, images, begin, count, m, 0)
         if len(whole):
             copy_part(images, (0, 0), result, (0, 0))
         finish(first, last, (first - start) // step, result, after)
@@ -125,7 +160,8 @@ def backward_part(
     """What `CompiledPass.backward_part` does; whole as in `forward_part`, here for dz."""
     start, stop, step = part
     v, du, dm, u, dv = planes
-    tiles = (frame.shape[1] // 4) * (frame.shape[2] // 4)
+    side = 4 if len(v) == 36 else 2
+    tiles = ((frame.shape[1] - 2) // side) * ((frame.shape[2] - 2) // side)
     for first in range(start, stop, step):
         last = min(first + step, stop)
         n, dz = last - first, make_dz(first, last, before)
@@ -136,16 +172,21 @@ def backward_part(
         frame[:n] = 0
         for begin in range(0, n * tiles, TILES):
             count, at = min(TILES, n * tiles - begin), first * tiles + begin
-            transform_tiles(M_OF_Y, dz, begin, count, dm, 0)
-            for k in range(36):
+            transform_tiles(M_OF_Y, side, dz, begin, count, dm, 0)
+            for k in range(len(v)):
                 multiply((channels, out, 1, count), plane(v, k, at, True), plane(dm, k, 0), plane(du, k, 0), True)
                 if len(dx):
                     multiply((count, channels, 1, out), plane(dm, k, 0), plane(u, k, 0), plane(dv, k, 0), False)
             if len(dx):
-                transform_tiles(X_OF_V, frame, begin, count, dv, 0)
+                transform_tiles(X_OF_V, side, frame, begin, count, dv, 0)
         if len(dx):
             dx[first:last] = 0
             copy_part(frame[:n], corner, dx[first:last], (0, 0))
+
+
+def num_products(sizes: Pair, side: int) -> int:
+    """Of numbers, for one channel and filter of an image's result."""
+    return (side + 2) ** 2 * prod(-(-size // side) for size in sizes)
 
 
 class WinogradPass(CompiledPass):
@@ -155,10 +196,11 @@ class WinogradPass(CompiledPass):
         self, input_shape: Shape, weight_shape: Shape, padding: Pads, sizes: Pair, pool: Pair, relu: bool, dtype: DType
     ) -> None:
         super().__init__(input_shape, weight_shape, padding, sizes, pool, relu, dtype)
-        self.grid: Pair = -(-sizes[0] // 4), -(-sizes[1] // 4)
-        self.tiles: int = self.grid[0] * self.grid[1]  # of an image
+        self.side: int = min((2, 4), key=lambda side: num_products(sizes, side))
+        self.grid: Shape = tuple(-(-size // self.side) for size in sizes)
+        self.tiles: int = prod(self.grid)  # of an image
         self.channels, self.filters = (up(number, LANES) for number in weight_shape[2:])
-        self.products_shape: Shape = 36, self.channels, self.filters
+        self.products_shape: Shape = (self.side + 2) ** 2, self.channels, self.filters
         self.multiply_adds: int = self.tiles * prod(self.products_shape)
 
     @classmethod
@@ -167,32 +209,32 @@ class WinogradPass(CompiledPass):
         kh, kw, channels, out = weight_shape
         if (kh, kw) != (3, 3) or dtype != np.float32 or not FAST:
             return False
-        tiles, (wide, deep) = prod(-(-size // 4) for size in sizes), (up(n, LANES) for n in (channels, out))
-        return 36 * tiles * wide * deep < MUCH_LESS * 9 * prod(sizes) * channels * out
+        least = min(num_products(sizes, side) for side in (2, 4)) * up(channels, LANES) * up(out, LANES)
+        return least < MUCH_LESS * 9 * prod(sizes) * channels * out
 
     def keep(self, memory: Memory, n: int) -> Array:
         return self.take_planes(memory.kept, "v", n * self.tiles, self.channels)
 
     def take_planes(self, buffers: Buffers, key: str, rows: int, width: int) -> Array:
-        """Memory for a matrix at each of the 36 places: room for whole tiles of products, and an odd number of rows,
+        """Memory for a matrix at each of the places: room for whole tiles of products, and an odd number of rows,
         since planes a power of two apart would meet in the same few places of the cache."""
-        return buffers.take(key, (36, rows + ROWS | 1, width))
+        return buffers.take(key, (self.products_shape[0], rows + ROWS | 1, width))
 
     def take_images(self, scratch: Buffers, key: str, n: int, border: int, width: int) -> Array:
         """Memory for n images of whole tiles."""
-        return scratch.take(key, (n, 4 * self.grid[0] + border, 4 * self.grid[1] + border, width))
+        return scratch.take(key, (n, *(self.side * count + border for count in self.grid), width))
 
     def take_whole(self, scratch: Buffers, key: str, n: int) -> Array:
         """Memory for the convolution's result in whole tiles and vectors; for no image where it is that anyway."""
-        whole = (4 * self.grid[0], 4 * self.grid[1], self.filters) == (*self.sizes, self.out)
+        whole = (*(self.side * count for count in self.grid), self.filters) == (*self.sizes, self.out)
         return self.take_images(scratch, key, 0 if whole else n, 0, self.filters)
 
     def forward_weight(self, weight: Array) -> Array:
         """u = G g Gᵀ of each channel and filter, with an odd number of vectors in a row."""
         _, _, channels, out = weight.shape
-        u = np.zeros((36, up(channels, LANES), (up(out, LANES) // LANES | 1) * LANES), np.float32)
+        u = np.zeros((self.products_shape[0], up(channels, LANES), (up(out, LANES) // LANES | 1) * LANES), np.float32)
         with one_blas_thread:
-            u[:, :channels, :out] = (SQUARE @ weight.reshape(9, -1)).reshape(36, channels, out)
+            u[:, :channels, :out] = (SQUARE[self.side] @ weight.reshape(9, -1)).reshape(-1, channels, out)
         return u
 
     def backward_weight(self, weight: Array) -> Array:
@@ -201,7 +243,9 @@ class WinogradPass(CompiledPass):
     def weight_gradient(self, products: Array) -> Array:
         _, _, channels, out = self.weight_shape
         with one_blas_thread:
-            dweight: Array = (SQUARE.T @ products.reshape(36, -1)).reshape(3, 3, *products.shape[1:])
+            dweight: Array = (SQUARE[self.side].T @ products.reshape(len(products), -1)).reshape(
+                3, 3, *products.shape[1:]
+            )
         return dweight[:, :, :channels, :out]
 
     def forward_part(self, scratch: Buffers, job: Forward, start: int, stop: int) -> None:
