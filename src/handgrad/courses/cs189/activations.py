@@ -111,11 +111,5 @@ class ArcTan(Activation):
         return dZ
 
 
-ACTIVATIONS: dict[str, type[Activation]] = {
-    "linear": Linear,
-    "sigmoid": Sigmoid,
-    "tanh": TanH,
-    "relu": ReLU,
-    "softmax": SoftMax,
-    "arctan": ArcTan,
-}
+ACTIVATIONS: dict[str, type[Activation]] = dict(linear=Linear, sigmoid=Sigmoid, tanh=TanH, relu=ReLU)
+ACTIVATIONS.update(softmax=SoftMax, arctan=ArcTan)

@@ -81,27 +81,21 @@ class Logger:
 
     def record(self, dataset: Dataset, test: Mapping[str, Sequence[float]] | None = None) -> None:
         """Write run.json and metrics.jsonl, from which handgrad tells of runs; test is what `model.test` returned."""
-        score = "accuracy" if self._configuration()["loss"]["name"] == "cross_entropy" else "mse"
+        settings = self._configuration()
+        score = "accuracy" if settings["loss"]["name"] == "cross_entropy" else "mse"
         pairs = {part: list(zip(self.log["loss"][part], self.log["error"][part], strict=True)) for part in PARTS}
         results = {PARTS[part]: figures(score, *values[-1]) for part, values in pairs.items() if values}
         rows = {"train": dataset.n_training, "validation": dataset.n_validation}
         if test:
             results["test"] = figures(score, *(float(np.mean(test[name])) for name in ("loss", "error")))
             rows["test"] = dataset.test.n_samples
-        classes = [str(k) for k in range(dataset.out_dim)] if score == "accuracy" else None
-        record = {
-            "status": "finished",
-            "started": self._started.isoformat(timespec="seconds"),
-            "seconds": (datetime.datetime.now(datetime.timezone.utc) - self._started).total_seconds(),
-            "command": ["python", *sys.argv],
-            "configuration": self._configuration(),
-            "seed": self.model_args.get("seed"),
-            "epochs": self.counter,
-            "model": {"config": self._configuration()["model"]},
-            "data": {"name": self.data_args.get("name"), "rows": rows, **({"class_names": classes} if classes else {})},
-            "versions": {"python": platform.python_version(), "numpy": np.__version__},
-            "results": results,
-        }
+        classes = {"class_names": [str(k) for k in range(dataset.out_dim)]} if score == "accuracy" else {}
+        record = dict(status="finished", configuration=settings, seed=settings["seed"], epochs=self.counter)
+        record |= dict(model={"config": settings["model"]}, data={**settings["data"], "rows": rows, **classes})
+        record |= dict(results=results, command=["python", *sys.argv])
+        record |= dict(versions={"python": platform.python_version(), "numpy": np.__version__})
+        seconds = (datetime.datetime.now(datetime.timezone.utc) - self._started).total_seconds()
+        record |= dict(started=self._started.isoformat(timespec="seconds"), seconds=seconds)
         lines = []
         for epoch, (train, validate) in enumerate(zip(*pairs.values(), strict=True), 1):
             validation = {f"validation_{name}": value for name, value in figures(score, *validate).items()}

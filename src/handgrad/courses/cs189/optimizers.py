@@ -19,15 +19,7 @@ def initialize_optimizer(
     """'SGD' is the one there is; NotImplementedError for another."""
     if name != "SGD":
         raise NotImplementedError(f"{name} optimizer is not implemented")
-    return SGD(
-        lr=lr,
-        lr_scheduler=lr_scheduler,
-        momentum=momentum,
-        clip_norm=clip_norm,
-        lr_decay=lr_decay,
-        staircase=staircase,
-        stage_length=stage_length,
-    )
+    return SGD(lr, lr_scheduler, momentum, clip_norm, lr_decay, stage_length, staircase)
 
 
 class Optimizer:

@@ -17,10 +17,8 @@ def initialize_weights(name: str, activation: str | None = None, mode: str = "fa
     if name not in WEIGHTS:
         raise NotImplementedError(f"{name} weight initialization is not implemented")
     cls = WEIGHTS[name]
-    arguments = {"activation": activation, "mode": mode} if issubclass(cls, He) else {}
-    if issubclass(cls, Xavier):
-        arguments = {"activation": activation}
-    initializer: WeightInitializer = cls(**arguments)
+    given = [activation, mode] if issubclass(cls, He) else [activation] if issubclass(cls, Xavier) else []
+    initializer: WeightInitializer = cls(*given)
     return initializer
 
 
@@ -194,16 +192,6 @@ def uniform(shape: Shape, std: float) -> Array:
     return np.random.uniform(-bound, bound, size=shape)
 
 
-WEIGHTS: dict[str, Any] = {
-    "zeros": Zeros,
-    "ones": Ones,
-    "identity": Identity,
-    "uniform": Uniform,
-    "normal": Normal,
-    "constant": Constant,
-    "sparse": Sparse,
-    "he_uniform": HeUniform,
-    "he_normal": HeNormal,
-    "xavier_uniform": XavierUniform,
-    "xavier_normal": XavierNormal,
-}
+WEIGHTS: dict[str, Any] = dict(zeros=Zeros, ones=Ones, identity=Identity, uniform=Uniform, normal=Normal)
+WEIGHTS.update(constant=Constant, sparse=Sparse, he_uniform=HeUniform, he_normal=HeNormal)
+WEIGHTS.update(xavier_uniform=XavierUniform, xavier_normal=XavierNormal)
