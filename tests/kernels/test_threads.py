@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from handgrad.kernels import blas, describe, set_threads
-from handgrad.kernels.threads import all_blas_threads, num_threads, one_blas_thread, share
+from handgrad.kernels.threads import all_blas_threads, in_turn, num_threads, one_blas_thread, share
 
 
 @pytest.fixture(autouse=True)
@@ -153,3 +153,9 @@ def test_an_error_in_a_block_ends_it():
         raise KeyError
     with all_blas_threads:
         assert blas.find().num_threads() == 2
+
+
+@pytest.mark.skipif(not isinstance(blas.find(), blas.OpenBlas), reason="NumPy has no OpenBLAS")
+def test_products_too_small_to_gain_from_threads_run_on_one():
+    set_threads(2)
+    assert [in_turn(blas.find().num_threads, products)() for products in (10**6, 10**9)] == [1, 2]

@@ -112,7 +112,7 @@ def test_random_trainings_are_the_same(training_of):
     check_same(*both_routes(*training_of))
 
 
-class Doubled(hg.Sequential):
+class ChainWithForward(hg.Sequential):
     """A chain whose forward is its own."""
 
     def forward(self, x, training=False):
@@ -122,7 +122,7 @@ class Doubled(hg.Sequential):
         return super().backward(2 * dy, input_gradient)
 
 
-class Own(hg.ReLU):
+class OwnReLU(hg.ReLU):
     """A layer that is not the one whose name it might have."""
 
 
@@ -136,12 +136,12 @@ class Engine(hg.training.NumpyEngine):
 @pytest.mark.parametrize(
     ("why", "make"),
     [
-        ("Doubled is no plain chain", lambda: hg.Trainer(Doubled([hg.Linear(2)]))),
+        ("ChainWithForward is no plain chain", lambda: hg.Trainer(ChainWithForward([hg.Linear(2)]))),
         ("Residual is no plain chain", lambda: hg.Trainer(hg.Sequential([hg.Residual([hg.Linear(3)]), hg.Linear(2)]))),
         (r"gelu1 \(GELU\(approximate='none'", lambda: hg.Trainer(hg.Sequential([hg.GELU("none"), hg.Linear(2)]))),
         (r"selu1 \(SELU\)", lambda: hg.Trainer(hg.Sequential([hg.SELU(), hg.Linear(2)]))),
         (r"relu61 \(ReLU6\)", lambda: hg.Trainer(hg.Sequential([hg.ReLU6(), hg.Linear(2)]))),
-        (r"own1 \(Own\)", lambda: hg.Trainer(hg.Sequential([hg.Linear(2), Own()]))),
+        (r"ownrelu1 \(OwnReLU\)", lambda: hg.Trainer(hg.Sequential([hg.Linear(2), OwnReLU()]))),
         (
             "ClipParameterNorm",
             lambda: hg.Trainer(hg.Sequential([hg.Linear(2)]), optimizer=hg.SGD(clipping=hg.ClipParameterNorm(1.0))),

@@ -223,11 +223,11 @@ def threads_for(products: int) -> contextlib.AbstractContextManager[object]:
     return one_blas_thread if products <= SMALL_PRODUCT else all_blas_threads
 
 
-def in_turn(function: Callable[..., T]) -> Callable[..., T]:
-    """The function, called in a block of all threads of BLAS."""
+def in_turn(function: Callable[..., T], products: int) -> Callable[..., T]:
+    """The function, called with the threads of BLAS that are right for products of so many multiply-adds."""
 
     def call(*arguments: Any, **options: Any) -> T:
-        with all_blas_threads:
+        with threads_for(products):
             return function(*arguments, **options)
 
     return call

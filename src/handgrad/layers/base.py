@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import prod
@@ -152,7 +151,7 @@ class Layer(Advised):
     _children: tuple[Layer, ...] | None = None  # the layers in this one, as it was built
     _held: dict[str, Any] | None = None  # the attributes in which they lay then; None: another layer has taken one
     _promised: tuple[Any, ...] | None = None  # rng and dtype, with which the first x builds this layer
-    _small_batch: int = sys.maxsize  # up to so many rows, products are too small for threads of BLAS
+    _row_products: int = 0  # multiply-adds for one example, which decide about the threads of BLAS
 
     def __init__(self, name: str | None = None) -> None:
         if not isinstance(name, (str, type(None))):
@@ -244,7 +243,7 @@ class Layer(Advised):
             self.gradients = Parameters({k: np.zeros_like(v) for k, v in self.parameters.items()})
             self.state = self._named("create_state", self.create_state(self.input_shape))
         self.output_shape = tuple(self.infer_output_shape(self.input_shape))
-        self._cache, self._small_batch = NOTHING, small_batch(self)
+        self._cache, self._row_products = NOTHING, row_products(self)
         self._take_in()
 
     def _adopt(self, rng: Generator) -> None:
@@ -313,7 +312,8 @@ class Layer(Advised):
             check_switch(f"{self.label}.forward", "training", training)
         if self._children:
             self._check_children(training)
-        compute = self.compute if len(x) <= self._small_batch else in_turn(self.compute)
+        products = len(x) * self._row_products
+        compute = self.compute if products <= TOO_SMALL_TO_SHARE else in_turn(self.compute, products)
         y, cache = compute(x, training)
         if training:
             self._cache = cache, y.shape, get_ident()
@@ -349,7 +349,9 @@ class Layer(Advised):
         if shape != dy.shape or thread != get_ident():
             refuse_backward(self, self._cache, dy)
         self._cache = NOTHING
-        differentiate: Any = self.differentiate if len(dy) <= self._small_batch else in_turn(self.differentiate)
+        differentiate: Any = self.differentiate
+        if (products := len(dy) * self._row_products) > TOO_SMALL_TO_SHARE:
+            differentiate = in_turn(self.differentiate, products)
         if input_gradient or not self.can_skip_input_gradient:
             returned = differentiate(dy, cache)
         else:
@@ -597,11 +599,11 @@ def check_alone(name: str, thread: int | None) -> None:
         raise RuntimeError(f"{what}: wait until it has ended, or use a copy.deepcopy of the {name} here")
 
 
-def small_batch(layer: Layer) -> int:
-    """How many rows at most keep a layer's products small enough for BLAS to compute in the calling thread."""
+def row_products(layer: Layer) -> int:
+    """How many multiply-adds an example may take in one product; 0 in a layer of ours that has none."""
     if type(layer).__module__.startswith("handgrad.") and not layer.multiply_adds:
-        return sys.maxsize
-    return TOO_SMALL_TO_SHARE // max(layer.num_parameters, prod(layer.input_shape), prod(layer.output_shape))
+        return 0
+    return max(layer.multiply_adds, layer.num_parameters, prod(layer.input_shape), prod(layer.output_shape))
 
 
 def walk(layer: Layer, prefix: str = "") -> Iterator[tuple[str, Layer]]:
