@@ -189,17 +189,11 @@ def named_terms(case: Case, norm: Norm, fit: Array) -> tuple[str, str] | None:
     """(mistake, message) of factors that are somebody's usual mistake, or None."""
     a, b, c = (round(float(v), 6) for v in fit)
     count = int(np.prod([case.array.shape[i] for i in norm.axes]))
-    left = [name for name, factor in zip(("mean", "variance"), (b, c), strict=True) if not factor]
-    if not norm.centred:
-        left = ["mean square"] * (not c)
+    parts = zip(("mean", "variance"), (b, c), strict=True) if norm.centred else [("mean square", c)]
+    left = [f"the {name}" for name, factor in parts if not factor]
     if a == 1 and left and {b, c} <= {0, 1}:
-        what, is_one = " and ".join(left), len(left) == 1
-        said = (
-            f"the {what} is treated as a constant, but it moves"
-            if is_one
-            else f"{what} are treated as constants, but they move"
-        )
-        return "statistics-constant", f"{said} with every x {'it is' if is_one else 'they are'} taken over"
+        said = "is treated as a constant, but it moves" if len(left) == 1 else "are treated as constants, but they move"
+        return "statistics-constant", f"{' and '.join(left)} {said} with every x in the norm"
     if count in (b, c):
         return "not-averaged", f"a sum stands where the mean over {count} numbers is due"
     if -1 in (b, c):
