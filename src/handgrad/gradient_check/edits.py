@@ -207,10 +207,10 @@ def numbers(site: Site) -> Iterator[Edit]:
         if value != n and (value == int(value) or (value in (n / 2, -n) and not index)):
             new = int(value) if value == int(value) and isinstance(n, int) else value
             mistake = ("off-by-one" if abs(value - n) == 1 else "shifted") if index else "formula-slip"
-            mistake, message = mistake, f"{n} should be {new}"
+            told = mistake, f"{n} should be {new}"
             if of_shape:
-                mistake, message = "element-count-factor", f"the size of axis {new} is due, not that of axis {n}"
-            yield site.edit(repr(new), mistake, message)
+                told = "element-count-factor", f"the size of axis {new} is due, not that of axis {n}"
+            yield site.edit(repr(new), *told)
 
 
 def number_of(node: ast.AST) -> int | float | None:
@@ -299,14 +299,12 @@ def transposes(site: Site) -> Iterator[Edit]:
         sides = [text_of(n.value) if is_transpose(n) else f"({text_of(n)}).T" for n in (node.left, node.right)]
         if is_transpose(node.left) != is_transpose(node.right):
             yield site.edit(" @ ".join(sides), "transposed", "the other of the two factors is due transposed")
-    product = (
-        (isinstance(holder, ast.BinOp) and isinstance(holder.op, ast.MatMult))
-        or is_call(holder, "dot", "matmul")
-        or (is_call(holder, "outer") and site.field == "args")
-        or (isinstance(holder, ast.Attribute) and holder.attr == "dot")
-    )
-    given = isinstance(holder, ast.Call) and isinstance(holder.func, ast.Name) and site.field == "args"
-    if product or (given and isinstance(node, (ast.BinOp, ast.Name))):
+    product = isinstance(holder, ast.BinOp) and isinstance(holder.op, ast.MatMult)
+    product |= isinstance(holder, ast.Attribute) and holder.attr == "dot"
+    if isinstance(holder, ast.Call) and site.field == "args":
+        own = isinstance(holder.func, ast.Name) and isinstance(node, (ast.BinOp, ast.Name))
+        product |= own or is_call(holder, "dot", "matmul", "outer")
+    if product:
         yield from transposed(site)
     if is_call(node, "swapaxes") and len(node.args) == 2 and isinstance(node.func, ast.Attribute):
         yield site.edit(node.func.value, "transposed", message)

@@ -370,9 +370,8 @@ class Search:
         """The place, and of an array that others were written into all places that read it afterwards."""
         if not records[0].gathered:
             return [place]
-        reads = [
-            r.place for r in self.followed.records if r.alias and self.followed.recording.resolved(r) is records[0]
-        ]
+        aliases = (r for r in self.followed.records if r.alias)
+        reads = (r.place for r in aliases if self.followed.recording.resolved(r) is records[0])
         return list(dict.fromkeys([place, *filter(None, reads)]))
 
     def replacing(self, places: Sequence[Place], records: Mapping[int, Record]) -> Changes | None:
@@ -453,26 +452,17 @@ def stem(name: str) -> str:
 
 def scopes_of(followed: Followed) -> list[Scope]:
     """The statements that the wrong values come from, in the order in which they ran."""
-    order: dict[tuple[Routine, ast.AST], None] = {}
-    for record in followed.region:
-        if record.place is not None:
-            order.setdefault((record.place.routine, record.place.statement))
-    for index in followed.parts:
-        part = followed.tracer.places[index]
-        order.setdefault((part.routine, part.statement))
-    statements = widened(list(order), followed)
-    places: dict[ast.AST, int] = {}
-    for place in followed.tracer.places:
-        if place.kind != "update":
-            places.setdefault(place.node, place.index)
+    wrong = [*(r.place for r in followed.region if r.place), *map(followed.tracer.places.__getitem__, followed.parts)]
+    statements = widened(list(dict.fromkeys((place.routine, place.statement) for place in wrong)), followed)
+    places: dict[ast.AST, int] = {
+        place.node: place.index for place in reversed(followed.tracer.places) if place.kind != "update"
+    }
     ran: dict[tuple[Routine, ast.AST], None] = {}
     held = snapshots(followed, [place for place in followed.tracer.places if place.routine.shown], ran)
     found = []
     for routine, statement in [*(s for s in ran if s in statements), *(s for s in statements if s not in ran)]:
         values, containers = held.get(routine.node, ({}, {}))
-        upstream = next((n for n, v in values.items() if v is followed.bench.upstreams[0]), None)
-        arguments = [a.arg for a in routine.node.args.args if a.arg not in ("self", "ctx", "cls")]
-        upstream = arguments[0] if arguments else upstream
+        upstream = next((a.arg for a in routine.node.args.args if a.arg not in ("self", "ctx", "cls")), None)
         parameters = followed.bench.subject.all_names
         found.append(Scope(routine, statement, places, values, containers, upstream, parameters))
     return found
