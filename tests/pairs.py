@@ -87,6 +87,10 @@ def averages(x, gamma, beta):
     return np.linspace(0.5, 2, len(gamma)).astype(gamma.dtype)
 
 
+def backwards(x):
+    return x.shape[:0:-1]
+
+
 def seeded(*arrays):
     return np.random.default_rng(0)
 
@@ -444,6 +448,9 @@ PAIRS = [
     Pair("selu", draw_kinked, lambda x: tf.selu(x), kinked=True),
     Pair("softmax", draw, lambda x: tf.softmax(x, dim=-1)),
     Pair("log_softmax", draw, lambda x: tf.log_softmax(x, dim=-1)),
+    Pair("last", draw, lambda x: x[:, -1]),
+    Pair("reshape", draw, lambda x, shape: x.reshape(len(x), *shape), cases=({"shape": backwards},)),
+    Pair("permute", draw_images, lambda x, axes: x.permute(0, *axes), cases=({"axes": (2, 1, 3)}, {"axes": (3, 1, 2)})),
     Pair("linear", draw_linear, lambda x, weight, bias: x @ weight + bias, num_gradients=3),
     Pair("flatten", draw, lambda x: torch.flatten(x, start_dim=1)),
     Pair("conv2d", draw_convolution, torch_conv2d, cases=CONVOLUTION, num_gradients=3),

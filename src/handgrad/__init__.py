@@ -48,6 +48,7 @@ from .layers import GroupNorm as GroupNorm
 from .layers import Hinge as Hinge
 from .layers import Huber as Huber
 from .layers import Identity as Identity
+from .layers import Last as Last
 from .layers import Layer as Layer
 from .layers import LayerNorm as LayerNorm
 from .layers import LeakyReLU as LeakyReLU
@@ -59,10 +60,12 @@ from .layers import MeanAbsoluteError as MeanAbsoluteError
 from .layers import MeanSquaredError as MeanSquaredError
 from .layers import MultiHeadAttention as MultiHeadAttention
 from .layers import Normalize as Normalize
+from .layers import Permute as Permute
 from .layers import PositionalEmbedding as PositionalEmbedding
 from .layers import ProbabilityCrossEntropy as ProbabilityCrossEntropy
 from .layers import ReLU as ReLU
 from .layers import ReLU6 as ReLU6
+from .layers import Reshape as Reshape
 from .layers import Residual as Residual
 from .layers import RMSNorm as RMSNorm
 from .layers import Sequential as Sequential

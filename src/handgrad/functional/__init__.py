@@ -89,3 +89,9 @@ from .recurrent import lstm_backward as lstm_backward
 from .recurrent import lstm_forward as lstm_forward
 from .recurrent import rnn_backward as rnn_backward
 from .recurrent import rnn_forward as rnn_forward
+from .shapes import last_backward as last_backward
+from .shapes import last_forward as last_forward
+from .shapes import permute_backward as permute_backward
+from .shapes import permute_forward as permute_forward
+from .shapes import reshape_backward as reshape_backward
+from .shapes import reshape_forward as reshape_forward

@@ -50,3 +50,6 @@ from .normalization import RMSNorm as RMSNorm
 from .recurrent import GRU as GRU
 from .recurrent import LSTM as LSTM
 from .recurrent import RNN as RNN
+from .shapes import Last as Last
+from .shapes import Permute as Permute
+from .shapes import Reshape as Reshape

@@ -424,6 +424,7 @@ class Writer:
                 add(container, name, self.join(layer))
                 continue
             row, rank = self.rows[self.position][1], len(layer.input_shape)
+            self.first = self.first and rank > 1  # rows have no channels: what comes of them lies as ours
             wanted = self.wants_first(self.position)
             self.turn(container, self.first if wanted is None else wanted, rank)
             for suffix, module in row.write(layer, self.first and rank > 1).items():

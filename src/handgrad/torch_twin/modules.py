@@ -327,6 +327,58 @@ def outputs_alone(path: str, module: nn.RNNBase, return_sequences: bool) -> nn.M
     return made if module.num_layers > 1 else made[0]
 
 
+class Last(nn.Module):
+    """The last step of x (N, T, features)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, features)."""
+        return x[:, -1]
+
+
+class Reshape(nn.Module):
+    """Each example in another shape.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Of one example.
+    """
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        super().__init__()
+        self.shape: tuple[int, ...] = tuple(shape)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, *shape)."""
+        return x.reshape(len(x), *self.shape)
+
+    def extra_repr(self) -> str:
+        """The shape."""
+        return str(self.shape)
+
+
+class PermuteExamples(nn.Module):
+    """The axes of each example in another order: a layer of the model, where `Permute` turns channels for PyTorch.
+
+    Parameters
+    ----------
+    axes : sequence of int
+        Counted from 1.
+    """
+
+    def __init__(self, axes: Sequence[int]) -> None:
+        super().__init__()
+        self.axes: tuple[int, ...] = tuple(axes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x with its axes in that order."""
+        return x.permute(0, *self.axes)
+
+    def extra_repr(self) -> str:
+        """The axes."""
+        return str(self.axes)
+
+
 class LayerNorm2d(nn.LayerNorm):
     """LayerNorm over the channels of (N, C, H, W), pixel by pixel."""
 

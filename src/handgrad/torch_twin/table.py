@@ -17,11 +17,14 @@ from .modules import (
     LSTM,
     RNN,
     Arctan,
+    Last,
     LayerNorm2d,
     MultiHeadAttention,
     Normalize,
     Permute,
+    PermuteExamples,
     PositionalEmbedding,
+    Reshape,
     RMSNorm,
 )
 
@@ -178,7 +181,7 @@ def argument(module: nn.Module, name: str) -> Any:
     value: Any = getattr(module, name)
     if name == "bias":
         return value is not None
-    if isinstance(value, (tuple, list)) and len(set(value)) == 1:
+    if isinstance(value, (tuple, list)) and len(set(value)) == 1 and name not in ("shape", "axes"):
         return value[0]
     return tuple(value) if isinstance(value, list) else value
 
@@ -421,6 +424,11 @@ ROWS = [
         nn.Flatten,
         requires={"start_dim": (1,), "end_dim": (-1,)},
         note="features in the order (H, W, C) here, (C, H, W) there: the next Linear's weight is reordered",
+    ),
+    Row(hg.Last, Last, channels="last"),
+    *(
+        Row(ours, theirs, {argument: argument}, channels="last", ordered=True)
+        for ours, theirs, argument in ((hg.Reshape, Reshape, "shape"), (hg.Permute, PermuteExamples, "axes"))
     ),
     Row(hg.Softmax, nn.Softmax, **SOFTMAX),
     Row(hg.LogSoftmax, nn.LogSoftmax, **SOFTMAX),
