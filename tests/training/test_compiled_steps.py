@@ -112,6 +112,41 @@ def test_random_trainings_are_the_same(training_of):
     check_same(*both_routes(*training_of))
 
 
+@pytest.mark.parametrize("loss", EXTRAS, ids=str)
+def test_targets_may_be_probabilities(loss):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(50, 4)), rng.dirichlet(np.ones(3), 50)
+
+    def make():
+        return hg.Trainer(hg.Sequential([hg.Linear(3)]).build(4, rng=0, dtype=float), loss)
+
+    check_same(*both_routes(make, lambda trainer: trainer.fit(x, y, epochs=3, batch_size=8)))
+
+
+def test_outputs_may_be_probabilities():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(50, 4)), rng.integers(0, 3, 50)
+
+    def make():
+        model = hg.Sequential([hg.Linear(3), hg.Softmax()]).build(4, rng=0, dtype=float)
+        return hg.Trainer(model, "probability-cross-entropy")
+
+    check_same(*both_routes(make, lambda trainer: trainer.fit(x, y, epochs=3, batch_size=8)))
+
+
+def test_who_asked_for_gradients_sees_every_step():
+    seen = []
+    make, fit = iris(epochs=2)
+
+    def watched():
+        trainer = make()
+        trainer.engine.on_gradients = seen.append
+        return trainer
+
+    trainer = by_route("compiled", watched, fit)
+    assert len(seen) == trainer.num_steps
+
+
 class ChainWithForward(hg.Sequential):
     """A chain whose forward is its own."""
 

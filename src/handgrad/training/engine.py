@@ -273,13 +273,13 @@ class NumpyEngine(Engine):
     def run(
         self, x: Any, y: Any, sample_weight: Any, sizes: Array, rates: Array, metrics: bool = False
     ) -> dict[str, Array]:
-        if self._compiled is None or not isinstance(x, np.ndarray):
+        if self._compiled is None or self.on_gradients is not None or not isinstance(x, np.ndarray):
             return {"loss": np.empty(0)}
         wanted = self.metrics if metrics else {}
         own = {name: metric for name, metric in wanted.items() if metric is not accuracy}
         how = len(own) < len(wanted), len(own) > 0
         done, losses, hits, outputs = self._compiled.run(x, y, sample_weight, sizes, rates, *how)
-        measured = {"loss": losses, **dict.fromkeys(wanted, hits / sizes[:done])}
+        measured = {"loss": losses, **(dict.fromkeys(wanted, hits / sizes[:done]) if wanted else {})}
         for name, metric in own.items():
             ends = np.cumsum(sizes[:done]).tolist()
             batches = [slice(start, stop) for start, stop in zip([0, *ends], ends, strict=False)]

@@ -68,6 +68,8 @@ POWERS: dict[type[Penalty], tuple[int, bool]] = {L1: (1, False), L2: (2, False)}
 def why_not(model: Sequential, loss: Loss, optimizer: Optimizer, penalty: Penalty | None) -> str:
     """Why the steps of this training are done one by one, or '' where a compiled call can do many."""
     layers = leaves(model)
+    if not model.num_parameters:
+        return "there are no parameters"
     for part in family(model):
         if part.children and type(part) is not Sequential:
             return f"{type(part).__name__} is no plain chain of layers"
