@@ -360,7 +360,7 @@ ROWS = [
         nn.GroupNorm,
         {"num_groups": "num_groups", "epsilon": "eps"},
         size="num_channels",
-        requires={"affine": (True,)},
+        requires={"affine": (True,), "bias": (True,)},
         arrays=AFFINE,
         channels="first",
     ),
