@@ -14,6 +14,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -380,8 +381,11 @@ def grade(
         if jobs == 1:
             yield from map(one, submissions)
         else:
-            with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
-                yield from pool.map(one, submissions)
+            try:
+                with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+                    yield from pool.map(one, submissions)
+            except BrokenProcessPool:
+                raise ValueError("a grading process was ended from outside: grade those that are left again") from None
 
 
 def grade_one(
