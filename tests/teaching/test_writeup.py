@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from handgrad import cli
 from handgrad.experiments import check_configuration, train
 from handgrad.experiments.run_folder import Run
 from handgrad.teaching import formats, write_up
-from handgrad.teaching.results import component_sentences, entries
+from handgrad.teaching.results import component_sentences, entries, setting_sentence
 
 TEX = shutil.which("pdflatex")
 
@@ -351,3 +352,26 @@ def test_the_command(runs, tmp_path, monkeypatch, capsys):
     assert code == 0 and len(re.findall(r"^(generalizing|underfitting|overfitting): ", out, re.MULTILINE)) == 3
     code, out, err = call("judge", tmp_path / "nowhere")
     assert code == 2 and len(err.splitlines()) == 1
+
+
+def entry(test_error, train_error):
+    """What a sentence on a setting asks of a run."""
+    figures = {"test error": test_error, "train error": train_error}
+    return SimpleNamespace(figures=figures, run=SimpleNamespace(record={"data": {"rows": {"test": 50}}}))
+
+
+@pytest.mark.parametrize(
+    ("groups", "words"),
+    [
+        ([], "No two of these runs differ in rate alone, so what it did cannot be told from them."),
+        ([{"1": [entry(0.1, 0)], "2": [entry(0.11, 0)]}], "That is less than one of the 50 test rows apart"),
+        ([{"1": [entry(0.1, 0.0)], "2": [entry(0.2, 0.1)]}], "with 2: the setting decides how much is learnt at all."),
+        ([{"1": [entry(0.1, 0.0)], "2": [entry(0.2, 0.0)]}], "with 2: it decides how well what is learnt carries over"),
+        (
+            [{"1": [entry(0.1, 0)], "2": [entry(0.3, 0)]}, {"1": [entry(0.2, 0)], "2": [entry(0.1, 0)]}],
+            "The test error is 0.15 with 1, 0.2 with 2 (means over 2 settings of the rest). Best is 1, in 1 of the 2.",
+        ),
+    ],
+)
+def test_what_a_setting_did_is_told_with_its_doubts(groups, words):
+    assert words in setting_sentence("rate", groups, "test error")
