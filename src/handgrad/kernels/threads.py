@@ -224,10 +224,13 @@ def threads_for(products: int) -> contextlib.AbstractContextManager[object]:
 
 
 def in_turn(function: Callable[..., T], products: int) -> Callable[..., T]:
-    """The function, called with the threads of BLAS that are right for products of so many multiply-adds."""
+    """The function, called with the threads of BLAS that are right for products of so many multiply-adds.
+
+    Within a block it keeps to the block's.
+    """
 
     def call(*arguments: Any, **options: Any) -> T:
-        with threads_for(products):
+        with threads_for(products) if _held.single is None else contextlib.nullcontext():
             return function(*arguments, **options)
 
     return call
