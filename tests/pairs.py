@@ -483,6 +483,12 @@ PAIRS = [
         cases=POOLING,
     ),
     Pair("global_avg_pool2d", draw_images, lambda x: x.mean(dim=(1, 2))),
+    Pair(
+        "adaptive_avg_pool2d",
+        draw_images,
+        torch_images(lambda x, output_size: tf.adaptive_avg_pool2d(x, output_size)),
+        cases=({"output_size": 2}, {"output_size": (3, 1)}),
+    ),
     Pair("batch_norm", draw_features, torch_batch_norm, cases=({}, {"epsilon": 0.1}, INFERENCE), num_gradients=3),
     Pair("batch_norm", draw_image_features, torch_batch_norm, cases=({}, INFERENCE), num_gradients=3),
     Pair("layer_norm", draw_features, torch_layer_norm, cases=({}, {"epsilon": 0.1}), num_gradients=3),

@@ -48,6 +48,7 @@ LAYERS = {
     "Last": (hg.Last, SEQUENCES),
     "Reshape": (lambda: hg.Reshape((2, 4)), SEQUENCES),
     "Permute": (lambda: hg.Permute((3, 1, 2)), IMAGES),
+    "AdaptiveAvgPool2D": (lambda: hg.AdaptiveAvgPool2D(4), IMAGES),
     "GRU": (lambda: hg.GRU(2), SEQUENCES),
     "SELU": (hg.SELU, ROWS),
     "ReLU6": (hg.ReLU6, ROWS),

@@ -31,6 +31,7 @@ from .layers import LSTM as LSTM
 from .layers import RNN as RNN
 from .layers import SELU as SELU
 from .layers import Activation as Activation
+from .layers import AdaptiveAvgPool2D as AdaptiveAvgPool2D
 from .layers import Arctan as Arctan
 from .layers import AvgPool2D as AvgPool2D
 from .layers import BatchNorm as BatchNorm

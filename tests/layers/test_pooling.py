@@ -33,3 +33,14 @@ def test_rows_are_refused(layer):
 def test_a_window_larger_than_the_image_is_refused():
     with pytest.raises(ValueError, match="MaxPool2D: the kernel spans 3x3 pixels but the padded image has only 2x2"):
         hg.MaxPool2D(3).build((2, 2, 1))
+
+
+def test_adaptive_pooling_makes_as_many_windows_as_asked_for():
+    layer = hg.AdaptiveAvgPool2D((3, 2)).build((7, 5, 2), dtype=np.float64)
+    assert layer.output_shape == (3, 2, 2)
+    report = hg.check_gradients(layer, np.random.default_rng(0).standard_normal((2, 7, 5, 2)))
+    assert report.ok, str(report)
+    with pytest.raises(ValueError, match="one window is the whole image: use GlobalAvgPool2D"):
+        hg.AdaptiveAvgPool2D(1)
+    with pytest.raises(ValueError, match="output_size must be an int >= 1 or a pair of them, not 0"):
+        hg.AdaptiveAvgPool2D(0)

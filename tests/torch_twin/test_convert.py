@@ -37,6 +37,7 @@ EXAMPLES = {
     hl.Last: (hl.Last(), (4, 2)),
     hl.Reshape: (hl.Reshape((2, 3)), (6,)),
     hl.Permute: (hl.Permute((3, 1, 2)), IMAGE),
+    hl.AdaptiveAvgPool2D: (hl.AdaptiveAvgPool2D(4), IMAGE),
     hl.GRU: (hl.GRU(3), (4, 2)),
     hl.GroupNorm: (hl.GroupNorm(2), (6, 5, 4)),
     hl.Normalize: (hl.Normalize([0.5, 0.1], 0.5), IMAGE),

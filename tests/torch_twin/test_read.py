@@ -212,9 +212,8 @@ def test_pytorchs_own_module_samples():
 
 def agrees(module, x):
     """1 where the module can be read and does the same on x, 0 where it is refused."""
-    images = isinstance(
-        module, (nn.Conv2d, nn.ConvTranspose2d, nn.MaxPool2d, nn.AvgPool2d, nn.BatchNorm2d, nn.BatchNorm3d)
-    )
+    pools = nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d
+    images = isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, *pools, nn.BatchNorm2d, nn.BatchNorm3d))
     others = isinstance(module, (nn.BatchNorm1d, nn.Conv1d, nn.GroupNorm)) or getattr(module, "dim", None) == 1
     first = images or (x.ndim > 2 and others)
     x = x if x.ndim > 1 else x[None]

@@ -77,6 +77,8 @@ from .penalties import l1_penalty_backward as l1_penalty_backward
 from .penalties import l1_penalty_forward as l1_penalty_forward
 from .penalties import l2_penalty_backward as l2_penalty_backward
 from .penalties import l2_penalty_forward as l2_penalty_forward
+from .pooling import adaptive_avg_pool2d_backward as adaptive_avg_pool2d_backward
+from .pooling import adaptive_avg_pool2d_forward as adaptive_avg_pool2d_forward
 from .pooling import avg_pool2d_backward as avg_pool2d_backward
 from .pooling import avg_pool2d_forward as avg_pool2d_forward
 from .pooling import global_avg_pool2d_backward as global_avg_pool2d_backward

@@ -14,7 +14,7 @@ Derivations: docs/derivations/pooling.md.
 import numpy as np
 
 from ..arrays import Array, Cache, Shape
-from .windows import Geometry, Padding, Size, add_windows, check_images, check_upstream, window_geometry, windows
+from .windows import Geometry, Padding, Size, add_windows, check_images, check_upstream, pair, window_geometry, windows
 
 
 def max_pool2d_forward(
@@ -78,6 +78,31 @@ def global_avg_pool2d_backward(dy: Array, cache: Cache) -> tuple[Array]:
     n, height, width, channels = cache
     check_upstream("global_avg_pool2d", dy, (n, channels))
     return (np.broadcast_to((dy / (height * width))[:, None, None], cache).copy(),)
+
+
+def adaptive_avg_pool2d_forward(x: Array, output_size: Size) -> tuple[Array, Cache]:
+    """y[n, p, q, c] = the mean of rows ⌊p H / H'⌋ to ⌈(p + 1) H / H'⌉ - 1 and columns likewise: x (N, H, W, C).
+
+    y is (N, H', W', C) with output_size H', W' an int or a pair: as many windows as asked for, as equal as can be.
+    """
+    check_images("adaptive_avg_pool2d", x.shape)
+    cells = pair("adaptive_avg_pool2d", "output_size", output_size, 1)
+    rows, columns = (shares(n, m).astype(x.real.dtype) for n, m in zip(x.shape[1:3], cells, strict=True))
+    return np.einsum("ph,nhwc,qw->npqc", rows, x, columns, optimize=True), (rows, columns)
+
+
+def adaptive_avg_pool2d_backward(dy: Array, cache: Cache) -> tuple[Array]:
+    """dx: each dy is shared equally among the pixels of its window, and adds up where windows overlap."""
+    rows, columns = cache
+    return (np.einsum("ph,npqc,qw->nhwc", rows, dy, columns, optimize=True),)
+
+
+def shares(size: int, cells: int) -> Array:
+    """(cells, size): what each of so many places counts for in the mean of each cell."""
+    cell, place = np.arange(cells)[:, None], np.arange(size)
+    inside = (place >= cell * size // cells) & (place < -(-(cell + 1) * size // cells))
+    weights: Array = inside / inside.sum(axis=1, keepdims=True)
+    return weights
 
 
 def pool_geometry(name: str, shape: Shape, kernel_size: Size, stride: Size | None, padding: Padding) -> Geometry:

@@ -475,6 +475,47 @@ class GlobalAvgPool2D(Layer):
         return dx, {}
 
 
+class AdaptiveAvgPool2D(Layer):
+    """y = the means of as many windows as are asked for, of images of any size: (N, H, W, C) becomes (N, H', W', C).
+
+    Windows are as equal as can be, and overlap where H' does not divide H. For one window see `GlobalAvgPool2D`.
+
+    Parameters
+    ----------
+    output_size : int or pair of int
+        H' and W'; one number stands for both.
+    name : str, optional
+        What the model and its messages call the layer; by default its class and number, such as 'adaptiveavgpool2d1'.
+
+    Raises
+    ------
+    ValueError
+        For one window; and when built, for examples that are no images.
+
+    Examples
+    --------
+    >>> hg.AdaptiveAvgPool2D(7).build((20, 15, 32)).output_shape
+    (7, 7, 32)
+    """
+
+    def __init__(self, output_size: Size, name: str | None = None) -> None:
+        super().__init__(name)
+        if pair("AdaptiveAvgPool2D", "output_size", output_size, 1) == (1, 1):
+            raise ValueError("AdaptiveAvgPool2D: one window is the whole image: use GlobalAvgPool2D(), a row of means")
+        self.output_size: Size = output_size
+
+    def infer_output_shape(self, input_shape: Shape) -> Shape:
+        check_image(self.label, input_shape)
+        return (*pair(self.label, "output_size", self.output_size, 1), input_shape[2])
+
+    def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
+        return F.adaptive_avg_pool2d_forward(x, self.output_size)
+
+    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
+        (dx,) = F.adaptive_avg_pool2d_backward(dy, cache)
+        return dx, {}
+
+
 def check_image(label: str, input_shape: Shape) -> None:
     if len(input_shape) != 3:
         what = f"{label} works on images (N, H, W, C), got examples of shape {input_shape}"

@@ -134,6 +134,10 @@ class Row:
         """The classes of modules that the layer can be."""
         return self.module if isinstance(self.module, tuple) else (self.module,)
 
+    def has_fixed(self, module: nn.Module) -> bool:
+        """Whether the module has the arguments that are fixed here."""
+        return all(argument(module, theirs) in values for theirs, values in self.fixed.items())
+
     def channels_of(self, module: nn.Module) -> str | None:
         """'first' or 'last' where the module's channels must lie so."""
         return self.channels or self.axes(module)
@@ -333,6 +337,7 @@ ROWS = [
         then=nn.Flatten,
         note="one layer here, two modules there",
     ),
+    Row(hg.AdaptiveAvgPool2D, nn.AdaptiveAvgPool2d, {"output_size": "output_size"}, channels="first"),
     Row(
         hg.BatchNorm,
         (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d),
@@ -461,9 +466,9 @@ def row_of(layer: hg.Layer) -> Row:
 
 def row_for(name: str, module: nn.Module) -> Row:
     """The row of a module; ValueError for a class without one."""
-    for row in ROWS:
-        if type(module) in row.classes:
-            return row
+    rows = [row for row in ROWS if type(module) in row.classes]
+    if rows:  # of several, the one whose fixed arguments the module has
+        return next((row for row in rows if row.has_fixed(module)), rows[0])
     what = f"{name} is {brief(module)}"
     if isinstance(module, (nn.RNN, nn.LSTM, nn.GRU)):
         alone = f"torch_twin.modules.{type(module).__name__}, the same with the outputs alone"
