@@ -330,7 +330,7 @@ def slope_along(line: Moved, trial: Trial, answers: Answers) -> Slope:
 class Recorded(dict[float, Array]):
     """t -> y where the values are known already."""
 
-    scale = 1.0
+    scale: float = 1.0
 
     def __call__(self, t: complex) -> Array:
         return self[t.real]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array, Shape
-from ..user_code.subjects import Subject
+from ..user_code.subjects import Point, Subject
 from ..user_code.tracing import Change, Record, Recording, Tracer
 from .numeric import COMPLEX_STEP, Differentiator, central_difference, root_mean_square
 
@@ -22,14 +22,14 @@ class TracedForward:
         self.tracer = tracer
         self.exact: bool = all(map(numbers.is_exact, numbers.subject.names))
         subject = traced(numbers.subject, tracer)
-        self.recording = Recording()
+        self.recording: Recording = Recording()
         point = subject.at(np.float64)
         for name, array in point.arrays.items():
             self.recording.argument(name, array)
         tracer.start(recording=self.recording)
         self.base: Array = point.forward().copy()
         self.cache: Any = point.cache
-        self.point = subject.at(np.complex128 if self.exact else np.float64)
+        self.point: Point = subject.at(np.complex128 if self.exact else np.float64)
         self.num_runs = 0
 
     @property
@@ -88,7 +88,7 @@ class Shifted:
         self.forward = forward
         self.record = record
         self.direction = direction
-        self.sound = True  # whether y stays what it was but for the change
+        self.sound: bool = True  # whether y stays what it was but for the change
         self.scale: float = max(root_mean_square(np.atleast_1d(record.value)), 1e-2)
 
     def __call__(self, t: complex) -> Array:

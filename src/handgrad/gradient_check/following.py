@@ -54,7 +54,7 @@ class Meanings:
             if record.alias or record.gathered:
                 self.uses.setdefault(forward.resolved(record).index, []).append(record)
         cost = max(1, sum(forward.tracer.steps.values()))
-        self.most_runs = max(FEWEST_RUNS, MOST_PROBES // cost)
+        self.most_runs: int = max(FEWEST_RUNS, MOST_PROBES // cost)
         steps = dict.fromkeys((r.place.index for r in forward.records if r.place), 0)
         for record in forward.records:
             if record.place:
@@ -64,7 +64,7 @@ class Meanings:
         firsts = [r for r in firsts if r.place is None or (r.place.routine.shown and not is_turned(r.place))]
         for record in sorted(firsts, key=lambda r: steps[r.place.index] if r.place else 0):
             self.learn(record)
-        self.tables = {shape: np.stack(rows) for shape, rows in self.rows.items()}
+        self.tables: dict[Shape, Array] = {shape: np.stack(rows) for shape, rows in self.rows.items()}
 
     def moved_by_arrays(self) -> set[int]:
         """The records that depend on the arrays: a gradient by a target or a constant would only confuse."""
@@ -163,15 +163,15 @@ class Bench:
 
     def __init__(self, subject: Subject, tracer: Tracer, cases: Mapping[str, Case], right: Sequence[str]) -> None:
         first = next(iter(cases.values()))
-        self.subject = copy.copy(subject)
+        self.subject: Subject = copy.copy(subject)
         self.subject.follow = self.follow
         self.tracer = tracer
         self.cases = cases
-        self.upstreams = first.numbers.upstreams
+        self.upstreams: Sequence[Array] = first.numbers.upstreams
         self.right: dict[str, Array | None] = {name: first.gradients[0][name] for name in right}
-        self.follows_forward = subject.one_function  # needed where that makes what the backward calls
-        self.in_forward = False
-        self.wears_cache = True  # whether a backward changes the cache
+        self.follows_forward: bool = subject.one_function  # needed where that makes what the backward calls
+        self.in_forward: bool = False
+        self.wears_cache: bool = True  # whether a backward changes the cache
         self.ready: Point | None = None
         self.wears_cache = not self.repeats()
 
@@ -253,10 +253,10 @@ class Followed:
     def __init__(self, subject: Subject, cases: Mapping[str, Case], right: Sequence[str]) -> None:
         first = next(iter(cases.values()))
         self.cases = cases
-        self.tracer = Tracer(subject.is_ours)
-        self.forward = TracedForward(first.numbers, self.tracer)
-        self.bench = Bench(subject, self.tracer, cases, right)
-        self.meanings = Meanings(self.forward, np.random.default_rng(first.numbers.rng.integers(2**32)))
+        self.tracer: Tracer = Tracer(subject.is_ours)
+        self.forward: TracedForward = TracedForward(first.numbers, self.tracer)
+        self.bench: Bench = Bench(subject, self.tracer, cases, right)
+        self.meanings: Meanings = Meanings(self.forward, np.random.default_rng(first.numbers.rng.integers(2**32)))
         self.follow(lambda i: {}, list(cases))
 
     def follow(self, changes: Changes, wrong: Iterable[str]) -> None:
@@ -265,15 +265,17 @@ class Followed:
         if not self.bench.follows_forward and not any(r.place and r.place.routine.shown for r in recordings[0].records):
             self.bench.follows_forward, self.bench.ready = True, None
             recordings, outputs = self.recorded(changes, wrong)
-        self.recording = recordings[0]
-        self.records = recordings[0].records
-        self.same_flow = all([r.place for r in rec.records] == [r.place for r in self.records] for rec in recordings)
-        self.values = [self.stacked(recordings, i) for i in range(len(self.records))]
-        self.meaning = [None if v is None else self.meanings.of(v) for v in self.values]
-        self.outputs = {name: record for name, record in outputs[0].items() if record is not None}
-        self.taken = self.find_taken()
-        self.ends = {self.recording.resolved(record).index for record in self.outputs.values()}
-        self.fine = self.find_fine()
+        self.recording: Recording = recordings[0]
+        self.records: list[Record] = recordings[0].records
+        self.same_flow: bool = all(
+            [r.place for r in rec.records] == [r.place for r in self.records] for rec in recordings
+        )
+        self.values: list[Array | None] = [self.stacked(recordings, i) for i in range(len(self.records))]
+        self.meaning: list[Meaning | None] = [None if v is None else self.meanings.of(v) for v in self.values]
+        self.outputs: dict[str, Record] = {name: record for name, record in outputs[0].items() if record is not None}
+        self.taken: dict[int, Record] = self.find_taken()
+        self.ends: set[int] = {self.recording.resolved(record).index for record in self.outputs.values()}
+        self.fine: set[int] = self.find_fine()
 
     def recorded(
         self, changes: Changes, wrong: Iterable[str]

@@ -117,7 +117,7 @@ class Search:
         self.bench = followed.bench
         self.whole_tracer = followed.tracer
         self.accepted: list[Finding] = []
-        self.left = set(followed.cases)
+        self.left: set[str] = set(followed.cases)
         self.look()
 
     def look(self) -> None:
@@ -132,7 +132,7 @@ class Search:
         self.bench.gradients(0, {})
         probes = BASE_PROBES + sum(self.bench.tracer.steps.values())
         self.bench.tracer.most_steps = 100 + 10 * max(self.bench.tracer.steps.values(), default=0)
-        self.tries = min(MOST_TRIES, max(FEWEST_TRIES, MOST_TRIED_PROBES // probes))
+        self.tries: int = min(MOST_TRIES, max(FEWEST_TRIES, MOST_TRIED_PROBES // probes))
 
     def accept(self, findings: Sequence[Finding]) -> None:
         """Go on from these changes: follow the backward anew with them."""

@@ -258,7 +258,8 @@ def limit_blas(n: int) -> int:
 
 
 _blas_threads, _held = BlasThreads(), Held()
-one_blas_thread, all_blas_threads = BlasBlock(True), BlasBlock(False)
+one_blas_thread: BlasBlock = BlasBlock(True)
+all_blas_threads: BlasBlock = BlasBlock(False)
 
 
 def forget() -> None:

@@ -172,7 +172,7 @@ class ArraySource(Source):
         self.is_mapped: bool = isinstance(data[0], MappedRows)
         self.is_gathered: bool = not self.is_mapped
         self.batch_size: int = batch_size
-        self.num_rows = len(data[1])
+        self.num_rows: int | None = len(data[1])
         self.data: Data = data if self.is_mapped else tuple(p if p is None else engine.place(p) for p in data)
 
     def __len__(self) -> int:

@@ -105,12 +105,15 @@ class CompiledSteps:
         self.optimizer: Optimizer = optimizer
         self.penalty: Penalty | None = penalty
         kernel.load(model.dtype)
-        self.gemm = self.kernel.gemm_of(model.dtype)
+        self.num_values: int
+        self.gemm: Any = self.kernel.gemm_of(model.dtype)
         self.layers: list[Layer] = [layer for layer in leaves(model) if does_something(layer)]
+        self.chain: Array
+        self.options: Array
         self.chain, self.options = self.describe()
         self.dropouts: list[int] = [layer.output_shape[0] for layer in self.layers if type(layer) is Dropout]
         self.states: list[Array] = [array for layer in self.layers for array in layer.state.values()]
-        self.goal = self.describe_goal()
+        self.goal: Any = self.describe_goal()
         self.takes_labels: list[int] = [self.kernel.LOSSES.index(name) for name in LABELS]
         self.memory: tuple[Array, ...] = (np.empty(0, model.dtype),)
 

@@ -35,7 +35,10 @@ class CodeFault(Exception):
 
     def __init__(self, mistake: str, message: str, evidence: str = "", line: int | None = None) -> None:
         super().__init__(message)
-        self.mistake, self.message, self.evidence, self.line = mistake, message, evidence, line
+        self.mistake: str = mistake
+        self.message: str = message
+        self.evidence: str = evidence
+        self.line: int | None = line
 
 
 class Stop(NamedTuple):

@@ -179,7 +179,7 @@ class Copy:
         self.code: int | None = None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # BLAS has threads, and is ready for this
-            self.pid = os.fork()
+            self.pid: int = os.fork()
         if self.pid == 0:
             serve(job, prints.fileno())
 
