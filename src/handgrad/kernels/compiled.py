@@ -8,6 +8,7 @@ place of its window that passes a gradient, or BLOCKED. An array of length 0 sta
 
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import cached_property
 from types import ModuleType
 from typing import Any, TypeAlias, TypeVar
@@ -15,13 +16,14 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
+from numba.core import event
 from numba.extending import intrinsic
 
 from ..arrays import Array, DTypeLike, Shape
 from . import blas
-from .passes import Backward, BatchPass, Forward
+from .passes import Backward, BatchPass, Forward, Job
 from .plain import Affine, Moments
-from .products import Buffers, DType, Pair
+from .products import Buffers, DType, Memory, Pair
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Part: TypeAlias = tuple[int, int, int]  # the examples from start to stop, step of them at a time
@@ -34,6 +36,8 @@ After: TypeAlias = tuple[Array, Array, Array, bool, bool, tuple[Array, Array, Ar
 Before: TypeAlias = tuple[Array, Array, int, Affine, Array, Array]
 NO_CHOICE = np.empty((0, 1), np.uint8)
 BLOCKED = np.uint8(255)
+SAID: set[str] = set()  # what has been announced
+KNOWN: set[tuple[type, str]] = set()  # kinds of passes that have run, and whose code is there
 ROW_MAJOR, AS_IT_IS, TRANSPOSED = np.int32(101), np.int32(111), np.int32(112)  # of the CBLAS interface
 
 
@@ -42,6 +46,28 @@ def compiled(function: Function) -> Function:
     compiler: Any = njit(nogil=True, cache=True, fastmath={"contract"}, error_model="numpy")
     made: Function = compiler(function)
     return made
+
+
+class Announcement(event.Listener):
+    """Says once that something is being compiled, which takes its time."""
+
+    def __init__(self, what: str) -> None:
+        self.what: str = what
+
+    def on_start(self, event: Any) -> None:
+        if self.what not in SAID:
+            what = f"compiling {self.what} for this machine, once: some 20 seconds ..."
+            print(f"handgrad: {what}", file=sys.stderr, flush=True)
+        SAID.add(self.what)
+
+    def on_end(self, event: Any) -> None:
+        """Numba asks for it."""
+
+
+def announced(what: str) -> AbstractContextManager[Any]:
+    """A context that says on stderr what is being compiled within, if it is not found on the disk."""
+    listening: AbstractContextManager[Any] = event.install_listener("numba:compile", Announcement(what))
+    return listening
 
 
 def call(typing: Any, address: Any, arguments: Any) -> Any:
@@ -343,6 +369,14 @@ class CompiledPass(BatchPass):
 
     def choice_shape(self, shape: Shape) -> Shape:
         return shape
+
+    def share(self, memory: Memory, part: Callable[[Buffers, Job, int, int], None], job: Job, work: int) -> None:
+        if (type(self), part.__name__) in KNOWN:
+            super().share(memory, part, job, work)
+            return
+        with announced("convolutions"):
+            super().share(memory, part, job, work)
+        KNOWN.add((type(self), part.__name__))
 
     def forward_part(self, scratch: Buffers, job: Forward, start: int, stop: int) -> None:
         part = start, stop, self.step(start, stop)

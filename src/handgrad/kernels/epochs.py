@@ -18,14 +18,12 @@ Read `train`, at the end, and then what it calls. (n, outputs) are the shapes fo
 
 import functools
 import math
-import sys
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
-from numba.core import event
 
 from ..arrays import Array, DType
-from .compiled import AS_IT_IS, TRANSPOSED, Gemm, compiled, product
+from .compiled import AS_IT_IS, TRANSPOSED, Gemm, announced, compiled, product
 from .compiled import gemm_of as gemm_of
 
 KIND, INPUTS, OUTPUTS, PARAMETERS, STATISTICS, VALUES = range(6)  # columns of `chain`
@@ -653,21 +651,6 @@ def train(
     return len(sizes)
 
 
-class Announcement(event.Listener):
-    """Says once that something is being compiled, which takes its time."""
-
-    said = False
-
-    def on_start(self, event: Any) -> None:
-        if not self.said:
-            what = "compiling the training of dense networks for this machine, once: some 20 seconds ..."
-            print(f"handgrad: {what}", file=sys.stderr, flush=True)
-        self.said = True
-
-    def on_end(self, event: Any) -> None:
-        """Numba asks for it."""
-
-
 @functools.cache
 def load(dtype: DType) -> None:
     """Compile `train` for numbers of this type, which takes seconds and is said on stderr, or load it from the disk."""
@@ -676,5 +659,5 @@ def load(dtype: DType) -> None:
     goal = Goal(0, 1.0, 0.0, double, 0.0, 0, False)
     rule = Rule(0, (0.0, 0.0, 0.0, 0.0, 0.0, 0.0), math.inf, math.inf, real, real)
     rows = Rows(matrix, whole, matrix, double, whole, np.empty(0, np.uint16))
-    with event.install_listener("numba:compile", Announcement()):
+    with announced("the training of dense networks"):
         train(gemm_of(dtype), net, goal, rule, rows, whole, 0, double, 0, double, whole, matrix)
