@@ -21,9 +21,9 @@ if route.epochs() is None:
 ACTIVATIONS = [hg.ReLU, hg.LeakyReLU, hg.ELU, hg.GELU, hg.SiLU, hg.Sigmoid, hg.Tanh, hg.Softplus, hg.Arctan, hg.Softmax]
 LAYERS = [*ACTIVATIONS, hg.LogSoftmax, hg.Identity, hg.BatchNorm, hg.Dropout, lambda: hg.Dropout(0.0)]
 OPTIMIZERS = [
-    hg.SGD(0.05),
-    hg.SGD(0.05, momentum=0.9),
-    hg.SGD(0.05, momentum=0.9, nesterov=True, weight_decay=0.01),
+    hg.SGD(0.01),
+    hg.SGD(0.01, momentum=0.9),
+    hg.SGD(0.01, momentum=0.9, nesterov=True, weight_decay=0.01),
     hg.Adam(0.01, weight_decay=0.1, epsilon=0.01),  # what is added keeps rounding small where a gradient is 0
     hg.AdamW(0.01, epsilon=0.01),
     hg.RMSprop(0.01, epsilon=0.01),
