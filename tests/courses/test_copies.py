@@ -175,6 +175,34 @@ def test_run_prefers_the_modules_of_the_scripts_own_folder(tmp_path):
     assert run("cs189", script(tmp_path, "from neural_networks.layers import Flatten")) == 7
 
 
+@pytest.mark.parametrize("opening", [None, "OPENED = 1\n"])
+@pytest.mark.parametrize(
+    ("course", "hers", "user"),
+    [
+        ("cs189", "neural_networks/activations.py", "from neural_networks import layers, datasets"),
+        ("cs189", "neural_networks/utils/convolution.py", "import neural_networks.utils.convolution"),
+        ("nndl", "nndl/layers.py", "import nndl.fc_net, utils.solver"),
+        ("nndl", "utils/im2col.py", "import cs231n.im2col, utils.solver, nndl.cnn"),
+    ],
+)
+def test_run_takes_the_one_file_that_is_hers_and_the_rest_of_the_course(tmp_path, course, hers, user, opening):
+    """With an __init__.py of hers or without; the course's modules import hers."""
+    (tmp_path / hers).parent.mkdir(parents=True)
+    (tmp_path / hers).write_text("raise SystemExit(7)")
+    if opening:
+        (tmp_path / hers).with_name("__init__.py").write_text(opening)
+    assert run(course, script(tmp_path, user)) == 7
+    (tmp_path / hers).unlink()
+    assert run(course, script(tmp_path, user)) == 0
+
+
+def test_a_script_of_the_course_runs_on_the_modules_in_the_working_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "neural_networks").mkdir()
+    (tmp_path / "neural_networks" / "activations.py").write_text("raise SystemExit(7)")
+    assert run("cs189", "train_ffnn.py") == 7
+
+
 @pytest.mark.parametrize(
     ("text", "code", "printed"),
     [

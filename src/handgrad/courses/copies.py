@@ -5,6 +5,7 @@ stands in the folder is what runs; `blank` cuts out the bodies that the course's
 """
 
 import ast
+import importlib.abc
 import importlib.util
 import json
 import re
@@ -14,6 +15,7 @@ import tempfile
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple, TypeAlias
@@ -70,9 +72,10 @@ def copy(
 
 
 def run(course: str, script: str | Path, arguments: Sequence[str] = ()) -> int:
-    """Run a script with the modules of a solved copy behind those of its own folder; returns the exit code.
+    """Run a script with the modules of a solved copy behind hers, file by file; returns the exit code.
 
-    The script is a file, or the name of one that comes with the course ('train_ffnn.py').
+    The script is a file, or the name of one that comes with the course ('train_ffnn.py'). Hers are the modules in the
+    folder of that file, or in the working folder where the script is the course's.
     """
     files = course_files(course)
     with tempfile.TemporaryDirectory() as folder:
@@ -80,7 +83,8 @@ def run(course: str, script: str | Path, arguments: Sequence[str] = ()) -> int:
             (Path(folder) / name).parent.mkdir(parents=True, exist_ok=True)
             (Path(folder) / name).write_bytes(content)
         file = find_script(files, script, Path(folder))
-        with as_main([str(file.parent), folder], [str(file), *arguments]):
+        hers = file.parent if Path(script).is_file() else Path.cwd()
+        with as_main([str(hers), folder], [str(file), *arguments]):
             try:
                 runpy.run_path(str(file), run_name="__main__")
             except SystemExit as ending:
@@ -243,16 +247,35 @@ def find_script(files: Files, script: str | Path, folder: Path) -> Path:
     return path
 
 
+class Overlay(importlib.abc.MetaPathFinder):
+    """Finds the packages of the last folder, each spread over all folders, so that the first that has a module wins."""
+
+    def __init__(self, folders: Sequence[str]) -> None:
+        self.folders = folders
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Python's own finding of a package, but with the folders of this name wherever they are."""
+        places = [Path(folder, *fullname.split(".")) for folder in self.folders]
+        spec = PathFinder.find_spec(fullname, path) if places[-1].is_dir() else None
+        if spec and spec.submodule_search_locations is not None:
+            spec.submodule_search_locations = [str(place) for place in places if place.is_dir()]
+        return spec
+
+
 @contextmanager
 def as_main(folders: list[str], arguments: list[str]) -> Iterator[None]:
     """sys.path and sys.argv as a script of its own would find them, sys.modules without modules of the same names."""
     saved_path, saved_arguments = list(sys.path), list(sys.argv)
-    hidden = take_modules(folders)
+    hidden, overlay = take_modules(folders), Overlay(folders)
     sys.path[:0], sys.argv[:] = folders, arguments
+    sys.meta_path.insert(0, overlay)
     importlib.invalidate_caches()
     try:
         yield
     finally:
+        sys.meta_path.remove(overlay)
         sys.path[:], sys.argv[:] = saved_path, saved_arguments
         take_modules(folders)
         sys.modules.update(hidden)
