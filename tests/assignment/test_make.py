@@ -168,7 +168,10 @@ def test_a_roster_without_ids_says_which_column_it_needs(tmp_path, capsys):
     path = tmp_path / "class.csv"
     path.write_text("name,mail\nAda,a@b\n")
     assert handgrad(["assignment", "make", "layer-norm", str(tmp_path), "--roster", str(path)]) == 2
-    assert "class.csv has no column 'id'" in capsys.readouterr().err
+    assert "class.csv has no column 'id'; its columns are name, mail" in capsys.readouterr().err
+    path.write_text("")
+    assert handgrad(["assignment", "make", "layer-norm", str(tmp_path), "--roster", str(path)]) == 2
+    assert "class.csv is empty: expected a header with a column id" in capsys.readouterr().err
 
 
 def test_a_variant_that_is_handed_out_is_not_changed(tmp_path):

@@ -116,3 +116,45 @@ def test_files_that_cannot_be_read_or_written_are_named_first(write, tmp_path, c
     assert handgrad(["assignment", "summary", str(tmp_path / "none.json")]) == 2
     assert handgrad(["assignment", "summary", str(write(results("ada"))), "-o", str(tmp_path / "x.pdf")]) == 2
     assert "unknown format of a summary '.pdf'" in capsys.readouterr().err
+
+
+def test_a_bug_that_was_handed_out_is_nobodys_mistake(write):
+    untouched, tried = (
+        results(name, 0.0, WRONG.format("dy", "us"), "derivative-missing", 2) for name in ("ada", "bob")
+    )
+    untouched["extra_data"]["handed_out"]["layers.py"] = [1, 2]
+    tables = {section.title: section.rows for section in summarize([write(untouched, tried)])[1]}
+    assert tables["Mistakes that the class made"][0][2] == 1
+    assert tables["The commonest wrong lines"][0][3] == 1
+    assert len(summarize([write(untouched)])[1]) == 2
+
+
+def test_one_endless_loop_is_one_mistake(write):
+    looping = results("ada", 0.0, "while True: pass\n", "timed-out", 1)
+    looping["extra_data"]["handed_out"] = {}
+    looping["extra_data"]["tasks"]["relu forward"] = looping["extra_data"]["tasks"]["relu backward"]
+    tables = {section.title: section.rows for section in summarize([write(looping)])[1]}
+    assert [row[:3] for row in tables["Mistakes that the class made"]] == [("timed-out", "layers.py", 1)]
+    assert tables["The commonest wrong lines"] == [("while True: pass", "layers.py", "timed-out", 1)]
+
+
+def test_a_roster_gives_names_and_who_is_missing_but_not_on_the_screen(write, tmp_path, capsys):
+    broken = results("bob")
+    broken["extra_data"]["problems"] = ["it cannot be read: File is not a zip file"]
+    (tmp_path / "class.csv").write_text("ID,Name\nada,Ada Lovelace\nbob,Robert Kahn\ndan,Dan Duck\n")
+    command = [
+        "assignment",
+        "summary",
+        str(write(results("ada", 4.0), broken)),
+        "--roster",
+        str(tmp_path / "class.csv"),
+    ]
+    assert handgrad([*command, "-o", str(tmp_path / "points.csv")]) == 0
+    assert "Dan Duck     nothing was handed in" in capsys.readouterr().out
+    lines = (tmp_path / "points.csv").read_text().splitlines()
+    assert lines[0] == "student,name,points,of,relu backward,problems"
+    assert lines[1] == "ada,Ada Lovelace,4,4,4,"
+    assert lines[2] == "bob,Robert Kahn,0,4,0,it cannot be read: File is not a zip file"
+    assert lines[3] == "dan,Dan Duck,,,,nothing was handed in"
+    assert handgrad([*command, "--anonymous"]) == 0
+    assert not re.search("Ada|Robert|bob|dan", capsys.readouterr().out)

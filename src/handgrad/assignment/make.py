@@ -84,7 +84,7 @@ def make(source: str | Path, folder: str | Path, roster: str | Path | None = Non
     for name in assignment.contents:
         if made & {*(assignment.path.parent / name).resolve().parents}:
             raise ValueError(f"{name} is handed out, and lies in what was made before: name a folder elsewhere")
-    students = [EVERYONE] if roster is None else read_roster(roster)
+    students = [EVERYONE] if roster is None else list(read_roster(roster))
     is_new = not (folder / "key" / "secret").exists()
     key = Key(folder / "key", secrets.token_bytes(32), {}) if is_new else read_key(folder / "key")
     variants = {student: variant_of(assignment, student, key.secret) for student in students}
@@ -107,24 +107,30 @@ def make(source: str | Path, folder: str | Path, roster: str | Path | None = Non
 # The roster -----------------------------------------------------------------------------------------------------------
 
 
-def read_roster(path: str | Path) -> list[str]:
-    """The ids in a roster, each fit to name a folder anywhere; ValueError for the first that is not."""
+def read_roster(path: str | Path) -> dict[str, str]:
+    """{id: name or ''} of a roster, each id fit to name a folder anywhere; ValueError for the first that is not."""
+    if Path(path).is_file() and not Path(path).read_bytes().strip():
+        raise ValueError(f"{path} is empty: expected a header with a column id, and a row for each student")
     table = open_table(path, header=True)
-    column = table.find("column", "id")
-    students: dict[str, str] = {}  # in small letters, since folders of some systems know no others
+    columns = [name.strip().lower() for name in table.names]
+    if "id" not in columns:
+        raise ValueError(f"{path} has no column 'id'; its columns are {', '.join(map(one_line, table.names)):.200}")
+    students: dict[str, str] = {}
+    folded: dict[str, str] = {}  # in small letters, since folders of some systems know no others
     for number, cells in table.rows:
-        student = cells[column].strip() if column < len(cells) else ""
+        row = {column: cell.strip() for column, cell in zip(columns, cells, strict=False)}
+        student = row.get("id", "")
         what = f"{path} row {number}: the id {one_line(student)!r:.80}"
         if not ID.fullmatch(student) or DEVICES.fullmatch(student):
             raise ValueError(
                 f"{what} cannot name a folder: use up to 64 of A-Z a-z 0-9 . _ @ + -, a letter or digit first"
             )
-        if student.lower() in students:
-            raise ValueError(f"{what} stands there twice (as {students[student.lower()]}): give each student one row")
-        students[student.lower()] = student
+        if student.lower() in folded:
+            raise ValueError(f"{what} stands there twice (as {folded[student.lower()]}): give each student one row")
+        folded[student.lower()], students[student] = student, one_line(row.get("name", ""))
     if not students:
         raise ValueError(f"{path} has no students: expected rows below the header, with an id each")
-    return list(students.values())
+    return students
 
 
 # A handout ------------------------------------------------------------------------------------------------------------
@@ -170,12 +176,16 @@ def as_text(data: object) -> str:
 def readme(assignment: Assignment, student: str, opening: str) -> str:
     """What a student reads first: the teacher's own words, then what is to be written and how it is tried."""
     rows = [
-        (task, ", ".join(f"{name} {shown(it)}" for name, it in shapes_of(task).items())) for task in assignment.tasks
+        (task, ", ".join(f"{name} {shown(it)}" for name, it in shapes_of(task).items()) or "arrays of the teacher's")
+        for task in assignment.tasks
     ]
     constants = [f"{name} = {values[0]!r}" for name, values in assignment.variant.constants.items()]
     bugs = [f"- `{file}`: one line of it is wrong; find it, and mend it." for file in assignment.wrong]
     tests = [name for name in assignment.public_tests if PurePosixPath(name).match("test*.py")]
     runner = "unittest" if all(b"unittest" in assignment.contents[name] for name in tests) else "pytest"
+    checked = {it.file: it.hints for it in reversed(assignment.tasks) if it.is_backward}
+    checked = checked or {assignment.files[0]: assignment.tasks[0].hints}
+    tried = [f"`handgrad check {file} --hints {checked[file]}`" for file in assignment.files if file in checked]
     lines = [
         f"Handed out to `{student}`. Write the bodies that raise `NotImplementedError`; keep names and arguments.",
         "",
@@ -186,7 +196,7 @@ def readme(assignment: Assignment, student: str, opening: str) -> str:
         *bugs,
         *([f"- Your constants: {', '.join(constants)}."] if constants else []),
         *([f"- Try it: `python -m {runner} {' '.join(tests)}`."] if tests else []),
-        f"- Check gradients: `handgrad check {assignment.files[0]} --hints {assignment.tasks[0].hints}`.",
+        f"- Check gradients: {', '.join(tried)}.",
         f"- Hand in: {', '.join(assignment.files)} and {VARIANT}.",
     ]
     return opening.rstrip() + "\n\n" + "\n".join(lines) + "\n"

@@ -16,6 +16,7 @@ from ..gradient_check.vocabulary import VOCABULARY
 from ..html import escape, page, table
 from ..naming import look_up
 from ..text import aligned, clipped, column_title, figure_text, figures_from, one_line
+from .make import read_roster
 
 Counted = TypeVar("Counted", bound=tuple[str, ...])
 Results: TypeAlias = Mapping[str, Any]  # of one submission, as `grade` writes them
@@ -27,6 +28,7 @@ FORM = {
     "extra_data": {
         "assignment": str,
         "student": str,
+        "problems?": [str],
         "tasks": {str: {"file": str, "mistakes": [MISTAKE]}},
         "files": {str: str},
         "handed_out": {str: [int]},
@@ -35,6 +37,7 @@ FORM = {
 K = 8  # tokens in a piece of code that is compared
 LEAST_SHARED = 0.5  # of the shorter of two that are called alike
 MOST_SHOWN = 20  # rows of tables that could go on
+UNREAD = "What could not be graded"
 
 
 class Section(NamedTuple):
@@ -46,7 +49,9 @@ class Section(NamedTuple):
     rows: Sequence[Sequence[object]]
 
 
-def summarize(paths: Iterable[str | Path], anonymous: bool = False) -> tuple[str, list[Section]]:
+def summarize(
+    paths: Iterable[str | Path], anonymous: bool = False, roster: str | Path | None = None
+) -> tuple[str, list[Section]]:
     """(title, sections) of what results say of a class.
 
     Parameters
@@ -54,7 +59,9 @@ def summarize(paths: Iterable[str | Path], anonymous: bool = False) -> tuple[str
     paths : iterable of str or path
         Files that `handgrad assignment grade` wrote, of one submission or of many.
     anonymous : bool
-        Whether students are numbered, by their scores, in place of their names.
+        Whether students are numbered, by their scores, in place of their names; lines that name them are left out.
+    roster : str or path, optional
+        The class as `make` takes it: its column name is shown, and who handed in nothing.
 
     Returns
     -------
@@ -73,7 +80,10 @@ def summarize(paths: Iterable[str | Path], anonymous: bool = False) -> tuple[str
     if len(titles) != 1:
         raise ValueError(f"expected results of one assignment, got those of {' and '.join(titles) or 'none'}")
     names = {student_of(it): f"student {i + 1}" if anonymous else student_of(it) for i, it in enumerate(found)}
-    sections = [standing(found, names), per_task(found), mistakes(found), wrong_lines(found), likeness(found, names)]
+    listed = {} if anonymous or roster is None else read_roster(roster)
+    unread = [] if anonymous else [problems(found, listed)]
+    parts = [per_task(found), mistakes(found), wrong_lines(found), likeness(found, names)]
+    sections = [standing(found, names, listed), *unread, *parts]
     return titles[0], [section for section in sections if section.rows]
 
 
@@ -99,15 +109,28 @@ def student_of(results: Results) -> str:
 # The sections ---------------------------------------------------------------------------------------------------------
 
 
-def standing(found: Sequence[Results], names: Mapping[str, str]) -> Section:
+def standing(found: Sequence[Results], names: Mapping[str, str], listed: Mapping[str, str]) -> Section:
     """Students with their points, the most first; a task that a student's variant has not is empty."""
     tasks = list(dict.fromkeys(test["name"] for results in found for test in results["tests"]))
+    called = ["name"] if any(listed.values()) else []
     rows = []
     for results in found:
-        points = {test["name"]: test["score"] for test in results["tests"]}
+        student, points = student_of(results), {test["name"]: test["score"] for test in results["tests"]}
         of = sum(test["max_score"] for test in results["tests"])
-        rows.append((names[student_of(results)], results["score"], of, *map(points.get, tasks)))
-    return Section("Who stands where", "", figures_from(1, ["student", "points", "of", *tasks]), rows)
+        name = [listed.get(student, "")] * len(called)
+        rows.append((names[student], *name, results["score"], of, *map(points.get, tasks)))
+    columns = figures_from(1 + len(called), ["student", *called, "points", "of", *tasks])
+    return Section("Who stands where", "", columns, rows)
+
+
+def problems(found: Iterable[Results], listed: Mapping[str, str]) -> Section:
+    """What was missing, could not be read or was another student's; then who is on the roster and handed in nothing."""
+    rows = [(student_of(it), one_line(line)) for it in found for line in it["extra_data"].get("problems") or ()]
+    absent = set(listed) - set(map(student_of, found))
+    rows += [(student, "nothing was handed in") for student in listed if student in absent]
+    called = ["name"] if any(listed.values()) else []
+    named = [(student, *[listed.get(student, "")] * len(called), why) for student, why in rows]
+    return Section(UNREAD, "", ["student", *called, "why"], named)
 
 
 def per_task(found: Sequence[Results]) -> Section:
@@ -139,10 +162,27 @@ def ordered(counts: Mapping[Counted, int]) -> list[tuple[Counted, int]]:
 
 
 def each_mistake(found: Iterable[Results]) -> Iterator[tuple[Results, str, Mapping[str, Any]]]:
-    """(results, task, mistake) of all that were found."""
+    """(results, task, mistake) of all that were found in code that is not the handout's as it was.
+
+    One that ends several tasks at one line, as an endless loop does, comes once, with its file in the task's place.
+    """
     for results in found:
-        for name, task in results["extra_data"]["tasks"].items():
-            yield from ((results, name, mistake) for mistake in task["mistakes"])
+        tasks = results["extra_data"]["tasks"]
+        made = [
+            (name, it) for name, task in tasks.items() if is_touched(results, task["file"]) for it in task["mistakes"]
+        ]
+        hit = defaultdict(set)
+        for name, it in made:
+            hit[tasks[name]["file"], it["mistake"], it.get("line")].add(name)
+        for name, it in made:
+            file, line = tasks[name]["file"], it.get("line")
+            yield results, file if line and len(hit[file, it["mistake"], line]) > 1 else name, it
+
+
+def is_touched(results: Results, file: str) -> bool:
+    """Whether a file has lines that the handout had not, or too few of its lines."""
+    given, text = results["extra_data"]["handed_out"].get(file, ()), results["extra_data"]["files"].get(file, "")
+    return not text or len(set(given)) < len(text.splitlines())
 
 
 def wrong_lines(found: Sequence[Results]) -> Section:
@@ -158,10 +198,12 @@ def wrong_lines(found: Sequence[Results]) -> Section:
 
 
 def line_at(results: Results, task: str, number: int | None) -> str:
-    """A line of the file that a task stands in, or ''."""
+    """A line of the file that a task stands in, or '' where it was handed out as it is."""
     extra = results["extra_data"]
-    lines = extra["files"].get(extra["tasks"][task]["file"], "").splitlines()
-    return clipped(one_line(lines[number - 1].partition("#")[0]), 160) if number and 0 < number <= len(lines) else ""
+    file = extra["tasks"].get(task, {"file": task})["file"]
+    lines = dict(enumerate(extra["files"].get(file, "").splitlines(), 1))
+    given = number in extra["handed_out"].get(file, ())
+    return "" if number is None or given else clipped(one_line(lines.get(number, "").partition("#")[0]), 160)
 
 
 # Likeness -------------------------------------------------------------------------------------------------------------
@@ -226,9 +268,14 @@ def as_page(title: str, sections: Sequence[Section]) -> str:
 
 
 def as_csv(title: str, sections: Sequence[Section]) -> str:
-    """Students and points, for a spreadsheet: nothing in it is taken for a formula."""
+    """Students, points and what could not be graded, for a spreadsheet: nothing in it is taken for a formula."""
     output = io.StringIO()
     columns, rows = [column_title(it) for it in sections[0].columns], sections[0].rows
+    if unread := [row for section in sections if section.title == UNREAD for row in section.rows]:
+        shown = {row[0] for row in rows}
+        columns = [*columns, "problems"]
+        rows = [(*row, "; ".join(str(it[-1]) for it in unread if it[0] == row[0])) for row in rows]
+        rows += [(*it[:-1], *[""] * (len(columns) - len(it)), it[-1]) for it in unread if it[0] not in shown]
     csv.writer(output, lineterminator="\n").writerows(map(guarded, map(figure_text, row)) for row in (columns, *rows))
     return output.getvalue()
 

@@ -79,13 +79,14 @@ def gradescope(spec: str, output: str, folder: str | None) -> None:
 @click.argument("results", nargs=-1, required=True, metavar="RESULTS.json...")
 @click.option("-o", "--output", metavar="OUT", help="Also write a page (.html), or the points (.csv).")
 @click.option("--anonymous", is_flag=True, help="Number the students, and leave their names out.")
-def summary(results: tuple[str, ...], output: str | None, anonymous: bool) -> None:
+@click.option("--roster", metavar="FILE.csv", help="The class: its names are shown, and who handed in nothing.")
+def summary(results: tuple[str, ...], output: str | None, anonymous: bool, roster: str | None) -> None:
     """Show where a class stands: points, the mistakes it made, its commonest wrong lines, code that is alike."""
     from ..assignment.summary import FORMATS, as_text, summarize, write
 
     if output:
-        look_up("format of a summary", check_output(output, results).suffix, FORMATS)
-    title, sections = summarize(results, anonymous)
+        look_up("format of a summary", check_output(output, [*results, *filter(None, [roster])]).suffix, FORMATS)
+    title, sections = summarize(results, anonymous, roster)
     print(as_text(title, sections))
     if output:
         write(output, title, sections)

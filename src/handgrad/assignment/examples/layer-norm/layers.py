@@ -1,4 +1,4 @@
-"""Layer normalization, and the ReLU and softmax of the network around it: forward and backward as pairs."""
+"""Layer normalization, and the leaky ReLU of the network around it: forward and backward as pairs."""
 
 import numpy as np
 
