@@ -16,7 +16,8 @@ from handgrad.cli.application import run as run_command
 @pytest.fixture
 def autograder(tmp_path):
     """The tree that Gradescope makes of an archive and a submission, and what its run writes."""
-    make("layer-norm", tmp_path / "term")
+    (tmp_path / "class.csv").write_text("id\neveryone\nada\nbob\n")
+    make("layer-norm", tmp_path / "term", tmp_path / "class.csv")
     key = tmp_path / "term" / "key"
     archive, tree = tmp_path / "autograder.zip", tmp_path / "autograder"
     assert run_command(["assignment", "gradescope", "layer-norm", str(archive), "--key", str(key)]) == 0
@@ -27,7 +28,10 @@ def autograder(tmp_path):
     assert " 'pydantic>=" in (tree / "source" / "setup.sh").read_text()
     shutil.copy(tree / "source" / "run_autograder", tree)
 
-    def run(submission):
+    def run(submission, email=None):
+        if email:
+            metadata = {"id": 7, "users": [{"email": email, "id": 1, "name": "A Student"}]}
+            (tree / "submission_metadata.json").write_text(json.dumps(metadata))
         shutil.copytree(submission, tree / "submission")
         environment = {**os.environ, "AUTOGRADER": str(tree), "PYTHON": sys.executable}
         environment.pop("PYTHONPATH", None)
@@ -45,6 +49,16 @@ def test_the_archive_grades_as_the_command_does(autograder):
     assert {*results["tests"][0]} == {"name", "score", "max_score", "status", "output", "visibility"}
     assert os.stat(tree / "source").st_mode & 0o077 == 0
     assert "12 of 12" in (tree / "results" / "log.txt").read_text()
+
+
+def test_who_handed_in_decides_whose_variant_it_is(autograder):
+    run, term, tree = autograder
+    results = run(term / "key" / "solutions" / "bob", "ada@uni.edu")
+    assert results["extra_data"]["student"] == "ada"
+    assert "its variant.json is that of bob, and it was handed in as ada's" in results["output"]
+    shutil.rmtree(tree / "submission")
+    (term / "key" / "solutions" / "ada" / "variant.json").unlink()
+    assert run(term / "key" / "solutions" / "ada", "ada@uni.edu")["score"] == 12
 
 
 def test_what_fails_is_the_graders_fault_and_said_so(autograder):

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from handgrad.assignment import grade, read_assignment
+from handgrad.assignment import grade, read_assignment, read_key
+from handgrad.assignment.make import make
 from handgrad.assignment.submissions import read_submission
 from handgrad.cli.application import run as run_command
 
@@ -142,6 +143,41 @@ def test_each_is_graded_by_the_variant_of_whose_it_is(tmp_path, capsys):
     capsys.readouterr()
     assert run_command(["assignment", "grade", "layer-norm", *handed_in]) == 2
     assert "say where the key is (--key DIR/key)" in capsys.readouterr().err
+
+
+def test_whose_a_submission_is_and_what_of_it_counts_is_said(tmp_path, capsys):
+    (tmp_path / "class.csv").write_text("id\nada\nbob\n")
+    make("layer-norm", tmp_path, tmp_path / "class.csv")
+    bob, handed_in = tmp_path / "key" / "solutions" / "bob", tmp_path / "in"
+    shutil.copytree(bob, handed_in / "zed")
+    shutil.copytree(bob, handed_in / "bob" / "v1")
+    shutil.copytree(bob, handed_in / "bob" / "v2")
+    shutil.copytree(bob, handed_in / "new")
+    (handed_in / "new" / "variant.json").write_text("null")
+    key = read_key(tmp_path / "key")
+    zed, twice, new = grade(read_assignment("layer-norm"), [handed_in / it for it in ("zed", "bob", "new")], key)
+    assert zed["extra_data"]["problems"] == [
+        "it is graded as bob's: its variant.json is that of bob, and no student has the id zed"
+    ]
+    assert "layers.py is there 2 times: v1/layers.py is graded, v2/layers.py is not" in twice["output"]
+    assert "variant.json is damaged: hand it in as it was handed out" in new["output"]
+    assert new["extra_data"]["max_score"] == twice["extra_data"]["max_score"] == 12
+
+
+def test_paths_that_are_no_submission_or_several_are_refused_first(spec, tmp_path, capsys):
+    for student in ("ada", "bob"):
+        (tmp_path / "in" / student).mkdir(parents=True)
+        (tmp_path / "in" / student / "layers.py").write_text(LAYERS)
+        (tmp_path / "in" / student / "variant.json").write_text(json.dumps({"student": student}))
+    zipped(tmp_path / "in" / "ada.zip", **{"layers.py": LAYERS})
+    for names, said in (
+        (["nope"], "there is no submission"),
+        (["in/*"], "leave out the quotes"),
+        (["in"], "holds submissions of several students: name them one by one"),
+        (["in/ada", "in/bob", "in/ada.zip"], "are both of ada: leave one out"),
+    ):
+        assert run_command(["assignment", "grade", str(spec), *(str(tmp_path / name) for name in names)]) == 2
+        assert said in capsys.readouterr().err
 
 
 # Archives -------------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from importlib.metadata import requires
 from pathlib import Path
 
-from ..files import atomic_path, check_output
+from ..files import atomic_path, check_output, from_json
 from .make import Key
 from .specification import Assignment
 
@@ -22,8 +22,9 @@ RUN = """#!/bin/sh
 cd "${AUTOGRADER:-/autograder}" || exit 1
 chmod -R go= source
 mkdir -p results
+[ -f submission_metadata.json ] && set -- --metadata submission_metadata.json
 PYTHONPATH=source "${PYTHON:-python3}" -B -m handgrad assignment grade source/assignment/%s submission \\
-    -o results/results.json%s > results/log.txt 2>&1 ||
+    -o results/results.json%s "$@" > results/log.txt 2>&1 ||
     echo '{"score": 0, "output": "The autograder failed: tell your teacher. It is no fault of your code."}' \\
         > results/results.json
 """
@@ -65,6 +66,19 @@ def write_autograder(path: str | Path, assignment: Assignment, key: Key | None =
         for file, name in packed(assignment, key):
             archive.write(file, name)
     return path
+
+
+def read_submitters(path: str | Path) -> list[str]:
+    """The ids by which a roster may know who handed in: email, its part before the @, numbers of Gradescope's.
+
+    See https://gradescope-autograders.readthedocs.io/en/latest/submission_metadata/.
+    """
+    try:
+        users = from_json(Path(path).read_text(encoding="utf-8"), path)["users"]
+        said = [str(user[name]) for name in ("email", "sid", "id") for user in users if user.get(name) is not None]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise ValueError(f"{path} is no submission_metadata.json of Gradescope's: it names no users") from None
+    return list(dict.fromkeys(name for it in said for name in (it, it.partition("@")[0])))
 
 
 def packed(assignment: Assignment, key: Key | None) -> Iterator[tuple[Path, str]]:

@@ -12,7 +12,7 @@ import shutil
 import struct
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ import numpy as np
 
 from ..arrays import Array, Generator
 from ..derivatives.numeric import STEPS, Slope, extrapolate
-from ..files import UNZIPPING, check_form, from_json, read_arrays
+from ..files import UNZIPPING, check_form, read_arrays
 from ..gradient_check.compare import TOLERANCE, direction_error
 from ..gradient_check.hints import keep_to
 from ..gradient_check.reference import difference
@@ -34,9 +34,9 @@ from ..gradient_check.vocabulary import VOCABULARY
 from ..text import clipped, one_line, printable
 from ..user_files.runner import Limits, Outcome, run
 from ..user_files.serving import at
-from .make import EVERYONE, VARIANT, Key, handout
+from .make import EVERYONE, Key, handout
 from .specification import Arguments, Assignment, Place, Task, Variant
-from .submissions import Contents, Submission, read_submission
+from .submissions import VARIANT, Contents, Submission, check_paths, read_submission, written_in
 
 Answers: TypeAlias = Mapping[str, Array]  # what a call returned, as 'call/name'
 
@@ -345,6 +345,7 @@ def grade(
     key: Key | None = None,
     seed: int | None = None,
     jobs: int = 1,
+    submitters: Sequence[str] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Grade submissions, each in processes of its own.
 
@@ -360,6 +361,9 @@ def grade(
         That of the random arrays, to grade again as before; results say it. Drawn from the system unless given.
     jobs : int
         How many submissions at a time.
+    submitters : sequence of str, optional
+        By what ids the students may be known who handed in, where the system that collected it says so: they decide
+        whose variant it is, before its name and its variant.json.
 
     Yields
     ------
@@ -370,14 +374,17 @@ def grade(
     Raises
     ------
     ValueError
-        When the reference does not run, or fails its own check; and where a variant needs a key.
+        When the reference does not run, or fails its own check; where a variant needs a key; and for paths that do not
+        exist, are two of one student, or hold several students' submissions.
     """
+    submissions = list(submissions)
+    check_paths(submissions, assignment.files, key.variants if key else ())
     if key is None and assignment.variant != Variant():
         raise ValueError(f"{assignment.path} gives each student a variant: say where the key is (--key DIR/key)")
     seed = secrets.randbits(48) if seed is None else seed
     with program() as folder:
         answers = {} if key else make_answers(assignment, seed, folder)
-        one = partial(grade_one, assignment, key, answers, folder, seed)
+        one = partial(grade_one, assignment, key, answers, folder, seed, submitters)
         if jobs == 1:
             yield from map(one, submissions)
         else:
@@ -389,13 +396,20 @@ def grade(
 
 
 def grade_one(
-    assignment: Assignment, key: Key | None, answers: AnswerKeys, program: str, seed: int, path: str | Path
+    assignment: Assignment,
+    key: Key | None,
+    answers: AnswerKeys,
+    program: str,
+    seed: int,
+    submitters: Sequence[str] | None,
+    path: str | Path,
 ) -> dict[str, Any]:
     """The results of one submission, as its student's variant asks."""
     submission = read_submission(path, assignment.files)
     if key:
-        student, problem = student_of(submission, key)
+        student, problem = student_of(submission, key, submitters)
         if not student:
+            assignment = key.variant_of(assignment, next(iter(key.variants)))  # all are worth the same
             unknown = Graded(0.0, {}, [problem], [])
             graded = dict.fromkeys((task.name for task in assignment.tasks), unknown)
             return results(assignment, submission._replace(problems=[problem]), graded, seed)
@@ -408,17 +422,29 @@ def grade_one(
     return results(assignment, submission, graded, seed)
 
 
-def student_of(submission: Submission, key: Key) -> tuple[str, str]:
-    """(whose variant it is or '', the line about that or ''): by its name, else by the variant.json in it."""
+def student_of(submission: Submission, key: Key, submitters: Sequence[str] | None) -> tuple[str, str]:
+    """(whose variant it is or '', the line about that or ''): by who handed it in, its name, its variant.json."""
+    damaged = written = ""
     try:
-        written = str(from_json(submission.contents[VARIANT].decode(), VARIANT)["student"])
-    except (ValueError, KeyError, TypeError):
-        written = ""
-    for student in (submission.name, written, EVERYONE):
-        if student in key.variants:
-            other = f"its {VARIANT} is that of {clipped(one_line(written), 64)}, and it was handed in as {student}'s"
-            return student, other if written not in ("", student) and student != EVERYONE else ""
-    return "", "; ".join([f"no student has the id {submission.name}: name it like its student", *submission.problems])
+        written = written_in(submission.contents[VARIANT])
+    except KeyError:
+        damaged = f"hand in {VARIANT} too"
+    except ValueError as problem:
+        damaged = one_line(problem)
+    ids = {it.lower() for it in submitters or ()}
+    known = [it for it in key.variants if it.lower() in ids or (submitters is None and it == submission.name)]
+    of = f"its {VARIANT} is that of {clipped(one_line(written), 64)}"
+    if known:
+        student = written if written in known else known[0]
+        return student, f"{of}, and it was handed in as {student}'s" if written not in ("", student) else ""
+    by = clipped(one_line(submission.name if submitters is None else " or ".join(submitters)), 200)
+    if written in key.variants and written != EVERYONE:
+        return written, f"it is graded as {written}'s: {of}, and no student has the id {by}"
+    if EVERYONE in key.variants:
+        return EVERYONE, ""
+    where = ": name it like its student, or " if submitters is None else ": "
+    about = f"no student has the id {by}{where}{damaged or of}"
+    return "", "; ".join([about, *submission.problems])
 
 
 # A submission ---------------------------------------------------------------------------------------------------------

@@ -13,12 +13,12 @@ from ..files import add_files, check_folder, from_json, to_json, write_text
 from ..naming import nearest
 from ..text import one_line
 from .specification import Assignment, Task, read_assignment
+from .submissions import VARIANT
 from .variants import variant_of
 
 EVERYONE = "everyone"  # whose handout it is where there is no roster
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}(?<!\.)")
 DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")  # what no folder on Windows is called
-VARIANT = "variant.json"  # in a handout: whose it is
 
 
 class Made(NamedTuple):

@@ -3,18 +3,19 @@
 import stat
 import tarfile
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, TypeAlias
 
-from ..files import NO_ZIP
-from ..text import one_line
+from ..files import NO_ZIP, from_json
+from ..text import clipped, one_line
 
 Contents: TypeAlias = dict[str, bytes]  # by path with '/'
 
 MOST_BYTES = 100 * 2**20  # unpacked
 MOST_FILES = 5000
 ARCHIVES = (".zip", ".tar.gz", ".tgz", ".tar")
+VARIANT = "variant.json"  # in a handout: whose it is
 READ = (".py", ".ipynb", ".json")  # what is looked at
 
 
@@ -31,16 +32,57 @@ def read_submission(path: str | Path, files: Sequence[str]) -> Submission:
 
     A file by itself is taken for the assignment's first, whatever its name. Folders around the files are left out.
     """
-    path = Path(path)
-    name = next((path.name.removesuffix(end) for end in (*ARCHIVES, ".py") if path.name.endswith(end)), path.name)
+    path, name = Path(path), name_of(path)
     try:
         contents = within_limits(members(path))
     except (ValueError, tarfile.TarError, *NO_ZIP) as problem:
         return Submission(name, {}, [f"it cannot be read: {one_line(problem)}"])
     if path.is_file() and path.suffix == ".py" and path.name not in files:
         contents = {files[0]: contents[path.name]}
-    contents = without_folder(contents, files)
-    return Submission(name, contents, [missing(file, contents) for file in files if file not in contents])
+    root = folder_of(contents, files)
+    copies = [copies_of(root, file, contents) for file in files]
+    contents = {path.removeprefix(root): content for path, content in contents.items() if path.startswith(root)}
+    absent = [missing(file, contents) for file in files if file not in contents]
+    return Submission(name, contents, [*absent, *filter(None, copies)])
+
+
+def name_of(path: str | Path) -> str:
+    """Whose a submission is by its name."""
+    name = Path(path).name
+    return next((name.removesuffix(end) for end in (*ARCHIVES, ".py") if name.endswith(end)), name)
+
+
+def check_paths(paths: Sequence[str | Path], files: Sequence[str], students: Collection[str]) -> None:
+    """Refuse what is not there, two submissions of one name, and a folder that holds those of several students."""
+    named: dict[str, Path] = {}
+    for path in map(Path, paths):
+        if not (path.exists() or path.is_symlink()):
+            pattern = ": leave out the quotes, so that the shell fills in its files" * ("*" in str(path))
+            raise ValueError(f"there is no submission {path}{pattern or ', neither a file nor a folder'}")
+        other = named.setdefault(name_of(path), path)
+        if other is not path:
+            raise ValueError(f"{other} and {path} are both of {name_of(path)}: leave one out")
+        if path.is_dir() and not any((path / file).is_file() for file in files):
+            inside = [it for it in sorted(path.iterdir()) if it.is_dir() or it.name.endswith(ARCHIVES)]
+            known = {owner_in(it) or name_of(it) for it in inside if owner_in(it) or name_of(it) in students}
+            if len(known) > 1 or sum(it.is_file() for it in inside) > 1:
+                raise ValueError(f"{path} holds submissions of several students: name them one by one, as {path}/*")
+
+
+def owner_in(folder: Path) -> str:
+    """Whose variant.json lies in a folder; '' where none does that can be read."""
+    try:
+        return written_in((folder / VARIANT).read_bytes()) if (folder / VARIANT).is_file() else ""
+    except (OSError, ValueError):
+        return ""
+
+
+def written_in(content: bytes) -> str:
+    """Whose a variant.json is by what it says; ValueError where it does not."""
+    data = from_json(content.decode(), VARIANT)
+    if isinstance(data, dict) and isinstance(data.get("student"), str) and data["student"]:
+        return str(data["student"])
+    raise ValueError(f"{VARIANT} is damaged: hand it in as it was handed out")
 
 
 def members(path: Path) -> Iterator[tuple[str, int, bytes]]:
@@ -109,11 +151,23 @@ def within_limits(found: Iterator[tuple[str, int, bytes]]) -> Contents:
     return contents
 
 
-def without_folder(contents: Contents, files: Sequence[str]) -> Contents:
-    """The contents as they lie in the folder where most of the assignment's files do."""
+def folder_of(contents: Contents, files: Sequence[str]) -> str:
+    """The folder, '' or with '/' at its end, where most of the assignment's files lie."""
     roots = {path.removesuffix(file) for path in contents for file in files if f"/{path}".endswith(f"/{file}")}
-    best = max(sorted(roots, key=len), key=lambda root: sum(root + file in contents for file in files), default="")
-    return {path.removeprefix(best): content for path, content in contents.items() if path.startswith(best)}
+    return max(
+        sorted(roots, key=lambda root: (len(root), root)),
+        key=lambda root: sum(root + file in contents for file in files),
+        default="",
+    )
+
+
+def copies_of(root: str, file: str, contents: Contents) -> str:
+    """The line that says which of several copies of a file counts; '' where there is one."""
+    others = [path for path in contents if f"/{path}".endswith(f"/{file}") and path != root + file]
+    if root + file not in contents or not others:
+        return ""
+    left = clipped(", ".join(one_line(path) for path in others), 200)
+    return f"{file} is there {len(others) + 1} times: {one_line(root + file)} is graded, {left} is not"
 
 
 def missing(file: str, contents: Mapping[str, bytes]) -> str:

@@ -39,20 +39,29 @@ def make(spec: str, folder: str, roster: str | None) -> None:
 @click.option("--key", "folder", metavar="DIR/key", help="What make kept, where each student has a variant.")
 @click.option("--seed", type=click.IntRange(0), help="Grade again with the arrays of that seed, which results hold.")
 @click.option("-j", "--jobs", default=1, type=click.IntRange(1), help="How many submissions at a time.")
+@click.option("--metadata", metavar="FILE.json", help="Gradescope's submission_metadata.json: who handed it in.")
 def grade(
-    spec: str, submissions: Sequence[str], output: str | None, folder: str | None, seed: int | None, jobs: int
+    spec: str,
+    submissions: Sequence[str],
+    output: str | None,
+    folder: str | None,
+    seed: int | None,
+    jobs: int,
+    metadata: str | None,
 ) -> None:
     """Grade folders, .py files, .zip and .tar.gz archives, named like their students.
 
     Each runs in processes that hold nothing but its own code; what it returns is compared here.
     """
     from ..assignment import grade, read_assignment, read_key
+    from ..assignment.gradescope import read_submitters
 
     if output:
         check_output(output, [spec, *submissions])
+    by, key = read_submitters(metadata) if metadata else None, read_key(folder) if folder else None
     done = []
     try:
-        for results in grade(read_assignment(spec), submissions, read_key(folder) if folder else None, seed, jobs):
+        for results in grade(read_assignment(spec), submissions, key, seed, jobs, by):
             done.append(results)
             about = results["extra_data"]
             print(f"{one_line(about['student'])}: {results['score']:g} of {about['max_score']:g}", flush=True)
