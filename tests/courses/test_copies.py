@@ -285,6 +285,12 @@ def test_packing_another_folder_or_over_a_file_of_hers_is_refused(tmp_path, monk
     monkeypatch.chdir(tmp_path)
     assert handgrad(["courses", "pack", "nndl"]) == 2
     assert ". is no copy of nndl: it has none of its modules, such as nndl/__init__.py" in capsys.readouterr().err
+    copy("cs189", tmp_path / "berkeley", blank=True)
+    (tmp_path / "berkeley" / "submission.zip").write_text("mine")
+    for course in ("nndl", "purdue"):
+        assert handgrad(["courses", "pack", course, "berkeley", "-o", "berkeley/submission.zip"]) == 2
+        assert f"berkeley is no copy of {course} (it is a copy of cs189): it has none" in capsys.readouterr().err
+    assert (tmp_path / "berkeley" / "submission.zip").read_text() == "mine"
     copy("purdue", tmp_path)
     assert handgrad(["courses", "pack", "purdue", "-o", "network.py"]) == 2
     assert "would replace the input" in capsys.readouterr().err

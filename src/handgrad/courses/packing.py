@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..files import atomic_path, check_output
-from .copies import course_files, is_module
+from . import COURSES
+from .copies import HERE, course_files, is_module, module_files, read_course
 
 HER_OWN = (".py", ".ipynb", ".md", ".txt", ".pdf", ".tex", ".png", ".json", ".toml")  # kinds of files to hand in
 DATA = ("datasets", "experiments", "data", "cifar-10-batches-py")  # folders that stay where they are
@@ -32,8 +33,10 @@ def pack(course: str, folder: str | Path, output: str | Path) -> Packed:
     """
     folder, wanted = Path(folder), course_files(course, self_contained=True)
     modules = [path for path in wanted if path.suffix == ".py" and is_module(course, path.as_posix())]
-    if not any((folder / path).is_file() for path in modules):
-        raise ValueError(f"{folder} is no copy of {course}: it has none of its modules, such as {modules[0]}")
+    if not has_modules(course, folder):
+        other = "".join(f" (it is a copy of {name})" for name in COURSES if has_modules(name, folder))
+        lack = f"it has none of its modules, such as {modules[0]}"
+        raise ValueError(f"{folder} is no copy of {course}{other}: {lack}; name the folder of yours")
     output = check_output(output, [folder / path for path in wanted])
     there = {path.relative_to(folder): path for path in regular_files(folder) if path.resolve() != output.resolve()}
     chosen = {name: path for name, path in sorted(there.items()) if name in wanted or is_her_own(name)}
@@ -50,6 +53,13 @@ def pack(course: str, folder: str | Path, output: str | Path) -> Packed:
         missing=[name.as_posix() for name in modules if name not in chosen],
         blank=[name for text in texts for name in BLANK.findall(text)],
     )
+
+
+def has_modules(course: str, folder: Path) -> bool:
+    """Whether any module is there that this course alone has: `arguments.py` stands in a copy of each."""
+    others = {source for other in COURSES if other != course for source in read_course(other).modules.values()}
+    own = {place: HERE / source for place, source in read_course(course).modules.items() if source not in others}
+    return any((folder / path).is_file() for place, source in own.items() for path, _ in module_files(place, source))
 
 
 def regular_files(folder: Path) -> Iterator[Path]:
