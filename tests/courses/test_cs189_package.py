@@ -215,6 +215,13 @@ def test_every_gradient_is_right_in_the_script_and_the_notebook(solved):
     assert python(solved, "-c", code) == printed
 
 
+def test_a_blank_copys_gradients_are_checked_as_far_as_they_are_written(tmp_path):
+    copy("cs189", tmp_path, blank=True)
+    printed = python(tmp_path, "check_gradients.py")
+    assert re.search(r"tanh +\S+  right\nrelu +to be written: ReLU.backward\n", printed)
+    assert printed.count("right") == 11 and printed.count("to be written") == 9 and "WRONG" not in printed
+
+
 def test_iris_files_have_the_courses_shapes(solved):
     shapes = {path.stem: np.load(path).shape for path in (solved / "datasets" / "iris").iterdir()}
     assert shapes == {
