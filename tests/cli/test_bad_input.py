@@ -210,6 +210,16 @@ BAD = {
         ["lnik"],
         ["run", "cs198", "x"],
     ],
+    "assignment": [
+        ["make", "nothing", "x"],
+        ["make", "layer-norm", "fine.csv"],
+        ["make", "layer-norm", "x", "--roster", "nowhere.csv"],
+        ["make", "layer-norm", "x", "--roster", "binary.csv"],
+        ["grade", "fine.csv", "folder", "-o", "x.json"],
+        ["summary", "nowhere.json"],
+        ["summary", "fine.csv"],
+        ["grdae"],
+    ],
     "info": [["x"]],
 }
 

@@ -155,7 +155,7 @@ def test_assigning_a_parameter_copies_into_the_array_after_a_shape_check():
 
 def test_linear_wants_rows_and_whole_units():
     with pytest.raises(ValueError, match=r"Flatten"):
-        hg.Linear(3).build((4, 4), rng=0)
+        hg.Linear(3).build((4, 4, 1), rng=0)
     for units in (0, -1, 2.5, "3"):
         with pytest.raises(ValueError, match="units"):
             hg.Linear(units)
@@ -470,7 +470,7 @@ def test_odd_arguments_get_one_line(make, message):
 
 def test_what_could_not_be_built_is_not_built():
     layer, model = hg.Linear(3), hg.Sequential([hg.Linear(3), hg.Conv2D(3, 3)])
-    for whole, shape in ((layer, (4, 4)), (model, (4,))):
+    for whole, shape in ((layer, (4, 4, 1)), (model, (4,))):
         with pytest.raises(ValueError):
             whole.build(shape)
         assert not whole.is_built

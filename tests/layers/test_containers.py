@@ -97,8 +97,8 @@ def test_the_same_layer_twice_and_things_that_are_no_layers_are_refused():
 
 
 def test_a_layer_that_does_not_fit_is_named_at_build():
-    with pytest.raises(ValueError, match=r"linear1 .*\(N, 4, 4\)"):
-        hg.Sequential([hg.Linear(3)]).build((4, 4), rng=0)
+    with pytest.raises(ValueError, match=r"linear1 .*\(N, 4, 4, 1\)"):
+        hg.Sequential([hg.Linear(3)]).build((4, 4, 1), rng=0)
 
 
 def test_predict_works_in_batches_and_keeps_no_cache():
