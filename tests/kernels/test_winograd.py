@@ -139,3 +139,21 @@ def test_on_other_processors(features, expected, tmp_path):
     }
     run = [sys.executable, "-c", OTHER_PROCESSOR]
     assert subprocess.run(run, check=True, env=environment, capture_output=True, text=True).stdout.strip() == expected
+
+
+@pytest.mark.parametrize("shape", [(12, 12, 16), (28, 28, 16)])
+def test_what_sees_a_black_background_alone_is_exactly_0(shape):
+    """Else a ReLU behind a bias of 0 would hand dy on where its derivative is 0."""
+    winograd = hg.Sequential([hg.Conv2D(32, 3, padding="same"), hg.ReLU()]).build(shape, rng=0)
+    sums = winograd.astype(np.float64)
+    rng = np.random.default_rng(0)
+    x = np.zeros((4, *shape), np.float32)
+    x[:, 2:5, 1:4] = rng.random((4, 3, 3, shape[2]))
+    dy = rng.standard_normal((4, *shape[:2], 32)).astype(np.float32)
+    results = []
+    for model in (winograd, sums):
+        y = model.forward(x, training=True)
+        results.append((y, model.backward(dy), *model.gradients.values()))
+    for ours, theirs in zip(*results, strict=True):
+        assert apart(ours, theirs) < 2e-5
+    np.testing.assert_array_equal(results[0][0] != 0, results[1][0] != 0)

@@ -111,6 +111,30 @@ def plane(planes: Array, k: int, at: int, transposed: bool = False) -> Place:
 
 
 @compiled
+def clear_unseen(frame: Array, images: Array) -> None:
+    """Make results 0 whose window sees nothing but zeros, as on a black background.
+
+    What is summed in a tile leaves some 1e-9 there, and a ReLU would hand dy on where the derivative is 0.
+    """
+    seen = np.empty(frame.shape[1:3], np.bool_)
+    for i in range(len(images)):
+        for p in range(seen.shape[0]):
+            for q in range(seen.shape[1]):
+                seen[p, q] = False
+                for c in range(frame.shape[3]):
+                    if frame[i, p, q, c] != 0:
+                        seen[p, q] = True
+                        break
+        for p in range(images.shape[1]):
+            for q in range(images.shape[2]):
+                found = seen[p, q] or seen[p, q + 1] or seen[p, q + 2]
+                found = found or seen[p + 1, q] or seen[p + 1, q + 1] or seen[p + 1, q + 2]
+                found = found or seen[p + 2, q] or seen[p + 2, q + 1] or seen[p + 2, q + 2]
+                if not found:
+                    images[i, p, q] = 0
+
+
+@compiled
 def forward_part(
     part: Part,
     x: Array,
@@ -142,6 +166,7 @@ def forward_part(
                     (count, images.shape[3], 1, v.shape[2]), plane(v, k, at), plane(u, k, 0), plane(m, k, 0), False
                 )
             transform_tiles(Y_OF_M, side, images, begin, count, m, 0)
+        clear_unseen(frame[:n], images)
         if len(whole):
             copy_part(images, (0, 0), result, (0, 0))
         finish(first, last, (first - start) // step, result, after)
