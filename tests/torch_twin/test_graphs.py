@@ -137,6 +137,7 @@ REFUSED = {
     "a weight of its own": (lambda m, x: m.f(x) + m.f.weight[0], "no module's output"),
     "a sum that is broadcast": (lambda m, x: m.f(x) + m.narrow(x), "joins values of the shapes"),
     "another axis": (lambda m, x: torch.cat([m.f(x), m.g(x)], 0), "joins along dim=0"),
+    "a step of an LSTM that is not the last": (lambda m, x: m.lstm(x)[0][:, 0], "other than all outputs"),
     "the states of an LSTM": (lambda m, x: m.lstm(x)[1][1], "other than all outputs"),
 }
 

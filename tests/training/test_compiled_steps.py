@@ -1,6 +1,7 @@
 """Many steps in one compiled call give what they give one by one, and everything around them works as ever."""
 
 import copy
+import pickle
 import re
 import signal
 import sys
@@ -320,3 +321,12 @@ def test_weights_of_a_batch_that_are_all_0_are_refused_as_ever():
         trainer = hg.Trainer(hg.Sequential([hg.Linear(2)]))
         trainer.fit(x, y, sample_weight=weight, batch_size=10, shuffle=False)
     assert trainer.num_steps == 2
+
+
+def test_a_trainer_that_trained_in_one_call_can_be_copied():
+    make, fit = iris(epochs=2)
+    trainer = by_route("compiled", make, fit)
+    assert trainer._at_once
+    for other in (copy.deepcopy(trainer), pickle.loads(pickle.dumps(trainer))):
+        np.testing.assert_array_equal(other.model.parameter_vector, trainer.model.parameter_vector)
+        fit(other)

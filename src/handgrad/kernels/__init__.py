@@ -5,7 +5,7 @@ from .threads import num_threads as num_threads
 from .threads import set_threads as set_threads
 
 CONVOLUTIONS = {
-    "numpy": "fused in blocks, in NumPy (pip install 'handgrad[fast]' compiles them)",
+    "numpy": "fused in blocks, in NumPy",
     "compiled": "fused in blocks, compiled by Numba",
     "winograd": "fused in blocks, compiled by Numba, those of 3x3 in float32 by Winograd's fewer products",
 }
@@ -18,7 +18,7 @@ def describe() -> dict[str, object]:
         "dense networks": "many steps in one compiled call"
         if route.epochs()
         else f"step by step, in NumPy: {route.why_numpy()}",
-        "convolutions": CONVOLUTIONS[route.name()],
+        "convolutions": CONVOLUTIONS[route.name()] + (f": {why}" if (why := route.why_numpy()) else ""),
         "threads": num_threads(),
         "blas": found.name if found else "unknown to handgrad, which leaves its threads alone and uses none of its own",
         "advice": blas.advice(),

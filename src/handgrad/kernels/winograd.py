@@ -116,10 +116,11 @@ def clear_unseen(frame: Array, images: Array) -> None:
 
     What is summed in a tile leaves some 1e-9 there, and a ReLU would hand dy on where the derivative is 0.
     """
-    seen = np.empty(frame.shape[1:3], np.bool_)
+    rows, columns = frame.shape[1], frame.shape[2]
+    seen = np.empty((rows, columns), np.bool_)
     for i in range(len(images)):
-        for p in range(seen.shape[0]):
-            for q in range(seen.shape[1]):
+        for p in range(rows):
+            for q in range(columns):
                 seen[p, q] = False
                 for c in range(frame.shape[3]):
                     if frame[i, p, q, c] != 0:

@@ -244,13 +244,13 @@ def selection(module: nn.Module, node: fx.Node) -> tuple[str, nn.Module, fx.Node
     (before, *others) = inputs_of(node)
     is_lstm = isinstance(child, nn.LSTM)
     last_state = [1, 0, -1] if is_lstm else [1, -1]
-    chosen = {(0,): True, (0, "last"): False, tuple(last_state): False}
-    key = tuple("last" if index in LAST_STEP else index for index in indices)
-    if others or key not in chosen:
+    all_steps = {"[0]": True, "[0, 'last']": False, str(last_state): False}
+    chosen = str(["last" if index in LAST_STEP else index for index in indices])  # slices have no hash before 3.12
+    if others or chosen not in all_steps:
         why = f"of '{node.target}' its forward uses other than all outputs, [0], or those of the last step, [0][:, -1]"
         raise unreadable(module, why)
     name = str(node.target)
-    return name.replace(".", "_"), outputs_alone(name, child, return_sequences=chosen[key]), before
+    return name.replace(".", "_"), outputs_alone(name, child, return_sequences=all_steps[chosen]), before
 
 
 def step(module: nn.Module, node: fx.Node, value: fx.Node | None) -> nn.Module:

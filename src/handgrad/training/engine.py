@@ -221,6 +221,10 @@ class NumpyEngine(Engine):
 
     _compiled: epochs.CompiledSteps | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What copies and pickles keep: not what is compiled, which is made anew."""
+        return {name: value for name, value in vars(self).items() if name != "_compiled"}
+
     def step(self, x: Array, y: Array, sample_weight: Array | None = None, metrics: bool = False) -> Figures:
         """One training step on one batch: forward, loss, backward, update; arguments and errors are Engine's."""
         outputs, loss = self.propagate(x, y, sample_weight)
