@@ -6,11 +6,14 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 
+from handgrad.assignment.gradescope import requirements
 from handgrad.assignment.make import make
 from handgrad.cli.application import run as run_command
+from handgrad.experiments.configuration import tomllib
 
 
 @pytest.fixture
@@ -67,3 +70,9 @@ def test_what_fails_is_the_graders_fault_and_said_so(autograder):
     results = run(term / "handouts" / "everyone")
     assert results["score"] == 0
     assert "tell your teacher" in results["output"]
+
+
+def test_the_requirements_are_those_that_the_package_declares():
+    declared = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    wanted = [*declared["dependencies"], *declared["optional-dependencies"]["app"]]
+    assert requirements() == [line.partition(";")[0] for line in wanted]

@@ -1,6 +1,8 @@
 """Handouts and their key: what is blank, what differs, what is kept, and rosters that could do harm."""
 
 import json
+import subprocess
+import sys
 import unittest
 from types import SimpleNamespace
 
@@ -283,3 +285,10 @@ def test_the_key_of_what_comes_along_gets_all_points(tmp_path, name):
     assignment, key = read_assignment(name), read_key(tmp_path / "key")
     (results,) = grade(assignment, [tmp_path / "key" / "solutions" / "everyone"], key, seed=0)
     assert results["score"] == results["extra_data"]["max_score"] > 10, results["tests"]
+
+
+@pytest.mark.parametrize("package", ["pydantic", "joblib"])
+def test_a_missing_package_is_named_with_its_extra(package):
+    code = f"import sys; sys.modules[{package!r}] = None; import handgrad.assignment"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stderr
+    assert f"handgrad assignment needs {package}: pip install 'handgrad[app]'" in said

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from importlib.metadata import requires
 from pathlib import Path
 
+from ..experiments.configuration import read_table
 from ..files import atomic_path, check_output, from_json
 from .make import Key
 from .specification import Assignment
@@ -56,8 +57,7 @@ def write_autograder(path: str | Path, assignment: Assignment, key: Key | None =
     if path.suffix != ".zip":
         raise ValueError(f"{path}: Gradescope takes an archive: name a .zip file")
     run = RUN % (shlex.quote(assignment.path.name), " --key source/key" if key else "")
-    needed = [line.partition(";")[0] for line in requires("handgrad") or () if "extra" not in line or '"app"' in line]
-    scripts = {"setup.sh": SETUP % shlex.join(needed), "run_autograder": run}
+    scripts = {"setup.sh": SETUP % shlex.join(requirements()), "run_autograder": run}
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in scripts.items():
             entry = zipfile.ZipInfo(name)
@@ -79,6 +79,17 @@ def read_submitters(path: str | Path) -> list[str]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise ValueError(f"{path} is no submission_metadata.json of Gradescope's: it names no users") from None
     return list(dict.fromkeys(name for it in said for name in (it, it.partition("@")[0])))
+
+
+def requirements() -> list[str]:
+    """What pip installs for handgrad and its extra app: of a checkout as it says now, else as it was installed."""
+    declared = PACKAGE.parents[1] / "pyproject.toml"
+    if PACKAGE.parent.name == "src" and declared.is_file():
+        project = read_table(declared)["project"]
+        lines = [*project["dependencies"], *project["optional-dependencies"]["app"]]
+    else:
+        lines = [line for line in requires("handgrad") or () if "extra" not in line or '"app"' in line]
+    return [line.partition(";")[0] for line in lines]
 
 
 def packed(assignment: Assignment, key: Key | None) -> Iterator[tuple[Path, str]]:

@@ -264,7 +264,7 @@ def as_text(title: str, sections: Sequence[Section]) -> str:
 def as_page(title: str, sections: Sequence[Section]) -> str:
     """The tables as a page that stands alone."""
     parts = [f"<h2>{it.title}</h2>\n<p>{it.told}</p>\n{table(it.columns, it.rows, it.title)}" for it in sections]
-    return page(title, "<main>", f"<h1>{escape(title)}</h1>", *parts, "</main>")
+    return page(title, '<main class="words">', f"<h1>{escape(title)}</h1>", *parts, "</main>")
 
 
 def as_csv(title: str, sections: Sequence[Section]) -> str:
