@@ -6,8 +6,10 @@ import importlib.util
 import inspect
 import linecache
 import sys
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 import numpy as np
 
@@ -29,12 +31,14 @@ def load(path: str | Path, source: bytes | None = None) -> ModuleType:
     module = empty_module(Path(path))
     name, folders = module.__name__, import_folders(Path(path).resolve())
     sys.path[:0] = folders
-    sys.modules[name] = module  # where dataclasses look
     try:
         text = decoded(source, path)
         lines = [line + "\n" for line in text.split("\n")]
         linecache.cache[str(path)] = (len(source), None, lines, str(path))  # whatever becomes of the file
-        exec(compile(text, str(path), "exec", dont_inherit=True), vars(module))
+        own = Own(module, compile(text, str(path), "exec", dont_inherit=True))
+        if not imported_by_package(own):
+            sys.modules[name] = module  # where dataclasses look
+            own.exec_module(module)
     except (Exception, SystemExit) as problem:
         what = f"{quoted(problem)}{at(line_of(problem, str(path)))}"
         raise ValueError(f"{path} does not import: {what}{way_out(problem)}") from None
@@ -44,6 +48,39 @@ def load(path: str | Path, source: bytes | None = None) -> ModuleType:
             with contextlib.suppress(ValueError):  # the file may have changed the path
                 sys.path.remove(folder)
     return module
+
+
+class Own(MetaPathFinder, Loader):
+    """Gives a file as a module to whatever imports it by its name, as the __init__ of its package may."""
+
+    def __init__(self, module: ModuleType, code: CodeType) -> None:
+        self.module = module
+        self.code = code
+        self.is_done = False
+
+    def find_spec(self, name: str, path: object, target: object = None) -> ModuleSpec | None:
+        return ModuleSpec(name, self) if name == self.module.__name__ else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return self.module
+
+    def exec_module(self, module: ModuleType) -> None:
+        exec(self.code, vars(module))
+        self.is_done = True
+
+
+def imported_by_package(own: Own) -> bool:
+    """Import the package that a file is part of; whether it imported the file. Its errors are its own affair."""
+    if own.module.__package__:
+        sys.meta_path.insert(0, own)
+        try:
+            importlib.import_module(own.module.__package__)
+        except (Exception, SystemExit):
+            if own.is_done:
+                sys.modules[own.module.__name__] = own.module
+        finally:
+            sys.meta_path.remove(own)
+    return own.is_done
 
 
 def decoded(source: bytes, path: str | Path) -> str:
