@@ -330,7 +330,86 @@ def test_a_parameter_whose_gradient_is_forgotten_is_said_to_be_unchecked():
 
     report = check_gradients(Forgets(), X)
     assert report.notes == ["b moves y, but has no gradient (none called db, grad_b, ...): it was not checked"]
+    assert report.ok and report.unchecked == ["b"]
+    assert "every gradient is right" not in str(report) and "right, but b could not be checked" in str(report)
     assert [check_gradients(layer, X).notes for layer in (Foreign(), Lists(), Lazy(), hg.BatchNorm())] == [[]] * 4
+
+
+@pytest.mark.parametrize("gradient", ["dweights", "grad_weights", "weights_grad", "gw", "dW", "nabla_w"])
+@pytest.mark.parametrize("in_list", [False, True])
+def test_weights_are_checked_as_an_array_and_in_a_list(gradient, in_list):
+    class Map:
+        def __init__(self):
+            self.weights = [W.copy()] if in_list else W.copy()
+
+        def forward(self, x):
+            self.x = x
+            return x @ (self.weights[0] if in_list else self.weights)
+
+        def backward(self, dy):
+            wrong = 7.1 * self.x.T @ dy
+            setattr(self, gradient, [wrong] if in_list else wrong)
+            return dy @ (self.weights[0] if in_list else self.weights).T
+
+    (verdict,) = check_gradients(Map(), X).verdicts
+    assert (verdict.array, verdict.mistake) == ("weights[0]" if in_list else "weights", "constant-factor")
+
+
+def test_parameters_in_lists_of_numbers_are_said_to_be_unchecked():
+    class Map:
+        def __init__(self):
+            self.W = W.tolist()
+
+        def forward(self, x):
+            self.x = x
+            return x @ np.array(self.W)
+
+        def backward(self, dy):
+            self.dW = (7 * self.x.T @ dy).tolist()
+            return dy @ np.array(self.W).T
+
+    report = check_gradients(Map(), X)
+    assert report.unchecked == ["W"]
+    assert report.notes == ["W moves y, but is a list of numbers (make it a NumPy array): it was not checked"]
+
+
+def test_lists_of_numbers_are_arrays_and_gradients():
+    def cubes(x):
+        return sum(v**3 for v in x)
+
+    def cubes_grad(x):
+        return [3 * v**2 for v in x]
+
+    for x in ([1.0, 2.0, 3.0], np.array([1.0, 2.0, 3.0])):
+        assert check_gradients((cubes, cubes_grad), x).ok
+        assert check_gradients((lambda x: x**3, lambda x: 3 * x**2), x).ok
+
+
+def test_what_is_no_gradient_is_told_with_its_line():
+    def forward(x):
+        return 2 * x, None
+
+    def words(dy, cache):
+        return "2 dy"
+
+    def nothing(dy, cache):
+        dx = 2 * dy  # noqa: F841
+
+    for backward, said in ((words, "must be an array of numbers, but is str"), (nothing, "is its return missing")):
+        (verdict,) = check_gradients((forward, backward), X).verdicts
+        assert said in verdict.message and verdict.line == backward.__code__.co_firstlineno
+
+
+def test_a_method_without_self_is_named():
+    class Doubles:
+        def forward(self, x):
+            return 2 * x
+
+        def backward(dy):
+            return 2 * dy
+
+    with pytest.raises(TypeError, match=r"Doubles.backward\(dy\) lacks self, line \d+: write def backward\(self, dy\)"):
+        check_gradients(Doubles(), X)
 
 
 def test_the_methods_of_a_layer_are_the_layer():

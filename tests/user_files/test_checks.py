@@ -178,6 +178,12 @@ def test_a_file_that_cannot_be_used_says_why_in_one_line(write, call, text, prob
          "half has no half_gradient; did you mean that by 'half_gradeint'?"),
         ("class Half:\n  def forward(self, x):\n    return x / 2\n\n  def bakward(self, dy):\n    return dy / 2\n",
          "Half has no backward; did you mean that by 'bakward'?"),
+        ("def half_foward(x):\n    return x / 2, None\n\ndef half_backward(dy, cache):\n    return dy / 2\n",
+         "half_backward has no half_forward; did you mean that by 'half_foward'?"),
+        ("class Half:\n  def foward(self, x):\n    return x / 2\n\n  def backward(self, dy):\n    return dy / 2\n",
+         "Half has no forward; did you mean that by 'foward'?"),
+        ("class Half:\n  def forward(x):\n    return x / 2\n\n  def backward(dy):\n    return dy / 2\n",
+         "Half.forward(x) lacks self, line "),
     ],
 )  # fmt: skip
 def test_a_misspelt_partner_is_told_and_the_others_checked(write, call, text, problem):
@@ -186,6 +192,13 @@ def test_a_misspelt_partner_is_told_and_the_others_checked(write, call, text, pr
     assert out.count("every gradient is right") == 4
     assert err.splitlines() == [line for line in err.splitlines() if problem in line]
     assert len(err.splitlines()) == 1
+
+
+def test_a_misspelt_gradient_is_no_success(write, call):
+    text = GOOD[: GOOD.index("def swish")].replace("self.dW, self.db", "self.dw, self.dB")
+    code, out, _ = call(write(text))
+    assert code == 2
+    assert out.startswith("? Dense: right, but W, b could not be checked")
 
 
 def test_a_helper_of_another_name_is_no_misspelt_partner(write):
@@ -335,3 +348,18 @@ def test_terminals_that_know_few_letters_get_marks_for_the_others(write):
 def test_limits_that_are_none_are_refused(write, call):
     for seconds in ("nan", "inf", "0", "-1"):
         assert call(write(GOOD), "--timeout", seconds)[0] == 2
+
+
+@pytest.mark.parametrize("broken", ["", "\nimport no_such_module"])
+def test_a_file_that_its_package_imports_runs_once(tmp_path, call, broken):
+    package = tmp_path / "homework_package"
+    package.mkdir()
+    (package / "__init__.py").write_text(f"from .halves import half{broken}\n")
+    (package / "halves.py").write_text(
+        "from .factor import FACTOR\nprint('here')\n\n"
+        "def half(x):\n    return FACTOR * x\n\ndef half_grad(x):\n    return FACTOR + 0 * x\n"
+    )
+    (package / "factor.py").write_text("FACTOR = 0.5\n")
+    code, out, err = call(package / "halves.py")
+    assert (code, err) == (0, "")
+    assert out.count("here") == 1 and "half: every gradient is right" in out

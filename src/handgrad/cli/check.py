@@ -107,7 +107,7 @@ def show(checks: Iterable[Checked], output: str | None) -> int:
 
 def exit_code(checks: Iterable[Checked]) -> int:
     """0 when all is right, 1 when something is wrong, 2 when something could not be checked."""
-    codes = {0 if checked.ok else 2 if checked.problem else 1 for checked in checks}
+    codes = {(2 if c.report.get("unchecked") else 0) if c.ok else 2 if c.problem else 1 for c in checks}
     return 1 if 1 in codes else max(codes)
 
 
@@ -123,7 +123,7 @@ def print_document(path: Path, checks: Iterable[Checked]) -> int:
     problems = [{"name": c.name, "message": c.problem} for c in done if c.problem]
     if refused:
         problems.append({"name": "", "message": str(refused)})
-    ok = bool(entries) and not problems and all(entry["ok"] for entry in entries)
+    ok = bool(entries) and not problems and all(entry["ok"] and not entry["unchecked"] for entry in entries)
     print(json.dumps({"file": str(path), "ok": ok, "checks": entries, "problems": problems}, indent=1))
     if refused:
         raise refused

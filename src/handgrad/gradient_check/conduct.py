@@ -11,13 +11,15 @@ from ..user_code.subjects import Point, Subject
 from .report import Report
 from .verdict import Verdict
 
-UNCHECKED = "{0} moves y, but has no gradient (none called d{0}, grad_{0}, ...): it was not checked"
+UNCHECKED = "{} moves y, but {}: it was not checked"
 
 
 def check_conduct(subject: Subject, report: Report, rng: Generator) -> tuple[list[Array], list[Gradients]]:
     """Run forward and backward; verdicts on conduct go to the report. Returns (upstreams, gradients per upstream)."""
     y = check_forward(subject, report, rng)
-    report.notes += map(UNCHECKED.format, subject.without_gradient())
+    without = subject.without_gradient()
+    report.unchecked += without
+    report.notes += [UNCHECKED.format(*told) for told in without.items()]
     upstreams = subject.draw_upstreams(y, rng)
     pure = check_backward_inputs(subject, report, upstreams[0])
     gradients = [subject.gradients(dy) for dy in upstreams]

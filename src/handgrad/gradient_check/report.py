@@ -35,6 +35,8 @@ class Report:
         What is wrong; empty when everything is right.
     notes : list of str
         What else a reader should know.
+    unchecked : list of str
+        The names of arrays that a layer keeps, and that move y, without a gradient that could be checked.
     num_forwards : int
         How often the forward ran.
     seconds : float
@@ -51,6 +53,7 @@ class Report:
     arrays: dict[str, ArrayCheck] = field(default_factory=dict)
     verdicts: list[Verdict] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
     num_forwards: int = 0
     seconds: float = 0.0
     seed: int = 0
@@ -59,7 +62,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether every gradient is right."""
+        """Whether every gradient that the code gives is right."""
         return not self.verdicts
 
     def add(self, verdict: Verdict) -> None:
@@ -83,7 +86,7 @@ class Report:
 
     def __str__(self) -> str:
         """The outcome, a line per array, then the verdicts, what sampling leaves open, kinks, notes and cost."""
-        lines = [f"{tick(self.ok)} {title_of(self)}", *array_lines(self)]
+        lines = [f"{'?' if self.ok and self.unchecked else tick(self.ok)} {title_of(self)}", *array_lines(self)]
         for verdict in distinct(self):
             lines += verdict_lines(verdict, self.hints)
         lines += [f"  · {name}: {check.coverage}" for name, check in self.arrays.items() if check.coverage]
@@ -112,7 +115,7 @@ class Report:
         dict
             ok, target, hints, reference, arrays (a list: name, shape, size, method, error, direction_error, threshold,
             num_checked, ok, num_kinks and the first kinks), verdicts (a list of their fields, with the mistake's
-            lesson, advice and link), notes, num_forwards, seconds, seed.
+            lesson, advice and link), notes, unchecked, num_forwards, seconds, seed.
 
         Examples
         --------
@@ -127,6 +130,7 @@ class Report:
             "arrays": [array_data(check) for check in self.arrays.values()],
             "verdicts": [verdict_data(verdict, self.hints) for verdict in distinct(self)],
             "notes": list(self.notes),
+            "unchecked": list(self.unchecked),
             "num_forwards": self.num_forwards,
             "seconds": self.seconds,
             "seed": self.seed,
@@ -172,6 +176,8 @@ def cost(report: Report) -> str:
 
 
 def outcome(report: Report) -> str:
+    if report.ok and report.unchecked:
+        return f"right, but {', '.join(report.unchecked)} could not be checked"
     if report.ok:
         return "every gradient is right"
     wrong = [name for name, check in report.arrays.items() if not check.ok]

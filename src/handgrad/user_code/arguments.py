@@ -86,6 +86,16 @@ def is_float_array(argument: Any) -> bool:
         return False
 
 
+def several(returned: Any, arguments: Sequence[Any]) -> Sequence[Any]:
+    """The gradients that were returned, one by one; a list of numbers in the shape of the only argument is one."""
+    if not isinstance(returned, (tuple, list)):
+        return (returned,)
+    with contextlib.suppress(ValueError):  # gradients of different shapes
+        if isinstance(returned, list) and len(arguments) == 1 and np.shape(returned) == np.shape(arguments[0]):
+            return (np.asarray(returned),)
+    return returned
+
+
 def described(argument: Any) -> str:
     """What kind of thing an argument is: 'float64 (5, 4)', 'a list of 2', 'str'."""
     if isinstance(argument, np.ndarray):

@@ -115,6 +115,29 @@ def refuse_unwritten(*targets: Any) -> None:
         raise NotWritten([*blank], line=min(f.__code__.co_firstlineno for f in blank.values()))
 
 
+def refuse_without_self(target: Any) -> None:
+    """TypeError where the forward or backward of a class, or of an object, is written as if it were a function."""
+    owner = target if isinstance(target, type) else type(target)
+    for name in ("forward", "backward"):
+        method = inspect.getattr_static(owner, name, None)
+        if isinstance(method, FunctionType) and is_users(method.__code__) and lacks_self(method):
+            names = ", ".join(inspect.signature(method).parameters)
+            due = f"write def {name}({', '.join(filter(None, ('self', names)))})"
+            line = f"line {method.__code__.co_firstlineno}"
+            raise TypeError(f"{owner.__name__}.{name}({names}) lacks self, {line}: {due}")
+
+
+def lacks_self(method: FunctionType) -> bool:
+    """Whether a method's first parameter is not the object: by its name, or since its attributes are never used."""
+    given = [p.name for p in inspect.signature(method).parameters.values() if p.kind is not p.VAR_POSITIONAL]
+    if not given:
+        return not method.__code__.co_flags & inspect.CO_VARARGS
+    needs = 2 if method.__name__ == "forward" else 1
+    looks = given[0].lower().startswith(("d", "grad", "upstream")) if needs == 1 else len(given) < needs
+    open_ended = method.__code__.co_flags & inspect.CO_VARARGS
+    return given[0] != "self" and looks and not open_ended
+
+
 def functions_of(target: Any) -> Iterator[tuple[str, FunctionType]]:
     """(name, function) of the plain functions that a check of the target calls."""
     if isinstance(target, (tuple, list)):
@@ -138,6 +161,12 @@ def plain(function: Any) -> FunctionType | None:
     """The Python function that is called, without its object and decorators; None where there is none."""
     function = inspect.unwrap(getattr(function, "__func__", function)) if callable(function) else None
     return function if isinstance(function, FunctionType) else None
+
+
+def line_of(function: Any) -> int | None:
+    """The line in which somebody's function begins; None for what is no function of theirs."""
+    code = getattr(plain(function), "__code__", None)
+    return code.co_firstlineno if code and is_users(code) else None
 
 
 def unwritten_helper(function: Any) -> str:

@@ -28,11 +28,14 @@ from .slots import (
     attributes,
     exists,
     find_slots,
-    is_trainable,
+    is_nested,
+    moved,
+    parameters_in,
     parts,
     read,
     read_gradient,
     updated_slots,
+    with_gradients,
     write,
 )
 from .subjects import Point, Subject, arrays_of, by_name
@@ -69,6 +72,7 @@ class LayerSubject(Subject):
         self.original: Any = built(copied(layer), self.arguments, seed)
         self.slots: dict[str, Slot] = {}
         self.every_slot: dict[str, Slot] = {}  # those not asked for included
+        self.with_gradients: dict[str, str] = {}  # names of attributes and of the gradients beside them
         self.is_ours = type(inner(self.original)).__module__.startswith("handgrad.")
         self.has_parts = bool(parts(inner(self.original)))
         self.explore(wrt)
@@ -88,6 +92,7 @@ class LayerSubject(Subject):
         answers = returned if isinstance(returned, (tuple, list)) else (returned,)
         self.input_names: list[str] = [loss_argument(floats)] if y.ndim == 0 and len(answers) < len(floats) else floats
         self.every_slot = slots
+        self.with_gradients = dict(with_gradients(inner(point.layer)))
         if wrt is not None:
             known = [*floats, *slots]
             wanted = choose(wrt, known, known)
@@ -102,18 +107,24 @@ class LayerSubject(Subject):
     def at(self, dtype: DTypeLike) -> "LayerPoint":
         return LayerPoint(self, dtype)
 
-    def without_gradient(self) -> list[str]:
+    def without_gradient(self) -> dict[str, str]:
         """The attributes that y depends on as on parameters, but that have no gradient: nobody checks those."""
-        layer = inner(self.original)
+        layer, found = inner(self.original), dict[str, str]()
         with_gradient = {id(read(layer, slot)) for slot in self.every_slot.values()}
-        others = [n for n, a in attributes(layer).items() if is_trainable(a) and id(a) not in with_gradient]
-        return [name for name in others if self.moves(name)]
+        for name, value in attributes(layer).items():
+            others = [part for part in parameters_in(value) if id(part) not in with_gradient]
+            plain = all(isinstance(part, float) for part in others)
+            is_setting = plain and name not in self.with_gradients and not is_nested(value)
+            if others and not is_setting and self.moves(name):
+                none = f"has no gradient (none called d{name}, grad_{name}, ...)"
+                found[name] = "is a list of numbers (make it a NumPy array)" if plain else none
+        return found
 
     def moves(self, name: str) -> bool:
         """Whether y changes with the numbers of an attribute."""
         point = self.at(np.float64)
         y, held = point.forward().copy(), attributes(inner(point.layer))
-        held[name] = 1.01 * held[name] + 0.01
+        held[name] = moved(held[name])
         try:
             return not np.array_equal(point.forward(), y, equal_nan=True)
         except CodeFault:  # other numbers may be none that the code takes
@@ -164,7 +175,7 @@ class LayerPoint(Point):
                 write(self.layer, slot, self.arrays[name])
             else:
                 found[name] = refused.get(name, read_gradient(inner(self.layer), slot))
-        return arrays_of(found)
+        return arrays_of(found, self.layer.backward)
 
 
 @contextmanager

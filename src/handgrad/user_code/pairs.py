@@ -20,8 +20,9 @@ from .arguments import (
     loss_argument,
     name_of,
     parameters_of,
+    several,
 )
-from .faults import CodeFault, report_faults
+from .faults import CodeFault, line_of, report_faults
 from .subjects import Point, Subject, arrays_of, by_name
 from .tracing import module_of
 
@@ -80,7 +81,11 @@ class PairPoint(Point):
     def backward(self, dy: Array) -> Gradients:
         with report_faults("backward", self.subject.backward):
             returned = self.subject.follow(self.subject.backward)(dy, self.cache)
-        return arrays_of(by_name(returned, self.subject, self.subject.names, np.ndim(dy) == 0))
+        line = line_of(self.subject.backward)
+        if returned is None and line:
+            what = f"{name_of(self.subject.backward)} gives None: is its return missing, or still to be written?"
+            raise CodeFault("gradient-missing", what, line=line)
+        return arrays_of(by_name(returned, self.subject, self.subject.names, np.ndim(dy) == 0), self.subject.backward)
 
 
 # What is made a pair ---------------------------------------------------------------------------------------------
@@ -119,7 +124,7 @@ def function_pair(function: Function, gradient: Function) -> Pair:
     def backward(dy: Array, cache: Any) -> Any:
         arrays, keywords = cache
         found = gradient(*arrays, **keywords)
-        found = found if isinstance(found, (tuple, list)) else (found,)
+        found = several(found, arrays)
         return tuple(chain(dy, g, np.shape(x)) for g, x in zip(found, arrays, strict=False))
 
     return named_like(forward, function), backward

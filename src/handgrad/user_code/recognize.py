@@ -12,12 +12,13 @@ from .arguments import (
     Pair,
     Settings,
     Wanted,
+    copy_argument,
     described,
     is_float_array,
     name_of,
     parameters_of,
 )
-from .faults import refuse_unwritten
+from .faults import refuse_unwritten, refuse_without_self
 from .layers import LayerSubject, built, with_loss
 from .pairs import PairSubject, closure_pair, from_arrays, function_class, function_pair, joined, named_like
 from .subjects import Subject
@@ -28,6 +29,7 @@ PASSES_ON = True  # to the functions that it was given
 def recognize(target: Any, arrays: Sequence[Any], kwargs: Settings, wrt: Wanted, loss: Any, seed: int) -> Subject:
     """The target for whatever was given; TypeError for something that cannot be checked."""
     refuse_misuse(target, arrays, kwargs)
+    refuse_without_self(target)
     refuse_unwritten(target, loss)
     for position, array in enumerate(arrays):
         if isinstance(array, np.ndarray) and array.size == 0:
@@ -108,7 +110,7 @@ UPSTREAM = {"dy", "dout", "d_out", "doutput", "dz", "dl", "dloss", "grad_output"
 def pair_or_function(given: Pair, arrays: Sequence[Any], kwargs: Settings, wrt: Wanted) -> PairSubject:
     """A pair when the first function returns two things, as it must; else a function and its gradient."""
     (forward, backward), pair = given, PairSubject(given, arrays, kwargs, wrt)
-    arguments = [np.array(a) if isinstance(a, np.ndarray) else a for a in arrays]
+    arguments = [copy_argument(a, np.float64) for a in arrays]
     try:
         output = forward(*arguments, **pair.at(np.float64).kwargs)
     except (Exception, SystemExit):  # the check proper calls it again and reports what it raised

@@ -1,10 +1,10 @@
 """Where an object keeps its parameters and their gradients.
 
 Dicts or lists (`parameters` and `gradients`, `params` and `grads`), or attributes beside their gradients (`W` and
-`dW`); in a model without any of its own, those of the layers in its `layers`.
+`dW`), each an array or a list of them; in a model without any of its own, those of the layers in its `layers`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +12,20 @@ import numpy as np
 from ..arrays import Array
 
 GROUPS = (("parameters", "gradients"), ("params", "grads"), ("weights", "gradients"))
-GRADIENT_NAMES = ("{}", "d{}", "d_{}", "grad_{}", "{}_grad", "dL_d{}", "dLd{}")
+GRADIENT_NAMES = (
+    "{}",
+    "d{}",
+    "d_{}",
+    "grad_{}",
+    "{}_grad",
+    "grads_{}",
+    "{}_grads",
+    "dL_d{}",
+    "dLd{}",
+    "nabla_{}",
+    "g{}",
+)
+SHORT = {"weights": ("W", "w"), "weight": ("W", "w"), "biases": ("b",), "bias": ("b",)}  # as in dW beside weights
 
 UPDATED = "updated"  # in the place of a gradient's group: there is none, the backward takes the step itself
 
@@ -30,23 +43,39 @@ def find_slots(layer: Any, path: tuple[int, ...] = (), prefix: str = "") -> dict
     """{name: Slot} of every array of floats that has a gradient."""
     found: dict[str, Slot] = {}
     for group, gradients in GROUPS:
-        held, kept = getattr(layer, group, None), getattr(layer, gradients, None)
-        if held and kept is not None and isinstance(held, (list, tuple)) == isinstance(kept, (list, tuple)):
-            found |= {
-                prefix + (key if isinstance(key, str) else f"{group}[{key}]"): Slot(path, group, key, gradients)
-                for key, value in items(held)
-                if is_trainable(value)
-            }
+        found |= slots_of(layer, path, prefix, group, gradients)
     if not found:
-        found = {
-            prefix + name: Slot(path, None, name, None)
-            for name, value in attributes(layer).items()
-            if is_trainable(value) and gradient_key(attributes(layer), name, own=False) is not None
-        }
+        for name, gradient in with_gradients(layer):
+            if is_trainable(attributes(layer)[name]):
+                found[prefix + name] = Slot(path, None, name, None)
+            else:
+                within = f"{prefix}{name}." if hasattr(attributes(layer)[name], "items") else prefix
+                found |= slots_of(layer, path, within, name, gradient)
     if not found:
         for i, part in enumerate(parts(layer)):
             found |= find_slots(part, (*path, i), f"{prefix}{label(part, i)}.")
     return found
+
+
+def slots_of(layer: Any, path: tuple[int, ...], prefix: str, group: str, gradients: str) -> dict[str, Slot]:
+    """{name: Slot} of the arrays in a dict or list; none where their gradients are not kept in the same way."""
+    held, kept = getattr(layer, group, None), getattr(layer, gradients, None)
+    if not (is_collection(held) and is_collection(kept)) or hasattr(held, "items") != hasattr(kept, "items"):
+        return {}
+    return {
+        prefix + (key if isinstance(key, str) else f"{group}[{key}]"): Slot(path, group, key, gradients)
+        for key, value in items(held)
+        if is_trainable(value)
+    }
+
+
+def with_gradients(layer: Any) -> Iterator[tuple[str, str]]:
+    """(name, name of its gradient) of each attribute that has one beside it."""
+    held = attributes(layer)
+    for name in held:
+        gradient = gradient_key(held, name, own=False)
+        if gradient is not None:
+            yield name, gradient
 
 
 def updated_slots(before: Any, after: Any) -> dict[str, Slot]:
@@ -81,6 +110,32 @@ def attributes(layer: Any) -> dict[str, Any]:
     return held
 
 
+def is_collection(held: Any) -> bool:
+    return isinstance(held, (list, tuple)) or (hasattr(held, "items") and not isinstance(held, type))
+
+
+def parameters_in(value: Any) -> Iterator[Any]:
+    """The arrays of floats in an attribute, and the floats of lists in it; other floats are settings."""
+    if is_trainable(value):
+        yield value
+    elif type(value) in (list, tuple, dict):
+        for _, part in items(value):
+            yield from [part] if isinstance(part, float) and type(value) is list else parameters_in(part)
+
+
+def is_nested(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(part, list) for part in value)
+
+
+def moved(value: Any) -> Any:
+    """An attribute with all its floats a little off."""
+    if is_trainable(value) or isinstance(value, float):
+        return 1.01 * value + 0.01
+    if type(value) is dict:
+        return {key: moved(part) for key, part in value.items()}
+    return type(value)(map(moved, value)) if type(value) in (list, tuple) else value
+
+
 def is_trainable(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype.kind in "fc"
 
@@ -89,7 +144,8 @@ def gradient_key(held: Any, key: Any, own: bool = True) -> Any:
     """The key under which the gradient of `key` stands, or None."""
     if not isinstance(held, dict) and not hasattr(held, "keys"):
         return key
-    names = [pattern.format(key) for pattern in GRADIENT_NAMES[0 if own else 1 :]]
+    shown = [key, *(short for short in SHORT.get(key, ()) if short not in held)]
+    names = [pattern.format(name) for name in shown for pattern in GRADIENT_NAMES[0 if own else 1 :]]
     return next((name for name in names if name in held), None)
 
 
@@ -113,7 +169,7 @@ def read_gradient(layer: Any, slot: Slot) -> Array | None:
     """The gradient as it stands now, or None."""
     held = holder(layer, slot.path, slot.gradient_group)
     key = gradient_key(held, slot.key, own=slot.group is not None)
-    return None if key is None else held[key]
+    return None if key is None or (isinstance(held, (list, tuple)) and key >= len(held)) else held[key]
 
 
 def exists(layer: Any, slot: Slot) -> bool:

@@ -5,6 +5,7 @@ forward and backward call the user's code and replay its random generators, so t
 Nothing is imported from `handgrad.layers`: an object is known by what it has.
 """
 
+import contextlib
 import copy
 import functools
 import inspect
@@ -25,8 +26,9 @@ from .arguments import (
     is_float_array,
     name_of,
     refuse_call,
+    several,
 )
-from .faults import CodeFault, NotWritten, report_faults, unwritten_helper
+from .faults import CodeFault, NotWritten, line_of, report_faults, unwritten_helper
 
 NUM_UPSTREAMS = 3
 
@@ -58,9 +60,9 @@ class Subject(ABC):
     def at(self, dtype: DTypeLike) -> "Point":
         """A point with arrays of its own."""
 
-    def without_gradient(self) -> list[str]:
-        """The arrays that it keeps, and that y depends on, without a gradient."""
-        return []
+    def without_gradient(self) -> dict[str, str]:
+        """{name: why} of the arrays that it keeps, and that y depends on, without a gradient to check."""
+        return {}
 
     @property
     def uses_random(self) -> bool:
@@ -143,7 +145,8 @@ class Point(ABC):
         name = name_of(self.function)
         if helper := unwritten_helper(self.function):
             return NotWritten([helper], f"{name} needs it")
-        return CodeFault("wrong-output", f"{name} gives None for y: is its return missing, or still to be written?")
+        what = f"{name} gives None for y: is its return missing, or still to be written?"
+        return CodeFault("wrong-output", what, line=line_of(self.function))
 
     def restore(self) -> None:
         """Put every array back to where the subject starts."""
@@ -151,9 +154,19 @@ class Point(ABC):
             self.arrays[name][...] = array
 
 
-def arrays_of(gradients: Mapping[str, Any]) -> Gradients:
-    """Copies as arrays: code may hand out the same array again and again."""
-    return {name: None if g is None else np.array(g) for name, g in gradients.items()}
+def arrays_of(gradients: Mapping[str, Any], backward: Function) -> Gradients:
+    """Copies as arrays: code may hand out the same array again and again. What is no array of numbers is a fault."""
+    return {name: None if g is None else as_gradient(name, g, backward) for name, g in gradients.items()}
+
+
+def as_gradient(name: str, gradient: Any, backward: Function) -> Array:
+    """A gradient as an array of numbers; else a fault of the backward."""
+    with contextlib.suppress(ValueError, TypeError):  # rows of different lengths
+        array = np.array(gradient)
+        if array.dtype.kind in "biufc":
+            return array
+    what = f"the gradient by {name} must be an array of numbers, but is {described(gradient)}"
+    raise CodeFault("wrong-output", what, f"it is {gradient!r:.60}", line_of(backward))
 
 
 def by_name(returned: Any, subject: Subject, names: Sequence[str], allow_extra: bool = False) -> dict[str, Any]:
@@ -161,7 +174,7 @@ def by_name(returned: Any, subject: Subject, names: Sequence[str], allow_extra: 
     if isinstance(returned, dict):
         spelt = {n: [k for k in (n, "d" + n, "d_" + n, "grad_" + n) if k in returned] for n in names}
         return {n: returned[keys[0]] if keys else None for n, keys in spelt.items()}
-    answers = returned if isinstance(returned, (tuple, list)) else (returned,)
+    answers = several(returned, subject.arguments)
     floats = [n for n, a in zip(subject.all_names, subject.arguments, strict=True) if is_float_array(a)]
     # in place of those asked for, all arrays of floats or all arguments may be answered for
     keys = next((every for every in (names, floats, subject.all_names) if len(every) == len(answers)), names)

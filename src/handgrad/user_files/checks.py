@@ -17,6 +17,7 @@ from ..gradient_check import Report, check_gradients
 from ..gradient_check.report import section, title_of
 from ..gradient_check.verdict import Fault
 from ..naming import nearest
+from ..user_code.faults import refuse_without_self
 from .confinement import confine
 from .guesses import fitting
 from .loading import import_folders, load, load_machinery
@@ -250,13 +251,16 @@ def partners(name: str) -> list[str]:
 
 
 def misspelt(module: ModuleType, found: Mapping[str, Any]) -> dict[str, str]:
-    """{name: a line} of functions and classes whose backward is there under nearly its name."""
+    """{name: a line} of functions and classes whose backward or forward is there under nearly its name."""
     own, said = defined_in(module), dict[str, str]()
     taken = {part.__name__ for target in found.values() if isinstance(target, tuple) for part in target}
     left = [name for name, thing in own.items() if inspect.isfunction(thing) and name not in taken]
     for name, thing in own.items():
         if inspect.isclass(thing):
-            due, near = ["backward"] * (hasattr(thing, "forward") and not hasattr(thing, "backward")), [*vars(thing)]
+            lacking = [part for part in ("forward", "backward") if not hasattr(thing, part)]
+            due, near = lacking * (len(lacking) == 1), [*vars(thing)]
+        elif name in left and "backward" in name:
+            due, near = [name.replace("backward", "forward")], [n for n in left if "backward" not in n]
         else:
             due, near = partners(name) * (name in left), [n for n in left if n != name and "forward" not in n]
             near = near if "forward" in name else [n for n in near if n.startswith(f"{name}_")]
@@ -272,6 +276,10 @@ def check_one(
     """The report on one thing in a file, with its entry of check_inputs or guessed arrays."""
     if isinstance(target, str):  # what is wrong with its name
         raise ValueError(f"{path}: {target}")
+    try:
+        refuse_without_self(target)
+    except TypeError as problem:
+        raise ValueError(f"{path}: {problem}") from None
     key = next((k for k in (name, f"{name}_forward") if k in given), None)
     if key is None:
         target, arrays, kwargs = fitting(name, target, path, seed)
