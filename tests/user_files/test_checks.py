@@ -129,6 +129,21 @@ def test_subclasses_of_layer_and_settings_in_dicts(write):
     assert [v.mistake for v in reports["pool"].verdicts] == ["constant-factor"] or not reports["pool"].ok
 
 
+def test_arrays_are_guessed_for_attention_and_for_channels_of_images(write):
+    text = (
+        "from handgrad import functional as F\n"
+        "def attention_forward(q, k, v):\n    return F.attention_forward(q, k, v)\n"
+        "def attention_backward(dy, cache):\n    return F.attention_backward(dy, cache)\n"
+        "def channels_forward(x, gamma, beta):\n    n, c, h, w = x.shape\n"
+        "    return x * gamma.reshape(1, c, 1, 1) + beta.reshape(1, c, 1, 1), (x, gamma)\n"
+        "def channels_backward(dy, cache):\n    x, gamma = cache\n"
+        "    return dy * gamma[:, None, None], (dy * x).sum((0, 2, 3)), dy.sum((0, 2, 3))\n"
+    )
+    reports = dict(check_file(write(text)))
+    assert list(reports["attention"].arrays) == ["q", "k", "v"] and reports["attention"].ok
+    assert reports["channels"]["x"].shape == (4, 3, 6, 6) and reports["channels"].ok
+
+
 def test_check_inputs_say_what_cannot_be_guessed(write):
     with pytest.raises(ValueError, match="check_inputs"):
         check_file(write(NEEDS_INPUT))
