@@ -4,6 +4,7 @@ import doctest
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -122,3 +123,14 @@ def test_a_wrong_line_of_hers_is_what_a_script_and_its_neighbours_run(tmp_path):
     path.write_text(text, encoding="utf-8")
     done = subprocess.run([sys.executable, "numpy_ann.py"], cwd=tmp_path, text=True, capture_output=True)
     assert done.stderr == "hers\n"
+
+
+def test_the_pages_pair_checks_the_step_and_names_a_wrong_line(tmp_path):
+    copy("purdue", tmp_path)
+    page = (Path(__file__).parents[2] / "docs" / "courses.md").read_text(encoding="utf-8")
+    (tmp_path / "pair.py").write_text(page.split("names a wrong line of yours:\n\n```python\n")[1].split("```")[0])
+    check = [sys.executable, "-B", "pair.py"]
+    assert "every gradient is right" in subprocess.check_output(check, cwd=tmp_path, text=True)
+    module = tmp_path / "numpy_ann.py"
+    module.write_text(module.read_text(encoding="utf-8").replace("dz1 = dz2 @", "dz1 = 2 * dz2 @"), encoding="utf-8")
+    assert "right: dz1 = dz2 @ self.W2.T" in subprocess.check_output(check, cwd=tmp_path, text=True)
