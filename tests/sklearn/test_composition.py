@@ -17,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 import handgrad as hg
+from handgrad import kernels
 from handgrad.kernels import blas, num_threads
 from handgrad.sklearn import NetClassifier, NetFeatures, NetRegressor
 
@@ -198,10 +199,10 @@ def test_two_processes_share_the_cores():
 
 @pytest.fixture
 def two_blas_threads():
-    before = blas.find().num_threads()
-    blas.find().set_threads(2)
+    before = kernels.num_threads()
+    kernels.set_threads(2)
     yield
-    blas.find().set_threads(before)
+    kernels.set_threads(before)
 
 
 @pytest.mark.skipif(blas.find() is None, reason="nobody can set the threads of this BLAS")
