@@ -238,3 +238,15 @@ def test_archives_made_to_harm_are_refused_in_a_line(tmp_path):
         assert not found.contents
         assert words in found.problems[0], path
         assert "\n" not in found.problems[0]
+
+
+def test_imaginary_parts_and_steps_in_a_backward_are_told(graded):
+    bias = "dy.sum(axis=0)"
+    odd, stepping = graded(
+        odd=LAYERS.replace(bias, f"(1 + 2j) * {bias}"), stepping=LAYERS.replace(bias, f"{bias} * 1e-30 / 1e-30")
+    )
+    assert odd["score"] == 4
+    assert "bias is wrong: it has imaginary parts, where real numbers are due" in odd["tests"][1]["output"]
+    assert "not-named" not in odd["tests"][1]["output"]
+    assert stepping["score"] == 5
+    assert "affine_backward, line 15: differences instead of a derivative" in stepping["tests"][1]["output"]

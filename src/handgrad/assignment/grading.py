@@ -4,9 +4,11 @@ A submission runs in processes that hold nothing but its own code and arrays (ch
 points stay here. What a submission says is taken for numbers to be judged, whatever it did to say it.
 """
 
+import ast
 import itertools
 import multiprocessing
 import os
+import re
 import secrets
 import shutil
 import struct
@@ -23,6 +25,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from ..arrays import Array, Generator
+from ..blanks import functions_in
 from ..derivatives.numeric import STEPS, Slope, extrapolate
 from ..files import UNZIPPING, check_form, read_arrays
 from ..gradient_check.compare import TOLERANCE, direction_error
@@ -48,6 +51,8 @@ WORDS = ("array", "message", "evidence", "variable", "fix")
 SAID = {**dict.fromkeys(WORDS, str), "mistake": {*VOCABULARY}, "line?": int}  # of a mistake
 UNFIT = "it is not the gradient of the forward that was handed in"
 OTHER = "it is the gradient of the forward that was handed in, and that computes something else than it should"
+IMAGINARY = "it has imaginary parts, where real numbers are due"
+STEPPING = "differences instead of a derivative, or the forward's code in a copy?"
 NUM_TRIALS, NUM_UPSTREAMS, NUM_DIRECTIONS = 3, 2, 2
 MOST_ANSWER = 2**26  # bytes of the arrays that a task returns
 MOST_SHOWN, MOST_WORDS, MOST_SOURCE = 2000, 500, 200_000  # letters of prints, of a line, of a file
@@ -295,14 +300,18 @@ def differing(name: str, call: str, trial: Trial, key: AnswerKey, answers: Answe
     right, yours = numbers(key.right[f"{call}/{name}"]), answers.get(f"{call}/{name}")
     if yours is None:
         return f"there is no {name}"
+    if numbers(yours).dtype.kind == "c" != right.dtype.kind:
+        return IMAGINARY
     arrays = {key: value for key, value in trial.inputs.items() if isinstance(value, np.ndarray)}
     verdict = difference(right, numbers(yours), arrays, "solution", "")
     return verdict.message if verdict else ""
 
 
 def numbers(array: Array) -> Array:
-    """Whatever numbers, as those that can be subtracted."""
-    return array if array.dtype.kind in "fc" else array.astype(np.float64)
+    """Whatever numbers, as those that can be subtracted; complex ones only where they have imaginary parts."""
+    if array.dtype.kind == "c":
+        return array if np.any(array.imag) else array.real
+    return array if array.dtype.kind == "f" else array.astype(np.float64)
 
 
 def is_derivative(name: str, trial: Trial, answers: Answers) -> bool:
@@ -312,6 +321,8 @@ def is_derivative(name: str, trial: Trial, answers: Answers) -> bool:
         try:
             gradients = [numbers(answers[f"{call}/{name}"]) for _, call in trial.backward]
             slope = slope_along(line, trial, answers)
+            if "c" in {it.dtype.kind for it in (*gradients, slope.value)}:
+                return False
             noise = 20 * float(np.max(np.abs(rows) @ slope.error.ravel(), initial=0.0))
             error = direction_error(gradients, line.direction, rows @ slope.value.ravel(), noise)
         except (KeyError, ValueError):  # values that are missing, or of other shapes
@@ -434,9 +445,10 @@ def student_of(submission: Submission, key: Key, submitters: Sequence[str] | Non
     ids = {it.lower() for it in submitters or ()}
     known = [it for it in key.variants if it.lower() in ids or (submitters is None and it == submission.name)]
     of = f"its {VARIANT} is that of {clipped(one_line(written), 64)}"
+    unread = damaged if VARIANT in submission.contents else ""
     if known:
         student = written if written in known else known[0]
-        return student, f"{of}, and it was handed in as {student}'s" if written not in ("", student) else ""
+        return student, f"{of}, and it was handed in as {student}'s" if written not in ("", student) else unread
     by = clipped(one_line(submission.name if submitters is None else " or ".join(submitters)), 200)
     if written in key.variants and written != EVERYONE:
         return written, f"it is graded as {written}'s: {of}, and no student has the id {by}"
@@ -532,12 +544,18 @@ def grade_task(assignment: Assignment, task: Task, key: AnswerKey, submission: S
         return Graded(0.0, {}, [said, *printed], [verdict_data(verdict, "fix") for verdict in verdicts])
     wrong = judged(task, key, found.arrays)
     lines = [
-        f"{name} is {'wrong' if why else 'right'}{f': {why}' * (why in (OTHER, UNFIT))}" for name, why in wrong.items()
+        f"{name} is {'wrong' if why else 'right'}{f': {why}' * (why in (OTHER, UNFIT, IMAGINARY))}"
+        for name, why in wrong.items()
     ]
     more, mistakes = ([], []) if not any(wrong.values()) else explained(assignment, task, key, submission, wrong)
     share = sum(not why for why in wrong.values()) / max(len(wrong), 1)
     score = task.points * (share if task.partial else int(share))
-    return Graded(score, {n: not why for n, why in wrong.items()}, [*lines, *more, *found.notes, *printed], mistakes)
+    return Graded(
+        score,
+        {n: not why for n, why in wrong.items()},
+        [*lines, *more, *found.notes, *steps_in(task, submission), *printed],
+        mistakes,
+    )
 
 
 def explained(
@@ -551,7 +569,33 @@ def explained(
     report = Report(task.name, checks, verdicts)
     mistakes = report.to_dict()["verdicts"]
     keep_to(report, task.hints or "where")
-    return [line for verdict in report.verdicts for line in verdict_lines(verdict, report.hints)], mistakes
+    lines = [line for verdict in report.verdicts for line in verdict_lines(verdict, report.hints)]
+    return [re.sub(r"^(  → .*): not-named(?: in (line \d+))?$", in_words, line) for line in lines], mistakes
+
+
+def in_words(found: re.Match[str]) -> str:
+    """The title of a mistake that is not named, in plain words."""
+    return f"{found[1]} is wrong" + (f", first at {found[2]}" if found[2] else "")
+
+
+def steps_in(task: Task, submission: Submission) -> list[str]:
+    """A note for the teacher where the backward's source has complex numbers, a tiny step, or code objects."""
+    try:
+        node = functions_in(submission.contents[task.file].decode()).get(task.function)
+    except (SyntaxError, ValueError, RecursionError):
+        return []
+    marked = [
+        it.lineno
+        for it in (ast.walk(node) if node and task.is_backward else ())
+        if (isinstance(it, ast.Constant) and (isinstance(it.value, complex) or is_tiny(it.value)))
+        or (isinstance(it, ast.Attribute) and it.attr in ("imag", "complex128", "__code__", "FunctionType"))
+        or (isinstance(it, ast.Name) and it.id in ("complex", "FunctionType"))
+    ]
+    return [f"{task.function}, line {min(marked)}: {STEPPING}"] if marked else []
+
+
+def is_tiny(value: object) -> bool:
+    return isinstance(value, float) and 0 < abs(value) < 1e-18
 
 
 def looked_at(assignment: Assignment, task: Task, key: AnswerKey, submission: Submission) -> list[Verdict]:
