@@ -292,3 +292,13 @@ def test_a_missing_package_is_named_with_its_extra(package):
     code = f"import sys; sys.modules[{package!r}] = None; import handgrad.assignment"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stderr
     assert f"handgrad assignment needs {package}: pip install 'handgrad[app]'" in said
+
+
+def test_the_readme_says_how_each_file_with_a_backward_is_checked(tmp_path):
+    make("layer-norm", tmp_path)
+    text = (tmp_path / "handouts" / "everyone" / "README.md").read_text()
+    assert "`handgrad check layers.py --hints where`" in text
+    assert "`handgrad check find_the_bug_softmax.py --hints none`" in text
+    assert (
+        "| find the bug: softmax: `softmax_backward` | find_the_bug_softmax.py | 2 | arrays of the teacher's |" in text
+    )
