@@ -533,3 +533,138 @@ def test_a_change_that_makes_a_loop_endless_is_given_up():
 
     (verdict,) = check_gradients((lambda x: (x**2, x), backward), RNG.normal(size=5)).verdicts
     assert verdict.line == line_of(backward, "dx[i] =")
+
+
+def normalized(x):
+    centered = x - x.mean(0)
+    std = np.sqrt((centered**2).mean(0) + 1e-5)
+    return centered / std, (centered / std, std)
+
+
+def test_a_factor_missing_within_a_sum_gives_one_verdict_whose_line_mends():
+    def backward(dy, cache):
+        xh, std = cache
+        return (1 / len(dy)) / std * (len(dy) * dy - dy.sum(0) - xh * dy.sum(0))
+
+    (verdict,) = check_gradients((normalized, backward), RNG.normal(size=(6, 4))).verdicts
+    assert (verdict.mistake, verdict.line) == ("factor-missing", line_of(backward, "return"))
+    assert verdict.fix.endswith("xh * (dy * xh).sum(0))")
+
+
+def test_a_slope_that_is_summed_over_every_entry_lacks_its_mask():
+    def forward(x, a):
+        return np.where(x > 0, x, a * x), (x, a)
+
+    def backward(dy, cache):
+        x, a = cache
+        return np.where(x > 0, dy, a * dy), (dy * x).sum(0)
+
+    (verdict,) = check_gradients((forward, backward), RNG.normal(size=(6, 4)), RNG.normal(size=4)).verdicts
+    assert (verdict.array, verdict.mistake) == ("a", "wrong-mask")
+    assert "(dy * x * (x <= 0)).sum(0)" in verdict.fix
+
+
+def test_what_stands_in_the_code_is_due_rather_than_a_number_that_equals_it():
+    """The root of 4 columns is a 2 for this array only."""
+
+    def forward(q, k):
+        return q @ k.T / np.sqrt(q.shape[1]), (q, k)
+
+    def backward(dy, cache):
+        q, k = cache
+        return dy @ k, dy.T @ q / np.sqrt(q.shape[1])
+
+    (verdict,) = check_gradients((forward, backward), RNG.normal(size=(5, 4)), RNG.normal(size=(6, 4))).verdicts
+    assert (verdict.array, verdict.mistake) == ("q", "factor-missing")
+    assert verdict.fix.startswith("return (dy @ k / np.sqrt(q.shape[1])")
+
+
+@pytest.mark.parametrize("alpha", [0.5, 0.3])
+def test_a_keyword_that_is_left_out_is_named_whatever_its_value(alpha):
+    def forward(x, alpha=1.0):
+        return np.where(x > 0, x, alpha * (np.exp(x) - 1)), x
+
+    def backward(dy, x):
+        return np.where(x > 0, dy, dy * np.exp(x))
+
+    (verdict,) = check_gradients((forward, backward), RNG.normal(size=(6, 4)), kwargs={"alpha": alpha}).verdicts
+    assert (verdict.mistake, verdict.fix) == ("keyword-ignored", "")
+    assert "alpha" in verdict.message
+
+
+def test_a_number_is_no_fix_where_a_sum_equals_it():
+    """Every margin of three classes is violated, so that each row's sum is 2."""
+    rows, labels = np.arange(6), np.array([0, 1, 2, 0, 1, 2])
+
+    def forward(s):
+        margins = np.maximum(0, s - s[rows, labels][:, None] + 1)
+        margins[rows, labels] = 0
+        return margins.sum(), s
+
+    def backward(dy, s):
+        d = (s - s[rows, labels][:, None] + 1 > 0).astype(float)
+        d[rows, labels] = 0
+        d[rows, labels] -= 1
+        return dy * d
+
+    (verdict,) = check_gradients((forward, backward), RNG.uniform(0, 0.4, size=(6, 3))).verdicts
+    assert verdict.fix == "d[rows, labels] -= d.sum(axis=1)"
+
+
+def test_a_product_of_the_forward_is_due_where_one_factor_stands():
+    def forward(r, h, w):
+        y = np.tanh((r * h) @ w)
+        return y, (r, h, w, y)
+
+    def backward(dy, cache):
+        r, h, w, y = cache
+        dz = dy * (1 - y**2)
+        return dz @ w.T * h, dz @ w.T * r, h.T @ dz
+
+    arrays = [RNG.normal(size=shape) for shape in ((5, 4), (5, 4), (4, 3))]
+    (verdict,) = check_gradients((forward, backward), *arrays).verdicts
+    assert (verdict.array, verdict.mistake, verdict.variable) == ("w", "wrong-variable", "return")
+    assert "(r * h).T @ dz" in verdict.fix
+
+
+def test_a_mask_that_lets_everything_through_is_found_where_it_stands():
+    def forward(x, w, v):
+        h = np.maximum(0, x @ w)
+        return h @ v, (x, w, v, h)
+
+    def backward(dy, cache):
+        x, w, v, h = cache
+        dh = dy @ v.T
+        dh[h < 0] = 0
+        return dh @ w.T, x.T @ dh, h.T @ dy
+
+    arrays = [RNG.normal(size=shape) for shape in ((6, 3), (3, 5), (5, 2))]
+    (verdict,) = check_gradients((forward, backward), *arrays).verdicts
+    assert (verdict.array, verdict.mistake, verdict.fix) == ("x, w", "wrong-mask", "dh[h <= 0] = 0")
+
+
+def test_a_slope_of_zero_in_the_wrong_branch_is_that_of_the_forward():
+    def forward(x, w):
+        z = x @ w
+        return np.where(z > 0, z, 0.01 * z), (x, w, z)
+
+    def backward(dy, cache):
+        x, w, z = cache
+        dz = np.where(z > 0, dy, 0)
+        return dz @ w.T, x.T @ dz
+
+    (verdict,) = check_gradients((forward, backward), RNG.normal(size=(5, 3)), RNG.normal(size=(3, 4))).verdicts
+    assert (verdict.array, verdict.mistake) == ("x, w", "one-branch")
+    assert verdict.fix == "dz = np.where(z > 0, dy, 0.01 * dy)"
+
+
+def test_a_softmax_jacobian_with_the_wrong_sign_lacks_no_terms():
+    def forward(x):
+        e = np.exp(x - x.max())
+        return e / e.sum(), e / e.sum()
+
+    def backward(dy, y):
+        return (np.diagflat(y) + np.outer(y, y)) @ dy
+
+    (verdict,) = check_gradients((forward, backward), RNG.normal(size=5)).verdicts
+    assert (verdict.mistake, verdict.fix) == ("wrong-sign", "return (np.diagflat(y) - np.outer(y, y)) @ dy")

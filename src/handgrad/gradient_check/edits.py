@@ -9,6 +9,7 @@ import copy
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeAlias, TypeGuard
 
@@ -25,6 +26,7 @@ from .sites import (
     fitting,
     is_call,
     is_index,
+    is_summed,
     kind,
     mentions,
     named,
@@ -132,6 +134,12 @@ def means(site: Site) -> Iterator[Edit]:
             yield site.edit(ast.Call(function, site.node.args, site.node.keywords), mistake, message)
 
 
+EQUALITY: dict[type[ast.cmpop], tuple[type[ast.cmpop], str]] = {
+    **{ast.Lt: (ast.LtE, "hold"), ast.Gt: (ast.GtE, "hold")},
+    **{ast.LtE: (ast.Lt, "not hold"), ast.GtE: (ast.Gt, "not hold")},
+}
+
+
 def comparisons(site: Site) -> Iterator[Edit]:
     node = site.node
     if isinstance(node, ast.Compare) and len(node.ops) == 1:
@@ -139,6 +147,9 @@ def comparisons(site: Site) -> Iterator[Edit]:
         if isinstance(op, (*less, *more)):
             changed = ast.Compare(node.left, [ast.Lt() if isinstance(op, more) else ast.Gt()], node.comparators)
             yield site.edit(changed, "wrong-mask", "the condition is the wrong way round")
+            equal, words = EQUALITY[type(op)]
+            changed = ast.Compare(node.left, [equal()], node.comparators)
+            yield site.edit(changed, "wrong-mask", f"the condition must {words} where both sides are equal")
     if is_call(node, "triu", "tril", "eye"):
         given = [text_of(n) for n in (*node.args[:1], *(k for k in node.keywords if k.arg != "k"))]
         for k in (1, -1, 0):
@@ -211,6 +222,16 @@ def numbers(site: Site) -> Iterator[Edit]:
             if of_shape:
                 told = "element-count-factor", f"the size of axis {new} is due, not that of axis {n}"
             yield site.edit(repr(new), *told)
+
+
+def totals(scope: Scope) -> Iterator[Edit]:
+    """A number that is added into an array, where the sum of its rows or columns is due."""
+    for site in sites(scope):
+        n, holder = number_of(site.node), site.holder
+        if n is not None and isinstance(holder, ast.AugAssign) and isinstance(holder.target, ast.Subscript):
+            for axis in (1, 0):
+                total = f"{text_of(holder.target.value)}.sum(axis={axis})"
+                yield site.edit(total, "not-summed", f"the sum over axis {axis} is due, {total}, not {n}")
 
 
 def number_of(node: ast.AST) -> int | float | None:
@@ -531,6 +552,19 @@ def other_names(scope: Scope) -> Iterator[Edit]:
     yield from renamed(scope)
 
 
+def expressions(scope: Scope) -> Iterator[Edit]:
+    """What the forward makes of a variable, in its place."""
+    for site, text in mentions(scope, arrays_of(scope)):
+        for other, value in scope.expressions.items():
+            if text in names_in(named(other)) and alike(value, scope.values[text]):
+                yield site.edit(other, "wrong-variable", f"{other} is due here, not {text}")
+
+
+def names_in(node: ast.AST) -> set[str]:
+    """The names, attributes and items that an expression reads."""
+    return {text_of(n) for n in ast.walk(node) if is_read(n)}
+
+
 def items(scope: Scope) -> Iterator[Edit]:
     """What a list keeps of this step, in the place of a variable, which another step left."""
     for site, text in mentions(scope, scope.values):
@@ -664,7 +698,20 @@ def factors(scope: Scope, whole: bool) -> Iterator[Edit]:
     for site in openings(scope, whole):
         for new, value, mistake, message in missing_factors(site.node, scope):
             if fitting(site, value, scope.values):
-                yield site.edit(new, mistake, message)
+                number = 2 if mistake == "factor-two" else None
+                yield replace(site.edit(new, mistake, message), number=number)
+
+
+def summands(scope: Scope) -> Iterator[Edit]:
+    """A factor that is missing within a sum: another array, or where one is positive or not."""
+    arrays = {text: value for text, value in arrays_of(scope).items() if value.ndim > 1}
+    for site in filter(is_summed, sites(scope)):
+        for text in (text for text, value in arrays.items() if fitting(site, value, scope.values)):
+            message = f"the factor {text} is missing within the sum"
+            yield site.edit(ast.BinOp(site.node, ast.Mult(), named(text)), "factor-missing", message)
+            for mask in (f"({text} > 0)", f"({text} <= 0)") if text in names_in(scope.routine.node) else ():
+                message = f"the sum runs over everything, where the mask {mask} is due"
+                yield site.edit(times(site.node, mask), "wrong-mask", message)
 
 
 def later_factors(scope: Scope) -> Iterator[Edit]:
@@ -711,7 +758,20 @@ def entries(scope: Scope) -> Iterator[Edit]:
             yield Edit(site, new, "derivative-missing", message, dy)
 
 
+def branches(scope: Scope) -> Iterator[Edit]:
+    """A case of np.where that passes nothing on, where the forward has a slope there."""
+    slopes = [text for text, value in (scope.values | scope.expressions).items() if kind(value) == "number"]
+    for site in sites(scope):
+        given = site.node.args if is_call(site.node, "where") else []
+        for i, other in ((1, 2), (2, 1)) if len(given) == 3 else ():
+            for slope in slopes if number_of(given[i]) == 0 else ():
+                message = f"the other case has a derivative of its own, {slope}"
+                new = [*given[:i], times(named(slope), text_of(given[other])), *given[i + 1 :]]
+                yield site.edit(ast.Call(site.node.func, new, site.node.keywords), "one-branch", message)
+
+
 def missing_factors(node: ast.expr, scope: Scope) -> Iterator[tuple[ast.expr, Any, str, str]]:
+    """With a factor or a divisor more; what stands in the code before what is made up, and a bare number last."""
     for text, value in scope.values.items():
         if text == scope.upstream:
             yield times(node, text), value, "upstream-ignored", f"the factor {text} is missing"
@@ -724,6 +784,10 @@ def missing_factors(node: ast.expr, scope: Scope) -> Iterator[tuple[ast.expr, An
             yield over(node, f"{text}.shape[0]"), None, "batch-size-factor", f"divide by {text}.shape[0]"
         if np.ndim(value) == 1:
             yield over(node, f"{text}[:, None]"), None, mistake, f"divide by {text}"
+    for text, value in scope.expressions.items():
+        if np.ndim(value) == 0 and number_of(named(text)) is None:
+            yield times(node, f"({text})"), None, "factor-missing", f"the factor {text} is missing"
+            yield over(node, f"({text})"), None, "factor-missing", f"the divisor {text} is missing"
     sizes = [text for text, value in scope.values.items() if is_index(value) and value > 1]
     for text in sizes:
         yield over(node, f"np.sqrt({text})"), None, "factor-missing", f"the divisor √{text} is missing"
@@ -859,6 +923,7 @@ def over(left: ast.expr, right: str) -> ast.BinOp:
 
 
 SMALL: tuple[Kind, ...] = (
+    totals,
     partial(
         at_each_place,
         kinds=(
@@ -867,9 +932,18 @@ SMALL: tuple[Kind, ...] = (
         ),
     ),
     partial(at_each_place, kinds=(wholes,)),
+    branches,
 )
-NAMES: tuple[Kind, ...] = (positions, other_names, columns, items, other_indices, variables)
+NAMES: tuple[Kind, ...] = (positions, other_names, columns, items, other_indices, variables, expressions)
 INSERTIONS: tuple[Kind, ...] = (
-    *(operands, entries, later_factors, activations, partial(factors, whole=True), partial(terms, whole=True)),
+    *(
+        operands,
+        entries,
+        summands,
+        later_factors,
+        activations,
+        partial(factors, whole=True),
+        partial(terms, whole=True),
+    ),
     *(summed, jacobians, statistics, wrapped, partial(factors, whole=False), partial(terms, whole=False)),
 )

@@ -43,6 +43,7 @@ class Finding:
     message: str
     variable: str
     edit: Edit | None = None
+    besides: tuple[int, ...] = ()  # the lines of other mistakes that must be mended too
 
     @property
     def verdict(self) -> Verdict:
@@ -50,7 +51,9 @@ class Finding:
         where = f"line {self.place.line} of {self.place.routine.name}"
         message = f"the gradient{'s' * many} by {names} {'are' if many else 'is'} wrong in {where}: {self.message}"
         before, after = self.edit.described() if self.edit else ("", "")
-        evidence = f"with it in place of  {before}  all gradients that it makes are right" if before else ""
+        lines = " and ".join(f"line {line}" for line in self.besides if line != self.place.line)
+        also = f"and {lines} put right, " if lines else ""
+        evidence = f"with it in place of  {before}  {also}all gradients that it makes are right" if before else ""
         return Verdict(names, self.mistake, message, evidence, self.variable, self.place.line, after)
 
 
@@ -154,10 +157,29 @@ class Search:
                 yield from self.first_wrong()
                 return
             new = [replace(finding, names=found.names) for finding in (*self.accepted[done:], found)]
-            yield from new
+            new = [replace(f, besides=tuple(o.place.line for o in new if o is not f)) for f in new]
+            yield from map(self.told, new)
             self.left -= set(found.names)
             if self.left:
                 self.accept([*self.accepted[:done], *new])
+
+    def told(self, finding: Finding) -> Finding:
+        """Without the line as due, where a bare number in it may be something that is another one elsewhere."""
+        number = finding.edit.number if finding.edit else None
+        origin = self.origin_of(number) if number else ""
+        if not origin:
+            return finding
+        message = f"{finding.message}, if {number:g} is not {origin}: check arrays and keywords with other numbers too"
+        return replace(finding, edit=None, message=message)
+
+    def origin_of(self, number: float) -> str:
+        """A keyword of the forward, or a size or its root, that the number or its inverse equals here; '' for none."""
+        case = next(iter(self.bench.cases.values()))
+        for name, value in case.numbers_given.items():
+            if value and number in (value, 1 / value):
+                return f"{name} = {value:g}"
+        sizes = {size for array in case.arrays.values() for size in array.shape}
+        return "the root of a size" if number**2 in sizes else "a size" if number in sizes else ""
 
     def first(self, depth: int = 0) -> Finding | None:
         """One change that mends: small ones first, then terms that a part lacks, then what brings in other names.
@@ -192,7 +214,7 @@ class Search:
             with contextlib.suppress(Exception):  # changed code may do anything
                 self.accept([*before, proposal])
                 found = self.first(depth + 1)
-                if found is not None:
+                if found is not None and (found.edit or found.place.statement is not proposal.place.statement):
                     return found
         self.accept(before)
         return None
@@ -458,13 +480,49 @@ def scopes_of(followed: Followed) -> list[Scope]:
         place.node: place.index for place in reversed(followed.tracer.places) if place.kind != "update"
     }
     ran: dict[tuple[Routine, ast.AST], None] = {}
-    held = snapshots(followed, [place for place in followed.tracer.places if place.routine.shown], ran)
+    shown = [place for place in followed.tracer.places if place.routine.shown]
+    written = {ast.unparse(node): node for node in dict.fromkeys(place.routine.node for place in shown)}
+    standing = {ast.unparse(n): n for node in written.values() for n in ast.walk(node) if is_standing(n)}
+    held = snapshots(followed, shown, ran)
     found = []
     for routine, statement in [*(s for s in ran if s in statements), *(s for s in statements if s not in ran)]:
         values, containers = held.get(routine.node, ({}, {}))
         upstream = next((a.arg for a in routine.node.args.args if a.arg not in ("self", "ctx", "cls")), None)
         parameters = followed.bench.subject.all_names
-        found.append(Scope(routine, statement, places, values, containers, upstream, parameters))
+        expressions = values_of(standing, values)
+        found.append(Scope(routine, statement, places, values, containers, upstream, parameters, expressions))
+    return found
+
+
+PLAIN = (
+    *(ast.BinOp, ast.UnaryOp, ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.Call),
+    *(ast.operator, ast.unaryop, ast.expr_context),
+)
+
+
+def is_standing(node: ast.AST) -> bool:
+    """Whether an expression of the code can be computed elsewhere without harm: arithmetic, sizes and roots."""
+    below = list(ast.walk(node))
+    calls = [n for n in below if isinstance(n, ast.Call)]
+    plain = all(isinstance(n, PLAIN) for n in below) and all(ast.unparse(n.func) in HARMLESS for n in calls)
+    decimal = isinstance(node, ast.Constant) and isinstance(node.value, float)
+    return decimal or (plain and isinstance(node, (ast.BinOp, ast.Call)) and len(below) <= MOST_NODES)
+
+
+HARMLESS = ("len", "np.sqrt", "numpy.sqrt")
+MOST_NODES = 16
+
+
+def values_of(standing: Mapping[str, ast.AST], values: Values) -> Values:
+    """{expression: value} of those that can be computed from what the names hold."""
+    found: Values = {}
+    names = {"__builtins__": {}, "len": len, "np": np, "numpy": np}
+    known = {name: value for name, value in values.items() if name.isidentifier()}
+    for text in standing:
+        with contextlib.suppress(Exception):  # made of other names
+            value = eval(text, names, known)
+            if is_known(value):
+                found[text] = value
     return found
 
 
@@ -483,10 +541,22 @@ def widened(statements: list[tuple[Routine, ast.AST]], followed: Followed) -> li
                 continue
             encloses = isinstance(other, (ast.For, ast.If, ast.While)) and any(n is statement for n in ast.walk(other))
             names = {text for text in texts_of(statement) if (statement, text) not in fine}
-            if encloses or names & targets_of(other):
+            changed = texts_of(statement) if remakes(other) else names
+            if encloses or changed & targets_of(other):
                 seen[routine, other] = None
                 todo.append((routine, other))
     return list(seen)
+
+
+def remakes(statement: ast.stmt) -> bool:
+    """Whether a variable is made anew of itself, as by a mask: one that lets all through leaves a true gradient."""
+    if isinstance(statement, ast.AugAssign):
+        return isinstance(statement.op, ast.Mult)
+    if not isinstance(statement, ast.Assign):
+        return False
+    target = statement.targets[0]
+    masked = isinstance(target, ast.Subscript) and isinstance(statement.value, ast.Constant)
+    return masked or ast.unparse(target) in texts_of(statement.value)
 
 
 def walk_statements(node: ast.AST) -> Iterator[ast.stmt]:

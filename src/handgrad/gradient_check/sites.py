@@ -28,6 +28,7 @@ class Scope:
     containers: Values = field(default_factory=dict)  # of arrays: lists, tuples, dicts
     upstream: str | None = None  # the name of dy
     parameters: Sequence[str] = ()
+    expressions: Values = field(default_factory=dict)  # what stands in the code, made of names that are known here
 
     @property
     def line(self) -> int:
@@ -52,6 +53,7 @@ class Edit:
     mistake: str
     message: str
     everywhere: str = ""  # a name: new stands in its place wherever the function reads it
+    number: float | None = None  # the bare number that it brings in as a factor
 
     @contextlib.contextmanager
     def apply(self) -> Iterator[Node]:
@@ -268,9 +270,17 @@ def is_argument(site: Site) -> bool:
     return isinstance(site.holder, ast.Call) and site.field == "args" and called(site.holder) not in shaping
 
 
+def is_summed(site: Site) -> bool:
+    """Whether it is what a sum or a mean runs over."""
+    function = isinstance(site.holder, ast.Call) and site.field == "args" and site.index == 0
+    summing = called(site.holder) if function else getattr(site.holder, "attr", "")
+    return summing in ("sum", "mean") and isinstance(site.node, (ast.Name, ast.BinOp, ast.Subscript))
+
+
 def fitting(site: Site, value: Any, values: Values) -> bool:
     """Whether an array of this value's shape can be a factor or a term of what the statement assigns."""
-    assigned = values.get(site.scope.target) if site.field == "value" else None
+    whole = site.field == "value" and isinstance(site.holder, ast.stmt)
+    assigned = values.get(site.scope.target) if whole else None
     assigned = computed(site.node, values) if assigned is None else assigned
     if assigned is None:
         return True

@@ -113,6 +113,14 @@ class Case:
         return {**self.subject.defaults, **self.subject.kwargs}
 
     @property
+    def numbers_given(self) -> dict[str, float]:
+        """The forward's numbers by name: keywords, given or by default, arguments, and what a dict of them holds."""
+        known = {**self.subject.defaults, **self.inputs, **self.subject.kwargs}
+        for value in [*known.values()]:
+            known |= value if isinstance(value, dict) else {}
+        return {k: float(v) for k, v in known.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
+
+    @property
     def batch_size(self) -> int:
         if self.y.ndim == 2 and any(a.shape == (len(self.y), 1) for a in self.arrays.values()):
             return int(self.y.shape[1])  # examples are columns where the bias is one

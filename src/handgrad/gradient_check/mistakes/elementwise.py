@@ -114,6 +114,10 @@ def one_branch(case: Case, written: Array, slopes: Array, x: Array) -> Verdict |
         other = ~where & (x != 0)
         if where.sum() < 2 or other.sum() < 2 or not case.same(written[where], slopes[where]):
             continue
+        for name, number in case.numbers_given.items():
+            if number not in (0, 1) and case.same(written[other] * number, slopes[other]):
+                message = f"right for {right} x; for {wrong_side} x the factor {name} = {number:g} is missing"
+                return case.verdict("keyword-ignored", message, case.deviates_most(2))
         value = np.unique(np.round(written[other], 9))
         now = f"{value[0]:g}" if len(value) == 1 else "another formula"
         what = f"right for {right} x, wrong for {wrong_side} x, where dx / dy is {now}"

@@ -49,6 +49,7 @@ def off_by(case: Case, c: float, evidence: str, more: str = "") -> Verdict:
         if origins:
             words = dict.fromkeys(factor.words for factor in origins)
             several = rank == 0 and len({factor.mistake for factor in origins}) > 1
+            several = several or (origins[0].mistake == TWO.mistake and has_root_two(case))
             said = f"{message}: {' or '.join([*words][:2])}{more}"
             return (Guess if several else Verdict)(case.name, origins[0].mistake, said, evidence)
     return case.verdict("constant-factor", f"{message}{more}", evidence)
@@ -83,7 +84,7 @@ def sizes(case: Case) -> Iterator[Factor]:
 
 def made_of_numbers(case: Case) -> Iterator[Factor]:
     """A number that the forward was given, and what is made of a rate."""
-    for name, value in numbers_given(case).items():
+    for name, value in case.numbers_given.items():
         odds = value / (1 - value) if value != 1 else 0
         made = ((value, name), (1 - value, f"1 - {name}"), (1 + value, f"1 + {name}"), (odds, f"{name} / (1 - {name})"))
         yield from (Factor("keyword-factor", v, f"{words} = {v:.6g}") for v, words in made)
@@ -109,6 +110,11 @@ def combinations(m: int, last: int) -> Iterator[Factor]:
         yield Factor("class-count-factor", last / m, f"divided by the {m} examples, not by the {last} classes")
 
 
+def has_root_two(case: Case) -> bool:
+    """Whether a 2 may be the root of a size, which other arrays would not have."""
+    return any(4 in array.shape for array in case.arrays.values())
+
+
 def class_count(case: Case) -> int:
     """The size of the outputs' axis; for losses the last of their first argument's, 0 for a vector."""
     if case.y.ndim > 1:
@@ -122,7 +128,7 @@ def kernel_areas(case: Case) -> Iterator[int]:
     size = case.keywords.get("kernel_size")
     if isinstance(size, (tuple, list)):
         yield int(np.prod(size))
-    for name, value in numbers_given(case).items():
+    for name, value in case.numbers_given.items():
         if name.lower() in WINDOWS and value == int(value) > 1:
             yield int(value) ** 2
     for array in [*case.arrays.values()][1:]:
@@ -146,14 +152,6 @@ WINDOWS = (
     "pool_h",
     "p",
 )
-
-
-def numbers_given(case: Case) -> dict[str, float]:
-    """The forward's numbers by name: keywords, given or by default, arguments, and what a dict of settings holds."""
-    known = {**case.subject.defaults, **case.inputs, **case.subject.kwargs}
-    for value in [*known.values()]:
-        known |= value if isinstance(value, dict) else {}
-    return {k: float(v) for k, v in known.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
 
 
 def element_counts(case: Case) -> list[int]:

@@ -38,11 +38,11 @@ def softmax_terms(case: Case) -> Verdict | None:
     inner, what = (y * dy).sum(axis=-1, keepdims=True), "softmax, dx = y (dy - Σ y dy):"
     crossed = {
         "the term -y Σ y dy is missing": y * dy,
-        "Σ y dy is added, not subtracted": y * (dy + inner),
         "Σ dy stands for Σ y dy": y * (dy - dy.sum(axis=-1, keepdims=True)),
         "σ_i (1 - σ_j) on every place, the δ_ij is forgotten": y * ((1 - y) * dy).sum(axis=-1, keepdims=True),
     }
     candidates = [Candidate("cross-terms-missing", f"{what} {words}", case.pick(dx)) for words, dx in crossed.items()]
+    candidates += [Candidate("wrong-sign", f"{what} Σ y dy is added, not subtracted", case.pick(y * (dy + inner)))]
     over_batch = y * (dy - (y * dy).sum(axis=1, keepdims=True))
     words = f"{what} the sum runs over the batch, not over the classes"
     return case.named([*candidates, Candidate("wrong-axis", words, case.pick(over_batch))], EQUAL)
@@ -62,8 +62,11 @@ def log_softmax_terms(case: Case) -> Verdict | None:
 
 
 def scale_terms(case: Case) -> Verdict | None:
-    """dgamma = Σ dy x̂: with x or y in the place of the normalised x."""
-    if case.array.shape != case.y.shape[-1:] or case.y.ndim < 2:
+    """dgamma = Σ dy x̂: with x or y in the place of the normalised x, if what it multiplies is normalised."""
+    if case.array.shape != case.y.shape[-1:] or case.y.ndim < 2 or case.columns is None:
+        return None
+    normalized = case.columns.sum(axis=0)  # ∂y/∂gamma, where each gamma moves its own y alone
+    if not np.isclose(np.mean(normalized**2), 1, atol=0.05):
         return None
     axes, dy = tuple(range(1, case.y.ndim)), case.dy_full
     stands = f"stands where the normalised input is due: {case.label} is Σ dy x̂"
