@@ -447,3 +447,18 @@ def test_assert_gradients_fails_with_the_report():
     assert assert_gradients(hg.Linear(3), X).ok
     with pytest.raises(AssertionError, match="batch-size-factor"):
         assert_gradients((F.linear_forward, lambda dy, c: (dy @ c[1].T, c[0].T @ dy / 5, dy.sum(axis=0))), X, W, B)
+
+
+def test_running_averages_are_no_parameters():
+    class Frozen:
+        def __init__(self):
+            self.running_mean, self.moving_var = np.zeros(3), np.ones(3)
+
+        def forward(self, x):
+            return (x - self.running_mean) / np.sqrt(self.moving_var)
+
+        def backward(self, dy):
+            return dy / np.sqrt(self.moving_var)
+
+    report = check_gradients(Frozen(), np.random.default_rng(0).normal(size=(4, 3)))
+    assert report.ok and not report.unchecked

@@ -115,7 +115,8 @@ class LayerSubject(Subject):
             others = [part for part in parameters_in(value) if id(part) not in with_gradient]
             plain = all(isinstance(part, float) for part in others)
             is_setting = plain and name not in self.with_gradients and not is_nested(value)
-            if others and not is_setting and self.moves(name):
+            is_statistic = any(word in name.lower() for word in ("running", "moving"))  # averages, which nobody trains
+            if others and not is_setting and not is_statistic and self.moves(name):
                 none = f"has no gradient (none called d{name}, grad_{name}, ...)"
                 found[name] = "is a list of numbers (make it a NumPy array)" if plain else none
         return found
