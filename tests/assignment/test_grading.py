@@ -87,6 +87,26 @@ def test_points_are_for_arrays_and_teachers_are_told_more_than_students(graded):
     assert mistake["mistake"] == "wrong-forward"
 
 
+def test_what_an_array_is_is_said_and_of_whom(graded):
+    sources = dict(
+        nan=LAYERS.replace("np.maximum(x, 0)", "x * np.nan").replace("x.T @ dy", "x.T @ dy * np.nan"),
+        form=LAYERS.replace("np.maximum(x, 0)", "np.maximum(x, 0)[None]").replace("x.T @ dy", "(x.T @ dy)[None]"),
+        other=LAYERS.replace("x @ weight + bias", "x @ weight + bias + x.sum() * 0 + 2 * bias").replace(
+            "dy.sum(axis=0)", "3 * dy.sum(axis=0)"
+        ),
+        forward=LAYERS.replace('x W + b."""', 'x W + b."""\n    x = np.multiply(x, 1, out=x); bias += 0.0; x += 1'),
+    )
+    nan, form, other, forward = ([test["output"] for test in each["tests"]] for each in graded(**sources))
+    assert nan[0] == "y is wrong: it holds 12 numbers that are NaN or infinite, of 12"
+    assert "weight is wrong: it holds 6 numbers that are NaN or infinite, of 6" in nan[1]
+    assert form[0] == "y is wrong: it has shape (1, 4, 3), expected (4, 3)"
+    assert "weight is wrong: it has shape (1, 3, 2), expected (3, 2)" in form[1]
+    assert "bias is wrong: it is the gradient of the forward that was handed in" in other[1]
+    assert "unexplained" not in other[1]
+    assert "affine_forward changes its argument x in place" in forward[1]
+    assert "affine_backward changes" not in forward[1]
+
+
 def test_what_cannot_run_is_a_line_and_the_rest_is_graded(graded):
     unwritten = LAYERS.replace("return np.maximum(x, 0), x", 'raise NotImplementedError("implement relu_forward")')
     sources = dict(

@@ -99,8 +99,8 @@ def test_a_teachers_function_that_draws_nothing_says_so(write, tmp_path, body, s
     ("old", "new", "said"),
     [
         ('title = "Two layers"', "", "the key 'title' is missing"),
-        ("points", "pionts", "unknown key 'tasks.0.pionts'; did you mean 'points'"),
-        ("points = 3", "points = -3", "tasks.0.points = -3: expected greater than 0"),
+        ("points", "pionts", "unknown key 'task 1 (relu_backward).pionts'; did you mean 'points'"),
+        ("points = 3", "points = -3", "task 1 (relu_backward).points = -3: expected greater than 0"),
         ('"what"', '"all"', "hints = 'all'"),
         ('["layers.py"]', '["layer.py"]', "there is no file layer.py"),
         ('["layers.py"]', '["../layers.py"]', "must be the name of a file beside it"),
@@ -118,7 +118,9 @@ def test_a_teachers_function_that_draws_nothing_says_so(write, tmp_path, body, s
         ('"relu_backward"', '"relu_backward"\nforward = "elu_forward"', "no function elu_forward"),
         ('"relu_backward"', '"relu_backward"\nfile = "x.py"', "x.py is none of the files"),
         ("{ x =", "{ X =", "relu_forward takes no X; did you mean 'x'"),
-        ("points = 3", 'gradients = ["y"]', "tasks.0.gradients: there is no array y"),
+        ("points = 3", 'gradients = ["y"]', "task 1 (relu_backward).gradients: there is no array y"),
+        ("[5, 7]", "[300000, 400000]", "x would have 120,000,000,000 numbers: give it at most"),
+        ("points = 3", r'name = "a\nb\u001b"', "task 1 (relu_backward).name = 'a\\nb\\x1b': expected text on one line"),
         ("[5, 7]", "[5, 0]", "x must be the shape of an array"),
         ('"private.py:draw"', '"draw"', "expected a function in a file"),
         ('"private.py:draw"', '"private.py:drew"', "private.py has no function drew; did you mean 'draw'"),
@@ -138,6 +140,11 @@ def test_what_is_wrong_is_one_line_that_names_the_key(write, old, new, said):
         ("blank = 3", "variant.blank = 3: there are 2 tasks"),
         ("blank = 1", "variant.blank needs tasks of the same points"),
         ("constants = { SLOP = [1] }", "no file assigns at its top level a SLOP; did you mean 'SLOPE'"),
+        (
+            'constants = { SLOPE = ["os.system(1)", 2.0] }',
+            "'os.system(1)' is none of its kind: expected a number, as in",
+        ),
+        ("constants = { SLOPE = [inf] }", "inf is none of its kind"),
         ("constants = { SLOPE = [] }", "variant.constants.SLOPE = []: expected a list of at least 1 item"),
         ('find_the_bug = { "layer nrom" = 1 }', "did you mean 'layer norm'"),
     ],
@@ -157,3 +164,5 @@ def test_a_file_that_is_no_python_is_named(write, tmp_path):
         read_assignment(tmp_path / "none.toml")
     with pytest.raises(ValueError, match=r"unknown assignment.*did you mean 'layer-norm'"):
         read_assignment("layer-nrom")
+    with pytest.raises(ValueError, match=r"is a folder: name .*SPEC\.toml in it"):
+        read_assignment(tmp_path)

@@ -34,6 +34,7 @@ def answer(folder: str, task: Task, plain: Inputs, calls: Mapping[str, Mapping[s
     calls is {name: {argument: name of its array in the file}}, with a `dy` where gradients are wanted.
     """
     place, notes, results = Path(folder), dict[str, None](), dict[str, Any]()
+    changed: dict[bool, dict[str, None]] = {False: {}, True: {}}  # without and with a backward
     with np.load(place / "arrays.npz", allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     forget_library()
@@ -51,8 +52,12 @@ def answer(folder: str, task: Task, plain: Inputs, calls: Mapping[str, Mapping[s
                 results[f"{number}/{name}"] = array
         if sum(array.nbytes for array in results.values()) > MOST_RESULT:
             raise ValueError(f"{task['function']} returned more than {MOST_RESULT:,} bytes for arrays this small")
-        changed = [name for name, key in call.items() if given[name].tobytes() != arrays[key].tobytes()]
-        notes.update(dict.fromkeys(f"{task['function']} changes its argument {name} in place" for name in changed))
+        moved = [name for name, key in call.items() if given[name].tobytes() != arrays[key].tobytes()]
+        changed[dy is not None].update(dict.fromkeys(moved))
+    for backward, names in changed.items():
+        function = task["function"] if backward else task["forward"] or task["function"]
+        own = [name for name in names if not (backward and name in changed[False])]
+        notes.update(dict.fromkeys(f"{function} changes its argument {name} in place" for name in own))
     np.savez(place / "results.npz", **results)
     return list(notes)
 

@@ -50,7 +50,10 @@ ANSWER, CHECK = "handgrad.assignment.child:answer", "handgrad.user_files.checks:
 WORDS = ("array", "message", "evidence", "variable", "fix")
 SAID = {**dict.fromkeys(WORDS, str), "mistake": {*VOCABULARY}, "line?": int}  # of a mistake
 UNFIT = "it is not the gradient of the forward that was handed in"
-OTHER = "it is the gradient of the forward that was handed in, and that computes something else than it should"
+OTHER = (
+    "it is the gradient of the forward that was handed in, and that computes something else than it should:"
+    " mend the forward, and the points of both come with it"
+)
 IMAGINARY = "it has imaginary parts, where real numbers are due"
 STEPPING = "differences instead of a derivative, or the forward's code in a copy?"
 NUM_TRIALS, NUM_UPSTREAMS, NUM_DIRECTIONS = 3, 2, 2
@@ -259,6 +262,12 @@ def right_answers(assignment: Assignment, questions: Questions, place: Place, pr
     return found.arrays
 
 
+def try_reference(assignment: Assignment) -> None:
+    """Have the reference answer all tasks once; ValueError for the first that fails, or does not fit its inputs."""
+    with program() as folder:
+        make_answers(assignment, 0, folder)
+
+
 # Judged ---------------------------------------------------------------------------------------------------------------
 
 
@@ -284,8 +293,9 @@ def wrong_in(task: Task, trial: Trial, key: AnswerKey, answers: Answers) -> dict
     calls = [call for _, call in trial.backward] if task.is_backward else trial.alike
     wrong = {}
     for name in wanted(task, trial, key):
-        why = first(differing(name, call, trial, key, answers) for call in calls)
-        fits = not task.is_backward or is_derivative(name, trial, answers)
+        unlike = first(of_another_form(name, call, key, answers) for call in calls)
+        why = unlike or first(differing(name, call, trial, key, answers) for call in calls)
+        fits = not task.is_backward or (not unlike and is_derivative(name, trial, answers))
         wrong[name] = (OTHER if why and fits and task.is_backward else why) or ("" if fits else UNFIT)
     return {name: why for name, why in wrong.items() if why}
 
@@ -297,14 +307,23 @@ def first(texts: Iterable[str]) -> str:
 
 def differing(name: str, call: str, trial: Trial, key: AnswerKey, answers: Answers) -> str:
     """What is wrong with one array of one call, beside the reference's; '' where nothing is."""
-    right, yours = numbers(key.right[f"{call}/{name}"]), answers.get(f"{call}/{name}")
-    if yours is None:
-        return f"there is no {name}"
+    right, yours = numbers(key.right[f"{call}/{name}"]), answers[f"{call}/{name}"]
     if numbers(yours).dtype.kind == "c" != right.dtype.kind:
         return IMAGINARY
     arrays = {key: value for key, value in trial.inputs.items() if isinstance(value, np.ndarray)}
     verdict = difference(right, numbers(yours), arrays, "solution", "")
     return verdict.message if verdict else ""
+
+
+def of_another_form(name: str, call: str, key: AnswerKey, answers: Answers) -> str:
+    """That an array is not there, has another shape than the reference's, or NaN where that has numbers; else ''."""
+    right, yours = numbers(key.right[f"{call}/{name}"]), answers.get(f"{call}/{name}")
+    if yours is None:
+        return "it is not there"
+    if yours.shape != right.shape:
+        return f"it has shape {yours.shape}, expected {right.shape}"
+    count = int((np.isfinite(right) & ~np.isfinite(numbers(yours))).sum())
+    return f"it holds {count:,} numbers that are NaN or infinite, of {yours.size:,}" if count else ""
 
 
 def numbers(array: Array) -> Array:
@@ -543,10 +562,7 @@ def grade_task(assignment: Assignment, task: Task, key: AnswerKey, submission: S
         verdicts = [Verdict("", found.outcome.mistake, said, line=found.outcome.line)] if found.outcome.mistake else []
         return Graded(0.0, {}, [said, *printed], [verdict_data(verdict, "fix") for verdict in verdicts])
     wrong = judged(task, key, found.arrays)
-    lines = [
-        f"{name} is {'wrong' if why else 'right'}{f': {why}' * (why in (OTHER, UNFIT, IMAGINARY))}"
-        for name, why in wrong.items()
-    ]
+    lines = [f"{it} is {'wrong' if why else 'right'}{f': {why}' * is_told(why)}" for it, why in wrong.items()]
     more, mistakes = ([], []) if not any(wrong.values()) else explained(assignment, task, key, submission, wrong)
     share = sum(not why for why in wrong.values()) / max(len(wrong), 1)
     score = task.points * (share if task.partial else int(share))
@@ -558,13 +574,20 @@ def grade_task(assignment: Assignment, task: Task, key: AnswerKey, submission: S
     )
 
 
+def is_told(why: str) -> bool:
+    """Whether a reason is told whatever the hints: what an array is, and not how its numbers differ."""
+    return why.startswith("it ")
+
+
 def explained(
     assignment: Assignment, task: Task, key: AnswerKey, submission: Submission, wrong: Mapping[str, str]
 ) -> tuple[list[str], list[dict[str, Any]]]:
     """(lines for the student, mistakes for the teacher) about what is wrong."""
-    kind = "unexplained" if task.is_backward else "wrong-forward"
     verdicts = looked_at(assignment, task, key, submission) if task.is_backward and task.call is None else []
-    verdicts = verdicts or [Verdict(name, kind, why) for name, why in wrong.items() if why]
+    if not verdicts:
+        verdicts = [Verdict(name, kind_of(task, why), why) for name, why in wrong.items() if why]
+        numbers = [f"  {it.message}" for it in verdicts if task.hints in ("what", "fix") and not is_told(it.message)]
+        return numbers, Report(task.name, {}, verdicts).to_dict()["verdicts"]
     checks = {name: ArrayCheck(name, (), "", ok=not why) for name, why in wrong.items()}
     report = Report(task.name, checks, verdicts)
     mistakes = report.to_dict()["verdicts"]
@@ -596,6 +619,13 @@ def steps_in(task: Task, submission: Submission) -> list[str]:
 
 def is_tiny(value: object) -> bool:
     return isinstance(value, float) and 0 < abs(value) < 1e-18
+
+
+def kind_of(task: Task, why: str) -> str:
+    """The name for what is wrong where a gradient check has none."""
+    kinds = {"it has shape": "wrong-shape", "it holds": "not-finite", OTHER: "wrong-forward"}
+    named = (kind for words, kind in kinds.items() if why.startswith(words))
+    return next(named, "unexplained") if task.is_backward else "wrong-forward"
 
 
 def looked_at(assignment: Assignment, task: Task, key: AnswerKey, submission: Submission) -> list[Verdict]:

@@ -1,14 +1,17 @@
 """What a teacher writes down of an assignment, SPEC.toml: its files, its tasks, and what differs between students."""
 
 import ast
+import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import numpy as np
-from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from ..arrays import Generator
 from ..blanks import find_function, functions_in
@@ -23,6 +26,7 @@ from .bugs import subjects
 
 # those that come along, by name
 EXAMPLES = {path.parent.name: path for path in sorted(Path(__file__).parent.glob("examples/*/SPEC.toml"))}
+MOST_NUMBERS = 10**6  # of an array that a task is checked with: it is called a hundred times
 Arguments: TypeAlias = dict[str, Any]  # of a function by name: arrays, and numbers as they are
 
 
@@ -57,12 +61,22 @@ def checked_inputs(value: object) -> dict[str, Any] | Place:
         sizes = shape if isinstance(shape, list) else [1]
         if not all(type(size) is int and size > 0 for size in sizes) or not isinstance(shape, (list, int, float)):
             raise ValueError(f"{name} must be the shape of an array, such as [5, 7], or a number, got {shape!r}")
+        if math.prod(sizes) > MOST_NUMBERS:
+            raise ValueError(f"{name} would have {math.prod(sizes):,} numbers: give it at most {MOST_NUMBERS:,}")
+    return value
+
+
+def on_a_line(value: str) -> str:
+    """A text that is shown in lines and tables."""
+    if not value.isprintable():
+        raise ValueError("expected text on one line, without control characters")
     return value
 
 
 Function = Annotated[Place, BeforeValidator(place)]
 Positive = Annotated[float, Field(gt=0, le=1e9)]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=300, strip_whitespace=True)]
+Line = Annotated[str, StringConstraints(max_length=300, strip_whitespace=True), AfterValidator(on_a_line)]
+Text = Annotated[Line, Field(min_length=1)]
 Hints: TypeAlias = Literal["none", "where", "what", "fix"]
 
 
@@ -108,7 +122,7 @@ class Task(Keys):
 
     function: Text
     file: str = ""
-    name: str = ""
+    name: Line = ""
     points: Positive = 1
     partial: bool = True
     inputs: Annotated[Any, BeforeValidator(checked_inputs)]
@@ -250,12 +264,26 @@ def read_assignment(source: str | Path) -> Assignment:
         solutions that would be handed out.
     """
     is_file = str(source).endswith(".toml")
+    if (Path(source) / "SPEC.toml").is_file():
+        raise ValueError(f"{source} is a folder: name {Path(source) / 'SPEC.toml'} in it")
     path = Path(source) if is_file else look_up("assignment or .toml file", source, EXAMPLES)
-    said = check_table(Specification, read_table(path), path)
+    table = read_table(path)
+    try:
+        said = check_table(Specification, table, path)
+    except ValueError as problem:
+        raise ValueError(re.sub(r"\btasks\.(\d+)", partial(task_in, table), str(problem))) from None
     try:
         return assembled(said, path)
     except ValueError as problem:
         raise ValueError(f"{path}: {problem}") from None
+
+
+def task_in(table: Mapping[str, Any], found: re.Match[str]) -> str:
+    """'tasks.0' as people count, with the function that it says."""
+    number = int(found[1])
+    task = table["tasks"][number]
+    function = task.get("function") if isinstance(task, dict) else None
+    return f"task {number + 1}{f' ({function})' if isinstance(function, str) and function.isprintable() else ''}"
 
 
 def assembled(said: Specification, path: Path) -> Assignment:
@@ -312,9 +340,10 @@ def named(names: Iterable[str], files: Iterable[str], contents: Mapping[str, byt
 
 def filled(said: Specification, number: int, contents: Mapping[str, bytes]) -> Task:
     """A task with every field that was left out, once all that it names is there."""
-    task, where = said.tasks[number], f"tasks.{number}"
+    task = said.tasks[number]
+    where = f"task {number + 1} ({task.function})"
     if not task.file and len(said.files) > 1:
-        raise ValueError(f"{where} ({task.function}): say which file it stands in: {', '.join(said.files)}")
+        raise ValueError(f"{where}: say which file it stands in: {', '.join(said.files)}")
     file = task.file or said.files[0]
     if file not in said.files:
         raise ValueError(f"{where}.file: {file} is none of the files to hand in ({', '.join(said.files)})")
@@ -404,11 +433,35 @@ def check_variant(variant: Variant, tasks: Sequence[Task], texts: Iterable[str])
         raise ValueError(f"variant.blank = {variant.blank}: there are {len(tasks)} tasks")
     if variant.blank not in (None, len(tasks)) and len({task.points for task in tasks}) > 1:
         raise ValueError("variant.blank needs tasks of the same points, or students could reach unlike sums")
-    names = {name for text in texts for name in constants_in(text)}
-    for name in variant.constants:
-        check_known("variant.constants: no file assigns at its top level a", name, names)
+    solved = {name: node for text in texts for name, node in constants_in(text).items()}
+    for name, values in variant.constants.items():
+        check_known("variant.constants: no file assigns at its top level a", name, solved)
+        for value in values:
+            check_constant(name, value, solved[name])
     for name in variant.find_the_bug:
         look_up("subject in variant.find_the_bug", name, subjects())
+
+
+def check_constant(name: str, value: object, solved: ast.expr) -> None:
+    """Refuse a constant of another kind than the files have, and what has no literal."""
+    try:
+        kind = kind_of(ast.literal_eval(solved))
+    except ValueError:  # an expression, such as 1 / 3
+        kind = ""
+    if not kind_of(value) or kind not in ("", kind_of(value)):
+        expected = f"{kind or 'a number or text'}, as in {name} = {ast.unparse(solved):.80}"
+        raise ValueError(f"variant.constants.{name}: {value!r:.80} is none of its kind: expected {expected}")
+
+
+def kind_of(value: object) -> str:
+    """What a constant is in words; '' for what cannot be written as one."""
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, (int, float)):
+        return "a number" if math.isfinite(value) else ""
+    if isinstance(value, (list, tuple)):
+        return "a list" if all(map(kind_of, value)) else ""
+    return "a text" if isinstance(value, str) else ""
 
 
 def constants_in(text: str) -> dict[str, ast.expr]:

@@ -23,8 +23,11 @@ def assignment() -> None:
 @click.option("--roster", metavar="FILE.csv", help="The class, with a column id: a handout for each student.")
 def make(spec: str, folder: str, roster: str | None) -> None:
     """Write handouts with bodies to write into DIR/handouts, and the solutions into DIR/key."""
+    from ..assignment.grading import try_reference
     from ..assignment.make import make
+    from ..assignment.specification import read_assignment
 
+    try_reference(read_assignment(spec))
     made = make(spec, folder, roster)
     count = f"{len(made.students)} handouts" if len(made.students) > 1 else "1 handout"
     print(f"{count} in {folder}/handouts, {len(made.written)} files new; {folder}/key is yours alone: never publish it")
