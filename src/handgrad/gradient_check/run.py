@@ -146,7 +146,7 @@ def named(place: Verdict, verdicts: Sequence[Verdict]) -> list[Verdict]:
     effects = [v for v in near if v.clue is Clue.EFFECT]
     mends = bool(place.fix) and place.clue is Clue.CAUSE
     agree = len({v.mistake for v in causes}) == 1 and len(causes) == len(arrays)
-    guess = bool(place.fix) and any(isinstance(v, Guess) for v in causes)
+    guess = bool(place.fix) and any(isinstance(v, Guess) and v.mistake != place.mistake for v in causes)
     if len(arrays) == 1 and causes and not guess:
         return [under_name(place, cause, cause.message) for cause in causes]
     if agree and not guess:
