@@ -29,7 +29,8 @@ def call(tmp_path, monkeypatch, capsys):
         with pytest.raises(SystemExit) as ending:
             cli.main([str(argument) for argument in arguments])
         captured = capsys.readouterr()
-        return ending.value.code, captured.out, captured.err
+        lines = captured.err.splitlines(keepends=True)  # the first run on a machine says that it compiles
+        return ending.value.code, captured.out, "".join(li for li in lines if "for this machine, once" not in li)
 
     return run
 
