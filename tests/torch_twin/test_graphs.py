@@ -168,6 +168,7 @@ def test_a_layer_of_ones_own_that_holds_others_has_no_twin():
         to_torch(model)
 
 
+@pytest.mark.filterwarnings("ignore:Using padding=.same")  # PyTorch copies the images; the numbers are the same
 @settings(parent=fuzzed, max_examples=int(os.environ.get("HANDGRAD_EXAMPLES", "15")))
 @given(composites())
 def test_random_layers_of_layers_equal_pytorch_and_are_resumed_to_the_bit(tmp_path_factory, model):
