@@ -44,6 +44,7 @@ class Chained(Layer, abstract=True):
         self.layers: list[Layer] = [from_spec(layer) if isinstance(layer, Mapping) else layer for layer in layers]
         check_layers(who, self.layers)
         give_names(self.layers)
+        self.takes_indices = self.layers[0].takes_indices
         self._chain = Chain(self.layers)
 
     def _take_in(self) -> None:
@@ -51,6 +52,7 @@ class Chained(Layer, abstract=True):
         self._chain = Chain(self.layers, plan(self.layers))
 
     def _adopt(self, rng: Generator) -> None:
+        self.takes_indices = self.layers[0].takes_indices
         self._chain = Chain(self.layers)
         super()._adopt(rng)
 
@@ -61,11 +63,6 @@ class Chained(Layer, abstract=True):
     @property
     def has_cache(self) -> bool:
         return super().has_cache or self._chain.has_cache
-
-    @property
-    def takes_indices(self) -> bool:  # type: ignore[override]
-        """Whether the first layer takes whole numbers, and so all of them."""
-        return self.layers[0].takes_indices
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._chain = Chain(state["layers"])

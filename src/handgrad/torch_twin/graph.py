@@ -235,7 +235,8 @@ def selection(module: nn.Module, node: fx.Node) -> tuple[str, nn.Module, fx.Node
     """A name and a module for what is chosen of a recurrent module's outputs, all steps or the last, and its input."""
     indices: list[Any] = []
     while node.op == "call_function" and node.target is operator.getitem:
-        node, index = node.args  # type: ignore[assignment]
+        arguments: Any = node.args
+        node, index = arguments
         indices.insert(0, index)
     if node.op != "call_module" or not isinstance(child := module.get_submodule(str(node.target)), nn.RNNBase):
         return None
