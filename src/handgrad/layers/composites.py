@@ -117,7 +117,7 @@ class Branches(Layer):
             raise TypeError(f"Branches takes a list of branches, each a list of layers: {example}; got {branches!r}")
         self.branches: list[Layer] = [one_layer(branch, f"branch{i}") for i, branch in enumerate(branches, start=1)]
         check_apart(self.branches)
-        self.takes_indices = all(branch.takes_indices for branch in self.branches)
+        self.takes_indices: bool = all(branch.takes_indices for branch in self.branches)
         self.join: str = look_up("way to join", join, JOINS)
 
     def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:

@@ -44,7 +44,7 @@ class Chained(Layer, abstract=True):
         self.layers: list[Layer] = [from_spec(layer) if isinstance(layer, Mapping) else layer for layer in layers]
         check_layers(who, self.layers)
         give_names(self.layers)
-        self.takes_indices = self.layers[0].takes_indices
+        self.takes_indices: bool = self.layers[0].takes_indices
         self._chain = Chain(self.layers)
 
     def _take_in(self) -> None:
