@@ -16,6 +16,7 @@ INPUTS = {
     "lenet": (28, 28, 1),
     "cifar-cnn": (32, 32, 3),
     "fashion-cnn": (28, 28, 1),
+    "resnet-cifar": (32, 32, 3),
     "iris-mlp": (4,),
     "wine-mlp": (13,),
     "breast-cancer-mlp": (30,),

@@ -9,7 +9,21 @@ Each function below returns the list of layers, so that a network can be read, c
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .layers import BatchNorm, Conv2D, Dropout, Flatten, Layer, Linear, MaxPool2D, Normalize, ReLU, Sequential, Tanh
+from .layers import (
+    BatchNorm,
+    Conv2D,
+    Dropout,
+    Flatten,
+    GlobalAvgPool2D,
+    Layer,
+    Linear,
+    MaxPool2D,
+    Normalize,
+    ReLU,
+    Residual,
+    Sequential,
+    Tanh,
+)
 from .naming import by_name, look_up
 
 
@@ -77,6 +91,24 @@ def fashion_cnn(num_outputs: int = 10, batch_norm: bool = True, dropout: float =
     return [*layers, Flatten(), *dense(128), Linear(num_outputs)]
 
 
+def resnet_cifar(num_outputs: int = 10, width: int = 32) -> list[Layer]:
+    """Eight convolutions, of which two times two are residual blocks, and a mean over the image: CIFAR-10.
+
+    Four stages of width, 2 width, 4 width and 8 width channels, each but the first after a pooling; the second and the
+    last have a block. (After He et al. 2016, in the shape of Page, How to train your ResNet, 2018.)
+    """
+    layers: list[Layer] = [Normalize(0.5, 0.5), *rectified(width)]
+    for filters, residual in ((2 * width, True), (4 * width, False), (8 * width, True)):
+        layers += [*rectified(filters), MaxPool2D(2)]
+        layers += [Residual([*rectified(filters), *rectified(filters)])] if residual else []
+    return [*layers, GlobalAvgPool2D(), Linear(num_outputs)]
+
+
+def rectified(filters: int) -> list[Layer]:
+    """A convolution 3x3, its batch norm, which takes any bias away again, and ReLU."""
+    return [Conv2D(filters, 3, padding=1, initializer="he_normal", bias=False), BatchNorm(), ReLU()]
+
+
 def dense(units: int) -> list[Layer]:
     """Linear and ReLU, the weights drawn as He et al. have it for ReLU."""
     return [Linear(units, initializer="he_normal"), ReLU()]
@@ -129,6 +161,7 @@ MODELS: dict[str, Callable[..., list[Layer]]] = by_name(
     lenet,
     cifar_cnn,
     fashion_cnn,
+    resnet_cifar,
     iris_mlp,
     wine_mlp,
     breast_cancer_mlp,

@@ -7,7 +7,7 @@ import pytest
 
 from example_runs import TABLES, table
 from handgrad.experiments import READY, check_configuration, configuration_text, configure, load_configuration, train
-from handgrad.experiments.assembly import build_trainer, load_data
+from handgrad.experiments.assembly import build_model, build_trainer, load_data
 from handgrad.experiments.configuration import Configuration, apply_overrides, dump_toml, parse_toml, read_table
 from handgrad.experiments.runner import prepare
 from handgrad.files import strip_arrays
@@ -244,6 +244,24 @@ def test_layers_inside_of_layers_are_checked_and_get_the_number_of_classes(tmp_p
     for wrong, where in (
         ("[]", r"layers\.0\.layers must be a list of at least one"),
         ("[3]", r"layers\.0\.layers\.0 must"),
+        ('[{layer = "Branches", branches = [["ReLU"], [3]]}]', r"layers\.0\.layers\.0\.branches\.1\.0 must"),
     ):
         with pytest.raises(ValueError, match=where):
             load_configuration("iris", [f'model.layers=[{{layer = "Sequential", layers = {wrong}}}]'])
+
+
+def test_residuals_and_branches_stand_in_configurations(tmp_path):
+    path = tmp_path / "both.toml"
+    table = load_configuration("iris", ["epochs=1"]).as_table()
+    linear = {"layer": "Linear", "units": "classes"}
+    shortcut = {"layer": "Residual", "layers": ["Tanh", linear], "shortcut": linear}
+    joined = {"layer": "Branches", "branches": [[linear, "ReLU"], "Identity"], "join": "concat"}
+    path.write_text(dump_toml({**table, "model": {"layers": [shortcut, joined, linear]}}))
+    model = train(load_configuration(path), tmp_path, progress=False).model()
+    assert [layer.output_shape for layer in model] == [(3,), (6,), (3,)]
+    assert "residual1.shortcut.weight" in model.parameters
+    override = "model.layers.0.shortcut=Linear", "model.layers.0.shortcut.units=3"
+    assert load_configuration(path, override).model["layers"][0]["shortcut"] == {"layer": "Linear", "units": 3}
+    iris = load_configuration(path, ["data.name=diabetes"])
+    with pytest.raises(ValueError, match=r"^model.layers.0.layers.1: units = .classes., but the targets of diabetes"):
+        build_model(iris, load_data(iris))

@@ -60,7 +60,7 @@ def build_model(configuration: Configuration, data: Dataset) -> Sequential:
     if "name" in spec:
         with name_key("model"):
             return named_model(spec, data)
-    layers = [fill_classes(layer, i, data) for i, layer in enumerate(spec["layers"])]
+    layers = fill_classes(spec["layers"], "model.layers", data)
     with name_key("model"):
         return Sequential(layers)
 
@@ -75,17 +75,18 @@ def named_model(spec: Mapping[str, Any], data: Dataset) -> Sequential:
     return models.create(spec["name"], **{"num_outputs": len(data.class_names) or 1, **sizes})
 
 
-def fill_classes(layer: dict[str, Any], index: int, data: Dataset) -> dict[str, Any]:
-    """The table of a layer with units = "classes" replaced by their number, in layers of layers too."""
-    if "layers" in layer:
-        return {**layer, "layers": [fill_classes(inner, index, data) for inner in layer["layers"]]}
-    if layer.get("units") != "classes":
-        return layer
+def fill_classes(value: Any, where: str, data: Dataset) -> Any:
+    """Tables of layers with units = "classes" replaced by their number, in layers of layers too."""
+    if isinstance(value, list):
+        return [fill_classes(item, f"{where}.{i}", data) for i, item in enumerate(value)]
+    if isinstance(value, dict):
+        return {key: fill_classes(item, f"{where}.{key}", data) for key, item in value.items()}
+    if value != "classes" or not where.endswith(".units"):
+        return value
     if not data.class_names:
-        raise ValueError(
-            f'model.layers.{index}: units = "classes", but the targets of {data.name} are numbers; write units = 1'
-        )
-    return {**layer, "units": len(data.class_names)}
+        layer = where.removesuffix(".units")
+        raise ValueError(f'{layer}: units = "classes", but the targets of {data.name} are numbers; write units = 1')
+    return len(data.class_names)
 
 
 def get_engine(spec: Mapping[str, Any]) -> Callable[..., Engine]:

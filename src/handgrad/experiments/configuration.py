@@ -52,11 +52,16 @@ def network(value: object) -> dict[str, Any]:
     return {"layers": layers(value["layers"], "layers")}
 
 
-def layers(value: object, where: str) -> list[dict[str, Any]]:
-    """Layers one after the other, those inside of them too."""
+def layers(value: object, where: str) -> list[Any]:
+    """Layers one after the other, or branches, those inside of them too."""
     if not isinstance(value, list) or not value:
         raise ValueError(f"{where} must be a list of at least one layer")
-    return [layer(item, f"{where}.{i}") for i, item in enumerate(value)]
+    return [inside(item, f"{where}.{i}", where.endswith("branches")) for i, item in enumerate(value)]
+
+
+def inside(value: object, where: str, several: bool = True) -> Any:
+    """What stands in a layer: one layer, or several in a list."""
+    return layers(value, where) if several and isinstance(value, list) else layer(value, where)
 
 
 def layer(value: object, where: str) -> dict[str, Any]:
@@ -65,7 +70,8 @@ def layer(value: object, where: str) -> dict[str, Any]:
         return {"layer": value}
     if not isinstance(value, dict) or not isinstance(value.get("layer"), str):
         raise ValueError(f'{where} must be a name such as "ReLU", or a table such as {{layer = "Linear", units = 25}}')
-    return {**value, "layers": layers(value["layers"], f"{where}.layers")} if "layers" in value else dict(value)
+    of = {"layers": layers, "branches": layers, "shortcut": inside}  # what `Residual` and `Branches` hold
+    return value | {key: check(value[key], f"{where}.{key}") for key, check in of.items() if key in value}
 
 
 def column(value: object) -> object:
@@ -327,7 +333,8 @@ def set_key(table: dict[str, Any], path: str, value: object) -> None:
     for i, key in enumerate(parents):
         inner = place.get(key, {}) if isinstance(place, dict) else place[index_in(place, key, path)]
         if isinstance(inner, str):
-            inner = {"layer" if isinstance(place, list) and "layers" in parents[:i] else "name": inner}
+            is_layer = "layers" in parents[:i] and (isinstance(place, list) or key == "shortcut")
+            inner = {"layer" if is_layer else "name": inner}
         elif not isinstance(inner, (dict, list)):
             raise ValueError(f"--set {path}: '{'.'.join(parents[: i + 1])}' is {inner!r}, no table")
         place[index_in(place, key, path)] = inner
