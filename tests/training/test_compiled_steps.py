@@ -240,6 +240,31 @@ def test_a_callback_sees_the_steps_it_asked_for():
     assert set(compiled.callbacks[0].seen) == set(range(3, compiled.num_steps + 1, 3))
 
 
+class Epochs(hg.Callback):
+    """Looks at five epochs together."""
+
+    def __init__(self):
+        self.begun, self.ended = [], []
+
+    def epochs_unseen(self, trainer):
+        return 5
+
+    def on_epoch_begin(self, trainer):
+        self.begun.append(trainer.epoch)
+
+    def on_epoch_end(self, trainer):
+        self.ended.append((trainer.epoch, trainer.num_steps, trainer.history["loss"][-1]))
+        if trainer.epoch == 10:
+            trainer.stop("ten are enough")
+
+
+def test_a_callback_may_see_several_epochs_when_they_are_over():
+    single, compiled = both_routes(*iris([Epochs], epochs=12))
+    check_same(single, compiled, 1e-9)
+    assert compiled.callbacks[0].begun == list(range(10))
+    assert compiled.callbacks[0].ended == [pytest.approx(row) for row in single.callbacks[0].ended]
+
+
 @pytest.mark.parametrize("metrics", [None, {"error": hg.metrics.mean_squared_error}])
 def test_metrics_are_those_of_single_steps(metrics):
     rng = np.random.default_rng(0)

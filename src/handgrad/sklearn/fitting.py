@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import math
+import sys
 import warnings
 from typing import Any
 
@@ -273,6 +274,12 @@ class Training(Callback):
         if fit._no_improvement_count > net.n_iter_no_change:
             self.react(trainer)
 
+    def epochs_unseen(self, trainer: Trainer) -> int:
+        """Until one after which training may stop, or its learning rate change; validation looks at each by itself."""
+        if self.net.learning_rate == "invscaling":
+            return 0
+        return int(min(self.net.n_iter_no_change - self.fit._no_improvement_count + 1, sys.maxsize))
+
     @property
     def is_plain_sgd(self) -> bool:
         """Whether learning_rate means the learning rate of the solver 'sgd'."""
@@ -334,26 +341,26 @@ class NetTrainer(Trainer):
 class Shuffle:
     """The orders of rows that scikit-learn draws: each epoch shuffles the order of the last.
 
-    The state of a RandomState takes longer to read than many an epoch. So a state here is what was drawn after it.
+    The state of a RandomState takes longer to read than many an epoch. So a state here is an order that was drawn, and
+    knows those drawn after it.
     """
 
     def __init__(self, random: RandomState) -> None:
         self.random_state = random
         self.bit_generator = self  # what a trainer asks for the state
-        self.order: Array | None = None
-        self.drawn: list[Array] = []  # the order after this one, once it is drawn
+        self.state = Drawn(None)
 
     def permutation(self, num_rows: int) -> Array:
-        if not self.drawn:
-            order = np.arange(num_rows) if self.order is None else self.order
-            self.drawn.append(order[self.random_state.permutation(num_rows)])
-        self.order, self.drawn = self.drawn[0], []
-        return self.order
+        if self.state.next is None:
+            order = np.arange(num_rows) if self.state.order is None else self.state.order
+            self.state.next = Drawn(order[self.random_state.permutation(num_rows)])
+        self.state = self.state.next
+        return self.state.order
 
-    @property
-    def state(self) -> tuple[Array | None, list[Array]]:
-        return self.order, self.drawn
 
-    @state.setter
-    def state(self, state: tuple[Array | None, list[Array]]) -> None:
-        self.order, self.drawn = state
+class Drawn:
+    """An order of rows, and the one after it, once that is drawn."""
+
+    def __init__(self, order: Array | MaybeNone) -> None:
+        self.order: Array | MaybeNone = order
+        self.next: Drawn | None = None

@@ -530,26 +530,31 @@ class Trainer(Advised):
         """How many of the next epochs may be done in one call of the engine, since nobody looks in between."""
         if not self._at_once or validation is not None or self.plan["exact"] or self._so_far.order_state is not None:
             return 0
-        if any(observer.sees_epochs for observer in observers):
-            return 0
         steps = min([self._at_once, *(observer.steps_unseen(self) for observer in observers)])
-        return min(steps // len(training), self.plan["epochs"] - self.epoch)
+        epochs = min([self.plan["epochs"] - self.epoch, *(observer.epochs_unseen(self) for observer in observers)])
+        return min(steps // len(training), epochs)
 
     def _run_unseen(self, training: Source, count: int, observers: list[Callback]) -> None:
-        """Do several epochs in one call of the engine, up to a step that is left to `_run_epoch`."""
+        """Do several epochs in one call of the engine, up to a step left to `_run_epoch`; then call the hooks."""
         shuffle, states, orders = self.streams["shuffle"], [], []
         for _ in range(count):
             states.append(shuffle.bit_generator.state)
             orders.append(training.order(shuffle if self.plan["shuffle"] else None))
-        steps, sizes = len(training), np.tile(sizes_of(len(orders[0]), self.plan["batch_size"]), count)
-        measured = self._run(training.gather(np.concatenate(orders)), sizes, observers)
-        for start, state in zip(range(0, len(sizes), steps), states, strict=True):
-            self._so_far = EpochSoFar(state)
-            part = {name: values[start : start + steps] for name, values in measured.items()}
-            self._so_far.add_steps(part, sizes[start : start + len(part["loss"])])
-            if self._so_far.steps_done < steps:
-                break
-            self._finish_epoch(self._so_far.mean(), None)
+        before, steps, sizes = self.num_steps, len(training), sizes_of(len(orders[0]), self.plan["batch_size"])
+        measured = self._run(training.gather(np.concatenate(orders)), np.tile(sizes, count), observers)
+        done = len(measured["loss"]) // steps
+        means = {name: epoch_means(values[: done * steps], sizes) for name, values in measured.items()}
+        for i in range(done):
+            notify(observers, "on_epoch_begin", self)
+            self.num_steps = before + (i + 1) * steps
+            self._finish_epoch({name: values[i] for name, values in means.items()}, None)
+            notify(observers, "on_epoch_end", self)
+        if done < count:
+            notify(observers, "on_epoch_begin", self)
+            rest = {name: values[done * steps :] for name, values in measured.items()}
+            self._so_far = EpochSoFar(states[done])
+            self._so_far.add_steps(rest, sizes[: len(rest["loss"])])
+            self.num_steps = before + len(measured["loss"])
         notify(observers, "on_steps_end", self)
 
     def _run(self, data: Data, sizes: Array, observers: list[Callback]) -> dict[str, Array]:
@@ -564,6 +569,8 @@ class Trainer(Advised):
             self.figures = {name: float(values[-1]) for name, values in measured.items()}
             if rates[done - 1] != self.optimizer.learning_rate:
                 self.optimizer.learning_rate = rates[done - 1]
+        else:
+            self._at_once = 0  # these rows are nothing for it, or a step that will say what is wrong with it
         return measured
 
     def _train_on(self, x: Any, y: Any, weight: Any) -> None:
@@ -718,6 +725,12 @@ def sizes_of(num_rows: int, batch_size: int) -> Array:
     return sizes
 
 
+def epoch_means(values: Array, sizes: Array) -> list[float]:
+    """The row-weighted mean of each of several epochs' steps, on batches of these sizes in each epoch."""
+    means: list[float] = ((values.reshape(-1, len(sizes)) * sizes).sum(1) / sizes.sum()).tolist()
+    return means
+
+
 def set_stream(generator: Any, state: object, name: str) -> None:
     """Put a generator where a state says; a ValueError where it is none of this kind of generator."""
     try:
@@ -861,12 +874,13 @@ class Callback(Advised):
     def steps_unseen(self, trainer: Trainer) -> int:
         """How many of the next steps may be done at once, without on_step_begin and on_step_end: as many as training
         likes for a callback that has neither; 0 for one that has."""
-        return sys.maxsize if is_inherited(self, Callback.on_step_begin, Callback.on_step_end) else 0
+        return sys.maxsize if is_inherited(self, "on_step_begin", "on_step_end") else 0
 
-    @property
-    def sees_epochs(self) -> bool:
-        """Whether several epochs may not be done at once, without on_epoch_begin and on_epoch_end."""
-        return not is_inherited(self, Callback.on_epoch_begin, Callback.on_epoch_end)
+    def epochs_unseen(self, trainer: Trainer) -> int:
+        """How many of the next epochs may be done at once, with on_epoch_begin and on_epoch_end called for each of
+        them afterwards, when the parameters are those of the last: as many as training likes for a callback that has
+        neither; 0 for one that has."""
+        return sys.maxsize if is_inherited(self, "on_epoch_begin", "on_epoch_end") else 0
 
     def learning_rates(self, trainer: Trainer, count: int) -> Sequence[float] | None:
         """The learning rates of the next steps, from a callback that sets one for each; else None."""
@@ -884,12 +898,10 @@ class Callback(Advised):
         return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in known)})"
 
 
-def is_inherited(callback: Callback, *hooks: Callable[..., object]) -> bool:
+def is_inherited(callback: Callback, *hooks: str) -> bool:
     """Whether a callback has these methods as its base class wrote them."""
-    names = [hook.__name__ for hook in hooks]
-    return all(getattr(type(callback), name) is hook for name, hook in zip(names, hooks, strict=True)) and not any(
-        name in vars(callback) for name in names
-    )
+    own, cls = vars(callback), type(callback)
+    return all(hook not in own and getattr(cls, hook) is getattr(Callback, hook) for hook in hooks)
 
 
 def notify(observers: Iterable[Callback], hook: str, trainer: Trainer) -> None:
@@ -963,9 +975,8 @@ class Progress(Callback):
             epoch, figures = f"epoch {trainer.epoch + 1}/{trainer.plan['epochs']}", figures_text(trainer.history)
             self._bar.reset(self._task, total=trainer.steps_per_epoch, epoch=epoch, figures=figures)
 
-    @property
-    def sees_epochs(self) -> bool:
-        return self._bar is not None or bool(self.show)
+    def epochs_unseen(self, trainer: Trainer) -> int:
+        return 0 if self._bar is not None or self.show else sys.maxsize
 
     def steps_unseen(self, trainer: Trainer) -> int:
         return sys.maxsize
