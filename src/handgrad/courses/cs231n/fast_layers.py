@@ -4,30 +4,12 @@ CS231n's needs a compiled im2col_cython, has several ways of which one is fast, 
 not square. Here the library's product over windows does all; caches begin as those of the naive layers do.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from typing import Any
 
 from ... import functional as F
 from ...arrays import Array, Cache, MaybeArray
 from ..nndl.conv_layers import check_images, pad_of
-
-__all__ = [
-    "conv_backward_fast",
-    "conv_backward_im2col",
-    "conv_backward_strides",
-    "conv_forward_fast",
-    "conv_forward_im2col",
-    "conv_forward_strides",
-    "max_pool_backward_fast",
-    "max_pool_backward_im2col",
-    "max_pool_backward_reshape",
-    "max_pool_forward_fast",
-    "max_pool_forward_im2col",
-    "max_pool_forward_reshape",
-]
-
-Forward: TypeAlias = Callable[..., tuple[Array, Cache]]
-Backward: TypeAlias = Callable[..., tuple[MaybeArray, Array, MaybeArray]]
 
 
 def channels_last(x: Array) -> Array:
@@ -38,52 +20,33 @@ def channels_first(x: Array) -> Array:
     return x.transpose(0, 3, 1, 2)
 
 
-def convolve(x: Array, w: Array, b: Array, conv_param: Mapping[str, Any]) -> tuple[Array, Cache]:
-    """(out (N, F, H', W'), handgrad's cache)."""
+def conv_forward_strides(x: Array, w: Array, b: Array, conv_param: Mapping[str, Any]) -> tuple[Array, Cache]:
+    """nndl.conv_layers.conv_forward_naive, with a cache that backward need not make anew."""
     check_images("convolution", x, w=w.shape[1])
     stride, pad = int(conv_param["stride"]), pad_of(conv_param)
     out, cache = F.conv2d_forward(channels_last(x), w.transpose(2, 3, 1, 0), b, stride, pad)
-    return channels_first(out), cache
-
-
-def convolve_backward(dout: Array, cache: Cache, input_gradient: bool = True) -> tuple[MaybeArray, Array, MaybeArray]:
-    dx, dw, db = F.conv2d_backward(channels_last(dout), cache, input_gradient)
-    return channels_first(dx) if input_gradient else None, dw.transpose(3, 2, 0, 1), db
-
-
-def pool(x: Array, pool_param: Mapping[str, Any]) -> tuple[Array, Cache]:
-    check_images("max_pool", x)
-    size = pool_param["pool_height"], pool_param["pool_width"]
-    out, cache = F.max_pool2d_forward(channels_last(x), size, pool_param["stride"])
-    return channels_first(out), cache
-
-
-def pool_backward(dout: Array, cache: Cache) -> Array:
-    return channels_first(F.max_pool2d_backward(channels_last(dout), cache)[0])
-
-
-def conv_forward_strides(x: Array, w: Array, b: Array, conv_param: Mapping[str, Any]) -> tuple[Array, Cache]:
-    """nndl.conv_layers.conv_forward_naive, with a cache that backward need not make anew."""
-    out, cache = convolve(x, w, b, conv_param)
-    return out, (x, w, b, conv_param, cache)
+    return channels_first(out), (x, w, b, conv_param, cache)
 
 
 def conv_backward_strides(
     dout: Array, cache: Cache, input_gradient: bool = True
 ) -> tuple[MaybeArray, Array, MaybeArray]:
     """(dx, dw, db); input_gradient=False, ours, puts None in dx's place: the first layer needs none."""
-    return convolve_backward(dout, cache[-1], input_gradient)
+    dx, dw, db = F.conv2d_backward(channels_last(dout), cache[-1], input_gradient)
+    return channels_first(dx) if input_gradient else None, dw.transpose(3, 2, 0, 1), db
 
 
 def max_pool_forward_fast(x: Array, pool_param: Mapping[str, Any]) -> tuple[Array, Cache]:
     """nndl.conv_layers.max_pool_forward_naive, with a cache that backward need not make anew."""
-    out, cache = pool(x, pool_param)
-    return out, (x, pool_param, cache)
+    check_images("max_pool", x)
+    size = pool_param["pool_height"], pool_param["pool_width"]
+    out, cache = F.max_pool2d_forward(channels_last(x), size, pool_param["stride"])
+    return channels_first(out), (x, pool_param, cache)
 
 
 def max_pool_backward_fast(dout: Array, cache: Cache) -> Array:
     """dx."""
-    return pool_backward(dout, cache[-1])
+    return channels_first(F.max_pool2d_backward(channels_last(dout), cache[-1])[0])
 
 
 def max_pool_forward_reshape(x: Array, pool_param: Mapping[str, Any]) -> tuple[Array, Cache]:
@@ -97,10 +60,7 @@ def max_pool_forward_reshape(x: Array, pool_param: Mapping[str, Any]) -> tuple[A
     return max_pool_forward_fast(x, pool_param)
 
 
-conv_forward_fast: Forward = conv_forward_strides
-conv_forward_im2col: Forward = conv_forward_strides
-conv_backward_fast: Backward = conv_backward_strides
-conv_backward_im2col: Backward = conv_backward_strides
-max_pool_forward_im2col: Forward = max_pool_forward_fast
-max_pool_backward_im2col: Callable[[Array, Cache], Array] = max_pool_backward_fast
-max_pool_backward_reshape: Callable[[Array, Cache], Array] = max_pool_backward_fast
+conv_forward_fast = conv_forward_im2col = conv_forward_strides
+conv_backward_fast = conv_backward_im2col = conv_backward_strides
+max_pool_forward_im2col = max_pool_forward_fast
+max_pool_backward_im2col = max_pool_backward_reshape = max_pool_backward_fast

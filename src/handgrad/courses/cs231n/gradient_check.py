@@ -11,14 +11,6 @@ import numpy as np
 
 from ...arrays import Array, ArrayLike
 
-__all__ = [
-    "eval_numerical_gradient",
-    "eval_numerical_gradient_array",
-    "eval_numerical_gradient_blobs",
-    "eval_numerical_gradient_net",
-    "grad_check_sparse",
-]
-
 
 def difference(f: Callable[[Array], Any], x: Array, index: tuple[int, ...], h: float) -> Array:
     """f(x + h) - f(x - h) in one entry of x; TypeError where x has whole numbers, which no such h would move."""

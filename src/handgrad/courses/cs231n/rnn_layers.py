@@ -9,22 +9,6 @@ from ... import functional as F
 from ...arrays import Array, Cache
 from ...functional.recurrent import lstm_gate_gradients, lstm_gates
 
-__all__ = [
-    "lstm_backward",
-    "lstm_forward",
-    "lstm_step_backward",
-    "lstm_step_forward",
-    "rnn_backward",
-    "rnn_forward",
-    "rnn_step_backward",
-    "rnn_step_forward",
-    "temporal_affine_backward",
-    "temporal_affine_forward",
-    "temporal_softmax_loss",
-    "word_embedding_backward",
-    "word_embedding_forward",
-]
-
 
 def rnn_forward(x: Array, h0: Array, Wx: Array, Wh: Array, b: Array) -> tuple[Array, Cache]:
     """h (N, T, H), h_t = tanh(x_t Wx + h_{t-1} Wh + b)."""

@@ -1,29 +1,13 @@
 """nndl.cnn: a three-layer convolutional network for images (N, C, H, W)."""
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from ...arrays import Array, Cache, DTypeLike
-from ..cs231n.fast_layers import max_pool_backward_fast, max_pool_forward_fast
-from . import conv_layer_utils, layer_utils
-from .conv_layer_utils import *  # noqa: F403 (for the scripts, see nndl/__init__.py)
-from .conv_layer_utils import conv_bn_relu_backward, conv_bn_relu_forward, conv_relu_backward, conv_relu_forward
+from .conv_layer_utils import *
 from .fc_net import add_l2
-from .layer_utils import *  # noqa: F403 (for the scripts, see nndl/__init__.py)
-from .layer_utils import (
-    affine_batchnorm_relu_backward,
-    affine_batchnorm_relu_forward,
-    affine_relu_backward,
-    affine_relu_forward,
-)
-from .layers import affine_backward, affine_forward, softmax_loss
-
-__all__ = ["ThreeLayerConvNet", *conv_layer_utils.__all__, *layer_utils.__all__]
-
-Forward: TypeAlias = Callable[..., tuple[Array, Cache]]
-Backward: TypeAlias = Callable[..., tuple[Any, ...]]
+from .layer_utils import *
 
 
 class ThreeLayerConvNet:
@@ -73,8 +57,8 @@ class ThreeLayerConvNet:
         """Scores (N, classes) without labels; with them (loss, gradients): the mean cross-entropy + ½ reg ΣW²."""
         for bn_param in self.bn_params:
             bn_param["mode"] = "test" if y is None else "train"
-        conv: Forward = conv_bn_relu_forward if self.use_batchnorm else conv_relu_forward
-        affine: Forward = affine_batchnorm_relu_forward if self.use_batchnorm else affine_relu_forward
+        conv: Any = conv_bn_relu_forward if self.use_batchnorm else conv_relu_forward
+        affine: Any = affine_batchnorm_relu_forward if self.use_batchnorm else affine_relu_forward
         out, conv_cache = conv(X.astype(self.dtype), *self.layer(1), self.conv_param, *self.bn_params[:1])
         out, pool_cache = max_pool_forward_fast(out, self.pool_param)
         out, affine_cache = affine(out, *self.layer(2), *self.bn_params[1:])
@@ -82,9 +66,8 @@ class ThreeLayerConvNet:
         if y is None:
             return scores
         loss, dscores = softmax_loss(scores, y)
-        return add_l2(
-            loss, self.gradients(dscores, conv_cache, pool_cache, affine_cache, scores_cache), self.params, self.reg
-        )
+        grads = self.gradients(dscores, conv_cache, pool_cache, affine_cache, scores_cache)
+        return add_l2(loss, grads, self.params, self.reg)
 
     def layer(self, i: int) -> list[Array]:
         names = ("W", "b", "gamma", "beta") if self.use_batchnorm else ("W", "b")
@@ -94,8 +77,8 @@ class ThreeLayerConvNet:
         self, dscores: Array, conv_cache: Cache, pool_cache: Cache, affine_cache: Cache, scores_cache: Cache
     ) -> dict[str, Array]:
         """{name: gradient} of all params, from dscores and what the layers kept."""
-        conv_backward: Backward = conv_bn_relu_backward if self.use_batchnorm else conv_relu_backward
-        affine_relu: Backward = affine_batchnorm_relu_backward if self.use_batchnorm else affine_relu_backward
+        conv_backward: Any = conv_bn_relu_backward if self.use_batchnorm else conv_relu_backward
+        affine_relu: Any = affine_batchnorm_relu_backward if self.use_batchnorm else affine_relu_backward
         dout, dW3, db3 = affine_backward(dscores, scores_cache)
         dout, *second = affine_relu(dout, affine_cache)
         _, *first = conv_backward(max_pool_backward_fast(dout, pool_cache), conv_cache, input_gradient=False)

@@ -4,24 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...arrays import Array, Cache, MaybeArray
-from ..cs231n import fast_layers
-from ..cs231n.fast_layers import *  # noqa: F403 (for the scripts, see nndl/__init__.py)
-from ..cs231n.fast_layers import conv_backward_fast, conv_forward_fast, max_pool_backward_fast, max_pool_forward_fast
-from . import conv_layers
-from .conv_layers import *  # noqa: F403 (for the scripts, see nndl/__init__.py)
-from .conv_layers import spatial_batchnorm_backward, spatial_batchnorm_forward
-from .layers import relu_backward, relu_forward
-
-__all__ = [
-    "conv_bn_relu_backward",
-    "conv_bn_relu_forward",
-    "conv_relu_backward",
-    "conv_relu_forward",
-    "conv_relu_pool_backward",
-    "conv_relu_pool_forward",
-    *conv_layers.__all__,
-    *fast_layers.__all__,
-]
+from ..cs231n.fast_layers import *
+from .conv_layers import *
 
 
 def conv_relu_forward(x: Array, w: Array, b: Array, conv_param: Mapping[str, Any]) -> tuple[Array, Cache]:

@@ -9,19 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...arrays import Array, Cache
-from . import layers
-from .layers import *  # noqa: F403 (for the scripts, see nndl/__init__.py)
-from .layers import batchnorm_backward, batchnorm_forward
-
-__all__ = [
-    "conv_backward_naive",
-    "conv_forward_naive",
-    "max_pool_backward_naive",
-    "max_pool_forward_naive",
-    "spatial_batchnorm_backward",
-    "spatial_batchnorm_forward",
-    *layers.__all__,
-]
+from .layers import *
 
 
 def check_images(layer: str, x: Array, **channels: int) -> None:

@@ -6,17 +6,7 @@ from typing import Any
 import numpy as np
 
 from ...arrays import Array, Cache, DTypeLike, MaybeArray
-from . import layer_utils
-from .layer_utils import *  # noqa: F403 (for the scripts, see nndl/__init__.py)
-from .layer_utils import (
-    affine_batchnorm_relu_backward,
-    affine_batchnorm_relu_forward,
-    affine_relu_backward,
-    affine_relu_forward,
-)
-from .layers import affine_backward, affine_forward, dropout_backward, dropout_forward, softmax_loss
-
-__all__ = ["FullyConnectedNet", "TwoLayerNet", *layer_utils.__all__]
+from .layer_utils import *
 
 
 def add_l2(

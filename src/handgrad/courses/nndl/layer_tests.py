@@ -12,21 +12,7 @@ from ...arrays import Array, Cache
 from ..cs231n.gradient_check import eval_numerical_gradient, eval_numerical_gradient_array
 from . import layer_utils, layers
 from .fc_net import FullyConnectedNet
-from .layer_utils import *  # noqa: F403 (for the scripts, see nndl/__init__.py)
-
-__all__ = [
-    "FullyConnectedNet",
-    "affine_backward_test",
-    "affine_forward_test",
-    "affine_relu_test",
-    "eval_numerical_gradient",
-    "eval_numerical_gradient_array",
-    "fc_net_test",
-    "rel_error",
-    "relu_backward_test",
-    "relu_forward_test",
-    *layer_utils.__all__,
-]
+from .layer_utils import *
 
 
 def rel_error(x: Array, y: Array) -> float:

@@ -3,17 +3,7 @@
 from typing import Any
 
 from ...arrays import Array, Cache, MaybeArray
-from . import layers
-from .layers import *  # noqa: F403 (for the scripts, see nndl/__init__.py)
-from .layers import affine_backward, affine_forward, batchnorm_backward, batchnorm_forward, relu_backward, relu_forward
-
-__all__ = [
-    "affine_batchnorm_relu_backward",
-    "affine_batchnorm_relu_forward",
-    "affine_relu_backward",
-    "affine_relu_forward",
-    *layers.__all__,
-]
+from .layers import *
 
 
 def affine_relu_forward(x: Array, w: Array, b: Array) -> tuple[Array, Cache]:

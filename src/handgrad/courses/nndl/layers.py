@@ -7,23 +7,6 @@ import numpy as np
 
 from ...arrays import Array, Cache, MaybeArray
 
-__all__ = [
-    "affine_backward",
-    "affine_forward",
-    "batchnorm_backward",
-    "batchnorm_backward_alt",
-    "batchnorm_forward",
-    "dropout_backward",
-    "dropout_forward",
-    "layernorm_backward",
-    "layernorm_forward",
-    "np",
-    "relu_backward",
-    "relu_forward",
-    "softmax_loss",
-    "svm_loss",
-]
-
 
 def affine_forward(x: Array, w: Array, b: Array) -> tuple[Array, Cache]:
     """out (N, M) = x w + b for x (N, d1, ..., dk), laid out as rows, w (D, M), b (M,); cache (x, w, b).

@@ -7,18 +7,6 @@ import numpy as np
 from ...arrays import Array
 from ...datasets.images import read_whole
 
-__all__ = [
-    "assert_greater_equal",
-    "assert_less_equal",
-    "fashion_parts",
-    "load_mnist_f",
-    "print_blue",
-    "print_green",
-    "print_red",
-    "print_yellow",
-    "tensors",
-]
-
 
 def print_red(msg: str) -> None:
     """Print in red."""

@@ -5,23 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ....arrays import Array, DTypeLike
-from .. import rnn_layers
-from ..rnn_layers import *  # noqa: F403 (for the scripts, see nndl/__init__.py)
-from ..rnn_layers import (
-    lstm_backward,
-    lstm_forward,
-    lstm_step_forward,
-    rnn_backward,
-    rnn_forward,
-    rnn_step_forward,
-    temporal_affine_backward,
-    temporal_affine_forward,
-    temporal_softmax_loss,
-    word_embedding_backward,
-    word_embedding_forward,
-)
-
-__all__ = ["CaptioningRNN", *rnn_layers.__all__]
+from ..rnn_layers import *
 
 
 class CaptioningRNN:
