@@ -23,7 +23,7 @@ FLOORS = [
     {"datasets", "diagnosis"},
     {"reports"},
     {"experiments"},
-    {"torch_twin"},
+    {"torch_twin", "exchange"},
     {"sklearn"},
     {"courses"},
     {"teaching"},

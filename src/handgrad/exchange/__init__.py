@@ -1,0 +1,10 @@
+"""The model elsewhere: as an ONNX file, or one file of Python that needs NumPy alone; and ONNX files as models."""
+
+from . import rules as rules
+from .operations import OPERATIONS as OPERATIONS
+from .program import Operation as Operation
+from .program import Program as Program
+from .program import Value as Value
+from .program import Weight as Weight
+from .program import exports as exports
+from .program import record as record
