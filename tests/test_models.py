@@ -17,6 +17,7 @@ INPUTS = {
     "cifar-cnn": (32, 32, 3),
     "fashion-cnn": (28, 28, 1),
     "resnet-cifar": (32, 32, 3),
+    "transformer-text": (16,),
     "iris-mlp": (4,),
     "wine-mlp": (13,),
     "breast-cancer-mlp": (30,),
@@ -36,6 +37,8 @@ def test_each_network_learns_a_batch(name):
     x = rng.random((8, *INPUTS[name]), dtype=np.float32)
     if name == "diabetes-mlp":
         loss, y = hg.MeanSquaredError(), rng.random((8, 1))
+    elif name == "transformer-text":
+        loss, x, y = hg.CrossEntropy(), rng.integers(0, 256, (8, 16)), rng.integers(0, 9, (8, 16))
     else:
         loss, y = hg.CrossEntropy(), np.arange(8) % models.MODELS[name]()[-1].units
     trainer = hg.Trainer(model, loss, hg.Adam(learning_rate=0.01), seed=0)

@@ -9,22 +9,30 @@ Each function below returns the list of layers, so that a network can be read, c
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .initializers import Normal
 from .layers import (
+    GELU,
     BatchNorm,
     Conv2D,
     Dropout,
+    Embedding,
     Flatten,
     GlobalAvgPool2D,
     Layer,
+    LayerNorm,
     Linear,
     MaxPool2D,
+    MultiHeadAttention,
     Normalize,
+    PositionalEmbedding,
     ReLU,
     Residual,
     Sequential,
     Tanh,
 )
 from .naming import by_name, look_up
+
+SMALL = Normal(std=0.02)  # GPT-2's
 
 
 def create(name: str, **sizes: Any) -> Sequential:
@@ -109,6 +117,22 @@ def rectified(filters: int) -> list[Layer]:
     return [Conv2D(filters, 3, padding=1, initializer="he_normal", bias=False), BatchNorm(), ReLU()]
 
 
+def transformer_text(
+    num_outputs: int = 256, width: int = 128, num_blocks: int = 4, num_heads: int = 4, dropout: float = 0.1
+) -> list[Layer]:
+    """Causal blocks of attention and a dense network, each a residual with its norm in front: the next token of a text.
+
+    (After Radford et al. 2019, GPT-2.) Token and output weights are two: what is tied has one gradient of two uses.
+    """
+    layers: list[Layer] = [Embedding(num_outputs, width, initializer=SMALL), PositionalEmbedding(initializer=SMALL)]
+    for _ in range(num_blocks):
+        layers += [
+            Residual([LayerNorm(), MultiHeadAttention(num_heads, causal=True), *dropped(dropout)]),
+            Residual([LayerNorm(), Linear(4 * width), GELU(), Linear(width), *dropped(dropout)]),
+        ]
+    return [*layers, LayerNorm(), Linear(num_outputs)]
+
+
 def dense(units: int) -> list[Layer]:
     """Linear and ReLU, the weights drawn as He et al. have it for ReLU."""
     return [Linear(units, initializer="he_normal"), ReLU()]
@@ -162,6 +186,7 @@ MODELS: dict[str, Callable[..., list[Layer]]] = by_name(
     cifar_cnn,
     fashion_cnn,
     resnet_cifar,
+    transformer_text,
     iris_mlp,
     wine_mlp,
     breast_cancer_mlp,

@@ -14,6 +14,7 @@ COMMANDS = {
     "resume": ("train", "Go on with a run that was interrupted, to the same bits."),
     "sweep": ("train", "Train one configuration with many settings, and compare."),
     "predict": ("runs", "Predict new examples with a run's model."),
+    "generate": ("runs", "Continue a text with a run's model."),
     "evaluate": ("runs", "Measure a run's model again."),
     "replay": ("runs", "Show one training step layer by layer."),
     "runs": ("runs", "List runs: filter, sort, find the best."),

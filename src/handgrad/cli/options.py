@@ -31,6 +31,7 @@ def network_of(units: str) -> str:
 
 
 SETTINGS = {
+    "--data": Setting("data.name", str, "The data in place of a configuration's own: a name or a file."),
     "--target": Setting("data.target", str, "The column of the table to predict: its name, or its number from 1."),
     "--drop": Setting("data.drop", str, "Leave a column out; may be given again.", multiple=True),
     "--id": Setting("data.id", str, "The column that names the rows, which is left out, too."),

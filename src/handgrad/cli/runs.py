@@ -1,5 +1,6 @@
 """What to do with runs that are there: list, measure, replay, predict, report, compare, watch, judge, write up."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,22 @@ def runs(
     runs_table(rows[:1] if best else rows, dict.fromkeys([*columns, *filter(None, [best or sort])]))
     for line in damaged:
         warn(line)
+
+
+@click.command()
+@RUN
+@click.option("--prompt", required=True, help="The text to go on from.")
+@click.option("--tokens", default=500, help="How many characters, or bytes, to write.")
+@click.option("--temperature", default=1.0, help="Below 1 for likelier texts; 0 for the likeliest token each time.")
+@click.option("--seed", default=0, help="The seed of what is drawn.")
+def generate(run: str, prompt: str, tokens: int, temperature: float, seed: int) -> None:
+    """Continue a text with the model of a run that was trained on one."""
+    from ..experiments import generate as pieces
+
+    written = pieces(run, prompt, tokens, temperature, seed)
+    for piece in itertools.chain([prompt], written):
+        print(piece, end="", flush=True)
+    print()
 
 
 @click.command()

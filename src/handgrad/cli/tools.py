@@ -92,7 +92,7 @@ def list_sets() -> None:
         for row in available()
     ]
     table(["name", "kind", "what", ">size", "where"], rows)
-    print("or any .csv, .tsv or .npz file of yours")
+    print("or any .csv, .tsv, .npz or .txt file of yours")
 
 
 def megabytes(size: int) -> str:
@@ -116,15 +116,15 @@ def get(name: str, source: str | None) -> None:
 @click.argument("name", required=False)
 def path(name: str | None) -> None:
     """The folder that data sets are kept in, or that of one of them."""
-    from ..datasets.catalog import FOLDER, Table, find
+    from ..datasets.catalog import ImageSet, find
     from ..datasets.images import data_directory, folders, is_present
 
     if name is None:
         print(data_directory())
         return
     about = find(name)
-    if isinstance(about, Table):
-        print(FOLDER)
+    if not isinstance(about, ImageSet):
+        print(about.path.parent)
     elif is_present(about.name):
         print(next(folder for folder in folders(about.name) if folder.is_dir()))
     else:

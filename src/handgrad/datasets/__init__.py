@@ -8,8 +8,8 @@ import numpy as np
 
 from ..arrays import DTypeLike
 from ..files import FilePath
-from ..naming import advised, check_count
-from .catalog import Table, find
+from ..naming import advised, check_count, fold
+from .catalog import DATASETS, ImageSet, Table, Text, find, image_set
 from .dataset import Dataset as Dataset
 from .dataset import Split as Split
 from .folders import is_folder, load_folder
@@ -19,6 +19,8 @@ from .standardization import Standardization as Standardization
 from .tabular import SUFFIXES as SUFFIXES
 from .tabular import Preparation, Rows, build, load_file
 from .tabular import load_features as load_features
+from .texts import SUFFIXES as TEXT_SUFFIXES
+from .texts import load_text
 
 
 @advised
@@ -38,18 +40,22 @@ def load_dataset(
     seed: int = 0,
     standardize: bool | None = None,
     dtype: DTypeLike = np.float32,
+    tokens: str | None = None,
+    length: int | None = None,
 ) -> Dataset:
     """The data set of that name, or in that file, in seeded stratified splits.
 
     Tables come in `dtype`, labels as int64. Images are uint8 (N, height, width, channels), in one copy in memory; they
-    have their own test part, and 5000 of their training rows validate unless `validation` says otherwise.
+    have their own test part, and 5000 of their training rows validate unless `validation` says otherwise. Texts are
+    whole numbers x (N, length), each of which stands in `class_names`, with the next one at each step as y (N, length);
+    their last tenth is the test, and what comes before that validates.
 
     Parameters
     ----------
     name : str or path
         A name such as "iris" or "mnist" (`handgrad data list` prints them all), or a file that ends in .csv, .tsv (or
         .gz of them) or .npz; or a folder of arrays larger than memory: train_x.npy, train_y.npy and the like, whose
-        rows are read when they are used.
+        rows are read when they are used. Of texts "moby-dick" or a .txt file, and any file with `tokens`.
     target : str or int, optional
         The column of a CSV file to be predicted, by name or by number from 1; the last one by default.
     drop : str, int or sequence of them
@@ -81,6 +87,10 @@ def load_dataset(
         suits the data: tables are standardised, "digits" is divided by 16, arrays that are no table stay as they are.
     dtype : {float32, float64}
         The dtype of tables and of float arrays.
+    tokens : {"characters", "bytes"}, optional
+        What the numbers of a text stand for, characters unless given. Bytes take any file.
+    length : int, optional
+        How many tokens the sequences of a text have, 128 unless given.
 
     Returns
     -------
@@ -108,6 +118,13 @@ def load_dataset(
         raise ValueError(f"dtype is {dtype}; expected float32 or float64")
     check_count("load_dataset", "seed", seed, minimum=0)
     options = TableOptions(target, drop, id, category, missing, header, decimal)
+    if is_text(name, tokens, length):
+        if options != TableOptions() or task or standardize:
+            what = "target and the like are for tables"
+            raise ValueError(f"{name} is read as a text, which takes tokens, length, validation and test: {what}")
+        known = known_as(name)
+        text = known if isinstance(known, Text) else Text(Path(name).name.split(".")[0], "", str(name))
+        return load_text(text, tokens, length, validation, test)
     if is_folder(name):
         if options != TableOptions() or (validation, test) != (None, None):
             what = "target and the like are for CSV files, and validation and test for one table"
@@ -129,4 +146,18 @@ def load_dataset(
         raise ValueError(f"{about.name} has its own test part and stays uint8; {way_out}")
     from .images import load_images  # archives and checksums take their time to import
 
-    return load_images(about, validation, seed)
+    return load_images(image_set(about.name), validation, seed)
+
+
+def is_text(name: FilePath, tokens: str | None, length: int | None) -> bool:
+    """Whether this is a text, or any file that is to be read as one."""
+    if (known := known_as(name)) is not None:
+        if not isinstance(known, Text) and (tokens, length) != (None, None):
+            raise ValueError(f"{known.name} is no text, but {known.kind}: leave out tokens and length")
+        return isinstance(known, Text)
+    return (tokens, length) != (None, None) or str(name).lower().endswith(TEXT_SUFFIXES)
+
+
+def known_as(name: FilePath) -> Table | Text | ImageSet | None:
+    """The data set of that name, if there is one."""
+    return next((about for known, about in DATASETS.items() if fold(known) == fold(str(name))), None)

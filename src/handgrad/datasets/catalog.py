@@ -1,6 +1,6 @@
 """The data sets known by name: what they are, what their files hold, and where they are to be had.
 
-To add one, write its entry in catalog.json; a table's file lies in the folder `tables`.
+To add one, write its entry in catalog.json; a table's file lies in the folder `tables`, a text's in `texts`.
 """
 
 import json
@@ -26,15 +26,40 @@ class Table(NamedTuple):
     @property
     def path(self) -> Path:
         """Where its file lies."""
-        found = next(FOLDER.glob(f"{self.name}.csv*"), None)
-        if found is None:
-            raise ValueError(f"the catalog has '{self.name}', but {FOLDER} no {self.name}.csv or {self.name}.csv.gz")
-        return found
+        return packaged(FOLDER, f"{self.name}.csv")
 
     @property
     def size(self) -> int:
         """The size of its file in bytes."""
         return self.path.stat().st_size
+
+
+class Text(NamedTuple):
+    """A text that comes along, or a file of the user, which has its path as its source."""
+
+    name: str
+    title: str
+    source: str
+    licence: str = "not stated"
+    kind: str = "text"
+
+    @property
+    def path(self) -> Path:
+        """Where its file lies."""
+        return packaged(FOLDER.with_name("texts"), f"{self.name}.txt") if self.title else Path(self.source)
+
+    @property
+    def size(self) -> int:
+        """The size of its file in bytes."""
+        return self.path.stat().st_size
+
+
+def packaged(folder: Path, name: str) -> Path:
+    """A file that comes along, gzipped or not."""
+    found = next(folder.glob(f"{name}*"), None)
+    if found is None:
+        raise ValueError(f"the catalog has '{name}', but {folder} no {name} or {name}.gz")
+    return found
 
 
 class Contents(NamedTuple):
@@ -79,10 +104,10 @@ class ImageSet(NamedTuple):
         return (sum(file.size for file in files) - header) // (1 + math.prod(self.shape))
 
 
-def define(entry: dict[str, Any]) -> Table | ImageSet:
+def define(entry: dict[str, Any]) -> Table | Text | ImageSet:
     """The definition that an entry of the catalog means: of images, where it says how their files are laid out."""
     if "layout" not in entry:
-        return Table(**entry)
+        return Text(**entry) if entry.get("kind") == "text" else Table(**entry)
     files = {part: tuple(Contents(**file) for file in entry[part]) for part in ("train", "test")}
     downloads = tuple(Download(file["name"], tuple(file["addresses"])) for file in entry["downloads"])
     tuples = {key: tuple(entry[key]) for key in ("shape", "class_names")}
@@ -90,10 +115,10 @@ def define(entry: dict[str, Any]) -> Table | ImageSet:
 
 
 CATALOG = json.loads(Path(__file__).with_name("catalog.json").read_text(encoding="utf-8"))
-DATASETS: dict[str, Table | ImageSet] = {entry["name"]: define(entry) for entry in CATALOG}
+DATASETS: dict[str, Table | Text | ImageSet] = {entry["name"]: define(entry) for entry in CATALOG}
 
 
-def find(name: str) -> Table | ImageSet:
+def find(name: str) -> Table | Text | ImageSet:
     """The definition of that name; a ValueError names the nearest and all that there are."""
     return look_up("data set", name, DATASETS)
 
@@ -101,6 +126,6 @@ def find(name: str) -> Table | ImageSet:
 def image_set(name: str) -> ImageSet:
     """The image set of exactly that name."""
     found = DATASETS[name]
-    if isinstance(found, Table):
-        raise ValueError(f"{name} is a table and no set of images")
+    if not isinstance(found, ImageSet):
+        raise ValueError(f"{name} is a {found.kind} and no set of images")
     return found

@@ -54,6 +54,8 @@ class Dataset:
         How each column of a CSV file was read, so that `schema.read` repeats it for new rows; None for other files.
     notes : tuple of str
         What there is to say about the reading of a file: its header, its texts, what was missing.
+    tokens : {"", "characters", "bytes"}
+        What the numbers of a text stand for; y are then labels (N, T), one for each step.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Dataset:
     fingerprint: str
     schema: Schema | MaybeNone = None
     notes: tuple[str, ...] = ()
+    tokens: str = ""
 
     def __repr__(self) -> str:
         parts = {"train": self.train, "validation": self.validation, "test": self.test}

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from ..files import FilePath
 from ..naming import require_extra
-from .catalog import DATASETS, FOLDER, Contents, ImageSet, Table, find
+from .catalog import DATASETS, Contents, ImageSet, find
 from .images import data_directory, files_below, is_present, lacking, make_folder, store
 from .layouts import is_archive, key
 
@@ -25,7 +25,7 @@ class Row(NamedTuple):
     """A data set that can be had; size in bytes is that of its file or its download."""
 
     name: str
-    kind: str  # "table" or "images"
+    kind: str  # "table", "text" or "images"
     title: str
     size: int
     source: str
@@ -70,8 +70,8 @@ def get(name: str, source: FilePath | None = None, progress: Progress | None = N
         For network and disk. No file is kept that failed its check.
     """
     about = find(name)
-    if isinstance(about, Table):
-        return FOLDER
+    if not isinstance(about, ImageSet):
+        return about.path.parent
     missing = lacking(about)
     if missing and source is not None:
         place(about, Path(source).expanduser(), missing)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..files import atomic_path
-from .catalog import DATASETS, Contents, ImageSet, Table, image_set
+from .catalog import DATASETS, Contents, ImageSet, image_set
 from .dataset import Dataset, Split, draw_rows, fingerprint, num_rows
 from .layouts import DAMAGE, READERS, key, members, unpack
 
@@ -122,7 +122,7 @@ def is_present(name: str) -> bool:
     """Whether each file of the data set lies somewhere; what they hold is seen to when they are read."""
     about = DATASETS[name]
     found = {key(path.name) for folder in folders(name) for path in files_below(folder, 1)}
-    return isinstance(about, Table) or all(key(wanted.name) in found for wanted in about.files)
+    return not isinstance(about, ImageSet) or all(key(wanted.name) in found for wanted in about.files)
 
 
 def lacking(about: ImageSet) -> list[Contents]:

@@ -13,13 +13,13 @@ import numpy as np
 from .. import models, optimizers, schedules
 from ..datasets import Dataset, augment, load_dataset
 from ..layers.containers import Sequential
-from ..layers.criteria import get_loss, get_penalty
+from ..layers.criteria import CrossEntropy, get_loss, get_penalty
 from ..naming import build, check_arguments, look_up, nearest
 from ..training import Callback, EarlyStopping, Engine, Schedule, Trainer
 from ..training.batches import check_data, check_training_data
 from ..training.trainer import check_monitors
 from .configuration import Configuration
-from .recorder import MLflow
+from .recorder import MLflow, Perplexity
 
 T = TypeVar("T")
 CALLBACKS = {"early-stopping": EarlyStopping, "mlflow": MLflow}
@@ -38,12 +38,15 @@ def load_data(configuration: Configuration) -> Dataset:
 def build_trainer(configuration: Configuration, data: Dataset, observers: Sequence[Callback] = ()) -> Trainer:
     """A Trainer as configured, its model built on the data's shape; observers are further callbacks, put last."""
     optimizer = make("optimizer", optimizers.get, configuration.optimizer)
+    loss = make("loss", get_loss, configuration.loss)
+    is_entropy = data.tokens and configuration.penalty is None and loss.config == CrossEntropy().config
+    told = [Perplexity(data.tokens)] if is_entropy else []
     trainer = Trainer(
         build_model(configuration, data),
-        make("loss", get_loss, configuration.loss),
+        loss,
         optimizer,
         seed=configuration.seed,
-        callbacks=[*build_callbacks(configuration, data, optimizer), *observers],
+        callbacks=[*told, *build_callbacks(configuration, data, optimizer), *observers],
         penalty=make("penalty", get_penalty, configuration.penalty),
         augment=make("augmentation", augment.get, configuration.augmentation),
         engine=make("engine", get_engine, configuration.engine),

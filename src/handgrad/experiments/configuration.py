@@ -123,6 +123,8 @@ class Data(Section):
     validation: FractionOrCount | None = None
     test: FractionOrCount | None = None
     standardize: bool | None = None
+    tokens: Literal["characters", "bytes"] | None = None
+    length: Count | None = None
     seed: Seed = 0
 
 

@@ -283,10 +283,12 @@ def add_measurements(view: RunView, model: Sequential, data: Dataset, image_shap
     view.measured_on = next(name for name in SPLITS if getattr(data, name) is not None)
     split = getattr(data, view.measured_on)
     check_num_classes(model, data.class_names, Path(view.id))
-    view.class_names = [str(name) for name in data.class_names]
+    view.class_names = [repr(name) if data.tokens else str(name) for name in data.class_names]
     predicted, confidence = judged(model.predict_probabilities(split.x))
     if len(view.class_names) <= NUM_CLASSES:
-        view.confusion = confusion_matrix(predicted, split.y, num_classes=len(view.class_names))
+        view.confusion = confusion_matrix(predicted.ravel(), split.y.ravel(), num_classes=len(view.class_names))
+    if data.tokens:
+        return
     wrong = np.flatnonzero(predicted != split.y)
     worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:NUM_WORST]
     view.wrong = [wrong_example(int(i), split, predicted[i], confidence[i], data, image_shape) for i in worst]

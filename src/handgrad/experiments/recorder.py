@@ -112,6 +112,28 @@ class Recorder(Callback):
             raise OSError(f"cannot write {self.folder / METRICS}: {problem.strerror}") from None
 
 
+class Perplexity(Callback):
+    """Of a text: how many tokens the model is in doubt between, e^loss, and the bits that tell the right one."""
+
+    def __init__(self, tokens: str) -> None:
+        self.names: tuple[str, str] = "perplexity", f"bits_per_{tokens.removesuffix('s')}"
+
+    def of(self, loss: float) -> dict[str, float]:
+        """The figures for a cross-entropy."""
+        with np.errstate(over="ignore"):
+            return dict(zip(self.names, (float(np.exp(loss)), loss / math.log(2)), strict=True))
+
+    @property
+    def measures(self) -> list[str]:
+        return [*self.names, *(f"validation_{name}" for name in self.names)]
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        figures = trainer.history.epoch(-1)
+        for part in ("", "validation_"):
+            if f"{part}loss" in figures:
+                trainer.history.append({f"{part}{k}": v for k, v in self.of(figures[f"{part}loss"]).items()})
+
+
 class StepNorms:
     """The Euclidean norms in the step that the engine does next: of parameters, of gradients, of updates."""
 

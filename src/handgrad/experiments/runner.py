@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from .. import files
+from ..arrays import Array
 from ..datasets import Dataset
 from ..datasets.folders import is_folder
 from ..kernels import num_threads, route
@@ -38,7 +39,7 @@ from .configuration import (
     load_configuration,
     path_of,
 )
-from .recorder import Recorder
+from .recorder import Perplexity, Recorder
 from .run_folder import CHECKPOINT, FORMAT, MODEL, RECORD, Run, create_folder
 
 PACKAGES = ("handgrad", "numpy", "safetensors", "torch")
@@ -46,6 +47,7 @@ THREADS = ("HANDGRAD_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_N
 # Ctrl-C; what a scheduler or a container sends before it kills; a terminal that is closed
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 SPLITS = ("train", "validation", "test")
+MOST_OUTPUTS = 2**26  # numbers that a model puts out in one measurement
 
 
 class RunFailed(Exception):
@@ -294,7 +296,7 @@ def prepare(configuration: Configuration, observer: Callback | None = None) -> J
     Without one a callback that does nothing stands in its place, so that a checkpoint fits either.
     """
     path = Path(configuration.data.name)
-    if (path.suffix and path.is_file()) or is_folder(path):
+    if ((path.suffix or configuration.data.tokens) and path.is_file()) or is_folder(path):
         table = configuration.data.model_copy(update={"name": str(path.resolve())})
         configuration = configuration.model_copy(update={"data": table})
     data = load_data(configuration)
@@ -387,10 +389,23 @@ def measure(trainer: Trainer, data: Dataset) -> dict[str, dict[str, float]]:
     with np.errstate(over="ignore", invalid="ignore"):
         for name in rows_of(data):
             x, y = getattr(data, name)
-            results[name] = trainer.evaluate(x, y)
+            results[name] = evaluate(trainer, x, y)
+            for callback in trainer.callbacks:
+                results[name] |= callback.of(results[name]["loss"]) if isinstance(callback, Perplexity) else {}
             if data.task == "regression":
                 results[name]["r2"] = r2_score(trainer.engine.predict(x), y)
     return results
+
+
+def evaluate(trainer: Trainer, x: Any, y: Array) -> dict[str, float]:
+    """The figures over all rows, of as many at a time as have outputs of some 256 MB: of texts these are many."""
+    most = max(1, MOST_OUTPUTS // math.prod(trainer.model.output_shape))
+    if len(y) <= most:
+        return trainer.evaluate(x, y)
+    parts = [slice(start, start + most) for start in range(0, len(y), most)]
+    measured = [trainer.evaluate(x[part], y[part]) for part in parts]
+    weights = [len(y[part]) / len(y) for part in parts]
+    return {name: float(np.dot(weights, [figures[name] for figures in measured])) for name in measured[0]}
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -445,6 +460,7 @@ def describe_data(data: Dataset) -> dict[str, Any]:
         "standardization": data.standardization.as_dict() if data.standardization is not None else None,
         "schema": data.schema.as_dict() if data.schema is not None else None,
         "notes": list(data.notes),
+        "tokens": data.tokens,
         "source": data.source,
         "licence": data.licence,
     }

@@ -300,7 +300,8 @@ def check_data(model: Sequential, loss: Loss, x: Any, y: Any, weight: Any = None
 def check_training_data(model: Sequential, loss: Loss, x: Any, y: Any, weight: Any = None) -> Data:
     """The same of what is to be learnt, which has two classes at least."""
     x, y, weight = check_data(model, loss, x, y, weight)
-    if loss.classification and y.dtype.kind in "iu" and len(y) > 1 and (y == y[0]).all():
+    first = y[0] if len(model.output_shape) == 1 else y.flat[0]  # of sequences the steps have classes of their own
+    if loss.classification and y.dtype.kind in "iu" and len(y) > 1 and (y == first).all():
         raise ValueError(f"all {len(y)} targets are class {y.flat[0]}: a classifier needs at least two classes")
     return x, y, weight
 

@@ -76,8 +76,8 @@ class History(dict[str, list[float]]):
 
 
 def lower_is_better(name: str) -> bool:
-    """True for losses and errors, False for accuracy and the like."""
-    return name.endswith(("loss", "error"))
+    """True for losses, errors and what is made of them, False for accuracy and the like."""
+    return name.endswith(("loss", "error", "perplexity")) or "bits_per_" in name
 
 
 @dataclass
