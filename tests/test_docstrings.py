@@ -9,7 +9,13 @@ import pytest
 
 import handgrad as hg
 
-ROOMS_OF_EXTRAS = {"sklearn": "sklearn", "torch_twin": "torch", "cli": "click", "experiments": "pydantic"}
+ROOMS_OF_EXTRAS = {
+    "sklearn": "sklearn",
+    "torch_twin": "torch",
+    "cli": "click",
+    "experiments": "pydantic",
+    "exchange.runs": "pydantic",
+}
 MODULES = [
     info.name
     for info in pkgutil.walk_packages(hg.__path__, "handgrad.")
@@ -19,7 +25,8 @@ MODULES = [
 
 @pytest.mark.parametrize("name", ["handgrad", *MODULES])
 def test_examples_run(name):
-    extra = ROOMS_OF_EXTRAS.get(name.split(".")[1] if "." in name else "")
+    within = name.removeprefix("handgrad.")
+    extra = ROOMS_OF_EXTRAS.get(within, ROOMS_OF_EXTRAS.get(within.partition(".")[0]))
     if extra:
         pytest.importorskip(extra)
     module = importlib.import_module(name)

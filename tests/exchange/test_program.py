@@ -16,7 +16,7 @@ def predictions(model, rows=3):
 
 
 @given(st.one_of(models(), composites()))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_a_program_computes_what_the_model_predicts(model):
     found, expected = predictions(model)
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)

@@ -25,6 +25,7 @@ COMMANDS = {
     "compare": ("runs", "Write one page that compares runs."),
     "compare-engines": ("tools", "Prove that a run's model is the same in PyTorch."),
     "watch": ("runs", "Show runs in the browser while they train."),
+    "export": ("runs", "Write a run's network as a file that needs no handgrad."),
     "export-tensorboard": ("runs", "Write a run's figures for TensorBoard."),
     "config": ("tools", "Show a configuration as it would run."),
     "data": ("tools", "List, fetch and find data sets."),

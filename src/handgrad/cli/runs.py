@@ -113,6 +113,21 @@ def predict(run: str, source: str, output: str, format: str) -> None:
         say(f"Category: {', '.join(f'{k} is {name}' for k, name in enumerate(found.class_names))}")
 
 
+@click.command()
+@RUN
+@click.option("-o", "--output", required=True, metavar="FILE", help="What to write; its ending says which format.")
+@click.option("--verify", is_flag=True, help="Compute with the file itself, too, where what runs it is there.")
+@click.pass_context
+def export(context: click.Context, run: str, output: str, verify: bool) -> None:
+    """Write a run's network for use without handgrad: .onnx, .py. Raw inputs give outputs and probabilities."""
+    from ..exchange.runs import export_run
+    from ..experiments import Run
+
+    receipt = export_run(Run(run), output, verify)
+    print(receipt)
+    context.exit(0 if receipt.ok else 1)
+
+
 @click.command("export-tensorboard")
 @RUN
 @click.option("--out", metavar="DIR", help="The folder that gets the event files; RUN/tensorboard unless given.")

@@ -1,6 +1,8 @@
 """The model elsewhere: as an ONNX file, or one file of Python that needs NumPy alone; and ONNX files as models."""
 
 from . import rules as rules
+from .export import Receipt as Receipt
+from .export import export as export
 from .operations import OPERATIONS as OPERATIONS
 from .program import Operation as Operation
 from .program import Program as Program

@@ -194,10 +194,10 @@ class Recorder:
             return self.constant(array)
         key = place(array)
         if key not in self.weights:
-            count = sum(weight.name.startswith(f"{self.scope}.constant") for weight in self.weights.values())
+            stem = f"{self.scope}.constant".lstrip(".")
+            count = sum(weight.name.startswith(stem) for weight in self.weights.values())
             self.kept.append(array)
-            name = f"{self.scope}.constant{count + 1}".lstrip(".")
-            self.weights[key] = Weight(name, np.ascontiguousarray(array, self.dtype))
+            self.weights[key] = Weight(f"{stem}{count + 1}", np.ascontiguousarray(array, self.dtype))
         return self.weights[key]
 
     def elementwise(self, name: str, inputs: Sequence[Any]) -> Value:
@@ -363,7 +363,7 @@ def exports(cls: type[Layer]) -> Callable[[Rule], Rule]:
     ...     return np.maximum(np.minimum(x, 1), -1)
     >>> model = hg.Sequential([Clip()]).build(2)
     >>> handgrad.exchange.record(model).run(np.array([[-3.0, 0.5]], np.float32))["y"]
-    array([[-1. ,  0.5]], dtype=float32)
+    array([[-1. ,  0.5]])
     """
 
     def register(rule: Rule) -> Rule:
@@ -462,13 +462,22 @@ class Program:
         taken = (item for operation in self.lowered(known) for item in operation.inputs)
         return {item.name: item.array for item in taken if isinstance(item, Weight)}
 
+    def about(self) -> list[str]:
+        """What it takes and gives, in a line each."""
+        told = {"x": self.facts.get("input"), "probabilities": ", ".join(self.facts.get("class_names", ()))}
+        return [
+            f"{name}: (N, {', '.join(map(str, value.example))}){(told.get(name) and f', {told[name]}') or ''}"
+            for name, value in {"x": self.x, **self.outputs}.items()
+        ]
+
     def run(self, x: ArrayLike) -> dict[str, Array]:
-        """The outputs for x (N, ...), computed with NumPy operation by operation."""
-        at: dict[int, Any] = {id(self.x): np.asarray(x, None if self.takes_indices else self.x.dtype)}
+        """The outputs for x (N, ...) in float64, computed with NumPy operation by operation."""
+        at: dict[int, Any] = {id(self.x): np.asarray(x, None if self.takes_indices else np.float64)}
         for name, inputs, options, output, *_ in self.lowered():
-            taken = [at[id(item)] if isinstance(item, Value) else getattr(item, "array", item) for item in inputs]
-            at[id(output)] = operations.OPERATIONS[name](*taken, **options)
-        return {name: np.asarray(at[id(value)], value.dtype) for name, value in self.outputs.items()}
+            for item in inputs:
+                at.setdefault(id(item), item.array.astype(np.float64) if isinstance(item, Weight) else item)
+            at[id(output)] = operations.OPERATIONS[name](*(at[id(item)] for item in inputs), **options)
+        return {name: at[id(value)] for name, value in self.outputs.items()}
 
 
 def opened(operations: Iterable[Operation], known: Container[str]) -> Iterator[Operation]:
@@ -508,3 +517,12 @@ def start(model: Layer, example: Shape | None = None) -> Value:
     if not model.is_built:
         raise ValueError("this model is not built: there is nothing to export yet (call build(input_shape) first)")
     return Value(Recorder(model), model.input_shape if example is None else example)
+
+
+def example_input(program: Program, rows: int) -> Array:
+    """Inputs to compare on, the same in every language: sin 0, sin 1, ..., or numbers from 0."""
+    count = rows * prod(program.x.example)
+    if not program.takes_indices:
+        return np.sin(np.arange(count)).reshape(rows, *program.x.example)
+    sizes = [shape_of(o.inputs[0])[0] for o in program.lowered() if o.name == "take" and o.inputs[1] is program.x]
+    return (np.arange(count) % min(sizes)).reshape(rows, *program.x.example)
