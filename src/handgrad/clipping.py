@@ -8,17 +8,15 @@ array([0.6, 0.8])
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from .arrays import Array
-from .naming import Configured, advised_class, by_name, check_number
+from .naming import Configured, advised_dataclass, by_name, check_number
 
 
-@advised_class
-@dataclass(frozen=True)
+@advised_dataclass(frozen=True)
 class Clipping(Configured):
     """A limit for a list of gradients; subclasses say in `__call__` what is limited."""
 

@@ -8,14 +8,13 @@ keep the variance of the signal the same from layer to layer; `gain` makes up fo
 """
 
 import math
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 from .arrays import Array, Seed, Shape, numbers_of
 from .functional.activations import ACTIVATIONS
-from .naming import advised_class, build, by_name, check_number, look_up
+from .naming import advised_dataclass, build, by_name, check_number, look_up
 
 
 class Initializer(Protocol):
@@ -88,8 +87,7 @@ def draw_normal(shape: Shape, rng: Seed, std: float) -> Array:
     return np.random.default_rng(rng).normal(0.0, std, shape)
 
 
-@advised_class
-@dataclass(frozen=True)
+@advised_dataclass(frozen=True)
 class Zeros:
     """All 0: right for biases; as a weight it leaves the units of a layer alike for ever.
 
@@ -103,8 +101,7 @@ class Zeros:
         return np.zeros(shape)
 
 
-@advised_class
-@dataclass(frozen=True)
+@advised_dataclass(frozen=True)
 class Ones:
     """All 1.
 
@@ -118,8 +115,7 @@ class Ones:
         return np.ones(shape)
 
 
-@advised_class
-@dataclass(frozen=True)
+@advised_dataclass(frozen=True)
 class Constant:
     """All the same value.
 
@@ -143,8 +139,7 @@ class Constant:
         return np.full(shape, float(self.value))
 
 
-@advised_class
-@dataclass(frozen=True)
+@advised_dataclass(frozen=True)
 class Uniform:
     """Uniform on [low, high).
 
@@ -171,8 +166,7 @@ class Uniform:
         return np.random.default_rng(rng).uniform(self.low, self.high, shape)
 
 
-@advised_class
-@dataclass(frozen=True)
+@advised_dataclass(frozen=True)
 class Normal:
     """Normal with this mean and standard deviation.
 
@@ -199,8 +193,7 @@ class Normal:
         return np.random.default_rng(rng).normal(self.mean, self.std, shape)
 
 
-@advised_class
-@dataclass(frozen=True)
+@advised_dataclass(frozen=True)
 class Scaled:
     """What takes a gain: a number, or the name of the activation behind the weight."""
 
@@ -210,8 +203,7 @@ class Scaled:
         gain(self.gain)
 
 
-@advised_class
-@dataclass(frozen=True)
+@advised_dataclass(frozen=True)
 class Glorot(Scaled):
     """std = gain √(2 / (fan_in + fan_out)): forward and backward signals keep about their size.
 
@@ -265,8 +257,7 @@ class GlorotNormal(Glorot):
         return draw_normal(shape, rng, self.std(shape))
 
 
-@advised_class
-@dataclass(frozen=True)
+@advised_dataclass(frozen=True)
 class He(Scaled):
     """std = gain / √fan: the size of the signal stays from layer to layer where the activation is ReLU.
 
@@ -330,8 +321,7 @@ class HeNormal(He):
         return draw_normal(shape, rng, self.std(shape))
 
 
-@advised_class
-@dataclass(frozen=True)
+@advised_dataclass(frozen=True)
 class LecunUniform:
     """Uniform of mean 0 and std = 1 / √fan_in.
 
@@ -350,8 +340,7 @@ class LecunUniform:
         return draw_uniform(shape, rng, 1 / math.sqrt(fans(shape)[0]))
 
 
-@advised_class
-@dataclass(frozen=True)
+@advised_dataclass(frozen=True)
 class LecunNormal:
     """Normal of mean 0 and std = 1 / √fan_in.
 
@@ -370,8 +359,7 @@ class LecunNormal:
         return draw_normal(shape, rng, 1 / math.sqrt(fans(shape)[0]))
 
 
-@advised_class
-@dataclass(frozen=True)
+@advised_dataclass(frozen=True)
 class Orthogonal(Scaled):
     """gain Q with orthonormal columns, or rows where these are fewer: a vector's length stays.
 
@@ -401,8 +389,7 @@ class Orthogonal(Scaled):
         return gain(self.gain) * np.ascontiguousarray(q if rows >= columns else q.T).reshape(shape)
 
 
-@advised_class
-@dataclass(frozen=True)
+@advised_dataclass(frozen=True)
 class Identity(Scaled):
     """gain times the identity matrix, for the square weights of recurrent layers.
 
@@ -433,8 +420,7 @@ class Identity(Scaled):
         return gain(self.gain) * np.eye(shape[0])
 
 
-@advised_class
-@dataclass(frozen=True)
+@advised_dataclass(frozen=True)
 class Sparse:
     """Normal of mean 0, with ⌈sparsity in⌉ of each unit's incoming weights set to 0.
 

@@ -12,12 +12,15 @@ import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing_extensions import Self, dataclass_transform
+else:  # what only type checkers ask
+    dataclass_transform = lambda **_: lambda decorator: decorator  # noqa: E731
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -137,6 +140,12 @@ def advised_class(cls: type[T]) -> type[T]:
     """The class, whose constructor answers as `advised` functions do."""
     type.__setattr__(cls, "__init__", advised(inspect.getattr_static(cls, "__init__")))
     return cls
+
+
+@dataclass_transform(field_specifiers=(field,))
+def advised_dataclass(**options: bool) -> Callable[[type[T]], type[T]]:
+    """`dataclasses.dataclass` of an `advised_class`."""
+    return lambda cls: advised_class(dataclass(**options)(cls))
 
 
 class Advised:

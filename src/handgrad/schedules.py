@@ -10,11 +10,11 @@ schedule (torch.optim.lr_scheduler), the numbers agree. They are pure functions,
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
 from .files import COUNT, check_form
-from .naming import Configured, advised_class, build, by_name, check_count, check_number, check_switch, look_up
+from .naming import Configured, advised_dataclass, build, by_name, check_count, check_number, check_switch, look_up
 
 
 class LearningRateSchedule(Protocol):
@@ -35,8 +35,7 @@ def check(schedule: object, **limits: Mapping[str, float]) -> None:
             check_count(type(schedule).__name__, name, getattr(schedule, name))
 
 
-@advised_class
-@dataclass(frozen=True)
+@advised_dataclass(frozen=True)
 class Constant(Configured):
     """The same learning rate always.
 
@@ -60,8 +59,7 @@ class Constant(Configured):
         return self.initial
 
 
-@advised_class
-@dataclass(frozen=True)
+@advised_dataclass(frozen=True)
 class Exponential(Configured):
     """initial decay^(t / stage_length): the rate falls by the same factor in every stage.
 
@@ -98,8 +96,7 @@ class Exponential(Configured):
         return self.initial * self.decay**exponent
 
 
-@advised_class
-@dataclass(frozen=True)
+@advised_dataclass(frozen=True)
 class Step(Configured):
     """initial, multiplied by decay after every stage_length epochs or steps.
 
@@ -130,8 +127,7 @@ class Step(Configured):
         return self.initial * self.decay ** (t // self.stage_length)
 
 
-@advised_class
-@dataclass(frozen=True)
+@advised_dataclass(frozen=True)
 class Polynomial(Configured):
     """final + (initial - final) (1 - t / num_steps)^power, and final from num_steps on.
 
@@ -166,8 +162,7 @@ class Polynomial(Configured):
         return self.final + (self.initial - self.final) * rest
 
 
-@advised_class
-@dataclass(frozen=True)
+@advised_dataclass(frozen=True)
 class Cosine(Configured):
     """Half a cosine wave from initial down to final at num_steps, and final after it.
 
@@ -207,8 +202,7 @@ def half_wave(start: float, end: float, fraction: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * fraction)) / 2
 
 
-@advised_class
-@dataclass(frozen=True)
+@advised_dataclass(frozen=True)
 class WarmUp(Configured):
     """A straight rise of num_steps to the first value of another schedule, which then begins.
 
@@ -241,8 +235,7 @@ class WarmUp(Configured):
         return self.schedule(0) * (t + 1) / (self.num_steps + 1)
 
 
-@advised_class
-@dataclass(frozen=True)
+@advised_dataclass(frozen=True)
 class OneCycle(Configured):
     """Up from a small rate to peak, then down to a much smaller one, both along half a cosine wave.
 
@@ -288,8 +281,7 @@ class OneCycle(Configured):
         return half_wave(self.peak, start / self.final_divisor, min((t - top) / (last - top), 1))
 
 
-@advised_class
-@dataclass(frozen=True)
+@advised_dataclass(frozen=True)
 class Sequence(Configured):
     """Schedules one after the other, each counted from its own 0.
 
@@ -336,8 +328,7 @@ class Sequence(Configured):
         return self.schedules[-1](t)
 
 
-@advised_class
-@dataclass(eq=False)
+@advised_dataclass(eq=False)
 class ReduceOnPlateau(Configured):
     """initial, times factor whenever more than `patience` observed metrics in a row were no better than the best.
 
