@@ -9,9 +9,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from .html import escape, palette
+from .html import escape, palette, read
 
 Line: TypeAlias = list[tuple[str, str]]  # (class, words) one behind the other
 
@@ -20,22 +21,7 @@ GAP, FALL = 26, 46  # pixels between boxes and between layers
 MARGIN = 14
 SWEEPS = 12  # over the layers, each way, in search of an order and of places
 
-STYLE = """
-.graph { background: var(--paper); font: 12px ui-monospace, "DejaVu Sans Mono", monospace; }
-.graph text { fill: var(--ink); }
-.graph .name { font-weight: 700; }
-.graph .box { fill: var(--tint); stroke: var(--line); }
-.graph .argument .box, .graph .output .box { stroke: var(--quiet); stroke-width: 1.5; }
-.graph .edge { fill: none; stroke: var(--quiet); stroke-width: 1.2; }
-.graph .head { fill: var(--quiet); }
-.graph .shape { fill: var(--quiet); }
-.graph .value { fill: var(--train); }
-.graph .gradient { fill: var(--validation); }
-.graph .on-edge { paint-order: stroke; stroke: var(--paper); stroke-width: 4px; }
-.graph .wrong .box, .graph .edge.wrong { stroke: var(--bad); stroke-width: 2; }
-.graph .wrong .gradient, .graph .gradient.wrong { fill: var(--bad); font-weight: 700; }
-.graph .head.wrong { fill: var(--bad); }
-"""
+STYLE = Path(__file__).with_name("diagram.css")
 
 
 class Edge(NamedTuple):
@@ -111,7 +97,7 @@ def diagram(boxes: list[Node], label: str, legend: Line) -> str:
     return "".join(
         [
             f'<svg class="graph" xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{escape(label)}">',
-            f"<style>{palette('.graph')}{STYLE}</style>",
+            f"<style>{palette('.graph')}\n{read(STYLE)}</style>",
             *(edge_svg(path) for box in boxes for path in paths(box)),
             *map(box_svg, boxes),
             f'<text x="{left + MARGIN:.1f}" y="{height - MARGIN:.1f}">{line_svg(legend)}</text>',

@@ -12,23 +12,7 @@ from .make import Key
 from .specification import Assignment
 
 PACKAGE = Path(__file__).parents[1]
-SETUP = """#!/bin/sh
-set -e
-apt-get update
-apt-get install -y python3 python3-pip
-PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip install %s
-"""
-RUN = """#!/bin/sh
-# What submissions do not see: reference and key are for the grader alone, who runs as root and reads them all the same.
-cd "${AUTOGRADER:-/autograder}" || exit 1
-chmod -R go= source
-mkdir -p results
-[ -f submission_metadata.json ] && set -- --metadata submission_metadata.json
-PYTHONPATH=source "${PYTHON:-python3}" -B -m handgrad assignment grade source/assignment/%s submission \\
-    -o results/results.json%s "$@" > results/log.txt 2>&1 ||
-    echo '{"score": 0, "output": "The autograder failed: tell your teacher. It is no fault of your code."}' \\
-        > results/results.json
-"""
+SCRIPTS = Path(__file__).with_name("autograder")  # what Gradescope runs, with %s for what is filled in
 
 
 def write_autograder(path: str | Path, assignment: Assignment, key: Key | None = None) -> Path:
@@ -56,13 +40,13 @@ def write_autograder(path: str | Path, assignment: Assignment, key: Key | None =
     path = check_output(path, [assignment.path])
     if path.suffix != ".zip":
         raise ValueError(f"{path}: Gradescope takes an archive: name a .zip file")
-    run = RUN % (shlex.quote(assignment.path.name), " --key source/key" if key else "")
-    scripts = {"setup.sh": SETUP % shlex.join(requirements()), "run_autograder": run}
+    words = shlex.quote(assignment.path.name), " --key source/key" if key else ""
+    scripts = {"setup.sh": shlex.join(requirements()), "run_autograder": words}
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in scripts.items():
+        for name, filled_in in scripts.items():
             entry = zipfile.ZipInfo(name)
             entry.external_attr = 0o100755 << 16
-            archive.writestr(entry, text)
+            archive.writestr(entry, (SCRIPTS / name).read_text(encoding="utf-8") % filled_in)
         for file, name in packed(assignment, key):
             archive.write(file, name)
     return path
