@@ -72,22 +72,16 @@ def prepare_mnist(key: str, array: Array) -> Array:
 class Data:
     """Rows of data and labels, handed out in batches; the first batch of an epoch shuffles them, for good."""
 
-    data_: Array
-    labels: Array | None
-    out_dim: int | None
-    iteration: int
-    batch_size: int
-    n_samples: int
-    samples_per_epoch: int
-
     def __init__(
         self, data: Array, batch_size: int = 50, labels: Array | None = None, out_dim: int | None = None
     ) -> None:
-        self.data_, self.labels, self.out_dim = data, labels, out_dim
-        self.iteration = 0
-        self.batch_size = batch_size
-        self.n_samples = data.shape[0]
-        self.samples_per_epoch = math.ceil(self.n_samples / batch_size)
+        self.data_: Array = data
+        self.labels: Array | None = labels
+        self.out_dim: int | None = out_dim
+        self.iteration: int = 0
+        self.batch_size: int = batch_size
+        self.n_samples: int = data.shape[0]
+        self.samples_per_epoch: int = math.ceil(self.n_samples / batch_size)
 
     def shuffle(self) -> None:
         """Reorder data and labels alike."""
@@ -116,10 +110,6 @@ class Dataset:
     train: Data
     validate: Data
     test: Data
-    batch_size: int
-    n_training: int
-    n_validation: int
-    out_dim: int
 
     def __init__(
         self,
@@ -131,10 +121,10 @@ class Dataset:
         test_set: Array | None = None,
         test_labels: Array | None = None,
     ) -> None:
-        self.batch_size = batch_size
-        self.n_training = training_set.shape[0]
-        self.n_validation = 0 if validation_set is None else validation_set.shape[0]
-        self.out_dim = training_labels.shape[1]
+        self.batch_size: int = batch_size
+        self.n_training: int = training_set.shape[0]
+        self.n_validation: int = 0 if validation_set is None else validation_set.shape[0]
+        self.out_dim: int = training_labels.shape[1]
         parts = {
             "train": (training_set, training_labels),
             "validate": (validation_set, validation_labels),

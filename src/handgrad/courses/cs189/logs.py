@@ -27,15 +27,6 @@ class Logger:
     was saved is also there for `handgrad runs`, `compare`, `judge` and `writeup`, once training has ended.
     """
 
-    model_name: str
-    model_args: Mapping[str, Any]
-    data_args: Mapping[str, Any]
-    save: bool
-    plot: bool
-    save_dir: str
-    log: dict[str, Any]
-    counter: int
-
     def __init__(
         self,
         model_name: str,
@@ -45,9 +36,12 @@ class Logger:
         plot: bool = False,
         save_dir: str = "experiments/",
     ) -> None:
-        self.model_name, self.model_args, self.data_args = model_name, model_args, data_args
-        self.save, self.plot = save, plot
-        self.save_dir = f"{free_folder(Path(save_dir), model_name)}/"
+        self.model_name: str = model_name
+        self.model_args: Mapping[str, Any] = model_args
+        self.data_args: Mapping[str, Any] = data_args
+        self.save: bool = save
+        self.plot: bool = plot
+        self.save_dir: str = f"{free_folder(Path(save_dir), model_name)}/"
         self.reset()
         self._drawn = -DRAW_EVERY
         self._started = datetime.datetime.now(datetime.timezone.utc)
@@ -65,8 +59,9 @@ class Logger:
 
     def reset(self) -> None:
         """Forget all figures."""
-        self.log = {"loss": {"train": [], "validate": []}, "error": {"train": [], "validate": []}, "params": {}}
-        self.counter = 0
+        parts: Any = {"loss": {"train": [], "validate": []}, "error": {"train": [], "validate": []}, "params": {}}
+        self.log: dict[str, Any] = parts
+        self.counter: int = 0
 
     def draw(self) -> None:
         """loss.png, error.png and a picture per parameter; drawn by push now and then, and when training ends."""

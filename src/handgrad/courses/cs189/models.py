@@ -37,12 +37,6 @@ class NeuralNetwork:
     """
 
     name: str = "neural_network"
-    n_layers: int
-    layer_args: Sequence[dict[str, Any]]
-    layers: list[Layer]
-    loss: Loss
-    optimizer: SGD
-    logger: Logger | None
 
     def __init__(
         self,
@@ -54,16 +48,16 @@ class NeuralNetwork:
     ) -> None:
         if seed is not None:
             np.random.seed(seed)
-        self.n_layers = len(layer_args)
-        self.layer_args = layer_args
-        self.logger = logger
+        self.n_layers: int = len(layer_args)
+        self.layer_args: Sequence[dict[str, Any]] = layer_args
+        self.logger: Logger | None = logger
         self.epoch_log: dict[str, dict[str, Any]] = {"loss": {}, "error": {}}
-        self.loss = initialize_loss(loss)
-        self.optimizer = initialize_optimizer(**optimizer_args)
+        self.loss: Loss = initialize_loss(loss)
+        self.optimizer: SGD = initialize_optimizer(**optimizer_args)
         self._initialize_layers(layer_args)
 
     def _initialize_layers(self, layer_args: Sequence[dict[str, Any]]) -> None:
-        self.layers = [initialize_layer(**arguments) for arguments in layer_args[:-1]]
+        self.layers: list[Layer] = [initialize_layer(**arguments) for arguments in layer_args[:-1]]
 
     def _add_output_layer(self, out_dim: int) -> None:
         """Make the last layer, once: training twice goes on with it (the course adds a second one)."""

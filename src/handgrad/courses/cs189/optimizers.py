@@ -37,11 +37,6 @@ class SGD(Optimizer):
     clip_norm shortens each parameter's gradient, biases included, by itself. lr_scheduler None: constant.
     """
 
-    lr: float | None
-    lr_scheduler: Scheduler
-    momentum: float
-    clip_norm: float | None
-
     def __init__(
         self,
         lr: float,
@@ -53,11 +48,11 @@ class SGD(Optimizer):
         staircase: bool | None = None,
     ) -> None:
         self.lr = lr
-        self.lr_scheduler = initialize_scheduler(
+        self.lr_scheduler: Scheduler = initialize_scheduler(
             lr_scheduler or "constant", lr=lr, decay=lr_decay, stage_length=stage_length, staircase=staircase
         )
-        self.momentum = 0.0 if momentum is None else momentum
-        self.clip_norm = clip_norm
+        self.momentum: float = 0.0 if momentum is None else momentum
+        self.clip_norm: float | None = clip_norm
         self.cache: dict[str, Array] = {}
 
     def update(self, param_name: str, param: Array, param_grad: Array, epoch: int = 0) -> Array:

@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -28,28 +29,24 @@ class Scheduler(ABC):
         """The learning rate of this epoch."""
 
 
+@dataclass
 class Constant(Scheduler):
     """lr, always."""
 
-    lr: float
-
-    def __init__(self, lr: float = 0.01) -> None:
-        self.lr = lr
+    lr: float = 0.01
 
     def scheduled_lr(self, epoch: int | None = None) -> float:
         return self.lr
 
 
+@dataclass
 class Exponential(Scheduler):
     """lr decay^(epoch / stage_length), the exponent rounded down with staircase."""
 
-    lr: float
-    decay: float
-    stage_length: int
-    staircase: bool
-
-    def __init__(self, lr: float = 0.01, decay: float = 0.9, stage_length: int = 1000, staircase: bool = False) -> None:
-        self.lr, self.decay, self.stage_length, self.staircase = lr, decay, stage_length, staircase
+    lr: float = 0.01
+    decay: float = 0.9
+    stage_length: int = 1000
+    staircase: bool = False
 
     def scheduled_lr(self, epoch: int = 0) -> float:
         stages = epoch / self.stage_length

@@ -5,6 +5,7 @@ The global generator is the course's interface: np.random.seed(0) before a run i
 
 import math
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -71,39 +72,33 @@ class Identity(WeightInitializer):
         return np.eye(shape[0])
 
 
+@dataclass
 class Uniform(WeightInitializer):
     """Uniform on [low, high)."""
 
-    low: float
-    high: float
-
-    def __init__(self, low: float = -1.0, high: float = 1.0) -> None:
-        self.low, self.high = low, high
+    low: float = -1.0
+    high: float = 1.0
 
     def __call__(self, shape: Shape) -> Array:
         return np.random.uniform(self.low, self.high, size=shape)
 
 
+@dataclass
 class Normal(WeightInitializer):
     """Normal with this mean and standard deviation."""
 
-    mean: float
-    std: float
-
-    def __init__(self, mean: float = 0, std: float = 1.0) -> None:
-        self.mean, self.std = mean, std
+    mean: float = 0
+    std: float = 1.0
 
     def __call__(self, shape: Shape) -> Array:
         return np.random.normal(self.mean, self.std, size=shape)
 
 
+@dataclass
 class Constant(WeightInitializer):
     """All the same value."""
 
-    val: float
-
-    def __init__(self, val: float = 0.5) -> None:
-        self.val = val
+    val: float = 0.5
 
     def __call__(self, shape: Shape) -> Array:
         return np.full(shape, self.val)
@@ -116,14 +111,12 @@ class Preset(WeightInitializer):
         return preset_matrix
 
 
+@dataclass
 class Sparse(WeightInitializer):
     """Normal of standard deviation std, ⌈sparsity rows⌉ entries of each column set to 0."""
 
-    sparsity: float
-    std: float
-
-    def __init__(self, sparsity: float = 0.1, std: float = 0.01) -> None:
-        self.sparsity, self.std = sparsity, std
+    sparsity: float = 0.1
+    std: float = 0.01
 
     def __call__(self, shape: Shape) -> Array:
         W = np.random.normal(0, self.std, size=shape)
@@ -134,13 +127,11 @@ class Sparse(WeightInitializer):
         return W
 
 
+@dataclass
 class Xavier(WeightInitializer):
     """Standard deviation gain √(2 / (fan_in + fan_out))."""
 
-    activation: str | None
-
-    def __init__(self, activation: str | None = None) -> None:
-        self.activation = activation
+    activation: str | None = None
 
     def std(self, shape: Shape) -> float:
         return gain(self.activation) * math.sqrt(2 / fans(shape, "sum"))
@@ -160,14 +151,12 @@ class XavierNormal(Xavier):
         return np.random.normal(0, self.std(shape), size=shape)
 
 
+@dataclass
 class He(WeightInitializer):
     """Standard deviation gain / √fan, the fan chosen by mode (fan_in, fan_out or sum)."""
 
-    activation: str | None
-    mode: str
-
-    def __init__(self, activation: str | None = None, mode: str = "fan_in") -> None:
-        self.activation, self.mode = activation, mode
+    activation: str | None = None
+    mode: str = "fan_in"
 
     def std(self, shape: Shape) -> float:
         return gain(self.activation) / math.sqrt(fans(shape, self.mode))

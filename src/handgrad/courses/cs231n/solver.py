@@ -1,7 +1,7 @@
 """solver: trains any model with `params` and `loss(X, y)` by a rule of nndl.optim."""
 
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,6 @@ from ..nndl import optim
 
 __all__ = ["Solver"]
 
-OPTIONS: dict[str, Any] = dict(update_rule="sgd", optim_config={}, lr_decay=1.0, batch_size=100, num_epochs=10)
-OPTIONS.update(num_train_samples=1000, num_val_samples=None, checkpoint_name=None, print_every=10, verbose=True)
 KEPT = (  # in a checkpoint
     "model lr_decay optim_config batch_size num_train_samples num_val_samples epoch "
     "loss_history train_acc_history val_acc_history"
@@ -24,56 +22,48 @@ class Solver:
     """Minibatches drawn with replacement from NumPy's global generator, accuracies once an epoch, the best params kept.
 
     model: `params` {name: array}; `loss(X)` gives scores (N, C), `loss(X, y)` (loss, gradients by name). data: X_train,
-    y_train, X_val, y_val. Options, with their defaults, are OPTIONS; with a checkpoint_name each epoch is pickled.
+    y_train, X_val, y_val. The options stand below with their defaults; with a checkpoint_name each epoch is pickled.
     ValueError for an unknown option or update_rule, and for rows without their labels.
     """
 
-    optim_config: dict[str, Any]
-    lr_decay: float
-    batch_size: int
-    num_epochs: int
-    num_train_samples: int | None
-    num_val_samples: int | None
-    checkpoint_name: str | None
-    print_every: int
-    verbose: bool
-    model: Any
-    X_train: Array
-    y_train: Array
-    X_val: Array
-    y_val: Array
-    update_rule: Callable[..., Any]
-    epoch: int
-    best_val_acc: float
-    optim_configs: dict[str, dict[str, Any]]
+    update_rule: Any = "sgd"  # the name of a function in nndl.optim, then that function
+    optim_config: dict[str, Any] = {}
+    lr_decay: float = 1.0
+    batch_size: int = 100
+    num_epochs: int = 10
+    num_train_samples: int | None = 1000
+    num_val_samples: int | None = None
+    checkpoint_name: str | None = None
+    print_every: int = 10
+    verbose: bool = True
 
     def __init__(self, model: Any, data: Mapping[str, Array], **kwargs: Any) -> None:
-        unknown = [name for name in kwargs if name not in OPTIONS]
+        unknown = [name for name in kwargs if name not in Solver.__annotations__]
         if unknown:
             raise ValueError("Unrecognized arguments " + ", ".join(f'"{name}"' for name in unknown))
-        options = {**OPTIONS, **kwargs}
-        if options["update_rule"] not in optim.__all__:
-            raise ValueError(f'Invalid update_rule "{options["update_rule"]}"')
-        self.model = model
-        options["optim_config"] = dict(options["optim_config"])
-        self.X_train, self.y_train = data["X_train"], data["y_train"]
-        self.X_val, self.y_val = data["X_val"], data["y_val"]
+        vars(self).update(kwargs)
+        if self.update_rule not in optim.__all__:
+            raise ValueError(f'Invalid update_rule "{self.update_rule}"')
+        self.update_rule, self.optim_config = getattr(optim, self.update_rule), dict(self.optim_config)
+        self.model: Any = model
+        self.X_train: Array = data["X_train"]
+        self.y_train: Array = data["y_train"]
+        self.X_val: Array = data["X_val"]
+        self.y_val: Array = data["y_val"]
         for part in ("train", "val"):
             rows, labels = len(data[f"X_{part}"]), len(data[f"y_{part}"])
             if rows != labels:
                 raise ValueError(f"X_{part} has {rows} rows, but y_{part} {labels} labels")
-        for name, value in options.items():
-            setattr(self, name, value)
-        self.update_rule = getattr(optim, options["update_rule"])
         self._reset()
 
     def _reset(self) -> None:
-        self.epoch, self.best_val_acc = 0, 0.0
+        self.epoch: int = 0
+        self.best_val_acc: float = 0.0
         self.best_params: dict[str, Array] = {}
         self.loss_history: list[float] = []
         self.train_acc_history: list[float] = []
         self.val_acc_history: list[float] = []
-        self.optim_configs = {name: dict(self.optim_config) for name in self.model.params}
+        self.optim_configs: dict[str, dict[str, Any]] = {name: dict(self.optim_config) for name in self.model.params}
 
     def _step(self) -> None:
         """One update of every parameter, in the order of params."""

@@ -24,24 +24,16 @@ __all__ = ["NumpyANN"]
 class NumpyANN:
     """softmax(relu(X W1 + b1) W2 + b2), trained by SGD on one-hot rows; W1, W2 start at 0.01 N(0, 1), in this order."""
 
-    input_size: int
-    hidden_size: int
-    output_size: int
-    lr: float
-    W1: Array
-    b1: Array
-    W2: Array
-    b2: Array
-    z1: Array
-    a1: Array
-    z2: Array
-    a2: Array
-
     def __init__(self, input_size: int, hidden_size: int, output_size: int, lr: float, random_seed: int = 42) -> None:
         np.random.seed(random_seed)
-        self.input_size, self.hidden_size, self.output_size, self.lr = input_size, hidden_size, output_size, lr
-        self.W1, self.b1 = np.random.randn(input_size, hidden_size) * 0.01, np.zeros((1, hidden_size))
-        self.W2, self.b2 = np.random.randn(hidden_size, output_size) * 0.01, np.zeros((1, output_size))
+        self.input_size: int = input_size
+        self.hidden_size: int = hidden_size
+        self.output_size: int = output_size
+        self.lr: float = lr
+        self.W1: Array = np.random.randn(input_size, hidden_size) * 0.01
+        self.b1: Array = np.zeros((1, hidden_size))
+        self.W2: Array = np.random.randn(hidden_size, output_size) * 0.01
+        self.b2: Array = np.zeros((1, output_size))
 
     def _relu(self, z: Array) -> Array:
         """max(z, 0), whole numbers staying whole.
@@ -80,10 +72,10 @@ class NumpyANN:
 
     def _forward(self, X: Array, training: bool = True) -> Array:
         """Probabilities (N, classes); in training z1, a1, z2, a2 are kept for _backward."""
-        z1 = X @ self.W1 + self.b1
-        a1 = self._relu(z1)
-        z2 = a1 @ self.W2 + self.b2
-        a2 = self._softmax(z2)
+        z1: Array = X @ self.W1 + self.b1
+        a1: Array = self._relu(z1)
+        z2: Array = a1 @ self.W2 + self.b2
+        a2: Array = self._softmax(z2)
         if training:
             self.z1, self.a1, self.z2, self.a2 = z1, a1, z2, a2
         return a2

@@ -16,12 +16,6 @@ class CaptioningRNN:
     ValueError for a cell_type that is neither 'rnn' nor 'lstm'.
     """
 
-    cell_type: str
-    dtype: DTypeLike
-    word_to_idx: Mapping[str, int]
-    idx_to_word: dict[int, str]
-    params: dict[str, Array]
-
     def __init__(
         self,
         word_to_idx: Mapping[str, int],
@@ -33,8 +27,10 @@ class CaptioningRNN:
     ) -> None:
         if cell_type not in ("rnn", "lstm"):
             raise ValueError(f'Invalid cell_type "{cell_type}"')
-        self.cell_type, self.dtype, self.word_to_idx = cell_type, dtype, word_to_idx
-        self.idx_to_word = {i: word for word, i in word_to_idx.items()}
+        self.cell_type: str = cell_type
+        self.dtype: DTypeLike = dtype
+        self.word_to_idx: Mapping[str, int] = word_to_idx
+        self.idx_to_word: dict[int, str] = {i: word for word, i in word_to_idx.items()}
         self._null = word_to_idx["<NULL>"]
         self._start, self._end = word_to_idx.get("<START>"), word_to_idx.get("<END>")
         vocabulary, gates = len(word_to_idx), hidden_dim * (4 if cell_type == "lstm" else 1)
@@ -49,7 +45,7 @@ class CaptioningRNN:
             params[weight] = np.random.randn(rows, columns) / np.sqrt(rows)
             if bias:
                 params[bias] = np.zeros(columns)
-        self.params = {name: value.astype(dtype) for name, value in params.items()}
+        self.params: dict[str, Array] = {name: value.astype(dtype) for name, value in params.items()}
 
     def cell(self) -> list[Array]:
         return [self.params[name] for name in ("Wx", "Wh", "b")]
