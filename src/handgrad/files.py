@@ -69,9 +69,8 @@ def check_output(path: FilePath, inputs: Iterable[FilePath] = ()) -> Path:
     if not output.parent.is_dir():
         raise ValueError(f"cannot write {path}: there is no folder {output.parent}; make it, or name another file")
     for source in inputs:
-        if output.resolve() == Path(source).resolve() or (
-            output.exists() and Path(source).exists() and output.samefile(source)
-        ):
+        is_file = output.exists() and Path(source).exists()
+        if output.resolve() == Path(source).resolve() or (is_file and output.samefile(source)):
             raise ValueError(f"the output {path} would replace the input {source}: name another file")
     if is_device(output):
         raise ValueError(f"cannot write {path}: it is a device or a pipe; name a file")
@@ -232,9 +231,8 @@ def check_form(data: object, form: Form, where: object) -> None:
 def faults(data: Any, form: Form, path: str) -> Iterator[str]:
     """Yield what is wrong with the data at a path, a sentence each."""
     if isinstance(form, dict) and isinstance(data, dict):
-        yield from (
-            f"'{path}{key}' is missing" for key in form if key is not str and key[-1] != "?" and key not in data
-        )
+        needed = [key for key in form if key is not str and not key.endswith("?")]
+        yield from (f"'{path}{key}' is missing" for key in needed if key not in data)
         for key, value in data.items():
             inner = form.get(key, form.get(f"{key}?", form.get(str)))
             if inner is not None and not (value is None and f"{key}?" in form):

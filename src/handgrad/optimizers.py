@@ -170,9 +170,8 @@ class Optimizer(Configured):
         if set(state) != wanted:
             what = f"the state does not fit {type(self).__name__}, which keeps {', '.join(sorted(wanted))}"
             raise ValueError(f"{what}; got {', '.join(sorted(state))}")
-        check_form(
-            state, {"learning_rate": float, "num_steps": COUNT, str: np.ndarray}, f"the state of {type(self).__name__}"
-        )
+        form = {"learning_rate": float, "num_steps": COUNT, str: np.ndarray}
+        check_form(state, form, f"the state of {type(self).__name__}")
         arrays = {name: np.array(state[name]) for name in names}
         if self.rows is not None and arrays:
             check_same(arrays, self.arrays)

@@ -5,7 +5,6 @@ points stay here. What a submission says is taken for numbers to be judged, what
 """
 
 import ast
-import itertools
 import multiprocessing
 import os
 import re
@@ -108,9 +107,8 @@ class Questions:
         for _ in range(NUM_UPSTREAMS if y is not None else 0):
             dy = self.rng.normal(size=() if y is None else y.shape)
             trial.backward.append((dy, self.ask({**inputs, "dy": dy})))
-        for name, _ in itertools.product(
-            gradients_of(self.task, inputs) if y is not None else (), range(NUM_DIRECTIONS)
-        ):
+        moving = gradients_of(self.task, inputs) if y is not None else []
+        for name in (name for name in moving for _ in range(NUM_DIRECTIONS)):
             direction = self.rng.normal(size=inputs[name].shape)
             h = STEPS[1] * max(float(np.sqrt(np.mean(inputs[name] ** 2))), 1e-2)
             moved = {t: self.ask({**inputs, name: inputs[name] + t * direction}) for t in (h, -h, h / 2, -h / 2)}

@@ -122,9 +122,8 @@ def read_roster(path: str | Path) -> dict[str, str]:
         student = row.get("id", "")
         what = f"{path} row {number}: the id {one_line(student)!r:.80}"
         if not ID.fullmatch(student) or DEVICES.fullmatch(student):
-            raise ValueError(
-                f"{what} cannot name a folder: use up to 64 of A-Z a-z 0-9 . _ @ + -, a letter or digit first"
-            )
+            fit = "up to 64 of A-Z a-z 0-9 . _ @ + -, a letter or digit first"
+            raise ValueError(f"{what} cannot name a folder: use {fit}")
         if student.lower() in folded:
             raise ValueError(f"{what} stands there twice (as {folded[student.lower()]}): give each student one row")
         folded[student.lower()], students[student] = student, one_line(row.get("name", ""))

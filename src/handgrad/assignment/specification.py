@@ -237,9 +237,8 @@ class Assignment:
         try:
             drawn = getattr(load(file, self.contents[place.file]), place.function)(rng)
         except Exception as problem:
-            raise ValueError(
-                f"{self.path}: {place} raised {quoted(problem)}{at(line_of(problem, str(file)))}"
-            ) from None
+            where = at(line_of(problem, str(file)))
+            raise ValueError(f"{self.path}: {place} raised {quoted(problem)}{where}") from None
         if isinstance(drawn, dict) and all(isinstance(it, (np.ndarray, int, float)) for it in drawn.values()):
             return drawn
         raise ValueError(f"{self.path}: {place} must return a dict of arrays and numbers, by name")
@@ -351,9 +350,8 @@ def filled(said: Specification, number: int, contents: Mapping[str, bytes]) -> T
     known = functions_in(text_of(file, contents))
     forward = task.forward or forward_of(task.function, known)
     for place in (*places_of(task), *([Place(file, forward)] if forward else [])):
-        check_known(
-            f"{where}: {place.file} has no function", place.function, functions_in(text_of(place.file, contents))
-        )
+        there = functions_in(text_of(place.file, contents))
+        check_known(f"{where}: {place.file} has no function", place.function, there)
     if isinstance(task.inputs, dict):
         check_inputs(where, task, known[forward or task.function])
     return task.model_copy(

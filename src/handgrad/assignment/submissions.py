@@ -173,6 +173,5 @@ def copies_of(root: str, file: str, contents: Contents) -> str:
 def missing(file: str, contents: Mapping[str, bytes]) -> str:
     """The line about a file that was not handed in."""
     notebook = next((name for name in contents if name.endswith(".ipynb")), "")
-    return f"{file} is missing" + f"; {notebook} is a notebook: export it (jupyter nbconvert --to script)" * bool(
-        notebook
-    )
+    advice = f"; {notebook} is a notebook: export it (jupyter nbconvert --to script)" if notebook else ""
+    return f"{file} is missing{advice}"

@@ -168,9 +168,8 @@ def each_mistake(found: Iterable[Results]) -> Iterator[tuple[Results, str, Mappi
     """
     for results in found:
         tasks = results["extra_data"]["tasks"]
-        made = [
-            (name, it) for name, task in tasks.items() if is_touched(results, task["file"]) for it in task["mistakes"]
-        ]
+        touched = {name: task for name, task in tasks.items() if is_touched(results, task["file"])}
+        made = [(name, it) for name, task in touched.items() for it in task["mistakes"]]
         hit = defaultdict(set)
         for name, it in made:
             hit[tasks[name]["file"], it["mistake"], it.get("line")].add(name)

@@ -125,9 +125,8 @@ class Column:
         """Raise the ValueError for texts that are no categories, with what to do about them."""
         texts, option = list(self.codes or ()), shlex.quote(shown(self.name))
         dates = all(map(DATE.fullmatch, texts))
-        advice = (
-            "write them as numbers (years, months, days since the first)" if dates else f"--id {option} if it is one"
-        )
+        as_numbers = "write them as numbers (years, months, days since the first)"
+        advice = as_numbers if dates else f"--id {option} if it is one"
         example = shown(texts[0])
         raise ValueError(
             f"{self.table.path}, column {self.place + 1} ('{shown(self.name)}'): {what} ('{example}', ...) are "
@@ -204,8 +203,7 @@ def refuse_missing(
     table: CsvTable, row: int, place: int, cell: str, learning: bool = True, what: str = "value"
 ) -> NoReturn:
     """Raise the ValueError for an empty cell."""
-    rule = (
-        ", or choose a rule: --missing mean, median or drop" if learning else "; training had no rule to fill it in by"
-    )
+    rules = ", or choose a rule: --missing mean, median or drop", "; training had no rule to fill it in by"
+    rule = rules[0] if learning else rules[1]
     advice = f"fill it in or leave the row out{rule}{table.header_hint(row)}"
     raise ValueError(f"{table.place(row, place)}: the {what} is missing ('{shown(cell)}'); {advice}")

@@ -47,9 +47,8 @@ def load_folder(path: FilePath, task: str | None, how: Preparation) -> Dataset:
     splits: dict[str, Split] = {}
     for name, (rows, targets) in parts.items():
         labels, y = y[: len(targets)], y[len(targets) :]
-        splits[name] = Split(
-            MappedRows(rows, as_read), labels if class_names else cast(labels, how.dtype, "the target")
-        )
+        labels = labels if class_names else cast(labels, how.dtype, "the target")
+        splits[name] = Split(MappedRows(rows, as_read), labels)
     return Dataset(
         name=Path(path).resolve().name,
         task=task,

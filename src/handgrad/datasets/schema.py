@@ -1,6 +1,5 @@
 """What the columns of a table are: decided when it is learnt from, recorded with the run, repeated for new rows."""
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple
@@ -105,10 +104,8 @@ class Schema:
     @property
     def feature_names(self) -> tuple[str, ...]:
         """The features that these columns become: 'age', 'sex=f', 'sex=m'."""
-        expanded = (
-            [f"{n}={text}" for text in self.categories[n]] if n in self.categories else [n] for n in self.features
-        )
-        return tuple(itertools.chain.from_iterable(expanded))
+        texts = {name: [f"{name}={text}" for text in known] for name, known in self.categories.items()}
+        return tuple(name for column in self.features for name in texts.get(column, [column]))
 
     @property
     def is_number(self) -> Array:
@@ -148,9 +145,8 @@ class Schema:
             empty = np.isnan(values).all(axis=0)
             if empty.any():
                 name = numbers[int(empty.argmax())]
-                raise ValueError(
-                    f"column '{shown(name)}' has no value in the training rows to fill it by; leave it out (drop)"
-                )
+                what = f"column '{shown(name)}' has no value in the training rows to fill it by"
+                raise ValueError(f"{what}; leave it out (drop)")
             fill = dict(zip(numbers, middle(values, self.missing).tolist(), strict=True))
         if not any(name not in categories or categories[name] for name in places):
             raise ValueError("no column has a value in the training rows; give them more rows")

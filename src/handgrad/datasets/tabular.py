@@ -249,9 +249,8 @@ def missing_notes(reading: Reading) -> list[str]:
     if counts.any():
         places = np.flatnonzero(counts)
         names = [f"{reading.schema.features[place]} {counts[place]}" for place in places]
-        notes.append(
-            f"missing values: {shortened(names)}; numbers become the {rule} of the training rows, texts no category"
-        )
+        becomes = f"numbers become the {rule} of the training rows, texts no category"
+        notes.append(f"missing values: {shortened(names)}; {becomes}")
     lost = reading.num_read - len(reading.x)
     if lost:
         notes.append(f"rows left out for a missing {'value' if rule == 'drop' else 'target'}: {lost}")

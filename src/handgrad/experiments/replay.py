@@ -211,9 +211,8 @@ def read_examples(source: str | Path, about: Mapping[str, Any], where: Path) -> 
     if standardization is None:
         return rows
     if schema is None and x.shape[1:] != np.shape(standardization.mean):
-        raise ValueError(
-            f"{source}: x is {x.shape}; expected (N, {np.size(standardization.mean)}), the features trained on"
-        )
+        expected = f"(N, {np.size(standardization.mean)}), the features trained on"
+        raise ValueError(f"{source}: x is {x.shape}; expected {expected}")
     with files.reading(where):
         return rows._replace(x=standardization.apply(x))
 

@@ -94,9 +94,8 @@ def configure(source: str | Path, target: str | int | None = None, overrides: Se
     """
     if has_no_configuration(source):
         return check_configuration(apply_overrides(for_data(source, target, overrides), overrides), source)
-    return load_configuration(
-        source, overrides if target is None else [*overrides, f"data.target={json.dumps(target)}"]
-    )
+    chosen = [] if target is None else [f"data.target={json.dumps(target)}"]
+    return load_configuration(source, [*overrides, *chosen])
 
 
 def configuration_text(source: str | Path, target: str | int | None = None, overrides: Sequence[str] = ()) -> str:

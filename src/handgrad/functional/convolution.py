@@ -186,6 +186,5 @@ def check_weight(x_shape: Shape, weight_shape: Shape, bias_shape: Shape | None, 
 def check_groups(name: str, channels: int, filters: int, groups: Any) -> None:
     """Refuse a number of groups that does not divide channels and filters."""
     if not isinstance(groups, (int, np.integer)) or groups < 1 or channels % groups or filters % groups:
-        raise ValueError(
-            f"{name}: groups={groups!r} must divide the {channels} input channels and the {filters} filters"
-        )
+        what = f"the {channels} input channels and the {filters} filters"
+        raise ValueError(f"{name}: groups={groups!r} must divide {what}")

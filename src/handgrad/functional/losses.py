@@ -247,9 +247,8 @@ def _probabilities(loss: str, targets: Array) -> Array:
     if not right.all():
         row = int(np.argmin(right))
         what = f"{loss}: targets of the outputs' shape are probabilities, at least 0 and 1 in sum by row"
-        raise ValueError(
-            f"{what}, got {targets[row]} in row {row}: divide each row by its sum, or pass int labels (N,)"
-        )
+        way_out = "divide each row by its sum, or pass int labels (N,)"
+        raise ValueError(f"{what}, got {targets[row]} in row {row}: {way_out}")
     return targets
 
 

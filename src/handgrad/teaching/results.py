@@ -97,9 +97,8 @@ def varied(found: Sequence[Entry]) -> dict[str, str]:
     """The settings that differ: {key: a short name}; of a list whose parts differ in kind, the whole."""
     tables = [entry.settings for entry in found]
     keys = [key for key in differing_keys(tables) if not key.startswith(WHOLE[1])]
-    kinds = {
-        tuple(i for i in table.items() if i[0].startswith(WHOLE[0]) and i[0].endswith(".layer")) for table in tables
-    }
+    layers = {key for table in tables for key in table if key.startswith(WHOLE[0]) and key.endswith(".layer")}
+    kinds = {tuple(table.get(key) for key in layers) for table in tables}
     if len(kinds) > 1:
         keys = [key for key in keys if not key.startswith(WHOLE[0])]
     if len(kinds) == 1 or all("model.name" in table for table in tables):  # other settings say it in fewer words

@@ -276,9 +276,8 @@ def check_module(
 ) -> None:
     """Refuse arrays that are not those of the module at this place, or that by their name belong to another place."""
     if wanted.keys() != given.keys():
-        here, there = (
-            ", ".join(sorted(joined(at, name) for name in arrays)) for at, arrays in ((path, given), (place, wanted))
-        )
+        both = (path, given), (place, wanted)
+        here, there = (", ".join(sorted(joined(at, name) for name in arrays)) for at, arrays in both)
         raise ValueError(f"{REFUSED}: it has {here} where the model has {there}")
     for name, tensor in wanted.items():
         if given[name].shape != tensor.shape:

@@ -98,9 +98,8 @@ class Receipt:
             value, place = self.worst(dtype)
             if value > tolerance and (kinks := self.results[dtype]["kinks"]):
                 what = f"{dtype}: the engines agree, but for {value:.1e} ({place}) that comes of units of"
-                lines.append(
-                    f"{what} {', '.join(kinks)} within rounding of a kink: the derivatives of both sides are right"
-                )
+                why = "within rounding of a kink: the derivatives of both sides are right"
+                lines.append(f"{what} {', '.join(kinks)} {why}")
                 continue
             agree = "agree to" if value <= tolerance else "DIFFER by"
             line = f"{dtype}: the engines {agree} {value:.1e} ({place}; allowed {tolerance:.0e})"
@@ -221,9 +220,8 @@ def compare(
         is_classes = y.dtype.kind in "iu" and model.output_shape[-1] > 1
         loss = CrossEntropy() if is_classes else MeanSquaredError()
     rules = list(OPTIMIZERS if optimizers is None else optimizers)
-    results = {
-        dtype: Comparison(model, module, x, y, get_loss(loss), dtype).result(rules) for dtype in Receipt.tolerances
-    }
+    given = model, module, x, y, get_loss(loss)
+    results = {dtype: Comparison(*given, dtype).result(rules) for dtype in Receipt.tolerances}
     notes = {type(layer).__name__: row_of(layer).note for layer in leaves(model)}
     return Receipt(results, [f"{name}: {note}" for name, note in notes.items() if note])
 
@@ -286,9 +284,8 @@ class Comparison:
         names = [path for path, _ in walk(self.model)]
         for i in range(len(names) - 1, -1, -1):
             dx, gradients = self.alone(i, theirs.x[i], theirs.dy[i])
-            if not (
-                self.agree(difference(dx, theirs.dx[i])) and self.agree(difference(gradients, theirs.gradients[i]))
-            ):
+            apart = difference(dx, theirs.dx[i]), difference(gradients, theirs.gradients[i])
+            if not all(map(self.agree, apart)):
                 return []
             is_same = self.agree(difference(ours.dy[i], theirs.dy[i]))
             if is_same and not self.agree(difference(ours.dx[i], theirs.dx[i])):

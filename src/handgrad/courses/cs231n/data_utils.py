@@ -66,9 +66,8 @@ def read_cifar10(root: Path) -> tuple[Array, Array, Array, Array]:
 def batch_file(root: Path, name: str) -> Path:
     found = [path for path in (root / name, root / f"{name}.bin") if path.is_file()]
     if not found:
-        raise FileNotFoundError(
-            f"{root} has no {name}, nor {name}.bin: unpack the Python or the binary version of CIFAR-10 there"
-        )
+        way_out = "unpack the Python or the binary version of CIFAR-10 there"
+        raise FileNotFoundError(f"{root} has no {name}, nor {name}.bin: {way_out}")
     return found[0]
 
 

@@ -46,9 +46,8 @@ def hog_feature(im: Array) -> Array:
     histogram = np.zeros((columns, rows, ORIENTATIONS))
     for i in range(ORIENTATIONS):
         low, high = 180 / ORIENTATIONS * i, 180 / ORIENTATIONS * (i + 1)
-        chosen = np.where((degrees >= low) & (degrees < high) & (degrees > 0), length, 0)[
-            : rows * CELL, : columns * CELL
-        ]
+        chosen = np.where((degrees >= low) & (degrees < high) & (degrees > 0), length, 0)
+        chosen = chosen[: rows * CELL, : columns * CELL]
         histogram[:, :, i] = chosen.reshape(rows, CELL, columns, CELL).mean(axis=(1, 3)).T
     return histogram.ravel()
 

@@ -79,9 +79,8 @@ class Solver:
         if num_samples is not None and len(X) > num_samples:
             chosen = np.random.choice(len(X), num_samples)
             X, y = X[chosen], y[chosen]
-        predicted = [
-            np.argmax(self.model.loss(X[start : start + batch_size]), axis=1) for start in range(0, len(X), batch_size)
-        ]
+        batches = (X[start : start + batch_size] for start in range(0, len(X), batch_size))
+        predicted = [np.argmax(self.model.loss(batch), axis=1) for batch in batches]
         return float(np.mean(np.concatenate(predicted) == y))
 
     def train(self) -> None:

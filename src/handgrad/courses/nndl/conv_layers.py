@@ -37,9 +37,8 @@ def padded(x: Array, pad: int) -> Array:
 def output_size(shape: Sequence[int], height: int, width: int, stride: int) -> tuple[int, int]:
     """(H', W') of windows over images of this shape (N, C, H, W); ValueError where none fits in."""
     if height > shape[2] or width > shape[3]:
-        raise ValueError(
-            f"windows of {height}x{width} do not fit into images of {shape[2]}x{shape[3]}, padding included"
-        )
+        images = f"images of {shape[2]}x{shape[3]}, padding included"
+        raise ValueError(f"windows of {height}x{width} do not fit into {images}")
     return 1 + (shape[2] - height) // stride, 1 + (shape[3] - width) // stride
 
 

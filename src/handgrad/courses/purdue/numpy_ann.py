@@ -83,9 +83,8 @@ class NumpyANN:
     def _backward(self, X: Array, y_true: Array) -> None:
         """One step of SGD on the mean cross-entropy, whose gradient by z2 is (a2 - y) / N; y_true is one-hot."""
         if np.shape(y_true) != self.a2.shape:
-            raise ValueError(
-                f"y_true must be one-hot {self.a2.shape}, got {np.shape(y_true)}: np.eye(classes)[labels] makes it so"
-            )
+            way_out = "np.eye(classes)[labels] makes it so"
+            raise ValueError(f"y_true must be one-hot {self.a2.shape}, got {np.shape(y_true)}: {way_out}")
         dz2 = (self.a2 - y_true) / len(X)
         dz1 = dz2 @ self.W2.T * self._relu_grad(self.z1)
         self.W2 -= self.lr * self.a1.T @ dz2

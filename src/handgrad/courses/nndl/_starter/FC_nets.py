@@ -56,9 +56,8 @@ data = get_CIFAR10_data(num_training=arguments.rows)
 np.random.seed(0)
 few = {**data, "X_train": data["X_train"][:50], "y_train": data["y_train"][:50]}
 settings = dict(optim_config={"learning_rate": 1e-3}, verbose=False)
-small = Solver(
-    FullyConnectedNet([100, 100], weight_scale=3e-2, dtype=np.float64), few, num_epochs=20, batch_size=25, **settings
-)
+net = FullyConnectedNet([100, 100], weight_scale=3e-2, dtype=np.float64)
+small = Solver(net, few, num_epochs=20, batch_size=25, **settings)
 small.train()
 accuracies = small.train_acc_history[-1], small.val_acc_history[-1]
 print("training accuracy on 50 images: {:.3f}, on validation images {:.3f}".format(*accuracies))
@@ -70,9 +69,8 @@ print("training accuracy on 50 images: {:.3f}, on validation images {:.3f}".form
 
 # %%
 np.random.seed(0)
-solver = Solver(
-    TwoLayerNet(hidden_dims=200), data, num_epochs=arguments.epochs, batch_size=100, lr_decay=0.95, **settings
-)
+net = TwoLayerNet(hidden_dims=200)
+solver = Solver(net, data, num_epochs=arguments.epochs, batch_size=100, lr_decay=0.95, **settings)
 solver.train()
 print(f"final validation accuracy: {solver.val_acc_history[-1]:.3f}, best {solver.best_val_acc:.3f}")
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")

@@ -54,9 +54,8 @@ class TestFullyConnected(LayerTest, unittest.TestCase):
             layer._init_parameters((-1, n_in))
             self.assertEqual(layer.n_in, n_in)
             for arrays in (layer.parameters, layer.gradients):
-                self.assertEqual(
-                    {name: array.shape for name, array in arrays.items()}, {"W": (n_in, n_out), "b": (1, n_out)}
-                )
+                shapes = {name: array.shape for name, array in arrays.items()}
+                self.assertEqual(shapes, {"W": (n_in, n_out), "b": (1, n_out)})
             self.assertFalse(any(gradient.any() for gradient in layer.gradients.values()))
 
 
