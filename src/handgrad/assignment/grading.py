@@ -502,16 +502,17 @@ class Graded(NamedTuple):
 
 def results(assignment: Assignment, submission: Submission, graded: Mapping[str, Graded], seed: int) -> dict[str, Any]:
     """What came of a submission as Gradescope reads it, with what the teacher wants to know under `extra_data`."""
+    done = [(task, graded[task.name]) for task in assignment.tasks]
     tests = [
         {
             "name": task.name,
-            "score": graded[task.name].score,
+            "score": it.score,
             "max_score": task.points,
-            "status": "passed" if graded[task.name].score == task.points else "failed",
-            "output": "\n".join(graded[task.name].told),
+            "status": "passed" if it.score == task.points else "failed",
+            "output": "\n".join(it.told),
             "visibility": "visible",
         }
-        for task in assignment.tasks
+        for task, it in done
     ]
     handed_in = {name: submission.contents[name] for name in assignment.files if name in submission.contents}
     files = {name: content.decode("utf-8", "replace")[:MOST_SOURCE] for name, content in handed_in.items()}
@@ -527,14 +528,7 @@ def results(assignment: Assignment, submission: Submission, graded: Mapping[str,
             "max_score": assignment.max_score,
             "seed": seed,
             "problems": submission.problems,
-            "tasks": {
-                task.name: {
-                    "file": task.file,
-                    "arrays": graded[task.name].arrays,
-                    "mistakes": graded[task.name].mistakes,
-                }
-                for task in assignment.tasks
-            },
+            "tasks": {t.name: {"file": t.file, "arrays": it.arrays, "mistakes": it.mistakes} for t, it in done},
             "files": files,
             "handed_out": {name: lines_of_handout(text, given.get(name, b"").decode()) for name, text in files.items()},
         },

@@ -159,8 +159,7 @@ def about(assignment: Assignment, student: str) -> dict[str, Any]:
         for it in assignment.tasks
     ]
     constants = {name: values[0] for name, values in assignment.variant.constants.items()}
-    data: dict[str, Any] = dict(assignment=assignment.title, student=student, tasks=tasks, constants=constants)
-    return data
+    return {"assignment": assignment.title, "student": student, "tasks": tasks, "constants": constants}
 
 
 def shapes_of(task: Task) -> dict[str, Any]:

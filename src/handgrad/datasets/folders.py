@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array, MappedRows, MaybeNone
+from ..arrays import Array, MappedRows
 from ..files import FilePath
 from ..naming import fold
 from .catalog import DATASETS
@@ -53,8 +53,8 @@ def load_folder(path: FilePath, task: str | None, how: Preparation) -> Dataset:
         name=Path(path).resolve().name,
         task=task,
         train=splits["train"],
-        validation=part_of(splits, "validation"),
-        test=part_of(splits, "test"),
+        validation=splits.get("validation"),
+        test=splits.get("test"),
         class_names=class_names,
         feature_names=(),
         target_name="y",
@@ -70,11 +70,6 @@ def prepared(x: Array, standardization: Standardization | None, dtype: np.dtype[
     if standardization is not None:
         x = standardization.apply(x)
     return x.astype(dtype, copy=False)
-
-
-def part_of(splits: dict[str, Split], name: str) -> Split | MaybeNone:
-    """The split of that name, None where the folder has none."""
-    return splits.get(name)
 
 
 def open_part(path: FilePath, name: str) -> tuple[Array, Array] | None:

@@ -176,14 +176,9 @@ class Workers:
             raise ConnectionError(lost) from None
 
 
-def is_parallel() -> bool:
-    """True in a process that torchrun started beside others."""
-    return int(os.environ.get("WORLD_SIZE", 1)) > 1 and "RANK" in os.environ
-
-
 def join(device: torch.device) -> Workers:
     """The workers that torchrun started this process among, by gloo on CPUs and nccl on GPUs."""
-    if not is_parallel():
+    if int(os.environ.get("WORLD_SIZE", 1)) < 2 or "RANK" not in os.environ:
         return Workers()
     if not distributed.is_initialized():
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")

@@ -277,32 +277,6 @@ class PositionalEmbedding(nn.Module):
         return f"{self.length}, {self.features}, sinusoidal={self.sinusoidal}"
 
 
-class RMSNorm(nn.Module):
-    """nn.RMSNorm for PyTorch before 2.4: y = weight x / √(mean(x²) + eps).
-
-    Parameters
-    ----------
-    normalized_shape : int
-        The size of the last axis.
-    eps : float, optional
-        None is the dtype's own.
-    """
-
-    def __init__(self, normalized_shape: int, eps: float | None = None) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(normalized_shape))
-        self.normalized_shape, self.eps, self.elementwise_affine = (normalized_shape,), eps, True
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x by its root mean square."""
-        eps = torch.finfo(x.dtype).eps if self.eps is None else self.eps
-        return self.weight * (x * torch.rsqrt(x.square().mean(dim=-1, keepdim=True) + eps))
-
-    def extra_repr(self) -> str:
-        """The sizes."""
-        return f"{self.normalized_shape}, eps={self.eps}"
-
-
 def outputs_alone(path: str, module: nn.RNNBase, return_sequences: bool) -> nn.Module:
     """nn.RNN, nn.LSTM or nn.GRU as modules of ours with the same numbers, one for each of its layers."""
     kind = next((ours for ours in (RNN, LSTM, GRU) if isinstance(module, ours.__mro__[2])), None)

@@ -12,21 +12,7 @@ from .. import layers as hg
 from ..arrays import Array, Shape
 from ..functional.pooling import pool_geometry
 from ..functional.windows import window_geometry
-from .modules import (
-    GRU,
-    LSTM,
-    RNN,
-    Arctan,
-    Last,
-    LayerNorm2d,
-    MultiHeadAttention,
-    Normalize,
-    Permute,
-    PermuteExamples,
-    PositionalEmbedding,
-    Reshape,
-    RMSNorm,
-)
+from . import modules
 
 # where features were flattened from channels first: theirs = ours[order]; else None
 Order: TypeAlias = "Array | None"
@@ -352,12 +338,12 @@ ROWS = [
     ),
     Row(
         hg.LayerNorm,
-        (nn.LayerNorm, LayerNorm2d),
+        (nn.LayerNorm, modules.LayerNorm2d),
         {"epsilon": "eps"},
         size="normalized_shape",
         requires={"elementwise_affine": (True,), "bias": (True,)},
         arrays=AFFINE,
-        axes=lambda module: "first" if isinstance(module, LayerNorm2d) else "last",
+        axes=lambda module: "first" if isinstance(module, modules.LayerNorm2d) else "last",
         choose=lambda layer, first: int(first),
     ),
     Row(
@@ -371,7 +357,7 @@ ROWS = [
     ),
     Row(
         hg.RMSNorm,
-        getattr(nn, "RMSNorm", RMSNorm),  # since PyTorch 2.4
+        nn.RMSNorm,
         {"epsilon": "eps"},
         size="normalized_shape",
         requires={"elementwise_affine": (True,)},
@@ -380,18 +366,18 @@ ROWS = [
     ),
     Row(
         hg.Normalize,
-        Normalize,
+        modules.Normalize,
         {"mean": "mean", "std": "std"},
         given=lambda layer, first: {"channels_first": first},
         axes=lambda module: "first" if module.channels_first else None,
         ordered=True,
     ),
-    recurrent(hg.RNN, RNN, LINEAR, SAME, "weights (in, out) here, (out, in) there"),
-    recurrent(hg.GRU, GRU, LINEAR, SAME, "weights (in, out) here, (out, in) there"),
-    recurrent(hg.LSTM, LSTM, GATES, GATES, "gates in the order i, f, o, g here, i, f, g, o there"),
+    recurrent(hg.RNN, modules.RNN, LINEAR, SAME, "weights (in, out) here, (out, in) there"),
+    recurrent(hg.GRU, modules.GRU, LINEAR, SAME, "weights (in, out) here, (out, in) there"),
+    recurrent(hg.LSTM, modules.LSTM, GATES, GATES, "gates in the order i, f, o, g here, i, f, g, o there"),
     Row(
         hg.MultiHeadAttention,
-        MultiHeadAttention,
+        modules.MultiHeadAttention,
         {"num_heads": "num_heads", "causal": "causal"},
         size="embed_dim",
         requires={"dropout": (0.0,), "bias_k": (None,), "add_zero_attn": (False,), "batch_first": (True,)},
@@ -416,7 +402,7 @@ ROWS = [
     ),
     Row(
         hg.PositionalEmbedding,
-        PositionalEmbedding,
+        modules.PositionalEmbedding,
         {"length": "length", "sinusoidal": "sinusoidal"},
         given=lambda layer, first: {"length": layer.length or layer.input_shape[0]},
         size="features",
@@ -430,10 +416,13 @@ ROWS = [
         requires={"start_dim": (1,), "end_dim": (-1,)},
         note="features in the order (H, W, C) here, (C, H, W) there: the next Linear's weight is reordered",
     ),
-    Row(hg.Last, Last, channels="last"),
+    Row(hg.Last, modules.Last, channels="last"),
     *(
         Row(ours, theirs, {argument: argument}, channels="last", ordered=True)
-        for ours, theirs, argument in ((hg.Reshape, Reshape, "shape"), (hg.Permute, PermuteExamples, "axes"))
+        for ours, theirs, argument in (
+            (hg.Reshape, modules.Reshape, "shape"),
+            (hg.Permute, modules.PermuteExamples, "axes"),
+        )
     ),
     Row(hg.Softmax, nn.Softmax, **SOFTMAX),
     Row(hg.LogSoftmax, nn.LogSoftmax, **SOFTMAX),
@@ -450,7 +439,7 @@ ROWS = [
     Row(
         hg.Softplus, nn.Softplus, fixed={"beta": (1.0,), "threshold": (50, 20)}, note="nn.Softplus() is y = x above 20"
     ),
-    Row(hg.Arctan, Arctan),
+    Row(hg.Arctan, modules.Arctan),
     Row(hg.Identity, nn.Identity),
 ]
 
@@ -479,7 +468,7 @@ def row_for(name: str, module: nn.Module) -> Row:
 
 def is_known(module: nn.Module) -> bool:
     """Whether a module is of the table, or helps to read one that is."""
-    return any(type(module) in row.classes for row in ROWS) or type(module) in (Permute, *PADDINGS)
+    return any(type(module) in row.classes for row in ROWS) or type(module) in (modules.Permute, *PADDINGS)
 
 
 def brief(module: nn.Module) -> str:

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -13,40 +14,16 @@ from .utils.data_structures import Array, Shape, floats
 from .weights import WeightInitializer, initialize_weights
 
 
-def initialize_layer(
-    name: str,
-    activation: str | None = None,
-    weight_init: str | None = None,
-    n_out: int | None = None,
-    kernel_shape: int | Sequence[int] | None = None,
-    stride: int | None = None,
-    pad: int | str | None = None,
-    mode: str | None = None,
-    eps: float = 1e-8,
-    momentum: float = 0.95,
-    keep_dim: str | int = "first",
-) -> "Layer":
+def initialize_layer(name: str, **arguments: Any) -> "Layer":
     """The layer of that name, with those of the arguments that it takes; None stands for the layer's default."""
-    weighted: dict[str, Any] = {"n_out": n_out, "activation": activation, **given(weight_init=weight_init)}
-    window: dict[str, Any] = {"kernel_shape": kernel_shape, **given(stride=stride, pad=pad)}
-    if name == "fully_connected":
-        return FullyConnected(**weighted)
-    if name == "conv2d":
-        return Conv2D(**weighted, **window)
-    if name == "pool2d":
-        return Pool2D(**given(mode=mode), **window)
-    if name == "flatten":
-        return Flatten(keep_dim=keep_dim)
-    if name == "elman":
-        return Elman(weighted["n_out"], **given(activation=activation, weight_init=weight_init))
-    if name == "batchnorm1d":
-        return BatchNorm1D(weight_init=weight_init, eps=eps, momentum=momentum)
-    raise NotImplementedError(f"Layer type {name} is not implemented")
-
-
-def given(**arguments: Any) -> dict[str, Any]:
-    """Those of the arguments that are not None."""
-    return {name: value for name, value in arguments.items() if value is not None}
+    if name not in LAYERS:
+        raise NotImplementedError(f"Layer type {name} is not implemented")
+    known = {argument for layer in LAYERS.values() for argument in signature(layer).parameters}
+    if unknown := set(arguments) - known:
+        raise TypeError(f"no layer takes {min(unknown)!r}: expected some of {', '.join(sorted(known))}")
+    given = {"momentum": 0.95, **arguments}  # of batch normalization, whose own default is another
+    takes = signature(LAYERS[name]).parameters
+    return LAYERS[name](**{key: value for key, value in given.items() if key in takes and value is not None})
 
 
 class Layer(ABC):
@@ -396,3 +373,9 @@ class BatchNorm1D(Layer):
         if self._by_batch:  # the batch's mean and variance depend on X too
             dX = dX - dX.mean(axis=0) - X_hat * np.mean(dX * X_hat, axis=0)
         return dX
+
+
+LAYERS: dict[str, Callable[..., Layer]] = dict(
+    fully_connected=FullyConnected, conv2d=Conv2D, pool2d=Pool2D, flatten=Flatten
+)
+LAYERS.update(elman=Elman, batchnorm1d=BatchNorm1D)

@@ -14,16 +14,9 @@ from .optimizers import SGD, initialize_optimizer
 from .utils.data_structures import Array
 
 
-def initialize_model(
-    name: str,
-    loss: str | Loss,
-    layer_args: Sequence[dict[str, Any]],
-    optimizer_args: Mapping[str, Any],
-    logger: Logger | None = None,
-    seed: int | None = None,
-) -> "NeuralNetwork":
-    """A NeuralNetwork of that name; see there for seed (in the course neither had an effect)."""
-    model = NeuralNetwork(loss=loss, layer_args=layer_args, optimizer_args=optimizer_args, logger=logger, seed=seed)
+def initialize_model(name: str, *arguments: Any, **named: Any) -> "NeuralNetwork":
+    """A NeuralNetwork of that name; see there for the others, seed too (in the course neither had an effect)."""
+    model = NeuralNetwork(*arguments, **named)
     model.name = name
     return model
 

@@ -1,25 +1,18 @@
 """neural_networks.optimizers: SGD as the course writes it, update(name, parameter, gradient, epoch) -> step."""
 
+from typing import Any
+
 import numpy as np
 
 from .schedulers import Scheduler, initialize_scheduler
 from .utils.data_structures import Array
 
 
-def initialize_optimizer(
-    name: str,
-    lr: float,
-    lr_scheduler: str | None = None,
-    momentum: float | None = None,
-    clip_norm: float | None = None,
-    lr_decay: float | None = None,
-    staircase: bool | None = None,
-    stage_length: int | None = None,
-) -> "SGD":
-    """'SGD' is the one there is; NotImplementedError for another."""
+def initialize_optimizer(name: str, *arguments: Any, **named: Any) -> "SGD":
+    """'SGD', of these arguments, is the one there is; NotImplementedError for another."""
     if name != "SGD":
         raise NotImplementedError(f"{name} optimizer is not implemented")
-    return SGD(lr, lr_scheduler, momentum, clip_norm, lr_decay, stage_length, staircase)
+    return SGD(*arguments, **named)
 
 
 class Optimizer:

@@ -7,7 +7,7 @@ import numpy as np
 
 from ....arrays import Array
 from ....datasets import load_dataset
-from ....datasets.images import is_present
+from ....datasets.images import is_present, read_whole
 from ....files import atomic_path
 from ..utils.data_structures import integers_to_one_hot
 
@@ -62,10 +62,4 @@ def make_sinewave(length: int = 50) -> dict[str, Array]:
 
 def make_mnist() -> dict[str, Array]:
     """60,000 images to train and 10,000 to validate, uint8 (n, 28, 28, 1), and their labels."""
-    data = load_dataset("mnist", validation=0)
-    return {
-        "train_data": data.train.x,
-        "train_labels": data.train.y,
-        "val_data": data.test.x,
-        "val_labels": data.test.y,
-    }
+    return dict(zip(("train_data", "train_labels", "val_data", "val_labels"), read_whole("mnist"), strict=True))
