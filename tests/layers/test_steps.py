@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import handgrad as hg
+from handgrad import models
 from handgrad.kernels import route, set_threads
 from handgrad.kernels.threads import num_threads
+from handgrad.layers.base import watching
 from handgrad.layers.images import ConvolutionBlock
 
 runs = st.fixed_dictionaries(
@@ -214,3 +216,30 @@ def test_copies_run_fused_on_their_own_parameters(duplicate):
     model.parameters["conv2d1.weight"][...] = 0
     assert other.forward(x).any()
     assert isinstance(other._chain.steps[0], ConvolutionBlock)
+
+
+@pytest.mark.parametrize("block_bytes", [1, 2000, 2**30])
+def test_sequences_pass_in_blocks_as_through_their_layers(block_bytes, monkeypatch):
+    monkeypatch.setattr("handgrad.kernels.products.BLOCK_BYTES", block_bytes)
+    model = models.create("transformer-text", num_outputs=9, width=8, num_heads=2, dropout=0.0)
+    model.build((6,), rng=0, dtype=np.float64)
+    runs = [step for residual in model.layers[2:-2] for step in residual._chain.steps]
+    assert [len(step.layers) for step in runs] == [2, 4] * 4
+    rng = np.random.default_rng(0)
+    x, dy = rng.integers(0, 9, (5, 6)), rng.normal(size=(5, 6, 9))
+    passed = model.forward(x, training=True), model.backward(dy), model.gradient_vector.copy()
+    with watching(lambda *_: None):
+        through = model.forward(x, training=True), model.backward(dy), model.gradient_vector
+    for one, other in zip(passed, through, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12 * abs(other).max())
+    assert not any(step.has_cache for step in runs)
+
+
+def test_a_users_layer_of_sequences_runs_as_it_is_written():
+    class Twice(hg.ReLU):
+        def compute(self, x, training):
+            y, cache = super().compute(x, training)
+            return y - y.mean(axis=0), cache  # sees all examples
+
+    model = hg.Sequential([hg.Linear(3), Twice(), hg.Linear(2)]).build((4, 5), rng=0)
+    assert model._chain.steps == model.layers

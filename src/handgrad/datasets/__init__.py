@@ -19,8 +19,8 @@ from .standardization import Standardization as Standardization
 from .tabular import SUFFIXES as SUFFIXES
 from .tabular import Preparation, Rows, build, load_file
 from .tabular import load_features as load_features
-from .texts import SUFFIXES as TEXT_SUFFIXES
-from .texts import load_text
+from .text_files import SUFFIXES as TEXT_SUFFIXES
+from .text_files import load_text
 
 
 @advised

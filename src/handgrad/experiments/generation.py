@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..arrays import Array, Generator
-from ..datasets.texts import encode
+from ..datasets.text_files import encode
 from ..layers.containers import Sequential
 from ..naming import check_count, check_number
 from .run_folder import Run

@@ -94,7 +94,7 @@ def attention_weights(q: Array, k: Array, visible: Array | None) -> Array:
     """softmax(q kᵀ / √D) along the keys, 0 for those that are not visible."""
     scores = (q / math.sqrt(q.shape[-1])) @ transposed(k)
     if visible is not None:
-        scores = np.where(visible, scores, -np.inf)
+        np.copyto(scores, -np.inf, where=~visible)
     return softmax_forward(scores)[0]
 
 

@@ -32,6 +32,7 @@ class Activation(Layer, abstract=True):
     """
 
     pair: ClassVar[Pair]
+    sees_one_example = True
 
     def infer_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape

@@ -58,6 +58,7 @@ class MultiHeadAttention(Layer):
     """
 
     can_skip_input_gradient = True
+    sees_one_example = True
 
     def __init__(
         self,

@@ -128,6 +128,8 @@ class LayerNorm(Layer):
     array([[-1.,  1.]], dtype=float32)
     """
 
+    sees_one_example = True
+
     def __init__(self, epsilon: float = 1e-5, name: str | None = None) -> None:
         super().__init__(name)
         check_number("LayerNorm", "epsilon", epsilon, minimum=0)
@@ -236,6 +238,8 @@ class RMSNorm(Layer):
     >>> hg.RMSNorm(epsilon=0).build(2).forward([[1.0, 7.0]])
     array([[0.2, 1.4]], dtype=float32)
     """
+
+    sees_one_example = True
 
     def __init__(self, epsilon: float | None = 1e-6, name: str | None = None) -> None:
         super().__init__(name)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import takewhile
+from math import prod
 from threading import get_ident
 from typing import Any, TypeVar
 
 import numpy as np
 
 from ..arrays import Array, MaybeArray
+from ..kernels.products import blocks
+from ..kernels.threads import share
 from .base import NOTHING, Layer, Step, is_watched, refuse_backward
 
 AnyStep = TypeVar("AnyStep", bound=Step)
@@ -19,7 +23,7 @@ def plan(layers: Sequence[Layer]) -> Sequence[Layer | Step]:
 
     A layer's class offers them, and a subclass runs as it was written.
     """
-    steps = replace(layers, lambda rest: rest[0].fuse(rest[1:]))
+    steps = replace(layers, lambda rest: rest[0].fuse(rest[1:]) or InBlocks.of(rest))
     if not any(isinstance(step, Step) for step in steps):
         return layers
     # Fused steps use threads of ours, and BLAS must not use its own beside them: share its products out, too.
@@ -129,6 +133,74 @@ class FastStep(Step):
     def clear_cache(self) -> None:
         self._cache = NOTHING
         super().clear_cache()
+
+
+class InBlocks(FastStep):
+    """Layers that compute each sequence by itself, a few sequences at a time while these are in cache.
+
+    Threads share the blocks. The layers' own pairs do the work; only the order is another in which gradients add up.
+    """
+
+    @classmethod
+    def of(cls, layers: Sequence[Layer]) -> InBlocks | None:
+        """For the first of these layers, as many as there are; None for a single one."""
+        run = list(takewhile(is_apart, layers))
+        return cls(run) if len(run) > 1 else None
+
+    def __init__(self, layers: list[Layer]) -> None:
+        super().__init__(layers)
+        numbers = max(prod(layer.input_shape) + prod(layer.output_shape) for layer in layers)
+        self.bytes_each: int = 2 * numbers * layers[0].dtype.itemsize
+        self.work: int = sum(layer.multiply_adds for layer in layers)
+
+    def over_blocks(self, count: int, task: Callable[[int, slice], None]) -> None:
+        """Call task(worker, block) for blocks of these examples, shared among threads."""
+
+        def part(worker: int, start: int, stop: int) -> None:
+            for block in blocks(start, stop, self.bytes_each):
+                task(worker, block)
+
+        share(count, part, count * self.work)
+
+    def compute(self, x: Array, training: bool) -> tuple[Array, Any]:
+        y = np.empty((len(x), *self.layers[-1].output_shape), x.dtype)
+        caches = dict[int, list[Any]]()
+
+        def one(worker: int, block: slice) -> None:
+            passed, kept = x[block], list[Any]()
+            for layer in self.layers:
+                passed, cache = layer.compute(passed, training)
+                kept.append(cache)
+            y[block] = passed
+            if training:
+                caches[block.start] = kept
+
+        self.over_blocks(len(x), one)
+        return y, (caches, x.shape)
+
+    def differentiate(self, dy: Array, cache: Any, input_gradient: bool) -> Array | None:
+        (caches, shape), sums = cache, dict[int, list[dict[str, Array]]]()
+        dx = np.empty(shape, dy.dtype)
+
+        def one(worker: int, block: slice) -> None:
+            passed = dy[block]
+            added = sums.setdefault(worker, [{} for _ in self.layers])
+            for layer, kept, total in zip(self.layers[::-1], caches[block.start][::-1], added, strict=True):
+                passed, gradients = layer.differentiate(passed, kept)
+                for name, gradient in gradients.items():
+                    total[name] = total[name] + gradient if name in total else gradient
+            dx[block] = passed
+
+        self.over_blocks(len(dy), one)
+        for position, layer in enumerate(self.layers[::-1]):
+            for name, place in layer.gradients.items():
+                place[...] = sum(sums[worker][position][name] for worker in sorted(sums))
+        return dx if input_gradient else None
+
+
+def is_apart(layer: Layer) -> bool:
+    """Whether this is a layer of ours, of sequences, each of which it computes by itself."""
+    return layer.sees_one_example and len(layer.input_shape) == 2 and type(layer).__module__.startswith("handgrad.")
 
 
 def bias_of(layer: Layer) -> Array:
