@@ -220,6 +220,7 @@ BAD = {
         ["summary", "fine.csv"],
         ["grdae"],
     ],
+    "learn": [["fine.csv"], ["--list", "fine.csv"], ["run", "extra"]],
     "info": [["x"]],
 }
 

@@ -7,7 +7,6 @@ from functools import cache
 from types import FunctionType, ModuleType
 from typing import Any, NamedTuple, get_args
 
-from ..arrays import Generator
 from ..naming import look_up
 from ..teaching.mistakes import Mistake, Subject, mistakes, resolve, source_of
 
@@ -36,16 +35,15 @@ class Bug(NamedTuple):
     draw: str
 
 
-def bug_of(name: str, rng: Generator) -> Bug:
-    """One of the mistakes of a subject, in which the backward's gradients are wrong.
+def bug_of(name: str) -> Bug:
+    """A mistake of the table, in which the backward's gradients are wrong.
 
-    >>> bug = bug_of("layer norm", np.random.default_rng(0))
+    >>> bug = bug_of("layer_norm.layer_gamma_ignored")
     >>> right, wrong = bug.right.splitlines(), bug.wrong.splitlines()
     >>> bug.backward, bug.gradients, sum(a != b for a, b in zip(right[1:], wrong[1:]))
     ('layer_norm_backward', ['x', 'gamma', 'beta'], 1)
     """
-    found = look_up("subject of the table of mistakes", name, subjects())
-    mistake = found[int(rng.integers(len(found)))]
+    mistake = look_up("mistake that can stand alone", name, {it.name: it for rows in subjects().values() for it in rows})
     subject, (forward, backward) = mistake.subject, map(resolve, mistake.code)
     names = list(inspect.signature(forward).parameters)
     right = standing_alone(source_of(subject.code), subject, "Right.")

@@ -39,14 +39,18 @@ def answer(folder: str, task: Task, plain: Inputs, calls: Mapping[str, Mapping[s
         arrays = {name: file[name] for name in file.files}
     forget_library()
     confine([np.__path__[0], f"{np.__path__[0]}.libs"], [place, Path.cwd().parent])  # where its answer is to go
-    module = imported(task["file"], place / "code")
+    code = place / "code"
+    module = imported(task["file"], code)
     run = caller_of(module, task, notes)
     for number, call in calls.items():
         given = {name: arrays[key].copy() for name, key in call.items()}
         inputs = {name: given.get(name, plain.get(name)) for name in task["inputs"]}
         dy = None if "dy" in inputs else given.get("dy")
-        returned = told_in_a_line(partial(run, inputs, dy), task, str(module.__file__))
+        called = partial(run, inputs, dy)
+        with lines_counted(code) if task["counts_lines"] else contextlib.nullcontext([]) as lines:
+            returned = told_in_a_line(called, task, str(module.__file__))
         values = named(returned, () if dy is None else task["gradients"], task["several"])
+        values.update({"speed": len(lines)} if task["counts_lines"] else {})
         for name, value in values.items():
             if (array := as_numbers(value, name, notes)) is not None:
                 results[f"{number}/{name}"] = array
@@ -177,6 +181,22 @@ def counted(home: Any, name: str) -> Iterator[list[None]]:
         yield calls
     finally:
         setattr(home, name, function)
+
+
+@contextlib.contextmanager
+def lines_counted(code: Path) -> Iterator[list[None]]:
+    """Within the block a list grows with each line of Python that runs of the files in a folder, and of NumPy's own."""
+    lines, homes = list[None](), (str(code), np.__path__[0])
+
+    def trace(frame: Any, event: str, argument: Any) -> Any:
+        lines.extend([None] * (event == "line" and frame.f_code.co_filename.startswith(homes)))
+        return trace
+
+    sys.settrace(trace)
+    try:
+        yield lines
+    finally:
+        sys.settrace(None)
 
 
 # What it returned -----------------------------------------------------------------------------------------------------

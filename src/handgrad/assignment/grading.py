@@ -189,6 +189,7 @@ def told(assignment: Assignment, task: Task, place: Place, inputs: Arguments) ->
         gradients=gradients_of(task, inputs),
         inputs=[*inputs],
         several=not task.forward and "forward" not in task.function,
+        counts_lines=bool(task.most_lines),
         call=task.call.function if task.call else "",
         source=source,
     )
@@ -282,7 +283,7 @@ def wanted(task: Task, trial: Trial, key: AnswerKey) -> list[str]:
     if task.is_backward:
         return gradients_of(task, trial.inputs)
     head = f"{trial.alike[0]}/"
-    return [name.removeprefix(head) for name in key.right if name.startswith(head)]
+    return [name.removeprefix(head) for name in key.right if name.startswith(head) and name != f"{head}speed"]
 
 
 @np.errstate(all="ignore")
@@ -295,7 +296,19 @@ def wrong_in(task: Task, trial: Trial, key: AnswerKey, answers: Answers) -> dict
         why = unlike or first(differing(name, call, trial, key, answers) for call in calls)
         fits = not task.is_backward or (not unlike and is_derivative(name, trial, answers))
         wrong[name] = (OTHER if why and fits and task.is_backward else why) or ("" if fits else UNFIT)
+    if task.most_lines:
+        wrong["speed"] = too_slow(task.most_lines, [answers.get(f"{call}/speed") for call in calls])
+    known = {*wanted(task, trial, key), "speed"} if not task.is_backward else ()
+    for name in {name.partition("/")[2] for name in answers if known and name.startswith(f"{calls[0]}/")} - {*known}:
+        wrong[name] = "it is one too many"
     return {name: why for name, why in wrong.items() if why}
+
+
+def too_slow(most: int, counts: Sequence[Array | None]) -> str:
+    """That a call ran more lines of Python than it may; '' where it did not."""
+    ran = max(int(it) if it is not None and it.size == 1 else most + 1 for it in counts)
+    what = f"it runs {ran:,} lines of Python on these arrays, where {most} are enough"
+    return f"{what}: let NumPy do what the loop does" if ran > most else ""
 
 
 def first(texts: Iterable[str]) -> str:
@@ -556,6 +569,8 @@ def grade_task(assignment: Assignment, task: Task, key: AnswerKey, submission: S
     wrong = judged(task, key, found.arrays)
     lines = [f"{it} is {'wrong' if why else 'right'}{f': {why}' * is_told(why)}" for it, why in wrong.items()]
     more, mistakes = ([], []) if not any(wrong.values()) else explained(assignment, task, key, submission, wrong)
+    if task.inputs == {}:
+        lines, more = [about_answer(task, key, found.arrays, any(wrong.values()))], []
     share = sum(not why for why in wrong.values()) / max(len(wrong), 1)
     score = task.points * (share if task.partial else int(share))
     return Graded(
@@ -564,6 +579,15 @@ def grade_task(assignment: Assignment, task: Task, key: AnswerKey, submission: S
         [*lines, *more, *found.notes, *steps_in(task, submission), *printed],
         mistakes,
     )
+
+
+def about_answer(task: Task, key: AnswerKey, answers: Answers, is_wrong: bool) -> str:
+    """What to say of the answer to a question, without saying the right one."""
+    call = f"{key.questions.trials[0].alike[0]}/"
+    values = [str(it.tolist()) for name, it in sorted(answers.items()) if name.startswith(call)]
+    given = f"({', '.join(values)})" if len(values) > 1 else "".join(values) or "no number"
+    more = f": {task.said[given]}" if given in task.said else ""
+    return f"{task.function}() gives {clipped(given, 100)}, which is {'wrong' if is_wrong else 'right'}{more}"
 
 
 def is_told(why: str) -> bool:

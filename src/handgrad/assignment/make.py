@@ -174,7 +174,7 @@ def as_text(data: object) -> str:
 def readme(assignment: Assignment, student: str, opening: str) -> str:
     """What a student reads first: the teacher's own words, then what is to be written and how it is tried."""
     rows = [
-        (task, ", ".join(f"{name} {shown(it)}" for name, it in shapes_of(task).items()) or "arrays of the teacher's")
+        (task, ", ".join(f"{name} {shown(it)}" for name, it in shapes_of(task).items()) or asked(task))
         for task in assignment.tasks
     ]
     constants = [f"{name} = {values[0]!r}" for name, values in assignment.variant.constants.items()]
@@ -198,6 +198,10 @@ def readme(assignment: Assignment, student: str, opening: str) -> str:
         f"- Hand in: {', '.join(assignment.files)} and {VARIANT}.",
     ]
     return opening.rstrip() + "\n\n" + "\n".join(lines) + "\n"
+
+
+def asked(task: Task) -> str:
+    return "nothing: it is a question" if task.inputs == {} else "arrays of the teacher's"
 
 
 def called(task: Task) -> str:

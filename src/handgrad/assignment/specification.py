@@ -22,7 +22,7 @@ from ..naming import look_up, nearest
 from ..user_files import load
 from ..user_files.checks import partner
 from ..user_files.serving import at, line_of, quoted
-from .bugs import subjects
+from .bugs import bug_of, subjects
 
 # those that come along, by name
 EXAMPLES = {path.parent.name: path for path in sorted(Path(__file__).parent.glob("examples/*/SPEC.toml"))}
@@ -118,6 +118,14 @@ class Task(Keys):
         How much feedback tells; the assignment's unless given.
     time_limit : float
         Seconds that it may take; the assignment's unless given.
+    most_lines : int, optional
+        How many lines of Python a call may run, loops counted as often as they go round: for what is to be fast.
+    mistake : str
+        Of the table of mistakes, "linear.dbias_averaged": the file is then made of it, wrong in one line, to be mended.
+    clues : list of str
+        For `handgrad learn`: what helps somebody who is stuck, a little at first and then more.
+    said : dict of str to str
+        Of a question, a function without inputs: wrong answers as Python writes them, and what to say to each.
     """
 
     function: Text
@@ -132,6 +140,10 @@ class Task(Keys):
     reference: Function | None = None
     hints: Hints | None = None
     time_limit: Positive | None = None
+    most_lines: Count | None = None
+    mistake: str = ""
+    clues: list[Text] = []
+    said: dict[str, Text] = {}
 
     @property
     def is_backward(self) -> bool:
@@ -287,7 +299,10 @@ def task_in(table: Mapping[str, Any], found: re.Match[str]) -> str:
 
 def assembled(said: Specification, path: Path) -> Assignment:
     """The keys with the files that they name; ValueError where the two do not go together."""
-    contents = {**files_of_course(said.course), **files_beside(said, path.parent)}
+    bugs = [with_bug(task) for task in said.tasks if task.mistake]
+    said = said.model_copy(update={"tasks": [*({t.file: t for t, _, _ in bugs}.get(t.file, t) for t in said.tasks)]})
+    made = {name: content for _, right, _ in bugs for name, content in right.items()}
+    contents = {**files_of_course(said.course), **files_beside(said, path.parent), **made}
     given, public = (tuple(named(names, said.files, contents)) for names in (said.given, said.public_tests))
     tasks = tuple(filled(said, number, contents) for number in range(len(said.tasks)))
     check_once("the file", [*said.files, *given, *public])
@@ -301,9 +316,18 @@ def assembled(said: Specification, path: Path) -> Assignment:
     wanted = {*said.files, *given, *public, *(place.file for place in places)}
     contents = {name: content for name, content in contents.items() if name in wanted}
     check_variant(said.variant, tasks, [contents[file].decode() for file in said.files])
+    wrong = {task.file: text for task, _, text in bugs}
     return Assignment(
-        path, said.title, tuple(said.files), given, public, said.memory_limit, tasks, said.variant, contents
+        path, said.title, tuple(said.files), given, public, said.memory_limit, tasks, said.variant, contents, wrong
     )
+
+
+def with_bug(task: Task) -> tuple[Task, dict[str, bytes], bytes]:
+    """(the task of mending a mistake; its file right, and one that draws inputs; the file wrong)."""
+    bug, private = bug_of(task.mistake), f"{task.file.removesuffix('.py')}_inputs.py"
+    said = dict(function=bug.backward, inputs=Place(private, "draw"), forward=bug.forward, gradients=bug.gradients)
+    files = {task.file: bug.right.encode(), private: bug.draw.encode()}
+    return task.model_copy(update={**said, "partial": False}), files, bug.wrong.encode()
 
 
 def files_of_course(course: str | None) -> dict[str, bytes]:

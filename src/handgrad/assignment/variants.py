@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Generator
-from .bugs import bug_of
-from .specification import Assignment, Place, Task, Variant, constants_in
+from .bugs import subjects
+from .specification import Assignment, Place, Task, Variant, constants_in, with_bug
 
 
 def variant_of(assignment: Assignment, student: str, secret: bytes) -> Assignment:
@@ -41,7 +41,7 @@ def variant_of(assignment: Assignment, student: str, secret: bytes) -> Assignmen
     singles = {name: [value] for name, value in constants.items()}
     plain = replace(assignment, tasks=tasks, contents=contents, variant=Variant(constants=singles))
     for subject, points in variant.find_the_bug.items():
-        plain = with_bug(plain, subject, points, drawn[3])
+        plain = with_drawn_bug(plain, subject, points, drawn[3])
     return plain
 
 
@@ -87,27 +87,16 @@ def with_constants(content: bytes, constants: Mapping[str, Any]) -> bytes:
     return content
 
 
-def with_bug(assignment: Assignment, subject: str, points: float, rng: Generator) -> Assignment:
+def with_drawn_bug(assignment: Assignment, subject: str, points: float, rng: Generator) -> Assignment:
     """The assignment with one more file, in which a line is wrong."""
-    bug, stem = bug_of(subject, rng), f"find_the_bug_{subject.replace(' ', '_').replace('-', '_')}"
-    file, private = f"{stem}.py", f"{stem}_inputs.py"
-    task = Task(
-        function=bug.backward,
-        file=file,
-        name=f"find the bug: {subject}",
-        points=points,
-        partial=False,
-        inputs=f"{private}:draw",
-        forward=bug.forward,
-        gradients=bug.gradients,
-        reference=Place(file, bug.backward),
-        hints="none",
-        time_limit=assignment.tasks[0].time_limit,
-    )
+    mistakes, stem = subjects()[subject], f"find_the_bug_{subject.replace(' ', '_').replace('-', '_')}"
+    mistake, limit = mistakes[int(rng.integers(len(mistakes)))], assignment.tasks[0].time_limit
+    said: dict[str, Any] = dict(name=f"find the bug: {subject}", points=points, hints="none", time_limit=limit)
+    task, files, wrong = with_bug(Task(function=subject, file=f"{stem}.py", inputs={}, mistake=mistake.name, **said))
     return replace(
         assignment,
-        files=(*assignment.files, file),
-        tasks=(*assignment.tasks, task),
-        contents={**assignment.contents, file: bug.right.encode(), private: bug.draw.encode()},
-        wrong={**assignment.wrong, file: bug.wrong.encode()},
+        files=(*assignment.files, task.file),
+        tasks=(*assignment.tasks, task.model_copy(update={"reference": Place(task.file, task.function)})),
+        contents={**assignment.contents, **files},
+        wrong={**assignment.wrong, task.file: wrong},
     )

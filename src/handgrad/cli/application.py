@@ -18,6 +18,7 @@ COMMANDS = {
     "evaluate": ("runs", "Measure a run's model again."),
     "replay": ("runs", "Show one training step layer by layer."),
     "runs": ("runs", "List runs: filter, sort, find the best."),
+    "learn": ("learn", "Learn backpropagation by exercises, checked as you save."),
     "check": ("check", "Check gradients of your own code, and name the mistakes."),
     "report": ("runs", "Write one page that shows a run."),
     "judge": ("runs", "Say whether runs underfit, overfit or generalize."),

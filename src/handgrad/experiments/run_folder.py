@@ -271,7 +271,7 @@ def create_folder(path: Path, name: str, record: dict[str, Any], numbered: bool 
 ATTEMPTS = 10
 
 
-def open_locked(path: Path) -> int:
+def open_locked(path: Path, use: str = "trained") -> int:
     """A descriptor to read and append to path, locked; ValueError when another process holds the lock.
 
     A link in its place is not followed.
@@ -282,13 +282,13 @@ def open_locked(path: Path) -> int:
             return descriptor
         time.sleep(0.02)  # a trainer has it, or for an instant somebody who asks whether there is one
     os.close(descriptor)
-    raise ValueError(f"{path.parent} is being trained by another process: wait until that has ended")
+    raise ValueError(f"{path.parent} is being {use} by another process: wait until that has ended")
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, use: str = "trained") -> Iterator[None]:
     """Hold the lock on a file within the block; a ValueError where another process holds it."""
-    descriptor = open_locked(path)
+    descriptor = open_locked(path, use)
     try:
         yield
     finally:

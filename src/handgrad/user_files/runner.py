@@ -368,10 +368,10 @@ def follow(path: FilePath, act: Callable[[Callable[[], None]], object]) -> NoRet
         seen = next_save(path, seen)
 
 
-def next_save(path: FilePath, seen: Look) -> Look:
-    """Wait until the file holds something else than was seen, and keeps still."""
+def next_save(path: FilePath, seen: Look, is_called: Callable[[], bool] = bool) -> Look:
+    """Wait until the file holds something else than was seen, and keeps still; or until one is called away."""
     latest, since = seen, time.monotonic()
-    while latest.digest == seen.digest or time.monotonic() - since < QUIET:
+    while not is_called() and (latest.digest == seen.digest or time.monotonic() - since < QUIET):
         time.sleep(0.05)
         now = look_at(path, latest)
         if now != latest:

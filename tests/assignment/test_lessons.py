@@ -1,0 +1,141 @@
+"""`handgrad learn`: each exercise is open until it is solved, and what is typed wrong is told."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from handgrad.assignment import read_assignment
+from handgrad.assignment.lessons import LEVELS, lessons_in
+from handgrad.cli.application import run as handgrad
+
+FILES = read_assignment("backpropagation").files
+
+
+@pytest.fixture
+def lessons(tmp_path):
+    with lessons_in(tmp_path) as lessons:
+        yield lessons
+
+
+def write(lessons, text):
+    (lessons.folder / lessons.current.file).write_text(text)
+
+
+def solve(lessons):
+    write(lessons, lessons.assignment.contents[lessons.current.file].decode())
+    return lessons.attempt()
+
+
+@pytest.mark.parametrize("number", range(1, len(FILES) + 1))
+def test_an_exercise_is_open_until_it_is_solved(lessons, number):
+    lessons.go(number)
+    handed_out = (lessons.folder / lessons.current.file).read_text()
+    assert "raise NotImplementedError" in handed_out or not lessons.attempt().solved
+    assert len(lessons.current.clues(len(LEVELS))) >= 3 and lessons.current.text
+    assert solve(lessons).solved and lessons.solved == [lessons.current.file]
+    assert (lessons.folder / "solutions" / lessons.current.file).is_file()
+
+
+def test_progress_is_kept_and_a_deleted_file_comes_back(tmp_path):
+    with lessons_in(tmp_path) as lessons:
+        solve(lessons)
+        lessons.next()
+        lessons.more_hints()
+        (tmp_path / FILES[1]).unlink()
+        assert "there is no file" in lessons.attempt().told[0]
+    with lessons_in(tmp_path) as lessons:
+        assert (lessons.solved, lessons.current.number, lessons.level) == ([FILES[0]], 2, 1)
+        assert "implement answer" in lessons.attempt().told[0]
+
+
+def test_what_somebody_wrote_stays_as_it_is(tmp_path):
+    with lessons_in(tmp_path) as lessons:
+        write(lessons, "# mine\n")
+    with lessons_in(tmp_path) as lessons:
+        assert (tmp_path / FILES[0]).read_text() == "# mine\n"
+        lessons.hand_out()
+        assert (tmp_path / FILES[0]).read_text() == "# mine\n"
+
+
+def test_an_answer_is_answered(lessons):
+    lessons.go(9)
+    write(lessons, "def answer():\n    return 32, 100\n")
+    assert lessons.attempt().told == ["answer() gives (32, 100), which is wrong: that is the shape of y, and of dy"]
+    write(lessons, "def answer():\n    return 784, 100, 1\n")
+    assert not lessons.attempt().solved
+
+
+def test_a_loop_is_too_slow(lessons):
+    lessons.go(13)
+    loop = lessons.current.text[lessons.current.text.index("    y = ") :]
+    write(lessons, f"import numpy as np\n\n\ndef linear(x, W, b):\n{loop}\n")
+    told = lessons.attempt().told
+    assert told[0] == "y is right" and "lines of Python on these arrays, where 20 are enough" in told[1]
+
+
+def test_hints_rise(lessons):
+    lessons.go(10)
+    right = lessons.assignment.contents[lessons.current.file].decode()
+    write(lessons, right.replace("dy.sum(axis=0)", "dy.mean(axis=0)"))
+    said = []
+    for _ in LEVELS:
+        said.append("\n".join(lessons.attempt().told))
+        lessons.more_hints()
+    assert lessons.level == len(LEVELS) - 1
+    assert "b is wrong" in said[0] and "line" not in said[0]
+    assert "line 17" in said[1] and "mean" not in said[1]
+    assert "right: " not in said[2] and "right: return (dy @ W.T, x.T @ dy, dy.sum(axis=0))" in said[3]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("def slope(x, h)\n    return x\n", "01_slope.py does not import: SyntaxError: expected ':'"),
+        ("def slope(x, h):\n    return unknown\n", "slope raised NameError: name 'unknown' is not defined (line 2)"),
+        ("def other(x, h):\n    return x\n", "01_slope.py has no slope"),
+        ("import os\nos._exit(0)\n", "its process ended itself before it was done"),
+        ("\0", "is no text in UTF-8"),
+    ],
+)
+def test_what_does_not_run_is_told(lessons, text, told):
+    write(lessons, text)
+    attempt = lessons.attempt()
+    assert not attempt.solved and told in attempt.told[0]
+
+
+def test_an_endless_loop_is_told(lessons):
+    task = lessons.current.tasks[0]
+    lessons.current.tasks[0] = task.model_copy(update={"time_limit": 1.0})
+    write(lessons, "def slope(x, h):\n    while True:\n        pass\n")
+    assert "an endless loop?" in lessons.attempt().told[0]
+
+
+def test_one_at_a_time(lessons, capsys):
+    assert handgrad(["learn", str(lessons.folder)]) == 2
+    assert "is being used by another process" in capsys.readouterr().err
+
+
+def test_a_damaged_record_is_refused(tmp_path, capsys):
+    (tmp_path / "progress.json").write_text('{"solved": 3}')
+    assert handgrad(["learn", "--list", str(tmp_path)]) == 2
+    assert "delete it to begin anew" in capsys.readouterr().err
+
+
+def test_a_session_in_a_narrow_terminal(tmp_path):
+    command = [sys.executable, "-m", "handgrad", "learn", str(tmp_path)]
+    options = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8")
+    with subprocess.Popen(command, env={**os.environ, "COLUMNS": "60", "PYTHONUTF8": "1"}, **options) as process:
+        path = tmp_path / "01_slope.py"
+        while not (path.exists() and "implement slope" in path.read_text()):
+            time.sleep(0.05)
+        path.write_bytes(read_assignment("backpropagation").contents["01_slope.py"])
+        process.stdin.write("h\nx\ns\nl\n2\n99\nq\n")
+        printed, _ = process.communicate(timeout=300)
+    assert process.returncode == 0
+    assert "Exercise 2 of 40" in printed and "1 of 40 solved; go on with: handgrad learn" in printed
+    assert "✓ solved" in printed and "type one of these, and Enter" in printed
+    assert max(map(len, Path(tmp_path, "01_slope.py").read_text().splitlines())) <= 120
