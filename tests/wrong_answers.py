@@ -7,7 +7,6 @@ right that does not make the answer right.
 import ast
 import copy
 import random
-import re
 import sys
 
 from handgrad.assignment import read_assignment
@@ -30,7 +29,9 @@ def changed(node):
             yield ast.BinOp(node.right, node.op, node.left)
     elif isinstance(node, ast.Attribute) and node.attr == "T":
         yield node.value
-    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("sum", "mean", "max"):
+    elif (
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("sum", "mean", "max")
+    ):
         yield node.func.value
         other = ast.Attribute(node.func.value, {"sum": "mean", "mean": "sum", "max": "min"}[node.func.attr], ast.Load())
         yield ast.Call(other, node.args, node.keywords)
@@ -70,15 +71,13 @@ def wrong_versions(source, function):
             yield ast.unparse(ast.fix_missing_locations(other)), what
 
 
-def mended(text, told):
-    """The text with the lines that a verdict says are right, where it says any."""
-    lines, found = text.splitlines(), False
-    places = [int(number) for number in re.findall(r"^  → .* in line (\d+)", "\n".join(told), re.M)]
-    rights = re.findall(r"^ +right: (.*)$", "\n".join(told), re.M)
-    for place, right in zip(places, rights, strict=False):
-        old, found = lines[place - 1], True
-        lines[place - 1] = old[: len(old) - len(old.lstrip())] + right
-    return "\n".join(lines) + "\n" if found else None
+def mended(text, mistakes):
+    """The text with the lines that verdicts say are right, where they say any."""
+    lines, fixes = text.splitlines(), [it for it in mistakes if it["fix"] and it["line"]]
+    for it in fixes:
+        old = lines[it["line"] - 1]
+        lines[it["line"] - 1] = old[: len(old) - len(old.lstrip())] + it["fix"]
+    return "\n".join(lines) + "\n" if fixes else None
 
 
 def main(count):
@@ -105,7 +104,7 @@ def main(count):
                 passed.append(f"{task.name}: {what}")
                 continue
             named += any("→" in line and "unexplained" not in line for line in graded.told)
-            right = mended(text, graded.told)
+            right = mended(text, graded.mistakes)
             if right is not None:
                 fixes += 1
                 if grade(right).score < task.points:

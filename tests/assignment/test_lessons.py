@@ -77,6 +77,21 @@ def test_a_loop_is_too_slow(lessons):
     assert told[0] == "y is right" and "lines of Python on these arrays, where 20 are enough" in told[1]
 
 
+def test_a_gradient_by_one_number_is_held_against_the_forward(lessons):
+    lessons.go(8)
+    right = lessons.assignment.contents[lessons.current.file].decode()
+    write(lessons, right.replace("da = dy * (1 - y**2)", "da = dy"))
+    assert lessons.attempt().told[:3] == ["x is wrong", "w is wrong", "b is wrong"]
+
+
+def test_scores_are_large_and_near_one_another(lessons):
+    lessons.go(15)
+    right = lessons.assignment.contents[lessons.current.file].decode()
+    for wrong in ("return exponentials\n", "return np.exp(s) / np.exp(s).sum(axis=1, keepdims=True)\n"):
+        write(lessons, right[: right.index("return")] + wrong)
+        assert not lessons.attempt().solved
+
+
 def test_hints_rise(lessons):
     lessons.go(10)
     right = lessons.assignment.contents[lessons.current.file].decode()
@@ -87,7 +102,7 @@ def test_hints_rise(lessons):
         lessons.more_hints()
     assert lessons.level == len(LEVELS) - 1
     assert "b is wrong" in said[0] and "line" not in said[0]
-    assert "line 17" in said[1] and "mean" not in said[1]
+    assert "first at line " in said[1] and "mean" not in said[1]
     assert "right: " not in said[2] and "right: return (dy @ W.T, x.T @ dy, dy.sum(axis=0))" in said[3]
 
 

@@ -78,7 +78,7 @@ def test_no_handout_tells_of_the_key(tmp_path, roster):
     make("layer-norm", tmp_path, roster("ada"))
     secret = (tmp_path / "key" / "secret").read_text()
     handed = b"".join(path.read_bytes() for path in (tmp_path / "handouts").rglob("*") if path.is_file())
-    right = bug_of("softmax.softmax_twice").right.splitlines()[-1].encode()
+    right = bug_of("softmax.softmax_identity").right.splitlines()[-1].encode()
     assert secret.encode() not in handed and right not in handed and b"def draw" not in handed
     assert (tmp_path / "key").stat().st_mode & 0o077 == 0
 

@@ -43,7 +43,9 @@ def bug_of(name: str) -> Bug:
     >>> bug.backward, bug.gradients, sum(a != b for a, b in zip(right[1:], wrong[1:]))
     ('layer_norm_backward', ['x', 'gamma', 'beta'], 1)
     """
-    mistake = look_up("mistake that can stand alone", name, {it.name: it for rows in subjects().values() for it in rows})
+    mistake = look_up(
+        "mistake that can stand alone", name, {it.name: it for rows in subjects().values() for it in rows}
+    )
     subject, (forward, backward) = mistake.subject, map(resolve, mistake.code)
     names = list(inspect.signature(forward).parameters)
     right = standing_alone(source_of(subject.code), subject, "Right.")
@@ -64,7 +66,9 @@ def subjects() -> dict[str, list[Mistake]]:
 
 
 def is_one_line(mistake: Mistake) -> bool:
-    """Whether one line of the backward became another."""
+    """Whether one line of the backward became another, and a gradient wrong by it: one too many costs no points."""
+    if mistake.slug == "extra-gradient":
+        return False
     lines = (*mistake.right, *mistake.wrong)
     is_plain = len(lines) == 2 and all(line.strip() and "\n" not in line for line in lines)
     return is_plain and mistake.right[0].strip() in source_of(mistake.code[1:])

@@ -47,7 +47,7 @@ def answer(folder: str, task: Task, plain: Inputs, calls: Mapping[str, Mapping[s
         inputs = {name: given.get(name, plain.get(name)) for name in task["inputs"]}
         dy = None if "dy" in inputs else given.get("dy")
         called = partial(run, inputs, dy)
-        with lines_counted(code) if task["counts_lines"] else contextlib.nullcontext([]) as lines:
+        with lines_counted(code, task["counts_lines"]) as lines:
             returned = told_in_a_line(called, task, str(module.__file__))
         values = named(returned, () if dy is None else task["gradients"], task["several"])
         values.update({"speed": len(lines)} if task["counts_lines"] else {})
@@ -184,15 +184,15 @@ def counted(home: Any, name: str) -> Iterator[list[None]]:
 
 
 @contextlib.contextmanager
-def lines_counted(code: Path) -> Iterator[list[None]]:
-    """Within the block a list grows with each line of Python that runs of the files in a folder, and of NumPy's own."""
+def lines_counted(code: Path, wanted: bool) -> Iterator[list[None]]:
+    """Within the block a list grows with each line that runs in a folder's files and in NumPy's, if that is wanted."""
     lines, homes = list[None](), (str(code), np.__path__[0])
 
     def trace(frame: Any, event: str, argument: Any) -> Any:
         lines.extend([None] * (event == "line" and frame.f_code.co_filename.startswith(homes)))
         return trace
 
-    sys.settrace(trace)
+    sys.settrace(trace if wanted else None)
     try:
         yield lines
     finally:

@@ -111,7 +111,8 @@ class Questions:
         for name in (name for name in moving for _ in range(NUM_DIRECTIONS)):
             direction = self.rng.normal(size=inputs[name].shape)
             h = STEPS[1] * max(float(np.sqrt(np.mean(inputs[name] ** 2))), 1e-2)
-            moved = {t: self.ask({**inputs, name: inputs[name] + t * direction}) for t in (h, -h, h / 2, -h / 2)}
+            places = {t: np.asarray(inputs[name] + t * direction) for t in (h, -h, h / 2, -h / 2)}
+            moved = {t: self.ask({**inputs, name: place}) for t, place in places.items()}
             trial.lines.append(Moved(name, direction, h, moved))
         self.trials.append(trial)
 

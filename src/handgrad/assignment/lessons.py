@@ -104,9 +104,7 @@ class Lessons:
         submission = Submission("you", contents, [])
         for task in self.current.tasks:
             if task.name not in self._answers:
-                self._answers[task.name] = make_answers_to(
-                    self.assignment, task, secrets.randbits(32), self._program
-                )
+                self._answers[task.name] = make_answers_to(self.assignment, task, secrets.randbits(32), self._program)
             hinted = task.model_copy(update={"hints": LEVELS[self.level]})
             graded = grade_task(self.assignment, hinted, self._answers[task.name], submission, self._program)
             if graded.score < task.points:

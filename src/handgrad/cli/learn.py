@@ -44,8 +44,8 @@ KEYS = {
 def learn(folder: str, listing: bool) -> None:
     """Learn backpropagation by forty exercises, from a slope to attention.
 
-    Their files are written into DIR. Edit the one that is shown in your editor: it is checked as you save it. Press h and
-    Enter for a hint. Progress is kept in DIR, and what is solved unlocks its solution.
+    Their files are written into DIR. Edit the one that is shown in your editor: it is checked as you save it. Press h
+    and Enter for a hint. Progress is kept in DIR, and what is solved unlocks its solution.
     """
     from ..assignment.lessons import lessons_in
 

@@ -1,7 +1,7 @@
 """A derivative in terms of the output.
 
-The sigmoid squeezes any number into (0, 1). Its derivative is σ(x) (1 - σ(x)): whoever kept y = σ(x) needs no x, and no
-second exponential. The cache here holds y.
+The sigmoid squeezes any number into (0, 1). Its derivative is σ(x) (1 - σ(x)): whoever kept y = σ(x) needs no x, and
+no second exponential. The cache here holds y.
 """
 
 import numpy as np

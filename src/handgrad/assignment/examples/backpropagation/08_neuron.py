@@ -1,7 +1,7 @@
 """One neuron.
 
-It weighs its inputs, adds them up and bends the sum: y = tanh(x · w + b). x and w have the shape (4,), b and y are single
-numbers. One number dy comes back, and four must go to x and four to w: which ones?
+It weighs its inputs, adds them up and bends the sum: y = tanh(x · w + b). x and w have the shape (4,), b and y are
+single numbers. One number dy comes back, and four must go to x and four to w: which ones?
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """When every output depends on every input.
 
-Raise one score, and all probabilities of the row move: dy_k/ds_j = y_k ([j = k] - y_j). The chain rule sums over k, the
-outputs: ds_j = Σ_k dy_k y_k ([j = k] - y_j) = y_j (dy_j - Σ_k dy_k y_k).
+Raise one score, and all probabilities of the row move: dy_k/ds_j = y_k ([j = k] - y_j). The chain rule sums over k,
+the outputs: ds_j = Σ_k dy_k y_k ([j = k] - y_j) = y_j (dy_j - Σ_k dy_k y_k).
 """
 
 import numpy as np

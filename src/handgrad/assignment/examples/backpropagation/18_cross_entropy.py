@@ -1,7 +1,8 @@
 """The loss of a classifier, and why softmax goes with it.
 
-The loss is the mean of -log p_n over the examples, p_n being the probability of the right class. Softmax and logarithm
-together have the simplest of all gradients: by the scores, p - 1 for the right class, p for the others, over N.
+The loss is the mean of -log p_n over the examples, p_n being the probability of the right class. Softmax and
+logarithm together have the simplest of all gradients: by the scores, p - 1 for the right class, p for the others,
+over N.
 """
 
 import numpy as np

@@ -1,7 +1,8 @@
 """A step that remembers.
 
-Plain gradient descent goes w - learning_rate · g. In a narrow valley it jumps from side to side. Momentum keeps a velocity, the
-sum of past gradients, each step fading by the factor momentum: what changes sign cancels, what persists adds up.
+Plain gradient descent goes w - learning_rate · g. In a narrow valley it jumps from side to side. Momentum keeps a
+velocity, the sum of past gradients, each step fading by the factor momentum: what changes sign cancels, what persists
+adds up.
 """
 
 

@@ -1,7 +1,8 @@
 """Steps of about the same size in every direction.
 
-Adam keeps two running averages, of the gradient (m) and of its square (v), and divides one by the root of the other. Both
-begin at 0 and are too small at first: after t steps they have collected 1 - beta^t of their weights, and are divided by it.
+Adam keeps two running averages, of the gradient (m) and of its square (v), and divides one by the root of the other.
+Both begin at 0 and are too small at first: after t steps they have collected 1 - beta^t of their weights, and are
+divided by it.
 """
 
 import numpy as np

@@ -1,7 +1,8 @@
 """How large weights begin.
 
-A sum of n independent terms has n times the variance of one. With weights of variance 1 each layer would multiply the variance
-of what passes by n; and ReLU halves the mean square. So the variance that keeps numbers as they are is 2 / n.
+A sum of n independent terms has n times the variance of one. With weights of variance 1 each layer would multiply the
+variance of what passes by n; and ReLU halves the mean square. So the variance that keeps numbers as they are is 2 /
+n.
 """
 
 import numpy as np

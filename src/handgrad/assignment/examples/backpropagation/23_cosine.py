@@ -1,7 +1,7 @@
 """A learning rate that comes down.
 
-Large steps find the valley, small ones its bottom. The cosine schedule goes from peak to 0 along half a wave: slowly at
-first, slowly at the end.
+Large steps find the valley, small ones its bottom. The cosine schedule goes from peak to 0 along half a wave: slowly
+at first, slowly at the end.
 """
 
 import numpy as np

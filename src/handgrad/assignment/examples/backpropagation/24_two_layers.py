@@ -1,7 +1,7 @@
 """A whole network, back to front.
 
-Two layers with a ReLU between them. Each line of the forward has its lines in the backward, in the opposite order, and what
-comes out of one is what goes into the next. Nothing here is new; all of it must be right.
+Two layers with a ReLU between them. Each line of the forward has its lines in the backward, in the opposite order,
+and what comes out of one is what goes into the next. Nothing here is new; all of it must be right.
 """
 
 import numpy as np

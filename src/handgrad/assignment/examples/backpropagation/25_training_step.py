@@ -1,10 +1,8 @@
 """Training is this, many times.
 
-Forward, loss, gradients, a step against them. Here for a line through points: the output is x @ w + b, the loss the mean of
-the squares of (output - y). The gradients you know from the layer and from the loss.
+Forward, loss, gradients, a step against them. Here for a line through points: the output is x @ w + b, the loss the
+mean of the squares of (output - y). The gradients you know from the layer and from the loss.
 """
-
-import numpy as np
 
 
 def training_step(x, y, w, b, learning_rate):

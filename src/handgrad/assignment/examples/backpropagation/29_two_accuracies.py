@@ -1,7 +1,7 @@
 """Better on the test than on validation?
 
-`handgrad train iris` ends with an accuracy of 0.9167 on 24 validation rows and of 0.9667 on 30 test rows, of flowers that it
-did not train on. Why do the two differ?
+`handgrad train iris` ends with an accuracy of 0.9167 on 24 validation rows and of 0.9667 on 30 test rows, of flowers
+that it did not train on. Why do the two differ?
 
     1  It overfits.
     2  The test rows were used in training.

@@ -1,7 +1,8 @@
 """Noise that has to be the same on the way back.
 
-Dropout sets a share `rate` of the numbers to 0 in training and divides the others by 1 - rate, so that their sum stays what it
-was on average. The mask (1 keeps, 0 drops) is drawn once: the backward uses the very one that the forward used.
+Dropout sets a share `rate` of the numbers to 0 in training and divides the others by 1 - rate, so that their sum
+stays what it was on average. The mask (1 keeps, 0 drops) is drawn once: the backward uses the very one that the
+forward used.
 """
 
 

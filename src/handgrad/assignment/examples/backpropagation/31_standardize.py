@@ -1,9 +1,9 @@
 """Mean and deviation depend on x, too.
 
-y = (x - mean) / deviation in each row. x_d reaches the loss by its own y_d, and also through the mean and the deviation,
-which all entries of the row share. With r = 1 / deviation the three ways together are
-dx = r (dy - mean(dy) - y mean(dy y)): moving a row as a whole, or stretching it, changes nothing in y, and the two means
-take these directions out of the gradient.
+y = (x - mean) / deviation in each row. x_d reaches the loss by its own y_d, and also through the mean and the
+deviation, which all entries of the row share. With r = 1 / deviation the three ways together are dx = r (dy -
+mean(dy) - y mean(dy y)): moving a row as a whole, or stretching it, changes nothing in y, and the two means take
+these directions out of the gradient.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """Layer norm, whole.
 
-Standardize each row as before, then let the network choose its own scale and shift: y = gamma x̂ + beta, with gamma and beta
-(D,) for all rows alike. The gradient that comes to x̂ is gamma dy; from there it is the last exercise.
+Standardize each row as before, then let the network choose its own scale and shift: y = gamma x̂ + beta, with gamma
+and beta (D,) for all rows alike. The gradient that comes to x̂ is gamma dy; from there it is the last exercise.
 """
 
 import numpy as np

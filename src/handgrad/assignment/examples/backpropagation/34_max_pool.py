@@ -1,7 +1,7 @@
 """The winner takes the gradient.
 
-Max pooling keeps the larger of each two neighbours: x (N, 2 T) becomes y (N, T). A little more in the winner is a little more in
-y; a little more in the loser is nothing. So dy goes to where the maximum stood.
+Max pooling keeps the larger of each two neighbours: x (N, 2 T) becomes y (N, T). A little more in the winner is a
+little more in y; a little more in the loser is nothing. So dy goes to where the maximum stood.
 """
 
 import numpy as np

@@ -1,7 +1,8 @@
 """A convolution without a loop.
 
 A signal x (N, T) and a kernel w (K,): y[n, t] = Σ_k x[n, t + k] w[k]. The loops below are right and slow.
-`np.lib.stride_tricks.sliding_window_view(x, K, axis=1)` shows all windows of x as an array (N, T - K + 1, K), without a copy.
+`np.lib.stride_tricks.sliding_window_view(x, K, axis=1)` shows all windows of x as an array (N, T - K + 1, K), without
+a copy.
 
     y = np.zeros((len(x), x.shape[1] - len(w) + 1))
     for n in range(len(x)):

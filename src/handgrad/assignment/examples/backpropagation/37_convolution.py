@@ -1,7 +1,7 @@
 """One kernel, used at every place.
 
-y[n, t] = Σ_k x[n, t + k] w[k]. w[k] takes part in every y, so that its gradient is a sum over n and t. x[n, s] takes part in
-y[n, s - k] for each k: its gradient collects from there. A loop over the few k is all that you need, in both.
+y[n, t] = Σ_k x[n, t + k] w[k]. w[k] takes part in every y, so that its gradient is a sum over n and t. x[n, s] takes
+part in y[n, s - k] for each k: its gradient collects from there. A loop over the few k is all that you need, in both.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """The same weights at every step.
 
-h_t = tanh(x_t U + h_{t-1} W), with h_{-1} = 0. h_t reaches the loss by its own output and through all steps after it, so the
-backward starts at the end, and carries along what the next step sends back. U and W collect from every step.
+h_t = tanh(x_t U + h_{t-1} W), with h_{-1} = 0. h_t reaches the loss by its own output and through all steps after it,
+so the backward starts at the end, and carries along what the next step sends back. U and W collect from every step.
 """
 
 import numpy as np

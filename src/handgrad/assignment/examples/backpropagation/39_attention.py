@@ -1,7 +1,7 @@
 """Attention: the heart of a transformer.
 
-Each query looks at all keys, and takes a weighted mean of the values: y = A v, where A = softmax of each row of s = q kᵀ / √D. Three
-things come back, and you have derived each of them already: two matrix products, and a softmax.
+Each query looks at all keys, and takes a weighted mean of the values: y = A v, where A = softmax of each row of s = q
+kᵀ / √D. Three things come back, and you have derived each of them already: two matrix products, and a softmax.
 """
 
 import numpy as np

@@ -1,11 +1,9 @@
 """What the exercises are checked with where it is no array of normal numbers. Not handed out."""
 
-import numpy as np
-
 
 def scores(rng):
-    """Scores far beyond what exp can take."""
-    return {"s": 1000 * rng.normal(size=(6, 5))}
+    """Scores far beyond what exp can take, near one another in a row."""
+    return {"s": 1000 * rng.normal(size=(6, 1)) + rng.normal(size=(6, 5))}
 
 
 def classes(rng):
