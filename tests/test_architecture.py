@@ -40,6 +40,9 @@ ROOMS = {  # third-party package: where it may be imported
     "click": ("cli",),
     "rich": ("cli", "training/trainer.py"),
     "safetensors": ("files.py",),
+    "onnx": ("exchange",),
+    "onnxruntime": ("exchange",),
+    "skl2onnx": ("sklearn",),
 }
 FILES = sorted(SOURCE.rglob("*.py"))
 

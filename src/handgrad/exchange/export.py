@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from ..arrays import Array
 from ..layers import Layer, Sequential
 from ..naming import check_path, nearest
 from ..text import aligned
-from . import python_file
+from . import onnx_file, python_file
 from .names import harmless
 from .program import Program, example_input, record
 
@@ -31,7 +32,13 @@ class Target(NamedTuple):
     tolerance: float = 1e-5  # the largest difference allowed
 
 
+def has(module: str) -> bool:
+    """Whether a module is installed."""
+    return importlib.util.find_spec(module) is not None
+
+
 TARGETS: dict[str, Target] = {
+    ".onnx": Target(onnx_file.write, onnx_file.run, "onnxruntime", lambda: has("onnxruntime"), 1e-5),
     ".py": Target(python_file.write, python_file.run, "python -I", lambda: True, 1e-6),
 }
 

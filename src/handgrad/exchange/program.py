@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any, NamedTuple, NoReturn, TypeAlias
@@ -18,6 +18,7 @@ from . import operations
 BATCH = 7919  # the length that code sees a batch have: a prime, so that no example's shape is mistaken for it
 SAME = {"true_divide": "divide", "abs": "absolute", "fabs": "absolute"}  # NumPy's further names for a ufunc
 AnyValue: TypeAlias = Any  # a `Value` where NumPy's types, which know nothing of it, take it for an array
+Known: TypeAlias = Callable[["Operation"], bool]  # whether a format has a word for a whole layer
 Rule: TypeAlias = Callable[[Any, AnyValue], AnyValue]
 RULES: dict[type[Layer], Rule] = {}
 
@@ -284,11 +285,12 @@ class Recorder:
 
     def within(self, layer: Layer, x: Value) -> Value:
         """y of a layer in inference, its steps the parts of one operation under the name of its class."""
+        self.paths.setdefault(id(layer), self.scope)  # of one that a rule makes
         outer, around, self.layer = self.operations, self.layer, layer
         self.operations = []
         try:
             y = rule_of(layer)(layer, x)
-            if not isinstance(y, Value) or y.example != layer.output_shape:
+            if not isinstance(y, Value) or (layer.is_built and y.example != layer.output_shape):
                 self.refuse(
                     f"a rule that makes {getattr(y, 'example', type(y))} of examples, not {layer.output_shape},"
                 )
@@ -421,6 +423,11 @@ class Inner:
         return getattr(self.layer, name)
 
 
+def nothing(operation: Operation) -> bool:
+    """No layer is known as a whole."""
+    return False
+
+
 # Programs -------------------------------------------------------------------------------------------------------------
 
 
@@ -448,8 +455,8 @@ class Program:
     takes_indices: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
 
-    def lowered(self, known: Container[str] = ()) -> list[Operation]:
-        """The operations in order without layers, but for those known by their class; without what nobody uses."""
+    def lowered(self, known: Known = nothing) -> list[Operation]:
+        """The operations in order that are used, layers that a format does not know as a whole by their parts."""
         used, kept = {id(value) for value in self.outputs.values()}, list[Operation]()
         for operation in reversed(list(opened(self.operations, known))):
             if id(operation.output) in used:
@@ -457,7 +464,7 @@ class Program:
                 kept.append(operation)
         return kept[::-1]
 
-    def weights(self, known: Container[str] = ()) -> dict[str, Array]:
+    def weights(self, known: Known = nothing) -> dict[str, Array]:
         """The arrays by name that those operations take."""
         taken = (item for operation in self.lowered(known) for item in operation.inputs)
         return {item.name: item.array for item in taken if isinstance(item, Weight)}
@@ -480,10 +487,10 @@ class Program:
         return {name: at[id(value)] for name, value in self.outputs.items()}
 
 
-def opened(operations: Iterable[Operation], known: Container[str]) -> Iterator[Operation]:
+def opened(operations: Iterable[Operation], known: Known) -> Iterator[Operation]:
     """Operations, those that are layers not known replaced by their parts."""
     for operation in operations:
-        if operation.parts and operation.name not in known:
+        if operation.parts and not known(operation):
             yield from opened(operation.parts, known)
         else:
             yield operation

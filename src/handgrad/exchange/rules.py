@@ -187,5 +187,5 @@ def attention(layer: MultiHeadAttention, x: AnyValue) -> AnyValue:
     scores = (q / math.sqrt(features // heads)) @ k.swapaxes(2, 3)
     if layer.causal:
         scores = scores + np.where(np.tri(steps, dtype=bool), 0, NOT_SEEN)
-    weights = by_computing(Softmax(), scores)
+    weights = x.recorder.within(Softmax(), scores)
     return (weights @ v).swapaxes(1, 2).reshape(-1, steps, features) @ output_weight + output_bias

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from .. import files
-from .. import functional as F
 from ..arrays import Array, Shape
 from ..datasets.schema import Schema
 from ..datasets.standardization import Standardization
@@ -19,7 +18,7 @@ from ..experiments.replay import rows_of
 from ..experiments.run_folder import RECORD, check_num_classes, check_output
 from ..layers import LogSoftmax, Sequential, Sigmoid, Softmax
 from .export import ROWS, Receipt, Source, random_input, target_of, write
-from .program import AnyValue, Program, by_computing, start
+from .program import AnyValue, Program, start
 
 
 def export_run(run: Run, path: str | Path, verify: bool = False) -> Receipt:
@@ -80,9 +79,9 @@ def probabilities(model: Sequential, y: AnyValue) -> AnyValue:
     if isinstance(last, LogSoftmax):
         y = np.exp(y)
     elif model.output_shape[-1] == 1:
-        y = y if isinstance(last, Sigmoid) else F.sigmoid_forward(y)[0]
+        y = y if isinstance(last, Sigmoid) else y.recorder.within(Sigmoid(), y)
     elif not isinstance(last, (Softmax, Sigmoid)):
-        y = by_computing(Softmax(), y)
+        y = y.recorder.within(Softmax(), y)
     return np.concatenate([1 - y, y], axis=-1) if model.output_shape[-1] == 1 else y
 
 
