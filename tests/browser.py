@@ -1,6 +1,7 @@
 """A headless Chromium spoken to over its debugging pipe: what a page logs, fetches and shows."""
 
 import base64
+import fcntl
 import json
 import os
 import shutil
@@ -31,10 +32,9 @@ class Browser:
         (their_in, self._out), (self._in, their_out) = os.pipe(), os.pipe()
 
         def wire():
-            os.dup2(their_in, 13)
-            os.dup2(their_out, 14)
-            os.dup2(13, 3)
-            os.dup2(14, 4)
+            ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (their_in, their_out)]  # where nothing is open
+            os.dup2(ends[0], 3)
+            os.dup2(ends[1], 4)
 
         arguments = [PROGRAM, *FLAGS, f"--user-data-dir={self._folder.name}", "about:blank"]
         self._process = subprocess.Popen(
