@@ -57,7 +57,7 @@ TABLES = {
     "early": {
         "model": DENSE,
         "data": IRIS,
-        "epochs": 40,
+        "epochs": 120,
         "callbacks": [{"name": "early-stopping", "patience": 2}],
         "optimizer": {"name": "adam", "learning_rate": 0.05},
         "recording": {"checkpoint_epochs": 1},

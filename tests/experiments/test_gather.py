@@ -1,6 +1,7 @@
 """From run folders to pages: what a page says is what the run says, and a folder made to harm does none."""
 
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -38,16 +39,21 @@ def test_mistakes_are_those_of_the_saved_model(run):
     wrong = np.flatnonzero(predicted != data.test.y)
     assert view.confusion.sum() == len(data.test.y) and np.trace(view.confusion) == len(data.test.y) - len(wrong)
     assert {example.row for example in view.wrong} == set(wrong[:12].tolist()) and view.measured_on == "test"
-    confidences = [example.confidence for example in view.wrong]
-    assert confidences == sorted(confidences, reverse=True)
+    in_order = [(example.true, example.predicted, -example.confidence) for example in view.wrong]
+    times = Counter((true, taken) for true, taken, _ in in_order)
+    assert in_order == sorted(in_order, key=lambda e: (-times[e[:2]], list(data.class_names).index(e[0]), e))
+    probabilities = run.model().predict_probabilities(data.test.x)
     for example in view.wrong:
+        assert example.chance == pytest.approx(probabilities[example.row, data.test.y[example.row]])
         assert example.true == data.class_names[data.test.y[example.row]]
         assert example.predicted == data.class_names[predicted[example.row]]
         assert 0.05 < example.values["petal_width"] < 3  # centimetres, not standard deviations
 
 
 def test_sizes_are_joined_by_layer(run):
-    norms, line = gather(run).norms, run.epochs()[2]["layers"]
+    view, sized = gather(run), [line for line in run.lines() if "layers" in line]
+    norms, line = view.norms, sized[2]["layers"]
+    assert view.norm_epochs[2] == sized[2]["step"] / 6
     assert list(norms) == ["linear1", "linear2"]
     weight, bias = line["linear1.weight"], line["linear1.bias"]
     assert norms["linear1"]["gradient"][2] == pytest.approx(np.hypot(weight["gradient"], bias["gradient"]))
@@ -61,7 +67,10 @@ def test_digits_are_drawn_and_regression_has_no_classes(tmp_path):
     assert digits.filters.shape == (12, 8, 8, 3) and digits.wrong[0].image.shape == (8, 8, 1)
     numbers = {"layers": [{"layer": "Linear", "units": 1}]}
     diabetes = gather(trained(tmp_path, data={"name": "diabetes"}, model=numbers, loss="mean-squared-error", epochs=1))
-    assert diabetes.confusion is None and diabetes.wrong == [] and "test r2" in diabetes.results
+    assert diabetes.confusion is None and "test r2" in diabetes.results
+    true, predicted = diabetes.truth
+    errors = [abs(example.confidence) for example in diabetes.wrong]
+    assert errors == sorted(abs(predicted - true), reverse=True)[:12] and len(true) == 88
     assert diabetes.filters is None and "<h1>" in render_report(diabetes)
 
 

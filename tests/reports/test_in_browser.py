@@ -10,12 +10,14 @@ import handgrad as hg
 from browser import PROGRAM, Browser
 from handgrad import functional as F
 from handgrad.reports import save_comparison, save_report
+from handgrad.reports.charts import LEFT, PLOT_WIDTH, WIDTH
 from handgrad.reports.watch import WatchServer
 from run_views import ATTACK, hostile_view, view
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="there is no Chromium on this machine")
 
 VIEW_BOX = "document.querySelector('#chart-loss svg.plot').getAttribute('viewBox')"
+ENDS = "[...document.querySelectorAll('#chart-loss .end')].map(t => t.textContent + t.getAttribute('y'))"
 READ_OUT = "document.querySelector('#chart-loss output').textContent"
 
 
@@ -51,13 +53,17 @@ def test_every_page_at_every_size_is_quiet_and_fits(browser, pages, name, width,
 @pytest.mark.parametrize("width", [1280, 390])
 def test_charts_are_drawn_inside_their_frames_and_can_be_read(browser, pages, width):
     browser.open(pages["report"], width)
-    frames = browser.run("""[...document.querySelectorAll('figure[data-chart]')].map(f => {
+    frames = browser.run(
+        """[...document.querySelectorAll('figure[data-chart]')].map(f => {
         const frame = f.querySelector('svg').getBoundingClientRect();
         const line = f.querySelector('path.line').getBoundingClientRect();
         const letters = parseFloat(getComputedStyle(f.querySelector('.x-ticks text')).fontSize);
         const inside = line.left >= frame.left && line.right <= frame.right && line.top >= frame.top - 1
             && line.bottom <= frame.bottom;
-        return [frame.width, line.width, inside, letters * frame.width / 488]})""")
+        return [frame.width, line.width, inside, letters * frame.width / frameWidth]})""".replace(
+            "frameWidth", str(WIDTH)
+        )
+    )
     assert len(frames) == 5
     for frame_width, line_width, inside, letters in frames:
         assert frame_width > 340 and line_width > 200 and inside and letters >= 10
@@ -82,7 +88,9 @@ def test_arrows_read_values_and_plus_zooms(browser, pages):
     browser.run("document.querySelector('#chart-loss').focus()")
     for _ in range(3):
         browser.press("ArrowRight")
-    assert browser.run(READ_OUT).startswith("epoch 3: train 1.658, validation ")
+    assert browser.run(READ_OUT).startswith("epoch 3 validation 1.685 train 1.658")
+    assert browser.run(READ_OUT.replace("loss", "accuracy")).startswith("epoch 3 validation ")  # all charts read one epoch
+    assert browser.run("document.querySelectorAll('#chart-loss .dots circle').length") == 2
     browser.press("+")
     assert browser.run(VIEW_BOX) != whole
     browser.press("End")
@@ -97,10 +105,13 @@ def test_dragging_zooms_and_escape_shows_all(browser, pages):
     whole = browser.run(VIEW_BOX)
     x, y, width = browser.run("""(() => { const r = document.querySelector('#chart-loss svg').getBoundingClientRect();
         return [r.x, r.y, r.width] })()""")
-    plot, one = x + width * 54 / 488, width / 488
-    browser.drag(plot + 151 * one, y + 90, plot + 272 * one, y + 100)
+    ends = browser.run(ENDS)
+    plot, one = x + width * LEFT / WIDTH, width / WIDTH
+    browser.drag(plot + PLOT_WIDTH * one / 2, y + 90, plot + 0.9 * PLOT_WIDTH * one, y + 100)
     left, _, shown, _ = map(float, browser.run(VIEW_BOX).split())
-    assert left == pytest.approx(151, abs=3) and shown == pytest.approx(121, abs=3)
+    assert left == pytest.approx(PLOT_WIDTH / 2, abs=3) and shown == pytest.approx(0.4 * PLOT_WIDTH, abs=3)
+    assert browser.run(ENDS) != ends  # labels at the ends of lines tell of what is shown
+    assert browser.run(VIEW_BOX.replace("loss", "accuracy")).startswith(f"{left:.5g}"[:5])  # zoomed together
     ticks = browser.run("[...document.querySelectorAll('#chart-loss .x-ticks text')].map(t => +t.textContent)")
     assert min(ticks) >= 15 and max(ticks) <= 28
     browser.run("document.querySelector('#chart-loss').focus()")
@@ -110,9 +121,13 @@ def test_dragging_zooms_and_escape_shows_all(browser, pages):
 
 def test_print_opens_what_is_folded(browser, pages, tmp_path):
     browser.open(pages["report"])
+    browser.run("document.querySelector('main').insertAdjacentHTML('beforeend', '<details id=short>folded</details>')")
+    browser.run("addEventListener('afterprint', () => {}); window.seen = []")
+    browser.run("addEventListener('beforeprint', () => seen.push(document.querySelector('#short').open))")
     browser.paper(tmp_path / "report.pdf")
     assert (tmp_path / "report.pdf").read_bytes()[:4] == b"%PDF"
-    assert browser.run("[...document.querySelectorAll('details')].every(d => d.open)")
+    assert browser.run("seen") == [True] and not browser.run("document.querySelector('#short').open")
+    assert not browser.run("document.querySelector('#epochs').open")  # a table of every epoch is no page of paper
 
 
 class Growing:

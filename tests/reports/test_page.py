@@ -84,7 +84,7 @@ def test_charts_hold_the_figures_of_every_epoch():
 
 def test_every_picture_has_words():
     page = page_of(view())
-    assert len(page.all("img")) == 4 and all(image["alt"] for image in page.all("img"))
+    assert len(page.all("img")) == 3 + 4 and all(image["alt"] for image in page.all("img"))
     assert all(svg.get("aria-label") for svg in page.all("svg") if svg.get("role") == "img")
     assert all(figure.get("aria-label") for figure in page.all("figure") if "data-chart" in figure)
 

@@ -2,7 +2,9 @@
 
 import math
 import shlex
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from operator import eq, ge, gt, le, lt, ne
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -12,22 +14,25 @@ import numpy as np
 from ..arrays import Array, Shape
 from ..datasets import Dataset, Split
 from ..diagnosis import diagnose
+from ..layers import BatchNorm, ReLU
 from ..layers.base import leaves
 from ..layers.containers import Sequential
 from ..metrics import confusion_matrix
 from ..naming import nearest
 from ..reports.judgement import Judgement, judge
 from ..reports.pictures import is_image, weight_images
-from ..reports.view import RunView, WrongExample
-from ..text import duration, flatten
+from ..reports.view import RunView, WrongExample, words
+from ..text import MAX_TEXT, clipped, duration, figure_text, flatten
 from ..training.history import lower_is_better
 from .assembly import load_data
-from .run_folder import METRICS, RECORD, SWEEP, Run, as_number, check_num_classes
+from .run_folder import METRICS, NOT_FIGURES, RECORD, SWEEP, Run, as_number, check_num_classes
 from .runner import check_same_data
 
 Record: TypeAlias = Mapping[str, Any]
 SPLITS = ("test", "validation", "train")  # in the order in which a page prefers them
-NUM_WORST, NUM_DIAGNOSED, NUM_FEATURES, NUM_CLASSES = 12, 1000, 20, 1000
+NUM_DIAGNOSED, NUM_FEATURES, NUM_CLASSES = 1000, 20, 1000
+NUM_WORST, NUM_ALIKE, NUM_ROWS = 24, 6, 12  # examples shown: in all, of one confusion, and of a regression
+PARTS = ("loss", "optimizer", "schedule", "penalty")
 DIAGNOSIS_COST = 3e9  # multiply-adds of a forward pass
 FLAT_IMAGES = {"digits": (8, 8, 1)}  # tables whose rows are images
 Compare: TypeAlias = Callable[[Any, Any], Any]
@@ -54,21 +59,28 @@ def gather(run: Run) -> RunView:
 
 def gather_record(run: Run) -> RunView:
     """The RunView of what stands in run.json and metrics.jsonl: quick, also while the run trains."""
-    record, status = run.record, run.status
-    history, norms = dict(run.history()), norms_by_layer(run.epochs())
+    record, status, lines = run.record, run.status, run.lines()
+    history, per_epoch = dict(run.history()), steps_per_epoch(record, lines)
+    sized = [line for line in lines if line.get("layers")]
     return RunView(
         name=run.name,
         id=run.id,
         status=status,
         results=results_of(run.results),
         history=history,
-        norms=norms,
+        norms=norms_by_layer(sized),
+        norm_epochs=[line.get("step", 0) / per_epoch for line in sized],
+        steps=figures_by_step([line for line in lines if "epoch" not in line], per_epoch),
         configuration=record["configuration"],
         facts=facts_of(record, history),
         origin=origin_of(record),
         commands=commands_of(record),
-        notes=notes_of(record, status),
         restored=run.restored_epoch,
+        verdict=verdict_of(run, status, history),
+        about=about_of(record),
+        rows=record["data"].get("rows") or {},
+        epochs=as_count(record["configuration"].get("epochs")),
+        seconds_left=seconds_left(record, lines) if status == "running" else None,
     )
 
 
@@ -192,13 +204,12 @@ def results_of(results: Mapping[str, Mapping[str, float]]) -> dict[str, float | 
 
 
 def facts_of(record: Record, history: Mapping[str, Sequence[float]]) -> dict[str, Any]:
-    """How long it trained, how large it is and from which seed, for the head of a page."""
+    """How long it trained and from which seed, for the head of a page."""
     planned, done = record["configuration"].get("epochs"), max(map(len, history.values()), default=0)
-    size = (record.get("model") or {}).get("num_parameters")
     return {
         "epochs": f"{done} of {planned}" if done != planned else f"{done}",
         "trained for": duration(record.get("seconds")),
-        "parameters": f"{size:,}" if isinstance(size, int) else None,
+        "batch size": record["configuration"].get("batch_size"),
         "seed": record.get("seed"),
     }
 
@@ -222,28 +233,87 @@ def commands_of(record: Record) -> list[str]:
     return lines
 
 
-def notes_of(record: Record, status: str) -> list[str]:
-    """Why a run ended, where that was not by its plan."""
-    said = [str(record[key]) for key in ("error", "stop_reason") if record.get(key)]
+def verdict_of(run: Run, status: str, history: Mapping[str, Sequence[float]]) -> tuple[str, str]:
+    """(how the run went, in a sentence; its tone): why it ended early, else what its figures amount to."""
+    record, done = run.record, max(map(len, history.values()), default=0)
+    planned, after = record["configuration"].get("epochs"), f"after {done} epoch{'s' * (done != 1)}"
+    if status == "failed":
+        _, _, why = str(record.get("error")).partition(": ")
+        return f"failed {after}: {why or record.get('error')}", "bad"
     if status in ("killed", "interrupted"):
-        said.append(f"This run was {status} before its end; handgrad resume goes on with it.")
-    return said
+        return f"{status} {after} of {planned}: handgrad resume {shlex.quote(str(run.path))} goes on with it", "fair"
+    try:
+        found = judge_run(run)
+    except ValueError:
+        return "", ""
+    tone = "good" if found.verdict == "generalizing" else "bad" if "no better than guessing" in str(found) else "fair"
+    stopped = f"; stopped early, as {words(str(record['stop_reason']))}" if record.get("stop_reason") else ""
+    return " ".join(str(found).split()) + stopped, tone
 
 
-def norms_by_layer(epochs: Sequence[Record]) -> dict[str, dict[str, list[float | None]]]:
-    """{'linear1': {'gradient': [‖g‖ per epoch], 'update': [‖Δp‖ / ‖p‖]}} of the lines' sizes per parameter."""
-    names = dict.fromkeys(name.rpartition(".")[0] for line in epochs for name in line.get("layers") or {})
+def about_of(record: Record) -> dict[str, str]:
+    """What was trained on what and how, a line each."""
+    configuration, data, model = record["configuration"], record["data"], record.get("model") or {}
+    rows = ", ".join(f"{count:,} {split}" for split, count in (data.get("rows") or {}).items())
+    layers = [brief(layer, ("units", "filters", "rate")) for layer in (model.get("config") or {}).get("layers") or ()]
+    size = model.get("num_parameters")
+    told = {
+        "data": f"{data.get('name', configuration.get('data', {}).get('name', ''))}: {rows} rows" if rows else "",
+        "network": " → ".join(layers) + (f"; {size:,} parameters" if isinstance(size, int) else ""),
+        "training": ", ".join(brief(configuration[part]) for part in PARTS if configuration.get(part)),
+    }
+    return {name: clipped(text, MAX_TEXT) for name, text in told.items() if text}
+
+
+def brief(part: Mapping[str, Any], shown: Sequence[str] = ()) -> str:
+    """'adam (learning rate 0.02)': a part of a configuration in words; of a layer only what is worth showing."""
+    name = str(part.get("layer") or part.get("name") or "")
+    options = {k: v for k, v in part.items() if k not in ("layer", "name") and (not shown or k in shown)}
+    told = [str(v) if shown else f"{words(k)} {figure_text(v)}" for k, v in options.items() if not isinstance(v, dict)]
+    return name + (f" ({', '.join(told)})" if told else "")
+
+
+def as_count(value: object) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def steps_per_epoch(record: Record, lines: Sequence[Record]) -> float:
+    """How many steps an epoch has, by the first one that was written down, or by the rows and the batch size."""
+    for line in lines:
+        if line.get("epoch") and line.get("step"):
+            return float(line["step"] / line["epoch"])
+    rows, size = (record["data"].get("rows") or {}).get("train"), record["configuration"].get("batch_size")
+    return float(-(-rows // size)) if isinstance(rows, int) and isinstance(size, int) and rows and size else 1.0
+
+
+def figures_by_step(lines: Sequence[Record], per_epoch: float) -> dict[str, list[float | None]]:
+    """{'epoch': [0.1, 0.2, ...], 'loss': [...], ...} of the lines of single steps."""
+    names = dict.fromkeys(name for line in lines for name in line if name not in NOT_FIGURES)
+    places: dict[str, list[float | None]] = {"epoch": [line.get("step", 0) / per_epoch for line in lines]}
+    return {**places, **{name: [as_number(line.get(name)) for line in lines] for name in names}} if lines else {}
+
+
+def seconds_left(record: Record, lines: Sequence[Record]) -> float | None:
+    """How long the epochs that are left will take, by the mean of those that are done."""
+    took = [as_number(line.get("seconds")) for line in lines if "epoch" in line]
+    planned = as_count(record["configuration"].get("epochs"))
+    return sum(took) / len(took) * (planned - len(took)) if took and planned else None
+
+
+def norms_by_layer(lines: Sequence[Record]) -> dict[str, dict[str, list[float | None]]]:
+    """{'linear1': {'gradient': [‖g‖ per line], 'update': [‖Δp‖ / ‖p‖]}} of the lines' sizes per parameter."""
+    names = dict.fromkeys(name.rpartition(".")[0] for line in lines for name in line.get("layers") or {})
     return {
         layer: {
-            "gradient": [size_of(line, layer, "gradient") for line in epochs],
-            "update": [update_share(line, layer) for line in epochs],
+            "gradient": [size_of(line, layer, "gradient") for line in lines],
+            "update": [update_share(line, layer) for line in lines],
         }
         for layer in names
     }
 
 
 def size_of(line: Record, layer: str, kind: str) -> float | None:
-    """The norm over a layer's parameters of one epoch's line, or None where it was not measured."""
+    """The norm over a layer's parameters of one line, or None where it was not measured."""
     parameters = (line.get("layers") or {}).items()
     sizes = [as_number(sizes.get(kind)) for name, sizes in parameters if name.rpartition(".")[0] == layer]
     return math.hypot(*sizes) if sizes else None
@@ -272,26 +342,75 @@ def add_model(view: RunView, model: Sequential, image_shape: Shape | None) -> No
     if weights and is_image(shape) and min(weights[0].shape[:2]) > 1:
         weight = weights[0]
         if weight.ndim == 4 or (weight.ndim == 2 and weight.shape[0] == math.prod(shape)):
+            weight = weight[..., strongest_first(weight)]
             view.filters = weight_images(weight, shape if len(shape) == 3 else (*shape, 1))
+            view.units = [(int(unit), False) for unit in strongest_first(weights[0])]
+
+
+def strongest_first(weight: Array) -> Array:
+    """The numbers of a layer's units, those with the largest weights first."""
+    return np.argsort(-np.linalg.norm(weight.reshape(-1, weight.shape[-1]), axis=0), kind="stable")
 
 
 def add_measurements(view: RunView, model: Sequential, data: Dataset, image_shape: Shape | None) -> None:
-    """Units that never fire, and what the model mistakes for what."""
-    view.diagnosis = diagnose(model, some_rows(data.train.x, model))
-    if data.task != "classification" or not data.class_names:
-        return
+    """Units that never fire, and where the model errs."""
+    rows = some_rows(data.train.x, model)
+    view.diagnosis = diagnose(model, rows)
+    dead = dead_units(model, rows)
+    view.units = [(unit, unit in dead) for unit, _ in view.units]
     view.measured_on = next(name for name in SPLITS if getattr(data, name) is not None)
     split = getattr(data, view.measured_on)
-    check_num_classes(model, data.class_names, Path(view.id))
+    if data.task == "regression":
+        add_errors(view, model.predict(split.x), split, data)
+    elif data.task == "classification" and data.class_names:
+        check_num_classes(model, data.class_names, Path(view.id))
+        add_mistakes(view, model.predict_probabilities(split.x), split, data, image_shape)
+
+
+def dead_units(model: Sequential, x: Array) -> set[int]:
+    """The units of the first layer with weights whose ReLU is 0 for all these rows."""
+    outputs = iter(model.trace(x[:NUM_DIAGNOSED]))
+    any(layer.parameters for layer, _ in outputs)  # up to that layer
+    for layer, y in outputs:
+        if isinstance(layer, ReLU):
+            return set(np.flatnonzero(~(y != 0).reshape(-1, y.shape[-1]).any(axis=0)).tolist())
+        if layer.parameters and not isinstance(layer, BatchNorm):
+            break
+    return set()
+
+
+def add_errors(view: RunView, predicted: Array, split: Split, data: Dataset) -> None:
+    """A regression's numbers beside the true ones, and the rows with the largest errors."""
+    true, found = np.asarray(split.y, float).reshape(len(split.y), -1), predicted.reshape(len(predicted), -1)
+    if true.shape[1] != 1 or true.shape != found.shape:
+        return
+    view.truth = true[:, 0], found[:, 0]
+    errors = found[:, 0] - true[:, 0]
+    for row in np.argsort(-np.abs(errors), kind="stable")[:NUM_ROWS]:
+        texts = figure_text(float(true[row, 0])), figure_text(float(found[row, 0]))
+        view.wrong.append(WrongExample(int(row), *texts, float(errors[row]), values=measurements(split.x[row], data)))
+
+
+def add_mistakes(view: RunView, probabilities: Array, split: Split, data: Dataset, image_shape: Shape | None) -> None:
+    """What the model takes for what, and of the commonest confusions first the examples that it is most sure of."""
     view.class_names = [repr(name) if data.tokens else str(name) for name in data.class_names]
-    predicted, confidence = judged(model.predict_probabilities(split.x))
+    predicted, confidence = judged(probabilities)
     if len(view.class_names) <= NUM_CLASSES:
         view.confusion = confusion_matrix(predicted.ravel(), split.y.ravel(), num_classes=len(view.class_names))
     if data.tokens:
         return
     wrong = np.flatnonzero(predicted != split.y)
-    worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:NUM_WORST]
-    view.wrong = [wrong_example(int(i), split, predicted[i], confidence[i], data, image_shape) for i in worst]
+    times = Counter(zip(split.y[wrong].tolist(), predicted[wrong].tolist(), strict=True))
+    seen, chosen = Counter[tuple[int, int]](), list[tuple[int, tuple[int, int], int, int]]()
+    for i in wrong[np.argsort(-confidence[wrong], kind="stable")].tolist():
+        pair = int(split.y[i]), int(predicted[i])
+        if len(chosen) < NUM_WORST and seen[pair] < NUM_ALIKE:
+            seen[pair] += 1
+            chosen.append((-times[pair], pair, seen[pair], i))
+    for *_, i in sorted(chosen):
+        example = wrong_example(i, split, predicted[i], confidence[i], data, image_shape)
+        chance = 1 - confidence[i] if probabilities.shape[-1] == 1 else probabilities[i, split.y[i]]
+        view.wrong.append(replace(example, chance=float(chance)))
 
 
 def some_rows(x: Array, model: Sequential) -> Array:
@@ -317,11 +436,18 @@ def wrong_example(
     shape = image_shape or x.shape
     if is_image(shape):
         example.image = x.reshape(shape)
-    elif x.ndim == 1:
-        if data.standardization is not None:  # back to what was measured
-            x = x * np.asarray(data.standardization.scale) + np.asarray(data.standardization.mean)
-        example.values = dict(zip(map(str, data.feature_names[:NUM_FEATURES]), map(float, x), strict=False))
+    else:
+        example.values = measurements(x, data)
     return example
+
+
+def measurements(x: Array, data: Dataset) -> dict[str, float]:
+    """A row of a table as it was measured, by the names of its columns."""
+    if x.ndim != 1:
+        return {}
+    if data.standardization is not None:
+        x = x * np.asarray(data.standardization.scale) + np.asarray(data.standardization.mean)
+    return dict(zip(map(str, data.feature_names[:NUM_FEATURES]), map(float, x), strict=False))
 
 
 def judge_run(run: Run) -> Judgement:

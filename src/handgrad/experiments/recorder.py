@@ -18,11 +18,12 @@ from ..training import Callback, Trainer
 from .configuration import Recording
 from .run_folder import CHECKPOINT, FIGURES, METRICS, NOT_FIGURES, Run, as_number, open_locked, read_lines
 
+POINTS = 200  # at which a run of few epochs is written down, so that one epoch has curves, too
 SHARE = 0.01  # of the time, at most, that goes into checkpoints when nothing says how often to write them
 
 
 class Recorder(Callback):
-    """metrics.jsonl, a line per epoch, flushed; and checkpoints as `recording` says, each whole or not there."""
+    """metrics.jsonl, a line per epoch, and of a run of few epochs some by step; checkpoints, whole or not there."""
 
     runs_last = True
 
@@ -67,15 +68,18 @@ class Recorder(Callback):
         return unseen_steps(self.recording, trainer)
 
     def on_step_begin(self, trainer: Trainer) -> None:
-        if (trainer.num_steps + 1) % trainer.steps_per_epoch == 0:
+        if any((trainer.num_steps + 1) % count == 0 for count in measured_steps(self.recording, trainer) if count):
             self._step = StepNorms(trainer)
 
     def on_step_end(self, trainer: Trainer) -> None:
-        if self._step is not None:
-            self._norms, self._step = self._step.after(), None
-        if is_multiple(trainer.num_steps, self.recording.metrics_steps):
+        norms, self._step = self._step.after() if self._step is not None else None, None
+        per_epoch, every = measured_steps(self.recording, trainer)
+        if is_multiple(trainer.num_steps, per_epoch):
+            self._norms = norms
+        if is_multiple(trainer.num_steps, every):
             rate = float(trainer.optimizer.learning_rate)
-            self._write({"step": trainer.num_steps, **trainer.figures, "learning_rate": rate})
+            sizes = {"layers": norms} if norms and not is_multiple(trainer.num_steps, per_epoch) else {}
+            self._write({"step": trainer.num_steps, **trainer.figures, "learning_rate": rate, **sizes})
         if is_multiple(trainer.num_steps, self.recording.checkpoint_steps):
             self.checkpoint(trainer)
 
@@ -154,9 +158,19 @@ class StepNorms:
         }
 
 
+def measured_steps(recording: Recording, trainer: Trainer) -> tuple[int, int | None]:
+    """(after how many steps an epoch ends, after how many one is written down by itself).
+
+    As `recording` says; else at POINTS steps of the run, where that has fewer than half as many epochs.
+    """
+    epochs, per_epoch = trainer.plan["epochs"], trainer.steps_per_epoch
+    usual = max(1, epochs * per_epoch // POINTS) if 2 * epochs < POINTS else None
+    return per_epoch, recording.metrics_steps or usual
+
+
 def unseen_steps(recording: Recording, trainer: Trainer) -> int:
     """How many steps there are before one that is written down, or whose norms are taken: the last of an epoch."""
-    every = [trainer.steps_per_epoch, recording.metrics_steps, recording.checkpoint_steps]
+    every = [*measured_steps(recording, trainer), recording.checkpoint_steps]
     return min(count - 1 - trainer.num_steps % count for count in every if count)
 
 

@@ -12,20 +12,23 @@ from ..arrays import Array, ArrayLike
 from ..text import clipped
 from .view import Figures, known, needs_log, numbers
 
-WIDTH, HEIGHT = 488, 270
-LEFT, RIGHT, TOP, BOTTOM = 54, 132, 18, 36  # the margins around the plot
+WIDTH, HEIGHT = 560, 284
+LEFT, RIGHT, TOP, BOTTOM = 52, 132, 20, 38  # the margins around the plot
 PLOT_WIDTH, PLOT_HEIGHT = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 FRAME = dict(width=WIDTH, height=HEIGHT, left=LEFT, top=TOP, plot_width=PLOT_WIDTH, plot_height=PLOT_HEIGHT)
 MAX_POINTS = 1000  # of a drawn line; longer ones keep the extremes of each stretch
 MAX_VALUES = 2000  # of a line to be read out; of longer ones every so many
 MAX_ENDS = 16  # names beside the ends of lines
+FAR = {False: 8.0, True: 4.0}  # times the spread of nine tenths of the figures (linear, log): the axis ends there
+FAR_OFF = 50  # times the usual line's largest figure: a line that goes there does not stretch the axis of the others
 
 
 @dataclass
 class Line:
     """Values per epoch under a label. colour: a name that the style sheet knows, or any CSS colour of our own making.
 
-    low, high: the edges of a band around the line (the spread over seeds).
+    low, high: the edges of a band around the line (the spread over seeds). places: the epochs, or parts of them, of the
+    values, where these are not 1, 2, 3, ... is_pale: in the background, without a name at its end.
     """
 
     label: str
@@ -34,17 +37,24 @@ class Line:
     dash: str = ""
     low: Figures = ()
     high: Figures = ()
+    places: Sequence[float] = ()
+    is_pale: bool = False
+
+    @property
+    def epochs(self) -> Array:
+        return np.asarray(self.places, float) if len(self.places) else np.arange(1.0, len(self.values) + 1)
 
 
 @dataclass
 class Scale:
-    """Maps epochs and figures to the plot's pixels."""
+    """Maps epochs and figures to the plot's pixels. cut: whether some figures lie beyond the axis."""
 
     x0: float
     x1: float
     y0: float
     y1: float
     log: bool
+    cut: bool = False
 
     def x(self, epoch: ArrayLike) -> Array:
         return (np.asarray(epoch, float) - self.x0) / (self.x1 - self.x0) * PLOT_WIDTH
@@ -57,6 +67,12 @@ class Scale:
         """values as floats, NaN for what a log axis cannot show."""
         shown = numbers(values)
         return np.where(shown > 0, shown, np.nan) if self.log else shown
+
+    @property
+    def notes(self) -> str:
+        """What a reader of the axis has to know."""
+        notes = ["log scale"] * self.log + ["far-off figures cut"] * self.cut
+        return f" ({', '.join(notes)})" if notes else ""
 
 
 def line_chart(
@@ -80,11 +96,11 @@ def line_chart(
     if not lines:
         return None
     scale = scale_for(lines, log)
-    whole = [t for t in nice_ticks(scale.x0, scale.x1, len(points) or 6) if t == int(t)]
+    whole = [t for t in nice_ticks(scale.x0, scale.x1, len(points) or 6) if t == int(t) or scale.x1 - scale.x0 < 3]
     return {
         **FRAME,
         "key": key,
-        "title": title + (" (log scale)" if scale.log else ""),
+        "title": title + scale.notes,
         "text": summary_text(title, lines, best, mark, axis, points),
         "axis": axis,
         "x_ticks": [{**t, "text": points[int(t["text"]) - 1] if points else t["text"]} for t in ticks(whole, scale.x)],
@@ -93,34 +109,52 @@ def line_chart(
         "labels": end_labels(lines, scale),
         "mark": mark,
         "best": None if best is None else {"epoch": best, "x": rounded(scale.x(best))},
-        "data": json.dumps({**chart_data(lines, scale), "axis": axis, "points": points}),
+        "data": json.dumps({**chart_data(lines, scale), "axis": axis, "points": points}, separators=(",", ":")),
     }
 
 
 def scale_for(lines: Sequence[Line], log: bool | None = None) -> Scale:
-    values = np.concatenate([known(v) for line in lines for v in (line.values, line.low, line.high)])
+    """The axes: where nothing is said of the logarithm, a line that went astray does not stretch them."""
+    named = [line for line in lines if not line.is_pale] or lines
+    tops = sorted(float(known(line.values).max()) for line in named)
+    usual = tops[(len(tops) - 1) // 2]
+    kept = [line for line in named if log or usual <= 0 or known(line.values).max() <= FAR_OFF * usual]
+    values = np.concatenate([known(v) for line in kept for v in (line.values, line.low, line.high)])
     log = needs_log(values) if log is None else log
     values = np.log10(values[values > 0]) if log else values
-    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
+    low, high = limits(values, FAR[log]) if len(values) else (0.0, 1.0)
+    cut = len(kept) < len(named) or (len(values) > 0 and (low > values.min() or high < values.max()))
+    for line in lines if not log else ():
+        if line.is_pale:
+            edges = np.quantile(known(line.values), [0.05, 0.95])
+            low, high = min(low, float(edges[0])), max(high, min(float(edges[1]), 2 * high - low))
     if not log and low >= 0 and (low < high / 4 or low == high):
         low = 0.0
     padding = 0.05 * (high - low) or 0.05 * abs(high) or 0.5
-    num_epochs = max(len(line.values) for line in lines)
-    x0, x1 = (1.0, float(num_epochs)) if num_epochs > 1 else (0.5, 1.5)
-    return Scale(x0, x1, low - padding * (low != 0 or log), high + padding, log)
+    ends = [line.epochs for line in lines]
+    x0, x1 = min(e[0] for e in ends), max(e[-1] for e in ends)
+    x0, x1 = (x0 - 0.5, x1 + 0.5) if x0 == x1 else (x0, x1 + 0.03 * (x1 - x0) * any(len(e) == 1 for e in ends))
+    return Scale(float(x0), float(x1), low - padding * (low != 0 or log), high + padding, log, bool(cut))
+
+
+def limits(values: Array, far: float) -> tuple[float, float]:
+    """(lowest, highest) to show: all, but for the few that lie far from where nine tenths of them are."""
+    low, high = np.quantile(values, [0.05, 0.95])
+    reach = far * (high - low) or np.inf
+    return float(max(values.min(), low - reach)), float(min(values.max(), high + reach))
 
 
 def drawn(line: Line, scale: Scale, steps: bool) -> dict[str, Any]:
     """The line with its path, and its band's, in the plot's pixels; weight: 'dot' of one epoch, 'dense' of many."""
     count = len(line.values)
-    weight = "dot" if count == 1 else "dense" if count > PLOT_WIDTH else ""
-    return {**vars(line), "d": path(line.values, scale, steps), "band": band_path(line, scale), "weight": weight}
+    weight = "dot" if count == 1 else "pale" if line.is_pale else "dense" if count > PLOT_WIDTH / 2 else ""
+    return {**vars(line), "d": path(line, scale, steps), "band": band_path(line, scale), "weight": weight}
 
 
-def path(values: Figures, scale: Scale, steps: bool = False) -> str:
+def path(line: Line, scale: Scale, steps: bool = False) -> str:
     """SVG path data; a gap where there is no figure, a dot where a figure stands alone."""
-    epochs, shown = thinned(scale.visible(values))
-    x, y = np.round(scale.x(epochs), 1), np.round(scale.y(shown), 1)
+    epochs, shown = thinned(line.epochs, scale.visible(line.values))
+    x, y = np.round(scale.x(epochs), 1), np.round(np.clip(scale.y(shown), -9999, 9999), 1)
     parts, pen_is_down = [], False
     for i in range(len(x)):
         if not math.isfinite(y[i]):
@@ -139,28 +173,87 @@ def band_path(line: Line, scale: Scale) -> str:
     low, high = scale.visible(line.low), scale.visible(line.high)
     there = np.flatnonzero(np.isfinite(low) & np.isfinite(high))
     corners = [(k, high[k]) for k in there] + [(k, low[k]) for k in there[::-1]]
-    points = [f"{rounded(scale.x(k + 1))} {rounded(scale.y(v))}" for k, v in corners]
+    points = [f"{rounded(scale.x(line.epochs[k]))} {rounded(scale.y(v))}" for k, v in corners]
     return f"M{'L'.join(points)}Z" if points else ""
 
 
-def thinned(values: Array) -> tuple[Array, Array]:
-    """(epochs from 1, values), of each stretch of a long line only the lowest and the highest."""
+def thinned(epochs: Array, values: Array) -> tuple[Array, Array]:
+    """(epochs, values), of each stretch of a long line only the lowest and the highest."""
     if len(values) <= MAX_POINTS:
-        return np.arange(1, len(values) + 1), values
+        return epochs, values
     keep = {0, len(values) - 1}
     for stretch in np.array_split(np.arange(len(values)), MAX_POINTS // 2):
         there = stretch[np.isfinite(values[stretch])]
         if len(there):
             keep |= {int(there[values[there].argmin()]), int(there[values[there].argmax()])}
     kept = np.array(sorted(keep))
-    return kept + 1, values[kept]
+    return epochs[kept], values[kept]
+
+
+def smoothed(values: Figures, window: int) -> Array:
+    """Running means over so many figures around each, of those that there are."""
+    shown = numbers(values)
+    there, kernel = np.isfinite(shown), np.ones(max(1, window) // 2 * 2 + 1)
+    sums, counts = (
+        np.convolve(v, kernel)[len(kernel) // 2 :][: len(shown)] for v in (np.where(there, shown, 0), there)
+    )
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
+
+def dot_chart(
+    key: str,
+    title: str,
+    x: ArrayLike,
+    y: ArrayLike,
+    x_name: str,
+    line_name: str,
+    names: Sequence[str],
+    diagonal: bool = False,
+) -> dict[str, Any] | None:
+    """What the template `dots` draws: a dot for each pair of figures, named at the pointer, and the line of no error.
+
+    diagonal: that line is y = x, else y = 0.
+    """
+    x, y = numbers(np.ravel(x)), numbers(np.ravel(y))
+    there = np.isfinite(x) & np.isfinite(y)
+    if not there.any():
+        return None
+    x, y, names = x[there], y[there], [name for name, kept in zip(names, there, strict=True) if kept]
+    both = np.concatenate([x, y]) if diagonal else np.append(y, 0.0)
+    (x0, x1), (y0, y1) = (padded(x), padded(both))
+    scale = Scale(*(padded(both) if diagonal else (x0, x1)), y0, y1, log=False)
+    ends = np.array([scale.x0, scale.x1])
+    dots = [
+        {"x": rounded(scale.x(a)), "y": rounded(scale.y(b)), "name": n} for a, b, n in zip(x, y, names, strict=True)
+    ]
+    return {
+        **FRAME,
+        "key": key,
+        "title": title,
+        "text": f"{title}, {len(dots)} rows: from {y.min():.3g} to {y.max():.3g}.",
+        "axis": x_name,
+        "line_name": line_name,
+        "x_ticks": ticks(nice_ticks(scale.x0, scale.x1, 5), scale.x),
+        "y_ticks": ticks(nice_ticks(y0, y1), scale.y),
+        "line": [rounded(v) for v in (*scale.x(ends), *scale.y(ends if diagonal else np.zeros(2)))],
+        "dots": dots,
+    }
+
+
+def padded(values: Array) -> tuple[float, float]:
+    """The lowest and the highest, with a little room."""
+    room = 0.05 * (values.max() - values.min()) or 0.05 * abs(values.max()) or 0.5
+    return float(values.min() - room), float(values.max() + room)
 
 
 # Axes and labels ------------------------------------------------------------------------------------------------
 
 
 def ticks(values: Sequence[float], place: Callable[[float], Array]) -> list[dict[str, Any]]:
-    return [{"text": f"{value:g}", "at": rounded(place(value))} for value in values]
+    return [
+        {"text": f"{value:g}".replace("e-0", "e-").replace("e+0", "e+"), "at": rounded(place(value))}
+        for value in values
+    ]
 
 
 def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
@@ -182,40 +275,59 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 def end_labels(lines: Sequence[Line], scale: Scale) -> list[dict[str, Any]]:
     """Each line's name and last figure, where it ends, moved apart; of many lines every so many."""
-    ends = [(line, known(scale.visible(line.values))) for line in lines]
-    ends = [(line, values[-1]) for line, values in ends if len(values)]
+    ends = [(i, line, known(scale.visible(line.values))) for i, line in enumerate(lines) if not line.is_pale]
+    ends = [(i, line, values[-1]) for i, line, values in ends if len(values)]
     ends = ends[:: -(-len(ends) // MAX_ENDS) or 1]
-    heights = spread([float(scale.y(value)) for _, value in ends], 14, 2, PLOT_HEIGHT - 2)
+    heights = spread([float(scale.y(value)) for _, _, value in ends], 14, 2, PLOT_HEIGHT - 2)
     return [
-        {"name": clipped(line.label, 14), "value": end_text(float(value)), "y": rounded(TOP + y), "colour": line.colour}
-        for (line, value), y in zip(ends, heights, strict=True)
+        {
+            "line": i,
+            "name": clipped(line.label, 14),
+            "value": end_text(float(value)),
+            "y": rounded(TOP + y),
+            "colour": line.colour,
+        }
+        for (i, line, value), y in zip(ends, heights, strict=True)
     ]
 
 
 def end_text(value: float) -> str:
-    return f"{value:.{3 if abs(value) > 0.01 else 2}g}"
+    """A figure beside a line: three digits or a whole number, as charts.js writes it."""
+    return f"{value:.0f}" if 1000 <= abs(value) < 1e6 else compact(float(f"{value:.3g}"))
+
+
+def compact(value: float) -> str:
+    """A number in its few letters: 0.02, 20000, 5e-5, 1e29."""
+    if value == 0 or 1e-3 <= abs(value) < 1e6:
+        return f"{value:.10g}"
+    return np.format_float_scientific(value, trim="-", exp_digits=1).replace("e+", "e")
 
 
 def summary_text(
     title: str, lines: Sequence[Line], best: int | None, mark: str, axis: str, points: Sequence[str]
 ) -> str:
     """The chart in a sentence, for who cannot see it."""
-    said = []
-    for line in lines:
+    said, named = [], [line for line in lines if not line.is_pale] or lines
+    for line in named:
         values = known(line.values)
         way = f"from {values[0]:.3g} to {values[-1]:.3g}, between {values.min():.3g} and {values.max():.3g}"
         said.append(f"{line.label} {way}".strip())
-    count = max(len(line.values) for line in lines)
+    count = math.ceil(max(line.epochs[-1] for line in named))
     marked = f"; {mark} epoch {best}" if best is not None else ""
     over = f"by {axis}, {points[0]} to {points[-1]}" if points else f"over {count} epoch{'s' * (count != 1)}"
     return f"{title} {over}: {'; '.join(said)}{marked}."
 
 
 def chart_data(lines: Sequence[Line], scale: Scale) -> dict[str, Any]:
-    """What charts.js needs to zoom and to read out values; values[i] is that of epoch 1 + i every."""
+    """What charts.js needs to zoom and to read out values; values[i] is that of epoch 1 + i every, or of places[i]."""
     every = -(-max(len(line.values) for line in lines) // MAX_VALUES)
-    shown = [{"label": line.label, "values": [short(v) for v in numbers(line.values)[::every]]} for line in lines]
-    return {"x": [scale.x0, scale.x1], "y": [scale.y0, scale.y1], "log": scale.log, "every": every, "lines": shown}
+    shown = []
+    for line in lines:
+        one = {"label": line.label, "colour": line.colour, "values": [short(v) for v in numbers(line.values)[::every]]}
+        one.update({"places": [short(v) for v in line.places[::every]]} if len(line.places) else {})
+        shown.append({**one, "pale": True} if line.is_pale else one)
+    limits = {"x": [scale.x0, scale.x1], "y": [scale.y0, scale.y1], "log": scale.log, "cut": scale.cut}
+    return {**limits, "every": every, "lines": shown}
 
 
 def short(value: float) -> float | None:

@@ -13,9 +13,9 @@ from .. import html
 from ..arrays import Array
 from ..files import write_text
 from ..naming import require_extra
-from ..text import figure_text, figures_from, flatten
-from .charts import Line, line_chart
-from .pictures import MAX_COUNTS, data_uri, grid, in_colour, row_shares, square
+from ..text import duration, figure_text, figures_from, flatten
+from .charts import Line, dot_chart, line_chart, smoothed
+from .pictures import MAX_COUNTS, data_uri, in_colour, row_shares, square
 from .view import Curves, RunView, WrongExample, known, marked_epoch, panel_names, words
 
 if TYPE_CHECKING:
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 FILES = Path(__file__).parent / "page_files"
 MAX_ROWS = 200  # of the table of epochs
 MAX_PANELS, MAX_LAYERS = 8, 60  # charts of figures, and lines in a chart of layers
-MAX_FILTERS = 144
-EXAMPLE_PIXELS, FILTER_PIXELS = 12_000, 200_000  # of each picture: what keeps a page below 2 MB
+MAX_FILTERS, MAX_DOTS = 48, 400
+MIN_EPOCHS = 5  # of fewer, the training curve is a running mean over batches
+EXAMPLE_PIXELS = 12_000  # of each picture: what keeps a page below 2 MB
+NORMS = {"gradient": "gradient norm per layer", "update": "update, as a share of the layer's size"}
 
 
 def save_report(view: RunView, path: str | Path) -> Path:
@@ -38,19 +40,20 @@ def save_report(view: RunView, path: str | Path) -> Path:
 
 def render_report(view: RunView, stamp: str | None = None) -> str:
     """The page of a RunView, as text. stamp: see `render`."""
+    charts, said = curve_charts(view)
     parts = {
         "headline": headline(view),
-        "curves": curve_charts(view.history, view.restored),
+        "facts": [(name, value) for name, value in view.facts.items() if value is not None],
+        "curves": charts,
+        "said": said,
         "epoch_table": epoch_table(view.history),
-        "inside": inside_charts(view),
-        "has_norms": bool(view.norms),
-        "unit_rows": unit_rows(view.diagnosis),
-        "filters": filter_picture(view.filters),
-        "configuration": flatten(view.configuration),
-        "origin": flatten(view.origin),
+        "unit_columns": unit_columns(view.diagnosis),
+        "scatters": error_charts(view.truth),
+        "filters": filter_pictures(view),
+        "everything": {**flatten(view.configuration), **flatten(view.origin)},
         "layer_columns": figures_from(3, view.summary[0] if view.summary else ()),
         **confusion_parts(view),
-        **example_parts(view.wrong),
+        **example_parts(view),
     }
     return render("report.html", view.title, stamp, view=view, **parts)
 
@@ -58,8 +61,10 @@ def render_report(view: RunView, stamp: str | None = None) -> str:
 def render(template: str, title: str, stamp: str | None = None, **parts: Any) -> str:
     """A page from a template of ours, whatever comes from a run escaped. stamp: of a page that follows its run."""
     body = environment().get_template(template).render(title=title, stamp=stamp, table=html.table, **parts)
-    scripts = ["charts.js"] if stamp is None else ["charts.js", "live.js"]
-    return html.page(title, body, scripts=[html.read(FILES / name) for name in scripts], stamp=stamp)
+    ours = "".join(html.read(FILES / name) for name in ("charts.js", "page.js"))
+    return html.page(
+        title, body, scripts=[ours] if stamp is None else [ours, html.read(FILES / "live.js")], stamp=stamp
+    )
 
 
 @functools.cache
@@ -69,7 +74,7 @@ def environment() -> Environment:
     loader = jinja2.FileSystemLoader(FILES)
     options: dict[str, Any] = {"undefined": jinja2.StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
     made = jinja2.Environment(loader=loader, autoescape=True, **options)
-    made.filters.update(figure=figure_text, css_word=css_word, words=words)
+    made.filters.update(figure=figure_text, css_word=css_word, words=words, duration=duration)
     return made
 
 
@@ -81,38 +86,74 @@ def css_word(text: object) -> str:
 # Parts of the page ----------------------------------------------------------------------------------------------
 
 
-def headline(view: RunView) -> list[tuple[str, Any]]:
-    """(name, figure) pairs, the result that counts first and one loss; of a running run the last epoch's."""
+def headline(view: RunView) -> list[tuple[str, Any, int | None]]:
+    """(name, figure, rows it was measured on), the result that counts first and one loss; else the last epoch's."""
     losses = [name for name in view.results if name.endswith("loss")]
     results = {name: value for name, value in view.results.items() if name not in losses[1:]}
-    latest = reversed([(f"{words(name)} now", values[-1]) for name, values in measured(view.history, "validation")])
-    return [(name, value) for name, value in {**(results or dict(latest)), **view.facts}.items() if value is not None]
+    if not results and view.status != "failed":
+        latest = reversed([(f"{words(name)} now", values[-1]) for name, values in measured(view.history, "validation")])
+        results = dict(latest)
+    rows = {name: view.rows.get(name.split()[0]) if name else None for name in results}
+    return [(name, rounded_to(value, rows[name]), rows[name]) for name, value in results.items() if value is not None]
+
+
+def rounded_to(value: float, rows: int | None) -> float:
+    """A share to the digits that so many rows can tell: three of a thousand, two of thirty."""
+    return round(value, 2 if rows < 100 else 3 if rows < 5000 else 4) if rows and abs(value) <= 1 else value
 
 
 def measured(history: Curves, begin: str = "") -> list[tuple[str, Sequence[float | None]]]:
     return [(name, values) for name, values in history.items() if values and name.startswith(begin)]
 
 
-def curve_charts(history: Curves, restored: int | None = None) -> list[dict[str, Any]]:
-    """Loss and the other figures, train beside validation."""
-    (best, mark), charts = marked_epoch(history, restored), []
-    for name in panel_names(history)[:MAX_PANELS]:
-        lines = [Line("train", history[name], "var(--train)")]
-        if history.get(f"validation_{name}"):
-            lines.append(Line("validation", history[f"validation_{name}"], "var(--validation)"))
-        charts.append(line_chart(css_word(name), words(name), lines, best=best if len(lines) == 2 else None, mark=mark))
-    return [chart for chart in charts if chart]
+def curve_charts(view: RunView) -> tuple[list[dict[str, Any]], list[str]]:
+    """(charts of all that was measured by epoch or by step, sentences on what would be a dot or a level line)."""
+    (best, mark), said, wanted = marked_epoch(view.history, view.restored), list[str](), list[dict[str, Any] | None]()
+    for name in panel_names(view.history)[:MAX_PANELS] or [n for n in ("loss", "accuracy") if n in view.steps]:
+        lines = figure_lines(view, name)
+        if max((len(line.values) for line in lines), default=0) > 1:
+            is_marked = best is not None and view.num_epochs > 1 and any(line.label == "validation" for line in lines)
+            wanted.append(line_chart(css_word(name), words(name), lines, best if is_marked else None, mark))
+        elif lines:
+            ends = " and ".join(f"{figure_text(line.values[-1])} ({line.label})" for line in lines)
+            said.append(f"After the one epoch the {words(name)} was {ends}.")
+    rates, places = view.steps.get("learning_rate") or view.history.get("learning_rate") or [], view.steps.get("epoch")
+    if len(set(known(rates))) > 1:
+        line = Line(
+            "", rates, "var(--ink)", places=known(places or []).tolist() if view.steps.get("learning_rate") else ()
+        )
+        wanted.append(line_chart("rate", "learning rate", [line], steps=True))
+    elif len(known(rates)):
+        said.append(f"The learning rate was {figure_text(float(known(rates)[0]))} throughout.")
+    wanted += [norm_chart(view, kind, title) for kind, title in NORMS.items()]
+    return [chart for chart in wanted if chart], said
 
 
-def inside_charts(view: RunView) -> list[dict[str, Any]]:
-    """Learning rate, and the sizes of gradients and updates per layer."""
-    rate = [Line("", view.history.get("learning_rate") or [], "var(--ink)")]
-    charts = [line_chart("rate", "learning rate", rate, steps=True)]
-    for kind, title in (("gradient", "gradient norm per layer"), ("update", "update, as a share of the layer's size")):
-        layers = list(view.norms.items())[:MAX_LAYERS]
-        lines = [Line(name, sizes[kind], depth_colour(i, len(view.norms))) for i, (name, sizes) in enumerate(layers)]
-        charts.append(line_chart(kind, title, lines, log=any((known(line.values) > 0).any() for line in lines)))
-    return [chart for chart in charts if chart]
+def figure_lines(view: RunView, name: str) -> list[Line]:
+    """A figure on training and on validation rows, with that of single batches behind where those were written down."""
+    lines, places, batches = [], known(view.steps.get("epoch") or []).tolist(), view.steps.get(name) or []
+    if len(batches) > 1:
+        lines.append(Line("one batch", batches, "var(--train)", places=places, is_pale=True))
+    if view.history.get(name) and (len(view.history[name]) >= MIN_EPOCHS or not lines):
+        lines.append(Line("train", view.history[name], "var(--train)"))
+    elif lines:
+        means = smoothed(batches, len(batches) // 8).tolist()
+        lines.append(Line("train", means, "var(--train)", places=places))
+    if view.history.get(f"validation_{name}"):
+        lines.append(Line("validation", view.history[f"validation_{name}"], "var(--validation)"))
+    return lines
+
+
+def norm_chart(view: RunView, kind: str, title: str) -> dict[str, Any] | None:
+    """The sizes of gradients or updates, a line for each layer; of many, means over a few."""
+    lines = []
+    for i, (name, sizes) in enumerate(list(view.norms.items())[:MAX_LAYERS]):
+        values = smoothed(sizes[kind], len(sizes[kind]) // 40).tolist()
+        places = view.norm_epochs if len(view.norm_epochs) == len(values) else ()
+        lines.append(Line(name, values, depth_colour(i, len(view.norms)), places=places))
+    if max((len(line.values) for line in lines), default=0) < 2:
+        return None
+    return line_chart(kind, title, lines, log=any((known(line.values) > 0).any() for line in lines))
 
 
 def depth_colour(index: int, count: int) -> str:
@@ -132,10 +173,28 @@ def epoch_table(history: Curves) -> dict[str, Any]:
     return {"columns": titles, "rows": rows, "every": every}
 
 
-def unit_rows(diagnosis: Diagnosis | None) -> list[tuple[object, ...]]:
+def unit_columns(diagnosis: Diagnosis | None) -> tuple[list[str], list[list[object]]]:
+    """(titles, a row per layer): dead and saturated units, without a column that would be empty."""
     layers = diagnosis.layers if diagnosis else []
-    rows = [(layer.name, layer.kind, layer.num_units, layer.num_dead, layer.num_saturated) for layer in layers]
-    return [row for row in rows if row[-2:] != (None, None)]
+    kept = [name for name in ("num_dead", "num_saturated") if any(getattr(la, name) is not None for la in layers)]
+    rows = [[la.name, la.kind, la.num_units, *(getattr(la, name) for name in kept)] for la in layers]
+    titles = ["layer", "kind", ">units", *(f">{name.removeprefix('num_')}" for name in kept)]
+    return titles, [row for row in rows if any(value is not None for value in row[3:])]
+
+
+def error_charts(truth: tuple[Array, Array] | None) -> list[dict[str, Any] | None]:
+    """Of a regression: what was predicted against what is true, and how far off it was."""
+    if truth is None:
+        return []
+    every = -(-len(truth[0]) // MAX_DOTS)
+    true, found = (array[::every] for array in truth)
+    names = [
+        f"true {figure_text(float(t))}, predicted {figure_text(float(p))}" for t, p in zip(true, found, strict=True)
+    ]
+    return [
+        dot_chart("predicted", "predicted against true", true, found, "true", "on the line", names, diagonal=True),
+        dot_chart("residuals", "residuals: predicted less true", found, found - true, "predicted", "no error", names),
+    ]
 
 
 def confusion_parts(view: RunView) -> dict[str, Any]:
@@ -153,32 +212,52 @@ def confusion_parts(view: RunView) -> dict[str, Any]:
     return {"confusion": None, "confused": confused}
 
 
-def example_parts(wrong: Sequence[WrongExample]) -> dict[str, Any]:
-    """The worst examples as pictures, or as a table of their values."""
+def example_parts(view: RunView) -> dict[str, Any]:
+    """The worst examples, as pictures of each confusion, or as a table of their values."""
+    wrong, groups = view.wrong, dict[tuple[str, str], list[dict[str, Any]]]()
+    for example in wrong if wrong and wrong[0].image is not None else ():
+        groups.setdefault((example.true, example.predicted), []).append(example_picture(example))
     names = list(wrong[0].values) if wrong else []
-    return {
-        "examples": [example_picture(e) for e in wrong],
-        "example_columns": figures_from(3, ["row", "true", "predicted", "confidence", *names]),
-        "example_rows": [(e.row, e.true, e.predicted, f"{e.confidence:.1%}", *e.values.values()) for e in wrong],
-    }
+    figures = ["error"] if view.truth else ["confidence", "chance of the true class"]
+    rows = [
+        (
+            e.row,
+            e.true,
+            e.predicted,
+            *(example_figures(e)[: len(figures)] if not view.truth else [e.confidence]),
+            *e.values.values(),
+        )
+        for e in wrong
+    ]
+    titles = [">row", "true", "predicted"] if not view.truth else [">row", ">true", ">predicted"]
+    columns = [*titles, *(f">{name}" for name in (*figures, *names))]
+    return {"example_groups": groups, "example_columns": columns, "example_rows": rows if not groups else []}
+
+
+def example_figures(example: WrongExample) -> list[str]:
+    return [f"{example.confidence:.1%}", "" if example.chance is None else f"{example.chance:.1%}"]
 
 
 def example_picture(example: WrongExample) -> dict[str, Any]:
-    shown = {**vars(example), "share": f"{example.confidence:.0%}", "image": ""}
+    share, chance = (f"{v:.0%}" if v is not None else "" for v in (example.confidence, example.chance))
+    shown = {**vars(example), "share": share, "own": chance, "image": ""}
     if example.image is not None:
         picture = shrunk(in_colour(example.image), EXAMPLE_PIXELS)
         shown.update(image=data_uri(picture), width=4 * picture.shape[1], height=4 * picture.shape[0])
     return shown
 
 
-def filter_picture(filters: Array | None) -> dict[str, Any] | None:
-    if filters is None or len(filters) == 0:
+def filter_pictures(view: RunView) -> dict[str, Any] | None:
+    """The first layer's units as small pictures, the strongest first, with what stands below each."""
+    if view.filters is None or len(view.filters) == 0:
         return None
-    picture = shrunk(grid(filters[:MAX_FILTERS]), FILTER_PIXELS)
-    height, width = picture.shape[:2]
-    is_coloured = filters.mean() < 0.65  # colour filters are around grey, single-channel ones around white
-    counts = {"count": len(filters), "shown": min(len(filters), MAX_FILTERS)}
-    return {"uri": data_uri(picture), "width": width, "height": height, **counts, "is_coloured": is_coloured}
+    units = view.units or [(i, False) for i in range(len(view.filters))]
+    pictures = [
+        {"uri": data_uri(shrunk(picture, EXAMPLE_PIXELS)), "unit": unit, "is_dead": is_dead}
+        for picture, (unit, is_dead) in list(zip(view.filters, units, strict=True))[:MAX_FILTERS]
+    ]
+    is_coloured = view.filters.mean() < 0.65  # colour filters are around grey, single-channel ones around white
+    return {"pictures": pictures, "count": len(view.filters), "is_coloured": is_coloured}
 
 
 def shrunk(picture: Array, num_pixels: int) -> Array:

@@ -22,7 +22,11 @@ LOG_RATIO = 100  # figures that span more than this are drawn on a log axis, or 
 
 @dataclass
 class WrongExample:
-    """A misjudged example: its row, what it is, what it was taken for and how surely; its image or its values."""
+    """A misjudged example: its row, what it is, what it was taken for and how surely; its image or its values.
+
+    chance: the probability that was given to what it is. Of a number, true and predicted are its texts and confidence
+    the error.
+    """
 
     row: int
     true: str
@@ -30,6 +34,7 @@ class WrongExample:
     confidence: float
     image: Array | None = None  # (H, W[, C]), uint8 or in [0, 1]
     values: dict[str, float] = field(default_factory=dict)  # {feature: number}, where it is no image
+    chance: float | None = None
 
 
 @dataclass
@@ -37,12 +42,17 @@ class RunView:
     """One run. What is empty or None is left out of the page.
 
     status: 'finished', 'running', 'stopped' or the like. results: {'test_accuracy': 0.97, ...}, the headline first.
+    verdict: (a sentence on how it went, its tone: 'good', 'fair', 'bad' or ''). about: {'data': 'iris: 96 rows', ...}.
+    rows: of each split. epochs: how many were planned. seconds_left: of one that trains, by its pace so far.
     history: {'loss': [per epoch], 'validation_loss': [...], 'learning_rate': [...], ...}.
-    norms: {'linear1': {'gradient': [per epoch], 'update': [...]}}, None where an epoch was not measured.
+    steps: {'epoch': [0.1, 0.2, ...], 'loss': [...], ...} of single batches, where they were written down.
+    norms: {'linear1': {'gradient': [...], 'update': [...]}}, None where one was not measured; each of an epoch, or of
+    the places in norm_epochs.
     facts: {'trained for': '12 s', ...}, short. origin: {'python': '3.12', ...}, where the run comes from.
     restored: the epoch, from 1, whose parameters early stopping put back.
     summary: (columns, rows) of the model. diagnosis: a `handgrad.diagnosis.Diagnosis`. confusion: counts (C, C), rows
-    the true classes. filters: pictures (K, H, W, 3). notes: what could not be shown, and why.
+    the true classes. filters: pictures (K, H, W, 3), the strongest first; units: (number, whether it is dead) of each.
+    truth: (true, predicted) numbers of a regression's rows. notes: what could not be shown, and why.
     """
 
     name: str
@@ -64,6 +74,20 @@ class RunView:
     filters: Array | None = None
     notes: list[str] = field(default_factory=list)
     restored: int | None = None
+    verdict: tuple[str, str] = ("", "")
+    about: dict[str, str] = field(default_factory=dict)
+    rows: Mapping[str, int] = field(default_factory=dict)
+    epochs: int | None = None
+    seconds_left: float | None = None
+    steps: Curves = field(default_factory=dict)
+    norm_epochs: Sequence[float] = ()
+    units: Sequence[tuple[int, bool]] = ()
+    truth: tuple[Array, Array] | None = None
+
+    @property
+    def num_epochs(self) -> int:
+        """How many epochs have been trained."""
+        return max(map(len, self.history.values()), default=0)
 
     @property
     def title(self) -> str:

@@ -1,9 +1,9 @@
 // Zoom and read-out for the charts, which are complete without it. Colours and first layout come with the page.
 "use strict";
 const handgrad = (() => {
-  const WIDTH = 302, HEIGHT = 216;  // of the plot, as charts.py draws it
-  const zooms = {};  // chart id -> [first, last] epoch shown; kept when a live page redraws
-  const SVG = "http://www.w3.org/2000/svg";
+  const SVG = "http://www.w3.org/2000/svg", GAP = 14;  // between labels at the ends of lines
+  const zooms = {};  // axis -> [first, last] shown, by all charts with that axis; kept when a live page redraws
+  let charts = [];
 
   function element(name, attributes, parent, text) {
     const made = document.createElementNS(SVG, name);
@@ -29,80 +29,121 @@ const handgrad = (() => {
     return ticks;
   }
 
-  const short = value => value === null || value === undefined ? "–" : String(+value.toPrecision(4));
+  // numbers as charts.py writes them
+  const compact = value => value === 0 || Math.abs(value) >= 1e-3 && Math.abs(value) < 1e6
+    ? String(+value.toPrecision(10)) : value.toExponential().replace("e+", "e");
+  const short = (value, digits = 4) => value === null || value === undefined ? "–"
+    : Math.abs(value) >= 1000 && Math.abs(value) < 1e6 ? String(Math.round(value)) : compact(+value.toPrecision(digits));
+
+  // heights (sorted as given) moved apart, as charts.spread does
+  function spread(wanted, low, high) {
+    const order = wanted.map((_, i) => i).sort((a, b) => wanted[a] - wanted[b]);
+    const placed = order.map(i => Math.min(high, Math.max(low, wanted[i])));
+    for (let i = 1; i < placed.length; i++) placed[i] = Math.max(placed[i], placed[i - 1] + GAP);
+    if (placed.length) placed[placed.length - 1] = Math.min(placed[placed.length - 1], high);
+    for (let i = placed.length - 2; i >= 0; i--) placed[i] = Math.min(placed[i], placed[i + 1] - GAP);
+    const heights = [];
+    order.forEach((from, i) => { heights[from] = placed[i]; });
+    return heights;
+  }
 
   class Chart {
     constructor(figure) {
       this.figure = figure;
       this.data = JSON.parse(figure.dataset.chart);
       this.plot = figure.querySelector("svg.plot");
+      this.dots = figure.querySelector(".dots");
       this.output = figure.querySelector("output");
+      this.width = this.plot.width.baseVal.value;
+      this.height = this.plot.height.baseVal.value;
       this.all = this.data.x;
-      this.shown = zooms[figure.id] || this.all;
-      this.epoch = null;
+      for (const line of this.data.lines) line.places ??= line.values.map((_, i) => 1 + i * this.data.every);
+      const read = this.data.lines.find(line => !line.pale) ?? this.data.lines[0];  // what arrow keys step through
+      this.places = read.places.length > 1 ? read.places : this.data.lines[0].places;
       this.drag = null;
-      this.listen();
       this.addKeys();
-      if (zooms[figure.id]) this.draw();
+      this.adopt();
+      this.listen();
     }
 
-    x(epoch) { return (epoch - this.all[0]) / (this.all[1] - this.all[0]) * WIDTH; }
-    y(value) {
-      const [low, high] = this.data.y;
-      return (high - (this.data.log ? Math.log10(value) : value)) / (high - low) * HEIGHT;
-    }
+    get peers() { return charts.filter(chart => chart.data.axis === this.data.axis); }
+    scaled(value) { return this.data.log ? Math.log10(value) : value; }
+    x(epoch) { return (epoch - this.shown[0]) / (this.shown[1] - this.shown[0]) * this.width; }
+    y(value) { return (this.range[1] - this.scaled(value)) / (this.range[1] - this.range[0]) * this.height; }
+    inView(place) { return place >= this.shown[0] && place <= this.shown[1]; }
+    isShown(line) { return !this.hidden?.has(line.label); }
 
-    range() {  // of the figures in view, on the axis's own scale
+    ranged() {  // of the figures in view, on the axis's own scale
       let low = Infinity, high = -Infinity;
       for (const line of this.data.lines)
         line.values.forEach((value, i) => {
-          const epoch = 1 + i * this.data.every;
-          if (value === null || epoch < this.shown[0] || epoch > this.shown[1] || (this.data.log && value <= 0)) return;
-          const v = this.data.log ? Math.log10(value) : value;
-          low = Math.min(low, v);
-          high = Math.max(high, v);
+          if (value === null || !this.inView(line.places[i]) || (this.data.log && value <= 0)) return;
+          low = Math.min(low, this.scaled(value));
+          high = Math.max(high, this.scaled(value));
         });
       if (low > high) return this.data.y;
       const padding = 0.06 * (high - low) || 0.05 * Math.abs(high) || 0.5;
-      return [low - padding, high + padding];
+      const [lowest, highest] = this.data.cut ? this.data.y : [-Infinity, Infinity];
+      return [Math.max(low - padding, lowest), Math.min(high + padding, highest)];
+    }
+
+    adopt() {  // the zoom that all charts with this axis share
+      const [low, high] = zooms[this.data.axis] ?? this.all;
+      this.shown = low <= this.all[0] && high >= this.all[1] || high <= this.all[0] || low >= this.all[1]
+        ? this.all : [Math.max(low, this.all[0]), Math.min(high, this.all[1])];
+      this.draw();
     }
 
     draw() {
-      const whole = this.shown === this.all, y = whole ? this.data.y : this.range();
-      const scale = (v, [low, high], size) => (v - low) / (high - low) * size;
-      const top = scale(this.data.y[1] - y[1], [0, this.data.y[1] - this.data.y[0]], HEIGHT);
-      const height = scale(y[1] - y[0], [0, this.data.y[1] - this.data.y[0]], HEIGHT);
-      const left = this.x(this.shown[0]), width = this.x(this.shown[1]) - left;
+      const whole = this.shown === this.all, [x0, x1] = this.all, [y0, y1] = this.data.y;
+      this.range = whole ? this.data.y : this.ranged();
+      const left = (this.shown[0] - x0) / (x1 - x0) * this.width, top = (y1 - this.range[1]) / (y1 - y0) * this.height;
+      const width = (this.shown[1] - this.shown[0]) / (x1 - x0) * this.width, height = (this.range[1] - this.range[0]) / (y1 - y0) * this.height;
       this.plot.setAttribute("viewBox", `${left} ${top} ${width} ${height}`);
       const xs = this.figure.querySelector(".x-ticks"), ys = this.figure.querySelector(".y-ticks");
       xs.replaceChildren();
       ys.replaceChildren();
-      for (const t of niceTicks(...this.shown, 6).filter(Number.isInteger))
-        element("text", {x: scale(t, this.shown, WIDTH), y: 16, "text-anchor": "middle"}, xs, this.data.points[t - 1] ?? t);
-      for (const t of this.data.log ? logTicks(...y) : niceTicks(...y, 5)) {
-        const at = HEIGHT - scale(this.data.log ? Math.log10(t) : t, y, HEIGHT);
-        element("line", {class: "grid", x2: WIDTH, y1: at, y2: at}, ys);
-        element("text", {x: -6, y: at, dy: ".35em", "text-anchor": "end"}, ys, short(t));
+      const parts = this.shown[1] - this.shown[0] < 3;
+      for (const t of niceTicks(...this.shown, this.data.points.length || 6).filter(t => parts || Number.isInteger(t)))
+        element("text", {x: this.x(t), y: 16, "text-anchor": "middle"}, xs, this.data.points[t - 1] ?? t);
+      for (const t of this.data.log ? logTicks(...this.range) : niceTicks(...this.range, 5)) {
+        element("line", {class: "grid", x2: this.width, y1: this.y(t), y2: this.y(t)}, ys);
+        element("text", {x: -6, y: this.y(t), dy: ".35em", "text-anchor": "end"}, ys, compact(+t.toPrecision(6)));
       }
       const best = this.plot.querySelector(".best"), label = this.figure.querySelector(".best-label");
       if (best) {
-        const at = (best.x1.baseVal.value - left) / width * WIDTH;
+        const at = (best.x1.baseVal.value - left) / width * this.width;
         label.setAttribute("x", this.plot.x.baseVal.value + at);
-        label.style.display = at < 0 || at > WIDTH ? "none" : "";
+        label.style.display = at < 0 || at > this.width ? "none" : "";
       }
+      this.label();
       this.figure.classList.toggle("zoomed", !whole);
       this.reset.hidden = whole;
     }
 
+    label() {  // each line's last figure in view, at its height
+      const ends = [...this.figure.querySelectorAll(".end")], heights = [], kept = [];
+      for (const end of ends) {
+        const line = this.data.lines[end.dataset.line];
+        const last = line.values.findLastIndex((v, i) => v !== null && this.inView(line.places[i]) && !(this.data.log && v <= 0));
+        for (const value of this.figure.querySelectorAll(`[data-line="${end.dataset.line}"] .end-value`))
+          value.textContent = last < 0 ? "" : short(line.values[last], 3);
+        end.style.display = last < 0 || !this.isShown(line) ? "none" : "";
+        if (end.style.display) continue;
+        kept.push(end);
+        heights.push(this.y(line.values[last]));
+      }
+      spread(heights, 2, this.height - 2).forEach((y, i) => kept[i].setAttribute("y", this.plot.y.baseVal.value + y));
+    }
+
     show(first, last) {
-      const [low, high] = this.all;
+      const [low, high] = this.all, least = this.places.some(p => !Number.isInteger(p)) ? (high - low) / 50 : 1;
       first = Math.max(low, first);
       last = Math.min(high, last);
-      if (last - first < 1) return;
-      this.shown = first <= low && last >= high ? this.all : [first, last];
-      if (this.shown === this.all) delete zooms[this.figure.id];
-      else zooms[this.figure.id] = this.shown;
-      this.draw();
+      if (last - first < least) return;
+      if (first <= low && last >= high) delete zooms[this.data.axis];
+      else zooms[this.data.axis] = [first, last];
+      this.peers.forEach(chart => chart.adopt());
     }
 
     zoom(factor) {
@@ -110,40 +151,71 @@ const handgrad = (() => {
       this.show(centre - (centre - first) * factor, centre + (last - centre) * factor);
     }
 
-    read(epoch) {
-      const every = this.data.every, final = Math.max(...this.data.lines.map(line => line.values.length)) - 1;
-      const index = Math.min(final, Math.max(0, Math.round((epoch - 1) / every)));
-      this.epoch = 1 + index * every;
+    nearest(places, epoch) {
+      return places.reduce((best, place, i) => Math.abs(place - epoch) < Math.abs(places[best] - epoch) ? i : best, 0);
+    }
+
+    read(epoch) {  // here, and at the same place in all charts with this axis
+      this.epoch = this.places[this.nearest(this.places, epoch)];
       const [first, last] = this.shown;
       if (this.epoch < first) this.show(this.epoch, this.epoch + last - first);
       if (this.epoch > last) this.show(this.epoch - (last - first), this.epoch);
-      const values = this.data.lines.map(line => `${line.label} ${short(line.values[index])}`.trim());
-      this.output.textContent = `${this.data.axis} ${this.data.points[index] ?? this.epoch}: ${values.slice(0, 6).join(", ")}${values.length > 6 ? ", …" : ""}`;
-      this.plot.querySelector(".cursor")?.remove();
-      element("line", {class: "cursor", x1: this.x(this.epoch), x2: this.x(this.epoch), y1: -9999, y2: 9999}, this.plot);
+      this.peers.forEach(chart => chart.point(this.epoch));
+    }
+
+    point(epoch) {
+      const number = +epoch.toPrecision(4), at = this.x(epoch), said = [];
+      this.dots.replaceChildren();
+      this.output.replaceChildren();
+      if (epoch < this.all[0] || epoch > this.all[1]) return;
+      element("line", {class: "cursor", x1: at, x2: at, y2: this.height}, this.dots);
+      for (const line of this.data.lines) {
+        const i = this.nearest(line.places, epoch), value = line.values[i], near = Math.abs(line.places[i] - epoch) <= this.data.every / 2 + 1e-9;
+        if (!near || !this.isShown(line) || (value === null && this.data.lines.length > 8)) continue;
+        said.push([line, value]);
+        if (value === null || (this.data.log && value <= 0) || !this.inView(line.places[i])) continue;
+        const y = this.y(value);
+        if (y >= 0 && y <= this.height) element("circle", {class: "at", r: line.pale ? 2.5 : 4, cx: this.x(line.places[i]), cy: y, style: `--colour:${line.colour}`}, this.dots);
+      }
+      const head = document.createElement("b");
+      head.textContent = `${this.data.axis} ${this.data.points[number - 1] ?? number}`;
+      this.output.append(head);
+      for (const [line, value] of said.sort((a, b) => (b[1] ?? -Infinity) - (a[1] ?? -Infinity)).slice(0, 10)) {
+        const row = document.createElement("span");
+        row.style.setProperty("--colour", line.colour);
+        row.textContent = `${line.label} ${short(value)}`.trim();
+        this.output.append(" ", row);
+      }
+      const share = (this.plot.x.baseVal.value + at) / this.plot.ownerSVGElement.viewBox.baseVal.width;
+      const frame = this.plot.ownerSVGElement.getBoundingClientRect().width;
+      const left = share * frame + 12, wide = this.output.offsetWidth;
+      this.output.style.left = `${left + wide > this.figure.clientWidth ? Math.max(0, left - wide - 24) : left}px`;
     }
 
     leave() {
-      this.epoch = null;
-      this.output.textContent = "";
-      this.plot.querySelector(".cursor")?.remove();
+      for (const chart of this.peers) {
+        chart.epoch = null;
+        chart.output.replaceChildren();
+        chart.dots.replaceChildren();
+      }
     }
 
     at(event) {  // the epoch under the pointer; the plot's own box is no use, it holds what is clipped too
       const frame = this.plot.ownerSVGElement, box = frame.getBoundingClientRect();
       const x = (event.clientX - box.left) / box.width * frame.viewBox.baseVal.width - this.plot.x.baseVal.value;
-      return this.shown[0] + x / WIDTH * (this.shown[1] - this.shown[0]);
+      return this.shown[0] + x / this.width * (this.shown[1] - this.shown[0]);
     }
 
     listen() {
       this.plot.addEventListener("pointermove", event => {
-        this.read(this.at(event));
+        this.read(Math.min(this.shown[1], Math.max(this.shown[0], this.at(event))));
         if (this.drag) this.brush(this.at(event));
       });
       this.plot.addEventListener("pointerleave", () => this.drag || this.leave());
       this.plot.addEventListener("pointerdown", event => {
         if (event.button !== 0) return;
-        this.drag = {from: this.at(event), box: element("rect", {class: "brush", y: -9999, height: 19999}, this.plot)};
+        this.drag = {from: this.at(event), box: element("rect", {class: "brush", height: this.height}, this.dots.parentNode)};
+        this.drag.box.setAttribute("transform", this.dots.getAttribute("transform"));
         this.plot.setPointerCapture(event.pointerId);
       });
       const end = event => {
@@ -168,9 +240,11 @@ const handgrad = (() => {
 
     press(event) {
       if (event.target !== this.figure || event.ctrlKey || event.metaKey || event.altKey) return;
-      const step = (event.shiftKey ? 10 : 1) * this.data.every, here = this.epoch ?? this.shown[0] - 1;
+      const places = this.places, here = this.epoch == null ? -1 : this.nearest(places, this.epoch);
+      const start = here < 0 ? this.nearest(places, this.shown[0]) - 1 : here, step = event.shiftKey ? 10 : 1;
+      const to = i => this.read(places[Math.min(places.length - 1, Math.max(0, i))]);
       const actions = {
-        ArrowRight: () => this.read(here + step), ArrowLeft: () => this.read(here - step),
+        ArrowRight: () => to(start + step), ArrowLeft: () => to(start - step),
         Home: () => this.read(this.shown[0]), End: () => this.read(this.shown[1]),
         "+": () => this.zoom(0.5), "=": () => this.zoom(0.5), "-": () => this.zoom(2),
         "0": () => this.show(...this.all), Escape: () => this.show(...this.all),
@@ -192,15 +266,23 @@ const handgrad = (() => {
       };
       button("+", "zoom in", () => this.zoom(0.5));
       button("−", "zoom out", () => this.zoom(2));
-      this.reset = button("all", "show all epochs", () => this.show(...this.all));
-      this.reset.hidden = this.shown === this.all;
-      this.figure.append(keys);
+      this.reset = button("all", "show all", () => this.show(...this.all));
+      this.figure.querySelector("figcaption").append(keys);
+    }
+
+    toggle(label, on) {  // a run's line, in this chart
+      this.hidden ??= new Set();
+      this.hidden[on ? "delete" : "add"](label);
+      for (const part of this.figure.querySelectorAll("[data-run]"))
+        part.classList.toggle("off", this.hidden.has(part.dataset.run));
+      this.label();
     }
   }
 
-  function start() { document.querySelectorAll("figure[data-chart]").forEach(figure => new Chart(figure)); }
+  function start() {
+    charts = [...document.querySelectorAll("figure[data-chart]")].map(figure => new Chart(figure));
+  }
 
-  addEventListener("beforeprint", () => document.querySelectorAll("details").forEach(d => { d.open = true; }));
   start();
-  return {start};
+  return {start, toggle: (label, on) => charts.forEach(chart => chart.toggle(label, on))};
 })();

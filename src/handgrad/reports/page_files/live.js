@@ -24,6 +24,7 @@
     document.body.dataset.stamp = page.body.dataset.stamp;
     for (const id of open) document.getElementById(id)?.setAttribute("open", "");
     handgrad.start();
+    handgrad.enhance();
     if (focused) document.getElementById(focused)?.focus({preventScroll: true});
   }
 
