@@ -89,7 +89,9 @@ def test_arrows_read_values_and_plus_zooms(browser, pages):
     for _ in range(3):
         browser.press("ArrowRight")
     assert browser.run(READ_OUT).startswith("epoch 3 validation 1.685 train 1.658")
-    assert browser.run(READ_OUT.replace("loss", "accuracy")).startswith("epoch 3 validation ")  # all charts read one epoch
+    assert browser.run(READ_OUT.replace("loss", "accuracy")).startswith(
+        "epoch 3 validation "
+    )  # all charts read one epoch
     assert browser.run("document.querySelectorAll('#chart-loss .dots circle').length") == 2
     browser.press("+")
     assert browser.run(VIEW_BOX) != whole

@@ -131,8 +131,8 @@ class Data(Section):
 class Recording(Section):
     """How often to write: a metrics line every so many steps, a checkpoint every so many epochs or steps.
 
-    Without metrics_steps a run of few epochs gets some 200 lines. Without checkpoint keys one is written after an epoch,
-    unless that would cost more than 1% of the time since the last.
+    Without metrics_steps a run of few epochs gets some 200 lines. Without checkpoint keys one is written
+    after an epoch, unless that would cost more than 1% of the time since the last.
     """
 
     metrics_steps: Count | None = None
