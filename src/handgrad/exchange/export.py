@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from ..arrays import Array
 from ..layers import Layer, Sequential
 from ..naming import check_path, nearest
 from ..text import aligned
-from . import onnx_file, python_file
+from . import javascript_file, onnx_file, python_file
 from .names import harmless
 from .program import Program, example_input, record
 
@@ -40,6 +41,7 @@ def has(module: str) -> bool:
 TARGETS: dict[str, Target] = {
     ".onnx": Target(onnx_file.write, onnx_file.run, "onnxruntime", lambda: has("onnxruntime"), 1e-5),
     ".py": Target(python_file.write, python_file.run, "python -I", lambda: True, 1e-6),
+    ".js": Target(javascript_file.write, javascript_file.run, "node", lambda: bool(shutil.which("node")), 1e-6),
 }
 
 
@@ -107,7 +109,8 @@ def export(model: Sequential, path: str | Path, verify: bool = False) -> Receipt
     model : Sequential
         Built.
     path : str or Path
-        Ends in .onnx (with the extra `onnx`) or .py (one file that needs NumPy alone). The receipt is called the same,
+        Ends in .onnx (with the extra `onnx`) or .py (one file that needs NumPy alone), .js (an ES
+        module without dependency, and its types in .d.ts). The receipt is called the same,
         with .receipt.txt at the end.
     verify : bool
         Whether to compute with the file itself, too, where what runs it is there.

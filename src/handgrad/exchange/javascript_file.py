@@ -1,0 +1,200 @@
+"""An ES module without dependency, for browsers and node, with its types; for a page also with gradients."""
+
+import base64
+import json
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from math import prod
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+
+from ..arrays import Array
+from ..text import message_line
+from .loops import Call, Language, Nest, letters
+from .names import harmless
+from .plan import Listing
+from .program import Program, Value
+
+TEMPLATES = Path(__file__).parent / "templates"
+OF_MATH = ("max", "min", "pow", "sqrt", "exp", "expm1", "log", "log1p", "tanh", "atan")
+NAMES = {"y": "predict", "probabilities": "predictProbabilities"}
+LITERAL = 64  # the most numbers that are written as such
+KEYWORDS = """
+arguments await break case catch class const continue debugger default delete do else enum eval export extends false
+finally for function if implements import in instanceof interface let new null package private protected public
+return static super switch this throw true try typeof undefined var void while with yield
+"""
+TAKEN = {
+    *(
+        "memory",
+        "at",
+        "changes",
+        "slopes",
+        "differentiate",
+        "checked",
+        "outputs",
+        "decode",
+        "erf",
+        "gradient",
+        "x",
+        "y",
+        "dx",
+        "dy",
+        *OF_MATH,
+    ),
+    *("predict", "predictProbabilities", "predictClass", "classNames", "columns", "inputShape", "outputShape"),
+    *("NaN", "Infinity", "Math", "Array", "Number", "Object", "atob", "Float64Array", "Float32Array", "Uint8Array"),
+    *KEYWORDS.split(),
+}
+
+
+def number(value: float) -> str:
+    """A number as an expression."""
+    return repr(float(value)).replace("inf", "Infinity").replace("nan", "NaN")
+
+
+def place(where: str, offset: int) -> str:
+    """A place in memory as an expression."""
+    if where in AT:
+        return f"{AT[where]}({offset})"
+    return f"{where}.subarray({offset})" if offset else where
+
+
+AT = {"memory": "at", "dmemory": "slopes"}
+WORDS = {"NAN": "NaN", "INFINITY": "Infinity", "int": "Math.trunc"}
+JAVASCRIPT = Language("let", "let", "  ", "// {}", WORDS, number, place)
+
+
+def write(program: Program, stem: str) -> dict[str, str]:
+    """{'.js': the module, '.d.ts': its types}."""
+    classes = read("classes.d.ts") if program.facts.get("class_names") else ""
+    types = Template(read("net.d.ts")).substitute(about=about(program)) + classes
+    return {".js": f"{module(program)}\nexport {{ {', '.join(exported(program))} }};\n", ".d.ts": types}
+
+
+def exported(program: Program) -> list[str]:
+    """The names of what the module offers."""
+    classes = ["predictClass", "classNames"] * bool(program.facts.get("class_names"))
+    return [*(NAMES[name] for name in program.outputs), *classes, "inputShape", "outputShape", "columns"]
+
+
+def read(name: str) -> str:
+    """A template."""
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def about(program: Program) -> str:
+    """What it takes and gives, as lines of a comment."""
+    return "\n".join(map(harmless, program.about()))
+
+
+def module(program: Program, gradients: bool = False) -> str:
+    """The text but for what it exports; with `gradient(row, number of the output)` where that is wanted."""
+    listing = Listing(program, TAKEN, gradients)
+    kernels = [function(name, nest) for nest, name in listing.kernels.items()]
+    kernels += [computing(name, listing) for name in listing.plans]
+    if gradients:
+        kernels += dict.fromkeys(text for *_, text in slopes(listing))
+        kernels.append(backward(listing, prod(program.outputs["y"].example)))
+    names = program.facts.get("class_names", ())
+    constants = {"inputShape": program.x.example, "outputShape": program.outputs["y"].example}
+    constants |= {"columns": program.facts.get("columns", ()), **({"classNames": names} if names else {})}
+    text = "\n\n".join([*kernels, *(offered(name, value.example) for name, value in program.outputs.items())])
+    text += f"\n\n{read('classes.js')}" if names else ""
+    weights = [f"const {name} = {literal(array)};" for name, array in listing.weights.items()]
+    used = [name for name in OF_MATH if re.search(rf"\b{name}\(", text)]
+    helpers = [read("decode.js")] * ("decode(" in "".join(weights))
+    helpers += [read("erf.js")] * bool(re.search(r"\berf\(", text))
+    return Template(read("net.js")).substitute(
+        title=harmless(program.facts.get("name", "y = f(x)")),
+        about=about(program),
+        math=f"const {{ {', '.join(used)} }} = Math;\n" if used else "",
+        constants="\n".join(f"const {name} = {script(value)};" for name, value in constants.items()),
+        weights="\n".join(weights),
+        helpers="\n".join(helpers),
+        memory=listing.memory,
+        inputs=prod(program.x.example),
+        functions=text,
+    )
+
+
+def script(data: Any) -> str:
+    """Plain data as an expression that ends no string, no comment and no script."""
+    return json.dumps(data).replace("<", "\\u003c")
+
+
+def literal(array: Array) -> str:
+    """An array as an expression: its numbers where they are few, else their bytes."""
+    kind = "Float32" if array.dtype == np.float32 else "Float64"
+    if array.size <= LITERAL:
+        return f"{kind}Array.of({', '.join(number(float(str(value))) for value in array.ravel())})"
+    text = base64.b64encode(array.astype(array.dtype.newbyteorder("<")).tobytes()).decode()
+    return f'decode({kind}Array, "{text}")'
+
+
+def function(name: str, nest: Nest) -> str:
+    """A nest as a function."""
+    return defined(name, ", ".join(letters(nest)), JAVASCRIPT.body(nest))
+
+
+def defined(name: str, parameters: str, lines: Sequence[str]) -> str:
+    """A function of these lines."""
+    return "\n".join([f"function {name}({parameters}) {{", *(f"  {line}" for line in lines), "}"])
+
+
+def computing(output: str, listing: Listing) -> str:
+    """The function that fills y from x."""
+    before = [] if output == "y" else [f"compute_y(x, at({listing.plans[output].memory[0]}));"]
+    return defined(f"compute_{output}", "x, y", [*before, *listing.statements(output, JAVASCRIPT)])
+
+
+def offered(output: str, size: Sequence[int]) -> str:
+    """The function that makes an output of a row."""
+    lines = [f"return outputs(compute_{output}, row, {prod(size)});"]
+    return (
+        f"/* The {'outputs' if output == 'y' else output} for one example. */\n{defined(NAMES[output], 'row', lines)}"
+    )
+
+
+def slopes(listing: Listing) -> Iterator[tuple[Call, int, str, str]]:
+    """Yield the function that adds to the gradient of an input, as (call, number of the input, name, text)."""
+    for call in listing.plans["y"].calls:
+        for n, item in enumerate(call.inputs):
+            if isinstance(item, Value) and len(call.nest.formula) > n + 1:
+                names = letters(call.nest)
+                name = f"{listing.kernels[call.nest]}_d{names[n]}"
+                parameters = ", ".join([*names, "dy", f"d{names[n]}"])
+                yield call, n, name, defined(name, parameters, JAVASCRIPT.gradient(call.nest, n))
+
+
+def backward(listing: Listing, size: int) -> str:
+    """The function that fills dx from dy, and what is offered of it."""
+    places, lines = listing.plans["y"].places, ["changes.fill(0);"]
+    for call, n, name, _ in reversed([*slopes(listing)]):
+        (out, at), (of, begin) = places[id(call.output)], places[id(call.inputs[n])]
+        both = [place(f"d{out}", at + call.offset), place(f"d{of}", begin)]
+        lines.append(f"{name}({', '.join([*listing.arguments(call, 'y', JAVASCRIPT), *both])});")
+    return f"{defined('differentiate', 'x, y, dx, dy', lines)}\n\n{Template(read('gradient.js')).substitute(size=size)}"
+
+
+def run(path: Path, program: Program, x: Array) -> dict[str, Array]:
+    """The outputs of the file for x, by node."""
+    rows = [[None if value != value else value for value in row] for row in x.reshape(len(x), -1).tolist()]
+    functions = {name: NAMES[name] for name in program.outputs}
+    with tempfile.TemporaryDirectory() as folder:
+        module = Path(folder) / "net.mjs"  # node takes a .js for a module only where a package.json says so
+        module.write_bytes(path.read_bytes())
+        given = json.dumps({"rows": rows, "functions": functions})
+        command = ["node", "--input-type=module", "-e", read("run.mjs"), module.as_uri()]
+        found = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
+    if found.returncode:
+        raise ValueError(f"{path} fails: {message_line(found.stderr.strip())}")
+    made = json.loads(found.stdout)
+    return {
+        name: np.array(made[name], np.float64).reshape(-1, *value.example) for name, value in program.outputs.items()
+    }
