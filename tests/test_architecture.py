@@ -12,7 +12,7 @@ SOURCE = ROOT / "src" / "handgrad"
 
 # A row may import only rows above it and itself; names within a row do not import each other. See docs/design.md.
 FLOORS = [
-    {"arrays", "naming", "text"},
+    {"arrays", "naming", "text", "chains"},
     {"files", "blanks"},
     {"html", "kernels"},
     {"diagram", "heat_map", "user_code", "functional"},

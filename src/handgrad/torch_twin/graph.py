@@ -2,16 +2,18 @@
 
 import copy
 import operator
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from torch import fx, nn
 
+from ..chains import Chains
 from ..layers import Activation
 from .modules import Branches, Permute, Residual, outputs_alone
 from .table import ROWS, brief, is_known, row_for
 
-Children: TypeAlias = "list[tuple[str, nn.Module]]"
+Step: TypeAlias = "tuple[str, nn.Module]"
+Children: TypeAlias = "list[Step]"
 
 
 def permute(*axes: Any) -> Permute:
@@ -120,70 +122,56 @@ def trace(module: nn.Module) -> dict[str, nn.Module]:
     end = next(node for node in graph.nodes if node.op == "output").args[0]
     if any(other.users for other in others) or not isinstance(end, fx.Node):
         raise unreadable(module, "its forward takes or returns several values, and handgrad's networks one")
-    return Forward(module, start).chain(end, start)
+    return named(Forward(module, start).chain(end, start))
 
 
-class Forward:
-    """What a traced forward does, taken apart from its end: chains of steps, and where several values meet, joins.
-
-    Every value between is used once: what is done twice in handgrad would draw two masks, or train two layers.
-    """
+class Forward(Chains[fx.Node, Step]):
+    """What a traced forward does: a name and a module for each step and each join."""
 
     def __init__(self, module: nn.Module, start: fx.Node) -> None:
-        self.module = module
-        self.path: dict[fx.Node, list[fx.Node]] = {start: [start]}  # what every way from the start to a node goes by
-        self.seen: set[fx.Node] = set()
+        super().__init__(start)
+        self.module: nn.Module = module
 
-    def ways(self, node: fx.Node) -> list[fx.Node]:
-        """The nodes that every way to this one goes by, itself the last (its dominators)."""
-        if node not in self.path:
-            before = inputs_of(node)
-            if not before:
-                why = f"'{node.name}' in its forward is no module's output"
-                raise unreadable(self.module, f"{why}, and handgrad has layers only")
-            shared = [n for n in self.ways(before[0]) if all(n in self.ways(other) for other in before[1:])]
-            self.path[node] = [*shared, node]
-        return self.path[node]
+    def inputs(self, node: fx.Node) -> list[fx.Node]:
+        if found := inputs_of(node):
+            return found
+        why = f"'{node.name}' in its forward is no module's output"
+        raise unreadable(self.module, f"{why}, and handgrad has layers only")
 
-    def chain(self, node: fx.Node, top: fx.Node) -> dict[str, nn.Module]:
-        """{name: module} of the steps from one value to another."""
-        steps: list[tuple[str, nn.Module]] = []
-        while node is not top:
-            if node in self.seen or top not in self.ways(node):
-                why = f"what '{node.name}' in its forward makes is used in two places that do not join again"
-                raise unreadable(self.module, why)
-            self.seen.add(node)
-            label, made, node = self.joined(node) if operands_of(node) else self.single(node)
-            steps.append((label, made))
-        named: dict[str, nn.Module] = {}
-        for label, made in reversed(steps):
-            if is_join(made):
-                label += str(sum(is_join(other) for other in named.values()) + 1)
-            while label in named:
-                label += "_again"
-            named[label] = made
-        return named
+    def operands(self, node: fx.Node) -> list[fx.Node]:
+        return operands_of(node)
 
-    def single(self, node: fx.Node) -> tuple[str, nn.Module, fx.Node]:
-        """A name and the module of a step on one value, and that value."""
+    def unreadable(self, node: fx.Node, why: str) -> ValueError:
+        return unreadable(self.module, f"what '{node.name}' in its forward makes {why}")
+
+    def single(self, node: fx.Node, top: fx.Node) -> tuple[Step, fx.Node]:
         if selected := selection(self.module, node):
-            return selected
+            label, made, before = selected
+            return (label, made), before
         (before, *others) = inputs_of(node)
         label = str(node.target).replace(".", "_") if node.op == "call_module" else node.name
-        return label, step(self.module, node, None if others else before), before
+        return (label, step(self.module, node, None if others else before)), before
 
-    def joined(self, node: fx.Node) -> tuple[str, nn.Module, fx.Node]:
-        """A name and the module that joins what meets at a node, and the value where the ways to it part."""
-        operands = operands_of(node)
-        top = self.ways(node)[-2]
-        chains = [self.chain(operand, top) for operand in operands]
-        join = JOINS[function_name(node)]
-        if join == "add" and len(chains) == 2:
-            around, through = sorted(chains, key=len)
+    def joined(self, node: fx.Node, chains: list[list[Step]]) -> Step:
+        sides, join = [named(steps) for steps in chains], JOINS[function_name(node)]
+        if join == "add" and len(sides) == 2:
+            around, through = sorted(sides, key=len)
             if through:
-                return "residual", Residual(through, one_module(around) if around else None), top
+                return "residual", Residual(through, one_module(around) if around else None)
         axis: Any = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else 0) if join == "concat" else -1
-        return "branches", Branches([one_module(chain) for chain in chains], join, axis), top
+        return "branches", Branches([one_module(side) for side in sides], join, axis)
+
+
+def named(steps: Sequence[Step]) -> dict[str, nn.Module]:
+    """{name: module} of steps, each under a name of its own."""
+    found: dict[str, nn.Module] = {}
+    for label, made in steps:
+        if is_join(made):
+            label += str(sum(map(is_join, found.values())) + 1)
+        while label in found:
+            label += "_again"
+        found[label] = made
+    return found
 
 
 def one_module(chain: Mapping[str, nn.Module]) -> nn.Module:
