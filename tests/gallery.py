@@ -22,6 +22,8 @@ CONVOLUTION = (
     '{layer="Linear",units="classes"}]'
 )
 
+LINEAR = 'model.layers=[{layer="Linear",units=1}]'
+
 # name of the run: (what is trained, the keys that are changed)
 RUNS = {
     "classification": ("digits", ["epochs=12", "optimizer.learning_rate=0.02"]),
@@ -29,7 +31,10 @@ RUNS = {
     "regression": ("diabetes", ["epochs=40"]),
     "one_epoch": ("images.npz", ["epochs=1", "batch_size=8", 'schedule={name="one_cycle",per="step"}', CONVOLUTION]),
     "images": ("images.npz", ["epochs=6", "batch_size=16", CONVOLUTION]),
-    "diverged": ("diabetes", ["epochs=30", 'optimizer={name="sgd",learning_rate=0.05}']),
+    "diverged": (
+        "diabetes",
+        ["epochs=30", 'optimizer={name="sgd",learning_rate=0.9}', 'model.layers=[{layer="Linear",units=1}]'],
+    ),
     "collapsed": ("digits", ["epochs=4", 'optimizer={name="sgd",learning_rate=20}']),
     "interrupted": ("iris", ["epochs=8", "recording.checkpoint_epochs=1"]),
     "classes30": ("many.npz", ["epochs=10"]),

@@ -22,27 +22,84 @@ def shown(text):
 
 def test_seeds_stand_together_with_their_spread():
     page = shown(comparison.render_comparison(several()))
-    assert "6 runs compared 2 settings" in page
+    assert "6 runs compared" in page and "2 settings that differ in optimizer.learning_rate" in page
     spread = f"0.91 ± {np.std([0.9, 0.91, 0.92], ddof=1):.2g}"
-    assert f"0.1 0, 1, 2 {spread}" in page and f"0.01 0, 1, 2 {spread}" in page
+    assert f"0.1 {spread}" in page and f"0.01 {spread}" in page and page.count("0.25 ± 0 3") == 2
 
 
-def test_what_differs_is_marked_and_what_does_not_is_folded_away():
+def test_what_differs_heads_the_table_and_what_does_not_is_folded_away():
     text = comparison.render_comparison(several())
-    marked = " ".join(re.findall(r'<tr class="differs">(.*?)</tr>', text, re.DOTALL))
-    assert "optimizer.learning_rate" in marked and "data.name" not in marked and "seed" not in marked
-    assert "data.name" in text
+    table = re.search(r'aria-label="results">(.*?)</table>', text, re.DOTALL)[1]
+    assert "optimizer.learning_rate</th>" in table and "data.name" not in table and "seed</th>" not in table
+    assert "data.name" in text[text.index("<summary>What is the same in all") :]
 
 
-def test_the_best_of_each_column_has_a_star_ties_have_none():
-    better = view(learning_rate=0.01)
-    better.results = {"test accuracy": 0.95, "test loss": 0.25}
-    table = comparison.result_table(comparison.group([view(), better]), [])
-    assert [[cell["best"] for cell in row["figures"]] for row in table["rows"]] == [[False, False], [True, False]]
-    worse = view(learning_rate=0.01)
-    worse.results = {"test loss": 0.5}
-    table = comparison.result_table(comparison.group([view(), worse]), [])
-    assert [row["figures"][1]["best"] for row in table["rows"]] == [True, False]
+def with_accuracies(**accuracies):
+    """Runs of settings by learning rate, with the validation accuracies of their seeds."""
+    views = []
+    for rate, values in accuracies.items():
+        for seed, value in enumerate(values):
+            views.append(view(seed=seed, learning_rate=float(rate[1:]) / 100))
+            views[-1].results = {"validation accuracy": value, "test accuracy": 1 - value}
+    return views
+
+
+def stars(views):
+    groups = comparison.ranked(comparison.group(views), "validation accuracy")
+    rows = comparison.result_table(groups, [], "validation accuracy")["rows"]
+    return [[cell["best"] for cell in row["figures"]] for row in rows]
+
+
+def test_the_best_by_validation_comes_first_and_has_a_star_where_that_is_clear():
+    clear, near = {"r1": (0.7, 0.71), "r10": (0.9, 0.91)}, {"r1": (0.7, 0.9), "r10": (0.75, 0.95)}
+    assert stars(with_accuracies(**clear)) == [[True, False], [False, False]]  # none by the test set
+    assert not np.any(stars(with_accuracies(**near)))  # within the spread
+    assert not np.any(stars(with_accuracies(r1=(0.7,), r10=(0.9,))))  # one seed each
+    assert not np.any(stars(with_accuracies(r1=(0.9, 0.9), r10=(0.9, 0.9))))  # a tie
+
+
+@pytest.mark.parametrize(
+    "accuracies, said",
+    [
+        ({"r1": (0.7, 0.71), "r10": (0.9, 0.91)}, "is learning_rate 0.1: 0.905 ± 0.007, 0.2 ahead of 0.01."),
+        ({"r1": (0.7, 0.9), "r10": (0.75, 0.95)}, "0.05 ahead of 0.01, which is within the spread of the seeds."),
+        ({"r1": (0.7,), "r10": (0.9,)}, "0.2 ahead of 0.01. Each is of one seed"),
+        ({"r1": (0.9,), "r10": (0.9,)}, "0.9, as has 0.1."),
+    ],
+)
+def test_the_answer_comes_first(accuracies, said):
+    page = shown(comparison.render_comparison(with_accuracies(**accuracies)))
+    assert said in page.partition("Results")[0]
+
+
+def test_the_metric_is_drawn_by_what_was_varied():
+    line = comparison.render_comparison(with_accuracies(r1=(0.7,), r10=(0.9,), r3=(0.8, 0.82)))
+    data = json.loads(html.unescape(re.search(r'id="chart-question" data-chart="([^"]*)"', line)[1]))
+    assert data["points"] == ["0.01", "0.03", "0.1"] and data["lines"][0]["values"] == [0.7, 0.81, 0.9]
+    views = with_accuracies(r1=(0.7, 0.71, 0.72), r10=(0.9, 0.8, 0.85))
+    for number, one in enumerate(views):
+        one.configuration["units"] = (4, 8, 16)[number % 3]
+    heat = re.search(r'<table class="heat">(.*?)</table>', comparison.render_comparison(views), re.DOTALL)[1]
+    assert shown(heat) == "optimizer.learning_rate ↓ units → 4 8 16 0.01 0.7 0.71 0.72 0.1 0.9 0.8 0.85"
+
+
+def test_what_explains_the_metric_is_told_of_many_settings():
+    rng = np.random.default_rng(0)
+    matters, does_not = rng.permutation(40) / 40, rng.permutation(40)
+    values = (matters - 0.5) ** 2
+    assert (
+        comparison.importance(matters.tolist(), values) > 0.5 > 0.2 > comparison.importance(does_not.tolist(), values)
+    )
+    assert comparison.importance(["adam", "sgd"] * 20, np.arange(40) % 2.0) == 1
+
+
+def test_links_lead_to_the_reports_that_are_there(tmp_path):
+    one, other = view(), view(seed=1)
+    one.folder = str(tmp_path / "runs" / "one")
+    (tmp_path / "runs" / "one").mkdir(parents=True)
+    (tmp_path / "runs" / "one" / "report.html").touch()
+    text = save_comparison([one, other], tmp_path / "comparison.html").read_text()
+    assert re.findall(r'<a href="([^#"]*)"', text) == ["runs/one/report.html"]
 
 
 def test_lines_are_means_and_bands_are_extremes():
@@ -81,8 +138,12 @@ def test_letters_go_on_after_z():
 
 
 def test_many_settings_are_drawn_in_part_and_told():
-    text = comparison.render_comparison([view(learning_rate=rate) for rate in np.linspace(0.1, 1, 15).tolist()])
-    assert "The first 12 settings are drawn, 3 more stand in the tables only" in shown(text)
+    text = comparison.render_comparison([view(learning_rate=rate) for rate in np.linspace(0.1, 1, 63).tolist()])
+    assert "The best five are in colour. The first 60 settings are drawn, 3 more stand in the tables only" in shown(
+        text
+    )
+    chart = re.search(r'id="chart-loss".*?</figure>', text, re.DOTALL)[0]
+    assert chart.count("var(--series-") == 4 * 5 and chart.count('class="line pale"') == 55
 
 
 def test_a_single_run_and_runs_without_anything(tmp_path):

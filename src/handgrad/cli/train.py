@@ -135,6 +135,7 @@ def go_on(sweep: Sweep, jobs: int | None = None) -> int:
     from ..experiments.gather import gather_several
     from ..reports import save_comparison
 
-    print(f"comparison: {save_comparison(gather_several([sweep.path]), sweep.path / 'comparison.html')}")
+    metric = sweep.record["metric"].replace(".", " ").replace("_", " ")
+    print(f"comparison: {save_comparison(gather_several([sweep.path]), sweep.path / 'comparison.html', metric)}")
     print(f"best {sweep.record['metric']}: {best['value']:.4g} by {sweep.folder(best)}")
     return 0

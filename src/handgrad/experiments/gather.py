@@ -76,6 +76,7 @@ def gather_record(run: Run) -> RunView:
         origin=origin_of(record),
         commands=commands_of(record),
         restored=run.restored_epoch,
+        folder=str(run.path),
         verdict=verdict_of(run, status, history),
         about=about_of(record),
         rows=record["data"].get("rows") or {},

@@ -51,8 +51,9 @@ class RunView:
     facts: {'trained for': '12 s', ...}, short. origin: {'python': '3.12', ...}, where the run comes from.
     restored: the epoch, from 1, whose parameters early stopping put back.
     summary: (columns, rows) of the model. diagnosis: a `handgrad.diagnosis.Diagnosis`. confusion: counts (C, C), rows
-    the true classes. filters: pictures (K, H, W, 3), the strongest first; units: (number, whether it is dead) of each.
-    truth: (true, predicted) numbers of a regression's rows. notes: what could not be shown, and why.
+    the true classes. filters: pictures (K, H, W, 3), the strongest first; units: (number, whether it is dead) of
+    each. truth: (true, predicted) numbers of a regression's rows. folder: where its files are. notes: what could not
+    be shown, and why.
     """
 
     name: str
@@ -83,6 +84,7 @@ class RunView:
     norm_epochs: Sequence[float] = ()
     units: Sequence[tuple[int, bool]] = ()
     truth: tuple[Array, Array] | None = None
+    folder: str = ""
 
     @property
     def num_epochs(self) -> int:

@@ -171,7 +171,7 @@ const handgrad = (() => {
       element("line", {class: "cursor", x1: at, x2: at, y2: this.height}, this.dots);
       for (const line of this.data.lines) {
         const i = this.nearest(line.places, epoch), value = line.values[i], near = Math.abs(line.places[i] - epoch) <= this.data.every / 2 + 1e-9;
-        if (!near || !this.isShown(line) || (value === null && this.data.lines.length > 8)) continue;
+        if (!near || !this.isShown(line) || (this.data.lines.length > 8 && (value === null || line.pale))) continue;
         said.push([line, value]);
         if (value === null || (this.data.log && value <= 0) || !this.inView(line.places[i])) continue;
         const y = this.y(value);
@@ -284,5 +284,8 @@ const handgrad = (() => {
   }
 
   start();
-  return {start, toggle: (label, on) => charts.forEach(chart => chart.toggle(label, on))};
+  return {start, toggle: (label, on) => {
+    charts.forEach(chart => chart.toggle(label, on));
+    document.querySelectorAll(".ways [data-run]").forEach(way => way.dataset.run === label && way.classList.toggle("off", !on));
+  }};
 })();
