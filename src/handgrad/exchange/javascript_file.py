@@ -90,7 +90,7 @@ def read(name: str) -> str:
 
 def about(program: Program) -> str:
     """What it takes and gives, as lines of a comment."""
-    return "\n".join(map(harmless, program.about()))
+    return "\n".join(harmless(line).replace("(N, ", "(") for line in program.about())
 
 
 def module(program: Program, gradients: bool = False) -> str:
