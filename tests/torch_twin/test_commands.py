@@ -98,3 +98,14 @@ def test_the_benchmark_runs():
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("plain PyTorch loop") == 2
+
+
+def test_a_transformer_learns_as_a_plain_pytorch_loop_does():
+    done = subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / "transformer.py", "--quick", "--threads", "1", "--dtype", "float64"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    apart = float(done.stdout.split("apart ")[1].split()[0])
+    assert apart < 1e-10
