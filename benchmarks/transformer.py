@@ -2,8 +2,8 @@
 
     python benchmarks/transformer.py [--steps 200] [--threads 2] [--text FILE] [--dtype float32]
 
-Both begin with the same numbers and see the same batches, without dropout, which would draw two masks. They take turns, step
-by step, and the median step of each counts. --quick: a tiny one, to see that they agree.
+Both begin with the same numbers and see the same batches, without dropout, which would draw two masks. They take turns,
+step by step, and the median step of each counts. --quick: a tiny one, to see that they agree.
 """
 
 import argparse
@@ -102,9 +102,8 @@ def main() -> None:
     held_out = [part[: 16 * batch] for part in data.validation]
     with torch.no_grad():
         ours, theirs = trainer.evaluate(*held_out)["loss"], loss_of(*held_out).item()
-    print(
-        f"validation loss after {steps} steps: handgrad {ours:.4f}, PyTorch {theirs:.4f}, apart {abs(ours - theirs):.1e}"
-    )
+    losses = f"handgrad {ours:.4f}, PyTorch {theirs:.4f}, apart {abs(ours - theirs):.1e}"
+    print(f"validation loss after {steps} steps: {losses}")
     medians = {name: 1e3 * float(np.median(all_of)) for name, all_of in times.items()}
     ratio = medians["PyTorch"] / medians["handgrad"]
     print(f"a step: handgrad {medians['handgrad']:.1f} ms, PyTorch {medians['PyTorch']:.1f} ms, {ratio:.2f}x")

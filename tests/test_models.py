@@ -18,6 +18,7 @@ INPUTS = {
     "fashion-cnn": (28, 28, 1),
     "resnet-cifar": (32, 32, 3),
     "transformer-text": (16,),
+    "tabular": (5,),
     "iris-mlp": (4,),
     "wine-mlp": (13,),
     "breast-cancer-mlp": (30,),

@@ -75,6 +75,7 @@ from .layers import Sigmoid as Sigmoid
 from .layers import SiLU as SiLU
 from .layers import Softmax as Softmax
 from .layers import Softplus as Softplus
+from .layers import TableEmbedding as TableEmbedding
 from .layers import Tanh as Tanh
 from .layers import load_model as load_model
 from .optimizers import SGD as SGD

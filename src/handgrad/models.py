@@ -28,6 +28,7 @@ from .layers import (
     ReLU,
     Residual,
     Sequential,
+    TableEmbedding,
     Tanh,
 )
 from .naming import by_name, look_up
@@ -133,6 +134,24 @@ def transformer_text(
     return [*layers, LayerNorm(), Linear(num_outputs)]
 
 
+def tabular(
+    num_outputs: int = 2,
+    sizes: Sequence[int] = (),
+    units: int = 8,
+    width: int = 64,
+    num_blocks: int = 2,
+    dropout: float = 0.1,
+) -> list[Layer]:
+    """Rows of numbers for the texts of a table, and residual blocks of width units: any table.
+
+    sizes are those of `TableEmbedding`, which a configuration takes from the data. (After Gorishniy et al. 2021.)
+    """
+    layers: list[Layer] = [TableEmbedding(sizes, units), Linear(width)]
+    for _ in range(num_blocks):
+        layers += [Residual([LayerNorm(), *dense(2 * width), *dropped(dropout), Linear(width)])]
+    return [*layers, LayerNorm(), ReLU(), Linear(num_outputs)]
+
+
 def dense(units: int) -> list[Layer]:
     """Linear and ReLU, the weights drawn as He et al. have it for ReLU."""
     return [Linear(units, initializer="he_normal"), ReLU()]
@@ -187,6 +206,7 @@ MODELS: dict[str, Callable[..., list[Layer]]] = by_name(
     fashion_cnn,
     resnet_cifar,
     transformer_text,
+    tabular,
     iris_mlp,
     wine_mlp,
     breast_cancer_mlp,

@@ -100,3 +100,36 @@ def test_sines_and_cosines_are_constant():
     np.testing.assert_allclose(y[0, :, 0], np.sin(np.arange(6)), rtol=1e-12)
     np.testing.assert_allclose(y[1, :, 3], np.cos(np.arange(6) * 10000 ** (-2 / 5)), rtol=1e-12)
     assert hg.check_gradients(layer, np.random.default_rng(0).standard_normal((2, 6, 5))).ok
+
+
+def test_columns_of_categories_become_rows_behind_the_numbers():
+    layer = hg.TableEmbedding([3, 0, 2], units=2).build(3, rng=0, dtype=np.float64)
+    x = np.array([[2.0, 0.5, 1.0], [0.0, 1.5, 0.0]])
+    weight = layer.parameters["weight"]
+    np.testing.assert_array_equal(layer.forward(x), [[0.5, *weight[2], *weight[4]], [1.5, *weight[0], *weight[3]]])
+    layer.forward(x, training=True)
+    dx = layer.backward(np.arange(10.0).reshape(2, 5))
+    np.testing.assert_array_equal(dx, [[0, 0, 0], [0, 5, 0]])
+    np.testing.assert_array_equal(layer.gradients["weight"], [[6, 7], [0, 0], [1, 2], [8, 9], [3, 4]])
+
+
+def test_it_is_a_product_with_one_hot_columns():
+    layer = hg.TableEmbedding([4], units=3).build(1, rng=0, dtype=np.float64)
+    codes = np.array([1, 3, 1, 0])
+    np.testing.assert_array_equal(layer.forward(codes[:, None]), np.eye(4)[codes] @ layer.parameters["weight"])
+
+
+@pytest.mark.parametrize("value", [-1, 3, 0.5])
+def test_what_is_no_category_is_refused(value):
+    layer = hg.TableEmbedding([0, 3]).build(2, rng=0)
+    with pytest.raises(
+        ValueError, match=f"column 1 holds {value} in row 1; its categories are whole numbers from 0 to 2"
+    ):
+        layer.forward(np.array([[5.0, 0.0], [5.0, value]]))
+
+
+def test_sizes_are_those_of_the_columns():
+    with pytest.raises(ValueError, match=r"sizes of 2 columns, and examples have the shape \(3,\)"):
+        hg.TableEmbedding([0, 3]).build(3)
+    with pytest.raises(ValueError, match=r"sizes must be .* got -1"):
+        hg.TableEmbedding([-1])

@@ -31,6 +31,7 @@ EXAMPLES = {
     hl.LSTM: (hl.LSTM(3), (4, 2)),
     hl.MultiHeadAttention: (hl.MultiHeadAttention(2), (5, 4)),
     hl.Embedding: (hl.Embedding(6, 3), (4,)),
+    hl.TableEmbedding: (hl.TableEmbedding([0, 0, 0], 4), (3,)),
     hl.PositionalEmbedding: (hl.PositionalEmbedding(), (5, 4)),
     hl.Conv1D: (hl.Conv1D(3, 2, padding=1, dilation=2), (6, 2)),
     hl.ConvTranspose2D: (hl.ConvTranspose2D(3, (2, 3), stride=2, output_padding=(1, 0)), IMAGE),

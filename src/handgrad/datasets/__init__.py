@@ -42,6 +42,7 @@ def load_dataset(
     dtype: DTypeLike = np.float32,
     tokens: str | None = None,
     length: int | None = None,
+    encoding: str = "one-hot",
 ) -> Dataset:
     """The data set of that name, or in that file, in seeded stratified splits.
 
@@ -91,6 +92,8 @@ def load_dataset(
         What the numbers of a text stand for, characters unless given. Bytes take any file.
     length : int, optional
         How many tokens the sequences of a text have, 128 unless given.
+    encoding : {"one-hot", "index"}
+        What a text in a CSV file becomes: features that are 1 or 0, or its number, for `TableEmbedding`.
 
     Returns
     -------
@@ -117,16 +120,17 @@ def load_dataset(
     if dtype not in (np.float32, np.float64):
         raise ValueError(f"dtype is {dtype}; expected float32 or float64")
     check_count("load_dataset", "seed", seed, minimum=0)
-    options = TableOptions(target, drop, id, category, missing, header, decimal)
+    options = TableOptions(target, drop, id, category, missing, header, decimal, encoding)
+    is_read = options != TableOptions(encoding=encoding)
     if is_text(name, tokens, length):
-        if options != TableOptions() or task or standardize:
+        if is_read or task or standardize:
             what = "target and the like are for tables"
             raise ValueError(f"{name} is read as a text, which takes tokens, length, validation and test: {what}")
         known = known_as(name)
         text = known if isinstance(known, Text) else Text(Path(name).name.split(".")[0], "", str(name))
         return load_text(text, tokens, length, validation, test)
     if is_folder(name):
-        if options != TableOptions() or (validation, test) != (None, None):
+        if is_read or (validation, test) != (None, None):
             what = "target and the like are for CSV files, and validation and test for one table"
             raise ValueError(f"{name} is a folder of arrays, split as its files say: {what}")
         return load_folder(name, task, Preparation(0, 0, seed, standardize, dtype))
@@ -137,7 +141,7 @@ def load_dataset(
             raise ValueError(f"{name} is no kind of data file known here; expected {', '.join(SUFFIXES)}")
         return load_file(name, options, task, preparation)
     about = find(str(name))
-    if task is not None or options != TableOptions():
+    if task is not None or is_read:
         raise ValueError(f"{about.name} has its target already; target, task and the like are for files")
     if isinstance(about, Table):
         return build(about, Rows.of_csv(about.path, options), None, preparation)

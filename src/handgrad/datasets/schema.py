@@ -14,7 +14,7 @@ from .csv_files import NUMBERS, CsvTable, is_missing, numbered, open_table, shor
 from .standardization import scaled
 
 MISSING_RULES = ("mean", "median", "drop")
-FORM = {  # of what `Schema.as_dict` returns, once it has been JSON; see `files.check_form`
+FORM: dict[str, Any] = {  # of what `Schema.as_dict` returns, once it has been JSON; see `files.check_form`
     "columns": [str],
     "target": str,
     "id": (str, type(None)),
@@ -24,6 +24,7 @@ FORM = {  # of what `Schema.as_dict` returns, once it has been JSON; see `files.
     "missing": (str, type(None)),
     "header": bool,
     "decimal": {".", ","},
+    "encoding?": {"one-hot", "index"},
 }
 ColumnName = str | int
 ColumnNames = ColumnName | Sequence[ColumnName]
@@ -39,6 +40,7 @@ class TableOptions(NamedTuple):
     missing: str | None = None
     header: bool | None = None
     decimal: str = "."
+    encoding: str = "one-hot"
 
 
 class NewRows(NamedTuple):
@@ -74,6 +76,8 @@ class Schema:
         Whether the first row holds the columns' names.
     decimal : {".", ","}
         The sign before the fraction of a number.
+    encoding : {"one-hot", "index"}
+        Whether a text becomes those features, or one, its place in the categories; others stand behind the last.
 
     Examples
     --------
@@ -94,6 +98,7 @@ class Schema:
     missing: str | None = None
     header: bool = True
     decimal: str = "."
+    encoding: str = "one-hot"
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -103,15 +108,24 @@ class Schema:
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """The features that these columns become: 'age', 'sex=f', 'sex=m'."""
+        """The features that these columns become: 'age', 'sex=f', 'sex=m', or by index 'age', 'sex'."""
+        if self.encoding == "index":
+            return self.features
         texts = {name: [f"{name}={text}" for text in known] for name, known in self.categories.items()}
         return tuple(name for column in self.features for name in texts.get(column, [column]))
 
     @property
     def is_number(self) -> Array:
         """Of each of the feature_names whether its column holds numbers: these are standardised, the others 0 or 1."""
+        if self.encoding == "index":
+            return np.array([name not in self.categories for name in self.features])
         widths = [len(self.categories.get(name, ("",))) for name in self.features]
         return np.repeat([name not in self.categories for name in self.features], widths)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Of each of the features how many indices it has, those of other texts included: 0 for numbers."""
+        return tuple(len(self.categories[name]) + 1 if name in self.categories else 0 for name in self.features)
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> "Schema":
@@ -160,6 +174,9 @@ class Schema:
         x[rows, places] = fill[places]
         if not self.categories:
             return x
+        if self.encoding == "index":
+            sizes = np.array(self.sizes)
+            return np.where((sizes == 0) | (x >= 0), x, sizes - 1.0)
         widths = np.array([len(self.categories.get(name, ("",))) for name in features])
         starts = np.cumsum(widths) - widths
         numbers = np.array([name not in self.categories for name in features])
@@ -280,6 +297,8 @@ def check_options(options: TableOptions) -> None:
         raise ValueError(f"missing is {options.missing!r}{nearest(options.missing, MISSING_RULES)}; {known}")
     if options.header not in (None, True, False):
         raise ValueError(f"header is {options.header!r}; expected True, False, or None to decide by the first row")
+    if options.encoding not in FORM["encoding?"]:
+        raise ValueError(f"encoding is {options.encoding!r}; expected 'one-hot' or 'index'")
     if options.decimal not in NUMBERS:
         raise ValueError(f"decimal is {options.decimal!r}; expected '.' or ','")
 
@@ -295,7 +314,14 @@ def choose_columns(table: CsvTable, options: TableOptions) -> Schema:
     if target in (*drop, id):
         raise ValueError(f"{table.path}: '{shown(target)}' is the target; it can be neither dropped nor the id")
     schema = Schema(
-        tuple(table.names), target, id, drop, missing=options.missing, header=table.header, decimal=options.decimal
+        tuple(table.names),
+        target,
+        id,
+        drop,
+        missing=options.missing,
+        header=table.header,
+        decimal=options.decimal,
+        encoding=options.encoding,
     )
     if not schema.features:
         what = f"{table.path} has the target column '{shown(target)}' alone"

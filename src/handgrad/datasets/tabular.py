@@ -59,7 +59,8 @@ def load_file(path: FilePath, options: TableOptions, task: str | None, how: Prep
     kind = kind_of(path)
     if kind == "csv":
         return build(about, Rows.of_csv(where, options), task, how)
-    given = [f"{name}={value!r}" for name, value in options._asdict().items() if value != getattr(TableOptions(), name)]
+    usual = TableOptions(encoding=options.encoding)
+    given = [f"{name}={value!r}" for name, value in options._asdict().items() if value != getattr(usual, name)]
     if given:
         raise ValueError(f"{given[0]} names a column or rule of a CSV file; {where} keeps its targets as 'y'")
     return build(about, Rows(*read_npz(where)), task, how)

@@ -75,7 +75,8 @@ def named_model(spec: Mapping[str, Any], data: Dataset) -> Sequential:
     for name in sizes:
         if name not in known:
             raise ValueError(f"model '{spec['name']}' has no argument '{name}'{nearest(name, known)}")
-    return models.create(spec["name"], **{"num_outputs": len(data.class_names) or 1, **sizes})
+    columns = {"sizes": data.schema.sizes} if "sizes" in known and data.schema is not None else {}
+    return models.create(spec["name"], **{"num_outputs": len(data.class_names) or 1, **columns, **sizes})
 
 
 def fill_classes(value: Any, where: str, data: Dataset) -> Any:

@@ -125,6 +125,7 @@ class Data(Section):
     standardize: bool | None = None
     tokens: Literal["characters", "bytes"] | None = None
     length: Count | None = None
+    encoding: Literal["one-hot", "index"] | None = None
     seed: Seed = 0
 
 

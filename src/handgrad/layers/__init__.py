@@ -36,6 +36,7 @@ from .dense import Flatten as Flatten
 from .dense import Linear as Linear
 from .embedding import Embedding as Embedding
 from .embedding import PositionalEmbedding as PositionalEmbedding
+from .embedding import TableEmbedding as TableEmbedding
 from .images import AdaptiveAvgPool2D as AdaptiveAvgPool2D
 from .images import AvgPool2D as AvgPool2D
 from .images import Conv1D as Conv1D

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from .. import functional as F
@@ -92,6 +94,96 @@ class Embedding(Layer):
     def differentiate(self, dy: Array, cache: Cache, input_gradient: bool = True) -> tuple[MaybeArray, Gradients]:
         (dweight,) = F.embedding_backward(dy, cache)
         return np.zeros(dy.shape[:-1], dy.dtype) if input_gradient else None, {"weight": dweight}
+
+
+class TableEmbedding(Layer):
+    """Each column of x (N, columns) that holds categories by number becomes a row of the weight; others stay numbers.
+
+    y has the numbers first, in their order, then the rows of each column of categories: one-hot columns times a matrix
+    each, without the zeros.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        How many categories each column has, 0 for a column of numbers; none at all for numbers alone.
+    units : int
+        How many numbers a row has, 1 or more.
+    initializer : str, dict or callable
+        How the weight starts out: a name or object of `handgrad.initializers`; by default normal with variance 1.
+    name : str, optional
+        What the model and its messages call the layer; by default its class and number, such as 'tableembedding1'.
+
+    Attributes
+    ----------
+    parameters : dict
+        'weight' (sum of sizes, units), the rows of each column after those of the one before; none without categories.
+
+    Raises
+    ------
+    ValueError
+        For sizes below 0, units below 1; when built, for x of other columns; and in a forward, for what is no category.
+
+    See Also
+    --------
+    handgrad.functional.embedding_forward : the pair this layer calls, with embedding_backward.
+
+    Examples
+    --------
+    >>> layer = hg.TableEmbedding([0, 3], units=2, initializer="ones").build(2)
+    >>> layer.forward([[0.5, 2.0], [1.5, 0.0]])
+    array([[0.5, 1. , 1. ],
+           [1.5, 1. , 1. ]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int] = (),
+        units: int = 8,
+        initializer: AnyInitializer = UNIT_NORMAL,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name)
+        self.sizes: list[int] = [check_count("TableEmbedding", "sizes", size, 0) for size in sizes]
+        self.units: int = check_count("TableEmbedding", "units", units)
+        self.initializer: AnyInitializer = initializer
+        initializers.get(initializer)
+
+    @property
+    def held(self) -> Array:
+        """The places of the columns of categories."""
+        return np.flatnonzero(self.sizes)
+
+    def create_parameters(self, input_shape: Shape, rng: Generator) -> dict[str, Array]:
+        if len(input_shape) != 1 or len(self.sizes) not in (0, input_shape[0]):
+            what = f"{self.label} has sizes of {len(self.sizes)} columns, and examples have the shape {input_shape}"
+            raise ValueError(f"{what}: give one for each column of a table, 0 where it holds numbers")
+        count = sum(self.sizes)
+        return {"weight": initializers.draw(self.initializer, (count, self.units), rng)} if count else {}
+
+    def infer_output_shape(self, input_shape: Shape) -> Shape:
+        return (input_shape[0] + len(self.held) * (self.units - 1),)
+
+    def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
+        if not len(self.held):
+            return x, None
+        sizes = np.array(self.sizes)[self.held]
+        codes = x[:, self.held].real
+        if len(wrong := np.argwhere((codes < 0) | (codes >= sizes) | (codes != np.floor(codes)))):
+            row, place = (int(i) for i in wrong[0])
+            what = f"{self.label}: column {self.held[place]} holds {codes[row, place]:g} in row {row}"
+            raise ValueError(f"{what}; its categories are whole numbers from 0 to {sizes[place] - 1}")
+        rows = codes.astype(np.intp) + np.cumsum(sizes) - sizes
+        y, cache = F.embedding_forward(self.parameters["weight"], rows)
+        return np.concatenate([np.delete(x, self.held, axis=1), y.reshape(len(x), -1)], axis=1), cache
+
+    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
+        if cache is None:
+            return dy, {}
+        numbers = len(self.sizes) - len(self.held)
+        (dweight,) = F.embedding_backward(dy[:, numbers:].reshape(len(dy), -1, self.units), cache)
+        dx = np.zeros((len(dy), len(self.sizes)), dy.dtype)
+        dx[:, np.delete(np.arange(len(self.sizes)), self.held)] = dy[:, :numbers]
+        return dx, {"weight": dweight}
 
 
 class PositionalEmbedding(Layer):

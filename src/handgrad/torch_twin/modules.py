@@ -277,6 +277,33 @@ class PositionalEmbedding(nn.Module):
         return f"{self.length}, {self.features}, sinusoidal={self.sinusoidal}"
 
 
+class TableEmbedding(nn.Module):
+    """Columns of numbers as they are, and a row of the weight for each column of categories.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        How many categories each column has, 0 for numbers.
+    units : int
+        Of a row.
+    """
+
+    def __init__(self, sizes: Sequence[int], units: int) -> None:
+        super().__init__()
+        self.sizes, self.units = list(sizes), units
+        self.weight = nn.Parameter(torch.zeros(sum(sizes), units))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (N, columns) with rows in place of the categories, behind the numbers."""
+        sizes = torch.tensor(self.sizes or [0] * x.shape[1], device=x.device)
+        codes = x[:, sizes > 0].long() + (sizes.cumsum(0) - sizes)[sizes > 0]
+        return torch.cat([x[:, sizes == 0], self.weight[codes].flatten(1)], 1)
+
+    def extra_repr(self) -> str:
+        """The sizes."""
+        return f"{self.sizes}, {self.units}"
+
+
 def outputs_alone(path: str, module: nn.RNNBase, return_sequences: bool) -> nn.Module:
     """nn.RNN, nn.LSTM or nn.GRU as modules of ours with the same numbers, one for each of its layers."""
     kind = next((ours for ours in (RNN, LSTM, GRU) if isinstance(module, ours.__mro__[2])), None)

@@ -171,7 +171,7 @@ def argument(module: nn.Module, name: str) -> Any:
     value: Any = getattr(module, name)
     if name == "bias":
         return value is not None
-    if isinstance(value, (tuple, list)) and len(set(value)) == 1 and name not in ("shape", "axes"):
+    if isinstance(value, (tuple, list)) and len(set(value)) == 1 and name not in ("shape", "axes", "sizes"):
         return value[0]
     return tuple(value) if isinstance(value, list) else value
 
@@ -399,6 +399,13 @@ ROWS = [
         arrays={"weight": ("weight", SAME)},
         channels="last",
         mixes=True,
+    ),
+    Row(
+        hg.TableEmbedding,
+        modules.TableEmbedding,
+        {"sizes": "sizes", "units": "units"},
+        arrays={"weight": ("weight", SAME)},
+        ordered=True,
     ),
     Row(
         hg.PositionalEmbedding,
