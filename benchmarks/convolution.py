@@ -49,6 +49,7 @@ def torch_lenet():
 
 
 TORCH = {"cifar-cnn": torch_cifar_cnn, "fashion-cnn": torch_fashion_cnn, "lenet": torch_lenet}
+CLOCK = [time.perf_counter]  # what counts; processor time on a machine that has other work
 BATCHES = (64, 256, 1024)  # of predictions
 SGD: dict[str, Any] = {"momentum": 0.9, "weight_decay": 5e-4}  # of cifar-cnn; fashion-cnn trains by Adam
 
@@ -123,9 +124,9 @@ def epoch_over_steps(name, batch, rounds, steps=20):
 
 
 def seconds(function):
-    start = time.perf_counter()
+    start = CLOCK[0]()
     function()
-    return time.perf_counter() - start
+    return CLOCK[0]() - start
 
 
 def race(name, batch, rounds, steps=5):

@@ -10,6 +10,7 @@ two; rows are shuffled in every epoch.
 """
 
 import argparse
+import contextlib
 import itertools
 import os
 import subprocess
@@ -32,6 +33,7 @@ NETWORKS = {  # name: (layer sizes, batch size, optimizer, steps a turn)
     "3072-50-10, batch 200, SGD": ((3072, 50, 10), 200, "plain sgd", 20),
 }
 
+CLOCK = [time.perf_counter]  # what counts; processor time on a machine that has other work
 FITS = {  # name: (layer sizes, batch size, optimizer, rows, epochs)
     "4-25-3, batch 32, 120 rows": ((4, 25, 3), 32, "sgd", 120, 200),
     "64-100-10, batch 64, 1437 rows": ((64, 100, 10), 64, "sgd", 1437, 20),
@@ -81,16 +83,14 @@ def sklearn_seconds(sizes, batch, optimizer, steps):
     network = MLPClassifier(sizes[1:-1], batch_size=batch, max_iter=1, alpha=0.0, random_state=0, **solver)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        start = time.perf_counter()
-        network.fit(x, y)
-        return (time.perf_counter() - start) / steps
+        return seconds(lambda: network.fit(x, y), 1) / steps
 
 
 def seconds(step, steps):
-    start = time.perf_counter()
+    start = CLOCK[0]()
     for _ in range(steps):
         step()
-    return (time.perf_counter() - start) / steps
+    return (CLOCK[0]() - start) / steps
 
 
 def race(sizes, batch, optimizer, steps, rounds):
@@ -151,7 +151,7 @@ def sklearn_fit(sizes, batch, optimizer, x, y, epochs, kind=MLPClassifier):
         kind(sizes[1:-1], **how, **solver).fit(x, y)
 
 
-def race_fits(sizes, batch, optimizer, num_rows, epochs, rounds):
+def race_fits(sizes, batch, optimizer, num_rows, epochs, rounds, torch_threads=2):
     """[(handgrad, PyTorch on one thread, PyTorch on two, NetClassifier, MLPClassifier)], seconds of each round."""
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((num_rows, sizes[0]), dtype=np.float32), np.arange(num_rows) % sizes[-1]
@@ -159,7 +159,7 @@ def race_fits(sizes, batch, optimizer, num_rows, epochs, rounds):
     turns = [
         lambda: handgrad_fit(*task),
         lambda: torch_fit(*task, threads=1),
-        lambda: torch_fit(*task, threads=2),
+        lambda: torch_fit(*task, threads=torch_threads),
         lambda: sklearn_fit(*task, kind=NetClassifier),
         lambda: sklearn_fit(*task),
     ]
@@ -168,10 +168,20 @@ def race_fits(sizes, batch, optimizer, num_rows, epochs, rounds):
     return [[seconds(turn, 1) for turn in turns] for _ in range(rounds)]
 
 
+@contextlib.contextmanager
+def neighbours(count):
+    """So many processes that keep a core busy meanwhile."""
+    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+
+
 def print_fits(busy, rounds):
     """A row for each of FITS: microseconds a step, and the medians of the ratios."""
-    neighbours = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(busy)]
-    try:
+    with neighbours(busy):
         columns = [f"{name:>9}" for name in ("handgrad", "torch 1", "torch 2", "Net", "MLP")]
         print(f"{'microseconds a step':<34}{''.join(columns)}{'x torch':>10}{'Net x MLP':>11}{'load':>7}")
         for name, (sizes, batch, optimizer, num_rows, epochs) in FITS.items():
@@ -180,9 +190,6 @@ def print_fits(busy, rounds):
             ratios = np.median(times[:, 1:3].min(axis=1) / times[:, 0]), np.median(times[:, 4] / times[:, 3])
             cells = "".join(f"{t:>9.1f}" for t in np.median(times, axis=0) / steps * 1e6)
             print(f"{name:<34}{cells}{ratios[0]:>9.2f}x{ratios[1]:>10.2f}x{os.getloadavg()[0]:>7.1f}", flush=True)
-    finally:
-        for neighbour in neighbours:
-            neighbour.kill()
 
 
 def import_seconds():

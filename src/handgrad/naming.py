@@ -26,6 +26,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Made = TypeVar("Made", bound=Callable[..., Any])
 
+signature: Callable[[Any], inspect.Signature] = functools.lru_cache(256)(inspect.signature)  # which is slow
 OTHER_LIBRARIES = Path(__file__).with_name("other_libraries.txt")  # our names, and what other libraries call the same
 
 
@@ -92,7 +93,7 @@ def constructor_arguments(thing: object) -> dict[str, Any]:
 
 def constructor_names(cls: type[Any]) -> list[str]:
     """The names of the arguments that a class is made with."""
-    parameters = inspect.signature(cls.__init__).parameters.values()
+    parameters = signature(cls.__init__).parameters.values()
     variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return [p.name for p in parameters if p.name != "self" and p.kind not in variable]
 
@@ -269,7 +270,7 @@ def check_object(kind: str, given: object, base: type[Any]) -> None:
 
 def check_complete(kind: str, cls: type[Any], arguments: Iterable[str]) -> None:
     """Raise a ValueError naming the first argument without a default that is not given."""
-    for parameter in inspect.signature(cls).parameters.values():
+    for parameter in signature(cls).parameters.values():
         variable = parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
         if parameter.default is parameter.empty and parameter.name not in arguments and not variable:
             raise ValueError(f"{kind} {cls.__name__} needs the argument '{parameter.name}'")

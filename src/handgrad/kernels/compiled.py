@@ -16,8 +16,9 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
-from numba.core import event
+from numba.core import cgutils, event
 from numba.extending import intrinsic
+from numba.np import arrayobj
 
 from ..arrays import Array, DTypeLike, Shape
 from . import blas
@@ -41,11 +42,16 @@ KNOWN: set[tuple[type, str]] = set()  # kinds of passes that have run, and whose
 ROW_MAJOR, AS_IT_IS, TRANSPOSED = np.int32(101), np.int32(111), np.int32(112)  # of the CBLAS interface
 
 
-def compiled(function: Function) -> Function:
+def compiled(function: Function, **options: bool) -> Function:
     """The function compiled by Numba when it is first called, and kept on disk."""
-    compiler: Any = njit(nogil=True, cache=True, fastmath={"contract"}, error_model="numpy")
-    made: Function = compiler(function)
+    compiler: Any = njit
+    made: Function = compiler(function, nogil=True, cache=True, fastmath={"contract"}, error_model="numpy", **options)
     return made
+
+
+def bare(function: Function) -> Function:
+    """The same, for one that makes no array: none of it counts references, which takes a quarter of a small step."""
+    return compiled(function, _nrt=False)
 
 
 class Announcement(event.Listener):
@@ -83,6 +89,31 @@ def call(typing: Any, address: Any, arguments: Any) -> Any:
 
 
 call_at: Any = intrinsic(call)
+UNTYPED: tuple[Any, Any] = cgutils, arrayobj  # parts of Numba that have no types
+
+
+def view(typing: Any, array: Any, start: Any, shape: Any) -> Any:
+    """An array of this shape that lies in another one from its number `start` on.
+
+    It counts no references and checks nothing, which takes as long as a small product; the other must outlive it.
+    """
+    kind, pointers, arrays = types.Array(array.dtype, len(shape), "C"), UNTYPED[0], UNTYPED[1]
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        whole, made = arrays.make_array(array)(context, builder, values[0]), arrays.make_array(kind)
+        size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(array.dtype)))
+        sizes, strides = pointers.unpack_tuple(builder, values[2]), [size]
+        for count in reversed(sizes[1:]):
+            strides.insert(0, builder.mul(count, strides[0]))
+        place = {"data": builder.gep(whole.data, [values[1]]), "shape": sizes, "strides": strides}
+        matrix = made(context, builder)
+        arrays.populate_array(matrix, itemsize=size, meminfo=None, **place)
+        return matrix._getvalue()
+
+    return kind(array, types.intp, shape), generate
+
+
+part: Any = intrinsic(view)
 
 
 def gemm_of(dtype: DType) -> Gemm:
@@ -100,7 +131,7 @@ def multiply(gemm: Gemm, a: Array, b: Array, out: Array, beta: int, transposed: 
     product(gemm, (TRANSPOSED if transposed else AS_IT_IS, AS_IT_IS), (rows, b.shape[1], inner), a, b, out, beta)
 
 
-@compiled
+@bare
 def product(gemm: Gemm, how: tuple[Any, Any], sizes: Part, a: Array, b: Array, out: Array, beta: int) -> None:
     """out (rows, columns) = a b + beta out, summed over inner; how says which of a and b are transposed."""
     (address, kind), real = gemm, a.dtype.type

@@ -4,56 +4,76 @@ What `handgrad.functional` and `handgrad.optimizers` say with whole arrays, and 
 small network the calls cost more than the arithmetic. Nothing is compiled for a network anew, since it comes as
 numbers; each of its layers is a row of `chain`, whole numbers, and a row of `options`, two floats:
 
-    kind          the layer's place in LAYERS
+    kind          a Kind
     inputs        how many numbers of an example come in
     outputs       and how many go out
     parameters    where its parameters begin in the vector of all: a weight, then its bias; gamma, then beta
     statistics    where batch norm's running means begin in the vector of these; its running variances follow
     values        where its outputs begin in `values`, and their gradients in `slopes`, for batches of one example
     options       of a linear layer: whether it has a bias; of batch norm: epsilon, momentum; of dropout: how many of
-                  65,536 random numbers drop, by what the rest is multiplied; of an activation: alpha
+                  65,536 random numbers drop, by what the rest is multiplied; of an activation: see `activate`
 
 Read `train`, at the end, and then what it calls. (n, outputs) are the shapes for a batch of n examples.
 """
 
 import functools
 import math
+from enum import IntEnum
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from ..arrays import Array, DType
-from .compiled import AS_IT_IS, TRANSPOSED, Gemm, announced, compiled, product
+from .compiled import AS_IT_IS, TRANSPOSED, Gemm, announced, bare, part, product
 from .compiled import gemm_of as gemm_of
 
 KIND, INPUTS, OUTPUTS, PARAMETERS, STATISTICS, VALUES = range(6)  # columns of `chain`
-LAYERS = [
-    "linear",
-    "batch_norm",
-    "dropout",
-    "softmax",
-    "log_softmax",
-    "relu",
-    "leaky_relu",
-    "elu",
-    "sigmoid",
-    "tanh",
-    "arctan",
-    "softplus",
-    "silu",
-    "gelu",
-]
-LINEAR, BATCH_NORM, DROPOUT, SOFTMAX, LOG_SOFTMAX, RELU, LEAKY_RELU, ELU, SIGMOID, TANH = range(10)
-ARCTAN, SOFTPLUS, SILU, GELU = range(10, 14)
-KEEP_MORE = (BATCH_NORM, DROPOUT)  # they keep as many numbers behind their outputs: the normalized, the mask
-GELU_SCALE, GELU_CUBIC = math.sqrt(2 / math.pi), 0.044715
-LOSSES = ["cross_entropy", "probability_cross_entropy", "hinge", "binary_cross_entropy", "mean_squared_error"]
-LOSSES += ["mean_absolute_error", "huber", "poisson"]
-CROSS_ENTROPY, PROBABILITY_CROSS_ENTROPY, HINGE, BINARY_CROSS_ENTROPY, MEAN_SQUARED_ERROR = range(5)
-MEAN_ABSOLUTE_ERROR, HUBER, POISSON = range(5, 8)
-RULES = ("sgd", "adam", "rmsprop", "adagrad")
-SGD, ADAM, RMSPROP, ADAGRAD = range(4)
 
+
+class Kind(IntEnum):
+    """What a layer is."""
+
+    LINEAR = 0
+    BATCH_NORM = 1
+    DROPOUT = 2
+    SOFTMAX = 3
+    LOG_SOFTMAX = 4
+    RELU = 5
+    LEAKY_RELU = 6
+    ELU = 7
+    SIGMOID = 8
+    TANH = 9
+    ARCTAN = 10
+    SOFTPLUS = 11
+    SILU = 12
+    GELU = 13
+    EXACT_GELU = 14
+
+
+class Objective(IntEnum):
+    """What a loss is."""
+
+    CROSS_ENTROPY = 0
+    PROBABILITY_CROSS_ENTROPY = 1
+    HINGE = 2
+    BINARY_CROSS_ENTROPY = 3
+    MEAN_SQUARED_ERROR = 4
+    MEAN_ABSOLUTE_ERROR = 5
+    HUBER = 6
+    POISSON = 7
+
+
+class Update(IntEnum):
+    """What an optimizer is."""
+
+    SGD = 0
+    ADAM = 1
+    RMSPROP = 2
+    ADAGRAD = 3
+
+
+KEEP_MORE = (Kind.BATCH_NORM, Kind.DROPOUT)  # they keep as many numbers behind their outputs: the normalized, the mask
+GELU_SCALE, GELU_CUBIC = math.sqrt(2 / math.pi), 0.044715
 Option: TypeAlias = Array  # a row of options
 
 
@@ -71,9 +91,9 @@ class Network(NamedTuple):
 
 
 class Goal(NamedTuple):
-    """What is minimised: `factor` times a loss of LOSSES, plus a penalty on the weights of linear layers."""
+    """What is minimised: `factor` times a loss, plus a penalty on the weights of linear layers."""
 
-    loss: int
+    loss: int  # an Objective
     factor: float
     option: float  # label_smoothing; delta; the smallest probability that counts
     class_weight: Array  # empty where all classes count the same
@@ -83,9 +103,9 @@ class Goal(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """How parameters move: the optimizer's place in RULES, its numbers, see `update`, and what it remembers."""
+    """How parameters move: the optimizer's numbers, see `update`, and what it remembers."""
 
-    kind: int
+    kind: int  # an Update
     numbers: tuple[float, float, float, float, float, float]
     norm_limit: float  # infinite where nothing is clipped
     value_limit: float
@@ -107,7 +127,7 @@ class Rows(NamedTuple):
 # A layer, forward -----------------------------------------------------------------------------------------------------
 
 
-@compiled
+@bare
 def linear(gemm: Gemm, x: Array, weight: Array, bias: Array, y: Array) -> None:
     """y = x W + b, the product added to rows that hold b."""
     for r in range(len(y) if len(bias) else 0):
@@ -117,30 +137,33 @@ def linear(gemm: Gemm, x: Array, weight: Array, bias: Array, y: Array) -> None:
     product(gemm, (AS_IT_IS, AS_IT_IS), sizes, x, weight, y, 1 if len(bias) else 0)
 
 
-@compiled
+@bare
 def batch_norm(
-    option: Option, x: Array, gamma: Array, beta: Array, mean: Array, var: Array, y: Array, kept: Array
+    option: Option, x: Array, gamma: Array, beta: Array, mean: Array, var: Array, scale: Array, y: Array, kept: Array
 ) -> None:
-    """y = gamma x̂ + beta with x̂ = (x - mean) / √(var + epsilon), which is kept; mean and var are written."""
-    count, epsilon = x.dtype.type(len(x)), x.dtype.type(option[0])
+    """y = gamma x̂ + beta, x̂ = (x - mean) scale, which is kept, scale = 1 / √(var + epsilon)."""
+    real = x.dtype.type
+    count, epsilon, one = real(len(x)), real(option[0]), real(1)
     mean[:] = 0
     var[:] = 0
     for r in range(len(x)):
         for k in range(len(mean)):
             mean[k] += x[r, k]
-    mean /= count
+    for k in range(len(mean)):
+        mean[k] /= count
     for r in range(len(x)):
         for k in range(len(mean)):
             var[k] += (x[r, k] - mean[k]) * (x[r, k] - mean[k])
-    var /= count
-    scale = x.dtype.type(1) / np.sqrt(var + epsilon)
+    for k in range(len(mean)):
+        var[k] /= count
+        scale[k] = one / np.sqrt(var[k] + epsilon)
     for r in range(len(x)):
         for k in range(len(mean)):
             kept[r, k] = (x[r, k] - mean[k]) * scale[k]
             y[r, k] = gamma[k] * kept[r, k] + beta[k]
 
 
-@compiled
+@bare
 def dropout(option: Option, bits: Array, x: Array, y: Array, mask: Array) -> None:
     """y = x mask, where mask is 0 for as many of 65,536 random bits as the option says, and else 1 / (1 - rate)."""
     dropped, zero, scale = int(option[0]), x.dtype.type(0), x.dtype.type(option[1])
@@ -150,20 +173,20 @@ def dropout(option: Option, bits: Array, x: Array, y: Array, mask: Array) -> Non
         y[i] = x[i] * mask[i]
 
 
-@compiled
-def largest_of(row: Array) -> float:
-    """The largest number of a row."""
-    largest: float = row[0]
-    for k in range(1, len(row)):
-        largest = max(largest, row[k])
+@bare
+def largest_of(x: Array, r: int) -> float:
+    """The largest number of row r."""
+    largest: float = x[r, 0]
+    for k in range(1, x.shape[1]):
+        largest = max(largest, x[r, k])
     return largest
 
 
-@compiled
+@bare
 def softmax(is_log: bool, x: Array, y: Array) -> None:
     """y = exp(x) / Σ exp(x) along a row, or the logarithm of that."""
     for r in range(len(x)):
-        largest, total = largest_of(x[r]), x.dtype.type(0)
+        largest, total = largest_of(x, r), x.dtype.type(0)
         for k in range(x.shape[1]):
             y[r, k] = np.exp(x[r, k] - largest)
             total += y[r, k]
@@ -172,45 +195,51 @@ def softmax(is_log: bool, x: Array, y: Array) -> None:
             y[r, k] = x[r, k] - largest - log_total if is_log else y[r, k] / total
 
 
-@compiled
-def activate(kind: int, alpha: float, x: Array, y: Array) -> None:
-    """y = f(x), element by element: see `handgrad.functional.activations`, whose formulas these are."""
+@bare
+def activate(kind: int, option: Option, x: Array, y: Array) -> None:
+    """y = f(x), element by element: see `handgrad.functional.activations`, whose formulas these are.
+
+    The options: a ReLU's limit; a leaky ReLU's alpha; what an ELU comes to far below 0, negated, and its slope above.
+    """
     real = x.dtype.type
-    zero, half, one, alpha = real(0), real(0.5), real(1), real(alpha)
-    if kind == RELU:
+    zero, half, one, a, slope = real(0), real(0.5), real(1), real(option[0]), real(option[1])
+    if kind == Kind.RELU:
         for i in range(len(x)):
-            y[i] = zero if x[i] <= zero else x[i]  # so that a NaN stays one
-    elif kind == LEAKY_RELU:
+            y[i] = zero if x[i] <= zero else a if x[i] >= a else x[i]  # so that a NaN stays one
+    elif kind == Kind.LEAKY_RELU:
         for i in range(len(x)):
-            y[i] = x[i] if x[i] > zero else alpha * x[i]
-    elif kind == ELU:
+            y[i] = x[i] if x[i] > zero else a * x[i]
+    elif kind == Kind.ELU:
         for i in range(len(x)):
-            y[i] = x[i] if x[i] > zero else alpha * np.expm1(x[i])
-    elif kind == SIGMOID:
+            y[i] = slope * x[i] if x[i] > zero else a * np.expm1(x[i])
+    elif kind == Kind.SIGMOID:
         for i in range(len(x)):
             y[i] = one / (one + np.exp(-x[i]))
-    elif kind == TANH:
+    elif kind == Kind.TANH:
         for i in range(len(x)):
             y[i] = np.tanh(x[i])
-    elif kind == ARCTAN:
+    elif kind == Kind.ARCTAN:
         for i in range(len(x)):
             y[i] = np.arctan(x[i])
-    elif kind == SOFTPLUS:
+    elif kind == Kind.SOFTPLUS:
         for i in range(len(x)):
             y[i] = (zero if x[i] <= zero else x[i]) + np.log1p(np.exp(-abs(x[i])))
-    elif kind == SILU:
+    elif kind == Kind.SILU:
         for i in range(len(x)):
             y[i] = x[i] / (one + np.exp(-x[i]))
-    elif kind == GELU:
+    elif kind == Kind.GELU:
         for i in range(len(x)):
             u = real(GELU_SCALE) * (x[i] + real(GELU_CUBIC) * x[i] * x[i] * x[i])
             y[i] = half * x[i] * (one + np.tanh(u))
+    elif kind == Kind.EXACT_GELU:
+        for i in range(len(x)):
+            y[i] = half * x[i] * math.erfc(-real(math.sqrt(0.5)) * x[i])
 
 
 # A layer, backward ----------------------------------------------------------------------------------------------------
 
 
-@compiled
+@bare
 def linear_backward(gemm: Gemm, x: Array, dy: Array, weight: Array, dweight: Array, dbias: Array, dx: Array) -> None:
     """dweight = xᵀ dy, dbias = Σ dy over the rows, and dx = dy Wᵀ where it has rows."""
     product(gemm, (TRANSPOSED, AS_IT_IS), (x.shape[1], dy.shape[1], len(x)), x, dy, dweight, 0)
@@ -222,24 +251,25 @@ def linear_backward(gemm: Gemm, x: Array, dy: Array, weight: Array, dweight: Arr
         product(gemm, (AS_IT_IS, TRANSPOSED), (len(dy), dx.shape[1], dy.shape[1]), dy, weight, dx, 0)
 
 
-@compiled
+@bare
 def batch_norm_backward(
-    option: Option, dy: Array, gamma: Array, var: Array, kept: Array, dgamma: Array, dbeta: Array, dx: Array
+    dy: Array, gamma: Array, scale: Array, kept: Array, dgamma: Array, dbeta: Array, dx: Array
 ) -> None:
-    """dgamma = Σ dy x̂, dbeta = Σ dy, dx = gamma scale (dy - mean(dy) - x̂ mean(dy x̂)), scale = 1 / √(var + epsilon)."""
+    """dgamma = Σ dy x̂, dbeta = Σ dy, dx = gamma scale (dy - mean(dy) - x̂ mean(dy x̂))."""
     dgamma[:] = 0
     dbeta[:] = 0
     for r in range(len(dy)):
         for k in range(len(gamma)):
             dgamma[k] += dy[r, k] * kept[r, k]
             dbeta[k] += dy[r, k]
-    count, scale = dy.dtype.type(len(dy)), gamma / np.sqrt(var + dy.dtype.type(option[0]))
+    count = dy.dtype.type(len(dy))
     for r in range(len(dx)):
         for k in range(len(gamma)):
-            dx[r, k] = scale[k] * (dy[r, k] - dbeta[k] / count - kept[r, k] * (dgamma[k] / count))
+            centred = dy[r, k] - dbeta[k] / count - kept[r, k] * (dgamma[k] / count)
+            dx[r, k] = gamma[k] * scale[k] * centred
 
 
-@compiled
+@bare
 def softmax_backward(is_log: bool, dy: Array, y: Array, dx: Array) -> None:
     """dx = y (dy - Σ dy y) along a row, or for the logarithm dx = dy - exp(y) Σ dy."""
     for r in range(len(dy)):
@@ -250,119 +280,125 @@ def softmax_backward(is_log: bool, dy: Array, y: Array, dx: Array) -> None:
             dx[r, k] = dy[r, k] - np.exp(y[r, k]) * total if is_log else y[r, k] * (dy[r, k] - total)
 
 
-@compiled
-def differentiate(kind: int, alpha: float, dy: Array, x: Array, y: Array, dx: Array) -> None:
+@bare
+def differentiate(kind: int, option: Option, dy: Array, x: Array, y: Array, dx: Array) -> None:
     """dx = dy f'(x), element by element, from x or from y = f(x)."""
     real = dy.dtype.type
-    zero, half, one, alpha = real(0), real(0.5), real(1), real(alpha)
-    if kind == RELU:
+    zero, half, one, a, slope = real(0), real(0.5), real(1), real(option[0]), real(option[1])
+    if kind == Kind.RELU:
         for i in range(len(dy)):
-            dx[i] = dy[i] if y[i] > zero else zero
-    elif kind == LEAKY_RELU:
+            dx[i] = dy[i] if zero < y[i] < a else zero
+    elif kind == Kind.LEAKY_RELU:
         for i in range(len(dy)):
-            dx[i] = dy[i] if x[i] > zero else alpha * dy[i]
-    elif kind == ELU:
+            dx[i] = dy[i] if x[i] > zero else a * dy[i]
+    elif kind == Kind.ELU:
         for i in range(len(dy)):
-            dx[i] = dy[i] if x[i] > zero else dy[i] * (y[i] + alpha)
-    elif kind == SIGMOID:
+            dx[i] = slope * dy[i] if x[i] > zero else dy[i] * (y[i] + a)
+    elif kind == Kind.SIGMOID:
         for i in range(len(dy)):
             dx[i] = dy[i] * (y[i] * (one - y[i]))
-    elif kind == TANH:
+    elif kind == Kind.TANH:
         for i in range(len(dy)):
             dx[i] = dy[i] * (one - y[i] * y[i])
-    elif kind == ARCTAN:
+    elif kind == Kind.ARCTAN:
         for i in range(len(dy)):
             dx[i] = dy[i] / (one + x[i] * x[i])
-    elif kind == SOFTPLUS:
+    elif kind == Kind.SOFTPLUS:
         for i in range(len(dy)):
             dx[i] = dy[i] / (one + np.exp(-x[i]))
-    elif kind == SILU:
+    elif kind == Kind.SILU:
         for i in range(len(dy)):
             gate = one / (one + np.exp(-x[i]))
             dx[i] = dy[i] * (gate * (one + x[i] * (one - gate)))
-    elif kind == GELU:
+    elif kind == Kind.GELU:
         for i in range(len(dy)):
             square = x[i] * x[i]
             t = np.tanh(real(GELU_SCALE) * (x[i] + real(GELU_CUBIC) * square * x[i]))
             inner = real(GELU_SCALE) * (one + real(3 * GELU_CUBIC) * square)
             dx[i] = dy[i] * (half * (one + t) + half * x[i] * (one - t * t) * inner)
+    elif kind == Kind.EXACT_GELU:
+        for i in range(len(dy)):
+            density = real(0.5 * GELU_SCALE) * np.exp(-half * x[i] * x[i])
+            dx[i] = dy[i] * (half * math.erfc(-real(math.sqrt(0.5)) * x[i]) + x[i] * density)
 
 
 # All layers -----------------------------------------------------------------------------------------------------------
 
 
-@compiled
-def part(vector: Array, start: int, rows: int, columns: int) -> Array:
-    """A matrix (rows, columns) that lies in a vector from `start` on."""
-    return vector[start : start + rows * columns].reshape(rows, columns)
-
-
-@compiled
+@bare
 def forward(gemm: Gemm, net: Network, x: Array, capacity: int, bits: Array) -> int:
     """Compute every layer's outputs for the examples x; capacity: how many there is room for. Returns the bits used."""
     n, used = len(x), 0
-    for i in range(len(net.chain)):
-        row, option = net.chain[i], net.options[i]
-        kind, width, at, place = row[KIND], row[OUTPUTS], row[PARAMETERS], row[VALUES] * capacity
-        y = part(net.values, place, n, width)
-        flat = y.reshape(-1)
-        if kind == LINEAR:
-            end = at + row[INPUTS] * width
-            bias = net.parameters[end : end + (width if option[0] else 0)]
-            linear(gemm, x, part(net.parameters, at, row[INPUTS], width), bias, y)
-        elif kind == BATCH_NORM:
-            p, measured, at2 = net.parameters, net.measured, row[STATISTICS]
-            mean, var = measured[at2 : at2 + width], measured[at2 + width : at2 + 2 * width]
-            kept = part(net.values, place + capacity * width, n, width)
-            batch_norm(option, x, p[at : at + width], p[at + width : at + 2 * width], mean, var, y, kept)
-        elif kind == DROPOUT:
-            mask = part(net.values, place + capacity * width, n, width).reshape(-1)
-            dropout(option, bits[used:], x.reshape(-1), flat, mask)
+    chain, options, p, values = net.chain, net.options, net.parameters, net.values
+    for i in range(len(chain)):
+        kind, inputs, width, at = chain[i, KIND], chain[i, INPUTS], chain[i, OUTPUTS], chain[i, PARAMETERS]
+        option, place = part(options, 2 * i, (2,)), chain[i, VALUES] * capacity
+        y, kept = part(values, place, (n, width)), place + capacity * width
+        if kind == Kind.LINEAR:
+            bias = part(p, at + inputs * width, (width if option[0] else 0,))
+            linear(gemm, x, part(p, at, (inputs, width)), bias, y)
+        elif kind == Kind.BATCH_NORM:
+            gamma, beta, start = part(p, at, (width,)), part(p, at + width, (width,)), chain[i, STATISTICS]
+            mean, var = part(net.measured, start, (width,)), part(net.measured, start + width, (width,))
+            scale = part(net.slopes, kept, (width,))  # memory that slopes do not need
+            batch_norm(option, x, gamma, beta, mean, var, scale, y, part(values, kept, (n, width)))
+        elif kind == Kind.DROPOUT:
+            dropout(
+                option,
+                bits[used:],
+                part(x, 0, (n * width,)),
+                part(y, 0, (n * width,)),
+                part(values, kept, (n * width,)),
+            )
             used += (n * width + 3) // 4 * 4  # they are drawn by the four
-        elif kind in (SOFTMAX, LOG_SOFTMAX):
-            softmax(kind == LOG_SOFTMAX, x, y)
+        elif kind in (Kind.SOFTMAX, Kind.LOG_SOFTMAX):
+            softmax(kind == Kind.LOG_SOFTMAX, x, y)
         else:
-            activate(kind, option[0], x.reshape(-1), flat)
+            activate(kind, option, part(x, 0, (n * width,)), part(y, 0, (n * width,)))
         x = y
     return used
 
 
-@compiled
+@bare
 def backward(gemm: Gemm, net: Network, x: Array, capacity: int, lowest: int) -> None:
     """Write all gradients, from the last layer's in `slopes` down to the layer `lowest`, the first with parameters."""
     n = len(x)
-    for i in range(len(net.chain) - 1, lowest - 1, -1):
-        row, option = net.chain[i], net.options[i]
-        kind, width, at, place = row[KIND], row[OUTPUTS], row[PARAMETERS], row[VALUES] * capacity
-        below = net.chain[i - 1, VALUES] * capacity if i else 0
-        inputs = part(net.values, below, n, row[INPUTS]) if i else x
-        dx = part(net.slopes, below, n if i > lowest else 0, row[INPUTS])
-        y, dy = part(net.values, place, n, width), part(net.slopes, place, n, width)
-        kept = part(net.values, place + (capacity * width if kind in KEEP_MORE else 0), n, width)
-        if kind == LINEAR:
-            end = at + row[INPUTS] * width
-            weight, dweight = part(net.parameters, at, row[INPUTS], width), part(net.gradients, at, row[INPUTS], width)
-            dbias = net.gradients[end : end + (width if option[0] else 0)]
-            linear_backward(gemm, inputs, dy, weight, dweight, dbias, dx)
-        elif kind == BATCH_NORM:
-            gamma, var = net.parameters[at : at + width], net.measured[row[STATISTICS] + width :][:width]
-            dgamma, dbeta = net.gradients[at : at + width], net.gradients[at + width : at + 2 * width]
-            batch_norm_backward(option, dy, gamma, var, kept, dgamma, dbeta, dx)
-        elif kind == DROPOUT:
-            flat, mask, out = dy.reshape(-1), kept.reshape(-1), dx.reshape(-1)
-            for k in range(len(out)):
-                out[k] = flat[k] * mask[k]
-        elif kind in (SOFTMAX, LOG_SOFTMAX):
-            softmax_backward(kind == LOG_SOFTMAX, dy, y, dx)
+    chain, options, p, g, values, slopes = net.chain, net.options, net.parameters, net.gradients, net.values, net.slopes
+    for i in range(len(chain) - 1, lowest - 1, -1):
+        kind, inputs, width, at = chain[i, KIND], chain[i, INPUTS], chain[i, OUTPUTS], chain[i, PARAMETERS]
+        option, place, below = part(options, 2 * i, (2,)), chain[i, VALUES] * capacity, 0
+        if i:
+            below = chain[i - 1, VALUES] * capacity
+            x_i = part(values, below, (n, inputs))
         else:
-            differentiate(kind, option[0], dy.reshape(-1), inputs.reshape(-1), y.reshape(-1), dx.reshape(-1))
+            x_i = part(x, 0, (n, inputs))
+        dx = part(slopes, below, (n if i > lowest else 0, inputs))
+        y, dy = part(values, place, (n, width)), part(slopes, place, (n, width))
+        more = place + (capacity * width if kind in KEEP_MORE else 0)
+        kept = part(values, more, (n, width))
+        if kind == Kind.LINEAR:
+            bias_at, biases = at + inputs * width, width if option[0] else 0
+            weight, dweight = part(p, at, (inputs, width)), part(g, at, (inputs, width))
+            linear_backward(gemm, x_i, dy, weight, dweight, part(g, bias_at, (biases,)), dx)
+        elif kind == Kind.BATCH_NORM:
+            gamma, dgamma, dbeta = part(p, at, (width,)), part(g, at, (width,)), part(g, at + width, (width,))
+            batch_norm_backward(dy, gamma, part(slopes, more, (width,)), kept, dgamma, dbeta, dx)
+        elif kind == Kind.DROPOUT:
+            for r in range(len(dx)):
+                for k in range(width):
+                    dx[r, k] = dy[r, k] * kept[r, k]
+        elif kind in (Kind.SOFTMAX, Kind.LOG_SOFTMAX):
+            softmax_backward(kind == Kind.LOG_SOFTMAX, dy, y, dx)
+        else:
+            flat = part(dy, 0, (dy.size,)), part(x_i, 0, (dy.size,)), part(y, 0, (dy.size,)), part(dx, 0, (dx.size,))
+            differentiate(kind, option, *flat)
 
 
-@compiled
+@bare
 def keep_statistics(net: Network, count: int) -> None:
     """running = (1 - momentum) running + momentum batch, for every batch norm; the variance divided by count - 1."""
     for i in range(len(net.chain)):
-        if net.chain[i, KIND] == BATCH_NORM:
+        if net.chain[i, KIND] == Kind.BATCH_NORM:
             width, at, momentum = net.chain[i, OUTPUTS], net.chain[i, STATISTICS], net.options[i, 1]
             for k in range(at, at + 2 * width):
                 batch = net.measured[k] * (count / (count - 1) if k >= at + width else 1.0)
@@ -372,130 +408,124 @@ def keep_statistics(net: Network, count: int) -> None:
 # The loss -------------------------------------------------------------------------------------------------------------
 
 
-@compiled
-def row_shares(goal: Goal, labels: Array, weights: Array, shares: Array) -> bool:
-    """What each row counts for: 1 / n, or w / Σ w, with the class's weight in the sum. Returns whether that is > 0."""
+@bare
+def total_of(goal: Goal, rows: Rows) -> float:
+    """What all rows count for together: n, or Σ w, each with the weight of its class."""
     total = 0.0
-    for r in range(len(shares)):
-        counts = weights[r] if len(weights) else 1.0
-        shares[r] = counts
-        total += counts * goal.class_weight[labels[r]] if len(goal.class_weight) and len(labels) else counts
-    for r in range(len(shares)):
-        shares[r] /= total
-    return total > 0
+    for r in range(len(rows.x)):
+        counts = rows.weights[r] if len(rows.weights) else 1.0
+        total += counts * goal.class_weight[rows.labels[r]] if len(goal.class_weight) and len(rows.labels) else counts
+    return total
 
 
-@compiled
-def amounts(goal: Goal, r: int, share: float, labels: Array, targets: Array, amount: Array) -> None:
-    """What each class's term counts for in row r of a cross-entropy: share · q · class weight, q the distribution."""
-    smoothing = goal.option if goal.loss == CROSS_ENTROPY else 0.0
-    for k in range(len(amount)):
-        q = targets[r, k] if len(targets) else 1.0 if k == labels[r] else 0.0
-        q = q * (1 - smoothing) + smoothing / len(amount)
-        amount[k] = share * q * (goal.class_weight[k] if len(goal.class_weight) else 1.0)
+@bare
+def amount(goal: Goal, rows: Rows, r: int, k: int, num_classes: int) -> float:
+    """What class k's term counts for in row r of a cross-entropy: q · class weight, where q is the distribution."""
+    q = rows.targets[r, k] if len(rows.targets) else 1.0 if k == rows.labels[r] else 0.0
+    if goal.loss == Objective.CROSS_ENTROPY:
+        q = q * (1 - goal.option) + goal.option / num_classes
+    return q * (goal.class_weight[k] if len(goal.class_weight) else 1.0)
 
 
-@compiled
-def cross_entropy(goal: Goal, labels: Array, targets: Array, shares: Array, z: Array, dz: Array) -> float:
+@bare
+def cross_entropy(goal: Goal, rows: Rows, total: float, z: Array, dz: Array) -> float:
     """-Σ amount log softmax(z), and dz = softmax(z) Σ amount - amount, row by row."""
-    loss, amount = 0.0, np.empty(z.shape[1])
+    loss = 0.0
     for r in range(len(z)):
-        amounts(goal, r, shares[r], labels, targets, amount)
-        largest, total, counted = largest_of(z[r]), 0.0, 0.0
-        for k in range(len(amount)):
+        share = (rows.weights[r] if len(rows.weights) else 1.0) / total
+        largest, exponentials, counted, picked = largest_of(z, r), 0.0, 0.0, 0.0
+        for k in range(z.shape[1]):
             dz[r, k] = np.exp(z[r, k] - largest)
-            total += dz[r, k]
-        log_total = np.log(total)
-        for k in range(len(amount)):
-            counted += amount[k]
-            if amount[k]:
-                loss -= amount[k] * (z[r, k] - largest - log_total)
-        for k in range(len(amount)):
-            dz[r, k] = goal.factor * (dz[r, k] * (counted / total) - amount[k])
+            exponentials += dz[r, k]
+            counts = amount(goal, rows, r, k, z.shape[1])
+            counted += counts
+            picked += counts * (z[r, k] - largest) if counts else 0.0
+        loss += share * (counted * np.log(exponentials) - picked)
+        for k in range(z.shape[1]):
+            probability = dz[r, k] * (counted / exponentials)
+            dz[r, k] = goal.factor * share * (probability - amount(goal, rows, r, k, z.shape[1]))
     return loss
 
 
-@compiled
-def probability_cross_entropy(goal: Goal, labels: Array, targets: Array, shares: Array, p: Array, dp: Array) -> float:
+@bare
+def probability_cross_entropy(goal: Goal, rows: Rows, total: float, p: Array, dp: Array) -> float:
     """-Σ amount log p, and dp = -amount / p, row by row; NaN for what is no probability."""
-    loss, amount = 0.0, np.empty(p.shape[1])
+    loss = 0.0
     for r in range(len(p)):
-        amounts(goal, r, shares[r], labels, targets, amount)
-        for k in range(len(amount)):
+        share = (rows.weights[r] if len(rows.weights) else 1.0) / total
+        for k in range(p.shape[1]):
             if not 0 <= p[r, k] <= 1.02:
                 return math.nan
-            dp[r, k] = 0
-            if amount[k]:
-                picked = max(p[r, k], goal.option)
-                loss -= amount[k] * np.log(picked)
-                dp[r, k] = -goal.factor * amount[k] / picked
+            counts, picked = share * amount(goal, rows, r, k, p.shape[1]), max(p[r, k], goal.option)
+            dp[r, k] = -goal.factor * counts / picked if counts else 0.0
+            loss -= counts * np.log(picked) if counts else 0.0
     return loss
 
 
-@compiled
-def hinge(goal: Goal, labels: Array, shares: Array, z: Array, dz: Array) -> float:
+@bare
+def hinge(goal: Goal, rows: Rows, total: float, z: Array, dz: Array) -> float:
     """Σ max(0, z - z_label + 1) over the other classes; each positive one pushes its own score down, the label's up."""
     loss = 0.0
     for r in range(len(z)):
-        label, positive = labels[r], 0
+        label, positive, share = rows.labels[r], 0, (rows.weights[r] if len(rows.weights) else 1.0) / total
         for k in range(z.shape[1]):
             margin = z[r, k] - z[r, label] + 1
             dz[r, k] = 0
             if k != label and not margin <= 0:
-                loss += shares[r] * margin
-                dz[r, k] = goal.factor * shares[r]
+                loss += share * margin
+                dz[r, k] = goal.factor * share
                 positive += 1
-        dz[r, label] = -goal.factor * shares[r] * positive
+        dz[r, label] = -goal.factor * share * positive
     return loss
 
 
-@compiled
+@bare
 def element(kind: int, delta: float, z: float, t: float) -> tuple[float, float]:
     """The loss of one output z with target t, and its derivative by z."""
     error = z - t
-    if kind == MEAN_SQUARED_ERROR:
+    if kind == Objective.MEAN_SQUARED_ERROR:
         return error * error, 2 * error
-    if kind == MEAN_ABSOLUTE_ERROR:
+    if kind == Objective.MEAN_ABSOLUTE_ERROR:
         return abs(error), np.sign(error)
-    if kind == HUBER:
+    if kind == Objective.HUBER:
         clipped = min(max(error, -delta), delta)
         return clipped * (error - 0.5 * clipped), clipped
-    if kind == POISSON:
+    if kind == Objective.POISSON:
         rate = np.exp(z)
         return (t * np.log(t) if t > 0 else 0.0) - t * z - t + rate, rate - t
     return max(z, 0.0) - z * t + np.log1p(np.exp(-abs(z))), 1 / (1 + np.exp(-z)) - t
 
 
-@compiled
-def loss_of(goal: Goal, labels: Array, targets: Array, weights: Array, y: Array, dy: Array) -> float:
+@bare
+def loss_of(goal: Goal, rows: Rows, y: Array, dy: Array) -> float:
     """The loss of the outputs y, and dy; NaN also where the weights are all 0, which `functional` says in words."""
-    shares = np.empty(len(y))
-    if not row_shares(goal, labels, weights, shares):
+    total = total_of(goal, rows)
+    if not total > 0:
         return math.nan
-    if goal.loss == CROSS_ENTROPY:
-        return goal.factor * cross_entropy(goal, labels, targets, shares, y, dy)
-    if goal.loss == PROBABILITY_CROSS_ENTROPY:
-        return goal.factor * probability_cross_entropy(goal, labels, targets, shares, y, dy)
-    if goal.loss == HINGE:
-        return goal.factor * hinge(goal, labels, shares, y, dy)
-    loss, columns = 0.0, 1 if goal.loss == POISSON else y.shape[1]
+    if goal.loss == Objective.CROSS_ENTROPY:
+        return goal.factor * cross_entropy(goal, rows, total, y, dy)
+    if goal.loss == Objective.PROBABILITY_CROSS_ENTROPY:
+        return goal.factor * probability_cross_entropy(goal, rows, total, y, dy)
+    if goal.loss == Objective.HINGE:
+        return goal.factor * hinge(goal, rows, total, y, dy)
+    loss, columns = 0.0, 1 if goal.loss == Objective.POISSON else y.shape[1]
     for r in range(len(y)):
-        share = goal.factor * shares[r] / columns
+        share = goal.factor * (rows.weights[r] if len(rows.weights) else 1.0) / (total * columns)
         for k in range(y.shape[1]):
-            value, slope = element(goal.loss, goal.option, float(y[r, k]), float(targets[r, k]))
+            value, slope = element(goal.loss, goal.option, float(y[r, k]), float(rows.targets[r, k]))
             loss += share * value
             dy[r, k] = share * slope
     return loss
 
 
-@compiled
+@bare
 def add_penalty(net: Network, goal: Goal, count: float) -> float:
     """Add the penalty's gradient to those of the weights; returns the penalty."""
     strength, total = goal.strength / (count if goal.is_shared else 1.0), 0.0
     factor, zero = net.parameters.dtype.type(strength), net.parameters.dtype.type(0)
     for i in range(len(net.chain)):
         start = net.chain[i, PARAMETERS]
-        size = net.chain[i, INPUTS] * net.chain[i, OUTPUTS] if net.chain[i, KIND] == LINEAR else 0
+        size = net.chain[i, INPUTS] * net.chain[i, OUTPUTS] if net.chain[i, KIND] == Kind.LINEAR else 0
         w, dw, found = net.parameters[start : start + size], net.gradients[start : start + size], zero
         if goal.power == 2:
             for k in range(size):
@@ -512,7 +542,7 @@ def add_penalty(net: Network, goal: Goal, count: float) -> float:
 # The update -----------------------------------------------------------------------------------------------------------
 
 
-@compiled
+@bare
 def clip(norm_limit: float, value_limit: float, g: Array) -> None:
     """Shorten the gradient to the limit of its norm, or each of its numbers to that of a value."""
     if norm_limit < np.inf:
@@ -521,14 +551,15 @@ def clip(norm_limit: float, value_limit: float, g: Array) -> None:
             total += float(g[i]) * float(g[i])
         norm = math.sqrt(total)
         if norm_limit < norm < np.inf:
-            g *= g.dtype.type(norm_limit / norm)
+            for i in range(len(g)):
+                g[i] *= g.dtype.type(norm_limit / norm)
     if value_limit < np.inf:
         limit = g.dtype.type(value_limit)
         for i in range(len(g)):
             g[i] = -limit if g[i] < -limit else limit if g[i] > limit else g[i]
 
 
-@compiled
+@bare
 def update(rule: Rule, rate: float, t: int, p: Array, g: Array) -> None:
     """Move the parameters p along the gradient g, in the step number t from 1: see `handgrad.optimizers`.
 
@@ -537,23 +568,24 @@ def update(rule: Rule, rate: float, t: int, p: Array, g: Array) -> None:
     """
     real, (decay, is_decoupled, a, b, epsilon, is_short) = p.dtype.type, rule.numbers
     if is_decoupled:
-        p *= real(1 - rate * decay)
+        for i in range(len(p)):
+            p[i] *= real(1 - rate * decay)
     elif decay:
         for i in range(len(p)):
             g[i] += real(decay) * p[i]
-    if rule.kind == SGD:
+    if rule.kind == Update.SGD:
         descend(rule.first, real(rate), real(a), b != 0, p, g)
-    elif rule.kind == ADAM:
+    elif rule.kind == Update.ADAM:
         scale = math.sqrt((1 - b) / (1 - b**t))
         length = rate * (1 - a) / (1 - a**t) / scale
         epsilon /= math.sqrt(1 - b) if is_short else scale
         adapt(rule.first, rule.second, real(a), real(b), real(length), real(epsilon), p, g)
     else:
-        scale = math.sqrt(1 - a) if rule.kind == RMSPROP else 1.0
+        scale = math.sqrt(1 - a) if rule.kind == Update.RMSPROP else 1.0
         adapt(p[:0], rule.first, real(0), real(a), real(rate / scale), real(epsilon / scale), p, g)
 
 
-@compiled
+@bare
 def descend(velocity: Array, rate: float, momentum: float, is_nesterov: bool, p: Array, g: Array) -> None:
     """v <- momentum v + g, then p <- p - rate v; without a velocity p <- p - rate g."""
     if not len(velocity):
@@ -569,7 +601,7 @@ def descend(velocity: Array, rate: float, momentum: float, is_nesterov: bool, p:
             p[i] -= rate * velocity[i]
 
 
-@compiled
+@bare
 def adapt(first: Array, second: Array, a: float, b: float, length: float, epsilon: float, p: Array, g: Array) -> None:
     """s <- b s + g² and v <- a v + g (where there is none, v = g), then p <- p - length v / (√s + epsilon)."""
     if len(first):
@@ -583,7 +615,7 @@ def adapt(first: Array, second: Array, a: float, b: float, length: float, epsilo
             p[i] -= length * (g[i] / (np.sqrt(second[i]) + epsilon))
 
 
-@compiled
+@bare
 def count_hits(y: Array, classes: Array) -> int:
     """In how many rows the class is the first of the largest outputs; or 1 where the only output is positive."""
     hits = 0
@@ -600,7 +632,7 @@ def count_hits(y: Array, classes: Array) -> int:
 # The steps ------------------------------------------------------------------------------------------------------------
 
 
-@compiled
+@bare
 def train(
     gemm: Gemm,
     net: Network,
@@ -624,18 +656,19 @@ def train(
     say why, with nothing changed by it.
     """
     lowest, used, first, last = 0, 0, 0, net.chain[-1]
-    while lowest < len(net.chain) - 1 and net.chain[lowest, KIND] not in (LINEAR, BATCH_NORM):
+    while lowest < len(net.chain) - 1 and net.chain[lowest, KIND] not in (Kind.LINEAR, Kind.BATCH_NORM):
         lowest += 1
     for step in range(len(sizes)):
         n = sizes[step]
         batch = slice(first, first + n)
-        x, labels, targets, weights = rows.x[batch], rows.labels[batch], rows.targets[batch], rows.weights[batch]
+        x, classes, weights = rows.x[batch], rows.classes[batch], rows.weights[batch]
         if n < 2 and len(net.statistics):
             return step
         used += forward(gemm, net, x, capacity, rows.bits[used:])
-        y = part(net.values, last[VALUES] * capacity, n, last[OUTPUTS])
-        dy = part(net.slopes, last[VALUES] * capacity, n, last[OUTPUTS])
-        loss = loss_of(goal, labels, targets, weights, y, dy)
+        y = part(net.values, last[VALUES] * capacity, (n, last[OUTPUTS]))
+        dy = part(net.slopes, last[VALUES] * capacity, (n, last[OUTPUTS]))
+        of_batch = Rows(x, rows.labels[batch], rows.targets[batch], weights, classes, rows.bits)
+        loss = loss_of(goal, of_batch, y, dy)
         if not math.isfinite(loss):
             return step
         keep_statistics(net, n)
@@ -644,9 +677,10 @@ def train(
             loss += add_penalty(net, goal, weights.sum() if len(weights) else float(n))
         clip(rule.norm_limit, rule.value_limit, net.gradients)
         update(rule, rates[step], num_steps + step + 1, net.parameters, net.gradients)
-        losses[step], hits[step] = loss, count_hits(y, rows.classes[batch])
-        if len(outputs):
-            outputs[batch] = y
+        losses[step], hits[step] = loss, count_hits(y, classes)
+        for r in range(n if len(outputs) else 0):
+            for k in range(last[OUTPUTS]):
+                outputs[first + r, k] = y[r, k]
         first += n
     return len(sizes)
 

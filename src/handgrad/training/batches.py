@@ -40,7 +40,7 @@ def epoch_order(x: Any, num_rows: int, generator: Generator | None = None) -> It
     """
     block = max(1, BLOCK // max(1, row_bytes(x))) if isinstance(x, MappedRows) else num_rows
     if num_rows <= block * WINDOW:
-        yield np.arange(num_rows) if generator is None else generator.permutation(num_rows)
+        yield drawn(num_rows, generator)
         return
     starts = np.arange(0, num_rows, block)
     starts = starts if generator is None else generator.permutation(starts)
@@ -48,6 +48,11 @@ def epoch_order(x: Any, num_rows: int, generator: Generator | None = None) -> It
         window = [np.arange(start, min(start + block, num_rows)) for start in starts[first : first + WINDOW]]
         rows = np.concatenate(window)
         yield rows if generator is None else generator.permutation(rows)
+
+
+def drawn(num_rows: int, generator: Generator | None) -> Array:
+    """The numbers of so many rows, shuffled by the generator, or as they come without one."""
+    return np.arange(num_rows) if generator is None else generator.permutation(num_rows)
 
 
 def batches(order: Iterable[Array], batch_size: int, skip: int = 0) -> Iterator[Array]:
@@ -184,8 +189,7 @@ class ArraySource(Source):
             yield self.gather(rows)
 
     def order(self, generator: Generator | None = None) -> Array:
-        (rows,) = epoch_order(self.data[0], len(self.data[1]), generator)
-        return rows
+        return drawn(len(self.data[1]), generator)
 
     def gather(self, rows: Array) -> Data:
         x, y, weight = self.data

@@ -12,18 +12,19 @@ import numpy as np
 
 from ..arrays import Array, Generator
 from ..clipping import ClipGlobalNorm, ClipValue
+from ..functional.activations import SELU_ALPHA, SELU_SCALE
 from ..kernels import route
 from ..kernels.threads import threads_for
 from ..layers import L1, L2, BatchNorm, CrossEntropy, Dropout, Huber, Identity, Layer, Linear, Loss, Sequential
-from ..layers.activations import ACTIVATIONS, GELU, SELU, ReLU6
+from ..layers.activations import ACTIVATIONS, ELU, GELU, SELU, ReLU, ReLU6
 from ..layers.base import family, leaves
 from ..layers.criteria import LOSSES, Penalty
 from ..layers.dense import Flatten
 from ..metrics import target_classes
 from ..optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 
-Stage: TypeAlias = tuple[str, float, float]  # a name in the kernel's LAYERS, and the two options
-LABELS = ("cross_entropy", "probability_cross_entropy", "hinge")  # the losses that take them
+Stage: TypeAlias = tuple[str, float, float]  # the name of one of the kernel's kinds, and two options
+LABELS = ("CROSS_ENTROPY", "PROBABILITY_CROSS_ENTROPY", "HINGE")  # the objectives that take them
 PASSING = (Flatten, Identity)  # layers that leave the numbers of a row as they are
 ROW_BYTES = 2**21  # of rows in one call: what a core has in its cache
 CALL = 2**29  # multiply-adds in one call at most, about a tenth of a second: so long does Ctrl-C wait
@@ -41,16 +42,17 @@ def plain_loss(name: str, loss: Loss) -> Stage:
 
 # what each class is to the kernel; a subclass is none of them, and is run as it was written
 STAGES: dict[type[Layer], Callable[[Any], Stage]] = {
-    **{
-        cls: functools.partial(activation, name)
-        for name, cls in reversed(ACTIVATIONS.items())
-        if cls not in (ReLU6, SELU)  # which the kernel has not
-    },
+    **{cls: functools.partial(activation, name) for name, cls in reversed(ACTIVATIONS.items())},
+    ReLU: lambda layer: ("relu", math.inf, 0.0),
+    ReLU6: lambda layer: ("relu", 6.0, 0.0),
+    ELU: lambda layer: ("elu", layer.alpha, 1.0),
+    SELU: lambda layer: ("elu", SELU_SCALE * SELU_ALPHA, SELU_SCALE),
+    GELU: lambda layer: ("gelu" if layer.approximate == "tanh" else "exact_gelu", 0.0, 0.0),
     Linear: lambda layer: ("linear", layer.bias, 0.0),
     BatchNorm: lambda layer: ("batch_norm", layer.epsilon, layer.momentum),
     Dropout: lambda layer: ("dropout", round(layer.rate * 2**16), 1 / (1 - layer.rate)),
 }
-GOALS: dict[type[Loss], Callable[[Any], Stage]] = {  # (name in the kernel's LOSSES, factor, option)
+GOALS: dict[type[Loss], Callable[[Any], Stage]] = {  # (the name of one of the kernel's objectives, factor, option)
     **{cls: functools.partial(plain_loss, name.replace("-", "_")) for name, cls in LOSSES.items()},
     CrossEntropy: lambda loss: ("cross_entropy", 1.0, loss.label_smoothing),
     Huber: lambda loss: ("huber", 1.0, loss.delta),
@@ -76,8 +78,6 @@ def why_not(model: Sequential, loss: Loss, optimizer: Optimizer, penalty: Penalt
     for layer in layers:
         if type(layer) not in STAGES and type(layer) not in PASSING:
             return f"{layer.label} ({type(layer).__name__}) is not compiled"
-        if isinstance(layer, GELU) and layer.approximate != "tanh":
-            return f"{layer.label} ({layer!r}) is not compiled"
         if len(layer.input_shape) > 1 and type(layer) is not Flatten:
             return f"{layer.label} works on more than rows of numbers"
     if len({id(layer.rng) for layer in layers if type(layer) is Dropout}) > 1:
@@ -114,7 +114,6 @@ class CompiledSteps:
         self.dropouts: list[int] = [layer.output_shape[0] for layer in self.layers if type(layer) is Dropout]
         self.states: list[Array] = [array for layer in self.layers for array in layer.state.values()]
         self.goal: Any = self.describe_goal()
-        self.takes_labels: list[int] = [self.kernel.LOSSES.index(name) for name in LABELS]
         self.memory: tuple[Array, ...] = (np.empty(0, model.dtype),)
 
     def describe(self) -> tuple[Array, Array]:
@@ -123,7 +122,7 @@ class CompiledSteps:
         parameters = statistics = self.num_values = 0
         for layer in self.layers:
             name, *numbers = STAGES[type(layer)](layer)
-            kind, (inputs,), (outputs,) = self.kernel.LAYERS.index(name), layer.input_shape, layer.output_shape
+            kind, (inputs,), (outputs,) = self.kernel.Kind[name.upper()], layer.input_shape, layer.output_shape
             chain.append((kind, inputs, outputs, parameters, statistics, self.num_values))
             options.append(numbers)
             parameters += layer.num_parameters
@@ -189,9 +188,8 @@ class CompiledSteps:
         strength, power, is_shared = 0.0, 0, False
         if self.penalty is not None:
             strength, (power, is_shared) = self.penalty.strength, POWERS[type(self.penalty)]
-        return self.kernel.Goal(
-            self.kernel.LOSSES.index(name), float(factor), float(option), weights, float(strength), power, is_shared
-        )
+        objective, numbers = int(self.kernel.Objective[name.upper()]), (float(factor), float(option))
+        return self.kernel.Goal(objective, *numbers, weights, float(strength), power, is_shared)
 
     def rule(self, remembered: Sequence[Array]) -> Any:
         """The kernel's Rule."""
@@ -201,12 +199,14 @@ class CompiledSteps:
         if clipping is not None:
             limits[type(clipping) is ClipValue] = float(clipping.limit)
         floats = float(optimizer.weight_decay), *map(float, numbers)
-        return self.kernel.Rule(self.kernel.RULES.index(name), floats, *limits, *[*remembered, nothing, nothing][:2])
+        return self.kernel.Rule(
+            int(self.kernel.Update[name.upper()]), floats, *limits, *[*remembered, nothing, nothing][:2]
+        )
 
     def rows(self, x: Array, y: Array, sample_weight: Array | None, sizes: Array, counts: bool) -> Any:
         """The kernel's Rows, of data that were checked before the first epoch."""
         model, labels, targets = self.model, np.empty(0, np.int64), np.empty((0, 1), self.model.dtype)
-        if y.ndim == 1 and self.goal.loss in self.takes_labels:
+        if y.ndim == 1 and self.goal.loss in [self.kernel.Objective[name] for name in LABELS]:
             labels = y.astype(np.int64, copy=False)
         else:
             targets = np.ascontiguousarray(y.reshape(len(x), -1), model.dtype)

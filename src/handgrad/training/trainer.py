@@ -543,11 +543,11 @@ class Trainer(Advised):
         before, steps, sizes = self.num_steps, len(training), sizes_of(len(orders[0]), self.plan["batch_size"])
         measured = self._run(training.gather(np.concatenate(orders)), np.tile(sizes, count), observers)
         done = len(measured["loss"]) // steps
-        means = {name: epoch_means(values[: done * steps], sizes) for name, values in measured.items()}
-        for i in range(done):
+        means = [epoch_means(values[: done * steps], sizes) for values in measured.values()]
+        for i, figures in enumerate(zip(*means, strict=True), start=1):
             notify(observers, "on_epoch_begin", self)
-            self.num_steps = before + (i + 1) * steps
-            self._finish_epoch({name: values[i] for name, values in means.items()}, None)
+            self.num_steps = before + i * steps
+            self._finish_epoch(dict(zip(measured, figures, strict=True)), None)
             notify(observers, "on_epoch_end", self)
         if done < count:
             notify(observers, "on_epoch_begin", self)
