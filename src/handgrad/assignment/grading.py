@@ -486,8 +486,7 @@ def student_of(submission: Submission, key: Key, submitters: Sequence[str] | Non
     if EVERYONE in key.variants:
         return EVERYONE, ""
     where = ": name it like its student, or " if submitters is None else ": "
-    about = f"no student has the id {by}{where}{damaged or of}"
-    return "", "; ".join([about, *submission.problems])
+    return "", "; ".join([f"no student has the id {by}{where}{damaged or of}", *submission.problems])
 
 
 # A submission ---------------------------------------------------------------------------------------------------------
@@ -559,8 +558,7 @@ def grade_task(assignment: Assignment, task: Task, key: AnswerKey, submission: S
     """Points and feedback of one task; never an exception of the submission's."""
     if task.file not in submission.contents:
         return Graded(0.0, {}, [first(submission.problems) or f"{task.file} is missing"], [])
-    place = Place(task.file, task.function)
-    found = run_task(assignment, key.questions, submission.contents, place, program)
+    found = run_task(assignment, key.questions, submission.contents, Place(task.file, task.function), program)
     printed = [f"it printed: {line}" for line in printable(found.outcome.printed, "?")[:MOST_SHOWN].splitlines()]
     if found.problem:
         line = at(found.outcome.line) if found.outcome.mistake else ""

@@ -1,10 +1,13 @@
 """A person's own data files: what kind they are by their first bytes, arrays in NPZ and NPY, images in IDX."""
 
+import contextlib
 import gzip
 import math
 import os
 import zipfile
 import zlib
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -18,11 +21,8 @@ def kind_of(path: FilePath) -> str:
     """'npz', 'npy', 'idx' or 'csv', by what it begins with; 'npz' also by that name, and 'csv' where there is none."""
     if not os.path.isfile(path):
         return "csv"
-    try:
-        with (gzip.open if is_gzipped(path) else open)(path, "rb") as file:
-            head = file.read(4)
-    except (OSError, EOFError, zlib.error) as error:
-        raise cannot_read(path, error) from None
+    with unpacked(path) as file:
+        head = file.read(4)
     if head[:3] == b"\0\0\x08":
         return "idx"
     if head == b"\x93NUM":
@@ -42,6 +42,16 @@ def is_gzipped(path: FilePath) -> bool:
     """Whether a file's first bytes are gzip's."""
     with open(path, "rb") as file:
         return file.read(2) == b"\x1f\x8b"
+
+
+@contextlib.contextmanager
+def unpacked(path: FilePath) -> Iterator[Any]:
+    """The contents of a file, gunzipped where they are gzip's; a ValueError says it where they cannot be read."""
+    try:
+        with (gzip.open if is_gzipped(path) else open)(path, "rb") as file:
+            yield file
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise cannot_read(path, error) from None
 
 
 def cannot_read(path: FilePath, error: Exception) -> ValueError:
@@ -119,12 +129,8 @@ def is_images(x: Array) -> bool:
 
 def read_idx_images(path: FilePath) -> Array:
     """Images (N, H, W, 1) in uint8 out of an IDX file, gzipped or not."""
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-        return read_idx(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data, 3)[..., None]
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise cannot_read(path, error) from None
+    with unpacked(path) as file:
+        return read_idx(file.read(), 3)[..., None]
 
 
 def read_idx(data: bytes, num_axes: int) -> Array:

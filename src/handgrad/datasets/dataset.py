@@ -64,12 +64,12 @@ class Dataset:
     validation: Split | MaybeNone
     test: Split | MaybeNone
     class_names: tuple[str, ...]
-    feature_names: tuple[str, ...]  # of the columns of a table; empty for images
     target_name: str
-    standardization: Standardization | None
     source: str
     licence: str
     fingerprint: str
+    feature_names: tuple[str, ...] = ()  # of the columns of a table; empty for images
+    standardization: Standardization | None = None
     schema: Schema | MaybeNone = None
     notes: tuple[str, ...] = ()
     tokens: str = ""

@@ -28,8 +28,7 @@ def is_folder(path: FilePath) -> bool:
 
 def load_folder(path: FilePath, task: str | None, how: Preparation) -> Dataset:
     """The Dataset of a folder of arrays: x of each part stays in its file; rows are prepared as they are read."""
-    found = {name: open_part(path, name) for name in PARTS}
-    parts = {name: part for name, part in found.items() if part is not None}
+    parts = {name: part for name in PARTS if (part := open_part(path, name)) is not None}
     if "train" not in parts:
         raise ValueError(f"{path} has no train_x.npy; a folder of data holds {LAYOUT}")
     check_alike(path, parts)
@@ -56,7 +55,6 @@ def load_folder(path: FilePath, task: str | None, how: Preparation) -> Dataset:
         validation=splits.get("validation"),
         test=splits.get("test"),
         class_names=class_names,
-        feature_names=(),
         target_name="y",
         standardization=standardization,
         source=str(path),

@@ -1,7 +1,5 @@
 """Texts as data: characters or bytes by number, in sequences that are to tell the next one at each step."""
 
-import gzip
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +9,7 @@ from ..arrays import Array
 from ..files import FilePath
 from ..naming import check_count, look_up
 from .catalog import Text
-from .data_files import cannot_read, check_regular, is_gzipped
+from .data_files import check_regular, unpacked
 from .dataset import Dataset, Split, fingerprint, num_rows
 
 TOKENS = {"characters": "characters", "bytes": "bytes"}
@@ -60,9 +58,7 @@ def load_text(
         validation=held_out,
         test=last,
         class_names=names,
-        feature_names=(),
         target_name=f"the next of the {tokens}",
-        standardization=None,
         source=about.source,
         licence=about.licence,
         fingerprint=fingerprint(ids, length, names),
@@ -73,12 +69,8 @@ def load_text(
 def read_bytes(path: Path) -> bytes:
     """What is in a file, unpacked where it is gzipped."""
     check_regular(path)
-    try:
-        with (gzip.open if is_gzipped(path) else open)(path, "rb") as file:
-            content: bytes = file.read()
-    except (OSError, EOFError, zlib.error) as problem:
-        raise cannot_read(path, problem) from None
-    return content
+    with unpacked(path) as file:
+        return bytes(file.read())
 
 
 def as_text(content: bytes, path: FilePath) -> str:

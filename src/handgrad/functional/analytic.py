@@ -13,16 +13,12 @@ from ..arrays import Array
 
 def positive_part(x: Array) -> Array:
     """max(x, 0), element by element."""
-    if x.dtype.kind == "c":
-        return np.where(x.real > 0, x, 0)
-    return np.maximum(x, 0)
+    return np.where(x.real > 0, x, 0) if x.dtype.kind == "c" else np.maximum(x, 0)
 
 
 def magnitude(x: Array) -> Array:
     """|x|, element by element: x or -x, not the modulus, where x is complex; at 0 it goes with max(x, 0) = 0."""
-    if x.dtype.kind == "c":
-        return np.where(x.real > 0, x, -x)
-    return np.abs(x)
+    return np.where(x.real > 0, x, -x) if x.dtype.kind == "c" else np.abs(x)
 
 
 def logistic(x: Array) -> Array:

@@ -149,8 +149,7 @@ def sweep_pictures(found: Sequence[Entry], keys: Mapping[str, str], figure: str)
                 results.append({keys[key]: entry.settings[key], figure: entry.figures[figure], **labels})
         if len({tuple(result[name] for name in others.values() if name != "seed") for result in results}) <= MAX_LINES:
             caption = f"{figure.capitalize()} by {keys[key]}; lower is better."
-            draw = partial(save_sweep, results, keys[key], figure_name=figure)
-            yield Picture(f"sweep-{number}", draw, caption)
+            yield Picture(f"sweep-{number}", partial(save_sweep, results, keys[key], figure_name=figure), caption)
 
 
 def is_number(found: Sequence[Entry], key: str) -> bool:

@@ -263,8 +263,7 @@ class PositionalEmbedding(nn.Module):
         super().__init__()
         self.length, self.features, self.sinusoidal = length, features, sinusoidal
         if sinusoidal:
-            waves = torch.from_numpy(sinusoidal_positions(length, features))
-            self.register_buffer("weight", waves, persistent=False)
+            self.register_buffer("weight", torch.from_numpy(sinusoidal_positions(length, features)), persistent=False)
         else:
             self.weight = nn.Parameter(torch.zeros(length, features))
 

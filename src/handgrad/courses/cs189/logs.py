@@ -68,8 +68,7 @@ class Logger:
         for name, series in self.log.items():
             if name == "params":
                 for parameter, extremes in series.items():
-                    labels = {f"{parameter}_{key}": values for key, values in extremes.items()}
-                    self._picture(parameter, labels)
+                    self._picture(parameter, {f"{parameter}_{key}": values for key, values in extremes.items()})
             else:
                 self._picture(name, {"training": series["train"], "validation": series["validate"]})
         self._drawn = time.monotonic()

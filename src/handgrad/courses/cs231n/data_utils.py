@@ -107,8 +107,7 @@ def load_tiny_imagenet(path: str | Path, dtype: DTypeLike = np.float32, subtract
     out: dict[str, Any] = {"class_names": [words[wnid].split(", ") for wnid in wnids]}
     out["X_train"], out["y_train"] = read_images(found, dtype)
     out["X_val"], out["y_val"] = read_images(annotated(path / "val", labels), dtype)
-    test = annotated(path / "test", labels)
-    out["X_test"], out["y_test"] = read_images(test, dtype)
+    out["X_test"], out["y_test"] = read_images(annotated(path / "test", labels), dtype)
     if not (path / "test" / "test_annotations.txt").is_file():
         out["y_test"] = None
     out["mean_image"] = out["X_train"].mean(axis=0)

@@ -46,8 +46,7 @@ class Network(nn.Module):
         """The likeliest class of each row, (N,), on the CPU."""
         self.model.eval()
         with torch.no_grad():
-            parts = [self.model(self.here(x)).argmax(dim=-1).cpu() for x in torch.split(X, 1000)]
-            return torch.cat(parts)
+            return torch.cat([self.model(self.here(x)).argmax(dim=-1).cpu() for x in torch.split(X, 1000)])
 
     def here(self, x: torch.Tensor) -> torch.Tensor:
         """x on the network's device."""
@@ -106,9 +105,7 @@ class Network(nn.Module):
 
 def best_device() -> str:
     """A GPU of NVIDIA's or Apple's where there is one."""
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def targets(y: torch.Tensor) -> torch.Tensor:
