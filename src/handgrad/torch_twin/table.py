@@ -240,6 +240,7 @@ ADVICE = {  # the way out, by the argument that is refused
     "elementwise_affine": f" with weight 1 and bias 0, {SAME_OUTPUTS}",
 }
 WINDOW = {"kernel_size": "kernel_size", "stride": "stride"}
+GROUPED = {"dilation": "dilation", "groups": "groups", "bias": "bias"}
 AFFINE = {"gamma": ("weight", FEATURES), "beta": ("bias", FEATURES)}
 RUNNING = {"running_mean": ("running_mean", FEATURES), "running_var": ("running_var", FEATURES)}
 SOFTMAX: dict[str, Any] = {
@@ -262,7 +263,7 @@ ROWS = [
     Row(
         hg.Conv2D,
         nn.Conv2d,
-        {"filters": "out_channels", **WINDOW, "dilation": "dilation", "groups": "groups", "bias": "bias"},
+        {"filters": "out_channels", **WINDOW, **GROUPED},
         size="in_channels",
         requires={"padding_mode": ("zeros",)},
         arrays={"weight": ("weight", CONVOLUTION), "bias": ("bias", SAME)},
@@ -273,14 +274,7 @@ ROWS = [
     Row(
         hg.Conv1D,
         nn.Conv1d,
-        {
-            "filters": "out_channels",
-            **WINDOW,
-            "padding": "padding",
-            "dilation": "dilation",
-            "groups": "groups",
-            "bias": "bias",
-        },
+        {"filters": "out_channels", **WINDOW, "padding": "padding", **GROUPED},
         size="in_channels",
         requires={"padding_mode": ("zeros",)},
         arrays={"weight": ("weight", LINE), "bias": ("bias", SAME)},

@@ -125,11 +125,7 @@ class Dataset:
         self.n_training: int = training_set.shape[0]
         self.n_validation: int = 0 if validation_set is None else validation_set.shape[0]
         self.out_dim: int = training_labels.shape[1]
-        parts = {
-            "train": (training_set, training_labels),
-            "validate": (validation_set, validation_labels),
-            "test": (test_set, test_labels),
-        }
-        for name, (data, labels) in parts.items():
+        parts = (training_set, training_labels), (validation_set, validation_labels), (test_set, test_labels)
+        for name, (data, labels) in zip(("train", "validate", "test"), parts, strict=True):
             if data is not None:
                 setattr(self, name, Data(data, batch_size=batch_size, labels=labels, out_dim=self.out_dim))

@@ -2,6 +2,9 @@
 
 import itertools
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 DATA = Path(__file__).parent / "data"
 
@@ -36,3 +39,13 @@ POOL2D = [
 FLATTEN = [dict(shape=(4, 3, 5, 2)), dict(shape=(2, 6, 2, 3))]
 CROSS_ENTROPY = [dict(batch=n, dim=d) for n, d in itertools.product((4, 9), (3, 7))]
 L2 = [dict(batch=n, dim=1) for n in (4, 9)]
+
+
+def arrays_of(name: str) -> list[dict[str, Any]]:
+    """The arrays of the cases of that class, {"input": array, "output": array, ...} each."""
+    found: dict[int, dict[str, Any]] = {}
+    with np.load(DATA / f"{name}.npz") as values:
+        for key in values.files:
+            what = key.lstrip("0123456789")
+            found.setdefault(int(key.removesuffix(what)), {})[what] = values[key]
+    return [found[number] for number in sorted(found)]

@@ -1,12 +1,11 @@
 """Activations: forward(Z) and backward(Z, dY)."""
 
 import unittest
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from neural_networks.activations import ArcTan, Linear, ReLU, Sigmoid, SoftMax, TanH
-from tests.cases import ACTIVATIONS, DATA
+from tests.cases import arrays_of
 
 
 class ActivationTest:
@@ -14,17 +13,12 @@ class ActivationTest:
 
     activation: Any
 
-    def each_case(self) -> Iterator[Any]:
-        with np.load(DATA / f"{self.activation.__name__}.npz") as values:
-            for i in range(len(ACTIVATIONS)):
-                yield {key: values[f"{i}{key}"] for key in ("input", "output", "upstream_grad", "backward")}
-
     def test_forward(self) -> None:
-        for case in self.each_case():
+        for case in arrays_of(self.activation.__name__):
             np.testing.assert_almost_equal(self.activation().forward(case["input"]), case["output"], decimal=9)
 
     def test_backward(self) -> None:
-        for case in self.each_case():
+        for case in arrays_of(self.activation.__name__):
             gradient = self.activation().backward(case["input"], dY=case["upstream_grad"])
             np.testing.assert_almost_equal(gradient, case["backward"], decimal=9)
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from neural_networks.layers import Conv2D, Flatten, FullyConnected, Pool2D
 from tests import cases
-from tests.cases import DATA
 
 
 class LayerTest:
@@ -18,19 +17,13 @@ class LayerTest:
 
     def each_case(self) -> Iterator[Any]:
         """(layer with the case's parameters, the case's arrays) after a first forward, which creates them."""
-        with np.load(DATA / f"{self.layer_class.__name__}.npz") as values:
-            for i, case in enumerate(self.cases):
-                arrays = {
-                    key.removeprefix(str(i)): values[key]
-                    for key in values.files
-                    if key.startswith(str(i)) and not key[len(str(i))].isdigit()
-                }
-                layer = self.layer_class(**case.get("layer", {}))
-                layer.forward(arrays["input"])
-                for name in ("W", "b"):
-                    if name in arrays:
-                        layer.parameters[name] = arrays[name]
-                yield layer, arrays
+        for case, arrays in zip(self.cases, cases.arrays_of(self.layer_class.__name__), strict=True):
+            layer = self.layer_class(**case.get("layer", {}))
+            layer.forward(arrays["input"])
+            for name in ("W", "b"):
+                if name in arrays:
+                    layer.parameters[name] = arrays[name]
+            yield layer, arrays
 
     def test_forward(self) -> None:
         for layer, arrays in self.each_case():
