@@ -333,11 +333,11 @@ def parse_axis(text: str) -> tuple[str, Choice | Range]:
     key, equals, values = text.partition("=")
     if not equals or not key.strip() or not values.strip():
         raise ValueError(f"--set takes key=values, such as optimizer.learning_rate=0.01,0.1; got '{text}'")
-    check_closed(text, values)
+    parts = split(text, values)
     ranged = RANGE.fullmatch(values.strip())
     if ranged:
         return key.strip(), parse_range(text, *ranged.groups())
-    choices = [parse_value(part.strip()) for part in split(values)]
+    choices = [parse_value(part.strip()) for part in parts]
     if files.finite(choices) != choices:
         raise ValueError(f"a sweep varies finite numbers, as JSON holds no others; got '{text}'")
     return key.strip(), Choice(choices)
@@ -359,36 +359,23 @@ def parse_range(text: str, kind: str, numbers: str) -> Range:
 PAIRS = {"(": ")", "[": "]", "{": "}", '"': '"', "'": "'"}
 
 
-def nested(text: str) -> Iterator[tuple[str, list[str]]]:
-    """Yield each character, and the brackets and quotes that are open after it, as what closes them."""
-    opened: list[str] = []
-    for character in text:
+def split(text: str, values: str) -> list[str]:
+    """The parts between commas that stand in no brackets and no quotes; ValueError for one that is open, or no pair."""
+    parts, opened = [""], list[str]()
+    for character in values:
         is_quoted = bool(opened) and opened[-1] in "\"'"
         if opened and character == opened[-1]:
             opened.pop()
         elif character in PAIRS and not is_quoted:
             opened.append(PAIRS[character])
         elif character in ")]}" and not is_quoted:
-            opened.append("")  # closes what was not opened, and is never closed itself
-        yield character, opened
-
-
-def check_closed(text: str, values: str) -> None:
-    """Refuse values in which a bracket or a quote is left open, or closes nothing."""
-    *_, (_, opened) = nested(values)
-    if opened:
-        fault = f"a '{opened[0]}' is missing" if opened[0] else "a bracket closes what was not opened"
-        raise ValueError(f"--set {text}: {fault}")
-
-
-def split(text: str) -> list[str]:
-    """The parts between commas that stand in no brackets and no quotes."""
-    parts = [""]
-    for character, opened in nested(text):
+            raise ValueError(f"--set {text}: a bracket closes what was not opened")
         if character == "," and not opened:
             parts.append("")
         else:
             parts[-1] += character
+    if opened:
+        raise ValueError(f"--set {text}: a '{opened[0]}' is missing")
     return parts
 
 

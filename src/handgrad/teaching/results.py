@@ -15,6 +15,7 @@ from ..reports.comparison import differing_keys
 from ..text import figure_text, flatten
 
 NOT_SIZES = ("momentum", "epsilon")
+ERRORS = ("test error", "test loss", "validation error", "validation loss", "train loss")  # what counts most first
 WHOLE = ("model.layers.", "augmentation.")  # lists that are told as a whole where their kinds of parts differ
 
 
@@ -89,8 +90,7 @@ def rank(figure: float) -> float:
 
 def deciding(found: Sequence[Entry]) -> str:
     """The name of the figure that ranks the runs: the error on test rows, else their loss, else validation's."""
-    names = ("test error", "test loss", "validation error", "validation loss")
-    return next((name for name in names if any(name in entry.figures for entry in found)), "train loss")
+    return next((name for name in ERRORS if any(name in entry.figures for entry in found)), ERRORS[-1])
 
 
 def varied(found: Sequence[Entry]) -> dict[str, str]:
@@ -236,7 +236,6 @@ PARTS = {
     "Dropout": Part("switches units off at random in training, so that none can rely on another", "Dropout"),
     "Augmentation": Part("changes the training images at random, so that the network sees more of them"),
 }
-ERRORS = ("test error", "test loss", "validation error", "validation loss", "train loss")
 
 
 def component_sentences(found: Sequence[Entry]) -> dict[str, str]:
