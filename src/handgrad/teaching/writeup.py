@@ -15,19 +15,11 @@ from ..naming import check_count, look_up
 from ..reports import save_curves, save_sweep
 from ..reports.view import words
 from ..text import clipped, duration, figure_text
+from . import results
 from .document import Block, Code, Heading, Paragraph, Picture, Table
 from .formats import render_html, render_latex, render_markdown, write_pictures
 from .implementations import implementations
-from .results import (
-    Entry,
-    component_sentences,
-    deciding,
-    entries,
-    judgement_text,
-    setting_sentences,
-    value_text,
-    varied,
-)
+from .results import Entry
 
 MAX_LINES, MAX_COLUMNS = 8, 4  # lines in a picture, and figures in the table of all runs
 
@@ -88,7 +80,7 @@ def write_up(
 
 def document(runs: Iterable[Run], code: Iterable[str] = (), seed: int = 0) -> Iterator[Block]:
     """The blocks of a write-up."""
-    found = entries(runs)
+    found = results.entries(runs)
     if code:
         yield Heading("Implementations")
         yield from implementations(code, seed)
@@ -97,7 +89,10 @@ def document(runs: Iterable[Run], code: Iterable[str] = (), seed: int = 0) -> It
         yield from experiments(found)
     yield Heading("The best run" if len(found) > 1 else "The run")
     yield from one_run(found[0])
-    told = {"What each setting did": setting_sentences(found), "What each part contributes": component_sentences(found)}
+    told = {
+        "What each setting did": results.setting_sentences(found),
+        "What each part contributes": results.component_sentences(found),
+    }
     for title, sentences in told.items():
         if sentences:
             yield Heading(title)
@@ -110,7 +105,7 @@ def document(runs: Iterable[Run], code: Iterable[str] = (), seed: int = 0) -> It
 
 def experiments(found: Sequence[Entry]) -> Iterator[Block]:
     """What was varied, the table with the best first, and the error by each setting that is a number."""
-    keys, figure, best = varied(found), deciding(found), found[0]
+    keys, figure, best = results.varied(found), results.deciding(found), found[0]
     names = ", ".join(keys.values()) or "nothing: they repeat one another"
     data = " and ".join(dict.fromkeys(str(entry.run.record["data"].get("name")) for entry in found))
     reached = f"{figure_text(best.figures.get(figure))}{equals(found, figure)}"
@@ -121,7 +116,7 @@ def experiments(found: Sequence[Entry]) -> Iterator[Block]:
     are_unique = len({entry.run.id for entry in found}) == len(found)
     rows = []
     for entry in found:
-        settings = [value_text(entry.settings.get(key)) for key in keys]
+        settings = [results.value_text(entry.settings.get(key)) for key in keys]
         figures = [figure_text(entry.figures[name]) for name in columns]
         rows.append([entry.run.id if are_unique else entry.name, *settings, *figures])
     head = ["run", *titles, *(f">{name}" for name in columns)]
@@ -142,14 +137,14 @@ def sweep_pictures(found: Sequence[Entry], keys: Mapping[str, str], figure: str)
     numeric = [key for key in keys if key != "seed" and is_number(found, key)]
     for number, key in enumerate(numeric[:2], 1):
         others = {k: "seed" if k == "seed" else clipped(keys[k]) for k in keys if k != key}
-        results: list[dict[str, Any]] = []
+        points: list[dict[str, Any]] = []
         for entry in found:
             if figure in entry.figures:
-                labels = {name: clipped(value_text(entry.settings.get(k))) for k, name in others.items()}
-                results.append({keys[key]: entry.settings[key], figure: entry.figures[figure], **labels})
-        if len({tuple(result[name] for name in others.values() if name != "seed") for result in results}) <= MAX_LINES:
+                labels = {name: clipped(results.value_text(entry.settings.get(k))) for k, name in others.items()}
+                points.append({keys[key]: entry.settings[key], figure: entry.figures[figure], **labels})
+        if len({tuple(point[name] for name in others.values() if name != "seed") for point in points}) <= MAX_LINES:
             caption = f"{figure.capitalize()} by {keys[key]}; lower is better."
-            yield Picture(f"sweep-{number}", partial(save_sweep, results, keys[key], figure_name=figure), caption)
+            yield Picture(f"sweep-{number}", partial(save_sweep, points, keys[key], figure_name=figure), caption)
 
 
 def is_number(found: Sequence[Entry], key: str) -> bool:
@@ -159,13 +154,13 @@ def is_number(found: Sequence[Entry], key: str) -> bool:
 
 def one_run(entry: Entry) -> Iterator[Block]:
     """What was trained and how, its figures by split, its curves, and how it is judged."""
-    results = entry.run.results
+    measured = entry.run.results
     yield Paragraph(training_sentence(entry))
-    splits = [split for split in ("train", "validation", "test") if results.get(split)]
-    names = list(dict.fromkeys(name for split in splits for name in results[split]))
+    splits = [split for split in ("train", "validation", "test") if measured.get(split)]
+    names = list(dict.fromkeys(name for split in splits for name in measured[split]))
     num_rows = entry.run.record["data"].get("rows") or {}
     rows = [
-        [split, value_text(num_rows.get(split)), *(figure_text(results[split].get(name)) for name in names)]
+        [split, results.value_text(num_rows.get(split)), *(figure_text(measured[split].get(name)) for name in names)]
         for split in splits
     ]
     columns = ["split", ">rows", *(f">{words(name)}" for name in names)]
@@ -174,7 +169,7 @@ def one_run(entry: Entry) -> Iterator[Block]:
     if history:
         caption = f"Loss and other figures of {entry.name} by epoch, on training and validation rows."
         yield Picture("curves", partial(save_curves, history), caption)
-        yield Paragraph(judgement_text(entry.run))
+        yield Paragraph(results.judgement_text(entry.run))
 
 
 def training_sentence(entry: Entry) -> str:
@@ -182,7 +177,7 @@ def training_sentence(entry: Entry) -> str:
     record, settings = entry.run.record, entry.configuration
     optimizer = dict(settings.get("optimizer") or {})
     rule = optimizer.pop("name", None)
-    options = ", ".join(f"{words(key)} {value_text(value)}" for key, value in optimizer.items())
+    options = ", ".join(f"{words(key)} {results.value_text(value)}" for key, value in optimizer.items())
     schedule, loss, penalty = ((settings.get(kind) or {}).get("name") for kind in ("schedule", "loss", "penalty"))
     size = (record.get("model") or {}).get("num_parameters")
     epochs, took = record.get("epochs", settings.get("epochs")), duration(record.get("seconds"))
