@@ -171,7 +171,7 @@ def change(folder, path, value):
         (["configuration", "name"], "../../outside"),
         (["configuration", "epochs"], None),
         (["configuration", "data"], []),
-        (["configuration", "data", "name"], "../../secret.txt"),
+        (["configuration", "data", "name"], "../../secret.doc"),
         (["data", "fingerprint"], 3),
     ],
 )
