@@ -120,10 +120,6 @@ class Row:
         """The classes of modules that the layer can be."""
         return self.module if isinstance(self.module, tuple) else (self.module,)
 
-    def has_fixed(self, module: nn.Module) -> bool:
-        """Whether the module has the arguments that are fixed here."""
-        return all(argument(module, theirs) in values for theirs, values in self.fixed.items())
-
     def channels_of(self, module: nn.Module) -> str | None:
         """'first' or 'last' where the module's channels must lie so."""
         return self.channels or self.axes(module)
@@ -213,11 +209,6 @@ def joint_padding(
     return "same"
 
 
-def softmax_axis(layer: hg.Layer, first: bool) -> dict[str, int]:
-    """The axis of the classes, as PyTorch counts."""
-    return {"dim": 1 if first or len(layer.input_shape) == 1 else -1}
-
-
 def recurrent(layer: type[hg.Layer], module: type[nn.Module], layout: Layout, bias: Layout, note: str) -> Row:
     """The row of a recurrent layer."""
     arrays = {
@@ -244,7 +235,7 @@ GROUPED = {"dilation": "dilation", "groups": "groups", "bias": "bias"}
 AFFINE = {"gamma": ("weight", FEATURES), "beta": ("bias", FEATURES)}
 RUNNING = {"running_mean": ("running_mean", FEATURES), "running_var": ("running_var", FEATURES)}
 SOFTMAX: dict[str, Any] = {
-    "given": softmax_axis,
+    "given": lambda layer, first: {"dim": 1 if first or len(layer.input_shape) == 1 else -1},
     "axes": lambda module: {1: "first", -1: "last"}.get(module.dim),
     "requires": {"dim": (1, -1)},
 }
@@ -458,7 +449,8 @@ def row_for(name: str, module: nn.Module) -> Row:
     """The row of a module; ValueError for a class without one."""
     rows = [row for row in ROWS if type(module) in row.classes]
     if rows:  # of several, the one whose fixed arguments the module has
-        return next((row for row in rows if row.has_fixed(module)), rows[0])
+        fitting = (row for row in rows if all(argument(module, name) in it for name, it in row.fixed.items()))
+        return next(fitting, rows[0])
     what = f"{name} is {brief(module)}"
     if isinstance(module, (nn.RNN, nn.LSTM, nn.GRU)):
         alone = f"torch_twin.modules.{type(module).__name__}, the same with the outputs alone"
