@@ -45,6 +45,7 @@ from .layers import CrossEntropy as CrossEntropy
 from .layers import Dropout as Dropout
 from .layers import Embedding as Embedding
 from .layers import Flatten as Flatten
+from .layers import GlobalAvgPool1D as GlobalAvgPool1D
 from .layers import GlobalAvgPool2D as GlobalAvgPool2D
 from .layers import GroupNorm as GroupNorm
 from .layers import Hinge as Hinge

@@ -26,6 +26,7 @@ EXAMPLES = {
     hl.Conv2D: (hl.Conv2D(3, 3), IMAGE),
     hl.MaxPool2D: (hl.MaxPool2D(), IMAGE),
     hl.AvgPool2D: (hl.AvgPool2D(), IMAGE),
+    hl.GlobalAvgPool1D: (hl.GlobalAvgPool1D(), (4, 2)),
     hl.GlobalAvgPool2D: (hl.GlobalAvgPool2D(), IMAGE),
     hl.RNN: (hl.RNN(3), (4, 2)),
     hl.LSTM: (hl.LSTM(3), (4, 2)),

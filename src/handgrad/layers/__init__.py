@@ -42,6 +42,7 @@ from .images import AvgPool2D as AvgPool2D
 from .images import Conv1D as Conv1D
 from .images import Conv2D as Conv2D
 from .images import ConvTranspose2D as ConvTranspose2D
+from .images import GlobalAvgPool1D as GlobalAvgPool1D
 from .images import GlobalAvgPool2D as GlobalAvgPool2D
 from .images import MaxPool2D as MaxPool2D
 from .normalization import BatchNorm as BatchNorm

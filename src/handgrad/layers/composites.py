@@ -86,7 +86,8 @@ class Branches(Layer):
         Each a layer or a list of layers, on x; `[hg.Identity()]` passes x on.
     join : str
         'add' and 'multiply' take outputs of one shape, number by number; 'concat' puts them side by side along the
-        last axis (features or channels), and the others are to be equal.
+        last axis (features or channels), and the others are to be equal. What is multiplied may be one number for
+        each channel, (1, 1, C) beside images (H, W, C).
     name : str, optional
         What the model and its messages call the layer; by default its class and number, such as 'branches1'.
 
@@ -134,7 +135,7 @@ class Branches(Layer):
         elif self.join == "add":
             dys = [dy for _ in self.branches]
         else:  # the derivative of a product by one factor is the product of the others
-            dys = [prod(cache[:i] + cache[i + 1 :], start=dy) for i in range(len(cache))]
+            dys = [summed(prod(cache[:i] + cache[i + 1 :], start=dy), y.shape) for i, y in enumerate(cache)]
         pairs = zip(self.branches, dys, strict=True)
         dxs = [branch.backward(np.ascontiguousarray(part), input_gradient) for branch, part in pairs]
         return (sum(dxs[1:], dxs[0]) if input_gradient else None), {}
@@ -142,10 +143,25 @@ class Branches(Layer):
     def _check_shapes(self, shapes: list[Shape]) -> None:
         """Refuse outputs that cannot be joined: NumPy would broadcast them."""
         kept = [shape[:-1] for shape in shapes] if self.join == "concat" else shapes
+        if self.join == "multiply" and len({len(shape) for shape in shapes}) == 1:
+            whole = tuple(map(max, *shapes)) if len(shapes) > 1 else shapes[0]
+            kept = [whole if spreads(shape, whole) else shape for shape in shapes]
         if any(shape != kept[0] for shape in kept):
             made = ", ".join(f"{b.label} {shape_text(s)}" for b, s in zip(self.branches, shapes, strict=True))
             wanted = "axes that are equal but for the last" if self.join == "concat" else "one shape"
             raise ValueError(f"{self.label} joins by '{self.join}' what has {wanted}; its branches make {made}")
+
+
+def spreads(shape: Shape, whole: Shape) -> bool:
+    """Whether what has this shape is one number for each channel of the whole, or has its shape."""
+    return shape == whole or (len(shape) > 1 and shape == (*(1 for _ in whole[:-1]), *whole[-1:]))
+
+
+def summed(gradient: Array, shape: Shape) -> Array:
+    """The gradient by what was spread from this shape: a sum over all that it was multiplied by."""
+    axes = tuple(axis for axis, size in enumerate(shape) if size < gradient.shape[axis])
+    total: Array = gradient.sum(axis=axes, keepdims=True) if axes else gradient
+    return total
 
 
 def one_layer(layers: AnyLayers, name: str) -> Layer:

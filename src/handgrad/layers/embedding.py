@@ -32,6 +32,8 @@ class Embedding(Layer):
         How many numbers a row has, 1 or more.
     initializer : str, dict or callable
         How the weight starts out: a name or object of `handgrad.initializers`; by default normal with variance 1.
+    padding_index : int, optional
+        The number that fills up what is shorter: its row starts as zeros and is not trained.
     name : str, optional
         What the model and its messages call the layer; by default its class and number, such as 'embedding1'.
 
@@ -71,6 +73,7 @@ class Embedding(Layer):
         num_embeddings: int,
         units: int,
         initializer: AnyInitializer = UNIT_NORMAL,
+        padding_index: int | None = None,
         name: str | None = None,
     ) -> None:
         super().__init__(name)
@@ -78,9 +81,16 @@ class Embedding(Layer):
         self.units: int = check_count("Embedding", "units", units)
         self.initializer: AnyInitializer = initializer
         initializers.get(initializer)  # an unknown name is refused here rather than at build
+        if padding_index is not None and check_count("Embedding", "padding_index", padding_index, 0) >= num_embeddings:
+            what = f"Embedding: padding_index is {padding_index}, and the rows are 0 to {num_embeddings - 1}"
+            raise ValueError(f"{what}: give the number of one of them")
+        self.padding_index: int | None = padding_index
 
     def create_parameters(self, input_shape: Shape, rng: Generator) -> dict[str, Array]:
-        return {"weight": initializers.draw(self.initializer, (self.num_embeddings, self.units), rng)}
+        weight = initializers.draw(self.initializer, (self.num_embeddings, self.units), rng)
+        if self.padding_index is not None:
+            weight[self.padding_index] = 0
+        return {"weight": weight}
 
     def infer_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape, self.units)
@@ -93,6 +103,8 @@ class Embedding(Layer):
 
     def differentiate(self, dy: Array, cache: Cache, input_gradient: bool = True) -> tuple[MaybeArray, Gradients]:
         (dweight,) = F.embedding_backward(dy, cache)
+        if self.padding_index is not None:
+            dweight[self.padding_index] = 0
         return np.zeros(dy.shape[:-1], dy.dtype) if input_gradient else None, {"weight": dweight}
 
 

@@ -18,6 +18,7 @@ from ..initializers import AnyInitializer
 from ..kernels.blocks import ConvolutionKernel
 from ..naming import check_count, check_switch
 from .activations import ReLU
+from .attention import check_sequence
 from .base import Gradients, Layer, Pair
 from .normalization import BatchNorm, inference_affine
 from .steps import FastStep, bias_of, dbias_of
@@ -213,8 +214,7 @@ class Conv1D(Conv2D):
         self.steps: tuple[int, int, int] = kernel_size, stride, dilation
 
     def create_parameters(self, input_shape: Shape, rng: Generator) -> dict[str, Array]:
-        if len(input_shape) != 2:
-            raise ValueError(f"{self.label} works on sequences (N, T, C), got examples of shape {input_shape}")
+        check_sequence(self.label, input_shape)
         check_groups(self.label, input_shape[1], self.filters, self.groups)
         shape = self.steps[0], input_shape[1] // self.groups, self.filters
         weight = initializers.draw(self.initializer, shape, rng)
@@ -473,6 +473,37 @@ class GlobalAvgPool2D(Layer):
     def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
         (dx,) = F.global_avg_pool2d_backward(dy, cache)
         return dx, {}
+
+
+class GlobalAvgPool1D(GlobalAvgPool2D):
+    """y = the mean of each feature over all steps: (N, T, C) becomes (N, C).
+
+    Parameters
+    ----------
+    name : str, optional
+        What the model and its messages call the layer; by default its class and number, such as 'globalavgpool1d1'.
+
+    Raises
+    ------
+    ValueError
+        When built, for examples that are no sequences.
+
+    Examples
+    --------
+    >>> hg.GlobalAvgPool1D().build((2, 1)).forward([[[1.0], [3.0]]])
+    array([[2.]], dtype=float32)
+    """
+
+    def infer_output_shape(self, input_shape: Shape) -> Shape:
+        check_sequence(self.label, input_shape)
+        return input_shape[1:]
+
+    def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
+        return super().compute(x[:, None], training)
+
+    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
+        dx, gradients = super().differentiate(dy, cache)
+        return dx[:, 0], gradients
 
 
 class AdaptiveAvgPool2D(Layer):

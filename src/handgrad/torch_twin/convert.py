@@ -14,8 +14,8 @@ from ..files import FilePath
 from ..layers import Branches, Flatten, Layer, Residual, Sequential
 from ..layers.base import family, leaves
 from . import modules
-from .graph import chained, children_of, one_module
-from .modules import Permute, channel_axes
+from .graph import children_of, one_module
+from .modules import Permute, chained, channel_axes
 from .read import Reader, copy_to_layers, copy_to_modules, pair
 from .table import Row, row_of
 

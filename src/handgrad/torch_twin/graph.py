@@ -5,11 +5,23 @@ import operator
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
+import torch
 from torch import fx, nn
 
 from ..chains import Chains
 from ..layers import Activation
-from .modules import Branches, Permute, Residual, outputs_alone
+from .modules import (
+    Branches,
+    Mean,
+    Permute,
+    PositionalEmbedding,
+    Residual,
+    Spread,
+    attention_alone,
+    chained,
+    encoder,
+    outputs_alone,
+)
 from .table import ROWS, brief, is_known, row_for
 
 Step: TypeAlias = "tuple[str, nn.Module]"
@@ -19,6 +31,15 @@ Children: TypeAlias = "list[Step]"
 def permute(*axes: Any) -> Permute:
     """The module of x.permute(0, 2, 1), or of x.permute((0, 2, 1))."""
     return Permute(*(axes[0] if isinstance(axes[0], (tuple, list)) else axes))
+
+
+def mean(dim: Any, keepdim: bool = False) -> Mean:
+    """The module of x.mean((2, 3)) and the like, over all axes but the batch's and the channels'."""
+    axes = tuple(sorted(dim)) if isinstance(dim, (tuple, list)) else (dim,)
+    first, last = ((2, 3), (-2, -1), (2,), (-1,)), ((1, 2), (-3, -2), (1,), (-2,))
+    if keepdim or axes not in first + last:
+        raise TypeError(f"dim={dim}, keepdim={keepdim}: a mean is over all pixels or steps, and leaves rows")
+    return Mean(len(axes), channels_first=axes in first)
 
 
 # 'relu' -> nn.ReLU: PyTorch's functions of activations have the names of our pairs
@@ -36,7 +57,9 @@ FUNCTIONS: Mapping[str, Any] = {
     "flatten": nn.Flatten,
     "adaptive_avg_pool2d": nn.AdaptiveAvgPool2d,
     "permute": permute,
+    "mean": mean,
 }
+ENCODERS = nn.TransformerEncoder, nn.TransformerEncoderLayer
 SIZE = "num_features"  # what an nn.Flatten is given to remember it by
 RESHAPES = ("view", "reshape")
 # what a forward may call on several values -> how `Branches` joins them
@@ -61,13 +84,24 @@ def as_sequential(module: nn.Module) -> nn.Sequential:
     else:
         children = [("0", module)] if is_leaf(module) or is_join(module) else list(trace(module).items())
     made = nn.Sequential()
-    for name, child in children:
+    for i, (name, child) in enumerate(children):
         made._modules[name] = opened(child)
+        if is_mean_alone(child, children[i + 1 :]):
+            made._modules[name] = chained({"mean": child, "flatten": nn.Flatten(), "spread": Spread()})
     return made
+
+
+def is_mean_alone(module: nn.Module, following: Children) -> bool:
+    """Whether this takes the mean of whole images, and keeps them as images of one pixel."""
+    is_mean = isinstance(module, nn.AdaptiveAvgPool2d) and module.output_size in (1, (1, 1), [1, 1])
+    return is_mean and bool(following) and isinstance(following[0][1], nn.Conv2d)
 
 
 def opened(module: nn.Module) -> nn.Module:
     """A module as `as_sequential` leaves it inside of others."""
+    if isinstance(module, ENCODERS):
+        check_hooks(module)
+        return opened(encoder(type(module).__name__, module))
     if not is_join(module):
         return module if is_leaf(module) else as_sequential(module)
     made = copy.copy(module)
@@ -139,14 +173,14 @@ class Forward(Chains[fx.Node, Step]):
         raise unreadable(self.module, f"{why}, and handgrad has layers only")
 
     def operands(self, node: fx.Node) -> list[fx.Node]:
-        return operands_of(node)
+        return [] if placed(self.module, node) else operands_of(node)
 
     def unreadable(self, node: fx.Node, why: str) -> ValueError:
         return unreadable(self.module, f"what '{node.name}' in its forward makes {why}")
 
     def single(self, node: fx.Node, top: fx.Node) -> tuple[Step, fx.Node]:
-        if selected := selection(self.module, node):
-            label, made, before = selected
+        if found := placed(self.module, node) or selection(self.module, node):
+            label, made, before = found
             return (label, made), before
         (before, *others) = inputs_of(node)
         label = str(node.target).replace(".", "_") if node.op == "call_module" else node.name
@@ -181,16 +215,49 @@ def one_module(chain: Mapping[str, nn.Module]) -> nn.Module:
     return chained(chain) if chain else nn.Identity()
 
 
-def chained(chain: Mapping[str, nn.Module]) -> nn.Sequential:
-    """The nn.Sequential of these modules, whatever their names."""
-    made = nn.Sequential()
-    made._modules.update(chain)
-    return made
-
-
 def inputs_of(node: fx.Node) -> list[fx.Node]:
-    """The values that a node works on, without sizes."""
-    return [n for n in node.all_input_nodes if not is_size(n)]
+    """The values that a node works on, without sizes and what is the same whatever x."""
+    return [n for n in node.all_input_nodes if not is_size(n) and not is_constant(n)]
+
+
+def is_constant(node: fx.Node) -> bool:
+    """Whether a node is a parameter, torch.arange, or made of such alone."""
+    return node.op != "placeholder" and not inputs_of(node)
+
+
+def placed(module: nn.Module, node: fx.Node) -> tuple[str, nn.Module, fx.Node] | None:
+    """A name and a module for a sum with learnt rows, one for each step, and what they are added to."""
+    operands = operands_of(node)
+    values = [n for n in operands if not is_constant(n)]
+    if len(operands) != 2 or len(values) != 1 or JOINS[function_name(node)] != "add":
+        return None
+    rows = rows_of(module, next(n for n in operands if n is not values[0]))
+    if rows is None:
+        return None
+    made = PositionalEmbedding(*rows.shape).to(rows.dtype)
+    with torch.no_grad():
+        made.weight.copy_(rows)
+    return "positions", made, values[0]
+
+
+def rows_of(module: nn.Module, node: fx.Node) -> torch.Tensor | None:
+    """The learnt rows (T, features) that a node is, or begins with; None for any other."""
+    while function_name(node) in ("getitem", "unsqueeze") and not is_size(node):
+        arguments: Any = node.args
+        parts = arguments[1] if isinstance(arguments[1], tuple) else (arguments[1],)
+        is_begin = all(isinstance(part, slice) and part.start in (None, 0) and part.step is None for part in parts)
+        if function_name(node) == "getitem" and not is_begin:
+            return None
+        node = arguments[0]
+    if node.op == "call_module" and isinstance(child := module.get_submodule(str(node.target)), nn.Embedding):
+        (places, *_) = node.all_input_nodes
+        while function_name(places) == "unsqueeze":
+            (places, *_) = places.all_input_nodes
+        return child.weight if function_name(places) == "arange" and len(places.args) == 1 else None
+    found: Any = operator.attrgetter(str(node.target))(module) if node.op == "get_attr" else None
+    if not isinstance(found, nn.Parameter) or found.ndim not in (2, 3) or (found.ndim == 3 and len(found) > 1):
+        return None
+    return found.flatten(0, -2)
 
 
 def operands_of(node: fx.Node) -> list[fx.Node]:
@@ -220,13 +287,20 @@ def function_name(node: fx.Node) -> str:
 
 
 def selection(module: nn.Module, node: fx.Node) -> tuple[str, nn.Module, fx.Node] | None:
-    """A name and a module for what is chosen of a recurrent module's outputs, all steps or the last, and its input."""
+    """A name and a module for what is chosen of a module's outputs, and its input: y of attention, or of a recurrent
+    one all steps or the last.
+    """
     indices: list[Any] = []
     while node.op == "call_function" and node.target is operator.getitem:
         arguments: Any = node.args
         node, index = arguments
         indices.insert(0, index)
-    if node.op != "call_module" or not isinstance(child := module.get_submodule(str(node.target)), nn.RNNBase):
+    if node.op != "call_module":
+        return None
+    child = module.get_submodule(str(node.target))
+    if type(child) is nn.MultiheadAttention and indices == [0]:
+        return attention(module, node, child)
+    if not isinstance(child, nn.RNNBase):
         return None
     if is_known(child) and not indices:
         return None
@@ -242,6 +316,25 @@ def selection(module: nn.Module, node: fx.Node) -> tuple[str, nn.Module, fx.Node
     return name.replace(".", "_"), outputs_alone(name, child, return_sequences=all_steps[chosen]), before
 
 
+def attention(module: nn.Module, node: fx.Node, child: nn.MultiheadAttention) -> tuple[str, nn.Module, fx.Node]:
+    """Attention of a sequence with itself, where its mask is none or hides what comes later, and that sequence."""
+    path, options = str(node.target), dict(node.kwargs)
+    values = [*node.args, *(options.pop(name) for name in ("query", "key", "value") if name in options)]
+    mask = options.get("attn_mask")
+    if len(values) != 3 or len(set(values)) > 1 or options.get("key_padding_mask") is not None:
+        raise unreadable(
+            module, f"'{path}' attends to another sequence, or a part of it: handgrad's attends to its own x"
+        )
+    if isinstance(mask, fx.Node):
+        while function_name(mask) == "getitem":
+            mask = mask.all_input_nodes[0]
+        found: Any = operator.attrgetter(str(mask.target))(module) if mask.op == "get_attr" else None
+        hidden = found if found is None or found.dtype == torch.bool else found.isneginf()
+        if hidden is None or not torch.equal(hidden, torch.ones_like(hidden).triu(1)):
+            raise unreadable(module, f"the attn_mask of '{path}' is no buffer that hides just what comes later")
+    return path.replace(".", "_"), attention_alone(path, child, causal=mask is not None), inputs_of(node)[0]
+
+
 def step(module: nn.Module, node: fx.Node, value: fx.Node | None) -> nn.Module:
     """The module of one step of a forward, whose last value is given; ValueError where it works on anything else."""
     function = function_name(node)
@@ -250,7 +343,7 @@ def step(module: nn.Module, node: fx.Node, value: fx.Node | None) -> nn.Module:
         raise unreadable(module, f"{why}, and handgrad joins them by a sum, a product or cat only")
     if node.op == "call_module":
         child = module.get_submodule(function)
-        if is_leaf(child) and not is_known(child):
+        if is_leaf(child) and not is_known(child) and not isinstance(child, ENCODERS):
             row_for(function, child)  # which refuses it
         return child
     if function in RESHAPES:
@@ -270,14 +363,23 @@ def step(module: nn.Module, node: fx.Node, value: fx.Node | None) -> nn.Module:
     return made
 
 
-def reshape(module: nn.Module, node: fx.Node) -> nn.Flatten:
-    """nn.Flatten for x.view(len, -1) and x.view(-1, 64), which knows the number of features where it is said."""
+def reshape(module: nn.Module, node: fx.Node) -> nn.Module:
+    """nn.Flatten for x.view(len, -1) and x.view(-1, 64), which knows the number of features where it is said.
+
+    Rows as images of one pixel, x.view(len, 64, 1, 1), are a module of their own.
+    """
     sizes: Any = node.args[1] if isinstance(node.args[1], (tuple, list)) else node.args[1:]
-    if len(sizes) != 2 or (isinstance(sizes[0], int) and sizes[0] != -1) or not isinstance(sizes[1], int):
+    if len(sizes) == 4 and tuple(sizes[2:]) == (1, 1):
+        return Spread()
+    if (
+        len(sizes) != 2
+        or (isinstance(sizes[0], int) and sizes[0] != -1)
+        or (isinstance(sizes[1], int) and not sizes[1])
+    ):
         why = f"'{node.name}' in its forward is no flattening of each example to a row, .view(-1, 64) say"
         raise unreadable(module, why)
     flatten = nn.Flatten()
-    if sizes[1] != -1:
+    if isinstance(sizes[1], int) and sizes[1] != -1:
         vars(flatten)[SIZE] = sizes[1]
     return flatten
 

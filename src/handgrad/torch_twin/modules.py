@@ -276,6 +276,38 @@ class PositionalEmbedding(nn.Module):
         return f"{self.length}, {self.features}, sinusoidal={self.sinusoidal}"
 
 
+class Spread(nn.Module):
+    """Rows (N, C) as images of one pixel, (N, C, 1, 1), which scale those that they are multiplied by."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, 1, 1)."""
+        return x[..., None, None]
+
+
+class Mean(nn.Module):
+    """The mean over all axes but the batch's and the channels'.
+
+    Parameters
+    ----------
+    num_axes : int
+        Over how many: 2 of images, 1 of sequences.
+    channels_first : bool
+        Whether the channels are on axis 1, and not on the last one.
+    """
+
+    def __init__(self, num_axes: int, channels_first: bool = False) -> None:
+        super().__init__()
+        self.num_axes, self.channels_first = num_axes, channels_first
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C)."""
+        return x.mean(tuple(range(1 + self.channels_first, 1 + self.channels_first + self.num_axes)))
+
+    def extra_repr(self) -> str:
+        """The axes."""
+        return f"{self.num_axes}, channels_first={self.channels_first}"
+
+
 class TableEmbedding(nn.Module):
     """Columns of numbers as they are, and a row of the weight for each column of categories.
 
@@ -325,6 +357,47 @@ def outputs_alone(path: str, module: nn.RNNBase, return_sequences: bool) -> nn.M
             layer.bias_hh_l0.copy_(0 * second if layer.one_bias else second)
         made.add_module(str(i), layer)
     return made if module.num_layers > 1 else made[0]
+
+
+def attention_alone(path: str, module: nn.MultiheadAttention, causal: bool = False) -> MultiHeadAttention:
+    """nn.MultiheadAttention as the module of ours with the same parameters."""
+    plain = {"batch_first": True, "bias_k": None, "add_zero_attn": False, "_qkv_same_embed_dim": True}
+    odd = [f"{name}={getattr(module, name)!r}" for name, value in plain.items() if getattr(module, name) is not value]
+    odd += [] if module.out_proj.bias is not None else ["bias=False"]
+    odd += [f"dropout={module.dropout}"] if module.dropout and module.training else []
+    if odd:
+        what = f"{path} is MultiheadAttention with {', '.join(odd)}"
+        way_out = "handgrad's takes batches first, one x, has biases, and drops nothing of its weights"
+        raise ValueError(f"{what}: {way_out} (.dropout = 0, or .eval() for what it is at inference)")
+    made = MultiHeadAttention(module.embed_dim, module.num_heads, causal)
+    made.in_proj_weight, made.in_proj_bias = module.in_proj_weight, module.in_proj_bias
+    made.out_proj = module.out_proj
+    return made.train(module.training)
+
+
+def encoder(path: str, module: nn.Module) -> nn.Sequential:
+    """nn.TransformerEncoder, or one of its layers, as sums and what is in them."""
+    if isinstance(module, nn.TransformerEncoder):
+        layers: dict[str, nn.Module] = {str(i): encoder(f"{path}.{i}", part) for i, part in enumerate(module.layers)}
+        return chained({**layers, **({"norm": module.norm} if module.norm is not None else {})})
+    part: Any = module
+    act = part.activation
+    act = act if isinstance(act, nn.Module) else {"relu": nn.ReLU, "gelu": nn.GELU}[act.__name__]()
+    attend = {"self_attn": attention_alone(f"{path}.self_attn", part.self_attn), "dropout1": part.dropout1}
+    feed = {"linear1": part.linear1, "activation": act, "dropout": part.dropout}
+    feed |= {"linear2": part.linear2, "dropout2": part.dropout2}
+    if part.norm_first:
+        attend, feed = {"norm1": part.norm1, **attend}, {"norm2": part.norm2, **feed}
+        return chained({"attention": Residual(attend), "feed_forward": Residual(feed)})
+    sums = Residual(attend), Residual(feed)
+    return chained({"attention": sums[0], "norm1": part.norm1, "feed_forward": sums[1], "norm2": part.norm2})
+
+
+def chained(modules: Mapping[str, nn.Module]) -> nn.Sequential:
+    """The nn.Sequential of these modules, whatever their names."""
+    made = nn.Sequential()
+    made._modules.update(modules)
+    return made
 
 
 class Last(nn.Module):

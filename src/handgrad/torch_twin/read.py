@@ -14,8 +14,9 @@ from .. import layers as hg
 from ..arrays import Array, Shape
 from ..layers import Layer, Sequential
 from ..layers.base import leaves, shape_of_one
+from ..layers.composites import spreads
 from .graph import SIZE, Children, as_sequential, check_hooks, children_of, flat
-from .modules import Branches, Permute, Residual, channel_axes
+from .modules import Branches, Permute, Residual, Spread, channel_axes
 from .table import PADDINGS, ROWS, Layout, Order, Row, brief, row_for
 
 # The chain as layers -------------------------------------------------------------------------------------------------
@@ -100,6 +101,8 @@ class Reader:
             elif isinstance(child, nn.Sequential):
                 if children_of(child):
                     layers.append(Sequential(self.sequence(child, f"{path}."), name=given_name(name)))
+            elif isinstance(child, Spread):
+                layers.append(self.spread(child))
             elif isinstance(child, Residual):
                 layers.append(self.residual(child, f"{path}.", given_name(name)))
             elif isinstance(child, Branches):
@@ -111,6 +114,13 @@ class Reader:
                     name, child = children.pop(0)
                 layers.append(self.leaf(prefix + name, name, child, padding, children))
         return layers
+
+    def spread(self, module: Spread) -> Layer:
+        """Rows as images of one pixel."""
+        layer, before = hg.Reshape((1, 1, *self.shape)), self.view
+        self.shape, self.view = (1, 1, *self.shape), View(first=True)
+        self.pairings.append(Pairing(row_for("spread", module), layer, module, module, module, before, self.view))
+        return layer
 
     def residual(self, module: Residual, prefix: str, name: str | None) -> hg.Residual:
         """A sum with a shortcut, whose two ways begin alike, and are to end alike."""
@@ -131,6 +141,10 @@ class Reader:
             self.view, self.shape = start
             layers.append(self.one(child, f"{prefix}{key}") or hg.Identity())
             ends.append((self.view, self.shape))
+        if module.join == "multiply":
+            sizes = zip(*(shape for _, shape in ends if len(shape) == len(ends[0][1])), strict=True)
+            self.shape = tuple(map(max, sizes))
+            ends = [(view, self.shape if spreads(shape, self.shape) else shape) for view, shape in ends]
         if module.join != "concat":
             self.meet(prefix, ends)
             return hg.Branches(layers, module.join, name)
@@ -262,7 +276,10 @@ def copy_to_layers(layers: Iterable[Layer], pairings: Iterable[Pairing]) -> None
     """Put the modules' numbers into our arrays."""
     for layer, pairing in zip(layers, pairings, strict=True):
         for _, name, array, tensor, layout in pairing.tensors(layer):
-            ours = layout.back(tensor.detach().cpu().numpy(), pairing.before.order)
+            numbers = tensor.detach().cpu()
+            ours = layout.back(
+                (numbers.float() if numbers.dtype == torch.bfloat16 else numbers).numpy(), pairing.before.order
+            )
             check_shape(layer, name, ours.shape, array.shape)
             array[...] = ours
 
@@ -289,10 +306,12 @@ def given_name(name: str) -> str | None:
 
 
 def dtype_of(module: nn.Module) -> np.dtype[Any]:
-    """The NumPy dtype of the module's parameters, float32 if it has none."""
+    """The NumPy dtype of the module's parameters, float32 if it has none and for bfloat16, whose numbers it has."""
     parameter = next(module.parameters(), torch.zeros(0))
     if parameter.is_meta:
         raise ValueError("the module is on the 'meta' device, where there are no numbers: use .to_empty(device='cpu')")
+    if parameter.dtype == torch.bfloat16:
+        return np.dtype(np.float32)
     if parameter.dtype not in (torch.float32, torch.float64):
         raise ValueError(f"handgrad computes in float32 or float64, the module in {parameter.dtype}: use .float()")
     return np.dtype(str(parameter.dtype).removeprefix("torch."))

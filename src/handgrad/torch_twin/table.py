@@ -150,7 +150,7 @@ class Row:
                 raise ValueError(f"{where} has {theirs}={value!r}, {ours} {way_out}")
         arguments = {mine: argument(module, theirs) for mine, theirs in self.same.items()}
         for mine, value in arguments.items():
-            if value is None and mine != "epsilon":
+            if value is None and mine not in ("epsilon", "padding_index"):
                 raise ValueError(f"{where} has {self.same[mine]}=None, {ours} needs a number: it cannot be read")
         if self.pads is not None:
             arguments["padding"] = joint_padding(where, module, self, padding, (1, *shape), arguments)
@@ -308,6 +308,16 @@ ROWS = [
         then=nn.Flatten,
         note="one layer here, two modules there",
     ),
+    *(
+        Row(
+            layer,
+            modules.Mean,
+            fixed={"num_axes": (count,)},
+            given=lambda layer, first: {"channels_first": first},
+            axes=lambda module: "first" if module.channels_first else "last",
+        )
+        for layer, count in ((hg.GlobalAvgPool2D, 2), (hg.GlobalAvgPool1D, 1))
+    ),
     Row(hg.AdaptiveAvgPool2D, nn.AdaptiveAvgPool2d, {"output_size": "output_size"}, channels="first"),
     Row(
         hg.BatchNorm,
@@ -379,8 +389,8 @@ ROWS = [
     Row(
         hg.Embedding,
         nn.Embedding,
-        {"num_embeddings": "num_embeddings", "units": "embedding_dim"},
-        requires={"padding_idx": (None,), "max_norm": (None,), "scale_grad_by_freq": (False,), "sparse": (False,)},
+        {"num_embeddings": "num_embeddings", "units": "embedding_dim", "padding_index": "padding_idx"},
+        requires={"max_norm": (None,), "scale_grad_by_freq": (False,), "sparse": (False,)},
         arrays={"weight": ("weight", SAME)},
         channels="last",
         mixes=True,
@@ -416,6 +426,7 @@ ROWS = [
             (hg.Permute, modules.PermuteExamples, "axes"),
         )
     ),
+    Row(hg.Reshape, modules.Spread, channels="first"),
     Row(hg.Softmax, nn.Softmax, **SOFTMAX),
     Row(hg.LogSoftmax, nn.LogSoftmax, **SOFTMAX),
     Row(hg.ReLU, nn.ReLU),
