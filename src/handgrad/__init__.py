@@ -20,6 +20,7 @@ from .derivatives import draw_graph as draw_graph
 from .derivatives import intermediates as intermediates
 from .diagnosis import diagnose as diagnose
 from .exchange import export as export
+from .exchange import load_onnx as load_onnx
 from .gradient_check import assert_gradients as assert_gradients
 from .gradient_check import check_gradients as check_gradients
 from .kernels import set_threads as set_threads

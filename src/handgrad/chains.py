@@ -86,11 +86,11 @@ class Chains(Generic[Node, Part]):
             if node in self.seen or not self.goes_by(node, top):
                 raise self.unreadable(node, "is used in two places that do not join again")
             self.seen.add(node)
-            part, node = self.join(node) if self.operands(node) else self.single(node, top)
+            part, node = self.join(node, top) if self.operands(node) else self.single(node, top)
             parts.append(part)
         return parts[::-1]
 
-    def join(self, node: Node) -> tuple[Part, Node]:
-        """The part that joins what meets at a node, and the value where the ways to it part."""
-        top = self.parting(node)
-        return self.joined(node, [self.chain(operand, top) for operand in self.operands(node)]), top
+    def join(self, node: Node, top: Node) -> tuple[Part, Node]:
+        """The part that joins what meets at a node, and the value where the ways to it part: top, or one after it."""
+        before = self.parting(node)
+        return self.joined(node, [self.chain(operand, before) for operand in self.operands(node)]), before

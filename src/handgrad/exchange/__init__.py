@@ -3,6 +3,7 @@
 from . import rules as rules
 from .export import Receipt as Receipt
 from .export import export as export
+from .load import load_onnx as load_onnx
 from .operations import OPERATIONS as OPERATIONS
 from .program import Operation as Operation
 from .program import Program as Program

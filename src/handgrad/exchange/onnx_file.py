@@ -78,12 +78,16 @@ class Graph:
         self.names: dict[tuple[int, bool], str] = {(id(program.x), False): "x"}
         self.taken: set[str] = {"x", *program.outputs}
         self.scope: str = ""
+        self.apart: set[str] = set()
 
     def model(self, name: str) -> Any:
         """The whole as ONNX's own object."""
         from onnx import TensorProto, helper, numpy_helper
 
-        for operation in self.program.lowered(is_known):
+        lowered = self.program.lowered(is_known)
+        # layers that reduce channels, which are their last axis, and so work with all as it is
+        self.apart = {o.scope for o in lowered if o.name in REDUCTIONS and 2 in o.options["axes"]}
+        for operation in lowered:
             self.scope = operation.scope
             made, first = EMITTERS[operation.name](self, operation)
             self.names[id(operation.output), first] = made
@@ -151,7 +155,7 @@ class Graph:
     def is_first(self, items: Sequence[Item]) -> bool:
         """Whether a value among these is there with channels first, and none that is not."""
         values = [item for item in items if isinstance(item, Value)]
-        return all((id(value), True) in self.names for value in values)
+        return self.scope not in self.apart and all((id(value), True) in self.names for value in values)
 
     def together(self, kind: str, operation: Operation, **attributes: Any) -> tuple[str, bool]:
         """An operator that works number by number, in the layout that its inputs have."""
