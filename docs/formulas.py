@@ -14,7 +14,10 @@ import numpy as np
 import sympy as sp
 from sympy.printing.latex import LatexPrinter
 
+from handgrad import functional
+
 PAGES = Path(__file__).parent / "derivations"
+PROVED = re.compile(r"<!-- proved -->\n.*?<!-- end -->", re.S)
 BLOCK = re.compile(r"<!-- formula: (\w+) -->\n.*?<!-- end -->", re.S)
 
 
@@ -519,8 +522,21 @@ def arraywise(formula: Formula) -> Iterator[str]:
         yield rf"\frac{{\partial L}}{{\partial {latex(entry)}}} &= {latex(gradient)}"
 
 
+def proved() -> str:
+    """Which pairs have a formula here, and which have none."""
+    every = sorted(name.removesuffix("_forward") for name in vars(functional) if name.endswith("_forward"))
+    groups: dict[bool, list[str]] = {True: [], False: []}
+    for name in every:
+        groups[name in ENTRYWISE or name in FORMULAS].append(f"`{name}`")
+    said = [f"Such a formula have {', '.join(groups[True])}.", ""]
+    said.append(f"Held to numeric and complex-step gradients alone: {', '.join(groups[False])}.")
+    return "\n".join(["<!-- proved -->", *said, "<!-- end -->"])
+
+
 def write() -> None:
-    """Put every formula into its page."""
+    """Put every formula into its page, and the list of them on the first one."""
+    index = PAGES / "index.md"
+    index.write_text(PROVED.sub(lambda _: proved(), index.read_text(encoding="utf-8")), encoding="utf-8")
     for page in sorted(PAGES.glob("*.md")):
         text = page.read_text(encoding="utf-8")
         for pair in (it for it in (*ENTRYWISE, *FORMULAS) if f"\n## {it}\n" in text):

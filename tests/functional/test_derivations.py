@@ -59,6 +59,8 @@ def test_the_examples_run(page):
 def test_the_links_lead_somewhere(page):
     for target, anchor in re.findall(r"\]\((?!http)([^)#]*)(?:#([^)]*))?\)", page.read_text(encoding="utf-8")):
         linked = (page.parent / target).resolve() if target else page
+        if linked.parent.name == "drawings":  # drawn by the site: tests/test_docs_site.py holds that each is
+            continue
         assert linked.exists(), target
         if anchor:
             headings = re.findall(r"^#+ (.*)$", linked.read_text(encoding="utf-8"), flags=re.MULTILINE)

@@ -61,3 +61,5 @@ def test_every_page_prints_the_formulas_as_they_are():
     for page in formulas.PAGES.glob("*.md"):
         for found in formulas.BLOCK.finditer(page.read_text(encoding="utf-8")):
             assert found[0] == formulas.block(found[1]), f"run python docs/formulas.py ({page.name}: {found[1]})"
+    index = (formulas.PAGES / "index.md").read_text(encoding="utf-8")
+    assert formulas.proved() in index, "run python docs/formulas.py"
