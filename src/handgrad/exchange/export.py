@@ -16,7 +16,7 @@ from ..arrays import Array
 from ..layers import Layer, Sequential
 from ..naming import check_path, nearest
 from ..text import aligned
-from . import c_file, javascript_file, onnx_file, python_file
+from . import c_file, javascript_file, onnx_file, page_file, python_file
 from .names import harmless
 from .program import Program, example_input, record
 
@@ -43,6 +43,7 @@ TARGETS: dict[str, Target] = {
     ".py": Target(python_file.write, python_file.run, "python -I", lambda: True, 1e-6),
     ".c": Target(c_file.write, c_file.run, "a C compiler", lambda: bool(c_file.compiler()), 1e-5),
     ".js": Target(javascript_file.write, javascript_file.run, "node", lambda: bool(shutil.which("node")), 1e-6),
+    ".html": Target(page_file.write, page_file.run, "node", lambda: bool(shutil.which("node")), 1e-6),
 }
 
 
@@ -110,9 +111,9 @@ def export(model: Sequential, path: str | Path, verify: bool = False) -> Receipt
     model : Sequential
         Built.
     path : str or Path
-        Ends in .onnx (with the extra `onnx`), .py (one file that needs NumPy alone), .c (C99, and its header; no heap)
-        or .js (an ES module without dependency, and its types). The receipt is called the same, with .receipt.txt at
-        the end.
+        Ends in .onnx (with the extra `onnx`), .py (one file that needs NumPy alone), .c (C99, and its header; no heap),
+        .js (an ES module without dependency, and its types) or .html (a page to play with: a board to draw on, or a
+        form). The receipt is called the same, with .receipt.txt at the end.
     verify : bool
         Whether to compute with the file itself, too, where what runs it is there.
 

@@ -184,17 +184,19 @@ def backward(listing: Listing, size: int) -> str:
 
 def run(path: Path, program: Program, x: Array) -> dict[str, Array]:
     """The outputs of the file for x, by node."""
+    return run_module(path.read_text(encoding="utf-8"), program, x)
+
+
+def run_module(text: str, program: Program, x: Array) -> dict[str, Array]:
+    """The outputs of a module for x, by node."""
     rows = [[None if value != value else value for value in row] for row in x.reshape(len(x), -1).tolist()]
-    functions = {name: NAMES[name] for name in program.outputs}
+    given = json.dumps({"rows": rows, "functions": {name: NAMES[name] for name in program.outputs}})
     with tempfile.TemporaryDirectory() as folder:
-        module = Path(folder) / "net.mjs"  # node takes a .js for a module only where a package.json says so
-        module.write_bytes(path.read_bytes())
-        given = json.dumps({"rows": rows, "functions": functions})
-        command = ["node", "--input-type=module", "-e", read("run.mjs"), module.as_uri()]
+        path = Path(folder) / "net.mjs"  # older nodes take a .js for a module only where a package.json says so
+        path.write_text(text, encoding="utf-8")
+        command = ["node", "--input-type=module", "-e", read("run.mjs"), path.as_uri()]
         found = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
     if found.returncode:
-        raise ValueError(f"{path} fails: {message_line(found.stderr.strip())}")
+        raise ValueError(f"the module fails: {message_line(found.stderr.strip())}")
     made = json.loads(found.stdout)
-    return {
-        name: np.array(made[name], np.float64).reshape(-1, *value.example) for name, value in program.outputs.items()
-    }
+    return {name: np.array(made[name], float).reshape(-1, *value.example) for name, value in program.outputs.items()}
