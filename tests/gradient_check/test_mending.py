@@ -668,3 +668,96 @@ def test_a_softmax_jacobian_with_the_wrong_sign_lacks_no_terms():
 
     (verdict,) = check_gradients((forward, backward), RNG.normal(size=5)).verdicts
     assert (verdict.mistake, verdict.fix) == ("wrong-sign", "return (np.diagflat(y) - np.outer(y, y)) @ dy")
+
+
+def gates_back(dh, cache):
+    x, w, o, g = cache
+    do, dg = dh * g, dh * o
+    dzo = do * (1 - o)
+    dzg = dg * (1 - g)
+    dz = np.concatenate([dzo, dzg], axis=1)
+    return dz @ w.T, x.T @ dz
+
+
+def gates(x, w):
+    zo, zg = np.split(x @ w, 2, axis=1)
+    o, g = 1 / (1 + np.exp(-zo)), np.tanh(zg)
+    return o * g, (x, w, o, g)
+
+
+def test_two_mistakes_in_branches_that_meet_are_two_verdicts():
+    report = check_gradients((gates, gates_back), RNG.normal(size=(2, 3)), RNG.normal(size=(3, 4)))
+    assert [(v.variable, v.fix) for v in report.verdicts] == [
+        ("dzo", "dzo = do * (1 - o) * o"),
+        ("dzg", "dzg = dg * (1 - g ** 2)"),
+    ]
+
+
+def decay(x, f):
+    c, outputs = np.zeros(x.shape[1]), []
+    for t in range(len(x)):
+        c = f * c + np.tanh(x[t])
+        outputs.append(np.sin(c))
+    return np.stack(outputs), (x, f)
+
+
+def decay_back(dy, cache):
+    x, f = cache
+    cs = [np.zeros(x.shape[1])]
+    for t in range(len(x)):
+        cs.append(f * cs[-1] + np.tanh(x[t]))
+    dx, df, dc_next = np.zeros_like(x), np.zeros_like(f), 0
+    for t in reversed(range(len(x))):
+        dc = dy[t] * np.cos(cs[t + 1]) + dc_next
+        dx[t] = dc * (1 - np.tanh(x[t]) ** 2)
+        df = df + dc * cs[t]
+        dc_next = dc
+    return dx, df
+
+
+def test_what_is_handed_to_the_step_before_lacks_a_factor():
+    """dc_next is a true gradient, but by this step's c: the sum that it enters is where numbers first go wrong."""
+    (verdict,) = check_gradients((decay, decay_back), RNG.normal(size=(9, 3)), RNG.normal(size=3)).verdicts
+    assert verdict.mistake == "parameter-ignored"
+    assert verdict.fix.endswith("* f")
+
+
+def split_heads(x, n=2):
+    b, t, d = x.shape
+    y = np.tanh(x).reshape(b, t, n, d // n).transpose(0, 2, 1, 3)
+    return y, (x, n)
+
+
+def split_heads_back(dy, cache):
+    x, _n = cache
+    d = dy.reshape(x.shape)
+    return d * (1 - np.tanh(x) ** 2)
+
+
+def test_a_reshape_for_a_transpose_is_named_where_it_stands():
+    (verdict,) = check_gradients((split_heads, split_heads_back), RNG.normal(size=(2, 3, 4))).verdicts
+    assert (verdict.mistake, verdict.variable) == ("reshaped", "d")
+
+
+def robust(pred, delta=0.5):
+    small = np.abs(pred) <= delta
+    return np.where(small, 0.5 * pred**2, delta * (np.abs(pred) - 0.5 * delta)).mean(), (pred, small, delta)
+
+
+def robust_back(dloss, cache):
+    pred, small, delta = cache
+    g = np.where(small, pred, delta)
+    return dloss * g / pred.size
+
+
+def robust_back_upside_down(dloss, cache):
+    pred, small, delta = cache
+    g = delta * np.sign(pred)
+    g[~small] = pred[~small]
+    return dloss * g / pred.size
+
+
+@pytest.mark.parametrize(("back", "mistake"), [(robust_back, "wrong-sign"), (robust_back_upside_down, "wrong-mask")])
+def test_signs_and_masks_are_named_in_part_of_an_array(back, mistake):
+    pred = np.array([[-2.0, -1.5, -0.3, 0.1], [0.2, 0.3, 1.0, 3.0]])
+    assert {v.mistake for v in check_gradients((robust, back), pred).verdicts} == {mistake}

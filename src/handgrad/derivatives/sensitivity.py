@@ -1,6 +1,7 @@
 """A traced forward, and the derivative of what it returns by any value that it computes on its way."""
 
 import copy
+import functools
 import itertools
 from collections.abc import Iterator
 from types import FrameType
@@ -69,8 +70,17 @@ class TracedForward:
         return found.reshape(-1, *record.value.shape)
 
     def uses(self, record: Record) -> list[Record]:
-        """Where the value of a record is read again, itself among them where it was first read."""
-        return [r for r in self.records if r is record or (r.alias and self.resolved(r) is record)]
+        """Where the value of a record is read, but not where it is only handed to a function that is traced too."""
+        return self.reads.get(record.index, [])
+
+    @functools.cached_property
+    def reads(self) -> dict[int, list[Record]]:
+        handed = {child for place in self.tracer.followed for child in self.tracer.places[place].children}
+        found: dict[int, list[Record]] = {}
+        for record in self.records:
+            if (record.alias or record.gathered) and record.place and record.place.index not in handed:
+                found.setdefault(self.resolved(record).index, []).append(record)
+        return found
 
     def sources(self, record: Record) -> set[int]:
         """The records that one is computed from, by their first occurrence."""

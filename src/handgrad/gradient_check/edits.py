@@ -150,6 +150,10 @@ def comparisons(site: Site) -> Iterator[Edit]:
             equal, words = EQUALITY[type(op)]
             changed = ast.Compare(node.left, [equal()], node.comparators)
             yield site.edit(changed, "wrong-mask", f"the condition must {words} where both sides are equal")
+    inverted = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Invert)
+    if inverted or getattr(site.scope.values.get(text_of(node)), "dtype", None) == np.bool_:
+        new = node.operand if inverted else ast.UnaryOp(ast.Invert(), node)
+        yield site.edit(new, "wrong-mask", f"the mask is the wrong way round: {text_of(new)} is due")
     if is_call(node, "triu", "tril", "eye"):
         given = [text_of(n) for n in (*node.args[:1], *(k for k in node.keywords if k.arg != "k"))]
         for k in (1, -1, 0):
@@ -181,7 +185,9 @@ def too_many(op: ast.operator, removed: ast.expr, values: Values, whole: bool = 
     """(mistake, message) of an operand that is left out."""
     text = text_of(removed)
     if isinstance(op, (ast.Add, ast.Sub)):
-        return "off-by-one" if text == "1" and whole else "term-too-many", f"the term {text} does not belong here"
+        named_number = isinstance(values.get(text), float)  # such as eps, which the forward has in another place
+        mistake = "off-by-one" if text == "1" and whole else "term-misplaced" if named_number else "term-too-many"
+        return mistake, f"the term {text} does not belong here"
     if isinstance(op, ast.MatMult):
         return "extra-product", f"the product with {text} does not belong here"
     if isinstance(op, ast.Pow):
@@ -597,7 +603,7 @@ def renamed(scope: Scope) -> Iterator[Edit]:
         for a, b in itertools.product((name for name in used if read[name] > 1), values):
             if a != b and alike(values[a], values[b]):
                 yield site.edit(substituted(node, {a: b}), *misnamed(site, a, b, values))
-        yield from applied_twice(site) if whole else ()
+        yield from itertools.chain(applied_twice(site), masks_turned(site, read)) if whole else ()
 
 
 def is_read(node: ast.AST) -> bool:
@@ -613,6 +619,17 @@ def applied_twice(site: Site) -> Iterator[Edit]:
             message = f"{text_of(call.func)} was applied to {text_of(call.args[0])} already"
             unapplied = text_of(site.node).replace(text, f"({text_of(call.args[0])})")
             yield site.edit(ast.parse(unapplied).body[0], "derivative-at-output", message)
+
+
+def masks_turned(site: Site, read: Mapping[str, int]) -> Iterator[Edit]:
+    """A mask the other way round wherever it stands in a statement."""
+    for mask in (text for text in read if getattr(site.scope.values.get(text), "dtype", None) == np.bool_):
+        text, inverse = text_of(site.node), f"~{mask}"
+        right, turned = (
+            (mask, text.replace(inverse, mask)) if inverse in text else (inverse, text.replace(mask, inverse))
+        )
+        message = f"the mask is the wrong way round: {right} is due"
+        yield site.edit(ast.parse(turned).body[0], "wrong-mask", message)
 
 
 class Substitution(ast.NodeTransformer):
@@ -634,6 +651,8 @@ def substituted(node: Node, names: Mapping[str, str]) -> Node:
 
 def misnamed(site: Site, text: str, other: str, values: Values) -> tuple[str, str]:
     message = f"{other} is due here, not {text}"
+    if is_index(values[text]) and not any(isinstance(n, (ast.Subscript, ast.Call)) for n in (*site.path, site.node)):
+        return "element-count-factor", message
     if is_index(values[text]) and (within_index(site) or isinstance(site.holder, (ast.BinOp, ast.Tuple, ast.Call))):
         names = [n.id for n in ast.walk(site.scope.statement) if isinstance(n, ast.Name)]
         return "index-repeated" if names.count(text) > 1 else "wrong-index", message
@@ -776,7 +795,7 @@ def missing_factors(node: ast.expr, scope: Scope) -> Iterator[tuple[ast.expr, An
         if text == scope.upstream:
             yield times(node, text), value, "upstream-ignored", f"the factor {text} is missing"
             continue
-        mistake = "batch-size-factor" if is_index(value) else "factor-missing"
+        mistake = "batch-size-factor" if is_index(value) else "wrong-mask" if is_mask(value) else "factor-missing"
         mistake = "parameter-ignored" if text in scope.parameters else mistake
         yield times(node, text), value, mistake, f"the factor {text} is missing"
         yield over(node, text), value, mistake, f"divide by {text}"
@@ -785,7 +804,7 @@ def missing_factors(node: ast.expr, scope: Scope) -> Iterator[tuple[ast.expr, An
         if np.ndim(value) == 1:
             yield over(node, f"{text}[:, None]"), None, mistake, f"divide by {text}"
     for text, value in scope.expressions.items():
-        if np.ndim(value) == 0 and number_of(named(text)) is None:
+        if np.ndim(value) == 0:
             yield times(node, f"({text})"), None, "factor-missing", f"the factor {text} is missing"
             yield over(node, f"({text})"), None, "factor-missing", f"the divisor {text} is missing"
     sizes = [text for text, value in scope.values.items() if is_index(value) and value > 1]
@@ -799,6 +818,11 @@ def missing_factors(node: ast.expr, scope: Scope) -> Iterator[tuple[ast.expr, An
             yield over(node, f"({product})"), None, "element-count-factor", f"divide by {product}"
     yield times(node, "2"), None, "factor-two", "a factor 2 is missing"
     yield over(node, "2"), None, "factor-two", "a factor 2 is too many"
+
+
+def is_mask(value: Any) -> bool:
+    """Whether an array lets some entries through and others not."""
+    return bool(np.ndim(value) and np.isin(value, (0, 1)).all())
 
 
 def terms(scope: Scope, whole: bool) -> Iterator[Edit]:
@@ -936,14 +960,7 @@ SMALL: tuple[Kind, ...] = (
 )
 NAMES: tuple[Kind, ...] = (positions, other_names, columns, items, other_indices, variables, expressions)
 INSERTIONS: tuple[Kind, ...] = (
-    *(
-        operands,
-        entries,
-        summands,
-        later_factors,
-        activations,
-        partial(factors, whole=True),
-        partial(terms, whole=True),
-    ),
-    *(summed, jacobians, statistics, wrapped, partial(factors, whole=False), partial(terms, whole=False)),
+    *(operands, entries, summands, later_factors, activations, partial(factors, whole=True)),
+    *(partial(terms, whole=True), summed, jacobians, statistics, wrapped),
+    *(partial(factors, whole=False), partial(terms, whole=False)),
 )

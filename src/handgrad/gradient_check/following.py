@@ -3,7 +3,7 @@
 import ast
 import copy
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -19,7 +19,7 @@ from .mistakes import Case
 NUM_DIRECTIONS = 2
 MOST_PROBES = 400_000  # values seen by probes while true gradients are taken: about as many microseconds
 FEWEST_RUNS = 40
-MOST_USES = 6  # of one value, whose gradients are added up in every combination
+MOST_USES = 6  # of one value, whose gradients are added up in every choice of them
 MOST_ENTRIES = 300  # of a value whose whole gradient is taken
 TOLERANCE = 1e-6
 
@@ -48,11 +48,8 @@ class Meanings:
         self.directions: dict[Shape, Array] = {}
         self.rows: dict[Shape, list[Array]] = {}
         self.known: dict[Shape, list[Meaning]] = {}
-        self.uses: dict[int, list[Record]] = {}
+        self.uses: dict[int, list[Record]] = {}  # through which something comes back, of what is used in several places
         self.gradients: dict[int, Array | None] = {}
-        for record in forward.records:
-            if record.alias or record.gathered:
-                self.uses.setdefault(forward.resolved(record).index, []).append(record)
         cost = max(1, sum(forward.tracer.steps.values()))
         self.most_runs: int = max(FEWEST_RUNS, MOST_PROBES // cost)
         steps = dict.fromkeys((r.place.index for r in forward.records if r.place), 0)
@@ -75,19 +72,18 @@ class Meanings:
         return moving
 
     def learn(self, record: Record) -> None:
-        """Take the gradients by a value and through each of its uses."""
-        uses = self.uses.get(record.index, [])
-        parts = [self.along(use) for use in uses] if len(uses) > 1 or record.gathered else []
-        whole = self.along(record) if not record.gathered else sum_of(parts)
+        """Take the gradients by a value and through its uses: each choice of a few, of many all in a row."""
+        uses = self.forward.uses(record)
+        several = [(use, self.along(use)) for use in uses] if len(uses) > 1 or record.gathered else []
+        whole = sum_of([row for _, row in several]) if record.gathered else self.along(record)
         if whole is not None:
             self.add(Meaning(record), whole)
-        if not 1 < len(parts) <= MOST_USES:
-            return
-        for count in range(1, len(parts)):
-            for chosen in itertools.combinations(range(len(parts)), count):
-                part = sum_of([parts[i] for i in chosen])
-                if part is not None and (whole is None or not near(part, whole)):
-                    self.add(Meaning(record, tuple(uses[i] for i in chosen)), part)
+        known = [(use, row) for use, row in several if row is not None and np.any(row)]
+        self.uses[record.index] = [use for use, _ in known]
+        for chosen in choices(len(known)):
+            part = sum_of([known[i][1] for i in chosen])
+            if part is not None and (whole is None or not near(part, whole)):
+                self.add(Meaning(record, tuple(known[i][0] for i in chosen)), part)
 
     def gradient(self, record: Record) -> Array | None:
         """The whole gradient by a record, one upstream after another."""
@@ -146,6 +142,15 @@ def is_turned(place: Place) -> bool:
     minus = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
     minus |= isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) and isinstance(node.left, ast.Constant)
     return minus and not place.name
+
+
+def choices(count: int) -> Iterator[Sequence[int]]:
+    """Some of so many uses, as a loop may have added up so far."""
+    for most in range(1, count):
+        if count <= MOST_USES:
+            yield from itertools.combinations(range(count), most)
+        else:
+            yield from (range(first, first + most) for first in range(count - most + 1))
 
 
 def near(a: Array, b: Array) -> bool:
@@ -401,9 +406,13 @@ class Followed:
             found += self.ingredients(operand) if inside and not self.is_right(operand) else [operand]
         return found
 
-    def first_wrong_step(self, place: Place) -> int | None:
-        """The first time that a place makes something wrong of what is right; None where it never does."""
-        return next((r.step for r in self.records if r.place is place and self.goes_wrong(r)), None)
+    def first_wrong(self) -> dict[int, Record]:
+        """By place the first value there that is wrong though all is right that it is made of."""
+        found: dict[int, Record] = {}
+        for record in self.records:
+            if record.place and record.place.index not in found and self.goes_wrong(record):
+                found[record.place.index] = record
+        return found
 
     def lacks(self, meaning: Meaning) -> str:
         """What a part lacks, in words: the uses of the value whose gradient is missing."""

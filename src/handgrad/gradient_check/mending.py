@@ -18,15 +18,17 @@ from ..user_code.subjects import Subject
 from ..user_code.tracing import Change, Place, Record, Routine, is_numeric
 from .edits import INSERTIONS, NAMES, SMALL, terms
 from .following import Changes, Followed
-from .mistakes import Case
-from .sites import Edit, Scope, Values, is_known
+from .mistakes import Case, at_a_place
+from .sites import Edit, Scope, Values, compiled, is_known
 from .verdict import Verdict
 
 MOST_TRIES = 1000  # of changed backwards, of each kind of change
 FEWEST_TRIES = 120
 MOST_NEAR = 2  # statements in which all changes are tried before the others
-MOST_SECONDS = 3  # changes that are tried together with another
+MOST_SECONDS = 3  # changes to which a second one is looked for
 MOST_TRIED_PROBES = 300_000  # values that they may compute: about as many microseconds
+MOST_WORK = 1_800_000  # of the changes for one mistake together, that of making one included
+MOST_WORK_IN_SECONDS = 600_000  # of those that are tried together with another
 BASE_PROBES = 300  # what a run costs besides, in probes
 MOST_TARGETS = 6  # values of the forward whose gradient one value of the backward may be meant to be
 PREFIXES = re.compile(r"^(self\.)?(dL_d|dL|d_|grad_|delta_|d|g)|(_grad|_bar)$")
@@ -62,13 +64,12 @@ class Trial:
     """A change as another expression at a place, and what that is there at one step, upstream after upstream."""
 
     finding: Finding
-    place: int
-    step: int
+    record: Record
     code: CodeType
     values: list[Array]
 
     def compute(self, step: int, names: Mapping[str, Any]) -> None:
-        if step == self.step:
+        if step == self.record.step:
             with contextlib.suppress(Exception):  # a changed expression may not fit
                 value = eval(self.code, dict(names))
                 self.values.extend([np.array(value)] if is_numeric(value) else [])
@@ -121,11 +122,15 @@ class Search:
         self.whole_tracer = followed.tracer
         self.accepted: list[Finding] = []
         self.left: set[str] = set(followed.cases)
+        self.work: int = MOST_WORK  # that may still be done, in probes
         self.look()
 
     def look(self) -> None:
         """See where to search, and leave the probes there alone, so that many changes can be tried."""
         tracer, self.scopes = self.whole_tracer, scopes_of(self.followed)
+        self.wrong: dict[int, Record] = self.followed.first_wrong()
+        for record in self.suspects:
+            self.wrong.setdefault(record.place.index if record.place else -1, record)
         statements = {scope.statement for scope in self.scopes}
         names = {name for scope in self.scopes for name in (scope.upstream, scope.target.split("[")[0])}
         near = (p.index for p in tracer.places if p.statement in statements or getattr(p.node, "id", "") in names)
@@ -133,9 +138,9 @@ class Search:
         changed = (place for finding in self.accepted for place in finding.changes(0))
         self.bench.tracer = tracer.at([*near, *values, *changed])
         self.bench.gradients(0, {})
-        probes = BASE_PROBES + sum(self.bench.tracer.steps.values())
+        self.cost: int = BASE_PROBES + sum(self.bench.tracer.steps.values())
         self.bench.tracer.most_steps = 100 + 10 * max(self.bench.tracer.steps.values(), default=0)
-        self.tries: int = min(MOST_TRIES, max(FEWEST_TRIES, MOST_TRIED_PROBES // probes))
+        self.tries: int = min(MOST_TRIES, max(FEWEST_TRIES, MOST_TRIED_PROBES // self.cost))
 
     def accept(self, findings: Sequence[Finding]) -> None:
         """Go on from these changes: follow the backward anew with them."""
@@ -147,9 +152,10 @@ class Search:
     def findings(self) -> Iterator[Finding]:
         """What is found, one mistake after another, until nothing is left or no more is known."""
         while self.left:
-            done = len(self.accepted)
+            done, self.work = len(self.accepted), MOST_WORK
             found = self.first()
             if found is None or set(found.names) != self.left:
+                self.work = MOST_WORK_IN_SECONDS
                 placed = self.best(itertools.islice(self.targets(), self.tries))
                 if placed and (found is None or len(placed.names) > len(found.names)):
                     found = placed
@@ -187,25 +193,31 @@ class Search:
         Each kind first where it makes a true gradient of the value that it changes, then anywhere in the region. A
         change that does the former, but does not mend, may be the first of two.
         """
-        near, best = self.near, None
-        far, first_of_two = [s for s in self.scopes if s not in near], []
+        best: Finding | None = None
+        firsts: list[tuple[int, Finding]] = []
+        near, made_of = self.near, [r.place.statement for r in self.suspects if r.place]
+        suspects = [s for s in self.scopes if s.statement in made_of and s not in near]
+        far = [s for s in self.scopes if s not in near and s not in suspects]
         stages: list[tuple[Iterator[Finding], int, int]] = [
             (self.edits(SMALL, self.scopes), 2 * self.tries, 2 * self.tries),
             (self.paths(), self.tries, self.tries),
             (self.edits(NAMES, self.scopes), 3 * self.tries, 3 * self.tries),
             (self.edits(INSERTIONS, near), MOST_TRIES, self.tries),
+            (self.edits(INSERTIONS, suspects), MOST_TRIES, self.tries),
             (self.edits(INSERTIONS, far), 2 * self.tries, 2 * self.tries),
         ]
         for proposals, count, run in stages:
             tried = list(itertools.islice(proposals, count))
             true = self.true_there(tried)
-            for group in (true, tried[: run // 4 if depth else run]):
+            for group in ([finding for _, finding in true], tried[: run // 4 if depth else run]):
                 found = self.best(group)
                 if found and set(found.names) == self.left:
                     return found
                 best = max(filter(None, (best, found)), key=lambda f: len(f.names), default=None)
-            first_of_two += true
-        return best or self.second(first_of_two, depth)
+            firsts += true
+        promising = sorted((pair for pair in firsts if pair[0] < 2), key=lambda pair: pair[0])
+        by_statement = {finding.place.statement: finding for _, finding in reversed(promising)}
+        return best or self.second([*reversed(by_statement.values())], depth)
 
     def second(self, firsts: Sequence[Finding], depth: int) -> Finding | None:
         """Two mistakes on the way to the same arrays: a change that mends its own value, and one for the rest."""
@@ -213,6 +225,7 @@ class Search:
         for proposal in firsts[:MOST_SECONDS] if depth < 1 else ():
             with contextlib.suppress(Exception):  # changed code may do anything
                 self.accept([*before, proposal])
+                self.work = MOST_WORK_IN_SECONDS
                 found = self.first(depth + 1)
                 if found is not None and (found.edit or found.place.statement is not proposal.place.statement):
                     return found
@@ -221,20 +234,29 @@ class Search:
 
     @property
     def near(self) -> list[Scope]:
-        """Where the first wrong values are computed."""
+        """Where the first wrong values are computed, and what the first is made of."""
         wrong = [r.place.statement for r in self.followed.region if r.place and self.followed.depends_on_upstream(r)]
         first = list(dict.fromkeys(wrong))[:MOST_NEAR]
         return [scope for scope in self.scopes if scope.statement in first]
+
+    @property
+    def suspects(self) -> list[Record]:
+        """The variables that the first wrong value is made of, where they got their values."""
+        followed = self.followed
+        wrong = (r for r in followed.region if followed.depends_on_upstream(r) and followed.goes_wrong(r))
+        made_of = [r for first in itertools.islice(wrong, 1) for r in followed.ingredients(first)]
+        return [followed.holder(r) for r in made_of if followed.depends_on_upstream(r)]
 
     def best(self, proposals: Iterable[Finding]) -> Finding | None:
         """The first that makes all that is left right, or the one that makes most of it right."""
         best: Finding | None = None
         taken = {place for finding in self.accepted for place in finding.changes(0)}
         for tried, proposal in enumerate(proposals):
-            if taken.intersection(proposal.changes(0)):
+            if self.work < 0 or taken.intersection(proposal.changes(0)):
                 continue
             if tried % 16 == 0:
                 self.bench.renew()
+            self.work -= self.cost
             names = self.bench.mended(self.together(proposal)) & self.left
             if len(names) > (len(best.names) if best else 0):
                 best = replace(proposal, names=tuple(n for n in self.bench.cases if n in names))
@@ -242,43 +264,46 @@ class Search:
                     break
         return best
 
-    def true_there(self, proposals: Iterable[Finding]) -> list[Finding]:
-        """The changes that make a wrong value a true gradient; all are computed in one run, where they stand."""
+    def true_there(self, proposals: Iterable[Finding]) -> list[tuple[int, Finding]]:
+        """The changes that make a wrong value a true gradient, by rank; all are computed in one run."""
         trials: dict[int, list[Trial]] = {}
-        for proposal in proposals:
-            trial = self.trial(proposal)
-            if trial is not None:
-                trials.setdefault(trial.place, []).append(trial)
+        for trial in filter(None, map(self.trial, proposals)):
+            trials.setdefault(trial.record.place.index if trial.record.place else -1, []).append(trial)
         looks = {place: looking(those) for place, those in trials.items()}
         with contextlib.suppress(Exception):  # accepted changes may do anything
             for i in range(len(self.bench.upstreams)):
                 self.bench.gradients(i, {**self.together()(i), **looks})
-        return [t.finding for those in trials.values() for t in those if self.is_true(t)]
+        ranked = [(self.rank(trial), trial.finding) for those in trials.values() for trial in those]
+        return sorted((pair for pair in ranked if pair[0] < 3), key=lambda pair: pair[0])
+
+    def rank(self, trial: "Trial") -> int:
+        """0: the gradient by what the variable is called for; 1: by something earlier in the forward than what it was
+        made of; 2: another true gradient; 3: none.
+        """
+        values = trial.values
+        if len(values) < len(self.bench.upstreams) or len({value.shape for value in values}) > 1:
+            return 3
+        meaning = self.followed.meanings.of(np.stack(values))
+        if meaning is None:
+            return 3
+        before = map(self.followed.meaning_of, (trial.record, *self.followed.ingredients(trial.record)))
+        if any(m and m.record.index <= meaning.record.index for m in before):
+            return 2
+        return 0 if is_of(meaning.record, stem(trial.finding.variable)) else 1
 
     def trial(self, proposal: Finding) -> "Trial | None":
-        """A change as another value at the outermost place around it, at the first step where that is wrong."""
-        edit, tracer = proposal.edit, self.followed.tracer
-        if (
-            edit is None
-            or edit.everywhere
-            or isinstance(edit.site.node, ast.stmt)
-            or not isinstance(edit.new, ast.expr)
-        ):
+        """A change as another value at the outermost place around it, the first time that is wrong."""
+        edit = proposal.edit
+        if edit is None or edit.everywhere or not isinstance(edit.new, ast.expr):
             return None
         for node in [n for n in (*edit.site.path, edit.site.node) if n in edit.site.scope.places]:
             place = edit.site.scope.places[node]
-            step = self.followed.first_wrong_step(tracer.places[place])
-            if step is not None:
-                with edit.apply():
-                    text = ast.unparse(edit.new if node is edit.site.node else node)
-                return Trial(proposal, place, step, compile(text, "<a change>", "eval"), [])
+            if place in self.wrong:
+                with edit.apply(), contextlib.suppress(SyntaxError, ValueError):
+                    return Trial(
+                        proposal, self.wrong[place], compiled(edit.new if node is edit.site.node else node), []
+                    )
         return None
-
-    def is_true(self, trial: "Trial") -> bool:
-        values = trial.values
-        if len(values) < len(self.bench.upstreams) or len({value.shape for value in values}) > 1:
-            return False
-        return self.followed.meanings.of(np.stack(values)) is not None
 
     def together(self, proposal: Finding | None = None) -> Changes:
         """What a proposal changes, on top of what was accepted."""
@@ -288,8 +313,10 @@ class Search:
     def edits(self, stages: Iterable[Callable[[Scope], Iterator[Edit]]], scopes: Sequence[Scope]) -> Iterator[Finding]:
         """Every edit, a kind of it in all statements before the next kind."""
         for stage in stages:
-            for scope in scopes:
-                yield from map_edits(list(stage(scope)), self.followed.tracer.places)
+            for scope in scopes if self.work > 0 else ():
+                for finding in map_edits(list(stage(scope)), self.followed.tracer.places):
+                    self.work -= BASE_PROBES // 2
+                    yield finding
 
     # By the true gradients ---------------------------------------------------------------------------------------
 
@@ -359,16 +386,16 @@ class Search:
         if value is None or true is None or value.shape != true.shape:
             return None
         ratio = ratio_of(value, true)
-        if ratio is None:
-            return None
-        if np.ptp(ratio) <= 1e-6 * abs(ratio.flat[0]):
-            return factor_told(float(ratio.flat[0]), text, target)
-        return self.forward_factor(ratio, text, target)
+        told = None if ratio is None else self.forward_factor(ratio, text, target)
+        if told is None:
+            found = at_a_place(next(iter(self.bench.cases.values())).of_value(target, value, true))
+            told = (found.mistake, f"of {text}, {found.message}") if found else None
+        return told
 
     def forward_factor(self, ratio: Array, text: str, target: str) -> tuple[str, str] | None:
         """A factor too many or missing that is a value of the forward."""
         for record in self.followed.forward.records:
-            if record.alias or record.place is None or not record.place.routine.shown or record.value.size == 1:
+            if record.alias or record.place is None or not record.place.routine.shown or np.all(record.value == 1):
                 continue
             with contextlib.suppress(ValueError):
                 value = np.broadcast_to(record.value, ratio.shape)
@@ -445,13 +472,6 @@ def ratio_of(value: Array, true: Array) -> Array | None:
         return None
     ratio: Array = value / true
     return ratio[0] if np.allclose(ratio, ratio[:1], 1e-6, 0) and np.all(ratio[0]) else None
-
-
-def factor_told(factor: float, text: str, target: str) -> tuple[str, str]:
-    """(mistake, message) of a number that a gradient is multiplied by."""
-    if abs(factor + 1) < 1e-6:
-        return "wrong-sign", f"{text} is the gradient by {target} with the other sign"
-    return "constant-factor", f"{text} is the gradient by {target} times {factor:.6g}"
 
 
 def variable_of(place: Place) -> str:

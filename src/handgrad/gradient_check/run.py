@@ -146,7 +146,8 @@ def named(place: Verdict, verdicts: Sequence[Verdict]) -> list[Verdict]:
     effects = [v for v in near if v.clue is Clue.EFFECT]
     mends = bool(place.fix) and place.clue is Clue.CAUSE
     agree = len({v.mistake for v in causes}) == 1 and len(causes) == len(arrays)
-    guess = bool(place.fix) and any(isinstance(v, Guess) and v.mistake != place.mistake for v in causes)
+    names_it = bool(place.fix) and place.mistake != "term-missing"  # which a guess may call by a better name
+    guess = names_it and any(isinstance(v, Guess) and v.mistake != place.mistake for v in causes)
     if len(arrays) == 1 and causes and not guess:
         return [under_name(place, cause, cause.message) for cause in causes]
     if agree and not guess:

@@ -77,7 +77,19 @@ class Edit:
 
     def changes(self) -> dict[int, Change]:
         """The change as what a traced run does otherwise; empty where it cannot be one."""
-        return {place: computing(expression) for place, expression in self.expressions()}
+        return {place: self.computing(expression) for place, expression in self.expressions()}
+
+    def computing(self, expression: ast.expr) -> Change:
+        """A change that computes an expression where it stands, from what the names hold there and then."""
+        code: list[CodeType] = []  # made when it is first needed: most changes are never run
+
+        def compute(step: int, value: Any, frame: FrameType) -> Any:
+            if not code:
+                with self.apply():  # it may be of the tree that is changed
+                    code.append(compiled(expression))
+            return eval(code[0], {**frame.f_globals, **frame.f_locals})
+
+        return compute
 
     def expressions(self) -> Iterator[tuple[int, ast.expr]]:
         """(place, what is computed there instead)."""
@@ -134,14 +146,8 @@ def assigned(node: ast.stmt, new: Node, places: Mapping[ast.AST, int]) -> Iterat
     yield places[node.value], value
 
 
-def computing(expression: ast.expr) -> Change:
-    """A change that computes an expression where it stands, from what the names hold there and then."""
-    code: CodeType = compile(ast.fix_missing_locations(ast.Expression(expression)), "<a change>", "eval")
-
-    def compute(step: int, value: Any, frame: FrameType) -> Any:
-        return eval(code, {**frame.f_globals, **frame.f_locals})
-
-    return compute
+def compiled(expression: ast.expr) -> CodeType:
+    return compile(ast.fix_missing_locations(ast.Expression(expression)), "<a change>", "eval")
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """What was forgotten? Hypotheses on a wrong gradient, the simplest first; each must explain every entry."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -15,10 +15,15 @@ HYPOTHESES: tuple[Hypothesis, ...] = (
     *(arrangement.ties, factors.zero, factors.single_precision, factors.constant, other_call.ignored),
     *(other_call.keyword_default, arrangement.transposed, elementwise.elementwise, loss_gradients.losses),
     *(normalizing.softmax_terms, normalizing.log_softmax_terms, normalizing.statistics, normalizing.scale_terms),
-    *(normalizing.jacobian, elementwise.fused, arrangement.extra_product, arrangement.rearranged),
+    *(normalizing.jacobian, elementwise.fused, arrangement.extra_product, arrangement.flipped),
     *(arrangement.index_repeated, arrangement.overwritten, arrangement.winners, other_call.changed),
     *(loss_gradients.penalised, arrangement.skip_missing, arrangement.partly_missing),
     *(arrangement.shifted, other_call.other_array, other_call.keyword, elementwise.other_formula),
+    *(factors.some_signs, arrangement.let_through, arrangement.in_another_order),
+)
+AT_A_PLACE: tuple[Hypothesis, ...] = (
+    *(factors.zero, factors.constant, factors.some_signs, arrangement.transposed, arrangement.flipped),
+    *(arrangement.index_repeated, arrangement.in_another_order, arrangement.partly_missing, arrangement.let_through),
 )
 
 
@@ -38,7 +43,16 @@ def explanation(case: Case) -> Verdict | None:
     """The verdict of the first hypothesis that explains every entry, or None."""
     if not case.check.num_checked or not np.isfinite(case.expected).all():
         return None
-    return next(filter(None, (weigh(hypothesis, case) for hypothesis in HYPOTHESES)), None)
+    return first_of(HYPOTHESES, case)
+
+
+def at_a_place(case: Case) -> Verdict | None:
+    """What a value of the backward is, beside the gradient that it should be."""
+    return first_of(AT_A_PLACE, case)
+
+
+def first_of(hypotheses: Sequence[Hypothesis], case: Case) -> Verdict | None:
+    return next(filter(None, (weigh(hypothesis, case) for hypothesis in hypotheses)), None)
 
 
 def unexplained(case: Case) -> Verdict:

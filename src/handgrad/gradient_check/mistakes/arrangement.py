@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...arrays import Array, Shape
-from ..verdict import Verdict
+from ..verdict import Guess, Verdict
 from .case import EQUAL, Candidate, Case, named_axes, ratio
 
 
@@ -40,34 +40,28 @@ def transposed(case: Case) -> Verdict | None:
     return moved(case, (Move("transposed", message, partial(np.transpose, axes=a)) for a in orders_of_axes(case.array)))
 
 
-def rearranged(case: Case) -> Verdict | None:
-    """Some axes run backwards; or a reshape where a transpose was due, or the other way round."""
-    return moved(case, itertools.chain(flips(case), reshapes(case)))
+def flipped(case: Case) -> Verdict | None:
+    """Some axes run backwards; kernels first."""
+    return moved(case, flips(case))
 
 
 def flips(case: Case) -> Iterator[Move]:
-    """Kernels first."""
     for axes in (axes for n in (2, 1, 3) for axes in itertools.combinations(range(case.array.ndim), n)):
         kernel = case.array.ndim == 4 and axes in ((0, 1), (2, 3))
         what = f"in {case.label} {'the kernel is flipped' if kernel else 'the entries are in reverse order'}"
         yield Move("flipped-kernel" if kernel else "reversed", what, partial(np.flip, axis=axes))
 
 
-def reshapes(case: Case) -> Iterator[Move]:
+def in_another_order(case: Case) -> Verdict | None:
+    """The right numbers, each in another's place: a reshape where a transpose was due, or the other way round."""
+    if (
+        not case.complete
+        or len(np.unique(case.expected)) < 4
+        or not case.same(*map(np.sort, (case.found, case.expected)))
+    ):
+        return None
     message = f"the numbers of {case.label} are in another order: reshape moves no axes, transpose does"
-    for axes in orders_of_axes(case.array):
-        yield Move("reshaped", message, partial(read_as, axes=axes))
-        yield Move("reshaped", message, partial(turned, axes=axes))
-
-
-def read_as(a: Array, axes: Sequence[int]) -> Array:
-    """The numbers read in the order of a transposed array."""
-    return a.reshape([a.shape[axis] for axis in axes]).transpose(np.argsort(axes))
-
-
-def turned(a: Array, axes: Sequence[int]) -> Array:
-    """The numbers of a transposed array put down in order."""
-    return a.transpose(axes).reshape(a.shape)
+    return case.verdict("reshaped", message, f"the same {case.array.size} numbers")
 
 
 def orders_of_axes(array: Array) -> list[tuple[int, ...]]:
@@ -124,6 +118,15 @@ def partly_missing(case: Case) -> Verdict | None:
             what = f"the mask leaves out {int(wrong.sum())} of the entries that the forward chooses"
             return case.verdict("wrong-mask", f"{what}: compare the two conditions", evidence)
     return case.verdict("partly-missing", f"{case.label} is zero {message}", evidence)
+
+
+def let_through(case: Case) -> Verdict | None:
+    """Right where something is due, but not zero elsewhere."""
+    due = case.expected.any(axis=0)
+    if due.all() or not due.any() or not case.same(case.found[:, due], case.expected[:, due]):
+        return None
+    message = f"{case.label} is right but for {int((~due).sum())} entries, where it must be 0: a mask is missing"
+    return Guess(case.name, "wrong-mask", message, case.deviates_most())
 
 
 def index_repeated(case: Case) -> Verdict | None:

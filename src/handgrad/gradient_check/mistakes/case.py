@@ -184,6 +184,14 @@ class Case:
         case.gradients, case.analytic, case.found = self.gradients[:1], self.analytic[:1], self.found[:1]
         return case
 
+    def of_value(self, name: str, found: Array, expected: Array) -> "Case":
+        """The same case with a value on the way to it, and what that should be (one per upstream), as its gradient."""
+        case = copy.copy(self)
+        case.name, case.array, case.analytic, case.columns = name, expected[0], [*found], None
+        case.entries = np.arange(expected[0].size)
+        case.found, case.expected = case.pick(found), case.pick(expected)
+        return case
+
     def elsewhere(self, change: Callable[[Point], object], entries: Array | None = None) -> Array | None:
         """The numeric gradient at a changed point: change(point) moves arrays or keywords. None if that fails."""
         exact = self.numbers.is_exact(self.name)

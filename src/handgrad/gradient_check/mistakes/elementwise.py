@@ -122,7 +122,7 @@ def one_branch(case: Case, written: Array, slopes: Array, x: Array) -> Verdict |
         now = f"{value[0]:g}" if len(value) == 1 else "another formula"
         what = f"right for {right} x, wrong for {wrong_side} x, where dx / dy is {now}"
         message = f"{what}: that branch has a derivative of its own"
-        return case.verdict("one-branch", message, case.deviates_most(2))
+        return Guess(case.name, "one-branch", message, case.deviates_most(2))
     return None
 
 

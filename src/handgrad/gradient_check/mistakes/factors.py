@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...arrays import Array
 from ..verdict import Guess, Verdict
 from .case import Case
 from .elementwise import diagonal
@@ -37,6 +38,15 @@ def constant(case: Case) -> Verdict | None:
     if c is None or abs(c - 1) < 1e-5:
         return None
     return off_by(case, c, f"found / expected = {c:.6g} {case.everywhere}, for {len(case.dy)} upstream gradients")
+
+
+def some_signs(case: Case) -> Verdict | None:
+    """Right but for the sign of some entries."""
+    other: Array = np.any(case.found * case.expected < 0, axis=0)
+    if not case.same(np.where(other, -case.found, case.found), case.expected):
+        return None
+    message = f"{case.label} has the wrong sign in {np.count_nonzero(other)} of {other.size} entries"
+    return Guess(case.name, "wrong-sign", message, case.deviates_most())
 
 
 def off_by(case: Case, c: float, evidence: str, more: str = "") -> Verdict:

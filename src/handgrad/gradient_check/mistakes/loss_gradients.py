@@ -15,7 +15,7 @@ def losses(case: Case) -> Verdict | None:
     targets = targets_of(case)
     if targets is None:
         return None
-    branch = beyond(case, case.array - targets)
+    branch = None if np.isin(targets, (0, 1)).all() else beyond(case, case.array - targets)
     if branch is not None:
         return branch
     for slug, words, candidate in candidates(case, case.array, targets):

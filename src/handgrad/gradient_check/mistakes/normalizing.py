@@ -92,8 +92,9 @@ def statistics(case: Case) -> Verdict | None:
             what = f"the means of the normalisation's gradient run over {named_axes(means)}"
             message = f"{what}, the statistics over {named_axes(norm.axes)}"
             return case.verdict("wrong-axis", message, "dx equals that in every entry")
-    norms = (Norm(axes, True) for axes in normalized_axes(case))
-    return case.named((made(case, norm) for norm in norms for made in (unbiased, scaled_late)), EQUAL)
+    norms = [Norm(axes, True) for axes in normalized_axes(case)]
+    late = (scaled_late(case, norm) for norm in norms if np.ndim(named_array(case, SCALES, 1.0, norm.axes)))
+    return case.named([*(unbiased(case, norm) for norm in norms), *late], EQUAL)
 
 
 def fitted_terms(case: Case) -> Iterator[tuple[Norm, Axes, Array]]:
