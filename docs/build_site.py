@@ -168,7 +168,7 @@ def reference_page(entry: Entry, folder: str) -> str:
             parts.append(f"## {thing.__name__}")
         parts += [signature_of(thing, owner), in_markdown(inspect.getdoc(thing) or "")]
         parts += list(methods_of(thing)) if inspect.isclass(thing) else []
-    parts.append("## Source")
+    parts += [mistakes_in(entry), "## Source"] if folder == "functional" else ["## Source"]
     for thing in entry.things:
         parts.append(f"`{home_of(thing)}`\n\n```python\n{textwrap.dedent(inspect.getsource(inspect.unwrap(thing)))}```")
     return "\n\n".join(filter(None, parts)) + "\n"
@@ -209,14 +209,17 @@ def plain_signature(function: Any) -> inspect.Signature:
 
 
 def links_of(entry: Entry) -> str:
-    """Where a pair is derived, checked and done wrong."""
+    """Where a pair is derived, and its mistakes are explained."""
     page = home_of(entry.things[0]).rpartition("/")[2].removesuffix(".py")
-    links = [f"[How it is derived](../../derivations/{page}.md#{entry.name})"]
+    derived = f"[How it is derived](../../derivations/{page}.md#{entry.name})"
+    return f"{derived} · [What the names of mistakes mean](../../gradient_check.md#the-mistakes-by-name)"
+
+
+def mistakes_in(entry: Entry) -> str:
+    """The wrong lines that people write in a pair, with the mistake's name and what one learns from it."""
     made = [it for it in mistakes().values() if it.subject.code[0] == f"functional.{entry.name}_forward"]
     lines = [f"- `{it.slug}`: {it.lesson}\n  `{it.wrong[0].strip()}`" for it in made if "\n" not in it.wrong[0].strip()]
-    wrong = f"\n\n## Mistakes people make in it\n\n{chr(10).join(lines)}" if lines else ""
-    more = "[What the names of mistakes mean](../../gradient_check.md#the-mistakes-by-name)"
-    return f"{' · '.join([*links, more])}{wrong}"
+    return "\n".join(["## Mistakes people make in it", "", *lines]) if lines else ""
 
 
 SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}$", re.M)
@@ -291,6 +294,8 @@ ACCESS = {
     '<aside class="sidebar-drawer">': '<aside class="sidebar-drawer" aria-label="Pages">',
     '<aside class="toc-drawer">': '<aside class="toc-drawer" aria-label="On this page">',
     '<aside class="toc-drawer no-toc">': '<aside class="toc-drawer no-toc" aria-label="On this page">',
+    '<th class="head"><p></p></th>': "<td></td>",
+    '<div id="search-results">': '<h1>Search</h1><div id="search-results">',
     "<pre>": '<pre tabindex="0">',
     '<table class="docutils': '<table tabindex="0" class="docutils',
 }

@@ -3,6 +3,7 @@
 import json
 import re
 import runpy
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,24 @@ ROOT = Path(__file__).parents[2]
 NOTEBOOK, PAGE = ROOT / "examples" / "check_gradients.ipynb", ROOT / "docs" / "gradient_check.md"
 
 
-def test_the_notebook_runs_from_top_to_bottom(capsys):
-    names = {"__name__": "__main__"}
+def test_the_notebook_prints_what_it_stores():
+    sys.path.insert(0, str(ROOT / "docs"))
+    try:
+        from store_outputs import printed_by
+    finally:
+        sys.path.remove(str(ROOT / "docs"))
     cells = [cell for cell in json.loads(NOTEBOOK.read_text())["cells"] if cell["cell_type"] == "code"]
-    for number, cell in enumerate(cells):
-        assert cell["outputs"] == [], "a notebook is kept without outputs"
-        exec(compile("".join(cell["source"]), f"cell {number}", "exec"), names)
-    assert "brier-gradient" in capsys.readouterr().out
+    assert "%pip install handgrad" in "".join(cells[0]["source"])
+    for cell, printed in zip(cells, printed_by(cells), strict=True):
+        stored = "".join("".join(output["text"]) for output in cell["outputs"])
+        # rounding differs between machines; IPython shows a page where there is one
+        rounded = [re.sub(r"\d\.\de-\d\d|\d+ characters of HTML|\d+\.\d+ s,", "#", text) for text in (stored, printed)]
+        assert rounded[0] == rounded[1] or "IPython" in "".join(cell["source"])
+    assert "brier-gradient" in stored_texts(cells)
+
+
+def stored_texts(cells):
+    return "".join(text for cell in cells for output in cell["outputs"] for text in output["text"])
 
 
 def test_the_first_example_prints_what_the_page_shows(tmp_path, capsys):
