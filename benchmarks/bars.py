@@ -59,7 +59,7 @@ SHAPES = [  # of tables: (layer sizes, batch size, rows, epochs)
     ((20, 100, 2), 200, 10_000, 5),
     ((50, 100, 50, 5), 256, 10_000, 5),
     ((54, 100, 7), 200, 20_000, 3),
-    ((784, 100, 10), 200, 5_000, 2),
+    ((784, 100, 10), 200, 5_000, 5),
 ]
 FIRST_USE = """
 import time, numpy as np, handgrad as hg

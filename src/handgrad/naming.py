@@ -66,6 +66,8 @@ def look_up(kind: str, name: object, table: Mapping[str, T]) -> T:
 
     Upper and lower case, '-' and '_' count as the same, so 'breast_cancer' finds 'breast-cancer'.
     """
+    if isinstance(name, str) and name in table:
+        return table[name]
     folded = {fold(key): value for key, value in table.items()}
     if isinstance(name, str) and fold(name) in folded:
         return folded[fold(name)]

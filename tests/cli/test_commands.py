@@ -14,6 +14,7 @@ import time
 import numpy as np
 import pytest
 
+import handgrad as hg
 from example_runs import table, write_images
 from handgrad import cli
 from handgrad.experiments import Run
@@ -327,6 +328,14 @@ def test_info_shows_the_gpus_that_pytorch_finds(call):
 def test_info_says_how_a_model_is_trained(call, monkeypatch):
     monkeypatch.setenv("HANDGRAD_KERNELS", "numpy")
     assert call("info", "iris")[1] == "step by step: HANDGRAD_KERNELS=numpy\n"
+
+
+def test_info_says_how_a_saved_model_would_be_trained(call, tmp_path):
+    hg.Sequential([hg.Conv2D(2, 3), hg.Flatten(), hg.Linear(2)]).build((4, 4, 1)).save(tmp_path / "model.npz")
+    assert call("info", tmp_path / "model.npz")[1] == "step by step: conv2d1 (Conv2D) is not compiled\n"
+    (tmp_path / "broken.npz").write_bytes(b"no model")
+    code, _, err = call("info", tmp_path / "broken.npz")
+    assert code == 2 and "broken.npz" in err
 
 
 def test_help_and_the_list_commands_answer(call):

@@ -158,6 +158,16 @@ def test_other_convolutions_run_as_layers(conv):
     assert_same(fused, plain, np.random.default_rng(0).normal(size=(3, 9, 9, 2)))
 
 
+@pytest.mark.parametrize("method", ["forward", "compute"])
+def test_a_layer_whose_method_was_replaced_runs(method):
+    model = hg.Sequential([hg.Conv2D(4, 3), hg.ReLU(), hg.Flatten(), hg.Linear(2)]).build((8, 8, 2), rng=0)
+    x = np.random.default_rng(0).random((3, 8, 8, 2), np.float32)
+    expected, calls, original = model.forward(x), [], getattr(model.layers[0], method)
+    setattr(model.layers[0], method, lambda *given: calls.append(given) or original(*given))
+    np.testing.assert_allclose(model.forward(x), expected, rtol=1e-4, atol=1e-5)
+    assert calls
+
+
 def test_a_subclass_runs_as_it_was_written():
     class Doubled(hg.Conv2D):
         def compute(self, x, training):

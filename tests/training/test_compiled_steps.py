@@ -181,9 +181,31 @@ class Engine(hg.training.NumpyEngine):
         return super().step(x, y, sample_weight, metrics)
 
 
+class Halved(hg.training.NumpyEngine):
+    """An engine whose step is made of something else."""
+
+    def backward(self, dy):
+        super().backward(dy / 2)
+
+
+def replaced(part, method):
+    """A trainer of which one method of one part was replaced by another."""
+    trainer = hg.Trainer(hg.Sequential([hg.Linear(2)]).build(3, rng=0))
+    thing = {"layer": trainer.model.layers[0], "model": trainer.model}.get(part) or getattr(trainer, part)
+    original = getattr(thing, method)
+    setattr(thing, method, lambda *arguments, **options: original(*arguments, **options))
+    return trainer
+
+
 @pytest.mark.parametrize(
     ("why", "make"),
     [
+        ("a method of linear1 was replaced", lambda: replaced("layer", "forward")),
+        ("a method of linear1 was replaced", lambda: replaced("model", "backward")),
+        ("a method of CrossEntropy was replaced", lambda: replaced("loss", "forward")),
+        ("a method of SGD was replaced", lambda: replaced("optimizer", "update")),
+        ("NumpyEngine has a step of its own", lambda: replaced("engine", "propagate")),
+        ("Halved has a step of its own", lambda: hg.Trainer(hg.Sequential([hg.Linear(2)]), engine=Halved)),
         ("ChainWithForward is no plain chain", lambda: hg.Trainer(ChainWithForward([hg.Linear(2)]))),
         ("Residual is no plain chain", lambda: hg.Trainer(hg.Sequential([hg.Residual([hg.Linear(3)]), hg.Linear(2)]))),
         (r"ownrelu1 \(OwnReLU\)", lambda: hg.Trainer(hg.Sequential([hg.Linear(2), OwnReLU()]))),

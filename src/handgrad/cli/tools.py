@@ -22,7 +22,7 @@ def compare_engines(context: click.Context, run: str, rows: int) -> None:
 
 
 @click.command()
-@click.argument("source", metavar="[NAME|CONFIG.toml|TABLE.csv|RUN]", required=False)
+@click.argument("source", metavar="[NAME|CONFIG.toml|TABLE.csv|RUN|MODEL.npz]", required=False)
 def info(source: str | None) -> None:
     """Versions, machine, GPUs, threads and how products are computed here; or how a model is trained, and why so."""
     from ..experiments import runner

@@ -36,13 +36,10 @@ def wish() -> str:
 
 def compiled() -> ModuleType | None:
     """The module of compiled functions, or None: without Numba or OpenBLAS, or if $HANDGRAD_KERNELS says 'numpy'."""
-    if wish() == "numpy" or find_spec("numba") is None or not isinstance(blas.find(), blas.OpenBlas):
+    if why_numpy():
         return None
-    try:
-        # here, since importing Numba takes half a second, which only image networks should pay
-        from . import compiled
-    except (ImportError, RuntimeError):  # a Numba too old for this NumPy; nowhere to keep what it compiles
-        return None
+    from . import compiled
+
     return compiled
 
 
@@ -63,9 +60,14 @@ def why_numpy() -> str:
         return "Numba is not installed: pip install 'handgrad[fast]'"
     if not isinstance(blas.find(), blas.OpenBlas):
         return "NumPy's products are not OpenBLAS's"
-    return (
-        "" if compiled() else "Numba is too old for this NumPy, or may keep what it compiles nowhere (NUMBA_CACHE_DIR)"
-    )
+    try:
+        # here, since importing Numba takes half a second, which only who trains should pay
+        from . import compiled as compiled
+    except ImportError:
+        return "Numba is too old for this NumPy: pip install --upgrade numba"
+    except RuntimeError:
+        return "Numba may keep what it compiles nowhere: set NUMBA_CACHE_DIR to a folder that can be written"
+    return ""
 
 
 def fewer_products() -> ModuleType | None:

@@ -13,7 +13,7 @@ import numpy as np
 from ..arrays import Array, MaybeArray
 from ..kernels.products import blocks
 from ..kernels.threads import share
-from .base import NOTHING, Layer, Step, is_watched, refuse_backward
+from .base import NOTHING, Layer, Step, is_as_written, is_watched, refuse_backward
 
 AnyStep = TypeVar("AnyStep", bound=Step)
 
@@ -104,7 +104,7 @@ class FastStep(Step):
         raise NotImplementedError
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        if not self.serves(x, training):
+        if not self.serves(x, training) or not all(map(is_as_written, self.layers)):
             if training:
                 self._cache = NOTHING
             for layer in self.layers:

@@ -6,7 +6,7 @@ import copy
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -108,7 +108,7 @@ class Parameters(BaseEstimator):
 
     def _check_parameters(self) -> None:
         """Raise a ValueError or TypeError for the first parameter that is out of its range or of the wrong kind."""
-        name, values = type(self).__name__, self.get_params(deep=False)
+        name, values = type(self).__name__, {field.name: getattr(self, field.name) for field in fields(self)}
         for parameter, limits in NUMBERS.items():
             check_number(name, parameter, values[parameter], **limits)
         counts = {parameter: values[parameter] for parameter in ("max_iter", "max_fun")}

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..arrays import Array, ArrayLike, Generator
 from ..kernels import route
+from ..layers.base import is_as_written
 from ..layers.containers import Sequential
 from ..layers.criteria import Loss, Penalty
 from ..layers.description import load_arrays
@@ -216,6 +217,9 @@ def number_of(name: str, value: Any) -> float:
         ) from None
 
 
+HOOKS = ("step", "propagate", "forward", "backward", "add_penalty", "arrays")  # what a step of NumpyEngine calls
+
+
 class NumpyEngine(Engine):
     """Each training step by the model's own layers, in NumPy; many steps of a dense network in one compiled call."""
 
@@ -264,7 +268,7 @@ class NumpyEngine(Engine):
         return why_not_finite(self.model, x, loss)
 
     def why_single(self) -> str:
-        if type(self).step is not NumpyEngine.step or "step" in vars(self):
+        if not is_as_written(self) or any(is_foreign(getattr(type(self), hook)) for hook in HOOKS):
             return super().why_single()
         return epochs.why_not(self.model, self.loss, self.optimizer, self.penalty)
 
@@ -296,6 +300,11 @@ class NumpyEngine(Engine):
         if clipping is not None and clipping.per_parameter:
             return list(self.model.parameters.values()), list(self.model.gradients.values())
         return [self.model.parameter_vector], [self.model.gradient_vector]
+
+
+def is_foreign(method: Callable[..., object]) -> bool:
+    """Whether a method was written elsewhere than in handgrad, whose engines do the same in compiled calls."""
+    return method.__module__.partition(".")[0] != __name__.partition(".")[0]
 
 
 def why_not_finite(model: Sequential, x: Array, loss: float) -> str:

@@ -17,7 +17,7 @@ from ..kernels import route
 from ..kernels.threads import threads_for
 from ..layers import L1, L2, BatchNorm, CrossEntropy, Dropout, Huber, Identity, Layer, Linear, Loss, Sequential
 from ..layers.activations import ACTIVATIONS, ELU, GELU, SELU, ReLU, ReLU6
-from ..layers.base import family, leaves
+from ..layers.base import family, is_as_written, leaves
 from ..layers.criteria import LOSSES, Penalty
 from ..layers.dense import Flatten
 from ..metrics import target_classes
@@ -72,6 +72,9 @@ def why_not(model: Sequential, loss: Loss, optimizer: Optimizer, penalty: Penalt
     layers = leaves(model)
     if not model.num_parameters:
         return "there are no parameters"
+    for thing in (*family(model), loss, optimizer, penalty):
+        if thing is not None and not is_as_written(thing):
+            return f"a method of {getattr(thing, 'label', type(thing).__name__)} was replaced"
     for part in family(model):
         if part.children and type(part) is not Sequential:
             return f"{type(part).__name__} is no plain chain of layers"
