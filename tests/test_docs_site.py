@@ -38,7 +38,7 @@ def test_links_lead_somewhere(page):
     text = page.read_text(encoding="utf-8")
     for target, anchor in re.findall(r"(?<!!)\[[^\]]*\]\((?!http)([^)#]*)(?:#([^)]*))?\)", text):
         linked = (page.parent / target).resolve() if target else page
-        if linked.relative_to(DOCS).parts[0] not in ("api", "code"):  # which the site makes
+        if not linked.is_relative_to(DOCS / "api") and not linked.is_relative_to(DOCS / "code"):  # which the site makes
             assert linked.exists(), target
             headings = re.findall(r"^#+ (.*)$", linked.read_text(encoding="utf-8"), flags=re.MULTILINE)
             assert not anchor or anchor in {re.sub(r"[^\w -]", "", it.lower()).replace(" ", "-") for it in headings}
