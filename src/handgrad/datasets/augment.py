@@ -10,10 +10,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..arrays import Array, Generator
-from ..naming import build, by_name, check_count, check_number, constructor_arguments
+from ..naming import Configured, build, by_name, check_count, check_number
 
 
-class Augmentation:
+class Augmentation(Configured):
     """A random change of training images. A subclass defines `change(x, rng)`, and draws from rng alone.
 
     Examples
@@ -33,10 +33,6 @@ class Augmentation:
     def change(self, x: Array, rng: Generator) -> Array:
         """A new batch of the shape and dtype of x (N, height, width, channels), drawn from rng alone."""
         raise NotImplementedError(f"{type(self).__name__} needs a method change(x, rng)")
-
-    def __repr__(self) -> str:
-        arguments = ", ".join(f"{name}={value!r}" for name, value in constructor_arguments(self).items())
-        return f"{type(self).__name__}({arguments})"
 
 
 class RandomFlip(Augmentation):

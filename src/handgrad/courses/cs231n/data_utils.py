@@ -13,8 +13,6 @@ from ...arrays import Array, DTypeLike
 from ...datasets.images import read_whole
 from ...datasets.layouts import PlainUnpickler, fill_from_cifar, unpack
 
-__all__ = ["get_CIFAR10_data", "load_CIFAR10", "load_CIFAR_batch", "load_models", "load_pickle", "load_tiny_imagenet"]
-
 FOLDER = "cifar-10-batches-py"
 ROOTS = (FOLDER, f"datasets/{FOLDER}", f"cs231n/datasets/{FOLDER}", f"utils/datasets/{FOLDER}", f"../{FOLDER}")
 BATCH_BYTES = 30_730_000

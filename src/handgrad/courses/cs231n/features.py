@@ -6,8 +6,6 @@ import numpy as np
 
 from ...arrays import Array
 
-__all__ = ["color_histogram_hsv", "extract_features", "hog_feature", "rgb2gray"]
-
 CELL, ORIENTATIONS = 8, 9
 
 

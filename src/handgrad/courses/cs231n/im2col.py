@@ -5,8 +5,6 @@ import numpy as np
 from ...arrays import Array, Shape
 from ...functional.windows import Geometry, add_windows, window_geometry, windows
 
-__all__ = ["col2im_indices", "get_im2col_indices", "im2col_indices"]
-
 
 def geometry_of(x_shape: Shape, field_height: int, field_width: int, padding: int, stride: int) -> Geometry:
     n, channels, height, width = x_shape

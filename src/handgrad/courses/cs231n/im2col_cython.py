@@ -3,8 +3,6 @@
 from ...arrays import Array
 from .im2col import col2im_indices, im2col_indices
 
-__all__ = ["col2im_6d_cython", "col2im_cython", "im2col_cython"]
-
 im2col_cython = im2col_indices
 
 

@@ -10,8 +10,6 @@ from ...arrays import Array
 from ...files import atomic_path
 from ..nndl import optim
 
-__all__ = ["Solver"]
-
 KEPT = (  # in a checkpoint
     "model lr_decay optim_config batch_size num_train_samples num_val_samples epoch "
     "loss_history train_acc_history val_acc_history"

@@ -7,8 +7,6 @@ import numpy as np
 
 from ...arrays import Array
 
-__all__ = ["vis_grid", "vis_nn", "visualize_grid"]
-
 
 def visualize_grid(Xs: Array, ubound: float = 255.0, padding: int = 1) -> Array:
     """A square grid, padding black pixels between the images, each scaled by itself to 0..ubound (plain ones to 0)."""

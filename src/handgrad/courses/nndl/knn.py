@@ -7,8 +7,6 @@ import numpy as np
 
 from ...arrays import Array
 
-__all__ = ["KNN"]
-
 
 class KNN:
     """Labels a row by the majority of the k training rows nearest to it."""

@@ -7,8 +7,6 @@ import numpy as np
 from ...arrays import Array
 from .layers import softmax_loss
 
-__all__ = ["TwoLayerNet"]
-
 
 class TwoLayerNet:
     """scores = relu(X W1ᵀ + b1) W2ᵀ + b2, with W1 (H, D), W2 (C, H) drawn in this order from the global generator.

@@ -4,8 +4,6 @@ from ...arrays import Array
 from ._linear_classifier import LinearClassifier
 from .layers import softmax_loss
 
-__all__ = ["Softmax"]
-
 
 class Softmax(LinearClassifier):
     """W starts at 1e-4 N(0, 1)."""

@@ -4,8 +4,6 @@ from ...arrays import Array
 from ._linear_classifier import LinearClassifier
 from .layers import svm_loss
 
-__all__ = ["SVM"]
-
 
 class SVM(LinearClassifier):
     """W starts at N(0, 1)."""

@@ -18,8 +18,6 @@ from ...arrays import Array
 from ..arguments import script_arguments
 from .utils import fashion_parts
 
-__all__ = ["NumpyANN"]
-
 
 class NumpyANN:
     """softmax(relu(X W1 + b1) W2 + b2), trained by SGD on one-hot rows; W1, W2 start at 0.01 N(0, 1), in this order."""

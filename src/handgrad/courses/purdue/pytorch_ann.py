@@ -23,8 +23,6 @@ from ..arguments import script_arguments
 from .network import Network, targets
 from .utils import fashion_parts, tensors
 
-__all__ = ["PyTorchANN"]
-
 
 class PyTorchANN(Network):
     """Linear, ReLU, Linear to logits; drawn by PyTorch's generator after torch.manual_seed(random_seed)."""

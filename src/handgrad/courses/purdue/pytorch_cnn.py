@@ -16,7 +16,6 @@ from ..arguments import script_arguments
 from .network import Network, targets
 from .utils import fashion_parts, tensors
 
-__all__ = ["PyTorchCNN"]
 CHANNELS = (1, 32, 64, 128, 256)
 
 
