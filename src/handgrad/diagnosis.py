@@ -34,7 +34,7 @@ OFTEN = 0.95  # a unit is saturated when it is flat for this share of what it se
 STEP_ROWS = 256  # gradients are those of one batch of this many examples
 # at output y, as a share of the activation's steepest slope
 SLOPES: dict[type[Layer], Callable[..., Array]] = {
-    cls: slope for name, cls in ACTIVATIONS.items() if (slope := F.ACTIVATIONS[name].slope)
+    cls: slope for name, cls in ACTIVATIONS.items() for slope in [F.ACTIVATIONS[name].slope] if slope
 }
 
 

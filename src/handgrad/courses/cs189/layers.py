@@ -97,7 +97,7 @@ class FullyConnected(WeightedLayer):
 
         `self._set_parameters` stores them, with gradients of zero and an empty cache of "Z" and "X".
         """
-        self.n_in = X_shape[1]
+        self.n_in: int | None = X_shape[1]
         W = self.init_weights((X_shape[1], self.n_out))
         self._set_parameters(("Z", "X"), W=W, b=np.zeros((1, self.n_out)))
 
@@ -117,6 +117,11 @@ class FullyConnected(WeightedLayer):
         self.gradients["b"] = dZ.sum(axis=0, keepdims=True)
         dX: Array = dZ @ self.parameters["W"].T
         return dX
+
+
+def both_sides(kernel_shape: int | Sequence[int]) -> tuple[int, ...]:
+    """(height, width); one number stands for both."""
+    return (kernel_shape, kernel_shape) if isinstance(kernel_shape, int) else tuple(kernel_shape)
 
 
 def resolve_pad(pad: Any, kernel_shape: Sequence[int]) -> tuple[int, int]:
@@ -150,14 +155,14 @@ class Conv2D(WeightedLayer):
         weight_init: str = "xavier_uniform",
     ) -> None:
         super().__init__(n_out, activation, weight_init)
-        self.kernel_shape = (kernel_shape, kernel_shape) if isinstance(kernel_shape, int) else tuple(kernel_shape)
+        self.kernel_shape: tuple[int, ...] = both_sides(kernel_shape)
         self.stride = stride
         self.pad: int | str | tuple[int, int] = pad
 
     def _init_parameters(self, X_shape: Shape) -> None:
         """Draw the weight for images of this shape, and settle the padding."""
         self.pad = resolve_pad(self.pad, self.kernel_shape)
-        self.n_in = X_shape[3]
+        self.n_in: int | None = X_shape[3]
         W = self.init_weights((*self.kernel_shape, X_shape[3], self.n_out))
         self._set_parameters(("Z", "X"), W=W, b=np.zeros((1, self.n_out)))
 
@@ -207,13 +212,14 @@ class Pool2D(Layer):
         self, kernel_shape: int | Sequence[int], mode: str = "max", stride: int = 1, pad: int | str = 0
     ) -> None:
         super().__init__()
-        self.kernel_shape = (kernel_shape, kernel_shape) if isinstance(kernel_shape, int) else tuple(kernel_shape)
-        self.stride, self.mode = stride, mode
-        self.pad = resolve_pad(pad, self.kernel_shape)
+        self.kernel_shape: tuple[int, ...] = both_sides(kernel_shape)
+        self.stride: int = stride
+        self.mode: str = mode
+        self.pad: tuple[int, int] = resolve_pad(pad, self.kernel_shape)
         if mode not in self.POOL:
             raise NotImplementedError(f"{mode} pooling is not implemented: expected max or average")
-        self.pool_fn = self.POOL[mode]
-        self.cache = {name: [] for name in ("X", "out_rows", "out_cols", "X_pad", "p", "pool_shape")}
+        self.pool_fn: Callable[..., Any] = self.POOL[mode]
+        self.cache: dict[str, Any] = {name: [] for name in ("X", "out_rows", "out_cols", "X_pad", "p", "pool_shape")}
 
     def forward(self, X: Array) -> Array:
         """`self.pool_fn` of each window of X (batch, rows, columns, channels), by channel: the same four axes.
@@ -266,7 +272,7 @@ class Elman(WeightedLayer):
 
     def _init_parameters(self, X_shape: Shape) -> None:
         """Draw W, then U; X_shape is (batch, features)."""
-        self.n_in = X_shape[1]
+        self.n_in: int | None = X_shape[1]
         W = self.init_weights((X_shape[1], self.n_out))
         U = self.init_weights((self.n_out, self.n_out))
         self._set_parameters(("s", "Z", "X"), W=W, U=U, b=np.zeros((1, self.n_out)))
@@ -330,14 +336,17 @@ class BatchNorm1D(Layer):
         n_in: int | None = None,
     ) -> None:
         super().__init__()
-        self.n_in, self.eps, self.momentum = n_in, eps, momentum
+        self.n_in: int | None = n_in
+        self.eps: float = eps
+        self.momentum: float = momentum
         self.init_weights = weight_init
         self.training = True  # False: forward goes by the running averages whatever its mode; NeuralNetwork sets it
         if n_in is not None:
             self._init_parameters((-1, n_in))
 
     def _init_parameters(self, X_shape: Shape) -> None:
-        self.n_in = self.n_out = X_shape[1]
+        self.n_in = X_shape[1]
+        self.n_out: int | None = X_shape[1]
         ones = np.ones((1, X_shape[1]))
         self._set_parameters(("X", "X_hat", "mu", "var", *self.RUNNING), gamma=ones, beta=np.zeros_like(ones))
         self.cache["running_mu"], self.cache["running_var"] = np.zeros_like(ones), np.zeros_like(ones)

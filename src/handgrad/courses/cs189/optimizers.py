@@ -40,7 +40,7 @@ class SGD(Optimizer):
         stage_length: int | None = None,
         staircase: bool | None = None,
     ) -> None:
-        self.lr = lr
+        self.lr: float | None = lr
         self.lr_scheduler: Scheduler = initialize_scheduler(
             lr_scheduler or "constant", lr=lr, decay=lr_decay, stage_length=stage_length, staircase=staircase
         )

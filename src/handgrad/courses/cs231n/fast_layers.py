@@ -60,7 +60,10 @@ def max_pool_forward_reshape(x: Array, pool_param: Mapping[str, Any]) -> tuple[A
     return max_pool_forward_fast(x, pool_param)
 
 
-conv_forward_fast = conv_forward_im2col = conv_forward_strides
-conv_backward_fast = conv_backward_im2col = conv_backward_strides
+conv_forward_fast = conv_forward_strides
+conv_forward_im2col = conv_forward_strides
+conv_backward_fast = conv_backward_strides
+conv_backward_im2col = conv_backward_strides
 max_pool_forward_im2col = max_pool_forward_fast
-max_pool_backward_im2col = max_pool_backward_reshape = max_pool_backward_fast
+max_pool_backward_im2col = max_pool_backward_fast
+max_pool_backward_reshape = max_pool_backward_fast

@@ -22,6 +22,11 @@ from .utils import fashion_parts
 class NumpyANN:
     """softmax(relu(X W1 + b1) W2 + b2), trained by SGD on one-hot rows; W1, W2 start at 0.01 N(0, 1), in this order."""
 
+    z1: Array
+    a1: Array
+    z2: Array
+    a2: Array
+
     def __init__(self, input_size: int, hidden_size: int, output_size: int, lr: float, random_seed: int = 42) -> None:
         np.random.seed(random_seed)
         self.input_size: int = input_size
@@ -70,10 +75,10 @@ class NumpyANN:
 
     def _forward(self, X: Array, training: bool = True) -> Array:
         """Probabilities (N, classes); in training z1, a1, z2, a2 are kept for _backward."""
-        z1: Array = X @ self.W1 + self.b1
-        a1: Array = self._relu(z1)
-        z2: Array = a1 @ self.W2 + self.b2
-        a2: Array = self._softmax(z2)
+        z1 = X @ self.W1 + self.b1
+        a1 = self._relu(z1)
+        z2 = a1 @ self.W2 + self.b2
+        a2 = self._softmax(z2)
         if training:
             self.z1, self.a1, self.z2, self.a2 = z1, a1, z2, a2
         return a2
