@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = [*(DOCS / "learn").glob("*.md"), *(DOCS / name for name in ("index.md", "start.md", "training.md"))]
+PAGES = [*(DOCS / "learn").glob("*.md"), *(DOCS / name for name in ("index.md", "start.md", "training.md", "ship.md"))]
 every_page = pytest.mark.parametrize("page", sorted(PAGES), ids=lambda page: page.stem)
 
 
@@ -24,7 +24,8 @@ def load(name, monkeypatch):
 
 
 @every_page
-def test_what_is_shown_runs(page):
+def test_what_is_shown_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     text = re.sub(r"^```.*$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
     report = []
     doctest.DocTestRunner().run(

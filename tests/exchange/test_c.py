@@ -1,5 +1,6 @@
 """Exports as C: equal to the model, small, without a heap, clean for compilers and sanitizers, whatever names are."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import handgrad as hg
+from fuzzing import fuzzed
 from handgrad.exchange import Program, c_file, record
 from handgrad.exchange.export import TARGETS
 from handgrad.exchange.runs import export_run
@@ -36,8 +38,8 @@ def differs_by(path, model):
 
 
 @given(st.one_of(models(), composites()))
-@settings(max_examples=10, deadline=None)
-def test_a_file_computes_what_the_model_predicts(tmp_path_factory, model):
+@settings(parent=fuzzed, max_examples=int(os.environ.get("HANDGRAD_EXAMPLES", "10")))
+def test_fuzzed_models_in_c_compute_what_the_model_predicts(tmp_path_factory, model):
     assert differs_by(written(tmp_path_factory.mktemp("c"), record(model)), model) <= 1e-5
 
 

@@ -1,6 +1,7 @@
 """Exports as ES modules, run by node: equal to the model, gradients too, whatever layers and classes are called."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import handgrad as hg
+from fuzzing import fuzzed
 from handgrad.exchange import Program, javascript_file, record
 from random_models import composites, models
 
@@ -33,8 +35,8 @@ def predictions(folder, model, x):
 
 
 @given(st.one_of(models(), composites()))
-@settings(max_examples=12, deadline=None)
-def test_a_module_computes_what_the_model_predicts(tmp_path_factory, model):
+@settings(parent=fuzzed, max_examples=int(os.environ.get("HANDGRAD_EXAMPLES", "12")))
+def test_fuzzed_models_as_modules_compute_what_the_model_predicts(tmp_path_factory, model):
     x = np.random.default_rng(0).standard_normal((3, *model.input_shape))
     found, expected = predictions(tmp_path_factory.mktemp("js"), model, x)
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)

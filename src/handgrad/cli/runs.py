@@ -119,7 +119,7 @@ def predict(run: str, source: str, output: str, format: str) -> None:
 @click.option("--verify", is_flag=True, help="Compute with the file itself, too, where what runs it is there.")
 @click.pass_context
 def export(context: click.Context, run: str, output: str, verify: bool) -> None:
-    """Write a run's network for use without handgrad: .onnx, .py. Raw inputs give outputs and probabilities."""
+    """Write a run's network for use without handgrad: .onnx, .py, .c, .js, .html. Raw inputs give probabilities."""
     from ..exchange.runs import export_run
     from ..experiments import Run
 
