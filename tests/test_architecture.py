@@ -40,9 +40,9 @@ ROOMS = {  # third-party package: where it may be imported
     "click": ("cli",),
     "rich": ("cli", "training/trainer.py"),
     "safetensors": ("files.py",),
-    "onnx": ("exchange",),
+    "onnx": ("exchange", "sklearn/onnx.py"),
     "onnxruntime": ("exchange",),
-    "skl2onnx": ("sklearn",),
+    "skl2onnx": ("sklearn/onnx.py",),
 }
 FILES = sorted(SOURCE.rglob("*.py"))
 

@@ -80,9 +80,9 @@ class Graph:
         self.scope: str = ""
         self.apart: set[str] = set()
 
-    def model(self, name: str) -> Any:
-        """The whole as ONNX's own object."""
-        from onnx import TensorProto, helper, numpy_helper
+    def emit(self) -> None:
+        """Write the nodes, the last ones those of the outputs."""
+        from onnx import helper
 
         lowered = self.program.lowered(is_known)
         # layers that reduce channels, which are their last axis, and so work with all as it is
@@ -91,6 +91,14 @@ class Graph:
             self.scope = operation.scope
             made, first = EMITTERS[operation.name](self, operation)
             self.names[id(operation.output), first] = made
+        for output, value in self.program.outputs.items():
+            self.nodes.append(helper.make_node("Identity", [self.name(value)], [output], output))
+
+    def model(self, name: str) -> Any:
+        """The whole as ONNX's own object."""
+        from onnx import TensorProto, helper, numpy_helper
+
+        self.emit()
         if (size := sum(array.nbytes for array in self.arrays.values())) > LARGEST:
             what = f"the weights come to {size / 1e9:.3g} GB"
             raise ValueError(f"{what}, and an ONNX file holds less than 2: export a smaller model, or a .py file")
@@ -99,8 +107,6 @@ class Graph:
             helper.make_tensor_value_info(n, kinds.get(n, TensorProto.FLOAT), ["N", *value.example])
             for n, value in {"x": self.program.x, **self.program.outputs}.items()
         ]
-        for output, value in self.program.outputs.items():
-            self.nodes.append(helper.make_node("Identity", [self.name(value)], [output], output))
         tensors = [numpy_helper.from_array(array, key) for key, array in self.arrays.items()]
         graph = helper.make_graph(self.nodes, name, ends[:1], ends[1:], tensors)
         opsets = [helper.make_opsetid("", OPSET)]

@@ -171,6 +171,8 @@ class Graph:
             self.types[value.name] = kind.elem_type
             if kind.HasField("shape") and all(d.HasField("dim_value") for d in kind.shape.dim):
                 self.shapes[value.name] = tuple(d.dim_value for d in kind.shape.dim)
+        if node.op == "Scaler":  # of which ONNX's rules say nothing
+            self.shapes[node.output], self.types[node.output] = node.shape(node.inputs[0]), TensorProto.FLOAT
 
 
 def evaluate(protos: list[Any], feeds: Mapping[str, Array], outputs: list[str], model: Any) -> dict[str, Array]:

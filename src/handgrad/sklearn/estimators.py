@@ -185,6 +185,24 @@ class NetEstimator(Parameters, Learned):
         """A copy of the trained network, a handgrad.Sequential: its outputs are logits, or logarithms of rates."""
         return copy.deepcopy(self._fitted.model_)
 
+    def onnx_parser(self) -> None:
+        """Asked by skl2onnx, which from then on knows what converts the class; see `handgrad.sklearn.onnx`."""
+        from .onnx import register
+
+        register(type(self))
+
+    def onnx_shape_calculator(self) -> Callable[[Any], None]:
+        """Asked by skl2onnx: what says which types and shapes come out."""
+        from .onnx import set_types
+
+        return set_types
+
+    def onnx_converter(self) -> Callable[[Any, Any, Any], None]:
+        """Asked by skl2onnx: what writes the nodes."""
+        from .onnx import convert
+
+        return convert
+
     def to_torch(self) -> Any:
         """The trained network as a PyTorch module, by `handgrad.torch_twin.to_torch`."""
         from ..torch_twin import to_torch
