@@ -213,7 +213,9 @@ class Reader(Chains[str, Part]):
 
     def numberwise(self, before: str, node: str, between: list[Node], constants: Arrays) -> Made | None:
         """An activation."""
-        y = self.values(before, node, between, POINTS, constants)
+        y = self.values(before, node, between, POINTS, constants).reshape(-1)
+        if len(y) != len(POINTS):
+            return None
         slope, limit = float(f"{-y[np.abs(POINTS + 1).argmin()]:.6g}"), float(f"{-y[0] / -np.expm1(POINTS[0]):.6g}")
         numbers = [LeakyReLU(slope), ELU(limit)] if np.isfinite([slope, limit]).all() else []
         return chosen([Made(layer) for layer in [*(cls() for cls in ACTIVATIONS), GELU("none"), *numbers]], POINTS, y)

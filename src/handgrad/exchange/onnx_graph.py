@@ -12,7 +12,7 @@ import numpy as np
 
 from ..arrays import Array, Shape
 from ..naming import require_extra
-from ..text import message_line, printable
+from ..text import message_line
 from .program import BATCH
 
 MOST = 2**26  # numbers that a computation between constants may make
@@ -54,7 +54,7 @@ class Node:
     def shape(self, name: str) -> Shape:
         """Of a value, the axis of the examples first."""
         if name not in self.graph.shapes:
-            raise self.unreadable(f"works on a value whose shape is not known ('{printable(name)}')")
+            raise self.unreadable(f"works on a value whose shape is not known ('{message_line(name)}')")
         return self.graph.shapes[name]
 
     def check(self, **wanted: Any) -> None:
@@ -65,7 +65,7 @@ class Node:
 
     def unreadable(self, why: str) -> ValueError:
         """The error for a node that cannot be read."""
-        return ValueError(f"{self.graph.path}: {self.op} ('{printable(self.proto.name or self.output)}') {why}")
+        return ValueError(f"{self.graph.path}: {self.op} ('{message_line(self.proto.name or self.output)}') {why}")
 
 
 class Graph:
@@ -99,7 +99,7 @@ class Graph:
         """The name of the one input, the shape of one example, and how many it takes, or `BATCH`."""
         inputs = [value for value in graph.input if value.name not in self.constants]
         if len(inputs) != 1:
-            names = ", ".join(printable(value.name) for value in inputs)
+            names = ", ".join(message_line(value.name) for value in inputs)
             raise ValueError(f"{self.path} has {len(inputs)} inputs ({names}), and handgrad's models have one")
         kind = inputs[0].type.tensor_type
         dims = [d.dim_value if d.HasField("dim_value") else 0 for d in kind.shape.dim]
@@ -127,7 +127,7 @@ class Graph:
         """Compute what a node makes of constants, or keep it, its shapes known."""
         node = Node(proto, self)
         if proto.domain not in DOMAINS:
-            raise node.unreadable(f"is of the domain '{printable(proto.domain)}', which is not ONNX's own")
+            raise node.unreadable(f"is of the domain '{message_line(proto.domain)}', which is not ONNX's own")
         if any(attribute.HasField("g") or attribute.graphs for attribute in proto.attribute):
             raise node.unreadable("holds a graph of its own, and handgrad's models have no branches that are chosen")
         self.infer(node)
@@ -163,7 +163,7 @@ class Graph:
         graph = helper.make_graph([node.proto], "one", given, ends, known)
         model = helper.make_model(graph, opset_imports=self.model.opset_import)
         try:
-            inferred = shape_inference.infer_shapes(model, data_prop=True).graph
+            inferred = shape_inference.infer_shapes(model, strict_mode=True, data_prop=True).graph
         except Exception as problem:  # of several classes of onnx's own
             raise node.unreadable(f"does not fit its inputs: {message_line(problem)}") from None
         for value in inferred.output:
@@ -223,6 +223,6 @@ def check_external(path: Path, model: Any) -> None:
         location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
         file, folder = (path.parent / location).resolve(), path.parent.resolve()
         if not location or folder not in file.parents or (path.parent / location).is_symlink():
-            raise ValueError(f"{path} wants weights from '{printable(location)}', outside of its folder: refused")
+            raise ValueError(f"{path} wants weights from '{message_line(location)}', outside of its folder: refused")
         if not file.is_file():
             raise ValueError(f"{path} has its weights in {file.name}, which is not beside it")
