@@ -38,7 +38,7 @@ ROOMS = {  # third-party package: where it may be imported
     "scipy": ("sklearn",),
     "matplotlib": ("reports", "courses"),
     "click": ("cli",),
-    "rich": ("cli", "training/trainer.py"),
+    "rich": ("cli", "training/bar.py"),
     "safetensors": ("files.py",),
     "onnx": ("exchange", "sklearn/onnx.py"),
     "onnxruntime": ("exchange",),

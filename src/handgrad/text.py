@@ -1,6 +1,7 @@
 """Text for people to read: durations, figures, aligned tables, and what is safe to show."""
 
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -8,6 +9,7 @@ Rows: TypeAlias = Iterable[Sequence[object]]  # of a table
 
 # what is shown of a record that was made to burst a page: letters of a value, and settings by how deep they are nested
 MAX_TEXT, MAX_SETTINGS, MAX_DEPTH = 300, 1000, 20
+MAX_LINE, COLUMNS = 110, "HANDGRAD_COLUMNS"  # letters of a line of prose, and who sets it for processes of a command
 MAX_WORD = 500  # letters of a word in a message
 
 
@@ -25,6 +27,11 @@ def printable(text: object, replacement: str = "") -> str:
     """The text with tabs as spaces and without other control characters, which no document may hold."""
     shown = (c if c.isprintable() or c in "\n\u00a0" else replacement for c in str(text).expandtabs(4))
     return "".join(shown)
+
+
+def line_width() -> int:
+    """How many letters a line of prose may have: as many as the command line found the terminal to have, or 110."""
+    return int(os.environ.get(COLUMNS, MAX_LINE))
 
 
 def one_line(text: object) -> str:

@@ -187,6 +187,16 @@ BAD = {
         ["run", "--port", "-1"],
         ["run", "--port", "x"],
     ],
+    "export": [
+        *([run, "-o", "network.onnx"] for run in [*NO_RUN, "sweep", "newer"]),
+        *(["run", "-o", output] for output in [*NO_OUTPUT, "network.txt", "network"]),
+        ["run"],
+    ],
+    "generate": [
+        *([run, "--prompt", "a"] for run in [*NO_RUN, "sweep", "newer", "lying", "run"]),
+        ["run"],
+    ],
+    "summary": [["x"], ["newer"], *(["iris", "--set", setting] for setting in NO_SETTING[:7])],
     "export-tensorboard": [*([run] for run in [*NO_RUN, "sweep"]), ["run", "--out", "fine.csv"]],
     "config": [
         *(["show", source] for source in NO_SOURCE if source != "run"),

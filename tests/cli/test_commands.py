@@ -1,6 +1,7 @@
 """The command line as a user meets it: what it prints, what it leaves, and its exit codes."""
 
 import contextlib
+import io
 import json
 import os
 import pathlib
@@ -539,3 +540,33 @@ def test_a_table_whose_name_is_no_text_is_trained_on_and_reported(call, tmp_path
     for command in ("report", "writeup", "compare", "evaluate"):
         code, _, err = call(command, run.path)
         assert (code, err) == (0, "")
+
+
+def test_a_narrow_terminal_keeps_epoch_bar_time_and_speed():
+    from rich.console import Console
+
+    from handgrad.training.bar import RunBar
+
+    figures = ["loss 0.2539", "accuracy 0.875", "validation loss 0.2225", "validation accuracy 0.9167"]
+    for width in 60, 80, 120:
+        bar = RunBar(Console(width=width, record=True, force_terminal=True, file=io.StringIO()))
+        bar.show("epoch 12/50", 600, 2500, figures)
+        bar.keep(["epoch 11/50", *figures])
+        bar.console.print(bar.get_renderable())
+        kept, line = bar.console.export_text().splitlines()
+        assert max(len(kept), len(line)) <= width
+        assert line.startswith("epoch 12/50 ━") and kept.startswith("epoch 11/50")
+        assert figures[0] in line and (figures[-1] in line) == (width == 120)
+
+
+@pytest.mark.parametrize(
+    "words", [["config", "list"], ["data", "list"], ["courses", "list"], ["info"], ["info", "iris"]]
+)
+def test_json_is_one_document(words, call):
+    code, out, _ = call(*words, "--json")
+    assert code == 0 and json.loads(out)
+
+
+def test_summary_shows_a_network_of_a_name_and_of_a_changed_one(call):
+    _, out, _ = call("summary", "iris", "--hidden", "7")
+    assert "(N, 7)" in out and "(N, 3)" in out

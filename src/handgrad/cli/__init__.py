@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
+import os
+import shutil
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from ..naming import require_extra
+from ..text import COLUMNS, MAX_LINE
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -20,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
     Where nobody reads what is printed any more, as after `| head -1`, the work goes on, and its code is the exit code.
     """
+    if sys.stdout is not None and sys.stdout.isatty():
+        os.environ[COLUMNS] = str(min(MAX_LINE, shutil.get_terminal_size().columns))
     for name in ("stdout", "stderr"):
         is_ours = getattr(sys, name) is getattr(sys, f"__{name}__")  # not in a notebook or a test
         if is_ours and sys.platform != "win32":  # whose consoles are no files

@@ -3,37 +3,68 @@
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import click
 
 from ..text import message_line
 
-# command -> (module beside this one, one line of help): a command is imported when it is called.
-COMMANDS = {
-    "train": ("train", "Train a ready example, a table of yours, or a configuration."),
-    "resume": ("train", "Go on with a run that was interrupted, to the same bits."),
-    "sweep": ("train", "Train one configuration with many settings, and compare."),
-    "predict": ("runs", "Predict new examples with a run's model."),
-    "generate": ("runs", "Continue a text with a run's model."),
-    "evaluate": ("runs", "Measure a run's model again."),
-    "replay": ("runs", "Show one training step layer by layer."),
-    "runs": ("runs", "List runs: filter, sort, find the best."),
-    "learn": ("learn", "Learn backpropagation by exercises, checked as you save."),
-    "check": ("check", "Check gradients of your own code, and name the mistakes."),
-    "report": ("runs", "Write one page that shows a run."),
-    "judge": ("runs", "Say whether runs underfit, overfit or generalize."),
-    "writeup": ("runs", "Write up runs and code as LaTeX, Markdown or HTML."),
-    "compare": ("runs", "Write one page that compares runs."),
-    "compare-engines": ("tools", "Prove that a run's model is the same in PyTorch."),
-    "watch": ("runs", "Show runs in the browser while they train."),
-    "export": ("runs", "Write a run's network as a file that needs no handgrad."),
-    "export-tensorboard": ("runs", "Write a run's figures for TensorBoard."),
-    "config": ("tools", "Show a configuration as it would run."),
-    "data": ("tools", "List, fetch and find data sets."),
-    "courses": ("tools", "Courses: copy their packages, run their scripts."),
-    "assignment": ("assignment", "Homework: make handouts, grade, sum up a class."),
-    "info": ("tools", "Versions, threads and how products are computed."),
+SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 110}
+
+
+class Verb(NamedTuple):
+    """A command: the module beside this one that holds it, imported when it is called; a line of help; an example."""
+
+    module: str
+    help: str
+    example: str
+
+
+GROUPS = {
+    "Train": {
+        "train": Verb("train", "Train a ready example, a table of yours, or a configuration.", "iris --epochs 100"),
+        "resume": Verb("train", "Go on with a run that was interrupted, to the same bits.", "RUN"),
+        "sweep": Verb(
+            "train",
+            "Train one configuration with many settings, and compare.",
+            "iris --set 'optimizer.learning_rate=log(1e-3,1,7)'",
+        ),
+        "config": Verb("tools", "Show a configuration as it would run.", "list"),
+        "summary": Verb("tools", "Show a network's layers: shapes, parameters, work, memory.", "lenet"),
+        "data": Verb("tools", "List, fetch and find data sets.", "get mnist"),
+    },
+    "Use what was trained": {
+        "predict": Verb("runs", "Predict new examples with a run's model.", "RUN new-flowers.csv -o predictions.csv"),
+        "generate": Verb("runs", "Continue a text with a run's model.", "RUN --prompt 'Call me '"),
+        "export": Verb("runs", "Write a run's network as a file that needs no handgrad.", "RUN -o network.onnx"),
+        "compare-engines": Verb("tools", "Prove that a run's model is the same in PyTorch.", "RUN"),
+        "export-tensorboard": Verb("runs", "Write a run's figures for TensorBoard.", "RUN"),
+    },
+    "Look into runs": {
+        "runs": Verb("runs", "List runs: filter, sort, find the best.", "--where name=iris --sort test.accuracy"),
+        "report": Verb("runs", "Write one page that shows a run.", "RUN"),
+        "compare": Verb("runs", "Write one page that compares runs.", "experiments/iris"),
+        "judge": Verb("runs", "Say whether runs underfit, overfit or generalize.", "RUN"),
+        "watch": Verb("runs", "Show runs in the browser while they train.", "experiments"),
+        "evaluate": Verb("runs", "Measure a run's model again.", "RUN"),
+        "replay": Verb("runs", "Show one training step layer by layer.", "RUN --step 1"),
+    },
+    "Learn, prove, teach": {
+        "learn": Verb("learn", "Learn backpropagation by exercises, checked as you save.", "exercises"),
+        "check": Verb("check", "Check gradients of your own code, and name the mistakes.", "my_layers.py --watch"),
+        "writeup": Verb("runs", "Write up runs and code as LaTeX, Markdown or HTML.", "RUN --format html"),
+        "courses": Verb("tools", "Courses: copy their packages, run their scripts.", "copy cs189 homework --blank"),
+        "assignment": Verb(
+            "assignment",
+            "Homework: make handouts, grade, sum up a class.",
+            "make layer-norm handouts",
+        ),
+    },
+    "This machine": {
+        "info": Verb("tools", "Versions, threads and how products are computed.", "iris"),
+    },
 }
+COMMANDS = {name: verb for verbs in GROUPS.values() for name, verb in verbs.items()}
 
 
 class Lazy(click.Group):
@@ -45,8 +76,9 @@ class Lazy(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        module = importlib.import_module(f"handgrad.cli.{COMMANDS[name][0]}")
+        module = importlib.import_module(f"handgrad.cli.{COMMANDS[name].module}")
         command: click.Command = getattr(module, name.replace("-", "_"))
+        command.epilog = f"Example: {example(name)}"
         return command
 
     def resolve_command(
@@ -59,11 +91,20 @@ class Lazy(click.Group):
         return super().resolve_command(context, arguments)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+        for title, verbs in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(f"{name:18}", verb.help) for name, verb in verbs.items()])
+        with formatter.section("Examples"):
+            for verbs in GROUPS.values():
+                formatter.write_text(example(next(iter(verbs))))
 
 
-@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+def example(name: str) -> str:
+    """A command line that has this command do something."""
+    return f"handgrad {name} {COMMANDS[name].example}"
+
+
+@click.group(cls=Lazy, context_settings=SETTINGS, epilog="handgrad COMMAND --help says more. RUN is a run's folder.")
 @click.version_option(package_name="handgrad")
 def application() -> None:
     """Neural networks in plain NumPy: train them, look into them, prove their gradients."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import signal
 import sys
 import time
@@ -19,12 +18,15 @@ from ..gradient_check.report import page_of
 from ..text import printable
 from ..user_files import Checked, Limits, check_apart, follow, read_source
 from .application import complain
+from .options import AS_JSON
+
+STYLES = {"✓": "green", "✗": "red", "→": "bold", "?": "yellow"}  # of a line, by the sign that it begins with
 
 
 @click.command()
 @click.argument("file", metavar="FILE.py[:NAME]")
 @click.option("--html", "output", metavar="OUT", help="Also write a page with heat maps.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document, and nothing else.")
+@AS_JSON
 @click.option("--watch", "watching", is_flag=True, help="Check again whenever the file is saved; Ctrl-C ends it.")
 @click.option("--hints", default="fix", type=click.Choice([*HINTS]), help="How much is told of a mistake.")
 @click.option(
@@ -94,7 +96,7 @@ def show(checks: Iterable[Checked], output: str | None) -> int:
     for checked in checks:
         parts = list(filter(None, [printable(checked.printed, "?"), checked.text]))
         if parts:
-            print(*[""] * bool(done), *parts, sep="\n", flush=True)
+            print_report("\n".join([*[""] * bool(done), *parts]))
         if checked.problem:
             complain(checked.problem, 2)
         done.append(checked)
@@ -103,6 +105,15 @@ def show(checks: Iterable[Checked], output: str | None) -> int:
         write_text(output, page_of(pages))
         print(f"\npage: {output}", flush=True)
     return exit_code(done)
+
+
+def print_report(report: str) -> None:
+    """Print a report, on a terminal in colours: what is right and what is wrong, and the names of mistakes."""
+    from .show import console
+
+    output = console()
+    for line in report.split("\n"):
+        output.print(line, style=STYLES.get(line.strip()[:1]), soft_wrap=True)
 
 
 def exit_code(checks: Iterable[Checked]) -> int:
@@ -124,7 +135,9 @@ def print_document(path: Path, checks: Iterable[Checked]) -> int:
     if refused:
         problems.append({"name": "", "message": str(refused)})
     ok = bool(entries) and not problems and all(entry["ok"] and not entry["unchecked"] for entry in entries)
-    print(json.dumps({"file": str(path), "ok": ok, "checks": entries, "problems": problems}, indent=1))
+    from .show import print_json
+
+    print_json({"file": str(path), "ok": ok, "checks": entries, "problems": problems})
     if refused:
         raise refused
     return exit_code(done)

@@ -11,6 +11,9 @@ import click
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document, and nothing else.")
+
+
 class Setting(NamedTuple):
     """An option: the key that it sets, what it takes, its line of help, and how its value is written as TOML."""
 

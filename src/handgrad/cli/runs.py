@@ -1,10 +1,13 @@
 """What to do with runs that are there: list, measure, replay, predict, report, compare, watch, judge, write up."""
 
 import itertools
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
+
+from .options import AS_JSON
 
 PATH = click.Path(path_type=Path)
 
@@ -30,16 +33,26 @@ RUN = click.argument("run", metavar="RUN", callback=given)
 )
 @click.option("--best", metavar="KEY", help="Show only the best run by this key.")
 @click.option("--show", "columns", multiple=True, metavar="KEY", help="Show one more column: optimizer.learning_rate.")
+@AS_JSON
 def runs(
-    folder: str, conditions: tuple[str, ...], sort: str | None, best: str | None, columns: tuple[str, ...]
+    folder: str,
+    conditions: tuple[str, ...],
+    sort: str | None,
+    best: str | None,
+    columns: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """List the runs below a folder."""
     from ..experiments.gather import find_runs, select
-    from .show import runs_table, warn
+    from .show import print_json, runs_table, warn
 
     found, damaged = find_runs(folder)
     rows = select(found, conditions, best or sort, columns)
-    runs_table(rows[:1] if best else rows, dict.fromkeys([*columns, *filter(None, [best or sort])]))
+    rows = rows[:1] if best else rows
+    if as_json:
+        print_json([{"path": run.path, **row} for run, row in rows])
+    else:
+        runs_table(Path(folder), rows, dict.fromkeys([*columns, *filter(None, [best or sort])]))
     for line in damaged:
         warn(line)
 
@@ -62,26 +75,36 @@ def generate(run: str, prompt: str, tokens: int, temperature: float, seed: int) 
 
 @click.command()
 @RUN
-def evaluate(run: str) -> None:
+@AS_JSON
+def evaluate(run: str, as_json: bool) -> None:
     """Measure a run's model again on its data."""
     from ..experiments import Run
     from ..experiments import replay as again
-    from .show import results_table
+    from .show import print_json, results_table
 
     found = Run(run)
-    results_table(found.name, again.evaluate(found), found.record["data"].get("rows") or {})
+    results = again.evaluate(found)
+    if as_json:
+        print_json(results)
+    else:
+        results_table(found.name, results, found.record["data"].get("rows") or {})
 
 
 @click.command()
 @RUN
 @click.option("--step", required=True, type=int, help="The step, counted from 1.")
-def replay(run: str, step: int) -> None:
+@AS_JSON
+def replay(run: str, step: int, as_json: bool) -> None:
     """Recompute one training step and show it layer by layer."""
     from ..experiments import Run
     from ..experiments.replay import replay as recompute
-    from .show import replay_tables
+    from .show import print_json, replay_tables
 
-    replay_tables(recompute(Run(run), step))
+    found = recompute(Run(run), step)
+    if as_json:
+        print_json(found)
+    else:
+        replay_tables(found)
 
 
 @click.command()
@@ -197,11 +220,16 @@ def watch(folder: str, port: int) -> None:
 
 @click.command()
 @RUNS
-def judge(runs: tuple[str, ...]) -> None:
+@AS_JSON
+def judge(runs: tuple[str, ...], as_json: bool) -> None:
     """Say of each run whether it underfits, overfits or generalizes, and from which figures."""
     from ..experiments.gather import judge_run, runs_at
+    from .show import print_json
 
     found = [run for path in runs for run in runs_at(path)]
+    if as_json:
+        print_json([{"path": run.path, **asdict(judge_run(run))} for run in found])
+        return
     for run in found:
         if len(found) > 1:
             print(run.path)

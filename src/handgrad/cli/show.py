@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.live import Live
+from rich.measure import Measurement
 from rich.table import Table
 
+from ..files import to_json
 from ..text import aligned, column_title, figure_text, figures_from, is_right, message_line, one_line
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import JustifyMethod
+
     from ..experiments import Run
     from ..experiments.replay import Replay
     from ..experiments.sweep import Sweep, Trial
@@ -39,22 +45,51 @@ def warn(line: str) -> None:
     print(f"handgrad: {message_line(line)}", file=sys.stderr)
 
 
+def print_json(data: object) -> None:
+    """Print what was found as one JSON document."""
+    print(to_json(plain(data), indent=1))
+
+
+def plain(value: Any) -> Any:
+    """Named tuples as objects, arrays as lists, paths and the like as texts."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if hasattr(value, "_asdict"):
+        return plain(value._asdict())
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, (list, tuple)):
+        return [plain(inner) for inner in value]
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
+SHORT = 32  # letters of a name that is not folded
 MANY_ROWS = 100  # for longer tables rich takes seconds
 
 
-def table(columns: Sequence[str], rows: Rows, title: str = "") -> None:
-    """Print a table; the texts of columns that start with '>' stand to the right."""
+def table(columns: Sequence[str], rows: Rows, title: str = "", optional: Collection[str] = ()) -> None:
+    """Print a table; the texts of columns that start with '>' stand to the right, optional ones where they fit."""
+    lines = [[text(value) for value in row] for row in rows]
     if len(rows) > MANY_ROWS:
-        print("\n".join([title, *aligned(columns, [[text(value) for value in row] for row in rows])]))
-    else:
-        console().print(grid_of(columns, rows, title))
+        print("\n".join([title, *aligned(columns, lines)]))
+        return
+    output, kept = console(), list(range(len(columns)))
+    while True:
+        grid = grid_of([columns[i] for i in kept], [[line[i] for i in kept] for line in lines], title)
+        left = [i for i in kept if column_title(columns[i]) in optional]
+        if not left or Measurement.get(output, output.options.update(width=1000), grid).minimum <= output.width:
+            break
+        kept.remove(left[-1])
+    output.print(grid)
 
 
 def grid_of(columns: Sequence[str], rows: Rows, title: str = "") -> Table:
-    """The table as rich draws it."""
-    grid = Table(title=title or None, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    """The table as rich draws it: short names in the first column stay whole, what is beside them may be folded."""
+    grid = Table(title=title or None, title_justify="left", title_style="bold", box=SIMPLE_HEAD, collapse_padding=True)
+    is_short = all(len(text(row[0])) <= SHORT for row in rows)
     for column in columns:
-        grid.add_column(column_title(column), justify="right" if is_right(column) else "left", overflow="fold")
+        justify: JustifyMethod = "right" if is_right(column) else "left"
+        grid.add_column(column_title(column), justify=justify, overflow="fold", no_wrap=is_short and not grid.columns)
     for row in rows:
         grid.add_row(*map(text, row))
     return grid
@@ -75,12 +110,21 @@ def results_table(title: str, results: Mapping[str, Mapping[str, float]], rows: 
     table(figures_from(1, ["split", "rows", *figures]), lines, title)
 
 
-def runs_table(rows: Sequence[tuple[Run, dict[str, Any]]], columns: Iterable[str]) -> None:
-    """One line per run: where, how it stands, its test and validation figures, and the columns asked for."""
+def words(key: str) -> str:
+    """'validation loss' for validation.loss."""
+    return key.replace(".", " ").replace("_", " ")
+
+
+def runs_table(folder: Path, rows: Sequence[tuple[Run, dict[str, Any]]], columns: Iterable[str]) -> None:
+    """One line per run: where in the folder, how it stands, its test and validation figures, the columns asked for."""
     usual = [key for key in ("test.accuracy", "test.r2", "validation.loss") if any(key in row for _, row in rows)]
     keys = list(dict.fromkeys([*usual, *columns]))
-    lines = [(run.path, *(row.get(key) for key in ("status", "epochs", "seconds", *keys))) for run, row in rows]
-    table(figures_from(2, ["run", "status", "epochs", "seconds", *keys]), lines)
+    lines = [
+        (run.path.relative_to(folder), *(row.get(key) for key in ("status", "epochs", "seconds", *keys)))
+        for run, row in rows
+    ]
+    titles = ["run", "status", "epochs", "seconds", *map(words, keys)]
+    table(figures_from(2, titles), lines, optional=titles[1:4])
 
 
 def replay_tables(replay: Replay) -> None:
@@ -104,7 +148,7 @@ def sweep_rows(sweep: Sweep) -> tuple[list[str], Rows]:
     for trial in [*sweep.ranked(), *(trial for trial in sweep.trials if trial["value"] is None)]:
         settings = [trial["settings"].get(key) for key in keys]
         rows.append((sweep.folder(trial).name, *settings, trial["status"], trial["value"]))
-    return ["trial", *(f">{key}" for key in keys), "status", f">{sweep.record['metric']}"], rows
+    return ["trial", *(f">{words(key)}" for key in keys), "status", f">{words(sweep.record['metric'])}"], rows
 
 
 def sweep_table(sweep: Sweep) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from .options import overrides_of, settings
+from .options import AS_JSON, overrides_of, settings
 
 
 @click.command(name="compare-engines")
@@ -22,13 +22,16 @@ def compare_engines(context: click.Context, run: str, rows: int) -> None:
 
 
 @click.command()
-@click.argument("source", metavar="[NAME|CONFIG.toml|TABLE.csv|RUN|MODEL.npz]", required=False)
-def info(source: str | None) -> None:
+@click.argument("source", metavar="[NAME|FILE.csv|CONFIG.toml|RUN|MODEL.npz]", required=False)
+@AS_JSON
+def info(source: str | None, as_json: bool) -> None:
     """Versions, machine, GPUs, threads and how products are computed here; or how a model is trained, and why so."""
     from ..experiments import runner
+    from .show import print_json
 
     if source is not None:
-        print(runner.how_trained(source))
+        how = runner.how_trained(source)
+        print_json({"training": how}) if as_json else print(how)
         return
     from ..kernels import describe
 
@@ -37,17 +40,32 @@ def info(source: str | None) -> None:
         from ..torch_twin.devices import accelerators
 
         devices = accelerators()
-    for title, facts in (
-        ("versions", runner.versions()),
-        ("machine", runner.machine()),
-        ("PyTorch's devices", devices),
-        ("threads", runner.threads()),
-        ("products", describe()),
-    ):
+    found = {
+        "versions": runner.versions(),
+        "machine": runner.machine(),
+        "PyTorch's devices": devices,
+        "threads": runner.threads(),
+        "products": describe(),
+    }
+    if as_json:
+        print_json(found)
+        return
+    for title, facts in found.items():
         if facts:
             print(title)
         for name, value in facts.items():
             print(f"  {name:22} {value or ('nothing to improve' if name == 'advice' else 'empty')}")
+
+
+@click.command()
+@click.argument("source", metavar="NAME|FILE.csv|CONFIG.toml|RUN|MODEL.npz")
+@settings()
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change any key first.")
+def summary(source: str, overrides: tuple[str, ...], **given: Any) -> None:
+    """Show a network layer by layer: shapes, parameters, multiply-adds and memory of one example."""
+    from ..experiments import runner
+
+    print(runner.network_of(source, overrides_of(given, overrides)).summary())
 
 
 @click.group()
@@ -56,7 +74,7 @@ def config() -> None:
 
 
 @config.command()
-@click.argument("source", metavar="NAME|CONFIG.toml|TABLE.csv|RUN")
+@click.argument("source", metavar="NAME|FILE.csv|CONFIG.toml|RUN")
 @settings()
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change any key first.")
 def show(source: str, overrides: tuple[str, ...], **given: Any) -> None:
@@ -67,13 +85,18 @@ def show(source: str, overrides: tuple[str, ...], **given: Any) -> None:
 
 
 @config.command("list")
-def list_ready() -> None:
+@AS_JSON
+def list_ready(as_json: bool) -> None:
     """The ready configurations."""
     from ..experiments import READY
+    from .show import print_json, table
 
-    for name, path in READY.items():
-        first = path.read_text(encoding="utf-8").partition("\n")[0]
-        print(f"{name:18} {first.removeprefix('# ')}")
+    first = {name: path.read_text(encoding="utf-8").partition("\n")[0] for name, path in READY.items()}
+    found = {name: line.removeprefix("# ") for name, line in first.items()}
+    if as_json:
+        print_json(found)
+    else:
+        table(["name", "what"], list(found.items()))
 
 
 @click.group()
@@ -82,11 +105,15 @@ def data() -> None:
 
 
 @data.command("list")
-def list_sets() -> None:
+@AS_JSON
+def list_sets(as_json: bool) -> None:
     """The data sets known by name."""
     from ..datasets.download import available
-    from .show import table
+    from .show import print_json, table
 
+    if as_json:
+        print_json(available())
+        return
     rows = [
         (row.name, row.kind, row.title, megabytes(row.size), "here" if row.present else f"handgrad data get {row.name}")
         for row in available()
@@ -137,13 +164,17 @@ def courses() -> None:
 
 
 @courses.command("list")
-def list_courses() -> None:
+@AS_JSON
+def list_courses(as_json: bool) -> None:
     """The courses, and the modules their scripts import."""
     from ..courses import COURSES
     from ..courses.copies import read_course
-    from .show import table
+    from .show import print_json, table
 
     found = {name: read_course(name) for name in COURSES}
+    if as_json:
+        print_json({name: {"title": it.title, "modules": it.modules} for name, it in found.items()})
+        return
     table(["name", "course", "modules"], [(name, it.title, ", ".join(it.modules)) for name, it in found.items()])
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..text import duration
 from .options import overrides_of, settings
 from .show import LiveSweep, results_table, say, sweep_table, warn
 
@@ -91,10 +92,14 @@ def conclude(run: Run) -> int:
         return 130
     from ..experiments.gather import gather
     from ..reports import save_report
+    from ..reports.view import best_epoch
 
-    title = f"{run.name}, {run.record['epochs']} epochs, {run.record['seconds']:.1f} s"
-    if run.restored_epoch not in (None, run.record["epochs"]):
-        say(f"early stopping restored the parameters of epoch {run.restored_epoch}, the best of {run.record['epochs']}")
+    epochs = run.record["epochs"]
+    title = f"{run.name}, {epochs} epoch{'s' if epochs != 1 else ''}, {duration(run.record['seconds'])}"
+    if run.restored_epoch not in (None, epochs):
+        say(f"early stopping restored the parameters of epoch {run.restored_epoch}, the best of {epochs}")
+    elif (best := best_epoch(run.history())) not in (None, epochs):
+        say(f"by the loss on validation rows epoch {best} of {epochs} was the best; the last is kept")
     results_table(title, run.results, run.record["data"]["rows"])
     print(f"run:    {run.path}")
     print(f"report: {save_report(gather(run), run.path / 'report.html')}")

@@ -23,7 +23,7 @@ from ..arrays import Array
 from ..datasets import Dataset
 from ..datasets.folders import is_folder
 from ..kernels import num_threads, route
-from ..layers import Conv2D, load_model
+from ..layers import Conv2D, Sequential, load_model
 from ..layers.base import leaves
 from ..layers.description import describe
 from ..metrics import r2_score
@@ -118,7 +118,7 @@ def configuration_text(source: str | Path, target: str | int | None = None, over
     >>> print(configuration_text("iris").splitlines()[0])
     # Three species of iris told apart by four lengths: 150 flowers, a second of training.
     """
-    if (Path(source) / RECORD).is_file():
+    if is_run(source):
         return dump_toml(Run(source).configuration.as_table())
     configuration = configure(source, target, overrides)
     if not overrides and not has_no_configuration(source):
@@ -161,12 +161,31 @@ def how_trained(source: str | Path) -> str:
     >>> print(how_trained("lenet"))
     step by step: conv2d1 (Conv2D) is not compiled
     """
-    if Path(source).suffix in files.FORMATS and Path(source).is_file():
+    if is_model(source):
         return Trainer(load_model(source)).engine.how(32)
-    is_run = (Path(source) / RECORD).is_file()
-    configuration = Run(source).configuration if is_run else configure(source)
+    configuration = Run(source).configuration if is_run(source) else configure(source)
     trainer = build_trainer(configuration, load_data(configuration))
     return trainer.engine.how(configuration.batch_size)
+
+
+def network_of(source: str | Path, overrides: Sequence[str] = ()) -> Sequential:
+    """The built model of a name, a TOML file or a table, with some keys changed; or of a run or a file, as it was trained."""
+    if is_run(source):
+        if overrides:
+            raise ValueError(f"{source} is a run, whose network is what it was: leave {overrides[0]} out")
+        return Run(source).model()
+    if is_model(source):
+        return load_model(source)
+    configuration = configure(source, overrides=overrides)
+    return build_trainer(configuration, load_data(configuration)).model
+
+
+def is_model(source: str | Path) -> bool:
+    return Path(source).suffix in files.FORMATS and Path(source).is_file()
+
+
+def is_run(source: str | Path) -> bool:
+    return (Path(source) / RECORD).is_file()
 
 
 # Trained --------------------------------------------------------------------------------------------------------------

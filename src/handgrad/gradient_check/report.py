@@ -11,10 +11,9 @@ from .. import html
 from ..arrays import Array
 from ..heat_map import heat_map
 from ..html import Markup, escape, mark
-from ..text import aligned
+from ..text import aligned, line_width
 from .verdict import ArrayCheck, Kink, Verdict
 
-WIDTH = 110
 SHOWN_KINKS = 3
 UNSEEN = "a wrong forward with its own right backward passes without reference="
 MANY_ARRAYS = 16
@@ -237,7 +236,7 @@ def paragraphs(verdict: Verdict, hints: str) -> list[str]:
 
 
 def wrapped(words: str, first: str, then: str) -> list[str]:
-    return textwrap.wrap(words, WIDTH, initial_indent=first, subsequent_indent=then) or [first.rstrip()]
+    return textwrap.wrap(words, line_width(), initial_indent=first, subsequent_indent=then) or [first.rstrip()]
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:

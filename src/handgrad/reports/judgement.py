@@ -2,8 +2,8 @@
 
 >>> print(judge({"loss": [1.0, 0.2, 0.05], "accuracy": [0.5, 0.9, 1.0],
 ...              "validation_loss": [1.1, 0.5, 0.9], "validation_accuracy": [0.5, 0.8, 0.8]}, num_classes=3))
-overfitting: accuracy is 1 on training rows and 0.8 on validation rows, 0.2 apart (more than 0.05); the loss on
-validation rows rose from 0.5 (epoch 2) to 0.9 while that on training rows fell from 0.2 to 0.05
+overfitting: accuracy is 1 on training rows and 0.8 on validation rows, 0.2 apart (more than 0.05); the loss
+on validation rows rose from 0.5 (epoch 2) to 0.9 while that on training rows fell from 0.2 to 0.05
 """
 
 import math
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from ..text import line_width
 from .view import Curves, best_epoch, numbers
 
 Results: TypeAlias = Mapping[str, Mapping[str, float]]  # {'train': {'loss': ..., 'accuracy': ...}, 'validation': ...}
@@ -31,7 +32,7 @@ class Judgement:
     reasons: tuple[str, ...]
 
     def __str__(self) -> str:
-        return textwrap.fill(f"{self.verdict}: {'; '.join(self.reasons)}", 112, break_on_hyphens=False)
+        return textwrap.fill(f"{self.verdict}: {'; '.join(self.reasons)}", line_width(), break_on_hyphens=False)
 
 
 def judge(

@@ -22,7 +22,8 @@ from ..layers.description import load_arrays
 from ..optimizers import SGD, Optimizer
 from ..training import Callback, History, Trainer
 from ..training.batches import Data
-from ..training.trainer import ModelState, Progress
+from ..training.progress import Progress
+from ..training.trainer import ModelState
 from .networks import make_network, weight_arrays
 from .objectives import Objective
 from .parameters import Parameters

@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 import numpy as np
 
@@ -46,7 +46,6 @@ from .engine import Augment, Engine, Figures, Metric, NumpyEngine
 from .history import EpochSoFar, History
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
     from typing_extensions import Self
 
 ModelState: TypeAlias = dict[str, dict[str, Array]]
@@ -429,6 +428,8 @@ class Trainer(Advised):
 
     def observers(self, progress: bool | None) -> list[Callback]:
         """The callbacks of one fit beside the user's: what shows progress."""
+        from .progress import Progress  # here, since it is a callback
+
         return [Progress(progress)]
 
     def train_on_batch(self, x: Any, y: Any, sample_weight: Any) -> Figures:
@@ -946,80 +947,3 @@ class Interruptible:
     def _request(self, number: int, frame: object) -> None:
         self.requested = True
         signal.signal(number, self._previous[number])
-
-
-def show(line: str, where: TextIO) -> None:
-    """Print a line where somebody may have stopped reading, as `| head -1` does: training goes on all the same."""
-    with contextlib.suppress(BrokenPipeError):
-        print(line, file=where, flush=True)
-
-
-class Progress(Callback):
-    """show=True: a bar (rich) in a terminal or notebook, else a line per epoch; None: the bar or nothing."""
-
-    runs_last = True
-
-    def __init__(self, show: bool | None = None) -> None:
-        self.show = show
-        self._bar: Bar | None = None
-
-    def on_fit_begin(self, trainer: Trainer) -> None:
-        self._bar = None if self.show is False else make_bar()
-        if self._bar is not None:
-            self._bar.start()
-            self._task = self._bar.add_task("", epoch="", figures="")
-            self.on_epoch_begin(trainer)
-
-    def on_epoch_begin(self, trainer: Trainer) -> None:
-        if self._bar is not None:
-            epoch, figures = f"epoch {trainer.epoch + 1}/{trainer.plan['epochs']}", figures_text(trainer.history)
-            self._bar.reset(self._task, total=trainer.steps_per_epoch, epoch=epoch, figures=figures)
-
-    def epochs_unseen(self, trainer: Trainer) -> int:
-        return 0 if self._bar is not None or self.show else sys.maxsize
-
-    def steps_unseen(self, trainer: Trainer) -> int:
-        return sys.maxsize
-
-    def on_step_end(self, trainer: Trainer) -> None:
-        if self._bar is not None:
-            self._bar.update(self._task, completed=trainer._so_far.steps_done)
-
-    on_steps_end = on_step_end
-
-    def on_epoch_end(self, trainer: Trainer) -> None:
-        if self._bar is not None:
-            self._bar.update(self._task, figures=figures_text(trainer.history))
-        elif self.show:
-            show(f"epoch {trainer.epoch}/{trainer.plan['epochs']}  {figures_text(trainer.history)}", sys.stdout)
-
-    def on_fit_end(self, trainer: Trainer) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-        reason = trainer.stop_reason
-        if trainer.was_interrupted:
-            reason = (
-                f"interrupted after {trainer.epoch} of {trainer.plan['epochs']} epochs; {trainer.resume_hint} goes on"
-            )
-        if reason and (self.show or self._bar is not None or trainer.was_interrupted):
-            show(f"stopped: {reason}", sys.stderr)
-
-
-def make_bar() -> Bar | None:
-    """A rich progress bar where it can be seen and rich is installed, else None."""
-    try:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-        from rich.progress import Progress as Bar
-    except ImportError:
-        return None
-    console = Console(stderr=True)
-    if not (console.is_terminal or console.is_jupyter):
-        return None
-    columns = TextColumn("{task.fields[epoch]}"), BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn()
-    return Bar(*columns, TextColumn("{task.fields[figures]}"), console=console)
-
-
-def figures_text(history: History) -> str:
-    shown = {name.replace("_", " "): values[-1] for name, values in history.items() if name != "learning_rate"}
-    return "  ".join(f"{name} {value:.4g}" for name, value in shown.items())
