@@ -169,7 +169,7 @@ def how_trained(source: str | Path) -> str:
 
 
 def network_of(source: str | Path, overrides: Sequence[str] = ()) -> Sequential:
-    """The built model of a name, a TOML file or a table, with some keys changed; or of a run or a file, as it was trained."""
+    """The built model of a name, a TOML file, a table; or of a run or a file, as it was trained."""
     if is_run(source):
         if overrides:
             raise ValueError(f"{source} is a run, whose network is what it was: leave {overrides[0]} out")
