@@ -343,6 +343,13 @@ def test_bytes_by_number_train_alike_and_others_are_refused():
     assert_same_history(ours, theirs, 1e-10)
     with pytest.raises(TypeError, match=r"embedding1 takes whole numbers, got torch\.float64: use \.astype"):
         theirs.fit(x / 2, y, epochs=1)
+    x[3, 2] = 9
+    for trainer in ours, theirs:
+        for refused in (lambda t=trainer: t.evaluate(x, y), lambda t=trainer: t.step(x, y)):
+            with pytest.raises(
+                ValueError, match=r"^embedding1: embedding: indices must be 0 to 5.* got 9 at \(3, 2\)$"
+            ):
+                refused()
 
 
 def test_a_label_for_each_step_trains_alike():

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from .. import functional as F
 from ..arrays import Array, Cache, Shape
 from ..naming import check_number, look_up
-from .base import Gradients, Layer, Pair
+from .base import Gradients, Layer, Pair, Paired
 
 
-class Activation(Layer, abstract=True):
+class Activation(Paired, abstract=True):
     """A layer whose whole content is one pair of `handgrad.functional`; y has the shape of x.
 
     Parameters
@@ -36,13 +36,6 @@ class Activation(Layer, abstract=True):
 
     def infer_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
-
-    def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
-        return self.pair[0](x)
-
-    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
-        (dx,) = self.pair[1](dy, cache)
-        return dx, {}
 
 
 class ReLU(Activation):
@@ -125,8 +118,9 @@ class LeakyReLU(Activation):
         check_number("LeakyReLU", "alpha", alpha)
         self.alpha = alpha
 
-    def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
-        return F.leaky_relu_forward(x, self.alpha)
+    @property
+    def options(self) -> tuple[Any, ...]:
+        return (self.alpha,)
 
 
 class ELU(Activation):
@@ -163,8 +157,9 @@ class ELU(Activation):
         check_number("ELU", "alpha", alpha)
         self.alpha = alpha
 
-    def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
-        return F.elu_forward(x, self.alpha)
+    @property
+    def options(self) -> tuple[Any, ...]:
+        return (self.alpha,)
 
 
 class SELU(Activation):

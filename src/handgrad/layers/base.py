@@ -542,6 +542,24 @@ def is_as_written(thing: object) -> bool:
     return not any(callable(getattr(kind, name, None)) for name in vars(thing))
 
 
+class Paired(Layer, abstract=True):
+    """A layer whose whole content is one pair of `handgrad.functional`, without parameters."""
+
+    pair: ClassVar[Pair]
+
+    @property
+    def options(self) -> tuple[Any, ...]:
+        """What the forward takes besides x."""
+        return ()
+
+    def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
+        return self.pair[0](x, *self.options)
+
+    def differentiate(self, dy: Array, cache: Cache) -> tuple[MaybeArray, Gradients]:
+        (dx,) = self.pair[1](dy, cache)
+        return dx, {}
+
+
 class Step:
     """What a model runs in place of some of its layers, through the two methods of a layer."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from typing import ClassVar
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from ..functional.linear import over_steps, over_steps_gradients
 from ..initializers import AnyInitializer
 from ..kernels.products import shared_affine, shared_affine_gradients
 from ..naming import check_count, check_number, check_switch
-from .base import Gradients, Layer
+from .base import Gradients, Layer, Pair, Paired
 from .steps import FastStep, bias_of, dbias_of
 
 
@@ -99,7 +100,7 @@ class Linear(Layer):
         return SharedLinear(self) if type(self) is Linear and len(self.input_shape) == 1 else None
 
 
-class Flatten(Layer):
+class Flatten(Paired):
     """Lay each example out as one row: (N, H, W, C) becomes (N, H W C), in C order.
 
     It stands between the image layers of a network and its Linear layers.
@@ -115,12 +116,7 @@ class Flatten(Layer):
     (784,)
     """
 
-    def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
-        return F.flatten_forward(x)
-
-    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
-        (dx,) = F.flatten_backward(dy, cache)
-        return dx, {}
+    pair: ClassVar[Pair] = F.flatten_forward, F.flatten_backward
 
 
 class Dropout(Layer):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from ..kernels.blocks import ConvolutionKernel
 from ..naming import check_count, check_switch
 from .activations import ReLU
 from .attention import check_sequence
-from .base import Gradients, Layer, Pair
+from .base import Gradients, Layer, Pair, Paired
 from .normalization import BatchNorm, inference_affine
 from .steps import FastStep, bias_of, dbias_of
 
@@ -344,10 +344,8 @@ def take(layers: list[Layer], kind: type[AnyLayer]) -> AnyLayer | None:
     return layer
 
 
-class Pool2D(Layer, abstract=True):
+class Pool2D(Paired, abstract=True):
     """What the two poolings share; kernel_size and padding as in Conv2D, stride is the kernel size unless given."""
-
-    pair: ClassVar[Pair]
 
     def __init__(
         self, kernel_size: Size = 2, stride: Size | None = None, padding: Padding = 0, name: str | None = None
@@ -371,12 +369,9 @@ class Pool2D(Layer, abstract=True):
         check_image(self.label, input_shape)
         return (*self.geometry(input_shape).output, input_shape[2])
 
-    def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
-        return self.pair[0](x, self.kernel_size, self.stride, self.padding)
-
-    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
-        (dx,) = self.pair[1](dy, cache)
-        return dx, {}
+    @property
+    def options(self) -> tuple[Any, ...]:
+        return self.kernel_size, self.stride, self.padding
 
 
 class MaxPool2D(Pool2D):
@@ -441,7 +436,7 @@ class AvgPool2D(Pool2D):
     pair: ClassVar[Pair] = F.avg_pool2d_forward, F.avg_pool2d_backward
 
 
-class GlobalAvgPool2D(Layer):
+class GlobalAvgPool2D(Paired):
     """y = the mean of each channel over the whole image: (N, H, W, C) becomes (N, C).
 
     It ends an image network in place of Flatten, without parameters that depend on the image's size.
@@ -463,16 +458,11 @@ class GlobalAvgPool2D(Layer):
     (32,)
     """
 
+    pair: ClassVar[Pair] = F.global_avg_pool2d_forward, F.global_avg_pool2d_backward
+
     def infer_output_shape(self, input_shape: Shape) -> Shape:
         check_image(self.label, input_shape)
         return input_shape[2:]
-
-    def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
-        return F.global_avg_pool2d_forward(x)
-
-    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
-        (dx,) = F.global_avg_pool2d_backward(dy, cache)
-        return dx, {}
 
 
 class GlobalAvgPool1D(GlobalAvgPool2D):
@@ -501,12 +491,12 @@ class GlobalAvgPool1D(GlobalAvgPool2D):
     def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
         return super().compute(x[:, None], training)
 
-    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
+    def differentiate(self, dy: Array, cache: Cache) -> tuple[MaybeArray, Gradients]:
         dx, gradients = super().differentiate(dy, cache)
-        return dx[:, 0], gradients
+        return None if dx is None else dx[:, 0], gradients
 
 
-class AdaptiveAvgPool2D(Layer):
+class AdaptiveAvgPool2D(Paired):
     """y = the means of as many windows as are asked for, of images of any size: (N, H, W, C) becomes (N, H', W', C).
 
     Windows are as equal as can be, and overlap where H' does not divide H. For one window see `GlobalAvgPool2D`.
@@ -529,6 +519,8 @@ class AdaptiveAvgPool2D(Layer):
     (7, 7, 32)
     """
 
+    pair: ClassVar[Pair] = F.adaptive_avg_pool2d_forward, F.adaptive_avg_pool2d_backward
+
     def __init__(self, output_size: Size, name: str | None = None) -> None:
         super().__init__(name)
         if pair("AdaptiveAvgPool2D", "output_size", output_size, 1) == (1, 1):
@@ -539,12 +531,9 @@ class AdaptiveAvgPool2D(Layer):
         check_image(self.label, input_shape)
         return (*pair(self.label, "output_size", self.output_size, 1), input_shape[2])
 
-    def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
-        return F.adaptive_avg_pool2d_forward(x, self.output_size)
-
-    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
-        (dx,) = F.adaptive_avg_pool2d_backward(dy, cache)
-        return dx, {}
+    @property
+    def options(self) -> tuple[Any, ...]:
+        return (self.output_size,)
 
 
 def check_image(label: str, input_shape: Shape) -> None:

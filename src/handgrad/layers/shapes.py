@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from .. import functional as F
-from ..arrays import Array, Cache, Shape
+from ..arrays import Shape
 from ..naming import check_count
-from .base import Gradients, Layer
+from .base import Pair, Paired
 
 
-class Last(Layer):
+class Last(Paired):
     """y = the last step of x: (N, T, features) becomes (N, features).
 
     Parameters
@@ -29,20 +30,15 @@ class Last(Layer):
     (2,)
     """
 
+    pair: ClassVar[Pair] = F.last_forward, F.last_backward
+
     def infer_output_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) < 2:
             raise ValueError(f"{self.label} works on sequences (N, T, features), got examples of shape {input_shape}")
         return input_shape[1:]
 
-    def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
-        return F.last_forward(x)
 
-    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
-        (dx,) = F.last_backward(dy, cache)
-        return dx, {}
-
-
-class Reshape(Layer):
+class Reshape(Paired):
     """y = the numbers of each example in another shape, in C order.
 
     Parameters
@@ -63,19 +59,18 @@ class Reshape(Layer):
     (7, 7, 4)
     """
 
+    pair: ClassVar[Pair] = F.reshape_forward, F.reshape_backward
+
     def __init__(self, shape: Sequence[int], name: str | None = None) -> None:
         super().__init__(name)
         self.shape: Shape = tuple(check_count("Reshape", "each size of shape", size) for size in shape)
 
-    def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
-        return F.reshape_forward(x, self.shape)
-
-    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
-        (dx,) = F.reshape_backward(dy, cache)
-        return dx, {}
+    @property
+    def options(self) -> tuple[Any, ...]:
+        return (self.shape,)
 
 
-class Permute(Layer):
+class Permute(Paired):
     """y = x with its axes in another order: Permute((2, 1)) makes (N, T, C) of (N, C, T).
 
     Parameters
@@ -96,13 +91,12 @@ class Permute(Layer):
     (4, 28, 30)
     """
 
+    pair: ClassVar[Pair] = F.permute_forward, F.permute_backward
+
     def __init__(self, axes: Sequence[int], name: str | None = None) -> None:
         super().__init__(name)
         self.axes: Shape = tuple(check_count("Permute", "each of axes", axis) for axis in axes)
 
-    def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
-        return F.permute_forward(x, self.axes)
-
-    def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
-        (dx,) = F.permute_backward(dy, cache)
-        return dx, {}
+    @property
+    def options(self) -> tuple[Any, ...]:
+        return (self.axes,)

@@ -363,7 +363,7 @@ def attention_alone(path: str, module: nn.MultiheadAttention, causal: bool = Fal
     """nn.MultiheadAttention as the module of ours with the same parameters."""
     plain = {"batch_first": True, "bias_k": None, "add_zero_attn": False, "_qkv_same_embed_dim": True}
     odd = [f"{name}={getattr(module, name)!r}" for name, value in plain.items() if getattr(module, name) is not value]
-    odd += [] if module.out_proj.bias is not None else ["bias=False"]
+    odd += ["bias=False" for name in ("in_proj_bias",) if getattr(module, name) is None]
     odd += [f"dropout={module.dropout}"] if module.dropout and module.training else []
     if odd:
         what = f"{path} is MultiheadAttention with {', '.join(odd)}"

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..arrays import Array, ArrayLike, MappedRows, pieces
 from ..files import COUNT, check_form
-from ..layers import BatchNorm, Loss, Sequential
+from ..layers import BatchNorm, Embedding, Loss, Sequential
 from ..layers.base import leaves, walk
 from ..layers.containers import check_finite
 from ..layers.criteria import Penalty, weights
@@ -106,6 +106,7 @@ class TorchEngine(Engine):
         self.twin_loss: TwinLoss = TwinLoss(loss, self.losses)
         self.rule: torch.optim.Optimizer = make_optimizer(optimizer, list(self.module.parameters()))
         self.is_random: bool = any(isinstance(child, nn.Dropout) for child in self.module.modules())
+        self.first_layers: list[Embedding] = [layer for layer in leaves(model) if isinstance(layer, Embedding)]
         self.seed: int = int(np.random.default_rng(model.rng).integers(2**62)) if self.is_random else 0
 
     # Training and inference -------------------------------------------------------------------------------------
@@ -270,6 +271,9 @@ class TorchEngine(Engine):
         if self.model.takes_indices:
             if x.is_floating_point():
                 raise TypeError(f"{self.model.label} takes whole numbers, got {x.dtype}: use .astype(int)")
+            for layer in self.first_layers:
+                if x.numel() and not 0 <= int(x.min()) <= int(x.max()) < layer.num_embeddings:
+                    layer.compute(x.cpu().numpy(), False)  # which refuses it, and says where
             return x.long()
         return x.to(self.dtype) * (1 / 255) if x.dtype == torch.uint8 else x.to(self.dtype)
 
