@@ -49,7 +49,7 @@ def test_a_layer_is_known_by_its_class_or_by_its_parts():
     assert [operation.name for operation in record(model).lowered()] == ["matmul", "add", *parts]
 
 
-class Gated(hg.Layer):
+class GatedBySigmoid(hg.Layer):
     def __init__(self, units, name=None):
         super().__init__(name)
         self.units = units
@@ -61,7 +61,7 @@ class Gated(hg.Layer):
 
 
 def test_a_users_layer_of_layers_is_recorded_as_it_computes():
-    found, expected = predictions(hg.Sequential([Gated(3), hg.ReLU()]).build(3, rng=0), 20)
+    found, expected = predictions(hg.Sequential([GatedBySigmoid(3), hg.ReLU()]).build(3, rng=0), 20)
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 

@@ -105,7 +105,7 @@ class MultiHeadAttention(Layer):
         return dx, dict(zip(self.parameters, gradients, strict=True))
 
 
-def check_sequence(label: str, input_shape: Shape) -> None:
+def check_sequence(label: str, input_shape: Shape, last: str = "features") -> None:
     """Refuse examples that are no sequences of features."""
     if len(input_shape) != 2:
-        raise ValueError(f"{label} works on sequences (N, T, features), got examples of shape {input_shape}")
+        raise ValueError(f"{label} works on sequences (N, T, {last}), got examples of shape {input_shape}")

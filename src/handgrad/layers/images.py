@@ -214,7 +214,7 @@ class Conv1D(Conv2D):
         self.steps: tuple[int, int, int] = kernel_size, stride, dilation
 
     def create_parameters(self, input_shape: Shape, rng: Generator) -> dict[str, Array]:
-        check_sequence(self.label, input_shape)
+        check_sequence(self.label, input_shape, "C")
         check_groups(self.label, input_shape[1], self.filters, self.groups)
         shape = self.steps[0], input_shape[1] // self.groups, self.filters
         weight = initializers.draw(self.initializer, shape, rng)
