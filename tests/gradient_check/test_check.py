@@ -355,6 +355,25 @@ def test_weights_are_checked_as_an_array_and_in_a_list(gradient, in_list):
     assert (verdict.array, verdict.mistake) == ("weights[0]" if in_list else "weights", "constant-factor")
 
 
+def test_gradients_in_a_dict_belong_to_the_attributes_of_their_names():
+    class Affine:
+        def __init__(self, factor):
+            self.W, self.b, self.factor, self.grads = W.copy(), np.zeros(W.shape[1]), factor, {}
+
+        def forward(self, x):
+            self.x = x
+            return x @ self.W + self.b
+
+        def backward(self, dy):
+            self.grads["W"] = self.factor * self.x.T @ dy
+            self.grads["db"] = dy.sum(axis=0)
+            return dy @ self.W.T
+
+    right, wrong = check_gradients(Affine(1.0), X), check_gradients(Affine(2.0), X)
+    assert right.ok and [*right.arrays] == ["x", "W", "b"] and not right.unchecked
+    assert [(v.array, v.variable) for v in wrong.verdicts] == [("W", "self.grads['W']")]
+
+
 def test_parameters_in_lists_of_numbers_are_said_to_be_unchecked():
     class Map:
         def __init__(self):

@@ -25,10 +25,10 @@ def all_of(report):
 @pytest.mark.parametrize(
     ("hints", "told", "kept"),
     [
-        ("none", ["weight: not-named"], ["batch", "0.2 times", "expected =", "evidence:", "in line", "look at"]),
+        ("none", ["weight is wrong"], ["batch", "0.2 times", "expected =", "evidence:", "in line", "look at"]),
         (
             "where",
-            ["weight: not-named in line 12", "look at dweight"],
+            ["weight is wrong, first at line 12", "look at dweight"],
             ["batch", "0.2 times", "expected =", "evidence:"],
         ),
         ("what", ["weight: batch-size-factor in line 12", "A sum over the examples has"], ["0.2 times", "x.T @ dy"]),
@@ -66,7 +66,7 @@ def test_a_common_cause_of_several_arrays_is_not_told_where_only_arrays_are():
 
 def test_one_wrong_array_is_one_line_however_much_is_wrong_with_it():
     report = Report("f", verdicts=[Verdict("x", "transposed", "..."), Verdict("x", "wrong-sign", "...")])
-    assert [str(v) for v in keep_to(report, "none").verdicts] == ["x: not-named: something about x is wrong"]
+    assert [str(v) for v in keep_to(report, "none").verdicts] == ["x is wrong: something about x is wrong"]
 
 
 @pytest.mark.parametrize(

@@ -221,6 +221,12 @@ def test_a_helper_of_another_name_is_no_misspelt_partner(write):
     assert list(dict(check_file(write(GOOD + helper)))) == ["Dense", "swish", "cube", "Exp"]
 
 
+def test_a_second_name_of_a_function_lacks_no_partner(write):
+    pair = "\ndef half_forward(x):\n    return x / 2, None\n\ndef half_backward(dy, cache):\n    return dy / 2\n"
+    path = write(GOOD + pair + "\nhalf_forward_fast = half_forward\n")
+    assert list(dict(check_file(path))) == ["Dense", "swish", "cube", "Exp", "half"]
+
+
 def test_what_is_not_written_yet_is_said_whatever_the_arrays(write):
     path = write(
         "def half_forward(x):\n    return scaled(x) + 1, x\n\ndef scaled(x):\n    ...\n\n"

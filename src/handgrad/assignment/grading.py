@@ -7,7 +7,6 @@ points stay here. What a submission says is taken for numbers to be judged, what
 import ast
 import multiprocessing
 import os
-import re
 import secrets
 import shutil
 import struct
@@ -607,13 +606,7 @@ def explained(
     report = Report(task.name, checks, verdicts)
     mistakes = report.to_dict()["verdicts"]
     keep_to(report, task.hints or "where")
-    lines = [line for verdict in report.verdicts for line in verdict_lines(verdict, report.hints)]
-    return [re.sub(r"^(  → .*): not-named(?: in (line \d+))?$", in_words, line) for line in lines], mistakes
-
-
-def in_words(found: re.Match[str]) -> str:
-    """The title of a mistake that is not named, in plain words."""
-    return f"{found[1]} is wrong" + (f", first at {found[2]}" if found[2] else "")
+    return [line for verdict in report.verdicts for line in verdict_lines(verdict, report.hints)], mistakes
 
 
 def steps_in(task: Task, submission: Submission) -> list[str]:

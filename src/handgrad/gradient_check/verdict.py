@@ -44,6 +44,8 @@ class Verdict:
     @property
     def title(self) -> str:
         """The array, the mistake's name, and its place: 'weight: transposed in line 12'."""
+        if self.mistake == "not-named":
+            return f"{self.array or 'something'} is wrong{'' if self.line is None else f', first at line {self.line}'}"
         place = "" if self.line is None else f" in line {self.line}"
         return f"{self.array + ': ' if self.array else ''}{self.mistake}{place}"
 

@@ -1,7 +1,8 @@
 """Where an object keeps its parameters and their gradients.
 
 Dicts or lists (`parameters` and `gradients`, `params` and `grads`), or attributes beside their gradients (`W` and
-`dW`), each an array or a list of them; in a model without any of its own, those of the layers in its `layers`.
+`dW`, or `W` and `grads["W"]`), each an array or a list of them; in a model without any of its own, those of the layers
+in its `layers`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -25,6 +26,7 @@ GRADIENT_NAMES = (
     "nabla_{}",
     "g{}",
 )
+GRADIENT_GROUPS = ("gradients", "grads")
 SHORT = {"weights": ("W", "w"), "weight": ("W", "w"), "biases": ("b",), "bias": ("b",)}  # as in dW beside weights
 
 UPDATED = "updated"  # in the place of a gradient's group: there is none, the backward takes the step itself
@@ -47,7 +49,7 @@ def find_slots(layer: Any, path: tuple[int, ...] = (), prefix: str = "") -> dict
     if not found:
         for name, gradient in with_gradients(layer):
             if is_trainable(attributes(layer)[name]):
-                found[prefix + name] = Slot(path, None, name, None)
+                found[prefix + name] = Slot(path, None, name, gradient if gradient in GRADIENT_GROUPS else None)
             else:
                 within = f"{prefix}{name}." if hasattr(attributes(layer)[name], "items") else prefix
                 found |= slots_of(layer, path, within, name, gradient)
@@ -70,10 +72,12 @@ def slots_of(layer: Any, path: tuple[int, ...], prefix: str, group: str, gradien
 
 
 def with_gradients(layer: Any) -> Iterator[tuple[str, str]]:
-    """(name, name of its gradient) of each attribute that has one beside it."""
+    """(name, name of its gradient, or of the dict that has it) of each attribute that has one beside it."""
     held = attributes(layer)
+    kept = [group for group in GRADIENT_GROUPS if hasattr(held.get(group), "items")]
     for name in held:
         gradient = gradient_key(held, name, own=False)
+        gradient = gradient or next((group for group in kept if gradient_key(held[group], name) is not None), None)
         if gradient is not None:
             yield name, gradient
 
@@ -168,7 +172,7 @@ def write(layer: Any, slot: Slot, array: Array) -> None:
 def read_gradient(layer: Any, slot: Slot) -> Array | None:
     """The gradient as it stands now, or None."""
     held = holder(layer, slot.path, slot.gradient_group)
-    key = gradient_key(held, slot.key, own=slot.group is not None)
+    key = gradient_key(held, slot.key, own=slot.gradient_group is not None)
     return None if key is None or (isinstance(held, (list, tuple)) and key >= len(held)) else held[key]
 
 

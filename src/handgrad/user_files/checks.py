@@ -254,7 +254,7 @@ def misspelt(module: ModuleType, found: Mapping[str, Any]) -> dict[str, str]:
     """{name: a line} of functions and classes whose backward or forward is there under nearly its name."""
     own, said = defined_in(module), dict[str, str]()
     taken = {part.__name__ for target in found.values() if isinstance(target, tuple) for part in target}
-    left = [name for name, thing in own.items() if inspect.isfunction(thing) and name not in taken]
+    left = [name for name, thing in own.items() if inspect.isfunction(thing) and thing.__name__ not in taken]
     for name, thing in own.items():
         if inspect.isclass(thing):
             lacking = [part for part in ("forward", "backward") if not hasattr(thing, part)]
