@@ -228,9 +228,11 @@ def in_turn(function: Callable[..., T], products: int) -> Callable[..., T]:
 
     Within a block it keeps to the block's.
     """
+    if _held.single is not None:
+        return function
 
     def call(*arguments: Any, **options: Any) -> T:
-        with threads_for(products) if _held.single is None else contextlib.nullcontext():
+        with threads_for(products):
             return function(*arguments, **options)
 
     return call

@@ -602,18 +602,26 @@ def refuse_backward(layer: Layer, kept: Any, dy: Array) -> NoReturn:
 IN_TRAINING: dict[int, int] = {}  # id of what is trained -> the thread that trains it
 
 
-@contextlib.contextmanager
-def training_alone(**parts: object) -> Iterator[None]:
+class TrainingAlone:
     """Within the block these parts are this thread's to train; RuntimeError where they are another's."""
-    thread, taken = get_ident(), list[int]()
-    try:
-        for name, part in parts.items():
-            if IN_TRAINING.get(id(part)) != thread:
-                check_alone(name, IN_TRAINING.setdefault(id(part), thread))
-                taken.append(id(part))
-        yield
-    finally:
-        for key in taken:
+
+    def __init__(self, **parts: object) -> None:
+        self.parts: dict[str, object] = parts
+        self.taken: list[int] = []
+
+    def __enter__(self) -> None:
+        thread = get_ident()
+        try:
+            for name, part in self.parts.items():
+                if IN_TRAINING.get(id(part)) != thread:
+                    check_alone(name, IN_TRAINING.setdefault(id(part), thread))
+                    self.taken.append(id(part))
+        except RuntimeError:
+            self.__exit__()
+            raise
+
+    def __exit__(self, *problem: object) -> None:
+        for key in self.taken:
             del IN_TRAINING[key]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,12 +9,11 @@ import numpy as np
 
 from .. import functional as F
 from ..arrays import Array
-from ..kernels.threads import threads_for
 from ..layers import L2, Layer, Loss, Sequential
 from ..layers.steps import bias_of, dbias_of
 from ..optimizers import Optimizer
 from ..training import NumpyEngine
-from ..training.engine import Metric
+from ..training.engine import Metric, blas_block
 from ..training.epochs import POWERS
 
 ROWS = 512  # inference takes so many rows at a time: what a layer makes of them stays in a core's cache
@@ -49,24 +47,22 @@ class TableEngine(NumpyEngine):
         return self.propagate(x, y, sample_weight, must_be_finite=False)[1]
 
     def forward(self, x: Any) -> Array:
-        with blas_block(self.model, x.shape[0]):
-            if not is_sparse(x):
-                return super().forward(x)
-            y, self.cache = self.model.layers[0].compute(x, True)  # Linear's pair takes a csr matrix, too
-            for layer in self.model.layers[1:]:
-                y = layer.forward(y, training=True)
-            return y
+        if not is_sparse(x):
+            return super().forward(x)
+        y, self.cache = self.model.layers[0].compute(x, True)  # Linear's pair takes a csr matrix, too
+        for layer in self.model.layers[1:]:
+            y = layer.forward(y, training=True)
+        return y
 
     def backward(self, dy: Array) -> None:
         first, *others = self.model.layers
-        with blas_block(self.model, len(dy)):
-            if self.cache is None:
-                super().backward(dy)
-                return
-            for layer in reversed(others):
-                dy = layer.backward(dy)
-            _, first.gradients["weight"], dbias_of(first)[...] = F.linear_backward(dy, self.cache, input_gradient=False)
-            self.cache = None
+        if self.cache is None:
+            super().backward(dy)
+            return
+        for layer in reversed(others):
+            dy = layer.backward(dy)
+        _, first.gradients["weight"], dbias_of(first)[...] = F.linear_backward(dy, self.cache, input_gradient=False)
+        self.cache = None
 
     def add_penalty(self, y: Array, sample_weight: Array | None) -> float:
         if self.penalty is None:
@@ -105,11 +101,6 @@ def outputs_of(model: Sequential, x: Any, num_layers: int | None = None) -> Arra
         with blas_block(model, min(x.shape[0] - start, ROWS)):
             y[start : start + ROWS] = forward(x[start : start + ROWS])
     return y
-
-
-def blas_block(model: Sequential, num_rows: int) -> contextlib.AbstractContextManager[object]:
-    """What products on so many rows run in; models of images share theirs by themselves."""
-    return contextlib.nullcontext() if len(model.input_shape) > 1 else threads_for(num_rows * model.num_parameters)
 
 
 def through(layers: list[Layer], x: Any) -> Array:

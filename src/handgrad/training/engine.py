@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeAlias
@@ -10,6 +11,7 @@ import numpy as np
 
 from ..arrays import Array, ArrayLike, Generator
 from ..kernels import route
+from ..kernels.threads import threads_for
 from ..layers.base import is_as_written
 from ..layers.containers import Sequential
 from ..layers.criteria import Loss, Penalty
@@ -244,11 +246,12 @@ class NumpyEngine(Engine):
         self, x: Any, y: Array, sample_weight: Array | None = None, must_be_finite: bool = True
     ) -> tuple[Array, float]:
         """Forward and backward: the outputs and the loss of one batch, its penalty in it; the gradients are written."""
-        outputs = self.forward(x)
-        loss = self.loss.forward(outputs, y, sample_weight)
-        if must_be_finite and not math.isfinite(loss):
-            raise FloatingPointError(self.why_not_finite(x, loss))
-        self.backward(self.loss.backward())
+        with blas_block(self.model, len(y)):
+            outputs = self.forward(x)
+            loss = self.loss.forward(outputs, y, sample_weight)
+            if must_be_finite and not math.isfinite(loss):
+                raise FloatingPointError(self.why_not_finite(x, loss))
+            self.backward(self.loss.backward())
         return outputs, loss if self.penalty is None else loss + self.add_penalty(y, sample_weight)
 
     def forward(self, x: Any) -> Array:
@@ -300,6 +303,12 @@ class NumpyEngine(Engine):
         if clipping is not None and clipping.per_parameter:
             return list(self.model.parameters.values()), list(self.model.gradients.values())
         return [self.model.parameter_vector], [self.model.gradient_vector]
+
+
+def blas_block(model: Sequential, num_rows: int) -> contextlib.AbstractContextManager[object]:
+    """What products on so many rows run in; models of images share theirs by themselves."""
+    size = model.parameter_vector.size if len(model.input_shape) == 1 else 0
+    return threads_for(num_rows * size)
 
 
 def is_foreign(method: Callable[..., object]) -> bool:

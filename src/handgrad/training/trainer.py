@@ -19,7 +19,7 @@ import numpy as np
 from .. import files, optimizers
 from .. import metrics as measures
 from ..arrays import Array, ArrayLike, MappedRows, array_of, rows_of
-from ..layers.base import leaves, plain, training_alone, walk
+from ..layers.base import TrainingAlone, leaves, plain, walk
 from ..layers.containers import Sequential, from_description
 from ..layers.criteria import Loss, Penalty, get_loss, get_penalty
 from ..layers.description import DESCRIPTION, describe
@@ -437,8 +437,8 @@ class Trainer(Advised):
         return self.engine.step(x, y, sample_weight, metrics=self.measures_steps)
 
     @property
-    def _alone(self) -> contextlib.AbstractContextManager[None]:
-        return training_alone(model=self.model, optimizer=self.optimizer)
+    def _alone(self) -> TrainingAlone:
+        return TrainingAlone(model=self.model, optimizer=self.optimizer)
 
     def _own_memories(self) -> None:
         """Refuse an optimizer and callbacks that remember another training; from now on they remember this one."""
