@@ -57,7 +57,7 @@ class Progress(Callback):
                 self._bar.keep(texts)
             self._update(self._bar, trainer)
         elif self.show:
-            self._tell("  ".join(texts))
+            self._tell("  ".join(texts).rstrip())
 
     def on_fit_end(self, trainer: Trainer) -> None:
         if self._bar is not None:
