@@ -108,7 +108,6 @@ def report_picture(path):
     """The first screen of a run's report."""
     sys.path.insert(0, str(HERE.parent / "tests"))
     from browser import Browser
-
     from handgrad import experiments
     from handgrad.experiments.gather import gather
     from handgrad.reports import save_report
