@@ -9,6 +9,7 @@ from .html import Markup, colours, escape
 from .text import figure_text
 
 MOST_CELLS = 48  # per side; larger arrays are drawn in blocks
+MOST_DOTS = 300
 CELL, GAP, SIDE = 22, 1, 420  # pixels: of a cell, between cells, of a map
 
 
@@ -34,6 +35,38 @@ def heat_map(
     return (
         f'<figure class="map"><svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
         f'aria-label="{escape(label or caption)}">{"".join(cells)}</svg>{said}</figure>'
+    )
+
+
+def colour_bar(limit: float) -> str:
+    """What the colours of maps with this limit mean."""
+    shares = np.linspace(-1, 1, 24)
+    fills = [(60 + 8 * i, colour(float(share), 1.0)) for i, share in enumerate(shares)]
+    cells = "".join(f'<rect x="{x}" width="8.5" height="12" fill="{fill}"/>' for x, fill in fills)
+    low, high = f'<text x="54" y="10" text-anchor="end">−{limit:.3g}</text>', f"{limit:.3g}; grey: unchecked"
+    label = f"colours from blue at minus {limit:.3g} to orange at {limit:.3g}, grey where unchecked"
+    return (
+        f'<svg class="scale" viewBox="0 0 440 14" width="440" height="14" role="img" aria-label="{label}">'
+        f'{cells}{low}<text x="258" y="10">{high}</text></svg>'
+    )
+
+
+def scatter(right: Array, found: Array, tell: Callable[[int], str]) -> str:
+    """Each entry of an array as it was found above where it is right; what is right stands on the diagonal."""
+    x, y = right.ravel(), found.ravel()
+    there = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
+    there = there[:: -(-len(there) // MOST_DOTS) or 1]
+    reach = float(max(np.abs(x[there]).max(initial=0), np.abs(y[there]).max(initial=0))) or 1.0
+    dots = "".join(
+        f'<circle cx="{70 + 64 * x[i] / reach:.1f}" cy="{70 - 64 * y[i] / reach:.1f}" r="3">'
+        f"<title>{escape(tell(int(i)))}</title></circle>"
+        for i in there
+    )
+    axes = '<path d="M6 70H134M70 6V134" class="axis"/><path d="M6 134L134 6" class="right"/>'
+    label = "each entry: yours upwards, numeric to the right; right ones stand on the diagonal"
+    return (
+        f'<figure class="map"><svg class="dots" viewBox="0 0 140 140" width="140" height="140" role="img" '
+        f'aria-label="{label}">{axes}{dots}</svg><figcaption>yours ↑ numeric →</figcaption></figure>'
     )
 
 

@@ -9,7 +9,7 @@ import functools
 import hashlib
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from .text import Rows, column_title, figure_text, is_right, printable
@@ -65,10 +65,12 @@ def mark(ok: bool) -> Markup:
     return Markup('<span class="good">✓</span>' if ok else '<span class="bad">✗</span>')
 
 
-def table(columns: Sequence[str], rows: Rows, label: str = "", caption: str = "", marked: int | None = None) -> Markup:
+def table(
+    columns: Sequence[str], rows: Rows, label: str = "", caption: str = "", marked: Collection[int] = ()
+) -> Markup:
     """A table that scrolls where it is wider than the page; columns whose name starts with '>' stand to the right.
 
-    label: what it is called for who cannot see it. marked: the number of a row to stand out.
+    label: what it is called for who cannot see it. marked: the numbers of rows to stand out.
     """
     kinds = [' class="number"' if is_right(column) else "" for column in columns]
     titles = zip(columns, kinds, strict=True)
@@ -78,7 +80,7 @@ def table(columns: Sequence[str], rows: Rows, label: str = "", caption: str = ""
         tags = ['th scope="row"', *["td"] * (len(columns) - 1)]
         cells = zip(tags, row, kinds, strict=True)
         line = "".join(f"<{tag}{kind}>{shown(cell)}</{tag[:2]}>" for tag, cell, kind in cells)
-        lines.append(f"<tr{' class=marked' if number == marked else ''}>{line}</tr>\n")
+        lines.append(f"<tr{' class=marked' if number in marked else ''}>{line}</tr>\n")
     said = f"<caption>{escape(caption)}</caption>" if caption else ""
     return Markup(
         f'<div class="wide" tabindex="0" role="region" aria-label="{escape(label or caption)}"><table>{said}\n'

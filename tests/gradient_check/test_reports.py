@@ -87,9 +87,35 @@ def test_large_arrays_are_drawn_in_blocks():
     assert "60,000 entries" in page
 
 
-def test_several_reports_share_a_page(report):
+def test_several_reports_share_a_page_under_a_list_of_them(report):
     page = render(report, check_gradients((F.relu_forward, F.relu_backward), X))
-    assert page.count("<h1>") == 2
+    assert page.count("<h1>") == 1 and "<h1>2 checks: 1 with something wrong</h1>" in page and page.count("<h2>") == 2
+    assert page.index('href="#check-1"') < page.index('id="check-0"') < page.index('id="check-1"')
+    Tags().feed(page)
+
+
+def by_rows(dy, cache):
+    x, weight = cache
+    dx = dy @ weight.T
+    dweight = x.T @ dy / len(x)
+    return dx, dweight, dy.sum(axis=0)
+
+
+def test_the_wrong_line_is_marked_in_the_code_beside_the_verdict():
+    report = check_gradients((F.linear_forward, by_rows), X, W, B)
+    page = report.to_html()
+    marked = re.findall(r"<span class=wrong><i>(\d+)</i>\s+(.*?)\n</span>", page)
+    assert marked == [(str(report.verdicts[0].line), "dweight = x.T @ dy / len(x)")]
+    assert "def by_rows(dy, cache):" in page and page.index("batch size factor") < page.index("def by_rows")
+    assert 'class="node argument wrong"' in page  # the weight in the graph
+    assert page.count("<circle") == W.size  # yours against numeric
+    assert "tr class=marked" in page
+
+
+def test_a_graph_that_would_tell_the_right_gradient_is_kept_back():
+    page = check_gradients((F.linear_forward, by_rows), X, W, B, hints="where").to_html()
+    assert "def by_rows" in page and 'class="graph"' not in page and "<circle" not in page
+    assert "def by_rows" not in check_gradients((F.linear_forward, by_rows), X, W, B, hints="none").to_html()
 
 
 def test_shapes_that_differ_are_drawn_side_by_side():

@@ -141,7 +141,7 @@ class Intermediates:
             code = Markup(f"<code>{escape(row.expression)}</code>")
             rows.append([row.line, row.name + step, code, *pictures, *(yours if compared else [])])
         wrong = [number for number, row in enumerate(self.rows) if row.is_wrong]
-        return table(columns, rows, f"values of {self.target}", marked=wrong[0] if wrong else None)
+        return table(columns, rows, f"values of {self.target}", marked=wrong[:1])
 
 
 def near(a: Array, b: Array) -> bool:
@@ -325,7 +325,10 @@ def values_of_backward(subject: Subject, dy: Array) -> list[tuple[str, Array]]:
 
 
 def found_for(row: Intermediate, values: Sequence[tuple[str, Array]]) -> Array | None:
-    """What a backward computes for a row's gradient: what equals it, or the last in a variable of that name."""
+    """What a backward computes for a row's gradient: what equals it, or the last in a variable of that name.
+
+    Of an argument it is what the backward returns, whatever it had on the way.
+    """
     from .sensitivity import fitted
 
     if row.gradient is None or not row.gradient.any():
@@ -334,7 +337,8 @@ def found_for(row: Intermediate, values: Sequence[tuple[str, Array]]) -> Array |
     fitting = [(name, option[0]) for name, value in values for option in fitted(value[None], shape)]
     equal = [value for _, value in fitting if near(value, row.gradient)]
     named = [value for name, value in fitting if row.name and plain(name) == "d" + plain(row.name)]
-    return equal[0] if equal else named[-1] if named else None
+    found: list[Array] = named[-1:] if row.line is None and named else [*equal[:1], *named[-1:]]
+    return found[0] if found else None
 
 
 def plain(name: str) -> str:

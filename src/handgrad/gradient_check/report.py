@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import html
 from ..arrays import Array
-from ..heat_map import heat_map
+from ..heat_map import colour_bar, heat_map, scatter
 from ..html import Markup, escape, mark
 from ..text import aligned, line_width
 from .verdict import ArrayCheck, Kink, Verdict
@@ -46,6 +46,10 @@ class Report:
         What the forward's values were compared with; '' if nothing.
     hints : str
         How much it tells: "none", "where", "what" or "fix".
+    code : list of (int, str)
+        The lines, with their numbers in the file, around those that are wrong; none where their place is not known.
+    draw : callable, optional
+        Returns the computational graph as SVG, for the page; None where it is not to be shown.
     """
 
     target: str
@@ -58,6 +62,8 @@ class Report:
     seed: int = 0
     reference: str = ""
     hints: str = "fix"
+    code: list[tuple[int, str]] = field(default_factory=list)
+    draw: Callable[[], str] | None = None
 
     @property
     def ok(self) -> bool:
@@ -104,7 +110,7 @@ class Report:
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the page's content under smaller headings, without its style."""
-        return f"<div>{section(self)}</div>".replace("h1>", "h4>").replace("h2>", "h5>")
+        return f"<div>{section(replace(self, draw=None))}</div>".replace("h1>", "h4>").replace("h2>", "h5>")
 
     def to_dict(self) -> dict[str, Any]:
         """All but the arrays' numbers as plain data, which JSON can hold: what is not finite is None.
@@ -252,9 +258,21 @@ def render(*reports: Report) -> str:
 
 
 def page_of(parts: Iterable[tuple[str, str]]) -> str:
-    """The page of several reports' titles and sections."""
+    """The page of several reports' titles and sections: a list of them first, where they are more than one."""
     titles, sections = zip(*parts, strict=True)
-    return html.page(", ".join(titles), "<main>", *sections, "</main>")
+    if len(sections) == 1:
+        return html.page(titles[0], "<main>", *sections, "</main>")
+    wrong = [mark(False) in text.partition("</h1>")[0] for text in sections]
+    summary = f"{count(len(sections), 'check')}: {sum(wrong) or 'none'} with something wrong"
+    rows = [
+        (mark(not is_wrong), Markup(f'<a href="#check-{i}">{escape(title)}</a>'))
+        for i, (title, is_wrong) in enumerate(zip(titles, wrong, strict=True))
+    ]
+    lower = (text.replace("h3>", "h4>").replace("h2>", "h3>").replace("h1>", "h2>") for text in sections)
+    below = (f'<section id="check-{i}">{text}</section>' for i, text in enumerate(lower))
+    return html.page(
+        summary, f"<main><h1>{escape(summary)}</h1>", html.table(("", "check"), rows, "checks"), *below, "</main>"
+    )
 
 
 def title_of(report: Report) -> str:
@@ -263,37 +281,54 @@ def title_of(report: Report) -> str:
 
 def section(report: Report) -> str:
     head = f"<h1>{mark(report.ok)} {escape(title_of(report))}</h1>"
+    verdicts = [verdict_block(v, report.hints) for v in distinct(report)]
+    source = code_block(report)
+    told = f'<div class="beside"><div>{"".join(verdicts)}</div>{source}</div>' if source else "".join(verdicts)
     maps = map(heat_maps, report.arrays.values())
-    parts = [
-        head,
-        *(verdict_block(v, report.hints) for v in distinct(report)),
-        array_table(report),
-        *maps,
-        remarks(report),
-        footer(report),
-    ]
-    return "".join(parts)
+    return "".join([head, told, array_table(report), *maps, drawing(report), remarks(report), footer(report)])
 
 
 def verdict_block(found: Verdict, hints: str) -> str:
     message, *more = map(escape, paragraphs(found, hints))
     said = "".join(f'<p class="evidence">{words}</p>' for words in more)
-    return f'<div class="verdict"><b>{escape(found.title)}</b><p>{message}</p>{said}</div>'
+    title = escape(found.title.replace(found.mistake, found.mistake.replace("-", " "), 1))
+    slug = f'<code class="slug">{escape(found.mistake)}</code>'
+    return f'<div class="verdict"><b>{title}</b> {slug}<p>{message}</p>{said}</div>'
+
+
+def code_block(report: Report) -> str:
+    """The code with its wrong lines marked."""
+    wrong = {verdict.line for verdict in report.verdicts}
+    lines = "".join(
+        f"<span{' class=wrong' if number in wrong else ''}><i>{number}</i> {escape(text)}\n</span>"
+        for number, text in report.code
+    )
+    return f'<pre class="code" tabindex="0" aria-label="the code, wrong lines marked">{lines}</pre>' if lines else ""
+
+
+def drawing(report: Report) -> str:
+    """The computational graph, with what the backward gets wrong in red, where it is small enough to draw."""
+    svg = report.draw() if report.draw is not None and not report.ok else ""
+    label = 'tabindex="0" role="region" aria-label="the graph"'
+    return f'<h2>The graph</h2><div class="wide" {label}>{svg}</div>' if svg else ""
 
 
 def array_table(report: Report) -> str:
     if not report.arrays:
         return ""
+    checks = report.arrays.values()
     rows = [
-        (Markup(f"{mark(check.ok)} {escape(name)}"), sides(check), figure(check), check.method, coverage(check))
-        for name, check in report.arrays.items()
+        (Markup(f"{mark(check.ok)} {escape(check.name)}"), sides(check), figure(check), check.method, coverage(check))
+        for check in checks
     ]
-    columns = ("array", "shape", "|a - n| / (|a| + |n|)", "by", "checked")
-    return "<h2>Arrays</h2>" + html.table(columns, rows, "gradients by array")
+    columns = ("array", "shape", ">|a - n| / (|a| + |n|)", "by", "checked")
+    wrong = [i for i, check in enumerate(checks) if not check.ok]
+    return "<h2>Arrays</h2>" + html.table(columns, rows, "gradients by array", marked=wrong)
 
 
 def figure(check: ArrayCheck) -> str:
-    return error(check).removeprefix("error ")
+    """The error as a plain number where it has few digits."""
+    return f"{check.error:.2g}" if 1e-3 <= check.error < 1e3 else error(check).removeprefix("error ")
 
 
 def remarks(report: Report) -> str:
@@ -322,11 +357,13 @@ def heat_maps(check: ArrayCheck) -> str:
         for caption, array in shown.items()
         if array is not None
     ]
-    scale = f"full colour at ±{limit:.3g}; orange is positive, blue negative, grey unchecked"
     layout = f"The last of the axes {check.shape} lies across, the others down." if len(check.shape) > 2 else ""
+    found = check.analytic
+    if found is not None and found.shape == check.numeric.shape and not check.ok:
+        maps.append(scatter(check.numeric, found, teller(check, found, check.numeric)))
     return (
-        f"<details{'' if check.ok else ' open'}><summary><b>{escape(check.name)}</b> as a map: {scale}</summary>"
-        f'{"".join(maps)}<p class="evidence">{layout}</p></details>'
+        f"<details{'' if check.ok else ' open'}><summary><b>{escape(check.name)}</b> as a map</summary>"
+        f'{"".join(maps)}{colour_bar(limit)}<p class="evidence">{layout}</p></details>'
     )
 
 

@@ -1,6 +1,8 @@
 """The whole check, from the code under test to the report."""
 
+import inspect
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..arrays import Array, Generator
+from ..derivatives.graph import draw_graph
 from ..derivatives.numeric import Differentiator, choose_entries
 from ..user_code.arguments import Gradients, Settings, Wanted, name_of
 from ..user_code.faults import CodeFault
@@ -27,6 +30,7 @@ from .vocabulary import Clue
 
 EVERY_ENTRY = 1000  # arrays up to this size are checked entry by entry
 FEWEST = 5  # of each array, however long it takes
+DRAWN, AROUND = 200, 12  # entries of all arrays, for a graph; lines shown about a wrong one
 WORTH_A_BAR = 2.0  # seconds a check must be expected to take
 BAR_WIDTH = 30
 
@@ -72,8 +76,35 @@ def run_check(
             report.num_forwards += subject.num_forwards
     if other_values is not None:
         report.verdicts.insert(0, other_values)
+    report.code = lines_around(target, {v.line for v in report.verdicts if v.line})
+    if sum(check.size for check in report.arrays.values()) <= DRAWN and not any(
+        isinstance(v, Fault) for v in report.verdicts
+    ):
+        report.draw = partial(graph_of, target, arrays, kwargs, limits.seed)
     report.seconds = time.perf_counter() - started
     return report
+
+
+def lines_around(target: Any, wrong: set[int]) -> list[tuple[int, str]]:
+    """The function of the target in which wrong lines stand, or a few lines about them: (number, text) each."""
+    parts = list(target) if isinstance(target, (tuple, list)) else [getattr(type(target), "backward", None), target]
+    for part in reversed(parts):
+        try:
+            lines, first = inspect.getsourcelines(inspect.unwrap(part))
+        except (TypeError, OSError):
+            continue
+        numbered = list(enumerate(textwrap.dedent("".join(lines)).splitlines(), first))
+        if wrong & {number for number, _ in numbered}:
+            return [(n, text) for n, text in numbered if min(abs(n - line) for line in wrong) <= AROUND]
+    return []
+
+
+def graph_of(target: Any, arrays: Sequence[Any], kwargs: Settings, seed: int) -> str:
+    """The computational graph as SVG; '' where it cannot be drawn."""
+    try:
+        return draw_graph(target, *arrays, kwargs=kwargs, seed=seed).svg
+    except Exception:  # the code under test is somebody's: its faults are in the report already
+        return ""
 
 
 def check_part(limits: Limits, layer: Any, *arrays: Array) -> Report:

@@ -35,7 +35,7 @@ def in_html(block: Block, level: int) -> str:
         case Code(text):
             return f"<pre><code>{escape(text)}</code></pre>\n"
         case Table(columns, rows, caption, marked):
-            return html.table(columns, rows, caption=caption, marked=marked)
+            return html.table(columns, rows, caption=caption, marked=() if marked is None else (marked,))
         case Picture(caption=caption):
             image = f'<img src="{block.data_uri()}" alt="{escape(caption)}">'
             return f'<figure class="picture">{image}<figcaption>{escape(caption)}</figcaption></figure>\n'
