@@ -85,13 +85,14 @@ class Browser:
             self.events.append((answer["method"], answer["params"]))
         return answer
 
-    def open(self, address, width=1280, height=900, dark=False):
-        """Show a page at this size and wait until it has loaded."""
+    def open(self, address, width=1280, height=900, dark=False, paper=False):
+        """Show a page at this size, or as on paper, and wait until it has loaded."""
         self.events.clear()
         phone = width < 600
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone)
         scheme = "dark" if dark else "light"
-        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.call("Emulation.setEmulatedMedia", media="print" if paper else "", features=features)
         self.call("Page.navigate", url=str(address))
         while not any(name == "Page.loadEventFired" for name, _ in self.events):
             self._read()
@@ -101,6 +102,12 @@ class Browser:
         answer = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
+
+    def complaints(self, script):
+        """What axe-core, whose source is given, finds wrong for who sees, hears or points otherwise."""
+        self.call("Runtime.evaluate", expression=script)
+        found = self.run("axe.run().then(found => found.violations.map(v => [v.id, v.nodes.map(n => n.html)]))")
+        return [f"{name}: {node[:160]}" for name, nodes in found for node in nodes]
 
     def press(self, key):
         text = {"text": key} if len(key) == 1 else {}

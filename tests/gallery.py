@@ -87,7 +87,7 @@ def write_images(path, num_classes, channels):
     for i, label in enumerate(y):
         down, across = 2 * (label // 6), 2 * (label % 6)
         x[i, down : down + 3, across : across + 3] += 60
-    np.savez(path, x=x, y=y)
+    np.savez(path, x=x, y=np.array([f"class {label}" for label in y]))
 
 
 def make_pages(runs, folder):

@@ -81,9 +81,11 @@ def table(
         cells = zip(tags, row, kinds, strict=True)
         line = "".join(f"<{tag}{kind}>{shown(cell)}</{tag[:2]}>" for tag, cell, kind in cells)
         lines.append(f"<tr{' class=marked' if number in marked else ''}>{line}</tr>\n")
+    name = escape(label or caption)
+    region = f' role="region" aria-label="{name}"' if name else ""
     said = f"<caption>{escape(caption)}</caption>" if caption else ""
     return Markup(
-        f'<div class="wide" tabindex="0" role="region" aria-label="{escape(label or caption)}"><table>{said}\n'
+        f'<div class="wide" tabindex="0"{region}><table>{said}\n'
         f"<thead><tr>{head}</tr></thead>\n<tbody>{''.join(lines)}</tbody></table></div>"
     )
 

@@ -175,3 +175,4 @@ def test_live_runs_are_those_below_the_folder_and_none_beside_it(run, tmp_path):
     assert alone.is_run and alone.runs() == [run.path.name] and alone.view(run.path.name).id == run.path.name
     with pytest.raises(ValueError, match="there is no folder"):
         LiveRuns(tmp_path / "nothing")
+    assert LiveRuns(tmp_path / "nothing", may_come=True).runs() == []

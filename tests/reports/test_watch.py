@@ -57,7 +57,8 @@ def test_it_listens_on_this_machine_only(server):
 
 def test_the_list_of_runs_links_to_each(server):
     answer, text = ask(server, "/")
-    assert answer.status == 200 and '<a href="/run/iris/1">iris/1</a>' in text and "test accuracy 0.9" in text
+    assert answer.status == 200 and '<a href="/run/iris/1">1</a>' in text and ">test accuracy</th>" in text
+    assert '<td class="number">0.9</td>' in text and "<title>2 runs – handgrad</title>" in text
     assert "bad/run.json is damaged: &lt;b&gt;" in text and text.count("<script>") == 2
 
 
@@ -65,6 +66,30 @@ def test_a_run_is_the_report_with_live_script(server):
     answer, text = ask(server, "/run/iris/1")
     assert answer.status == 200 and 'id="chart-loss"' in text and 'data-stamp="iri-0"' in text
     assert "connect-src 'self'" in text and answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_runs_stand_by_folder_the_newest_first_with_their_comparison(server):
+    for number, started in ((0, "2026-01-01"), (1, "2026-01-03"), (2, "2026-01-02")):
+        one = server.source.views[f"sweep/{number}"] = view(seed=number)
+        one.origin = {"started": started}
+    one.status, one.epochs, one.seconds_left = "running", 60, 90.0
+    one.results = {}
+    text = ask(server, "/")[1]
+    places = [text.index(f'href="/run/sweep/{number}"') for number in (1, 2, 0)]
+    assert places == sorted(places) and 'href="/compare/sweep">compare 3</a>' in text
+    assert "<title>5 runs, 1 training – handgrad</title>" in text and "1 min 30 s" in text and 'value="0.500"' in text
+    compared = ask(server, "/compare/sweep")[1]
+    assert "3 runs compared" in compared and '<a href="/">All runs</a>' in compared
+    assert ask(server, "/stamp/compare/sweep")[1] == " ".join(["swe-0"] * 3)
+    assert ask(server, "/compare/nothing")[0].status == 404
+
+
+def test_the_page_of_a_run_that_trains_has_its_whole_axis_and_the_newest_epoch_first(server):
+    one = server.source.views["iris/1"]
+    one.status, one.epochs, one.seconds_left = "running", 60, 12.0
+    text = ask(server, "/run/iris/1")[1]
+    assert "epoch 30 of 60, about 12.0 s left" in text and "&#34;x&#34;:[1.0,60]" in text
+    assert text.index('<th scope="row" class="number">30</th>') < text.index('<th scope="row" class="number">1</th>')
 
 
 def test_the_stamp_changes_with_the_run(server):

@@ -1,5 +1,6 @@
 """Write-ups say what the records say, in three formats that stand alone, and show code with its gradient checks."""
 
+import datetime
 import html.parser
 import json
 import re
@@ -85,12 +86,33 @@ def test_heading_levels(runs, tmp_path):
         text_of(runs, tmp_path, heading_level=4)
 
 
-@pytest.mark.parametrize("kind", ["markdown", "html"])
-def test_pictures_are_part_of_the_file(runs, tmp_path, kind):
-    text = text_of(runs, tmp_path, kind)
+def test_pictures_are_part_of_a_page(runs, tmp_path):
+    text = text_of(runs, tmp_path, "html")
     assert text.count("data:image/png;base64,") == 3
     assert not re.search(r"(src|href)=\"(?!data:)", text) and "<script" not in text
     assert [path.name for path in tmp_path.iterdir()] == ["out.x"]
+
+
+def test_pictures_are_files_beside_markdown(runs, tmp_path):
+    text = text_of(runs, tmp_path)
+    named = re.findall(r"^!\[.*\]\((.*)\)$", text, re.MULTILINE)
+    assert len(named) == 3 and "base64" not in text
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["out.x", *named])
+    assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in named)
+
+
+@pytest.mark.parametrize("kind", ["markdown", "html", "latex"])
+def test_title_author_and_date_stand_above_what_is_no_part_of_another_document(runs, tmp_path, kind):
+    text = text_of(runs, tmp_path, kind, title="Three & more", author="Ada", code=["handgrad.functional.linear"])
+    top = text[: text.index("Implementations")].replace("&amp;", "&").replace("\\&", "&")
+    assert all(words in top for words in ("Three & more", "Ada", str(datetime.date.today())))
+    assert "Write-up: iris" in text_of(runs, tmp_path, kind)
+    assert "Ada" not in text_of(runs, tmp_path, kind, author="Ada", heading_level=2)
+
+
+def test_right_and_wrong_differ_on_a_page(runs, tmp_path):
+    page = text_of(runs, tmp_path, "html", code=["handgrad.functional.linear"])
+    assert '<span class="good">✓</span> right' in page and "✗" not in page
 
 
 class Balanced(html.parser.HTMLParser):

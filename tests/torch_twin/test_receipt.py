@@ -155,7 +155,8 @@ def test_receipt_says_conventions_and_stands_alone_as_a_page():
     receipt = compare(model, None, *batch(model))
     assert "(kh, kw, C, out)" in str(receipt) and "momentum" in str(receipt)
     page = receipt.to_html()
-    assert "conv2d1" in page and "://" not in page and page.count("<table>") == 2
+    assert "conv2d1" in page and "://" not in page and page.count("<table>") == 2 * 2  # layers and the whole, by dtype
+    assert f"numpy {np.__version__}" in page and "allowed 1e-10" in page and 'class="near"' in page
     assert receipt.as_dict()["ok"]
 
 

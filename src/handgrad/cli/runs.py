@@ -208,7 +208,7 @@ def watch(folder: str, port: int) -> None:
     from ..experiments.gather import LiveRuns
     from ..reports.watch import WatchServer
 
-    source = LiveRuns(folder)
+    source = LiveRuns(folder, may_come=folder == "experiments")  # before the first run
     with WatchServer(source, port) as server:
         place = f"run/{source.root.name}" if source.is_run else ""
         print(f"watching {folder} on {server.url}{place} (Ctrl-C ends)", flush=True)
@@ -244,7 +244,7 @@ def judge(runs: tuple[str, ...], as_json: bool) -> None:
     "kind",
     type=click.Choice(["latex", "markdown", "html"]),
     default="markdown",
-    help="LaTeX has its pictures beside it; the others are one file.",
+    help="LaTeX and Markdown have their pictures beside them; HTML is one file.",
 )
 @click.option(
     "--heading-level", "--heading_level", type=click.IntRange(1, 3), default=1, help="The level of its headings."
@@ -257,10 +257,12 @@ def judge(runs: tuple[str, ...], as_json: bool) -> None:
     help="Code to show with the checks of its gradients: my_layers.py:Dense; or a course: your own bodies for cs189.",
 )
 @click.option("--seed", default=0, help="The seed of the gradient checks.")
+@click.option("--title", default="", help="What stands above it; the runs' names unless given.")
+@click.option("--author", default="", help="Who wrote it.")
 def writeup(
-    runs: tuple[str, ...], kind: str, heading_level: int, output: Path | None, code: tuple[str, ...], seed: int
+    runs: tuple[str, ...], kind: str, heading_level: int, output: Path | None, code: tuple[str, ...], **told: Any
 ) -> None:
     """Write up runs: code and its gradient checks, the settings tried, the best run, what each part contributes."""
     from ..teaching import write_up
 
-    print(f"write-up: {write_up(runs, output, kind, heading_level, code, seed)}")
+    print(f"write-up: {write_up(runs, output, kind, heading_level, code, **told)}")

@@ -243,6 +243,8 @@ def verdict_of(run: Run, status: str, history: Mapping[str, Sequence[float]]) ->
         return f"failed {after}: {why or record.get('error')}", "bad"
     if status in ("killed", "interrupted"):
         return f"{status} {after} of {planned}: handgrad resume {shlex.quote(str(run.path))} goes on with it", "fair"
+    if status == "running":
+        return "", ""
     try:
         found = judge_run(run)
     except ValueError:
@@ -459,11 +461,14 @@ def judge_run(run: Run) -> Judgement:
 
 
 class LiveRuns:
-    """The source of a `reports.watch.WatchServer`: a run, or every run below a folder, found anew at each request."""
+    """The source of a `reports.watch.WatchServer`: a run, or every run below a folder, found anew at each request.
 
-    def __init__(self, path: str | Path) -> None:
+    may_come: whether the folder need not be there yet.
+    """
+
+    def __init__(self, path: str | Path, may_come: bool = False) -> None:
         self.root: Path = Path(path).resolve()
-        if not self.root.is_dir():
+        if not self.root.is_dir() and not (may_come and not self.root.exists()):
             raise ValueError(f"there is no folder {path} (runs are put into experiments/ by handgrad train)")
 
     @property

@@ -85,17 +85,20 @@ def line_chart(
     log: bool | None = None,
     axis: str = "epoch",
     points: Sequence[str] = (),
+    end: float | None = None,
 ) -> dict[str, Any] | None:
     """What the template `chart` draws: ticks, paths, labels and data, as plain data; None when nothing is finite.
 
     key: the chart's id on its page. best: an epoch to mark, and as what. steps: a value holds for its whole
     epoch. log: whether the axis of figures is logarithmic; by default where positive ones span more than two decades.
-    axis, points: what the figures are by where that is not the epoch, and the names of its places.
+    axis, points: what the figures are by where that is not the epoch, and the names of its places. end: where the axis
+    of epochs ends at least, so that it stays as it is while a run trains.
     """
     lines = [line for line in lines if len(known(line.values))]
     if not lines:
         return None
     scale = scale_for(lines, log)
+    scale.x1 = max(scale.x1, end or scale.x1)
     whole = [t for t in nice_ticks(scale.x0, scale.x1, len(points) or 6) if t == int(t) or scale.x1 - scale.x0 < 3]
     return {
         **FRAME,
@@ -244,6 +247,16 @@ def padded(values: Array) -> tuple[float, float]:
     """The lowest and the highest, with a little room."""
     room = 0.05 * (values.max() - values.min()) or 0.05 * abs(values.max()) or 0.5
     return float(values.min() - room), float(values.max() + room)
+
+
+def sparkline(values: Figures) -> str:
+    """The path of a curve 96 by 24, without axes; '' of fewer than two figures."""
+    scale = scale_for([Line("", values)]) if len(known(values)) > 1 else None
+    if scale is None:
+        return ""
+    epochs, shown = thinned(np.arange(1.0, len(values) + 1), scale.visible(values))
+    x, y = scale.x(epochs) * 96 / PLOT_WIDTH, np.clip(scale.y(shown) * 24 / PLOT_HEIGHT, 0, 24)
+    return "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in zip(x, y, strict=True) if math.isfinite(b))
 
 
 # Axes and labels ------------------------------------------------------------------------------------------------

@@ -61,7 +61,9 @@ def save_comparison(views: Sequence[RunView], path: str | Path, metric: str | No
     return Path(path)
 
 
-def render_comparison(views: Sequence[RunView], metric: str | None = None, folder: Path | None = None) -> str:
+def render_comparison(
+    views: Sequence[RunView], metric: str | None = None, folder: Path | None = None, stamp: str | None = None
+) -> str:
     """The page that compares these RunViews, as text; its links are from the folder. ValueError without a run."""
     if not views:
         raise ValueError("there are no runs to compare")
@@ -84,7 +86,7 @@ def render_comparison(views: Sequence[RunView], metric: str | None = None, folde
         "seeds_vary": any(len(g.views) > 1 for g in groups),
         "runs": run_rows(groups, folder),
     }
-    return render("comparison.html", f"{len(views)} runs compared", **parts)
+    return render("comparison.html", f"{len(views)} runs compared", stamp, **parts)
 
 
 def group(views: Sequence[RunView]) -> list[Group]:

@@ -46,7 +46,7 @@ def render_report(view: RunView, stamp: str | None = None) -> str:
         "facts": [(name, value) for name, value in view.facts.items() if value is not None],
         "curves": charts,
         "said": said,
-        "epoch_table": epoch_table(view.history),
+        "epoch_table": epoch_table(view.history, newest_first=stamp is not None),
         "unit_columns": unit_columns(view.diagnosis),
         "scatters": error_charts(view.truth),
         "filters": filter_pictures(view),
@@ -109,11 +109,12 @@ def measured(history: Curves, begin: str = "") -> list[tuple[str, Sequence[float
 def curve_charts(view: RunView) -> tuple[list[dict[str, Any]], list[str]]:
     """(charts of all that was measured by epoch or by step, sentences on what would be a dot or a level line)."""
     (best, mark), said, wanted = marked_epoch(view.history, view.restored), list[str](), list[dict[str, Any] | None]()
+    end = end_of(view)
     for name in panel_names(view.history)[:MAX_PANELS] or [n for n in ("loss", "accuracy") if n in view.steps]:
         lines = figure_lines(view, name)
         if max((len(line.values) for line in lines), default=0) > 1:
             is_marked = best is not None and view.num_epochs > 1 and any(line.label == "validation" for line in lines)
-            wanted.append(line_chart(css_word(name), words(name), lines, best if is_marked else None, mark))
+            wanted.append(line_chart(css_word(name), words(name), lines, best if is_marked else None, mark, end=end))
         elif lines:
             ends = " and ".join(f"{figure_text(line.values[-1])} ({line.label})" for line in lines)
             said.append(f"After the one epoch the {words(name)} was {ends}.")
@@ -122,11 +123,16 @@ def curve_charts(view: RunView) -> tuple[list[dict[str, Any]], list[str]]:
         line = Line(
             "", rates, "var(--ink)", places=known(places or []).tolist() if view.steps.get("learning_rate") else ()
         )
-        wanted.append(line_chart("rate", "learning rate", [line], steps=True))
+        wanted.append(line_chart("rate", "learning rate", [line], steps=True, end=end))
     elif len(known(rates)):
         said.append(f"The learning rate was {figure_text(float(known(rates)[0]))} throughout.")
     wanted += [norm_chart(view, kind, title) for kind, title in NORMS.items()]
     return [chart for chart in wanted if chart], said
+
+
+def end_of(view: RunView) -> int | None:
+    """Where the axis of epochs ends: of a run that trains, where it is to end."""
+    return view.epochs if view.status == "running" else None
 
 
 def figure_lines(view: RunView, name: str) -> list[Line]:
@@ -153,7 +159,7 @@ def norm_chart(view: RunView, kind: str, title: str) -> dict[str, Any] | None:
         lines.append(Line(name, values, depth_colour(i, len(view.norms)), places=places))
     if max((len(line.values) for line in lines), default=0) < 2:
         return None
-    return line_chart(kind, title, lines, log=any((known(line.values) > 0).any() for line in lines))
+    return line_chart(kind, title, lines, log=any((known(line.values) > 0).any() for line in lines), end=end_of(view))
 
 
 def depth_colour(index: int, count: int) -> str:
@@ -162,7 +168,7 @@ def depth_colour(index: int, count: int) -> str:
     return f"color-mix(in srgb, var(--deep) {share}%, var(--shallow))"
 
 
-def epoch_table(history: Curves) -> dict[str, Any]:
+def epoch_table(history: Curves, newest_first: bool = False) -> dict[str, Any]:
     """Every epoch's figures; of a long history evenly spaced ones, and the last."""
     columns = measured(history)[: 2 * MAX_PANELS]
     count = max((len(values) for _, values in columns), default=0)
@@ -170,7 +176,7 @@ def epoch_table(history: Curves) -> dict[str, Any]:
     shown = [i for i in range(count) if i % every == 0 or i == count - 1]
     rows = [[i + 1, *(values[i] if i < len(values) else None for _, values in columns)] for i in shown]
     titles = figures_from(0, ["epoch", *(words(name) for name, _ in columns)])
-    return {"columns": titles, "rows": rows, "every": every}
+    return {"columns": titles, "rows": rows[::-1] if newest_first else rows, "every": every}
 
 
 def unit_columns(diagnosis: Diagnosis | None) -> tuple[list[str], list[list[object]]]:

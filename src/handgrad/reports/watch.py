@@ -1,15 +1,22 @@
 """A small local server that shows runs while they train: this machine only, read only."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar, Protocol
 from urllib.parse import unquote
 
+from .charts import sparkline
+from .comparison import render_comparison
 from .page import measured, render, render_report
 from .view import RunView, words
 
 ADDRESS = "127.0.0.1"
+FIGURES = (
+    *(f"{split} {name}" for name in ("accuracy", "r2", "loss") for split in ("validation", "test")),
+    *("accuracy", "loss"),
+)  # in the list of runs, as many as fit
+MOST_FIGURES = 4
 HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -52,7 +59,7 @@ class WatchServer(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """GET / lists the runs, GET /run/KEY shows one, GET /stamp/... says whether a page is old."""
+    """GET / lists the runs, /run/KEY shows one, /compare/FOLDER those in one; /stamp/... says whether a page is old."""
 
     server_version: str = "handgrad"
     sys_version: str = ""
@@ -91,12 +98,17 @@ class Handler(BaseHTTPRequestHandler):
             return stamp, "text/plain"
         if path == "/":
             return render_runs(self.source, stamp), "text/html"
+        if members := self.members(path):
+            views, _ = views_of(self.source, members)
+            return (render_comparison(list(views.values()), stamp=stamp), "text/html") if views else None
         return render_report(self.source.view(self.key(path) or ""), stamp), "text/html"
 
     def stamp(self, path: str) -> str | None:
         """The stamp of the page at an address, or None where there is no page."""
         if path == "/":
             return " ".join(self.source.stamp(key) for key in self.source.runs())
+        if members := self.members(path):
+            return " ".join(map(self.source.stamp, members))
         key = self.key(path)
         return None if key is None else self.source.stamp(key)
 
@@ -104,6 +116,11 @@ class Handler(BaseHTTPRequestHandler):
         """The key that an address names, if it is one of the keys there are."""
         wanted = unquote(path.removeprefix("/run/")) if path.startswith("/run/") else None
         return wanted if wanted in self.source.runs() else None
+
+    def members(self, path: str) -> list[str]:
+        """The keys of the runs in the folder whose comparison an address names."""
+        wanted = unquote(path.removeprefix("/compare/")) if path.startswith("/compare/") else None
+        return [key for key in self.source.runs() if wanted is not None and folder_of(key) == wanted]
 
     def answer(self, status: int, text: str, kind: str = "text/plain") -> None:
         body = text.encode()
@@ -120,19 +137,50 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def render_runs(source: Source, stamp: str) -> str:
-    """The list of runs, as a page; damaged ones are told."""
-    rows, notes = [], []
-    for key in source.runs():
+    """The list of runs by folder, the newest first, as a page; damaged ones are told."""
+    views, notes = views_of(source, source.runs())
+    folders = dict[str, list[str]]()
+    for key in sorted(views, key=lambda key: str(views[key].origin.get("started")), reverse=True):
+        folders.setdefault(folder_of(key), []).append(key)
+    groups = [run_group(folder, {key: views[key] for key in keys}) for folder, keys in folders.items()]
+    running = sum(view.status == "running" for view in views.values())
+    title = f"{len(views)} run{'s' * (len(views) != 1)}" + (f", {running} training" if running else "")
+    return render("runs.html", f"{title} – handgrad", stamp, groups=groups, notes=notes, heading=title)
+
+
+def views_of(source: Source, keys: Sequence[str]) -> tuple[dict[str, RunView], list[str]]:
+    """(the runs by key, a line about each that is damaged)."""
+    views, notes = {}, []
+    for key in keys:
         try:
-            view = source.view(key)
+            views[key] = source.view(key)
         except ValueError as problem:
             notes.append(str(problem))
-        else:
-            rows.append({"key": key, "view": view, "figures": latest(view)})
-    return render("runs.html", f"{len(rows)} found", stamp, rows=rows, notes=notes)
+    return views, notes
 
 
-def latest(view: RunView) -> list[tuple[str, float | None]]:
-    """Two figures of a run: of its results, or of the epoch that it has reached."""
-    reached = [(words(name), values[-1]) for name, values in measured(view.history)]
-    return (list(view.results.items()) or [pair for pair in reached if pair[0].startswith("validation")] or reached)[:2]
+def folder_of(key: str) -> str:
+    return key.rpartition("/")[0]
+
+
+def run_group(folder: str, views: Mapping[str, RunView]) -> dict[str, Any]:
+    """A folder's runs as a table: how far each is, and the figures that any of them has."""
+    figures = {key: latest(view) for key, view in views.items()}
+    names = [name for name in FIGURES if any(name in found for found in figures.values())][:MOST_FIGURES]
+    rows = [
+        {
+            "key": key,
+            "view": view,
+            "share": view.num_epochs / view.epochs if view.epochs else 0.0,
+            "figures": [figures[key].get(name) for name in names],
+            "curve": sparkline(view.history.get("validation_loss") or view.history.get("loss") or []),
+        }
+        for key, view in views.items()
+    ]
+    is_running = any(view.status == "running" for view in views.values())
+    return {"folder": folder, "names": names, "rows": rows, "is_running": is_running}
+
+
+def latest(view: RunView) -> Mapping[str, float | None]:
+    """A run's figures by the words for them: its results, or those of the epoch that it has reached."""
+    return {**{words(name): values[-1] for name, values in measured(view.history)}, **view.results}

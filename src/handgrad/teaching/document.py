@@ -10,6 +10,15 @@ from ..html import data_uri
 
 
 @dataclass(frozen=True)
+class Title:
+    """What stands above all of it; author and date as they are told, or ''."""
+
+    text: str
+    author: str = ""
+    date: str = ""
+
+
+@dataclass(frozen=True)
 class Heading:
     """depth 0 for a section of the write-up, 1 below it."""
 
@@ -58,4 +67,4 @@ class Picture:
             return data_uri(path.read_bytes())
 
 
-Block: TypeAlias = Heading | Paragraph | Code | Table | Picture
+Block: TypeAlias = Title | Heading | Paragraph | Code | Table | Picture

@@ -15,42 +15,52 @@ from pathlib import Path
 from .. import html
 from ..html import escape
 from ..text import column_title, is_right, printable
-from .document import Block, Code, Heading, Paragraph, Picture, Table
+from .document import Block, Code, Heading, Paragraph, Picture, Table, Title
 
 # HTML: one page that loads nothing and runs nothing -------------------------------------------------------------
 
 
 def render_html(blocks: Sequence[Block], level: int) -> str:
     """The page as text, its sections at that heading level."""
-    title = next((block.text for block in blocks if isinstance(block, Heading)), "Write-up")
+    title = next((block.text for block in blocks if isinstance(block, (Title, Heading))), "Write-up")
     return html.page(title, "<main>", *(in_html(block, level) for block in blocks), "</main>")
+
+
+SIGNED = {word: html.Markup(f"{html.mark(ok)} {word}") for word, ok in (("right", True), ("wrong", False))}
 
 
 def in_html(block: Block, level: int) -> str:
     match block:
+        case Title(text, author, date):
+            by = ", ".join(filter(None, (author, date)))
+            return (
+                f'<p class="title" role="heading" aria-level="1">{escape(text)}</p><p class="quiet">{escape(by)}</p>\n'
+            )
         case Heading(text, depth):
             return f"<h{level + depth}>{escape(text)}</h{level + depth}>\n"
         case Paragraph(text):
             return f"<p>{escape(text)}</p>\n"
         case Code(text):
-            return f"<pre><code>{escape(text)}</code></pre>\n"
+            return f'<pre tabindex="0"><code>{escape(text)}</code></pre>\n'
         case Table(columns, rows, caption, marked):
+            rows = [[SIGNED.get(cell, cell) for cell in row] for row in rows]
             return html.table(columns, rows, caption=caption, marked=() if marked is None else (marked,))
         case Picture(caption=caption):
             image = f'<img src="{block.data_uri()}" alt="{escape(caption)}">'
+            image = f'<div class="wide" tabindex="0" role="region" aria-label="{escape(caption)}">{image}</div>'
             return f'<figure class="picture">{image}<figcaption>{escape(caption)}</figcaption></figure>\n'
 
 
-# Markdown that stands alone: pictures are part of the text ------------------------------------------------------
+# Markdown: pictures are files beside it, or part of the text where it is no file ----------------------------------
 
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$!])")
 LINE_START = re.compile(r"^(\s*)([-+]|\d+[.)])(?=\s)", re.MULTILINE)
 
 
-def render_markdown(blocks: Sequence[Block], level: int) -> str:
-    """The document as text, its sections at that heading level."""
-    return "\n\n".join(in_markdown(block, level) for block in blocks) + "\n"
+def render_markdown(blocks: Sequence[Block], level: int, output: Path | None = None) -> str:
+    """The document as text, its sections at that heading level, its pictures beside the file `output` or in it."""
+    return "\n\n".join(in_markdown(block, level, output) for block in blocks) + "\n"
 
 
 def escape_markdown(text: str) -> str:
@@ -58,8 +68,12 @@ def escape_markdown(text: str) -> str:
     return LINE_START.sub(r"\1\\\2", SPECIAL.sub(r"\\\1", printable(text))).replace("&", "&amp;")
 
 
-def in_markdown(block: Block, level: int) -> str:
+def in_markdown(block: Block, level: int, output: Path | None) -> str:
     match block:
+        case Title():
+            return "\n".join(
+                ["---", *(f"{k}: {json.dumps(v, ensure_ascii=False)}" for k, v in told(block).items()), "---"]
+            )
         case Heading(text, depth):
             return f"{'#' * (level + depth)} {escape_markdown(text)}"
         case Paragraph(text):
@@ -69,7 +83,15 @@ def in_markdown(block: Block, level: int) -> str:
         case Table():
             return markdown_table(block)
         case Picture(caption=caption):
-            return f"![{markdown_cell(caption)}]({block.data_uri()})\n\n{escape_markdown(caption)}"
+            place = block.data_uri() if output is None else picture_path(block, output, ".png").name
+            return f"![{markdown_cell(caption)}]({place})\n\n{escape_markdown(caption)}"
+
+
+def told(title: Title) -> dict[str, str]:
+    """What is known of title, author and date, as a document's front matter has it."""
+    return {
+        name: text for name, text in (("title", title.text), ("author", title.author), ("date", title.date)) if text
+    }
 
 
 def fenced(text: str, language: str) -> str:
@@ -117,22 +139,27 @@ def render_latex(blocks: Sequence[Block], level: int, output: Path) -> str:
     return f"{PREAMBLE}{definitions(body)}\\begin{{document}}\n\n{body}\n\n\\end{{document}}\n"
 
 
-def write_pictures(blocks: Sequence[Block], output: Path) -> list[Path]:
-    """Write the pictures that `render_latex` names; returns their paths."""
-    pictures = {picture_path(block, output): block for block in blocks if isinstance(block, Picture)}
+def write_pictures(blocks: Sequence[Block], output: Path, suffix: str) -> list[Path]:
+    """Write the pictures that a document names, beside it; returns their paths."""
+    pictures = {picture_path(block, output, suffix): block for block in blocks if isinstance(block, Picture)}
     for path, picture in pictures.items():
         picture.draw(path)
     return list(pictures)
 
 
-def picture_path(picture: Picture, output: Path) -> Path:
+def picture_path(picture: Picture, output: Path, suffix: str = ".pdf") -> Path:
     """Beside the file that shows it, with a name of letters, digits and '-' only, as LaTeX wants it."""
     name = "".join(c if c.isascii() and c.isalnum() else "-" for c in f"{output.stem}-{picture.name}")
-    return output.with_name(f"{name}.pdf")
+    return output.with_name(f"{name}{suffix}")
 
 
 def in_latex(block: Block, level: int, output: Path) -> str:
     match block:
+        case Title():
+            lines = [
+                f"\\{name}{{{escape_latex(text)}}}" for name, text in {"author": "", "date": "", **told(block)}.items()
+            ]
+            return "\n".join([*lines, r"\maketitle"])
         case Heading(text, depth):
             return f"\\{HEADINGS[level + depth - 1]}{{{escape_latex(text)}}}"
         case Paragraph(text):

@@ -1,5 +1,6 @@
 """A write-up of runs: the code, the settings that were tried, the best run, and what each part of it contributed."""
 
+import datetime
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -16,7 +17,7 @@ from ..reports import save_curves, save_sweep
 from ..reports.view import words
 from ..text import clipped, duration, figure_text
 from . import results
-from .document import Block, Code, Heading, Paragraph, Picture, Table
+from .document import Block, Code, Heading, Paragraph, Picture, Table, Title
 from .formats import render_html, render_latex, render_markdown, write_pictures
 from .implementations import implementations
 from .results import Entry
@@ -33,6 +34,8 @@ def write_up(
     heading_level: int = 1,
     code: Iterable[str] = (),
     seed: int = 0,
+    title: str = "",
+    author: str = "",
 ) -> Path:
     """Write a document about runs: every sentence comes from their records.
 
@@ -43,13 +46,16 @@ def write_up(
     output : str or Path, optional
         Where to write it; by default writeup.tex, .md or .html in the working folder.
     format : {'latex', 'markdown', 'html'}
-        LaTeX has its pictures beside it; the others are one file.
+        LaTeX and Markdown have their pictures beside them; HTML is one file.
     heading_level : int
         The level of its headings, 1 to 3.
     code : iterable of str
         'MODULE', 'FILE.py' or either with ':NAME,NAME': code to show, with the checks of its gradients.
     seed : int
         The seed of the gradient checks.
+    title, author : str
+        What stands above it, with the date; by default the names of the runs, and nobody. A document that is to be a
+        part of another one (heading_level above 1) has none of them.
 
     Returns
     -------
@@ -69,12 +75,14 @@ def write_up(
     inputs += [path for run in found for path in run.paths]
     output = check_output(output or f"writeup{suffix}", inputs)
     blocks = list(document(found, code, seed))
-    if suffix == ".tex":
-        write_pictures(blocks, output)
-        text = render_latex(blocks, heading_level, output)
-    else:
-        text = (render_markdown if suffix == ".md" else render_html)(blocks, heading_level)
-    write_text(output, text)
+    if heading_level == 1:
+        name = title or f"Write-up: {', '.join(dict.fromkeys(run.name for run in found))}"
+        blocks.insert(0, Title(name, author, f"{datetime.date.today()}"))
+    if suffix == ".html":
+        write_text(output, render_html(blocks, heading_level))
+        return output
+    write_pictures(blocks, output, ".pdf" if suffix == ".tex" else ".png")
+    write_text(output, (render_latex if suffix == ".tex" else render_markdown)(blocks, heading_level, output))
     return output
 
 

@@ -2,9 +2,12 @@
 
 import contextlib
 import copy
+import datetime
+import importlib.metadata
 import inspect
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeAlias, TypedDict
 
@@ -30,6 +33,7 @@ from .table import row_of
 
 TITLES = {"output": "output", "dx": "input gradient", "gradients": "parameter gradients", "statistics": "statistics"}
 EXPLAINED = "Largest differences on one batch, relative where numbers are above 1; – where there is nothing to compare."
+NOTHING = 1e-17  # a difference with which the bars of a receipt begin
 STEPS = 2  # of each optimizer: the second one shows its state
 OPTIMIZERS = (  # one of each rule, with the options that have arithmetic of their own
     SGD(0.1),
@@ -63,12 +67,15 @@ class Receipt:
         difference is None where there is nothing to compare.
     conventions : list of str
         What the two say differently, for the layers of this model.
+    about : dict
+        What was compared, where and when: {'rows': '32', 'versions': 'numpy 2.0, torch 2.2', ...}.
     tolerances : dict
         {dtype: the largest difference allowed}.
     """
 
     results: dict[str, Result]  # by dtype
     conventions: list[str]
+    about: dict[str, str] = field(default_factory=dict)
     tolerances: ClassVar[dict[str, float]] = {"float64": 1e-10, "float32": 1e-3}
 
     def worst(self, dtype: str = "float64") -> tuple[float, str]:
@@ -145,16 +152,39 @@ class Receipt:
 
     def to_html(self) -> str:
         """A page that stands alone."""
-        verdict = [f"<p>{html.mark(' agree ' in line)} {html.escape(line)}</p>" for line in self.verdict()]
+        lines = self.verdict()
+        verdict = [
+            f'<p class="outcome {"good" if " agree " in line else "bad"}">{html.escape(line)}</p>' for line in lines
+        ]
+        about = (f"<div><dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd></div>" for k, v in self.about.items())
+        told = f"{EXPLAINED} The bar below each says how near it comes to its limit, by powers of ten."
+        notes = "".join(f"<li>{html.escape(line)}</li>" for line in self.conventions)
         return html.page(
             "handgrad and PyTorch: receipt",
             "<main><h1>The same network twice</h1>",
             *verdict,
-            f"<p>{EXPLAINED}</p>",
-            *(html.table(text.figures_from(1, titles), rows, titles[0]) for titles, *rows in self.tables()),
-            "<h2>What is said differently</h2><ul>",
-            *(f"<li>{html.escape(line)}</li>" for line in self.conventions),
-            "</ul></main>",
+            f'<dl class="about">{"".join(about)}</dl><p>{told}</p>',
+            *(part for dtype in self.results for part in self.tables_of(dtype)),
+            f"<h2>What is said differently</h2><ul>{notes}</ul>" if notes else "",
+            "</main>",
+        )
+
+    def tables_of(self, dtype: str) -> Iterator[str]:
+        """The page's tables of one dtype: the layers, and what concerns the whole."""
+        result, limit = self.results[dtype], f"allowed {self.tolerances[dtype]:.0e}"
+        yield f"<h2>{dtype} <small>{limit}</small></h2>"
+        layers = [[name, *(self.cell(found[q], dtype) for q in TITLES)] for name, found in result["layers"].items()]
+        steps = {f"two steps of {name}": value for name, value in result["optimizers"].items()}
+        whole = [[name, self.cell(value, dtype)] for name, value in {**result["whole"], **steps}.items()]
+        yield html.table(["layer", *(f">{title}" for title in TITLES.values())], layers, f"layers in {dtype}")
+        yield html.table(["the whole", ">difference"], whole, f"the whole in {dtype}")
+
+    def cell(self, value: float | None, dtype: str) -> html.Markup:
+        """A difference as the page shows it, with how near it comes to its limit."""
+        reach = math.log(self.tolerances[dtype] / NOTHING)
+        near = min(1.0, max(0.0, math.log(value / NOTHING) / reach)) if value else 0.0
+        return html.Markup(
+            f'<span class="near" style="--share:{near:.2f}">{html.escape(self.number(value, dtype))}</span>'
         )
 
 
@@ -223,7 +253,12 @@ def compare(
     given = model, module, x, y, get_loss(loss)
     results = {dtype: Comparison(*given, dtype).result(rules) for dtype in Receipt.tolerances}
     notes = {type(layer).__name__: row_of(layer).note for layer in leaves(model)}
-    return Receipt(results, [f"{name}: {note}" for name, note in notes.items() if note])
+    about = {
+        "compared": f"{len(x):,} rows, {model.num_parameters:,} parameters, {get_loss(loss)!r}",
+        "versions": ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("handgrad", "numpy", "torch")),
+        "date": f"{datetime.datetime.now():%Y-%m-%d %H:%M}",
+    }
+    return Receipt(results, [f"{name}: {note}" for name, note in notes.items() if note], about)
 
 
 class Found(NamedTuple):
@@ -469,8 +504,10 @@ def compare_run(path: str | Path, num_rows: int = 32) -> tuple[Receipt, Path]:
     """
     run = Run(path)
     data = load_data(run.configuration)
-    split = next(split for split in (data.test, data.validation, data.train) if split is not None)
-    receipt = compare(run.model(), None, split.x[:num_rows], split.y[:num_rows], loss=run.configuration.loss)
+    name = next(name for name in ("test", "validation", "train") if getattr(data, name) is not None)
+    x, y = (rows[:num_rows] for rows in getattr(data, name))
+    receipt = compare(run.model(), None, x, y, loss=run.configuration.loss)
+    receipt.about = {"run": f"{run.name} {run.id}, rows of the {name} split", **receipt.about}
     files.write_text(run.path / "engines.html", receipt.to_html())
     files.write_json(run.path / "engines.json", receipt.as_dict())
     return receipt, run.path / "engines.html"

@@ -1,6 +1,7 @@
 // Follows a run that trains: asks for a stamp every two seconds and redraws when it has changed.
 "use strict";
 (() => {
+  if (location.protocol === "file:") return;  // a page that was saved follows nothing
   const note = document.createElement("p");
   note.className = "lost";
   note.setAttribute("role", "status");
@@ -19,7 +20,7 @@
     const page = new DOMParser().parseFromString(await fetched(location.pathname), "text/html");
     const open = [...document.querySelectorAll("details[open][id]")].map(d => d.id);
     const focused = document.activeElement?.id;
-    for (const part of ["header", "main"]) document.querySelector(part).replaceWith(page.querySelector(part));
+    for (const part of ["header", "nav", "main"]) document.querySelector(part)?.replaceWith(page.querySelector(part) ?? "");
     document.title = page.title;
     document.body.dataset.stamp = page.body.dataset.stamp;
     for (const id of open) document.getElementById(id)?.setAttribute("open", "");
