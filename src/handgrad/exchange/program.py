@@ -81,7 +81,11 @@ class Value(NDArrayOperatorsMixin):
     def __array__(self, *arguments: Any, **options: Any) -> NoReturn:
         self.recorder.refuse("what depends on the numbers of x, or needs them as a plain array,")
 
-    __bool__ = __float__ = __int__ = __index__ = __iter__ = __array__
+    __bool__ = __array__  # one by one, which type checkers understand
+    __float__ = __array__
+    __int__ = __array__
+    __index__ = __array__
+    __iter__ = __array__
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Value:
         name = SAME.get(ufunc.__name__, ufunc.__name__)

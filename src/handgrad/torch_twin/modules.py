@@ -261,7 +261,9 @@ class PositionalEmbedding(nn.Module):
 
     def __init__(self, length: int, features: int, sinusoidal: bool = False) -> None:
         super().__init__()
-        self.length, self.features, self.sinusoidal = length, features, sinusoidal
+        self.length: int = length
+        self.features: int = features
+        self.sinusoidal: bool = sinusoidal
         if sinusoidal:
             self.register_buffer("weight", torch.from_numpy(sinusoidal_positions(length, features)), persistent=False)
         else:
@@ -297,7 +299,8 @@ class Mean(nn.Module):
 
     def __init__(self, num_axes: int, channels_first: bool = False) -> None:
         super().__init__()
-        self.num_axes, self.channels_first = num_axes, channels_first
+        self.num_axes: int = num_axes
+        self.channels_first: bool = channels_first
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C)."""
@@ -321,8 +324,9 @@ class TableEmbedding(nn.Module):
 
     def __init__(self, sizes: Sequence[int], units: int) -> None:
         super().__init__()
-        self.sizes, self.units = list(sizes), units
-        self.weight = nn.Parameter(torch.zeros(sum(sizes), units))
+        self.sizes: list[int] = list(sizes)
+        self.units: int = units
+        self.weight: nn.Parameter = nn.Parameter(torch.zeros(sum(sizes), units))
 
     def forward(self, x: Tensor) -> Tensor:
         """x (N, columns) with rows in place of the categories, behind the numbers."""

@@ -54,9 +54,9 @@ class Own(MetaPathFinder, Loader):
     """Gives a file as a module to whatever imports it by its name, as the __init__ of its package may."""
 
     def __init__(self, module: ModuleType, code: CodeType) -> None:
-        self.module = module
-        self.code = code
-        self.is_done = False
+        self.module: ModuleType = module
+        self.code: CodeType = code
+        self.is_done: bool = False
 
     def find_spec(self, name: str, path: object, target: object = None) -> ModuleSpec | None:
         return ModuleSpec(name, self) if name == self.module.__name__ else None
