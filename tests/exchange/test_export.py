@@ -1,6 +1,7 @@
 """Exports: files that compute what the model predicts, whatever its layers are called, each with its receipt."""
 
 import ast
+import os
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import handgrad as hg
+from fuzzing import fuzzed
 from handgrad.exchange import Program, python_file, record
 from handgrad.exchange.export import TARGETS
 from random_models import composites, models
@@ -29,7 +31,7 @@ def loaded(text):
 
 
 @given(st.one_of(models(), composites()))
-@settings(max_examples=40, deadline=None)
+@settings(parent=fuzzed, max_examples=int(os.environ.get("HANDGRAD_EXAMPLES", "40")))
 def test_a_python_file_computes_what_the_model_predicts(model):
     net = loaded(python_file.write(record(model), "net")[".py"])
     x = np.random.default_rng(0).standard_normal((3, *model.input_shape))

@@ -1,6 +1,7 @@
 """ONNX files: checked by onnx, run by onnxruntime, equal to `predict`."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import handgrad as hg
+from fuzzing import fuzzed
 from handgrad.exchange import onnx_file, record
 from handgrad.models import MODELS, create
 from random_models import composites, models
@@ -31,7 +33,7 @@ def operators(content):
 
 
 @given(st.one_of(models(), composites()))
-@settings(max_examples=40, deadline=None)
+@settings(parent=fuzzed, max_examples=int(os.environ.get("HANDGRAD_EXAMPLES", "40")))
 def test_onnxruntime_computes_what_the_model_predicts(model):
     x = np.random.default_rng(0).standard_normal((3, *model.input_shape))
     expected = model.predict(x)

@@ -56,7 +56,7 @@ from ..layers import (
 )
 from ..layers.recurrent import Recurrent
 from ..naming import check_path
-from .onnx_file import GATES
+from .onnx_file import GATES, REDUCTIONS
 from .onnx_graph import Graph, Node, evaluate
 
 JOINS = {"Add": "add", "Sum": "add", "Mul": "multiply", "Concat": "concat"}
@@ -201,15 +201,18 @@ class Reader(Chains[str, Part]):
                 continue
             found[name] = made = self.graph.nodes[name]
             left += made.values
-            if made.op not in {*NUMBERWISE, "ReduceMean"} or len(found) > 16:
+            if made.op not in {*NUMBERWISE, *REDUCTIONS.values()} or len(found) > 24:
                 return None
         return [made for name, made in self.graph.nodes.items() if name in found]
 
     def values(self, before: str, node: str, between: list[Node], given: Array, constants: Arrays) -> Array:
-        """What a stretch makes of some numbers."""
-        feeds = {before: given.astype(np.float32), **constants}
-        with np.errstate(all="ignore"):
-            return evaluate([made.proto for made in between], feeds, [node], self.graph.model)[node]
+        """What a stretch makes of some numbers; nothing where it cannot be computed."""
+        feeds = {before: given.astype(np.float64 if self.graph.types.get(before) == 11 else np.float32), **constants}
+        try:
+            with np.errstate(all="ignore"):
+                return evaluate([made.proto for made in between], feeds, [node], self.graph.model)[node]
+        except (TypeError, ValueError, RuntimeError, IndexError):
+            return np.zeros(0)
 
     def numberwise(self, before: str, node: str, between: list[Node], constants: Arrays) -> Made | None:
         """An activation."""
@@ -221,8 +224,8 @@ class Reader(Chains[str, Part]):
         return chosen([Made(layer) for layer in [*(cls() for cls in ACTIVATIONS), GELU("none"), *numbers]], POINTS, y)
 
     def norm(self, before: str, node: str, between: list[Node], constants: Arrays) -> Made | None:
-        """A layer norm or root mean square norm, with weights that are among the constants."""
-        if not any(made.op == "ReduceMean" for made in between) or before not in self.graph.shapes:
+        """A softmax, a layer norm or a root mean square norm, with weights that are among the constants."""
+        if not any(made.op in REDUCTIONS.values() for made in between) or before not in self.graph.shapes:
             return None
         features = self.graph.shapes[before][-1]
         x = np.random.default_rng(0).normal(size=(4, *self.graph.shapes[before][1:]))
@@ -235,7 +238,7 @@ class Reader(Chains[str, Part]):
             for gamma in [*weights, np.ones(features)]
             for beta in [*weights, np.zeros(features)]
             for layer in (LayerNorm(epsilon), RMSNorm(epsilon))
-        ]
+        ] + [Made(layer, {}, x.shape[1:]) for layer in (Softmax(), LogSoftmax())]
         return chosen(known, x, y)
 
 
@@ -353,6 +356,8 @@ class Way:
 
 def nothing(way: Way, node: Node) -> None:
     """What changes nothing at inference."""
+    if node.op == "Dropout" and node.constant(2) is not None and node.array(2).any():
+        raise node.unreadable("drops numbers at inference, too")
 
 
 def linear(way: Way, node: Node) -> None:
@@ -423,8 +428,8 @@ def pooling(way: Way, node: Node) -> None:
     if len(kernel) != 2:
         raise node.unreadable(f"has {len(kernel)} axes of space, and handgrad's pooling 2")
     padding = padding_of(node, tuple(sizes), kernel, stride, [1, 1])
-    if node.op == "AveragePool" and padding not in ("valid", [0, 0]):
-        node.check(count_include_pad=1)
+    if node.op == "AveragePool" and padding not in ("valid", [0, 0]) and not node.get("count_include_pad", 0):
+        raise node.unreadable("leaves padding out of its means, and handgrad counts its zeros")
     layer = (MaxPool2D if node.op == "MaxPool" else AvgPool2D)(tuple(kernel), tuple(stride), padding)
     made, (_, _, *wanted) = layer.build((*sizes, 1)).output_shape[:2], node.shape(node.output)
     if made != tuple(wanted):  # ceil_mode
@@ -456,15 +461,23 @@ def batch_norm(way: Way, node: Node) -> None:
 
 
 def layer_norm(way: Way, node: Node) -> None:
-    """LayerNormalization and RMSNormalization, over the last axis."""
-    shape, gamma = way.plain(node), node.array(1)
-    if node.get("axis", -1) % (len(shape) + 1) != len(shape) or gamma.shape != shape[-1:]:
-        raise node.unreadable(f"works on more than the last axis of examples {shape}")
+    """LayerNormalization and RMSNormalization, over the last axis, or the last ones as one."""
+    shape, gamma, epsilon = way.plain(node), node.array(1).reshape(-1), node.get("epsilon", 1e-5)
+    axis = node.get("axis", -1) % (len(shape) + 1) - 1
+    if axis < 0 or node.array(1).shape != shape[axis:]:
+        raise node.unreadable(
+            f"has weights of shape {node.array(1).shape} for examples {shape}, from axis {axis + 1} on"
+        )
+    is_last = axis == len(shape) - 1
+    if not is_last:
+        way.add(Reshape((*shape[:axis], gamma.size)))
     if node.op == "RMSNormalization":
-        way.add(RMSNorm(node.get("epsilon", 1e-5)), gamma=gamma)
-        return
-    beta = np.zeros_like(gamma) if node.constant(2) is None else node.array(2)
-    way.add(LayerNorm(node.get("epsilon", 1e-5)), gamma=gamma, beta=beta)
+        way.add(RMSNorm(epsilon), gamma=gamma)
+    else:
+        beta = np.zeros_like(gamma) if node.constant(2) is None else node.array(2).reshape(-1)
+        way.add(LayerNorm(epsilon), gamma=gamma, beta=beta)
+    if not is_last:
+        way.add(Reshape(shape))
 
 
 def group_norm(way: Way, node: Node) -> None:
@@ -642,7 +655,7 @@ def scaler(way: Way, node: Node) -> None:
 
 
 READERS: Mapping[str, Callable[[Way, Node], None]] = {
-    **dict.fromkeys(("Identity", "Dropout", "Cast"), nothing),
+    **dict.fromkeys(("Identity", "Dropout", "Cast", "Sum", "Mean"), nothing),
     **dict.fromkeys(("Gemm", "MatMul"), linear),
     **dict.fromkeys(("Conv", "ConvTranspose"), convolution),
     **dict.fromkeys(("MaxPool", "AveragePool"), pooling),

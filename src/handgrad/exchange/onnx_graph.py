@@ -144,7 +144,10 @@ class Graph:
         if node.op in GROWING and prod(self.shapes.get(node.output, (MOST + 1,))) > MOST:
             raise node.unreadable("makes an array of unknown or unreasonable size")
         feeds = {name: self.constants[name] for name in node.inputs if name}
-        self.constants |= evaluate([node.proto], feeds, list(filter(None, node.proto.output)), self.model)
+        try:
+            self.constants |= evaluate([node.proto], feeds, list(filter(None, node.proto.output)), self.model)
+        except (TypeError, ValueError, RuntimeError, IndexError) as problem:
+            raise node.unreadable(f"cannot be computed: {message_line(problem)}") from None
 
     def infer(self, node: Node) -> None:
         """The shapes and types of what a node makes, by ONNX's own rules."""
