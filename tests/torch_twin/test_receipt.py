@@ -12,6 +12,7 @@ from handgrad.torch_twin import compare, from_torch, to_torch
 from random_models import models
 
 SHAPES = {"cifar-cnn": (32, 32, 3), "lenet": (28, 28, 1), "fashion-mlp": (28, 28, 1), "fashion-cnn": (28, 28, 1)}
+SHAPES |= {"resnet-cifar": (32, 32, 3), "transformer-text": (16,)}
 
 
 @pytest.mark.parametrize("name", hg.models.MODELS)
@@ -29,7 +30,9 @@ def small_model(*layers, shape=(4,), dtype=np.float64):
 
 def batch(model, num_rows=5, seed=0):
     rng = np.random.default_rng(seed)
-    return rng.standard_normal((num_rows, *model.input_shape)), rng.standard_normal((num_rows, *model.output_shape))
+    shape = (num_rows, *model.input_shape)
+    x = rng.integers(2, size=shape) if model.takes_indices else rng.standard_normal(shape)
+    return x, rng.standard_normal((num_rows, *model.output_shape))
 
 
 @settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
