@@ -71,6 +71,14 @@ def test_a_character_that_the_text_had_not_is_named(run):
             generate(run.path, "abZ")
 
 
+def test_a_text_alone_gets_the_transformer(tmp_path):
+    path = tmp_path / "alphabet.txt"
+    path.write_text(TEXT)
+    configured = configure(path, overrides=["epochs=3"])
+    assert (configured.name, configured.data.name, configured.epochs) == ("transformer-text", str(path), 3)
+    assert configure("moby-dick").model == {"name": "transformer-text", "dropout": 0.1}
+
+
 def test_what_is_no_text_cannot_go_on(tmp_path):
     iris = train(load_configuration("iris", ["epochs=1"]), tmp_path, progress=False)
     with pytest.raises(ValueError, match="was not trained on a text: handgrad train transformer-text"):

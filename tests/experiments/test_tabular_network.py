@@ -7,6 +7,7 @@ import handgrad as hg
 from handgrad.datasets import Schema
 from handgrad.experiments import configure, train
 from handgrad.experiments.replay import predict
+from handgrad.experiments.runner import prepare
 
 ROWS = "size,make,colour,sold\n" + "".join(
     f"{i % 7},{make},{colour},{'yes' if make == 'bmw' else 'no'}\n"
@@ -48,6 +49,14 @@ def test_the_network_learns_and_predicts_new_texts(table, tmp_path):
     new = tmp_path / "new.csv"
     new.write_text("size,make,colour\n1,bmw,red\n2,vw,green\n")
     assert predict(run, new).values[0] == "yes"
+
+
+def test_numbers_to_predict_want_another_loss(table):
+    settings = [f"data.name={table}", "data.missing=mean", "data.target=size", "data.task=regression"]
+    with pytest.raises(ValueError, match=r'^loss: CrossEntropy is for classes, .* write loss = "mean-squared-error"'):
+        prepare(configure("tabular", overrides=settings))
+    job = prepare(configure("tabular", overrides=[*settings, "loss=mean-squared-error"]))
+    assert job.trainer.model.output_shape == (1,)
 
 
 def test_an_unknown_encoding_is_refused(table):

@@ -157,6 +157,9 @@ def name_key(path: str) -> Iterator[None]:
 
 def rehearse(trainer: Trainer, configuration: Configuration, data: Dataset) -> None:
     """Refuse what the data, the model, the loss, the callbacks or the augmentation cannot do; change nothing."""
+    if trainer.loss.classification and data.task == "regression":
+        what = f"loss: {type(trainer.loss).__name__} is for classes, and the targets of {data.name} are numbers"
+        raise ValueError(f'{what}; write loss = "mean-squared-error", or data.task = "classification"')
     check_training_data(trainer.model, trainer.loss, *data.train)
     for name, split in (("validation", data.validation), ("test", data.test)):
         if split is not None:

@@ -20,7 +20,7 @@ import numpy as np
 
 from .. import files
 from ..arrays import Array
-from ..datasets import Dataset
+from ..datasets import Dataset, is_text
 from ..datasets.folders import is_folder
 from ..kernels import num_threads, route
 from ..layers import Conv2D, Sequential, load_model
@@ -72,7 +72,7 @@ def configure(source: str | Path, target: str | int | None = None, overrides: Se
     ----------
     source : str or path
         "iris", "mine.toml", or a .csv, .tsv or .npz file or a folder of arrays, which gets a network of one hidden
-        layer, as does a data set without a ready configuration, such as "mnist".
+        layer, as does a data set without a ready configuration, such as "mnist"; a .txt file gets "transformer-text".
     target : str or int, optional
         The column of a table to be predicted, by name or by number from 1; the last one by default.
     overrides : sequence of str
@@ -92,6 +92,8 @@ def configure(source: str | Path, target: str | int | None = None, overrides: Se
     >>> configure("iris", overrides=["epochs=5"]).epochs
     5
     """
+    if is_text(source, None, None):
+        return load_configuration("transformer-text", [f"data.name={json.dumps(str(source))}", *overrides])
     if has_no_configuration(source):
         return check_configuration(apply_overrides(for_data(source, target, overrides), overrides), source)
     chosen = [] if target is None else [f"data.target={json.dumps(target)}"]

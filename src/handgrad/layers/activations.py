@@ -32,7 +32,7 @@ class Activation(Paired, abstract=True):
     """
 
     pair: ClassVar[Pair]
-    sees_one_example = True
+    sees_one_example: bool = True
 
     def infer_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape

@@ -58,7 +58,7 @@ class MultiHeadAttention(Layer):
     """
 
     can_skip_input_gradient = True
-    sees_one_example = True
+    sees_one_example: bool = True
 
     def __init__(
         self,

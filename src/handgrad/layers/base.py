@@ -138,7 +138,7 @@ class Layer(Advised):
     registry: ClassVar[dict[str, type[Any]]] = {}  # class name -> class: what a configuration or a checkpoint may name
     can_skip_input_gradient = False  # True: `differentiate` takes input_gradient=False and then returns None for dx
     takes_indices: bool = False  # True: x are whole numbers
-    sees_one_example = False  # True: y depends on its own example alone, without chance; gradients are sums over these
+    sees_one_example: bool = False  # True: y depends on its own example alone, not on chance; gradients are sums
     # all that follows is known once the layer is built
     input_shape: Shape = ()
     output_shape: Shape = ()

@@ -59,7 +59,7 @@ class Linear(Layer):
     """
 
     can_skip_input_gradient = True
-    sees_one_example = True
+    sees_one_example: bool = True
 
     def __init__(
         self, units: int, initializer: AnyInitializer = "glorot_uniform", bias: bool = True, name: str | None = None

@@ -128,7 +128,7 @@ class LayerNorm(Layer):
     array([[-1.,  1.]], dtype=float32)
     """
 
-    sees_one_example = True
+    sees_one_example: bool = True
 
     def __init__(self, epsilon: float = 1e-5, name: str | None = None) -> None:
         super().__init__(name)
@@ -239,7 +239,7 @@ class RMSNorm(Layer):
     array([[0.2, 1.4]], dtype=float32)
     """
 
-    sees_one_example = True
+    sees_one_example: bool = True
 
     def __init__(self, epsilon: float | None = 1e-6, name: str | None = None) -> None:
         super().__init__(name)
