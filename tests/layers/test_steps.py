@@ -245,6 +245,11 @@ def test_sequences_pass_in_blocks_as_through_their_layers(block_bytes, monkeypat
     assert not any(step.has_cache for step in runs)
 
 
+def test_batch_norm_of_sequences_is_that_of_its_last_axis():
+    fused, plain = two_of([hg.Linear(3), hg.ReLU(), hg.BatchNorm(), hg.Linear(2)], (4, 3))
+    assert_same(fused, plain, np.random.default_rng(0).normal(size=(7, 4, 3)))
+
+
 def test_a_users_layer_of_sequences_runs_as_it_is_written():
     class Twice(hg.ReLU):
         def compute(self, x, training):

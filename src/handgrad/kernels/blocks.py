@@ -166,7 +166,7 @@ class ConvolutionKernel:
 
 
 class BatchNormKernel:
-    """Batch norm of (n, h, w, C), or of (n, C) seen as pictures of one pixel, shared out among threads."""
+    """Batch norm of (n, h, w, C), or of (n, ..., C) seen as pictures one pixel high, shared out among threads."""
 
     def __init__(self, dtype: DType) -> None:
         self.memories: Memories = Memories(dtype)
@@ -228,4 +228,4 @@ class BatchNormKernel:
 
 
 def as_images(x: Array) -> Array:
-    return x if x.ndim == 4 else x.reshape(len(x), 1, 1, -1)
+    return x if x.ndim == 4 else x.reshape(len(x), 1, -1, x.shape[-1])
