@@ -8,7 +8,7 @@ import pytest
 
 import handgrad as hg
 from example_runs import BASE, DENSE, IRIS
-from handgrad.experiments import Run, check_configuration, train
+from handgrad.experiments import Run, RunFailed, check_configuration, train
 from handgrad.experiments.gather import LiveRuns, gather, gather_record, gather_several
 from handgrad.reports.page import render_report
 
@@ -60,6 +60,20 @@ def test_sizes_are_joined_by_layer(run):
     assert norms["linear1"]["update"][2] == pytest.approx(
         np.hypot(weight["update"], bias["update"]) / np.hypot(weight["norm"], bias["norm"])
     )
+
+
+def test_of_a_training_that_failed_the_page_tells_why_and_judges_no_model(tmp_path):
+    folder = tmp_path / "failed"
+    linear = {"layers": [{"layer": "Linear", "units": 1}]}
+    with pytest.raises(RunFailed):
+        trained(folder, data={"name": "diabetes"}, model=linear, loss="mean-squared-error", epochs=30,
+                optimizer={"name": "sgd", "learning_rate": 0.9})  # fmt: skip
+    (record,) = folder.rglob("run.json")
+    view = gather(Run(record.parent))
+    assert view.verdict[0].startswith("failed after ") and view.verdict[1] == "bad" and "loss" in view.verdict[0]
+    assert view.summary and view.diagnosis is None and view.truth is None and view.wrong == []
+    page = render_report(view)
+    assert "No unit is dead" not in page and ">best: " not in page and 'class="headline"' not in page
 
 
 def test_digits_are_drawn_and_regression_has_no_classes(tmp_path):

@@ -49,9 +49,10 @@ def gather(run: Run) -> RunView:
     try:
         model = run.model()
         add_model(view, model, flat_image(run))
-        data = load_data(run.configuration)
-        check_same_data(run, data)
-        add_measurements(view, model, data, flat_image(run))
+        if view.status != "failed":  # what a training that broke down has come to is no model
+            data = load_data(run.configuration)
+            check_same_data(run, data)
+            add_measurements(view, model, data, flat_image(run))
     except (ValueError, TypeError, OSError, ImportError, FloatingPointError) as problem:
         view.notes.append(f"Some of this page is missing: {' '.join(str(problem).split())}")
     return view

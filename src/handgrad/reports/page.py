@@ -113,7 +113,12 @@ def curve_charts(view: RunView) -> tuple[list[dict[str, Any]], list[str]]:
     for name in panel_names(view.history)[:MAX_PANELS] or [n for n in ("loss", "accuracy") if n in view.steps]:
         lines = figure_lines(view, name)
         if max((len(line.values) for line in lines), default=0) > 1:
-            is_marked = best is not None and view.num_epochs > 1 and any(line.label == "validation" for line in lines)
+            is_marked = (
+                best is not None
+                and view.num_epochs > 1
+                and view.status != "failed"
+                and any(line.label == "validation" for line in lines)
+            )
             wanted.append(line_chart(css_word(name), words(name), lines, best if is_marked else None, mark, end=end))
         elif lines:
             ends = " and ".join(f"{figure_text(line.values[-1])} ({line.label})" for line in lines)
