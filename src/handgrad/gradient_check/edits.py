@@ -214,7 +214,8 @@ def numbers(site: Site) -> Iterator[Edit]:
         return
     if isinstance(holder, ast.keyword) or (isinstance(holder, ast.UnaryOp) and number_of(holder) is not None):
         return
-    if isinstance(holder, ast.BinOp) and isinstance(holder.op, ast.Pow) and site.field == "right":
+    of_power = is_call(holder, "power") and site.index == 1
+    if of_power or (isinstance(holder, ast.BinOp) and isinstance(holder.op, ast.Pow) and site.field == "right"):
         for value in (n + 1, n - 1, -n, n / 2, n + 0.5, n - 0.5):
             yield site.edit(repr(value), "wrong-exponent", f"the exponent should be {value:g}, not {n:g}")
         return

@@ -170,7 +170,16 @@ class Search:
                 self.accept([*self.accepted[:done], *new])
 
     def told(self, finding: Finding) -> Finding:
-        """Without the line as due, where a bare number in it may be something that is another one elsewhere."""
+        """By the number of the forward that all its arrays lack; without the line as due, where a bare number in it may
+        be something that is another one elsewhere.
+        """
+        cases = map(self.bench.cases.__getitem__, finding.names)
+        factors = [c.factor(c.expected) if c.analytic[0].shape == c.array.shape else None for c in cases]
+        if factors[0] and all(np.allclose(factor or 0, factors[0]) for factor in factors):
+            for told in filter(
+                None, [self.forward_factor(np.full(1, factors[0]), "this", " and ".join(finding.names))]
+            ):
+                finding = replace(finding, mistake=told[0], message=told[1])
         number = finding.edit.number if finding.edit else None
         origin = self.origin_of(number) if number else ""
         if not origin:
@@ -393,17 +402,15 @@ class Search:
         return told
 
     def forward_factor(self, ratio: Array, text: str, target: str) -> tuple[str, str] | None:
-        """A factor too many or missing that is a value of the forward."""
+        """A factor too many or missing that is a value of the forward; of a number nobody knows which of the two."""
         for record in self.followed.forward.records:
             if record.alias or record.place is None or not record.place.routine.shown or np.all(record.value == 1):
                 continue
             with contextlib.suppress(ValueError):
                 value = np.broadcast_to(record.value, ratio.shape)
                 if np.allclose(ratio, value, 1e-6, 0):
-                    return (
-                        "extra-product",
-                        f"{text} is the gradient by {target} times {in_words(record)} once too often",
-                    )
+                    mistake = "extra-product" if record.value.size > 1 else "factor-missing"
+                    return mistake, f"{text} is the gradient by {target} times {in_words(record)} once too often"
                 if np.allclose(ratio * value, 1, 1e-6, 0):
                     return "factor-missing", f"{text} is the gradient by {target} without the factor {in_words(record)}"
         return None

@@ -177,7 +177,7 @@ def named(place: Verdict, verdicts: Sequence[Verdict]) -> list[Verdict]:
     effects = [v for v in near if v.clue is Clue.EFFECT]
     mends = bool(place.fix) and place.clue is Clue.CAUSE
     agree = len({v.mistake for v in causes}) == 1 and len(causes) == len(arrays)
-    names_it = bool(place.fix) and place.mistake != "term-missing"  # which a guess may call by a better name
+    names_it = place.mistake == "factor-missing" or (bool(place.fix) and place.mistake not in MERE_CHANGES)
     guess = names_it and any(isinstance(v, Guess) and v.mistake != place.mistake for v in causes)
     if len(arrays) == 1 and causes and not guess:
         return [under_name(place, cause, cause.message) for cause in causes]
@@ -188,6 +188,9 @@ def named(place: Verdict, verdicts: Sequence[Verdict]) -> list[Verdict]:
     name = [*effects, *causes, *near][0]
     told = len(arrays) == 1 and name.clue is not Clue.NOTHING
     return [under_name(place, name, name.message if told else place.message)]
+
+
+MERE_CHANGES = "term-missing", "formula-slip"  # a term more, another number: a guess may have a better name
 
 
 def under_name(place: Verdict, name: Verdict, message: str) -> Verdict:
