@@ -761,3 +761,29 @@ def robust_back_upside_down(dloss, cache):
 def test_signs_and_masks_are_named_in_part_of_an_array(back, mistake):
     pred = np.array([[-2.0, -1.5, -0.3, 0.1], [0.2, 0.3, 1.0, 3.0]])
     assert {v.mistake for v in check_gradients((robust, back), pred).verdicts} == {mistake}
+
+
+def scores(x, w):
+    y = np.tanh(x @ w / np.sqrt(x.shape[-1]))
+    return y, (x, w, y)
+
+
+def scores_back(dy, cache):
+    x, w, y = cache
+    d = dy * (1 - y**2)
+    return d @ w.T, x.T @ d
+
+
+def scores_back_with_a_one(dy, cache):
+    x, w, y = cache
+    scale = 1.0
+    d = scale * dy * (1 - y**2)
+    return d @ w.T, x.T @ d
+
+
+@pytest.mark.parametrize("back", [scores_back, scores_back_with_a_one])
+def test_a_number_of_the_forward_that_is_missing_is_told_in_every_layout(back):
+    """√4 is also the number of outputs: the source says which of the two it is."""
+    (verdict,) = check_gradients((scores, back), RNG.normal(size=(3, 4)), RNG.normal(size=(4, 2))).verdicts
+    assert verdict.mistake == "factor-missing"
+    assert "np.sqrt(x.shape[-1])" in verdict.message
