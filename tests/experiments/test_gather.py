@@ -9,7 +9,7 @@ import pytest
 import handgrad as hg
 from example_runs import BASE, DENSE, IRIS
 from handgrad.experiments import Run, RunFailed, check_configuration, train
-from handgrad.experiments.gather import LiveRuns, gather, gather_record, gather_several
+from handgrad.experiments.gather import LiveRuns, followed, gather, gather_record, gather_several
 from handgrad.reports.page import render_report
 
 
@@ -190,3 +190,23 @@ def test_live_runs_are_those_below_the_folder_and_none_beside_it(run, tmp_path):
     with pytest.raises(ValueError, match="there is no folder"):
         LiveRuns(tmp_path / "nothing")
     assert LiveRuns(tmp_path / "nothing", may_come=True).runs() == []
+
+
+def test_an_example_is_followed_through_the_network_and_back():
+    rng = np.random.default_rng(0)
+    model = hg.Sequential([hg.Linear(5), hg.BatchNorm(), hg.Tanh(), hg.Dropout(0.5), hg.Linear(3)])
+    model = model.build((4,), rng=0, dtype=np.float64)
+    x = rng.normal(size=(1, 4))
+    steps, gradient = followed(model, x)
+    assert [name for name, _ in steps] == [layer.label for layer in model.layers]
+    y = model.predict(x)
+    assert np.allclose(steps[-1][1], y[0])
+    moved = [model.predict(x + 1e-6 * step)[0, y.argmax()] for step in np.concatenate([np.eye(4), -np.eye(4)])]
+    assert np.allclose(gradient, (np.array(moved[:4]) - moved[4:]) / 2e-6)
+
+
+def test_a_report_shows_an_example_on_its_way(run):
+    view = gather(run)
+    page = render_report(view)
+    assert [name for name, _ in view.passage.steps] and len(view.passage.columns) == view.passage.gradient.size
+    assert "One example through the network" in page and f"Row {view.passage.row} of the {view.measured_on}" in page

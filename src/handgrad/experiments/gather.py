@@ -21,7 +21,7 @@ from ..metrics import confusion_matrix
 from ..naming import nearest
 from ..reports.judgement import Judgement, judge
 from ..reports.pictures import is_image, weight_images
-from ..reports.view import RunView, WrongExample, words
+from ..reports.view import Passage, RunView, WrongExample, words
 from ..text import MAX_TEXT, clipped, duration, figure_text, flatten
 from ..training.history import lower_is_better
 from .assembly import load_data
@@ -31,6 +31,7 @@ from .runner import check_same_data
 Record: TypeAlias = Mapping[str, Any]
 SPLITS = ("test", "validation", "train")  # in the order in which a page prefers them
 NUM_DIAGNOSED, NUM_FEATURES, NUM_CLASSES = 1000, 20, 1000
+NUM_LIKELIEST = 5
 NUM_WORST, NUM_ALIKE, NUM_ROWS = 24, 6, 12  # examples shown: in all, of one confusion, and of a regression
 PARTS = ("loss", "optimizer", "schedule", "penalty")
 DIAGNOSIS_COST = 3e9  # multiply-adds of a forward pass
@@ -369,6 +370,44 @@ def add_measurements(view: RunView, model: Sequential, data: Dataset, image_shap
     elif data.task == "classification" and data.class_names:
         check_num_classes(model, data.class_names, Path(view.id))
         add_mistakes(view, model.predict_probabilities(split.x), split, data, image_shape)
+    if not data.tokens and len(split.x):
+        view.passage = passage_of(model, view.wrong[0].row if view.wrong else 0, split, data, image_shape)
+
+
+def passage_of(model: Sequential, row: int, split: Split, data: Dataset, image_shape: Shape | None) -> Passage:
+    """A row on its way through the model, and the gradient of what the model makes of it on the way back."""
+    x, names = split.x[row : row + 1], [str(name) for name in data.class_names or ()]
+    steps, gradient = followed(model, x)
+    chances = model.predict_probabilities(x)[0] if names else np.empty(0)
+    chances = np.array([1 - chances[0], chances[0]]) if names and len(chances) == 1 else chances
+    likeliest = np.argsort(-chances, kind="stable")[:NUM_LIKELIEST].tolist() if len(chances) == len(names) else ()
+    shape, true = image_shape or x.shape[1:], split.y[row]
+    return Passage(
+        row,
+        names[true] if names else figure_text(float(np.ravel(true)[0])),
+        steps,
+        [(names[i], float(chances[i])) for i in likeliest],
+        x.reshape(shape) if is_image(shape) else None,
+        gradient.reshape(shape) if gradient is not None and is_image(shape) else gradient,
+        [str(name) for name in data.feature_names] if x.ndim == 2 else (),
+    )
+
+
+def followed(model: Sequential, x: Array) -> tuple[list[tuple[str, Array]], Array | None]:
+    """(what each layer makes of one example; the gradient of its largest output by it, None where there is none)."""
+    y, steps, caches = model.accept(x), list[tuple[str, Array]](), list[Any]()
+    for layer in model.layers:
+        y, cache = layer.compute(y, False)
+        steps.append((layer.label, y[0]))
+        caches.append(cache)
+    dy: Any = np.zeros_like(y)
+    dy.flat[np.argmax(y)] = 1
+    try:
+        for layer, cache in zip(reversed(model.layers), reversed(caches), strict=True):
+            dy, _ = layer.differentiate(dy, cache)
+    except ValueError:  # of layers within layers, which keep no caches in inference
+        return steps, None
+    return steps, None if dy is None else dy[0]
 
 
 def dead_units(model: Sequential, x: Array) -> set[int]:

@@ -15,8 +15,8 @@ from ..files import write_text
 from ..naming import require_extra
 from ..text import duration, figure_text, figures_from, flatten
 from .charts import Line, dot_chart, line_chart, smoothed
-from .pictures import MAX_COUNTS, data_uri, in_colour, row_shares, square
-from .view import Curves, RunView, WrongExample, known, marked_epoch, panel_names, words
+from .pictures import MAX_COUNTS, data_uri, diverging, grid, in_colour, row_shares, square
+from .view import Curves, Passage, RunView, WrongExample, known, marked_epoch, panel_names, words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -27,6 +27,7 @@ FILES = Path(__file__).parent / "page_files"
 MAX_ROWS = 200  # of the table of epochs
 MAX_PANELS, MAX_LAYERS = 8, 60  # charts of figures, and lines in a chart of layers
 MAX_FILTERS, MAX_DOTS = 48, 400
+MAX_STEPS, MAX_CHANNELS = 24, 16  # of one example on its way: layers, or columns, and channels of each
 MIN_EPOCHS = 5  # of fewer, the training curve is a running mean over batches
 EXAMPLE_PIXELS = 12_000  # of each picture: what keeps a page below 2 MB
 NORMS = {"gradient": "gradient norm per layer", "update": "update, as a share of the layer's size"}
@@ -54,6 +55,7 @@ def render_report(view: RunView, stamp: str | None = None) -> str:
         "layer_columns": figures_from(3, view.summary[0] if view.summary else ()),
         **confusion_parts(view),
         **example_parts(view),
+        "passage": passage_parts(view.passage),
     }
     return render("report.html", view.title, stamp, view=view, **parts)
 
@@ -256,6 +258,41 @@ def example_picture(example: WrongExample) -> dict[str, Any]:
         picture = shrunk(in_colour(example.image), EXAMPLE_PIXELS)
         shown.update(image=data_uri(picture), width=4 * picture.shape[1], height=4 * picture.shape[0])
     return shown
+
+
+def passage_parts(passage: Passage | None) -> dict[str, Any] | None:
+    """An example's way as pictures, and its gradient as a picture or as (column, share of the largest, sign)."""
+    if passage is None:
+        return None
+    pictures = [(name, "×".join(map(str, y.shape)), drawn(y)) for name, y in passage.steps[:MAX_STEPS]]
+    steps = [(name, shape, data_uri(picture), 1.5 * picture.shape[1]) for name, shape, picture in pictures]
+    image = gradient = None
+    counts: list[tuple[str, float, bool]] = []
+    if passage.image is not None:
+        image = data_uri(shrunk(in_colour(passage.image), EXAMPLE_PIXELS))
+    if passage.gradient is not None and passage.image is not None:
+        signed = passage.gradient.reshape(*passage.image.shape[:2], -1).mean(axis=-1, keepdims=True)
+        gradient = data_uri(shrunk(diverging(scaled(signed)), EXAMPLE_PIXELS))
+    elif passage.gradient is not None and len(passage.columns) == passage.gradient.size:
+        shares = scaled(passage.gradient).ravel().tolist()
+        found = [(name, abs(share), share < 0) for name, share in zip(passage.columns, shares, strict=True)]
+        counts = sorted(found, key=lambda row: -row[1])[:MAX_STEPS]
+    return {"steps": steps, "image": image, "gradient": gradient, "counts": counts, "of": passage}
+
+
+def drawn(y: Array) -> Array:
+    """A layer's numbers as a picture: channels side by side, steps by units, units in rows of 32."""
+    y = scaled(y)
+    if y.ndim == 3:
+        return shrunk(grid(diverging(np.moveaxis(y, -1, 0)[:MAX_CHANNELS, ..., None])), EXAMPLE_PIXELS)
+    rows = y if y.ndim == 2 else np.pad(y.ravel()[:1024], (0, -min(y.size, 1024) % min(y.size, 32)))
+    return diverging(rows.reshape(-1, rows.shape[-1] if y.ndim == 2 else min(y.size, 32))[..., None])
+
+
+def scaled(y: Array) -> Array:
+    """Numbers as shares of the largest."""
+    y = np.nan_to_num(y.astype(np.float64))
+    return y / (np.abs(y).max(initial=0) or 1)
 
 
 def filter_pictures(view: RunView) -> dict[str, Any] | None:

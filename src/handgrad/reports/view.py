@@ -38,6 +38,24 @@ class WrongExample:
 
 
 @dataclass
+class Passage:
+    """One example on its way through the network.
+
+    row, true: which it is, and what. steps: (a layer's name, the numbers that it made of it). chances: (class,
+    probability), the likeliest first. gradient: how the first one's score, or a regression's number, moves with each
+    number of the example, where that can be had; in the shape of the example's image, else for each of columns.
+    """
+
+    row: int
+    true: str
+    steps: Sequence[tuple[str, Array]]
+    chances: Sequence[tuple[str, float]] = ()
+    image: Array | None = None
+    gradient: Array | None = None
+    columns: Sequence[str] = ()
+
+
+@dataclass
 class RunView:
     """One run. What is empty or None is left out of the page.
 
@@ -52,8 +70,8 @@ class RunView:
     restored: the epoch, from 1, whose parameters early stopping put back.
     summary: (columns, rows) of the model. diagnosis: a `handgrad.diagnosis.Diagnosis`. confusion: counts (C, C), rows
     the true classes. filters: pictures (K, H, W, 3), the strongest first; units: (number, whether it is dead) of
-    each. truth: (true, predicted) numbers of a regression's rows. folder: where its files are. notes: what could not
-    be shown, and why.
+    each. truth: (true, predicted) numbers of a regression's rows. passage: an example layer by layer. folder: where
+    its files are. notes: what could not be shown, and why.
     """
 
     name: str
@@ -84,6 +102,7 @@ class RunView:
     norm_epochs: Sequence[float] = ()
     units: Sequence[tuple[int, bool]] = ()
     truth: tuple[Array, Array] | None = None
+    passage: Passage | None = None
     folder: str = ""
 
     @property
