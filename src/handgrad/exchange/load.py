@@ -10,50 +10,10 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from .. import layers as hg
 from ..arrays import Array, Shape
 from ..chains import Chains
 from ..functional.windows import window_geometry
-from ..layers import (
-    ELU,
-    GELU,
-    GRU,
-    LSTM,
-    RNN,
-    SELU,
-    Arctan,
-    AvgPool2D,
-    BatchNorm,
-    Branches,
-    Conv1D,
-    Conv2D,
-    ConvTranspose2D,
-    Embedding,
-    Flatten,
-    GlobalAvgPool2D,
-    GroupNorm,
-    Identity,
-    Last,
-    Layer,
-    LayerNorm,
-    LeakyReLU,
-    Linear,
-    LogSoftmax,
-    MaxPool2D,
-    Normalize,
-    Permute,
-    PositionalEmbedding,
-    ReLU,
-    ReLU6,
-    Reshape,
-    Residual,
-    RMSNorm,
-    Sequential,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softplus,
-    Tanh,
-)
 from ..layers.recurrent import Recurrent
 from ..naming import check_path
 from .onnx_file import GATES, REDUCTIONS
@@ -61,7 +21,7 @@ from .onnx_graph import Graph, Node, evaluate
 
 JOINS = {"Add": "add", "Sum": "add", "Mul": "multiply", "Concat": "concat"}
 POINTS = np.linspace(-8, 8, 161)
-ACTIVATIONS = Identity, ReLU, ReLU6, Sigmoid, Tanh, Softplus, SELU, SiLU, Arctan, GELU
+ACTIVATIONS = hg.Identity, hg.ReLU, hg.ReLU6, hg.Sigmoid, hg.Tanh, hg.Softplus, hg.SELU, hg.SiLU, hg.Arctan, hg.GELU
 NUMBERWISE = {
     *("Abs", "Add", "Atan", "Clip", "Div", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish", "Identity", "Log"),
     *("LeakyRelu", "Max", "Min", "Mul", "Neg", "Pow", "Reciprocal", "Relu", "Selu", "Sigmoid", "Softplus", "Sqrt"),
@@ -73,7 +33,7 @@ Arrays: TypeAlias = dict[str, Array]
 class Made(NamedTuple):
     """A layer, and the arrays that it is to have; example is the shape that it wants as it is in the file."""
 
-    layer: Layer
+    layer: hg.Layer
     arrays: Arrays = {}
     example: Shape = ()
 
@@ -88,7 +48,7 @@ class Joined(NamedTuple):
 Part: TypeAlias = "Node | Made | Joined"
 
 
-def load_onnx(path: str | Path, input_shape: Sequence[int] | None = None) -> Sequential:
+def load_onnx(path: str | Path, input_shape: Sequence[int] | None = None) -> hg.Sequential:
     """The network in an ONNX file as a model with gradients, which takes what the file takes: to train on.
 
     Parameters
@@ -131,7 +91,7 @@ def load_onnx(path: str | Path, input_shape: Sequence[int] | None = None) -> Seq
     way.follow(reader.chain(graph.end, graph.start))
     way.turn("plain", graph.shapes[graph.end][1:])
     dtype = np.float64 if graph.types[graph.end] == 11 else np.float32
-    model = Sequential(way.layers() or [Identity()]).build(graph.example, rng=0, dtype=dtype)
+    model = hg.Sequential(way.layers() or [hg.Identity()]).build(graph.example, rng=0, dtype=dtype)
     if model.output_shape != graph.shapes[graph.end][1:]:
         what = f"{path}: the layers make examples of shape {model.output_shape}"
         raise ValueError(f"{what}, and the file {graph.shapes[graph.end][1:]}")
@@ -220,8 +180,10 @@ class Reader(Chains[str, Part]):
         if len(y) != len(POINTS):
             return None
         slope, limit = float(f"{-y[np.abs(POINTS + 1).argmin()]:.6g}"), float(f"{-y[0] / -np.expm1(POINTS[0]):.6g}")
-        numbers = [LeakyReLU(slope), ELU(limit)] if np.isfinite([slope, limit]).all() else []
-        return chosen([Made(layer) for layer in [*(cls() for cls in ACTIVATIONS), GELU("none"), *numbers]], POINTS, y)
+        numbers = [hg.LeakyReLU(slope), hg.ELU(limit)] if np.isfinite([slope, limit]).all() else []
+        return chosen(
+            [Made(layer) for layer in [*(cls() for cls in ACTIVATIONS), hg.GELU("none"), *numbers]], POINTS, y
+        )
 
     def norm(self, before: str, node: str, between: list[Node], constants: Arrays) -> Made | None:
         """A softmax, a layer norm or a root mean square norm, with weights that are among the constants."""
@@ -233,12 +195,12 @@ class Reader(Chains[str, Part]):
         weights = [c.reshape(-1) for c in constants.values() if c.size == features and c.shape[-1:] == (features,)]
         small = [float(c.reshape(-1)[0]) for c in constants.values() if c.size == 1 and 0 < c.reshape(-1)[0] < 0.01]
         known = [
-            Made(layer, {"gamma": gamma, **({"beta": beta} if isinstance(layer, LayerNorm) else {})}, x.shape[1:])
+            Made(layer, {"gamma": gamma, **({"beta": beta} if isinstance(layer, hg.LayerNorm) else {})}, x.shape[1:])
             for epsilon in small
             for gamma in [*weights, np.ones(features)]
             for beta in [*weights, np.zeros(features)]
-            for layer in (LayerNorm(epsilon), RMSNorm(epsilon))
-        ] + [Made(layer, {}, x.shape[1:]) for layer in (Softmax(), LogSoftmax())]
+            for layer in (hg.LayerNorm(epsilon), hg.RMSNorm(epsilon))
+        ] + [Made(layer, {}, x.shape[1:]) for layer in (hg.Softmax(), hg.LogSoftmax())]
         return chosen(known, x, y)
 
 
@@ -267,13 +229,17 @@ class Way:
         self.own: list[Made] = []
         self.node: Node
 
-    def layers(self) -> list[Layer]:
+    def layers(self) -> list[hg.Layer]:
         """Those of the way itself."""
         return [made.layer for made in self.own]
 
-    def add(self, layer: Layer, **arrays: Array) -> None:
+    def add(self, layer: hg.Layer, **arrays: Array) -> None:
         """One more layer; changes of shape behind each other are one."""
-        if isinstance(layer, (Reshape, Flatten)) and self.own and isinstance(self.own[-1].layer, (Reshape, Flatten)):
+        if (
+            isinstance(layer, (hg.Reshape, hg.Flatten))
+            and self.own
+            and isinstance(self.own[-1].layer, (hg.Reshape, hg.Flatten))
+        ):
             self.made.remove(self.own.pop())
         self.own.append(Made(layer, arrays))
         self.made.append(self.own[-1])
@@ -281,7 +247,7 @@ class Way:
     def follow(self, parts: Sequence[Part]) -> Way:
         """Make layers of all parts."""
         for part in parts:
-            if isinstance(part, Made) and not isinstance(part.layer, Identity):
+            if isinstance(part, Made) and not isinstance(part.layer, hg.Identity):
                 if part.example:
                     self.turn("plain", part.example)
                 self.add(part.layer, **part.arrays)
@@ -304,7 +270,7 @@ class Way:
             first = [rank, *range(1, rank)]  # from channels last
             order = first if view == "plain" else [*range(2, rank + 1), 1]
             shape = example if view == "plain" else (*example[1:], example[0])
-            self.add(Reshape(shape) if prod(example[1:]) == 1 else Permute(order))
+            self.add(hg.Reshape(shape) if prod(example[1:]) == 1 else hg.Permute(order))
         self.view = view
 
     def join(self, part: Joined) -> None:
@@ -333,9 +299,9 @@ class Way:
         through = [way for way in ways if way.own]
         if join == "add" and len(ways) == 2 and through:
             around = next(way for way in ways if way is not through[-1])
-            layer: Layer = Residual(through[-1].layers(), around.layers() or None)
+            layer: hg.Layer = hg.Residual(through[-1].layers(), around.layers() or None)
         else:
-            layer = Branches([way.layers() or [Identity()] for way in ways], join)
+            layer = hg.Branches([way.layers() or [hg.Identity()] for way in ways], join)
         self.own.append(Made(layer))
 
     def channels_last(self, node: Node) -> Shape:
@@ -370,7 +336,7 @@ def linear(way: Way, node: Node) -> None:
     arrays = {"weight": weight}
     if len(node.inputs) > 2 and node.inputs[2]:
         arrays["bias"] = np.broadcast_to(node.array(2) * node.get("beta", 1.0), (1, weight.shape[1]))[0]
-    way.add(Linear(weight.shape[1], bias="bias" in arrays), **arrays)
+    way.add(hg.Linear(weight.shape[1], bias="bias" in arrays), **arrays)
 
 
 def convolution(way: Way, node: Node) -> None:
@@ -389,16 +355,16 @@ def convolution(way: Way, node: Node) -> None:
         if rank != 2 or pads[:2] != pads[2:]:
             raise node.unreadable(f"has pads={pads} and {rank} axes of space, and handgrad's layer equal ones and 2")
         more = {"padding": pads[:2], "output_padding": node.get("output_padding", [0, 0])}
-        way.add(ConvTranspose2D(weight.shape[1], **options, **more), weight=weight.transpose(2, 3, 0, 1), **arrays)
+        way.add(hg.ConvTranspose2D(weight.shape[1], **options, **more), weight=weight.transpose(2, 3, 0, 1), **arrays)
         return
     padding = padding_of(node, sizes, kernel, stride, dilation)
     weight = np.moveaxis(weight, (1, 0), (-2, -1))
     options |= {"padding": padding, "dilation": dilation, "groups": groups}
     if rank == 2:
-        way.add(Conv2D(weight.shape[-1], **options), weight=weight, **arrays)
+        way.add(hg.Conv2D(weight.shape[-1], **options), weight=weight, **arrays)
         return
     single = {k: v[0] if isinstance(v, (list, tuple)) else v for k, v in options.items()}
-    way.add(Conv1D(weight.shape[-1], **single), weight=weight, **arrays)
+    way.add(hg.Conv1D(weight.shape[-1], **single), weight=weight, **arrays)
 
 
 def padding_of(node: Node, sizes: Shape, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]) -> Any:
@@ -430,7 +396,7 @@ def pooling(way: Way, node: Node) -> None:
     padding = padding_of(node, tuple(sizes), kernel, stride, [1, 1])
     if node.op == "AveragePool" and padding not in ("valid", [0, 0]) and not node.get("count_include_pad", 0):
         raise node.unreadable("leaves padding out of its means, and handgrad counts its zeros")
-    layer = (MaxPool2D if node.op == "MaxPool" else AvgPool2D)(tuple(kernel), tuple(stride), padding)
+    layer = (hg.MaxPool2D if node.op == "MaxPool" else hg.AvgPool2D)(tuple(kernel), tuple(stride), padding)
     made, (_, _, *wanted) = layer.build((*sizes, 1)).output_shape[:2], node.shape(node.output)
     if made != tuple(wanted):  # ceil_mode
         raise node.unreadable(f"makes images of size {tuple(wanted)}, where handgrad's pooling makes {made}")
@@ -444,10 +410,10 @@ def global_mean(way: Way, node: Node) -> None:
         if axes is None or sorted(axis % 4 for axis in axes) != [2, 3] or len(node.shape(node.values[0])) != 4:
             raise node.unreadable(f"has axes={axes}, and handgrad has the mean over all pixels of images")
     channels = way.channels_last(node)[-1]
-    way.add(GlobalAvgPool2D())
+    way.add(hg.GlobalAvgPool2D())
     way.view = "plain"
     if len(node.shape(node.output)) > 2:
-        way.add(Reshape((channels, 1, 1)))
+        way.add(hg.Reshape((channels, 1, 1)))
 
 
 def batch_norm(way: Way, node: Node) -> None:
@@ -456,7 +422,7 @@ def batch_norm(way: Way, node: Node) -> None:
     if len(node.shape(node.values[0])) > 2:
         way.channels_last(node)
     names = "gamma", "beta", "running_mean", "running_var"
-    layer = BatchNorm(epsilon=node.get("epsilon", 1e-5))
+    layer = hg.BatchNorm(epsilon=node.get("epsilon", 1e-5))
     way.add(layer, **{name: node.array(place) for place, name in enumerate(names, start=1)})
 
 
@@ -470,14 +436,14 @@ def layer_norm(way: Way, node: Node) -> None:
         )
     is_last = axis == len(shape) - 1
     if not is_last:
-        way.add(Reshape((*shape[:axis], gamma.size)))
+        way.add(hg.Reshape((*shape[:axis], gamma.size)))
     if node.op == "RMSNormalization":
-        way.add(RMSNorm(epsilon), gamma=gamma)
+        way.add(hg.RMSNorm(epsilon), gamma=gamma)
     else:
         beta = np.zeros_like(gamma) if node.constant(2) is None else node.array(2).reshape(-1)
-        way.add(LayerNorm(epsilon), gamma=gamma, beta=beta)
+        way.add(hg.LayerNorm(epsilon), gamma=gamma, beta=beta)
     if not is_last:
-        way.add(Reshape(shape))
+        way.add(hg.Reshape(shape))
 
 
 def group_norm(way: Way, node: Node) -> None:
@@ -485,7 +451,7 @@ def group_norm(way: Way, node: Node) -> None:
     channels = way.channels_last(node)[-1]
     groups = node.get("num_groups", channels)
     gamma, beta = (np.repeat(node.array(i), channels // len(node.array(i))) for i in (1, 2))
-    way.add(GroupNorm(groups, node.get("epsilon", 1e-5)), gamma=gamma, beta=beta)
+    way.add(hg.GroupNorm(groups, node.get("epsilon", 1e-5)), gamma=gamma, beta=beta)
 
 
 def reshape(way: Way, node: Node) -> None:
@@ -502,7 +468,7 @@ def reshape(way: Way, node: Node) -> None:
             f"makes {node.shape(node.output)} of {way.graph.batch} examples {example}: not each by itself"
         )
     if after != example:
-        way.add(Flatten() if len(after) == 1 else Reshape(after))
+        way.add(hg.Flatten() if len(after) == 1 else hg.Reshape(after))
 
 
 def transpose(way: Way, node: Node) -> None:
@@ -522,12 +488,12 @@ def transpose(way: Way, node: Node) -> None:
         return
     if way.view == "directions" and order == [2, 0, 1, 3]:
         way.view = "plain"
-        way.add(Reshape(node.shape(node.output)[1:]))
+        way.add(hg.Reshape(node.shape(node.output)[1:]))
         return
     if order[0] != 0:
         raise node.unreadable(f"has perm={order}, which moves the axis of the examples")
     way.plain(node)
-    way.add(Permute(order[1:]))
+    way.add(hg.Permute(order[1:]))
 
 
 def softmax(way: Way, node: Node) -> None:
@@ -538,7 +504,7 @@ def softmax(way: Way, node: Node) -> None:
         way.turn("last" if axis == 1 else "plain", node.shape(node.values[0])[1:])
         if axis not in (1, rank - 1):
             raise node.unreadable(f"works along axis {axis}, and handgrad along channels or the last axis")
-    way.add(Softmax() if node.op == "Softmax" else LogSoftmax())
+    way.add(hg.Softmax() if node.op == "Softmax" else hg.LogSoftmax())
 
 
 def take(way: Way, node: Node) -> None:
@@ -546,7 +512,7 @@ def take(way: Way, node: Node) -> None:
     axis = node.get("axis", 0)
     if node.constant(0) is not None and axis == 0 and node.array(0).ndim == 2:
         way.plain(node)
-        way.add(Embedding(*node.array(0).shape), weight=node.array(0))
+        way.add(hg.Embedding(*node.array(0).shape), weight=node.array(0))
         return
     rank = len(node.shape(node.values[0]))
     steps, index = node.shape(node.values[0])[axis], node.array(1)
@@ -555,9 +521,9 @@ def take(way: Way, node: Node) -> None:
     if way.view == "last":
         way.plain(node)
     way.view = "plain"
-    way.add(Last())
+    way.add(hg.Last())
     if index.ndim:
-        way.add(Reshape(node.shape(node.output)[1:]))
+        way.add(hg.Reshape(node.shape(node.output)[1:]))
 
 
 def last_step(way: Way, node: Node) -> None:
@@ -568,8 +534,8 @@ def last_step(way: Way, node: Node) -> None:
     )
     if len(example) < 2 or made != (1, *example[1:]) or starts.get(1, 0) % example[0] != example[0] - 1:
         raise node.unreadable(f"takes a part {made} of examples {example}, and handgrad the last step of sequences")
-    way.add(Last())
-    way.add(Reshape(made))
+    way.add(hg.Last())
+    way.add(hg.Reshape(made))
 
 
 def recurrent(way: Way, node: Node) -> None:
@@ -584,7 +550,7 @@ def recurrent(way: Way, node: Node) -> None:
     states = [node.constant(place) for place in (4, 5, 6, 7) if place < len(node.inputs) and node.inputs[place]]
     if any(state is None or state.any() for state in states):
         raise node.unreadable("starts from a state of its own, or has sequences of several lengths")
-    cls: type[Recurrent] = {"RNN": RNN, "LSTM": LSTM, "GRU": GRU}[node.op]
+    cls: type[Recurrent] = {"RNN": hg.RNN, "LSTM": hg.LSTM, "GRU": hg.GRU}[node.op]
     back = np.argsort(GATES[node.op])
 
     def ordered(array: Array) -> Array:
@@ -625,7 +591,7 @@ def affine(way: Way, node: Node) -> None:
             raise node.unreadable(
                 f"has a constant of shape {constant.shape}: one number, or one a feature, is expected"
             )
-        way.add(PositionalEmbedding(example[0]), weight=constant.reshape(example))
+        way.add(hg.PositionalEmbedding(example[0]), weight=constant.reshape(example))
         return
     way_affine(way, node, scale.reshape(-1), shift.reshape(-1), example[0] if way.view == "last" else example[-1])
 
@@ -634,15 +600,20 @@ def way_affine(way: Way, node: Node, scale: Array, shift: Array, features: int) 
     """scale x + shift, for each feature."""
     last = way.own[-1] if way.own else None
     wide = np.broadcast_to(shift, (features,))
-    if last is not None and isinstance(last.layer, (Linear, Conv2D)) and not last.layer.bias and (scale == 1).all():
+    if (
+        last is not None
+        and isinstance(last.layer, (hg.Linear, hg.Conv2D))
+        and not last.layer.bias
+        and (scale == 1).all()
+    ):
         config = {**last.layer.config, "bias": True}
         way.made.remove(way.own.pop())
         way.add(type(last.layer)(**config), **last.arrays, bias=wide)
     elif (scale > 0).all():
         mean, std = (-shift / scale).tolist(), (1 / scale).tolist()
-        way.add(Normalize(mean, std) if len(mean) > 1 or features == 1 else Normalize(mean[0], std[0]))
+        way.add(hg.Normalize(mean, std) if len(mean) > 1 or features == 1 else hg.Normalize(mean[0], std[0]))
     elif way.view == "plain" and len(node.shape(node.values[0])) < 4:
-        way.add(Linear(features), weight=np.diag(np.broadcast_to(scale, (features,))), bias=wide)
+        way.add(hg.Linear(features), weight=np.diag(np.broadcast_to(scale, (features,))), bias=wide)
     else:
         raise node.unreadable("multiplies channels by a number that is not above 0")
 

@@ -4,28 +4,11 @@ import math
 
 import numpy as np
 
+from .. import layers as hg
 from ..arrays import Array
 from ..functional.pooling import shares
 from ..functional.recurrent import gru_gates, lstm_gates
 from ..functional.windows import pair
-from ..layers import (
-    GELU,
-    GRU,
-    LSTM,
-    RNN,
-    AdaptiveAvgPool2D,
-    BatchNorm,
-    Conv1D,
-    Conv2D,
-    ConvTranspose2D,
-    Embedding,
-    Linear,
-    MaxPool2D,
-    MultiHeadAttention,
-    Residual,
-    Sequential,
-    Softmax,
-)
 from ..layers.images import Pool2D
 from ..layers.normalization import inference_affine
 from ..layers.recurrent import Recurrent
@@ -34,16 +17,16 @@ from .program import AnyValue, by_computing, exports
 NOT_SEEN = -math.inf
 
 
-@exports(Sequential)
-def chain(layer: Sequential, x: AnyValue) -> AnyValue:
+@exports(hg.Sequential)
+def chain(layer: hg.Sequential, x: AnyValue) -> AnyValue:
     """Layers one after the other."""
     for inner in layer.layers:
         x = x.recorder.within(inner, x)
     return x
 
 
-@exports(Residual)
-def residual(layer: Residual, x: AnyValue) -> AnyValue:
+@exports(hg.Residual)
+def residual(layer: hg.Residual, x: AnyValue) -> AnyValue:
     """y = f(x) + x."""
     y = x
     for inner in layer.layers:
@@ -51,21 +34,21 @@ def residual(layer: Residual, x: AnyValue) -> AnyValue:
     return y + (x if layer.shortcut is None else x.recorder.within(layer.shortcut, x))
 
 
-@exports(Linear)
-def affine(layer: Linear, x: AnyValue) -> AnyValue:
+@exports(hg.Linear)
+def affine(layer: hg.Linear, x: AnyValue) -> AnyValue:
     """y = x W + b."""
     y = x @ layer.parameters["weight"]
     return y + layer.parameters["bias"] if layer.bias else y
 
 
-@exports(Embedding)
-def rows(layer: Embedding, x: AnyValue) -> AnyValue:
+@exports(hg.Embedding)
+def rows(layer: hg.Embedding, x: AnyValue) -> AnyValue:
     """Rows of the weight."""
     return x.recorder.record("take", [layer.parameters["weight"], x], layer.output_shape)
 
 
-@exports(GELU)
-def gelu(layer: GELU, x: AnyValue) -> AnyValue:
+@exports(hg.GELU)
+def gelu(layer: hg.GELU, x: AnyValue) -> AnyValue:
     """x Φ(x), of which NumPy's Φ is by a table."""
     if layer.approximate == "tanh":
         return by_computing(layer, x)
@@ -77,23 +60,23 @@ def erf(x: AnyValue) -> AnyValue:
     return x.recorder.record("erf", [x], x.example)
 
 
-@exports(BatchNorm)
-def folded(layer: BatchNorm, x: AnyValue) -> AnyValue:
+@exports(hg.BatchNorm)
+def folded(layer: hg.BatchNorm, x: AnyValue) -> AnyValue:
     """y = scale x + shift."""
     scale, shift = inference_affine(layer)
     return x * scale + shift
 
 
-@exports(Conv2D)
-def convolution(layer: Conv2D, x: AnyValue) -> AnyValue:
+@exports(hg.Conv2D)
+def convolution(layer: hg.Conv2D, x: AnyValue) -> AnyValue:
     """A convolution, its padding in numbers."""
     _, stride, dilation, padding, output = layer.geometry(layer.input_shape)
     options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": layer.groups}
     return x.recorder.record("conv2d", [x, *layer.parameters.values()], (*output, layer.filters), **options)
 
 
-@exports(Conv1D)
-def convolution1d(layer: Conv1D, x: AnyValue) -> AnyValue:
+@exports(hg.Conv1D)
+def convolution1d(layer: hg.Conv1D, x: AnyValue) -> AnyValue:
     """That of images which are one row high."""
     _, stride, dilation, padding, output = layer.geometry(layer.input_shape)
     options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": layer.groups}
@@ -101,8 +84,8 @@ def convolution1d(layer: Conv1D, x: AnyValue) -> AnyValue:
     return x.recorder.record("conv2d", [x[:, None], *arrays], (*output, layer.filters), **options)[:, 0]
 
 
-@exports(ConvTranspose2D)
-def transposed_convolution(layer: ConvTranspose2D, x: AnyValue) -> AnyValue:
+@exports(hg.ConvTranspose2D)
+def transposed_convolution(layer: hg.ConvTranspose2D, x: AnyValue) -> AnyValue:
     """A transposed convolution."""
     vertical, horizontal = pair(layer.label, "padding", layer.padding, 0)
     return x.recorder.record(
@@ -119,20 +102,20 @@ def transposed_convolution(layer: ConvTranspose2D, x: AnyValue) -> AnyValue:
 def pooling(layer: Pool2D, x: AnyValue) -> AnyValue:
     """The largest number or the mean of each window."""
     kernel, stride, _, padding, _ = layer.geometry(layer.input_shape)
-    name = "max_pool2d" if isinstance(layer, MaxPool2D) else "avg_pool2d"
+    name = "max_pool2d" if isinstance(layer, hg.MaxPool2D) else "avg_pool2d"
     return x.recorder.record(name, [x], layer.output_shape, kernel=kernel, stride=stride, padding=padding)
 
 
-@exports(AdaptiveAvgPool2D)
-def shared_means(layer: AdaptiveAvgPool2D, x: AnyValue) -> AnyValue:
+@exports(hg.AdaptiveAvgPool2D)
+def shared_means(layer: hg.AdaptiveAvgPool2D, x: AnyValue) -> AnyValue:
     """A product with what each row counts for, and one with each column."""
     (height, width, channels), (p, q, _) = layer.input_shape, layer.output_shape
     down = shares(height, p) @ x.reshape(-1, height, width * channels)
     return shares(width, q) @ down.reshape(-1, p, width, channels)
 
 
-@exports(RNN)
-def rnn(layer: RNN, x: AnyValue) -> AnyValue:
+@exports(hg.RNN)
+def rnn(layer: hg.RNN, x: AnyValue) -> AnyValue:
     """h_t = tanh(x_t W + h_{t-1} U + b), step by step."""
     inputs, hidden, states = affine_of(layer, x), start_of(layer), list[AnyValue]()
     for t in range(layer.input_shape[0]):
@@ -141,8 +124,8 @@ def rnn(layer: RNN, x: AnyValue) -> AnyValue:
     return outcome(layer, states)
 
 
-@exports(LSTM)
-def lstm(layer: LSTM, x: AnyValue) -> AnyValue:
+@exports(hg.LSTM)
+def lstm(layer: hg.LSTM, x: AnyValue) -> AnyValue:
     """The gates of `functional.recurrent`, step by step."""
     inputs, hidden, cell, states = affine_of(layer, x), start_of(layer), start_of(layer), list[AnyValue]()
     for t in range(layer.input_shape[0]):
@@ -151,8 +134,8 @@ def lstm(layer: LSTM, x: AnyValue) -> AnyValue:
     return outcome(layer, states)
 
 
-@exports(GRU)
-def gru(layer: GRU, x: AnyValue) -> AnyValue:
+@exports(hg.GRU)
+def gru(layer: hg.GRU, x: AnyValue) -> AnyValue:
     """The gates of `functional.recurrent`, step by step."""
     inputs, hidden, states = affine_of(layer, x), start_of(layer), list[AnyValue]()
     for t in range(layer.input_shape[0]):
@@ -177,8 +160,8 @@ def outcome(layer: Recurrent, states: list[AnyValue]) -> AnyValue:
     return np.stack(states, axis=1) if layer.return_sequences else states[-1]
 
 
-@exports(MultiHeadAttention)
-def attention(layer: MultiHeadAttention, x: AnyValue) -> AnyValue:
+@exports(hg.MultiHeadAttention)
+def attention(layer: hg.MultiHeadAttention, x: AnyValue) -> AnyValue:
     """softmax(q kᵀ / √d) v in each head."""
     weight, bias, output_weight, output_bias = layer.parameters.values()
     (steps, features), heads = layer.input_shape, layer.num_heads
@@ -187,5 +170,5 @@ def attention(layer: MultiHeadAttention, x: AnyValue) -> AnyValue:
     scores = (q / math.sqrt(features // heads)) @ k.swapaxes(2, 3)
     if layer.causal:
         scores = scores + np.where(np.tri(steps, dtype=bool), 0, NOT_SEEN)
-    weights = x.recorder.within(Softmax(), scores)
+    weights = x.recorder.within(hg.Softmax(), scores)
     return (weights @ v).swapaxes(1, 2).reshape(-1, steps, features) @ output_weight + output_bias
