@@ -69,6 +69,8 @@ def test_regression_is_judged_by_r2():
     assert judge(figures).verdict == "generalizing"
     assert judge({**figures, "r2": [0, 0.2], "validation_r2": [0, 0.2]}).verdict == "underfitting"
     assert "no better than guessing" in str(judge({**figures, "r2": [0, -2], "validation_r2": [0, -2]}))
+    chance = history([2.4, 2.3], [0.1, 0.1003], [2.4, 2.3], [0.1, 0.1003])  # a network that has collapsed
+    assert "no better than guessing" in str(judge(chance, num_classes=10))
     assert judge({**figures, "validation_r2": [0, 0.5]}).verdict == "overfitting"
 
 

@@ -52,7 +52,7 @@ def judge(
     share, figure = learned(score, end["train"], history, num_classes)
     if share < LEARNED[score]:
         way = f"{share:.0%} of the way from guessing to perfect (less than {LEARNED[score]:.0%})"
-        reason = f"{figure} on training rows: {way if share > 0 else 'no better than guessing'}"
+        reason = f"{figure} on training rows: {way if share >= 0.01 else 'no better than guessing'}"
         return Judgement("underfitting", (reason,))
     return Judgement("generalizing", (both_figures(score, end),))
 

@@ -114,6 +114,7 @@ const handgrad = (() => {
       if (best) {
         const at = (best.x1.baseVal.value - left) / width * this.width;
         label.setAttribute("x", this.plot.x.baseVal.value + at);
+        label.setAttribute("text-anchor", at > 0.85 * this.width ? "end" : "middle");
         label.style.display = at < 0 || at > this.width ? "none" : "";
       }
       this.label();
