@@ -7,7 +7,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import handgrad as hg
@@ -170,6 +170,7 @@ def shape_of_code(text):
 
 
 @given(ANY_NAME, ANY_NAME, ANY_NAME)
+@example("erf_of(", "x", "y")
 @settings(max_examples=200, deadline=None)
 def test_no_name_becomes_code(layer, class_name, column):
     files, calm = c_file.write(named(layer, class_name, column), layer), c_file.write(named("a", "a", "a"), "a")

@@ -8,7 +8,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import handgrad as hg
@@ -101,6 +101,7 @@ def shape_of_code(text):
 
 
 @given(ANY_NAME, ANY_NAME, ANY_NAME)
+@example("tanh(", "x", "y")
 @settings(max_examples=200, deadline=None)
 def test_no_name_becomes_code(layer, class_name, column):
     assert shape_of_code(named(layer, class_name, column)) == shape_of_code(named("a", "a", "a"))

@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from math import prod
@@ -12,12 +11,11 @@ from string import Template
 import numpy as np
 
 from ..arrays import Array
-from ..text import message_line
-from .javascript_file import read
 from .loops import Language, letters
 from .names import harmless, identifiers
 from .plan import Listing
 from .program import Program
+from .tools import output_of, read
 
 NAMES = {"y": "predict", "probabilities": "predict_probabilities"}
 FLAGS = ("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O1")
@@ -50,8 +48,8 @@ def write(program: Program, stem: str) -> dict[str, str]:
     """{'.c': the functions, '.h': their declarations}."""
     name = identifiers([stem])[stem]
     listing = Listing(program, {*TAKEN, *(f"{name}_{function}" for function in (*NAMES.values(), "class_names"))})
-    functions = [*kernels(listing), *computing(program, name, listing)]
-    own = helpers("\n".join(functions))
+    loops = list(kernels(listing))
+    own = helpers("\n".join(loops))
     declared, defined = class_names(program, name)
     given = {
         **{"title": harmless(program.facts.get("name", "y = f(x)")), "about": about(program), "upper": name.upper()},
@@ -60,7 +58,7 @@ def write(program: Program, stem: str) -> dict[str, str]:
         "weights": "\n".join(
             f"static const float {key}[] = {numbers(array)};" for key, array in listing.weights.items()
         ),
-        "functions": "\n\n".join([*own, *functions, *defined]),
+        "functions": "\n\n".join([*own, *loops, *computing(program, name, listing), *defined]),
         "declarations": "\n".join([*(f"{head};" for head in heads(program, name).values()), *declared]),
         **{"inputs": prod(program.x.example), "outputs": prod(program.outputs["y"].example), "ram": 4 * listing.memory},
         "flash": 4 * sum(map(np.size, listing.weights.values())),
@@ -156,17 +154,11 @@ def run(path: Path, program: Program, x: Array) -> dict[str, Array]:
     with tempfile.TemporaryDirectory() as folder:
         main = Path(folder) / "run.c"
         main.write_text(Template(read("run.c")).substitute(given, declarations=declarations))
-        call([str(compiler()), *FLAGS, str(path.absolute()), str(main), "-o", f"{folder}/run", "-lm"])
-        found = np.frombuffer(call([f"{folder}/run"], x.astype(np.float32).tobytes()), np.float32).reshape(len(x), -1)
+        output_of([str(compiler()), *FLAGS, str(path.absolute()), str(main), "-o", f"{folder}/run", "-lm"])
+        found = np.frombuffer(output_of([f"{folder}/run"], x.astype(np.float32).tobytes()), np.float32).reshape(
+            len(x), -1
+        )
     return {
         output: found[:, begin : begin + sizes[output]].reshape(-1, *program.outputs[output].example)
         for output, begin in begins.items()
     }
-
-
-def call(command: list[str], given: bytes = b"") -> bytes:
-    """What a program prints."""
-    found = subprocess.run(command, input=given, capture_output=True, check=False)
-    if found.returncode:
-        raise ValueError(f"{command[0]} fails: {message_line(found.stderr.decode(errors='replace').strip())}")
-    return found.stdout

@@ -3,7 +3,6 @@
 import base64
 import json
 import re
-import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from math import prod
@@ -14,43 +13,16 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
-from ..text import message_line
-from .loops import Call, Language, Nest, letters
+from .loops import Call, Language, letters
 from .names import harmless
 from .plan import Listing
 from .program import Program, Value
+from .tools import output_of, read
 
-TEMPLATES = Path(__file__).parent / "templates"
 OF_MATH = ("max", "min", "pow", "sqrt", "exp", "expm1", "log", "log1p", "tanh", "atan")
 NAMES = {"y": "predict", "probabilities": "predictProbabilities"}
 LITERAL = 64  # the most numbers that are written as such
-KEYWORDS = """
-arguments await break case catch class const continue debugger default delete do else enum eval export extends false
-finally for function if implements import in instanceof interface let new null package private protected public
-return static super switch this throw true try typeof undefined var void while with yield
-"""
-TAKEN = {
-    *(
-        "memory",
-        "at",
-        "changes",
-        "slopes",
-        "differentiate",
-        "checked",
-        "outputs",
-        "decode",
-        "erf",
-        "gradient",
-        "x",
-        "y",
-        "dx",
-        "dy",
-        *OF_MATH,
-    ),
-    *("predict", "predictProbabilities", "predictClass", "classNames", "columns", "inputShape", "outputShape"),
-    *("NaN", "Infinity", "Math", "Array", "Number", "Object", "atob", "Float64Array", "Float32Array", "Uint8Array"),
-    *KEYWORDS.split(),
-}
+TAKEN = read("taken.txt").split()  # words of JavaScript, and names in the templates
 
 
 def number(value: float) -> str:
@@ -83,11 +55,6 @@ def exported(program: Program) -> list[str]:
     return [*(NAMES[name] for name in program.outputs), *classes, "inputShape", "outputShape", "columns"]
 
 
-def read(name: str) -> str:
-    """A template."""
-    return (TEMPLATES / name).read_text(encoding="utf-8")
-
-
 def about(program: Program) -> str:
     """What it takes and gives, as lines of a comment."""
     return "\n".join(harmless(line).replace("(N, ", "(") for line in program.about())
@@ -96,20 +63,21 @@ def about(program: Program) -> str:
 def module(program: Program, gradients: bool = False) -> str:
     """The text but for what it exports; with `gradient(row, number of the output)` where that is wanted."""
     listing = Listing(program, TAKEN, gradients)
-    kernels = [function(name, nest) for nest, name in listing.kernels.items()]
-    kernels += [computing(name, listing) for name in listing.plans]
+    kernels = [defined(name, ", ".join(letters(nest)), JAVASCRIPT.body(nest)) for nest, name in listing.kernels.items()]
+    functions = [computing(name, listing) for name in listing.plans]
     if gradients:
         kernels += dict.fromkeys(text for *_, text in slopes(listing))
-        kernels.append(backward(listing, prod(program.outputs["y"].example)))
+        functions.append(backward(listing, prod(program.outputs["y"].example)))
+    functions += [offered(name, value.example) for name, value in program.outputs.items()]
     names = program.facts.get("class_names", ())
     constants = {"inputShape": program.x.example, "outputShape": program.outputs["y"].example}
     constants |= {"columns": program.facts.get("columns", ()), **({"classNames": names} if names else {})}
-    text = "\n\n".join([*kernels, *(offered(name, value.example) for name, value in program.outputs.items())])
-    text += f"\n\n{read('classes.js')}" if names else ""
+    functions += [read("classes.js")] * bool(names)
     weights = [f"const {name} = {literal(array)};" for name, array in listing.weights.items()]
-    used = [name for name in OF_MATH if re.search(rf"\b{name}\(", text)]
+    called = set(re.findall(r"\b(\w+)\(", "".join(kernels)))
+    used = [name for name in OF_MATH if name in called]
     helpers = [read("decode.js")] * ("decode(" in "".join(weights))
-    helpers += [read("erf.js")] * bool(re.search(r"\berf\(", text))
+    helpers += [read("erf.js")] * ("erf" in called)
     return Template(read("net.js")).substitute(
         title=harmless(program.facts.get("name", "y = f(x)")),
         about=about(program),
@@ -119,7 +87,7 @@ def module(program: Program, gradients: bool = False) -> str:
         helpers="\n".join(helpers),
         memory=listing.memory,
         inputs=prod(program.x.example),
-        functions=text,
+        functions="\n\n".join([*kernels, *functions]),
     )
 
 
@@ -137,11 +105,6 @@ def literal(array: Array) -> str:
     return f'decode({kind}Array, "{text}")'
 
 
-def function(name: str, nest: Nest) -> str:
-    """A nest as a function."""
-    return defined(name, ", ".join(letters(nest)), JAVASCRIPT.body(nest))
-
-
 def defined(name: str, parameters: str, lines: Sequence[str]) -> str:
     """A function of these lines."""
     return "\n".join([f"function {name}({parameters}) {{", *(f"  {line}" for line in lines), "}"])
@@ -155,10 +118,9 @@ def computing(output: str, listing: Listing) -> str:
 
 def offered(output: str, size: Sequence[int]) -> str:
     """The function that makes an output of a row."""
-    lines = [f"return outputs(compute_{output}, row, {prod(size)});"]
-    return (
-        f"/* The {'outputs' if output == 'y' else output} for one example. */\n{defined(NAMES[output], 'row', lines)}"
-    )
+    what = "outputs" if output == "y" else output
+    function = defined(NAMES[output], "row", [f"return outputs(compute_{output}, row, {prod(size)});"])
+    return f"/* The {what} for one example. */\n{function}"
 
 
 def slopes(listing: Listing) -> Iterator[tuple[Call, int, str, str]]:
@@ -195,8 +157,5 @@ def run_module(text: str, program: Program, x: Array) -> dict[str, Array]:
         path = Path(folder) / "net.mjs"  # older nodes take a .js for a module only where a package.json says so
         path.write_text(text, encoding="utf-8")
         command = ["node", "--input-type=module", "-e", read("run.mjs"), path.as_uri()]
-        found = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
-    if found.returncode:
-        raise ValueError(f"the module fails: {message_line(found.stderr.strip())}")
-    made = json.loads(found.stdout)
+        made = json.loads(output_of(command, given.encode()))
     return {name: np.array(made[name], float).reshape(-1, *value.example) for name, value in program.outputs.items()}

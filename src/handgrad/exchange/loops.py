@@ -145,14 +145,9 @@ def part(operation: Operation) -> Iterator[Call]:
     strides, y = row_major(shape_of(operation.inputs[0])), operation.output.example
     bounds = operation.options["slices"]
     apart = tuple(stride * step for stride, (_, _, step) in zip(strides, bounds, strict=True))
+    begin = sum(stride * start for stride, (start, _, _) in zip(strides, bounds, strict=True))
     made = copy(operation, y, apart, row_major(y))
-    yield made._replace(nest=made.nest._replace(offset=begin(operation)))
-
-
-def begin(operation: Operation) -> int:
-    """The first place that a slice takes."""
-    strides = row_major(shape_of(operation.inputs[0]))
-    return sum(stride * start for stride, (start, _, _) in zip(strides, operation.options["slices"], strict=True))
+    yield made._replace(nest=made.nest._replace(offset=begin))
 
 
 def concatenate(operation: Operation) -> Iterator[Call]:
@@ -182,60 +177,54 @@ def take(operation: Operation) -> Iterator[Call]:
 def conv2d(operation: Operation) -> Iterator[Call]:
     """y = Σ x w over windows and the channels of a group, with the bias."""
     x, w = map(shape_of, operation.inputs[:2])
-    groups, filters, dilation = operation.options["groups"], w[3], operation.options["dilation"]
-    sizes = (*operation.output.example[:2], groups, filters // groups, *w[:3])
-    seen, offset, guards = window(operation, x, dilation)
-    a = (*seen[:2], w[2], 0, *seen[2:], 1)
-    weight, bias = row_major(w), (0, 0, filters // groups, 1, 0, 0, 0)
-    y = (sizes[1] * filters, filters, filters // groups, 1, 0, 0, 0)
-    guards = tuple(g._replace(strides=(*g.strides[:2], 0, 0, *g.strides[2:], 0)) for g in guards)
-    biased = len(operation.inputs) == 3
-    places = a, (0, 0, filters // groups, 1, *weight[:3]), *[bias] * biased, y
-    nest = Nest("conv2d", sizes, places, FORMULAS["multiply"], "sum", 3, offset, guards, start="c" if biased else "0")
+    filters = w[3] // operation.options["groups"]
+    sizes = (*operation.output.example[:2], operation.options["groups"], filters, *w[:3])
+    seen, offset, guards = window(operation, x, (0, 1, 4, 5), {2: w[2], 6: 1})
+    bias = [(0, 0, filters, 1, 0, 0, 0)] * (len(operation.inputs) == 3)
+    places = seen, (0, 0, filters, 1, *row_major(w)[:3]), *bias, (sizes[1] * w[3], w[3], filters, 1, 0, 0, 0)
+    nest = Nest("conv2d", sizes, places, FORMULAS["multiply"], "sum", 3, offset, guards, start="c" if bias else "0")
     yield call(operation, nest)
 
 
 def pool2d(operation: Operation) -> Iterator[Call]:
     """The largest number or the mean of each window."""
-    x, kernel = shape_of(operation.inputs[0]), operation.options["kernel"]
-    *_, channels = y = operation.output.example
-    seen, offset, guards = window(operation, x, (1, 1))
-    places = (*seen[:2], 1, *seen[2:]), (y[1] * channels, channels, 1, 0, 0)
-    guards = tuple(g._replace(strides=(*g.strides[:2], 0, *g.strides[2:])) for g in guards)
+    y, kernel = operation.output.example, operation.options["kernel"]
+    seen, offset, guards = window(operation, shape_of(operation.inputs[0]), (0, 1, 3, 4), {2: 1})
     how, share = ("max", 1) if operation.name == "max_pool2d" else ("sum", prod(kernel))
-    nest = Nest(operation.name, (*y, *kernel), places, ("a", "dy"), how, 2, offset, guards, share)
-    yield call(operation, nest)
-
-
-def window(operation: Operation, image: Shape, dilation: Shape) -> tuple[Strides, int, tuple[Guard, ...]]:
-    """Strides of an image along window rows and columns, and rows and columns within one; where it begins; guards."""
-    (sv, sh), ((top, bottom), (left, right)) = operation.options["stride"], operation.options["padding"]
-    height, width, channels = image
-    row, column = width * channels, channels
-    guards = [Guard((sv, 0, dilation[0], 0), -top, height)] * bool(top or bottom)
-    guards += [Guard((0, sh, 0, dilation[1]), -left, width)] * bool(left or right)
-    strides = sv * row, sh * column, dilation[0] * row, dilation[1] * column
-    return strides, -top * row - left * column, tuple(guards)
+    places = seen, (y[1] * y[2], y[2], 1, 0, 0)
+    yield call(operation, Nest(operation.name, (*y, *kernel), places, ("a", "dy"), how, 2, offset, guards, share))
 
 
 def conv_transpose2d(operation: Operation) -> Iterator[Call]:
     """The bias everywhere, and on it what each pixel lays down."""
     x, w = map(shape_of, operation.inputs[:2])
-    *_, filters = y = operation.output.example
-    bias = [*operation.inputs[2:], 0.0][0]
-    place = None if isinstance(bias, float) else row_major((filters,), y)
+    y, bias = operation.output.example, [*operation.inputs[2:], 0.0][0]
+    place = None if isinstance(bias, float) else row_major(y[2:], y)
     yield copy(operation, y, place, row_major(y))._replace(inputs=(bias,))
-    seen, offset, guards = window(operation, y, (1, 1))
-    weight, (kv, kh, channels, _) = row_major(w), w
-    places = (
-        (x[1] * channels, channels, 0, 0, 1, 0),
-        (0, 0, *weight),
-        (*seen, 0, 1),
-    )
-    guards = tuple(g._replace(strides=(*g.strides, 0, 0)) for g in guards)
-    sizes = (*x[:2], kv, kh, channels, filters)
-    nest = Nest("conv_transpose2d", sizes, places, FORMULAS["multiply"], "add", 0, offset, guards)
+    seen, offset, guards = window(operation, y, (0, 1, 2, 3), {5: 1})
+    places = (x[1] * x[2], x[2], 0, 0, 1, 0), (0, 0, *row_major(w)), seen
+    nest = Nest("conv_transpose2d", (*x[:2], *w), places, FORMULAS["multiply"], "add", 0, offset, guards)
     yield call(operation, nest)._replace(inputs=operation.inputs[:2])
+
+
+def window(
+    operation: Operation, image: Shape, loops: Shape, others: Mapping[int, int]
+) -> tuple[Strides, int, tuple[Guard, ...]]:
+    """Strides of an image whose windows slide by two loops, and are gone through by two; where it begins; guards.
+
+    others: its strides in other loops, the last of which is the last of all or before two of those four.
+    """
+    (_, width, channels), options = image, operation.options
+    count, offset, strides, guards = max(*loops, *others) + 1, 0, [0] * (max(*loops, *others) + 1), list[Guard]()
+    for at, apart in others.items():
+        strides[at] = apart
+    for axis, apart in ((0, width * channels), (1, channels)):
+        steps, (before, after) = [0] * count, options["padding"][axis]
+        steps[loops[axis]], steps[loops[axis + 2]] = options["stride"][axis], options.get("dilation", (1, 1))[axis]
+        strides = [stride + apart * step for stride, step in zip(strides, steps, strict=True)]
+        offset -= before * apart
+        guards += [Guard(tuple(steps), -before, image[axis])] * bool(before or after)
+    return tuple(strides), offset, tuple(guards)
 
 
 def call(operation: Operation, nest: Nest) -> Call:

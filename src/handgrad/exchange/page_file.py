@@ -7,8 +7,9 @@ from typing import Any
 
 from .. import html
 from ..arrays import Array
-from .javascript_file import exported, module, read, run_module, script
+from .javascript_file import exported, module, run_module, script
 from .program import Program, Weight
+from .tools import read
 
 MOST = 256  # numbers that a form has room for
 

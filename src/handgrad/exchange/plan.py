@@ -68,7 +68,8 @@ def plan(program: Program, output: str = "y", given: str = "", start: int = 0, k
     times = spans(calls, homes) if not keep else dict.fromkeys(sizes, (0, len(calls)))
     times |= {id(value): (-1, len(calls)) for value in known[1:]}
     apart = {id(program.x): Place("x", 0), homes[id(wanted)][0]: Place("y", 0)}
-    begins, end = arranged({home: (*times[home], sizes[home]) for home in times.keys() - apart.keys()}, start)
+    blocks = {home: (*span, sizes[home]) for home, span in times.items() if home not in apart}
+    begins, end = arranged(blocks, start)
     apart |= {home: Place("memory", begin) for home, begin in begins.items()}
     places = {key: (apart[home], offset) for key, (home, offset) in homes.items() if home in apart}
     return Plan(calls, {key: Place(at.where, at.offset + offset) for key, (at, offset) in places.items()}, (start, end))

@@ -6,7 +6,6 @@ import base64
 import inspect
 import io
 import keyword
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,12 +16,11 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
-from ..text import message_line
 from . import operations
 from .names import harmless, identifiers
 from .program import Operation, Program, Value, Weight, example_input
+from .tools import output_of, read
 
-TEMPLATES = Path(__file__).parent / "templates"
 SIGNS = {"add": ("+", 1), "subtract": ("-", 1), "multiply": ("*", 2), "divide": ("/", 2), "matmul": ("@", 2)}
 FORMS: Mapping[str, Callable[..., str]] = {  # how Python writes what is no function of NumPy's
     "reshape": lambda x, shape: f"{x}.reshape(len({x}), {listed(shape)})",
@@ -53,7 +51,7 @@ def write(program: Program, name: str) -> dict[str, str | bytes]:
     known = "".join(f"{name} = {value!a}\n" for name, value in facts(program).items())
     parts = ["predict", *["classes"] * ("CLASS_NAMES" in facts(program)), *["columns"] * ("COLUMNS" in facts(program))]
     test = example_input(program, 2)
-    made = Template(read("net")).substitute(
+    made = Template(read("net.py.txt")).substitute(
         title=harmless(program.facts.get("name", name)),
         about="\n".join(map(harmless, program.about())),
         imports="from collections.abc import Iterator\n" * ("def sights" in helpers),
@@ -66,16 +64,11 @@ def write(program: Program, name: str) -> dict[str, str | bytes]:
         cast="" if program.takes_indices else ", np.float64",
         body="\n".join(f"    {line}" for line in lines),
         outputs=", ".join(f"{name!r}: {texts[id(value)]}" for name, value in program.outputs.items()),
-        functions="".join(read(part) for part in parts).rstrip(),
+        functions="".join(read(f"{part}.py.txt") for part in parts).rstrip(),
         test=literal(test),
         expected=literal(program.run(test)["y"]),
     )
     return {".py": made}
-
-
-def read(name: str) -> str:
-    """A template."""
-    return (TEMPLATES / f"{name}.py.txt").read_text(encoding="utf-8")
 
 
 def facts(program: Program) -> dict[str, Any]:
@@ -191,7 +184,4 @@ def run(path: Path, program: Program, x: Array) -> dict[str, Array]:
     given = io.BytesIO()
     np.save(given, x)
     command = [sys.executable, "-I", "-c", code, str(path)]
-    found = subprocess.run(command, input=given.getvalue(), capture_output=True, check=False)
-    if found.returncode:
-        raise ValueError(f"{path} fails: {message_line(found.stderr.decode(errors='replace').strip())}")
-    return dict(np.load(io.BytesIO(found.stdout)))
+    return dict(np.load(io.BytesIO(output_of(command, given.getvalue()))))
