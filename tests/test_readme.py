@@ -1,7 +1,11 @@
 """The README's Python runs as printed, in order, and its links lead somewhere."""
 
+import json
 import re
+import runpy
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -25,6 +29,15 @@ def test_the_pair_shown_is_the_pair_in_the_library():
     block = re.search(r"```python\n(from handgrad.arrays import .*?)```", README, re.S).group(1)
     shown = block[block.index("def linear_forward") :].rstrip()
     assert "def linear_backward" in shown and shown in source
+
+
+def test_tables_of_speed_are_those_measured(monkeypatch):
+    pytest.importorskip("torch")
+    pytest.importorskip("sklearn")
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    bars = runpy.run_path(str(ROOT / "benchmarks" / "bars.py"))
+    for path, text in bars["pages"](json.loads(bars["RESULTS"].read_text())):
+        assert path.read_text() == text, "run python benchmarks/bars.py -o docs/speed.json"
 
 
 def test_links_lead_somewhere():

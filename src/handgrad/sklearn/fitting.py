@@ -347,9 +347,9 @@ class Shuffle:
     """
 
     def __init__(self, random: RandomState) -> None:
-        self.random_state = random
-        self.bit_generator = self  # what a trainer asks for the state
-        self.state = Drawn(None)
+        self.random_state: RandomState = random
+        self.bit_generator: Shuffle = self  # what a trainer asks for the state
+        self.state: Drawn = Drawn(None)
 
     def permutation(self, num_rows: int) -> Array:
         if self.state.next is None:
