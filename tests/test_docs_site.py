@@ -70,3 +70,10 @@ def test_pages_are_put_together(tmp_path, monkeypatch):
     entry = next(entry for entry in builder.pairs() if entry.name == "linear")
     page = builder.reference_page(entry, "functional")
     assert "../../derivations/linear.md#linear" in page and "`not-summed`" in page and "def linear_backward" in page
+
+
+def test_every_page_is_in_the_table_of_contents():
+    index = (DOCS / "index.md").read_text(encoding="utf-8")
+    entries = set(re.findall(r"^[\w/-]+$", "".join(re.findall(r"```\{toctree\}\n(.*?)```", index, re.S)), re.M))
+    pages = {page.relative_to(DOCS).with_suffix("").as_posix() for page in [*DOCS.glob("*.md"), *DOCS.glob("*/*.md")]}
+    assert pages - {"index"} <= entries
