@@ -122,7 +122,8 @@ def test_functions_of_our_own_are_as_exact_as_they_say(tmp_path, function, refer
 
 def results(folder, expression, x):
     """A function of functions.c for many x."""
-    text = f"#include <math.h>\n{c_file.read('functions.c')}\nvoid net_predict(const float *x, float *y);\n"
+    text = f"#include <math.h>\n#include <stdint.h>\n{c_file.read('functions.c')}\n"
+    text += "void net_predict(const float *x, float *y);\n"
     unused = "\n".join(f"(void){name}_of;" for name in c_file.OWN)
     (folder / "net.c").write_text(f"{text}void net_predict(const float *x, float *y) {{ {unused} *y = {expression}; }}")
     identity = hg.Sequential([hg.Identity()]).build(1)

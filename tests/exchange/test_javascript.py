@@ -133,6 +133,18 @@ def test_texts_and_what_is_missing_are_taken_as_they_are(tmp_path):
     assert text == number != unknown and missing == [None, None]
 
 
+def test_no_class_is_named_where_a_number_is_missing(tmp_path):
+    assert "no class is the most probable" in node(tmp_path, named("a", "a", "a"), "net.predictClass([0, null])")
+
+
+def test_outputs_of_each_step_have_no_class_names_of_the_whole():
+    program = record(hg.Sequential([hg.Linear(2)]).build((3, 4), rng=0))
+    facts = {"class_names": ("a", "b")}
+    outputs = {**program.outputs, "probabilities": program.outputs["y"]}
+    files = javascript_file.write(Program(program.x, outputs, program.operations, facts=facts), "net")
+    assert not any("classNames" in text or "predictClass" in text for text in files.values())
+
+
 def test_too_many_weights_for_source_code_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("handgrad.exchange.plan.LIMIT", 100)
     with pytest.raises(ValueError, match=r"too many for source code.*onnx"):

@@ -44,15 +44,20 @@ JAVASCRIPT = Language("let", "let", "  ", "// {}", WORDS, number, place)
 
 def write(program: Program, stem: str) -> dict[str, str]:
     """{'.js': the module, '.d.ts': its types}."""
-    classes = read("classes.d.ts") if program.facts.get("class_names") else ""
+    classes = read("classes.d.ts") if class_names(program) else ""
     types = Template(read("net.d.ts")).substitute(about=about(program)) + classes
     return {".js": f"{module(program)}\nexport {{ {', '.join(exported(program))} }};\n", ".d.ts": types}
 
 
 def exported(program: Program) -> list[str]:
     """The names of what the module offers."""
-    classes = ["predictClass", "classNames"] * bool(program.facts.get("class_names"))
+    classes = ["predictClass", "classNames"] * bool(class_names(program))
     return [*(NAMES[name] for name in program.outputs), *classes, "inputShape", "outputShape", "columns"]
+
+
+def class_names(program: Program) -> Sequence[str]:
+    """Those of the outputs, if each output is about a class."""
+    return program.facts.get("class_names", ()) if len(program.outputs["y"].example) == 1 else ()
 
 
 def about(program: Program) -> str:
@@ -69,8 +74,8 @@ def module(program: Program, gradients: bool = False) -> str:
         kernels += dict.fromkeys(text for *_, text in slopes(listing))
         functions.append(backward(listing, prod(program.outputs["y"].example)))
     functions += [offered(name, value.example) for name, value in program.outputs.items()]
-    names = program.facts.get("class_names", ())
-    constants = {"inputShape": program.x.example, "outputShape": program.outputs["y"].example}
+    names = class_names(program)
+    constants: dict[str, Any] = {"inputShape": program.x.example, "outputShape": program.outputs["y"].example}
     constants |= {"columns": program.facts.get("columns", ()), **({"classNames": names} if names else {})}
     functions += [read("classes.js")] * bool(names)
     weights = [f"const {name} = {literal(array)};" for name, array in listing.weights.items()]

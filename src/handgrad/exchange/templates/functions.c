@@ -13,7 +13,7 @@ static float min_of(float a, float b)
 /* The square root by Newton's steps from half the exponent, to 1e-7 of it. */
 static float sqrt_of(float x)
 {
-    union { float number; unsigned bits; } y = { x };
+    union { float number; uint32_t bits; } y = { x };
     if (!(x > 0 && x < INFINITY))
         return x < 0 ? NAN : x;
     y.bits = (y.bits >> 1) + 0x1fbd1df5u;
@@ -25,7 +25,7 @@ static float sqrt_of(float x)
 /* The logarithm: of the power of 2, and by the series of artanh of what is left, to 2e-7 of it. */
 static float log_of(float x)
 {
-    union { float number; unsigned bits; } m = { x };
+    union { float number; uint32_t bits; } m = { x };
     float power = -127, s;
     if (!(x > 0 && x < INFINITY))
         return x == 0 ? -INFINITY : x < 0 ? NAN : x;

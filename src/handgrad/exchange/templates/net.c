@@ -7,6 +7,7 @@ $about
  */
 
 #include <math.h>
+#include <stdint.h>
 $include
 $memory
 $weights

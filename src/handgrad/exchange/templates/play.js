@@ -32,7 +32,7 @@ const play = (() => {
     const button = document.createElement("button"), bar = document.createElement("i");
     head.scope = "row";
     button.type = "button";
-    button.textContent = names[number] || (count > 1 ? "output " + number : facts.target || "output");
+    button.textContent = (names.length === count && names[number]) || (count > 1 ? "output " + number : facts.target || "output");
     button.addEventListener("click", () => { chosen = chosen === number ? -1 : number; show(row); });
     head.append(button);
     line.append(head);
