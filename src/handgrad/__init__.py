@@ -5,6 +5,7 @@ from handgrad import functional as F
 """
 
 import sys as _sys
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 from . import functional as functional
 from . import initializers as initializers
@@ -19,8 +20,6 @@ from .datasets import load_dataset as load_dataset
 from .derivatives import draw_graph as draw_graph
 from .derivatives import intermediates as intermediates
 from .diagnosis import diagnose as diagnose
-from .exchange import export as export
-from .exchange import load_onnx as load_onnx
 from .gradient_check import assert_gradients as assert_gradients
 from .gradient_check import check_gradients as check_gradients
 from .kernels import set_threads as set_threads
@@ -95,8 +94,13 @@ from .training import History as History
 from .training import Schedule as Schedule
 from .training import Trainer as Trainer
 
+if _TYPE_CHECKING:
+    from .exchange import export as export
+    from .exchange import load_onnx as load_onnx
+
 _naming.advise_on_names(
-    _sys.modules[__name__], functional, initializers, layers, metrics, models, optimizers, schedules, training
+    *(_sys.modules[__name__], functional, initializers, layers, metrics, models, optimizers, schedules, training),
+    later=dict.fromkeys(("exchange", "export", "load_onnx"), "handgrad.exchange"),
 )
 
 __version__ = "0.1.0"

@@ -7,6 +7,7 @@ import copy
 import difflib
 import dis
 import functools
+import importlib
 import inspect
 import math
 import re
@@ -14,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import FrameType, MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
@@ -222,18 +223,31 @@ class Configured(Advised):
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in constructor_arguments(self).items())})"
 
 
-def advise_on_names(*modules: ModuleType) -> None:
-    """Let the modules answer a name that they have not with the right one."""
+def advise_on_names(*modules: ModuleType, later: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Let the modules answer a name that they have not with the right one.
+
+    later: {name: module} of what the first module takes from others only when it is asked for.
+    """
     for module in modules:
         vars(module)["__getattr__"] = functools.partial(refuse_name, module)
+    vars(modules[0])["__getattr__"] = functools.partial(take_later, modules[0], later)
 
 
-def refuse_name(module: ModuleType, name: str) -> NoReturn:
-    """Raise the AttributeError that Python would, and tell the right name."""
-    known = [known for known in vars(module) if not known.startswith("_")]
+def take_later(module: ModuleType, later: Mapping[str, str], name: str) -> Any:
+    """What a module has only once it is asked for: a name out of another module, or that module."""
+    if name not in later:
+        refuse_name(module, name, later, depth=2)
+    found = importlib.import_module(later[name])
+    vars(module)[name] = getattr(found, name, found)
+    return vars(module)[name]
+
+
+def refuse_name(module: ModuleType, name: str, later: Iterable[str] = (), depth: int = 1) -> NoReturn:
+    """Raise the AttributeError that Python would, and tell the right name; depth: how many frames away it was asked."""
+    known = [known for known in [*vars(module), *later] if not known.startswith("_")]
     advice = "" if name.startswith("_") else nearest(name, known)
     said = f"module '{module.__name__}' has no attribute '{name}'{advice}"
-    raise ImportError(said) if advice and is_imported_from(sys._getframe(1)) else AttributeError(said)
+    raise ImportError(said) if advice and is_imported_from(sys._getframe(depth)) else AttributeError(said)
 
 
 def is_imported_from(frame: FrameType) -> bool:
