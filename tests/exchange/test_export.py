@@ -104,6 +104,14 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_work(tmp_path, name
     assert [path.name for path in tmp_path.iterdir()] == ["folder.py"]
 
 
+@pytest.mark.parametrize("name, beside", [("net.c", "net.h"), ("net.js", "net.d.ts"), ("net.py", "net.py.receipt.txt")])
+def test_nothing_is_written_where_a_file_beside_it_cannot_be(tmp_path, name, beside):
+    (tmp_path / beside).mkdir()
+    with pytest.raises(ValueError, match=f"{beside}: it is a folder"):
+        hg.export(small(), tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == [beside]
+
+
 def test_what_is_no_model_is_refused(tmp_path):
     with pytest.raises(TypeError, match=r"takes a model.*got str.*run\.model\(\)"):
         hg.export("runs/iris", tmp_path / "net.py")

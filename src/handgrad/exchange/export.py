@@ -168,8 +168,11 @@ def random_input(program: Program) -> Array:
 
 def write(source: Source, path: Path, target: Target, verify: bool, notes: Sequence[str] = ()) -> Receipt:
     """Write the files and the receipt, each whole or not at all."""
-    for suffix, content in target.write(source.program, path.stem).items():
-        with files.atomic_path(path.with_suffix(suffix)) as temporary:
+    contents = {path.with_suffix(suffix): text for suffix, text in target.write(source.program, path.stem).items()}
+    for written in [*contents, Path(f"{path}.receipt.txt")]:
+        files.check_output(written)
+    for written, content in contents.items():
+        with files.atomic_path(written) as temporary:
             temporary.write_bytes(content.encode() if isinstance(content, str) else content)
     runs: dict[str, Any] = {"program": source.program.run}
     if verify and target.is_here():
