@@ -145,3 +145,28 @@ def test_names_cannot_steer_the_terminal(tmp_path):
     with pytest.raises(ValueError) as problem:
         hg.load_onnx(file(tmp_path, bad))
     assert "\x1b" not in str(problem.value) and "\n" not in str(problem.value)
+
+
+def test_a_softmax_of_before_opset_13_takes_all_axes_from_one_on(tmp_path):
+    pytest.importorskip("onnxruntime")
+    from onnxruntime import InferenceSession
+
+    x = np.random.default_rng(0).standard_normal((3, 4, 5)).astype(np.float32)
+    for axis in (1, 2):
+        made = node("Softmax", "x", axis=axis)
+        path = file(tmp_path, made, shape=("N", 4, 5), opset=11)
+        (expected,) = InferenceSession(str(path), providers=["CPUExecutionProvider"]).run(None, {"x": x})
+        np.testing.assert_allclose(hg.load_onnx(path).predict(x), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["INT64", "UINT8", "FLOAT16", "BOOL"])
+def test_a_cast_that_changes_numbers_is_refused(tmp_path, kind):
+    back = node("Cast", "a", to=FLOAT)
+    refused(file(tmp_path, node("Cast", "x", "a", to=getattr(TensorProto, kind)), back), f"Cast.*makes {kind.lower()} ")
+
+
+def test_a_cast_to_the_numbers_of_rows_is_read(tmp_path):
+    nodes = node("Cast", "x", "a", to=TensorProto.INT64), node("Gather", "table a")
+    table = np.arange(6, dtype=np.float32).reshape(3, 2)
+    model = hg.load_onnx(file(tmp_path, *nodes, constants={"table": table}))
+    np.testing.assert_array_equal(model.predict([[0, 2, 1, 1]])[0], table[[0, 2, 1, 1]])

@@ -48,6 +48,25 @@ def test_rows_as_they_stand_in_the_table_give_classes_by_name(table):
     np.testing.assert_allclose(net["predict_probabilities"](x)[:, net["CLASS_NAMES"].index("yes")], yes, atol=1e-6)
 
 
+def test_rows_that_the_network_cannot_know_are_named(table):
+    run = trained("people.csv", "--drop", "nr", "--drop", "pay")
+    assert handgrad(["export", str(run), "-o", "net.py"]) == 0
+    net = runpy.run_path("net.py")
+    good = {"age": 30, "sex": "f"}
+    for row, what in [
+        ({"age": 30, "sx": "f"}, "no column 'sx'; expected 'age', 'sex'"),
+        ({"sex": "f"}, r"rows\[1\] has no 'age'"),
+        ({"age": "", "sex": "f"}, r"rows\[1\] has no 'age'"),
+        ({"age": "old", "sex": "f"}, r"rows\[1\]: 'age' must be a number, got 'old'"),
+    ]:
+        with pytest.raises(ValueError, match=what):
+            net["encode"]([good, row])
+    with pytest.raises(ValueError, match=r"must be numbers \(N, 2\); encode"):
+        net["predict"]([[30, "f"]])
+    with pytest.raises(ValueError, match=r"no class of x\[1\]"):
+        net["predict_classes"]([[30, 0], [np.nan, 0]])
+
+
 @pytest.mark.parametrize("name", ["iris", "diabetes", "breast-cancer"])
 def test_the_receipt_compares_rows_of_the_runs_own(table, capsys, name):
     run = trained(name)

@@ -20,6 +20,7 @@ from .onnx_file import GATES, REDUCTIONS
 from .onnx_graph import Graph, Node, evaluate
 
 JOINS = {"Add": "add", "Sum": "add", "Mul": "multiply", "Concat": "concat"}
+FLOATS, WHOLE = (1, 11), (6, 7)  # TensorProto's numbers of float and double, int32 and int64
 POINTS = np.linspace(-8, 8, 161)
 ACTIVATIONS = hg.Identity, hg.ReLU, hg.ReLU6, hg.Sigmoid, hg.Tanh, hg.Softplus, hg.SELU, hg.SiLU, hg.Arctan, hg.GELU
 NUMBERWISE = {
@@ -177,7 +178,7 @@ class Reader(Chains[str, Part]):
     def numberwise(self, before: str, node: str, between: list[Node], constants: Arrays) -> Made | None:
         """An activation."""
         y = self.values(before, node, between, POINTS, constants).reshape(-1)
-        if len(y) != len(POINTS):
+        if len(y) != len(POINTS) or y.dtype.kind != "f":
             return None
         slope, limit = float(f"{-y[np.abs(POINTS + 1).argmin()]:.6g}"), float(f"{-y[0] / -np.expm1(POINTS[0]):.6g}")
         numbers = [hg.LeakyReLU(slope), hg.ELU(limit)] if np.isfinite([slope, limit]).all() else []
@@ -326,6 +327,22 @@ def nothing(way: Way, node: Node) -> None:
         raise node.unreadable("drops numbers at inference, too")
 
 
+def cast(way: Way, node: Node) -> None:
+    """A change of type that changes no number, or that makes the numbers of rows."""
+    before, after = way.graph.types.get(node.inputs[0]), node.get("to", 0)
+    readers = {made.op for made in way.graph.nodes.values() if node.output in made.inputs}
+    are_rows = readers == {"Gather"} and node.output != way.graph.end
+    if not (after in FLOATS or (after in WHOLE and (before in WHOLE or are_rows))):
+        raise node.unreadable(f"makes {tensor_type(after)} of {tensor_type(before)}, which changes numbers")
+
+
+def tensor_type(number: int | None) -> str:
+    """What ONNX calls a type."""
+    from onnx import TensorProto
+
+    return str(TensorProto.DataType.Name(number or 0)).lower()
+
+
 def linear(way: Way, node: Node) -> None:
     """Gemm, and MatMul with a constant on the right."""
     if node.op == "Gemm":
@@ -418,7 +435,7 @@ def global_mean(way: Way, node: Node) -> None:
 
 def batch_norm(way: Way, node: Node) -> None:
     """Channels are the second axis there, and the last here."""
-    node.check(training_mode=0)
+    node.check(training_mode=0, spatial=1)
     if len(node.shape(node.values[0])) > 2:
         way.channels_last(node)
     names = "gamma", "beta", "running_mean", "running_var"
@@ -497,14 +514,21 @@ def transpose(way: Way, node: Node) -> None:
 
 
 def softmax(way: Way, node: Node) -> None:
-    """Along the axis that is the last one here."""
-    rank = len(node.shape(node.values[0]))
-    axis = node.get("axis", -1 if way.graph.opset >= 13 else 1) % rank
+    """Along the axis that is the last one here; before opset 13 over all axes from one on, as one."""
+    layer = hg.Softmax() if node.op == "Softmax" else hg.LogSoftmax()
+    shape = node.shape(node.values[0])
+    rank, is_old = len(shape), way.graph.opset < 13
+    axis = node.get("axis", 1 if is_old else -1) % rank
+    if is_old and 0 < axis < rank - 1:
+        way.plain(node)
+        for made in (hg.Reshape((*shape[1:axis], prod(shape[axis:]))), layer, hg.Reshape(shape[1:])):
+            way.add(made)
+        return
     if axis != (1 if way.view == "last" and rank > 2 else rank - 1):
-        way.turn("last" if axis == 1 else "plain", node.shape(node.values[0])[1:])
+        way.turn("last" if axis == 1 else "plain", shape[1:])
         if axis not in (1, rank - 1):
             raise node.unreadable(f"works along axis {axis}, and handgrad along channels or the last axis")
-    way.add(hg.Softmax() if node.op == "Softmax" else hg.LogSoftmax())
+    way.add(layer)
 
 
 def take(way: Way, node: Node) -> None:
@@ -570,6 +594,9 @@ def recurrent(way: Way, node: Node) -> None:
 
 def affine(way: Way, node: Node) -> None:
     """x + a, x - a, a - x, a x and x / a: a bias of the layer before it, places in a sequence, or a `Normalize`."""
+    node.check(axis=None)  # before opset 7
+    if way.graph.types.get(node.output) not in FLOATS:
+        raise node.unreadable(f"computes in {tensor_type(way.graph.types.get(node.output))}, and handgrad in floats")
     is_left = node.inputs[0] in node.values
     constant = node.array(1 if is_left else 0)
     example = node.shape(node.values[0])[1:]
@@ -626,7 +653,8 @@ def scaler(way: Way, node: Node) -> None:
 
 
 READERS: Mapping[str, Callable[[Way, Node], None]] = {
-    **dict.fromkeys(("Identity", "Dropout", "Cast", "Sum", "Mean"), nothing),
+    **dict.fromkeys(("Identity", "Dropout", "Sum", "Mean"), nothing),
+    "Cast": cast,
     **dict.fromkeys(("Gemm", "MatMul"), linear),
     **dict.fromkeys(("Conv", "ConvTranspose"), convolution),
     **dict.fromkeys(("MaxPool", "AveragePool"), pooling),

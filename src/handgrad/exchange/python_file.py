@@ -36,7 +36,18 @@ FORMS: Mapping[str, Callable[..., str]] = {  # how Python writes what is no func
 LITERAL, LONG, WIDTH = 64, 60, 112  # numbers written as such; letters of an expression put into another; of a line
 TAKEN = {
     *{"np", "base64", "math", "x", "array", "compute", "predict", "self_test", "Array", "Pair", "Shape", "Iterator"},
-    *{"CLASS_NAMES", "COLUMNS", "encode", "number", "predict_classes", "predict_probabilities", "difference", "sights"},
+    *{
+        "CLASS_NAMES",
+        "COLUMNS",
+        "OPTIONAL",
+        "encode",
+        "known",
+        "number",
+        "predict_classes",
+        "predict_probabilities",
+        "difference",
+        "sights",
+    },
     *{function.__name__ for function in operations.OPERATIONS.values()},
     *keyword.kwlist,
 }
@@ -61,6 +72,7 @@ def write(program: Program, name: str) -> dict[str, str | bytes]:
         helpers=helpers,
         shape=", ".join(map(str, program.x.example)),
         example=program.x.example,
+        hint="; encode(rows) makes them of rows as dicts" * ("COLUMNS" in facts(program)),
         cast="" if program.takes_indices else ", np.float64",
         body="\n".join(f"    {line}" for line in lines),
         outputs=", ".join(f"{name!r}: {texts[id(value)]}" for name, value in program.outputs.items()),
@@ -73,9 +85,12 @@ def write(program: Program, name: str) -> dict[str, str | bytes]:
 
 def facts(program: Program) -> dict[str, Any]:
     """What the file says beside its weights, by the names it has there."""
-    columns = {column["name"]: column.get("texts") for column in program.facts.get("columns", ())}
-    known = {"CLASS_NAMES": program.facts.get("class_names"), "COLUMNS": columns}
-    return {name: value for name, value in known.items() if value}
+    names, told = program.facts.get("class_names"), program.facts.get("columns")
+    known: dict[str, Any] = {"CLASS_NAMES": names} if names else {}
+    if told:
+        known["COLUMNS"] = {column["name"]: column.get("texts") for column in told}
+        known["OPTIONAL"] = tuple(column["name"] for column in told if column.get("optional"))
+    return known
 
 
 def statements(program: Program, names: Mapping[str, str]) -> tuple[list[str], dict[int, Text]]:

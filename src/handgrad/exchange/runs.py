@@ -93,6 +93,7 @@ class RawInputs:
         given = about.get("standardization")
         self.standardization: Standardization | None = Standardization(**given) if given else None
         self.is_pixels: bool = about.get("dtype") == "uint8"
+        self.is_indexed: bool = self.schema is not None and self.schema.encoding == "index"
         self.names: tuple[str, ...] = self.schema.features if self.schema else tuple(about.get("feature_names") or ())
 
     def shape(self, model: Sequential) -> Shape:
@@ -120,6 +121,9 @@ class RawInputs:
                 places, names = zip(*group, strict=True)
                 if texts is None:
                     parts.append(self.filled(x[:, places[0] : places[-1] + 1], names))
+                elif self.is_indexed:
+                    codes = x[:, places[0] : places[-1] + 1]
+                    parts.append(np.where(np.greater(codes, -0.5), codes, len(texts)))
                 else:
                     parts += [np.equal(x[:, at : at + 1], np.arange(len(texts))) for at in places if texts]
             x = np.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
@@ -145,6 +149,9 @@ class RawInputs:
             x = x * np.asarray(self.standardization.scale) + np.asarray(self.standardization.mean)
         if self.schema is None or not self.schema.categories:
             return x
+        if self.is_indexed:
+            sizes = np.array(self.schema.sizes)
+            return np.where((sizes > 0) & (x > sizes - 1.5), -1, x)
         columns, start = list[Array](), 0
         for texts in map(self.texts, self.names):
             block = x[:, start : start + (1 if texts is None else len(texts))]
@@ -161,9 +168,9 @@ class RawInputs:
         for at, name in enumerate(self.names):
             texts, numbers = self.texts(name), None if own is None else own[:, at]
             ranges = {} if numbers is None else {"low": numbers.min(), "high": numbers.max(), "mean": numbers.mean()}
-            told.append(
-                {"name": name, **({"texts": texts} if texts is not None else {k: float(v) for k, v in ranges.items()})}
-            )
+            held = {"texts": texts} if texts is not None else {k: float(v) for k, v in ranges.items()}
+            optional = {"optional": True} if self.schema and self.schema.missing in ("mean", "median") else {}
+            told.append({"name": name, **held, **optional})
         return told
 
     def random(self, program: Program) -> Array:

@@ -6,4 +6,4 @@ export type Row = ArrayLike<number | string | null>;
 export function predict(row: Row): number[];
 export const inputShape: readonly number[];
 export const outputShape: readonly number[];
-export const columns: readonly { name: string; texts?: string[]; low?: number; high?: number; mean?: number }[];
+export const columns: readonly { name: string; texts?: string[]; low?: number; high?: number; mean?: number; optional?: boolean }[];

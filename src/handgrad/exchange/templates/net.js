@@ -13,7 +13,7 @@ function checked(row) {
   const length = row === null || row === undefined ? "nothing" : row.length;
   if (length !== $inputs) throw new RangeError("a row is a flat array of $inputs numbers, got " + length);
   return Float64Array.from(row, (value, column) => {
-    if (value === null || value === undefined || value === "") return NaN;
+    if (value === null || value === undefined || String(value).trim() === "") return NaN;
     const texts = columns[column] && columns[column].texts;
     if (texts && typeof value === "string") return texts.indexOf(value);
     if (typeof value === "object" || (typeof value === "string" && Number.isNaN(Number(value)))) {

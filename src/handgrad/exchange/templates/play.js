@@ -23,6 +23,7 @@ const play = (() => {
   }
 
   function figure(value, isShare) {
+    if (Number.isNaN(value)) return "no number";
     if (!isShare) return String(+value.toPrecision(4));
     return (100 * value).toFixed(value > 0.0005 && value < 0.9995 ? 1 : 0) + " %";
   }
@@ -50,7 +51,7 @@ const play = (() => {
       rows = y.map((_, number) => add(number, y.length));
       for (const id of ["bars", "hint"]) by(id).hidden = y.length === 1;
     }
-    best = y.indexOf(Math.max(...y));
+    best = Math.max(0, y.indexOf(Math.max(...y)));
     y.forEach((value, number) => {
       const { line, button, bar, share } = rows[number];
       bar.style.width = 100 * Math.abs(value) / most + "%";
