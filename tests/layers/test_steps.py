@@ -258,3 +258,20 @@ def test_a_users_layer_of_sequences_runs_as_it_is_written():
 
     model = hg.Sequential([hg.Linear(3), Twice(), hg.Linear(2)]).build((4, 5), rng=0)
     assert model._chain.steps == model.layers
+
+
+@pytest.mark.parametrize("sizes, rows", [((4, 25, 3), 32), ((64, 100, 10), 64), ((3, 2, 1), 5), ((6, 1, 4), 1)])
+def test_dense_networks_get_the_bits_of_their_layers(sizes, rows):
+    layers = [layer for units in sizes[1:-1] for layer in (hg.Linear(units), hg.ReLU())] + [hg.Linear(sizes[-1])]
+    model, rng = hg.Sequential(layers).build(sizes[0], rng=0), np.random.default_rng(0)
+    x, dy = (rng.standard_normal((rows, width), dtype=np.float32) for width in (sizes[0], sizes[-1]))
+    short = model.forward(x, training=True), model.backward(dy), model.gradient_vector.copy()
+    with watching(lambda *_: None):
+        long = model.forward(x, training=True), model.backward(dy), model.gradient_vector
+    assert all(map(np.array_equal, short, long))
+
+
+def test_a_replaced_method_runs_in_a_dense_network_too():
+    model = hg.Sequential([hg.Linear(3), hg.ReLU()]).build(2, rng=0)
+    model.layers[1].forward = lambda x, training=False: x
+    assert (model.forward(np.random.default_rng(0).standard_normal((9, 2))) < 0).any()

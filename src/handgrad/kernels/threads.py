@@ -238,6 +238,11 @@ def in_turn(function: Callable[..., T], products: int) -> Callable[..., T]:
     return call
 
 
+def is_in_block() -> bool:
+    """Whether the threads of BLAS are settled for this thread."""
+    return _held.single is not None
+
+
 def move(single: bool | None) -> None:
     """Leave the kind of block that this thread is in for another one."""
     if _held.single is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import ClassVar
 
@@ -13,7 +14,9 @@ from ..arrays import Array, Cache, Generator, MaybeArray, Shape
 from ..functional.linear import over_steps, over_steps_gradients
 from ..initializers import AnyInitializer
 from ..kernels.products import shared_affine, shared_affine_gradients
+from ..kernels.threads import TOO_SMALL_TO_SHARE, is_in_block
 from ..naming import check_count, check_number, check_switch
+from .activations import ReLU
 from .base import Gradients, Layer, Pair, Paired
 from .steps import FastStep, bias_of, dbias_of
 
@@ -96,6 +99,11 @@ class Linear(Layer):
         dx, dweight, dbias = (F.linear_backward if dy.ndim == 2 else over_steps_gradients)(dy, cache, input_gradient)
         return dx, {"weight": dweight, "bias": dbias} if self.bias else {"weight": dweight}
 
+    def shorten(self, following: Sequence[Layer], /) -> ShortLinear | None:
+        is_plain = type(self) is Linear and self.bias and len(self.input_shape) == 1 and self.dtype.kind == "f"
+        # a product with a row or a column is another one to BLAS
+        return ShortLinear(self, following) if is_plain and min(self.input_shape[0], self.units) > 1 else None
+
     def share(self) -> SharedLinear | None:
         return SharedLinear(self) if type(self) is Linear and len(self.input_shape) == 1 else None
 
@@ -161,6 +169,35 @@ class Dropout(Layer):
     def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:
         (dx,) = F.dropout_backward(dy, cache)
         return dx, {}
+
+
+class ShortLinear(FastStep):
+    """Linear, and a ReLU right after it, in as few calls as NumPy needs: these are the time of a small network."""
+
+    def __init__(self, layer: Linear, following: Sequence[Layer]) -> None:
+        relu = [following[0]] if following and type(following[0]) is ReLU else []
+        super().__init__([layer, *relu])
+        self.layer = layer
+        self.zero: Array | None = np.zeros((), layer.dtype) if relu else None
+
+    def serves(self, x: Array, training: bool) -> bool:
+        products = len(x) * self.layer._row_products
+        return x.dtype == self.layer.dtype and len(x) > 1 and (products <= TOO_SMALL_TO_SHARE or is_in_block())
+
+    def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
+        y = x.dot(self.layer.parameters["weight"])
+        y += self.layer.parameters["bias"]
+        if self.zero is not None:
+            np.maximum(y, self.zero, out=y)
+        return y, (x, y)
+
+    def differentiate(self, dy: Array, cache: Cache, input_gradient: bool) -> Array | None:
+        x, y = cache
+        if self.zero is not None:
+            dy = dy * np.sign(y)  # 1 where y > 0, else 0
+        x.T.dot(dy, out=self.layer.gradients["weight"])
+        np.add.reduce(dy, axis=0, out=self.layer.gradients["bias"])
+        return dy.dot(self.layer.parameters["weight"].T) if input_gradient else None
 
 
 class SharedLinear(FastStep):

@@ -25,7 +25,7 @@ def plan(layers: Sequence[Layer]) -> Sequence[Layer | Step]:
     """
     steps = replace(layers, lambda rest: rest[0].fuse(rest[1:]) or InBlocks.of(rest))
     if not any(isinstance(step, Step) for step in steps):
-        return layers
+        return replace(layers, lambda rest: rest[0].shorten(rest[1:]))
     # Fused steps use threads of ours, and BLAS must not use its own beside them: share its products out, too.
     return [step if isinstance(step, Step) else step.share() or step for step in steps]
 
