@@ -313,11 +313,11 @@ class Penalty(Configured):
         """The penalty of {'linear1.weight': array, ...}, a float."""
         return sum(float(self.pair[0](weight, self.strength)[0]) for weight in weights(parameters).values())
 
-    def add(self, parameters: Mapping[str, Array], gradients: Mapping[str, Array]) -> float:
-        """Add the penalty's gradient to the gradients, in place; returns the penalty."""
-        total = 0.0
+    def add(self, parameters: Mapping[str, Array], gradients: Mapping[str, Array], divisor: float = 1.0) -> float:
+        """Add the gradient of the penalty, of strength / divisor, to the gradients, in place; returns the penalty."""
+        total, strength = 0.0, self.strength / divisor
         for name, weight in weights(parameters).items():
-            value, cache = self.pair[0](weight, self.strength)
+            value, cache = self.pair[0](weight, strength)
             gradient = gradients[name]
             gradient += self.pair[1](1.0, cache)[0]
             total += value

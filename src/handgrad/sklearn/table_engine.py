@@ -68,7 +68,7 @@ class TableEngine(NumpyEngine):
         if self.penalty is None:
             return 0.0
         count = len(y) if sample_weight is None else float(sample_weight.sum())
-        return L2(self.penalty.strength / count).add(self.model.parameters, self.model.gradients)
+        return self.penalty.add(self.model.parameters, self.model.gradients, count)
 
     def penalty_now(self) -> float:
         """½ alpha Σ w² over the rows of a typical batch."""
