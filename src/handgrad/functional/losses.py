@@ -53,8 +53,8 @@ def cross_entropy_forward(
     targets = _class_targets("cross_entropy", logits, targets)
     options = class_weight, label_smoothing, sample_weight
     where, amount, row_amount = _term_weights("cross_entropy", logits, targets, *options)
-    shifted = np.subtract(logits, _largest(logits), order="C")
-    picked = _weighted_sum(amount, shifted.reshape(-1)[where])
+    shifted = logits - _largest(logits)
+    picked = _weighted_sum(amount, shifted[where])
     exponentials = np.exp(shifted, out=shifted)
     totals = np.add.reduce(exponentials, axis=1, keepdims=True)
     loss = _weighted_sum(row_amount, np.log(totals)) - picked
@@ -66,7 +66,7 @@ def cross_entropy_backward(dloss: float, cache: Cache) -> tuple[Array]:
     exponentials, totals, where, amount, row_amount, shape = cache
     dloss = float(dloss)
     dlogits = exponentials * (dloss * row_amount / totals)
-    dlogits.reshape(-1)[where] -= dloss * amount
+    dlogits[where] -= dloss * amount
     return (dlogits.reshape(shape),)
 
 
@@ -86,7 +86,7 @@ def probability_cross_entropy_forward(
         raise ValueError(f"{name}: probabilities must not be {wrong}: for logits use cross_entropy")
     where, amount, _ = _term_weights(name, probabilities, targets, None, 0.0, sample_weight)
     smallest = np.finfo(probabilities.dtype).tiny
-    picked = probabilities.reshape(-1)[where]
+    picked = probabilities[where]
     picked = np.where(picked.real > smallest, picked, smallest)
     return -_weighted_sum(amount, np.log(picked)), (probabilities, where, amount, picked)
 
@@ -94,8 +94,8 @@ def probability_cross_entropy_forward(
 def probability_cross_entropy_backward(dloss: float, cache: Cache) -> tuple[Array]:
     """dp = -dloss q / (N p), and exactly 0 where q is 0."""
     probabilities, where, amount, picked = cache
-    dprobabilities = np.zeros_like(probabilities, order="C")
-    dprobabilities.reshape(-1)[where] = -float(dloss) * amount / picked
+    dprobabilities = np.zeros_like(probabilities)
+    dprobabilities[where] = -float(dloss) * amount / picked
     return (dprobabilities,)
 
 
@@ -315,14 +315,10 @@ def _weighted_sum(weight: Share, values: Array) -> float:
 
 
 def _largest(values: Array) -> Array:
-    """The largest number of each row (N, C), as (N, 1): found and looked up, half the time of a maximum of few."""
-    largest: Array = values.take(_row_starts(values) + values.real.argmax(axis=1))
+    """The largest number of each row (N, C), as (N, 1): found and looked up, faster than a maximum of few."""
+    starts = np.arange(0, values.size, values.shape[1])  # of the rows, laid out one after the other
+    largest: Array = values.take(starts + values.real.argmax(axis=1))
     return largest[:, None]
-
-
-def _row_starts(values: Array) -> Array:
-    """Where each row (N, C) begins in all its numbers, one row after the other."""
-    return np.arange(0, values.size, values.shape[1])
 
 
 def _as_column(weight: Share) -> Share:
@@ -332,11 +328,8 @@ def _as_column(weight: Share) -> Share:
 
 def _term_weights(
     loss: str, outputs: Array, targets: Array, class_weight: Weights, label_smoothing: float, sample_weight: Weights
-) -> tuple[Array | EllipsisType, Share, Share]:
-    """Write a cross-entropy as -Σ amount · log p[where], p being laid out row after row.
-
-    Returns where, amount and the sums of amount by row.
-    """
+) -> tuple[tuple[Array, Array] | EllipsisType, Share, Share]:
+    """Write a cross-entropy as -Σ amount · log p[where]; return where, amount and the sums of amount by row."""
     if label_smoothing != 0:
         label_smoothing = check_number(loss, "label_smoothing", label_smoothing, minimum=0, below=1)
     is_label, example_weight = targets.ndim == 1, None
@@ -345,15 +338,15 @@ def _term_weights(
         example_weight = class_weight[targets] if is_label else None
     row_weight = _row_weights(loss, outputs, sample_weight, example_weight)
     if is_label:
-        label = _row_starts(outputs) + targets.astype(np.intp, copy=False)
+        label = np.arange(len(targets)), targets
         if not label_smoothing:
             amount = row_weight if example_weight is None else row_weight * example_weight
             return label, amount, _as_column(amount)
         targets = np.zeros(outputs.shape, outputs.real.dtype)
-        targets.reshape(-1)[label] = 1
+        targets[label] = 1
     if label_smoothing:
         targets = (1 - label_smoothing) * targets + label_smoothing / outputs.shape[1]
     amount = targets * _as_column(row_weight)
     if class_weight is not None:
         amount = amount * class_weight
-    return ..., amount.reshape(-1), amount.sum(axis=1, keepdims=True)
+    return ..., amount, amount.sum(axis=1, keepdims=True)
