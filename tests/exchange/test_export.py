@@ -96,6 +96,9 @@ def test_large_weights_are_bytes_and_small_ones_numbers():
     ("net.pyt", r"did you mean '\.py'"),
     ("missing/net.py", "there is no folder"),
     ("folder.py", "it is a folder"),
+    ("NET.C", r"did you mean '\.c'"),
+    ("math.c", r"math\.h would hide the standard one"),
+    ("numpy.py", r"numpy\.py would hide"),
 ])  # fmt: skip
 def test_a_file_that_cannot_be_written_is_refused_before_the_work(tmp_path, name, what):
     (tmp_path / "folder.py").mkdir()
@@ -112,7 +115,51 @@ def test_nothing_is_written_where_a_file_beside_it_cannot_be(tmp_path, name, bes
     assert [path.name for path in tmp_path.iterdir()] == [beside]
 
 
+@pytest.mark.parametrize("name, beside", [("net.c", "net.h"), ("net.js", "net.d.ts")])
+def test_a_file_beside_it_that_is_anothers_stays(tmp_path, name, beside):
+    (tmp_path / beside).write_text("mine")
+    with pytest.raises(ValueError, match="beside it is another's"):
+        hg.export(small(), tmp_path / name)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
+    (tmp_path / beside).unlink()
+    assert hg.export(small(), tmp_path / name).ok and hg.export(small(), tmp_path / name).ok
+
+
+@pytest.mark.parametrize("suffix", TARGETS)
+def test_a_table_with_texts_is_written_in_every_format(tmp_path, suffix):
+    if suffix == ".onnx":
+        pytest.importorskip("onnx")
+    model = hg.Sequential([hg.TableEmbedding([3, 0, 5], 4), hg.Linear(2)]).build(3, rng=0)
+    assert hg.export(model, tmp_path / f"net{suffix}", verify=TARGETS[suffix].is_here()).ok
+
+
+def test_numbers_beyond_float32_are_refused_where_they_are_lost(tmp_path):
+    model = small(np.float64)
+    model.parameters["linear1.weight"][0] = 1e60
+    with pytest.raises(ValueError, match=r"too large for float32; \.py keeps them"):
+        hg.export(model, tmp_path / "net.c")
+    assert list(tmp_path.iterdir()) == []
+
+
+class Louder(hg.Sequential):
+    def predict(self, x, batch_size=256):
+        return 5 * super().predict(x, batch_size)
+
+
+def test_a_prediction_of_its_own_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="Louder has a predict of its own"):
+        hg.export(Louder([hg.Linear(2)]).build(2, rng=0), tmp_path / "net.py")
+
+
+def test_a_file_that_differs_is_warned_of(tmp_path, monkeypatch):
+    monkeypatch.setattr(Program, "run", lambda self, x: {"y": np.zeros((len(x), 3))})
+    with pytest.warns(UserWarning, match="differs from handgrad: do not use it"):
+        assert not hg.export(small(), tmp_path / "net.py").ok
+
+
 def test_what_is_no_model_is_refused(tmp_path):
+    with pytest.raises(TypeError, match=r"got Linear \(hg\.Sequential"):
+        hg.export(hg.Linear(2).build(2, rng=0), tmp_path / "net.py")
     with pytest.raises(TypeError, match=r"takes a model.*got str.*run\.model\(\)"):
         hg.export("runs/iris", tmp_path / "net.py")
 

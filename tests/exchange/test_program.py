@@ -88,7 +88,25 @@ class Merging(hg.Layer):
         return input_shape
 
 
+class Counting(hg.Layer):
+    def compute(self, x, training):
+        return x * len(x), None
+
+
+class Averaging(hg.Layer):
+    def compute(self, x, training):
+        return x.sum(axis=-1, keepdims=True) / x.shape[0] + x, None
+
+
+class Drawing(hg.Layer):
+    def compute(self, x, training):
+        return x + np.random.default_rng().normal(size=2), None
+
+
 @pytest.mark.parametrize("layer, what", [
+    (Counting(), "the number of examples"),
+    (Averaging(), "the number of examples"),
+    (Drawing(), "other numbers each time"),
     (Sorted(), "np.sort"),
     (Centered(), "a mean over the examples"),
     (Cautious(), "attribute 'all'"),
@@ -123,3 +141,16 @@ def test_a_subclass_that_computes_otherwise_is_recorded_as_it_does():
 def test_a_model_that_is_not_built_is_refused():
     with pytest.raises(ValueError, match=r"not built.*build\(input_shape\)"):
         record(hg.Sequential([hg.Linear(2)]))
+
+
+def test_a_model_that_holds_no_numbers_is_refused():
+    model = hg.Sequential([hg.Linear(2)]).build(2, rng=0)
+    model.parameters["linear1.weight"][0] = np.nan
+    with pytest.raises(ValueError, match=r"'linear1\.weight' of the model holds what is no number"):
+        record(model)
+
+
+def test_columns_of_categories_become_rows():
+    model = hg.Sequential([hg.TableEmbedding([3, 0, 5], 4), hg.Linear(2)]).build(3, rng=0)
+    x = np.array([[2, 0.5, 4], [0, -1, 1]])
+    np.testing.assert_allclose(record(model).run(x)["y"], model.predict(x), atol=1e-6)

@@ -67,6 +67,16 @@ def test_rows_that_the_network_cannot_know_are_named(table):
         net["predict_classes"]([[30, 0], [np.nan, 0]])
 
 
+def test_a_network_of_learnt_rows_takes_the_table_as_it_stands(table):
+    run = trained("tabular", "--data", "people.csv", "--missing", "mean", "--drop", "nr")
+    assert handgrad(["export", str(run), "-o", "net.py", "--verify"]) == 0
+    Path("new.csv").write_text(HEAD.replace(",alive", "") + "25,f,,1\n70,unknown,12,2\n")
+    net, expected = runpy.run_path("net.py"), predicted(run, "new.csv")
+    x = net["encode"]([{"age": 25, "sex": "f"}, {"age": 70, "sex": "unknown", "pay": 12}])
+    yes = [float(p) for p in expected["P(yes)"]]
+    np.testing.assert_allclose(net["predict_probabilities"](x)[:, net["CLASS_NAMES"].index("yes")], yes, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["iris", "diabetes", "breast-cancer"])
 def test_the_receipt_compares_rows_of_the_runs_own(table, capsys, name):
     run = trained(name)

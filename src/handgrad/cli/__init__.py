@@ -33,10 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         with require_extra("app", "the command line"):
             from .application import run
+        sys.exit(run(arguments))
     except ImportError as problem:
         print(f"handgrad: {problem}", file=sys.stderr)
         sys.exit(2)
-    sys.exit(run(arguments))
+    except KeyboardInterrupt:  # while modules are imported
+        print("handgrad: stopped", file=sys.stderr)
+        sys.exit(130)
 
 
 def unbroken(stream: io.TextIOWrapper) -> io.TextIOWrapper:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +47,28 @@ TARGETS: dict[str, Target] = {
     ".js": Target(javascript_file.write, javascript_file.run, "node", lambda: bool(shutil.which("node")), 1e-6),
     ".html": Target(page_file.write, page_file.run, "node", lambda: bool(shutil.which("node")), 1e-6),
 }
+
+
+HEADERS = (
+    *(
+        "assert",
+        "complex",
+        "ctype",
+        "errno",
+        "fenv",
+        "float",
+        "inttypes",
+        "iso646",
+        "limits",
+        "locale",
+        "math",
+        "setjmp",
+    ),
+    *("signal", "stdarg", "stdbool", "stddef", "stdint", "stdio", "stdlib", "string", "tgmath", "time", "unistd"),
+    *("wchar", "wctype"),
+)
+HIDDEN = {".c": HEADERS, ".py": {"numpy", "handgrad", *sys.stdlib_module_names}}  # names that are found for others
+HEAD = "network written down by handgrad"  # stands in the first line of what is written beside a file
 
 
 class Source(NamedTuple):
@@ -103,7 +127,7 @@ class Receipt:
     __repr__ = __str__
 
 
-def export(model: Sequential, path: str | Path, verify: bool = False) -> Receipt:
+def export(model: Layer, path: str | Path, verify: bool = False) -> Receipt:
     """Write a model as a file that computes `model.predict(x)` without handgrad, and a receipt beside it.
 
     Parameters
@@ -135,10 +159,11 @@ def export(model: Sequential, path: str | Path, verify: bool = False) -> Receipt
     >>> hg.export(hg.Sequential([hg.Linear(3), hg.Softmax()]).build(4, rng=0), path).ok
     True
     """
-    if not isinstance(model, Layer):
-        raise TypeError(
-            f"export takes a model, such as a Sequential, got {type(model).__name__} (of a run: run.model())"
-        )
+    if not isinstance(model, Sequential):
+        what = f"export takes a model, which is a Sequential, got {type(model).__name__}"
+        raise TypeError(f"{what} (hg.Sequential([layer]).build(...); of a run: run.model())")
+    if type(model).predict is not Sequential.predict:
+        raise ValueError(f"export writes what the layers compute, and {type(model).__name__} has a predict of its own")
     path, target = target_of(path)
     return write(source_of(model), path, target, verify)
 
@@ -146,10 +171,15 @@ def export(model: Sequential, path: str | Path, verify: bool = False) -> Receipt
 def target_of(path: str | Path) -> tuple[Path, Target]:
     """The path, where a file can be written, and what its ending stands for."""
     path = files.check_output(check_path("export", "path", path))
-    if path.suffix.lower() not in TARGETS:
+    if path.suffix not in TARGETS:
         known = ", ".join(TARGETS)
         raise ValueError(f"cannot export to {path}: its name must end in one of {known}{nearest(path.suffix, TARGETS)}")
-    return path, TARGETS[path.suffix.lower()]
+    if path.stem in HIDDEN.get(path.suffix, ()):
+        what = f"{path.stem}.h" if path.suffix == ".c" else path.name
+        raise ValueError(
+            f"cannot export to {path}: {what} would hide the standard one of that name; choose another name"
+        )
+    return path, TARGETS[path.suffix]
 
 
 def source_of(model: Sequential) -> Source:
@@ -162,8 +192,11 @@ def random_input(program: Program) -> Array:
     """Normal numbers, or whole ones that the first layer knows."""
     if program.takes_indices:
         return example_input(program, ROWS)
-    shape = ROWS, *program.x.example
-    return np.random.default_rng(0).standard_normal(shape).astype(program.x.dtype)
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((ROWS, *program.x.example)).astype(program.x.dtype)
+    for place, size in program.chosen().items():
+        x[:, place] = rng.integers(size, size=ROWS)
+    return x
 
 
 def write(source: Source, path: Path, target: Target, verify: bool, notes: Sequence[str] = ()) -> Receipt:
@@ -171,6 +204,12 @@ def write(source: Source, path: Path, target: Target, verify: bool, notes: Seque
     contents = {path.with_suffix(suffix): text for suffix, text in target.write(source.program, path.stem).items()}
     for written in [*contents, Path(f"{path}.receipt.txt")]:
         files.check_output(written)
+    for beside in contents.keys() - {path}:
+        if beside.exists() and HEAD not in beside.read_bytes()[:200].decode(errors="replace"):
+            raise ValueError(f"cannot export to {path}: {beside.name} beside it is another's; choose another name")
+    for name, array in source.program.weights().items() if path.suffix in (".c", ".onnx") else ():
+        if (np.abs(array[np.isfinite(array)]) > np.finfo(np.float32).max).any():
+            raise ValueError(f"cannot export to {path}: '{name}' holds numbers too large for float32; .py keeps them")
     for written, content in contents.items():
         with files.atomic_path(written) as temporary:
             temporary.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -181,6 +220,8 @@ def write(source: Source, path: Path, target: Target, verify: bool, notes: Seque
         notes = [*notes, f"{target.tool} is not here: the file itself was not run"]
     receipt = Receipt(path, compare(source, runs), target.tolerance, list(notes))
     files.write_text(f"{path}.receipt.txt", f"{receipt}\n")
+    if not receipt.ok:
+        warnings.warn(f"{path} differs from handgrad: do not use it (see {path.name}.receipt.txt)", stacklevel=3)
     return receipt
 
 

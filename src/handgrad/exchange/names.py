@@ -20,4 +20,4 @@ def identifiers(names: Iterable[str], taken: Container[str] = ()) -> dict[str, s
 
 def harmless(text: object) -> str:
     """The text with '?' for all but letters, digits, spaces and a few signs: for comments in any language."""
-    return re.sub(r"[^\w .,:;=()+-]|--+", "?", str(text), flags=re.ASCII)
+    return re.sub(r"[^\w .,:;=()\[\]+-]|--+", "?", str(text), flags=re.ASCII)

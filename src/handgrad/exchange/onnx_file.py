@@ -364,7 +364,10 @@ def reduction(graph: Graph, operation: Operation) -> tuple[str, bool]:
 
 def take(graph: Graph, operation: Operation) -> tuple[str, bool]:
     """Rows by number."""
-    return graph.node("Gather", [graph.name(item) for item in operation.inputs], axis=0), False
+    weight, rows = map(graph.name, operation.inputs)
+    if operation.inputs[1] is not graph.program.x or not graph.program.takes_indices:
+        rows = graph.node("Cast", [rows], to=INT64)
+    return graph.node("Gather", [weight, rows], axis=0), False
 
 
 def arrays_of(operation: Operation) -> dict[str, Array]:
@@ -380,7 +383,7 @@ def weight_of(item: Item) -> tuple[Array, str]:
     return item.array, item.name
 
 
-FLOAT, BOOL = 1, 9  # TensorProto's numbers
+FLOAT, INT64, BOOL = 1, 7, 9  # TensorProto's numbers
 LAYERS: Mapping[str, Emitter] = {
     **dict.fromkeys(ACTIVATIONS, activation),
     **{"SiLU": silu, "ReLU6": relu6, "Linear": linear, "BatchNorm": batch_norm, "LayerNorm": layer_norm},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from math import prod
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 
@@ -18,6 +19,7 @@ from . import operations
 BATCH = 7919  # the length that code sees a batch have: a prime, so that no example's shape is mistaken for it
 SAME = {"true_divide": "divide", "abs": "absolute", "fabs": "absolute"}  # NumPy's further names for a ufunc
 AnyValue: TypeAlias = Any  # a `Value` where NumPy's types, which know nothing of it, take it for an array
+Item: TypeAlias = "Value | Weight | float"
 Known: TypeAlias = Callable[["Operation"], bool]  # whether a format has a word for a whole layer
 Rule: TypeAlias = Callable[[Any, AnyValue], AnyValue]
 RULES: dict[type[Layer], Rule] = {}
@@ -65,7 +67,7 @@ class Value(NDArrayOperatorsMixin):
 
     @property
     def shape(self) -> Shape:
-        return (BATCH, *self.example)
+        return (self.recorder.batch, *self.example)
 
     @property
     def ndim(self) -> int:
@@ -76,7 +78,7 @@ class Value(NDArrayOperatorsMixin):
         return self
 
     def __len__(self) -> int:
-        return BATCH
+        return self.recorder.batch
 
     def __array__(self, *arguments: Any, **options: Any) -> NoReturn:
         self.recorder.refuse("what depends on the numbers of x, or needs them as a plain array,")
@@ -145,6 +147,10 @@ class Value(NDArrayOperatorsMixin):
     def copy(self) -> Value:
         return self
 
+    def clip(self, low: Any = None, high: Any = None) -> AnyValue:
+        raised = self if low is None else np.maximum(self, low)
+        return raised if high is None else np.minimum(raised, high)
+
 
 def unpacked(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     """What NumPy's methods take as f(1, 2) and as f((1, 2))."""
@@ -156,12 +162,18 @@ class Recorder:
 
     def __init__(self, model: Layer) -> None:
         self.dtype: DType = model.dtype
+        self.batch: int = BATCH  # the length that code sees
         self.operations: list[Operation] = []
+        self.whole: list[Operation] = self.operations
         self.layer: Layer = model
         self.paths: dict[int, str] = dict(paths(model))
         self.weights: dict[Any, Weight] = {}  # by where they lie in memory
         self.kept: list[Array] = []  # so that no other array comes to lie there
         for name, array in (model.parameters | model.state).items():
+            if not np.isfinite(array).all():
+                raise ValueError(
+                    f"cannot export: '{name}' of the model holds what is no number (was its training lost?)"
+                )
             self.weights[place(array)] = Weight(name, array)
 
     @property
@@ -193,7 +205,7 @@ class Recorder:
         if array.ndim == 0:
             return float(array.astype(self.dtype))
         if ndim is not None and array.ndim >= ndim:
-            if array.ndim > ndim or (len(array) != 1 and not (len(array) == BATCH and (array == array[:1]).all())):
+            if array.ndim > ndim or (len(array) != 1 and not (len(array) == self.batch and (array == array[:1]).all())):
                 self.refuse(f"an array of shape {array.shape} for all examples together")
             array = array[0]
             return self.constant(array)
@@ -224,7 +236,7 @@ class Recorder:
             present = sum(entry is not None for entry in entries) - 1
             entries[at : at + 1] = [slice(None)] * (x.ndim - present)
         plain = all(entry is None or isinstance(entry, slice) or hasattr(entry, "__index__") for entry in entries)
-        if not plain or not entries or entries[0] not in (slice(None), slice(0, BATCH)):
+        if not plain or not entries or entries[0] not in (slice(None), slice(0, self.batch)):
             self.refuse("x[...] by anything but whole numbers and slices, or of other than all examples,")
         example = np.broadcast_to(np.float32(0), (1, *x.example))[(slice(None), *entries[1:])].shape[1:]
         wanted = [entry for entry in entries[1:] if entry is not None]
@@ -238,14 +250,14 @@ class Recorder:
         if slices != [(0, size, 1) for size in x.example]:
             shape = tuple(len(range(*bounds)) for bounds in slices)
             x = self.record("slice", [x], shape, slices=tuple(slices))
-        return self.reshape(x, (BATCH, *example))
+        return self.reshape(x, (self.batch, *example))
 
     def reshape(self, x: Value, shape: Shape) -> Value:
         """x in another shape, whose first axis is that of the examples."""
         first, example, size = shape[0], list(shape[1:]), prod(x.example)
         if -1 in example:
             example[example.index(-1)] = size // max(1, -prod(example))
-        if first not in (-1, BATCH) or prod(example) != size:
+        if first not in (-1, self.batch) or prod(example) != size:
             self.refuse(f"a change of shape from (N, {x.example}) to {shape} that is none of each example")
         return x if tuple(example) == x.example else self.record("reshape", [x], tuple(example), shape=tuple(example))
 
@@ -288,6 +300,31 @@ class Recorder:
     # Layers -----------------------------------------------------------------------------------------------------------
 
     def within(self, layer: Layer, x: Value) -> Value:
+        """y of a layer in inference, which no number of examples may change."""
+        count, y = len(self.operations), self.once(layer, x)
+        if self.operations is self.whole:
+            weights, self.batch, self.operations = dict(self.weights), 1, []
+            self.once(layer, x)
+            self.compare(self.whole[count:], self.operations, {})
+            self.weights, self.batch, self.operations = weights, BATCH, self.whole
+        return y
+
+    def compare(self, found: Sequence[Operation], again: Sequence[Operation], same: dict[int, int]) -> None:
+        """Refuse a layer whose steps are other ones for another number of examples; same: values again, as found."""
+        around = self.layer
+        for one, other in zip_longest(found, again):
+            self.layer = (one or other).options.get("layer", around)
+            if one and other and one.parts and other.parts and one.name == other.name:
+                self.compare(one.parts, other.parts, same)
+                is_same = same.get(id(other.output)) == id(one.output)
+            else:
+                is_same = bool(one and other) and alike(one, other, same)
+            if not is_same:
+                self.refuse("what depends on the number of examples, or is other numbers each time,")
+            same[id(other.output)] = id(one.output)
+        self.layer = around
+
+    def once(self, layer: Layer, x: Value) -> Value:
         """y of a layer in inference, its steps the parts of one operation under the name of its class."""
         self.paths.setdefault(id(layer), self.scope)  # of one that a rule makes
         outer, around, self.layer = self.operations, self.layer, layer
@@ -304,6 +341,19 @@ class Recorder:
             return y
         finally:
             self.operations, self.layer = outer, around
+
+
+def alike(one: Operation, other: Operation, same: Mapping[int, int]) -> bool:
+    """Whether two steps are the same, of the same."""
+
+    def is_same(item: Item, again: Item) -> bool:
+        if isinstance(item, Value) or isinstance(again, Value):
+            return same.get(id(again), id(again)) == id(item)
+        array, other = (np.asarray(each.array if isinstance(each, Weight) else each) for each in (item, again))
+        return array is other or np.array_equal(array, other, equal_nan=True)
+
+    is_step = (one.name, len(one.inputs), one.output.example) == (other.name, len(other.inputs), other.output.example)
+    return is_step and one.options == other.options and all(map(is_same, one.inputs, other.inputs))
 
 
 JOINS: dict[str, Callable[..., Value]] = {
@@ -472,6 +522,13 @@ class Program:
         """The arrays by name that those operations take."""
         taken = (item for operation in self.lowered(known) for item in operation.inputs)
         return {item.name: item.array for item in taken if isinstance(item, Weight)}
+
+    def chosen(self) -> dict[int, int]:
+        """Of each column of x that holds numbers of rows, as it comes in, how many there are."""
+        steps = self.lowered()
+        columns = {id(o.output): o.options["slices"] for o in steps if o.name == "slice" and o.inputs[0] is self.x}
+        taken = [(columns.get(id(o.inputs[1]), ()), shape_of(o.inputs[0])[0]) for o in steps if o.name == "take"]
+        return {slices[0][0]: size for slices, size in taken if len(slices) == 1}
 
     def about(self) -> list[str]:
         """What it takes and gives, in a line each."""

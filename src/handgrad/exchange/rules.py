@@ -47,6 +47,17 @@ def rows(layer: hg.Embedding, x: AnyValue) -> AnyValue:
     return x.recorder.record("take", [layer.parameters["weight"], x], layer.output_shape)
 
 
+@exports(hg.TableEmbedding)
+def columns(layer: hg.TableEmbedding, x: AnyValue) -> AnyValue:
+    """The numbers, then each column's rows of the weight."""
+    parts = [x[:, at : at + 1] for at, size in enumerate(layer.sizes) if not size]
+    ends = np.cumsum(layer.sizes).tolist()
+    for at in layer.held.tolist():
+        weight = layer.parameters["weight"][ends[at] - layer.sizes[at] : ends[at]]
+        parts.append(x.recorder.record("take", [weight, x[:, at : at + 1]], (1, layer.units))[:, 0])
+    return np.concatenate(parts, axis=1) if layer.held.size else x
+
+
 @exports(hg.GELU)
 def gelu(layer: hg.GELU, x: AnyValue) -> AnyValue:
     """x Φ(x), of which NumPy's Φ is by a table."""

@@ -1,4 +1,5 @@
-/* $about */
+/* The types of a network written down by handgrad.
+$about */
 
 /** One example, flat: numbers, or texts of a column of texts; null for what is missing. */
 export type Row = ArrayLike<number | string | null>;
