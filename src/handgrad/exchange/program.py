@@ -184,10 +184,11 @@ class Recorder:
     def refuse(self, what: str) -> NoReturn:
         """Say that there is no operation for what a layer does, and how to give it a rule."""
         cls = type(self.layer).__name__
+        product = "x @ layer.parameters['weight']" if "weight" in self.layer.parameters else "x"
         raise ValueError(
             f"{self.layer.label}: {what} has no counterpart in other formats. Give {cls} a rule, in the operations of"
             f" handgrad.exchange.OPERATIONS:  @handgrad.exchange.exports({cls})  def _(layer, x): return"
-            " np.maximum(x @ layer.parameters['weight'], 0)"
+            f" np.maximum({product}, 0)"
         )
 
     def record(self, name: str, inputs: Iterable[Any], example: Shape, **options: Any) -> Value:
