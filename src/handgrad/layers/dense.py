@@ -177,7 +177,7 @@ class ShortLinear(FastStep):
     def __init__(self, layer: Linear, following: Sequence[Layer]) -> None:
         relu = [following[0]] if following and type(following[0]) is ReLU else []
         super().__init__([layer, *relu])
-        self.layer = layer
+        self.layer: Linear = layer
         self.zero: Array | None = np.zeros((), layer.dtype) if relu else None
 
     def serves(self, x: Array, training: bool) -> bool:
