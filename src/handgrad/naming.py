@@ -38,7 +38,7 @@ def nearest(name: object, known: Iterable[object]) -> str:
         return advice
     original = {str(k).lower(): k for k in known}
     begun = sorted((k for k in original if str(name) and k.startswith(str(name).lower())), key=len)
-    close = begun or difflib.get_close_matches(str(name).lower(), original, n=1, cutoff=0.5)
+    close = begun or difflib.get_close_matches(str(name).lower(), original, n=1, cutoff=0.55)
     return f"; did you mean '{original[close[0]]}'?" if close else ""
 
 

@@ -177,7 +177,7 @@ ROWS = "\n".join(f"{i},{i % 3},{'ab'[i % 2]}" for i in range(12))
         (["train", "mnits"], "did you mean 'mnist'"),
         (["train", "none.csv"], "no file none.csv"),
         (["train", "none.toml"], "cannot read none.toml"),
-        (["train", "notes.txt"], "a table in a .csv .csv.gz .tsv .tsv.gz .npz file"),
+        (["train", "notes.doc"], "a table in a .csv .csv.gz .tsv .tsv.gz .npz file"),
         (["train", "iris", "--target", "x"], "has its target already"),
         (["train", "iris", "--epochs", "-1"], "epochs = -1"),
         (["train", "iris", "--epochs", "ten"], "'ten' is not a valid integer"),

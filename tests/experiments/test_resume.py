@@ -1,5 +1,6 @@
 """A run that was stopped anywhere goes on to the very bits of one that was not."""
 
+import functools
 import json
 import os
 import re
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -45,22 +47,23 @@ def stopping_at(step):
 
     def fit_with_interrupt(job, progress):
         trainer, engine = job.trainer, job.trainer.engine
-        part = "propagate" if engine.trains_in_place else "step"
-        do_step, run = getattr(engine, part), engine.run
+        cls, part = type(engine), "propagate" if engine.trains_in_place else "step"
+        do_step, run = getattr(cls, part), cls.run
 
+        @functools.wraps(do_step)  # a stranger's method would not be compiled
         def single(*arguments, **keywords):
             if trainer.num_steps == step - 1:
                 os.kill(os.getpid(), signal.SIGINT)
             return do_step(*arguments, **keywords)
 
-        def many(x, y, weight, sizes, *arguments):
+        @functools.wraps(run)
+        def many(self, x, y, weight, sizes, *arguments):
             if trainer.num_steps <= step - 1 < trainer.num_steps + len(sizes):
                 os.kill(os.getpid(), signal.SIGINT)
-            return run(x, y, weight, sizes, *arguments)
+            return run(self, x, y, weight, sizes, *arguments)
 
-        setattr(engine, part, single)
-        engine.run = many
-        fit(job, progress)
+        with mock.patch.multiple(cls, **{part: single, "run": many}):
+            fit(job, progress)
 
     return fit_with_interrupt
 

@@ -123,7 +123,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
             return problem.exit_code
         context = problem.ctx if isinstance(problem, click.UsageError) else None
         help_line = f" (see {context.command_path} --help)" if context else ""
-        return complain(problem.format_message() + help_line, problem.exit_code)
+        return complain(problem.format_message().removesuffix(".") + help_line, problem.exit_code)
     except (KeyboardInterrupt, click.Abort):
         return complain("stopped", 130)
     except (ValueError, TypeError, OSError, ImportError) as problem:

@@ -25,7 +25,7 @@ STYLES = {"✓": "green", "✗": "red", "→": "bold", "?": "yellow"}  # of a li
 
 @click.command()
 @click.argument("file", metavar="FILE.py[:NAME]")
-@click.option("--html", "output", metavar="OUT", help="Also write a page with heat maps.")
+@click.option("--html", "output", metavar="FILE", help="Also write a page with heat maps.")
 @AS_JSON
 @click.option("--watch", "watching", is_flag=True, help="Check again whenever the file is saved; Ctrl-C ends it.")
 @click.option("--hints", default="fix", type=click.Choice([*HINTS]), help="How much is told of a mistake.")

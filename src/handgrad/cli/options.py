@@ -66,6 +66,12 @@ SETTINGS = {
     "--device": Setting("engine.device", str, "Where the torch engine works: cpu, cuda or mps."),
 }
 
+COLUMN = "COLUMN"
+WORDS = {  # what stands for the value of an option in its help
+    "--data": "NAME|FILE", "--target": COLUMN, "--drop": COLUMN, "--id": COLUMN, "--category": COLUMN,
+    "--hidden": "UNITS", "--optimizer": "NAME", "--engine": "[numpy|torch]", "--device": "[cpu|cuda|mps]",
+}  # fmt: skip
+
 
 def settings(*but: str) -> Callable[[Command], Command]:
     """Add the options of the table, but for some, to a command; it takes them as keywords."""
@@ -73,7 +79,11 @@ def settings(*but: str) -> Callable[[Command], Command]:
     def add(command: Command) -> Command:
         for option, setting in reversed(SETTINGS.items()):
             if option not in but:
-                command = click.option(option, type=setting.kind, multiple=setting.multiple, help=setting.help)(command)
+                shown = WORDS.get(option) or {int: "N", float: "NUMBER"}.get(setting.kind)
+                add_option = click.option(
+                    option, type=setting.kind, multiple=setting.multiple, metavar=shown, help=setting.help
+                )
+                command = add_option(command)
         return command
 
     return add

@@ -59,7 +59,7 @@ def runs(
 
 @click.command()
 @RUN
-@click.option("--prompt", required=True, help="The text to go on from.")
+@click.option("--prompt", metavar="TEXT", required=True, help="The text to go on from.")
 @click.option("--tokens", default=500, help="How many characters, or bytes, to write.")
 @click.option("--temperature", default=1.0, help="Below 1 for likelier texts; 0 for the likeliest token each time.")
 @click.option("--seed", default=0, help="The seed of what is drawn.")
@@ -110,7 +110,7 @@ def replay(run: str, step: int, as_json: bool) -> None:
 @click.command()
 @RUN
 @click.argument("source", metavar="INPUT")
-@click.option("-o", "--output", default="predictions.csv", help="Where to write the predictions.")
+@click.option("-o", "--output", metavar="FILE", default="predictions.csv", help="Where to write the predictions.")
 @click.option(
     "--format",
     type=click.Choice(["table", "kaggle"]),
@@ -168,7 +168,7 @@ def export_tensorboard(run: str, out: str | None) -> None:
 
 @click.command()
 @RUN
-@click.option("-o", "--output", type=PATH, help="Where to write it; RUN/report.html unless given.")
+@click.option("-o", "--output", metavar="FILE", type=PATH, help="Where to write it; RUN/report.html unless given.")
 def report(run: str, output: Path | None) -> None:
     """Write one HTML page that shows a run and opens anywhere."""
     from ..experiments import Run
@@ -187,7 +187,7 @@ def report(run: str, output: Path | None) -> None:
 
 @click.command()
 @RUNS
-@click.option("-o", "--output", type=PATH, default="comparison.html", help="Where to write the page.")
+@click.option("-o", "--output", metavar="FILE", type=PATH, default="comparison.html", help="Where to write the page.")
 def compare(runs: tuple[str, ...], output: Path) -> None:
     """Write one HTML page that compares runs: settings that differ, results, curves, seeds together."""
     from ..experiments.gather import gather_record, several
@@ -249,7 +249,7 @@ def judge(runs: tuple[str, ...], as_json: bool) -> None:
 @click.option(
     "--heading-level", "--heading_level", type=click.IntRange(1, 3), default=1, help="The level of its headings."
 )
-@click.option("-o", "--output", type=PATH, help="Where to write it; writeup.tex, .md or .html.")
+@click.option("-o", "--output", metavar="FILE", type=PATH, help="Where to write it; writeup.tex, .md or .html.")
 @click.option(
     "--code",
     multiple=True,

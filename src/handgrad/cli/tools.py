@@ -45,7 +45,7 @@ def info(source: str | None, as_json: bool) -> None:
         "machine": runner.machine(),
         "PyTorch's devices": devices,
         "threads": runner.threads(),
-        "products": describe(),
+        "products": {name: fact for name, fact in describe().items() if name != "threads"},
     }
     if as_json:
         print_json(found)
@@ -68,7 +68,20 @@ def summary(source: str, overrides: tuple[str, ...], **given: Any) -> None:
     print(runner.network_of(source, overrides_of(given, overrides)).summary())
 
 
-@click.group()
+class ConfigGroup(click.Group):
+    """Says what to type where a configuration's name stands in the place of a command."""
+
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if arguments[0] not in self.commands:
+            raise click.UsageError(
+                f"no command '{arguments[0]}': handgrad config show {arguments[0]} shows one", context
+            )
+        return super().resolve_command(context, arguments)
+
+
+@click.group(cls=ConfigGroup)
 def config() -> None:
     """Configurations of runs."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 @click.argument("source", metavar="NAME|FILE.csv|FOLDER|CONFIG.toml")
 @settings()
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change any key: penalty.strength=0.01.")
-@click.option("--out", default="experiments", help="The folder that gets NAME/RUN.")
+@click.option("--out", metavar="DIR", default="experiments", help="The folder that gets NAME/RUN.")
 def train(source: str, overrides: tuple[str, ...], out: str, **given: Any) -> int:
     """Train a ready example (iris, digits, ...), a table, or what a configuration describes."""
     from .. import experiments
@@ -51,6 +52,8 @@ def resume(run: str) -> int:
         from ..experiments.sweep import Sweep
 
         return go_on(Sweep(run))
+    if experiments.Run(run).status == "finished":
+        say("this run had finished: nothing was left to do")
     return conclude(experiments.resume(run, progress=True))
 
 
@@ -63,7 +66,7 @@ def resume(run: str) -> int:
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes at a time; as many as threads unless given.")
 @click.option("--seed", type=int, default=0, help="The seed of the random choice of settings.")
 @settings("--seed")
-@click.option("--out", default="experiments", help="The folder that gets NAME/SWEEP.")
+@click.option("--out", metavar="DIR", default="experiments", help="The folder that gets NAME/SWEEP.")
 def sweep(
     source: str,
     settings: tuple[str, ...],
@@ -90,7 +93,7 @@ def conclude(run: Run) -> int:
     """Print how a run ended; returns the exit code."""
     if run.status == "interrupted":  # training has said how to go on
         return 130
-    from ..experiments.gather import gather
+    from ..experiments.gather import gather, judge_run
     from ..reports import save_report
     from ..reports.view import best_epoch
 
@@ -101,6 +104,9 @@ def conclude(run: Run) -> int:
     elif (best := best_epoch(run.history())) not in (None, epochs):
         say(f"by the loss on validation rows epoch {best} of {epochs} was the best; the last is kept")
     results_table(title, run.results, run.record["data"]["rows"])
+    with contextlib.suppress(ValueError):  # nothing to judge by
+        if (judgement := judge_run(run)).verdict == "underfitting":
+            say(f"{judgement.verdict}: {'; '.join(judgement.reasons)}")
     print(f"run:    {run.path}")
     print(f"report: {save_report(gather(run), run.path / 'report.html')}")
     print(last_line(run))

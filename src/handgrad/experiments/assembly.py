@@ -13,13 +13,13 @@ import numpy as np
 from .. import models, optimizers, schedules
 from ..datasets import Dataset, augment, load_dataset
 from ..layers.containers import Sequential
-from ..layers.criteria import CrossEntropy, get_loss, get_penalty
+from ..layers.criteria import CrossEntropy, Loss, MeanSquaredError, get_loss, get_penalty
 from ..naming import build, check_arguments, look_up, nearest
 from ..training import Callback, EarlyStopping, Engine, Schedule, Trainer
 from ..training.batches import check_data, check_training_data
 from ..training.trainer import check_monitors
 from .configuration import Configuration
-from .recorder import MLflow, Perplexity
+from .recorder import R2, MLflow, Perplexity
 
 T = TypeVar("T")
 CALLBACKS = {"early-stopping": EarlyStopping, "mlflow": MLflow}
@@ -39,14 +39,16 @@ def build_trainer(configuration: Configuration, data: Dataset, observers: Sequen
     """A Trainer as configured, its model built on the data's shape; observers are further callbacks, put last."""
     optimizer = make("optimizer", optimizers.get, configuration.optimizer)
     loss = make("loss", get_loss, configuration.loss)
-    is_entropy = data.tokens and configuration.penalty is None and loss.config == CrossEntropy().config
-    told = [Perplexity(data.tokens)] if is_entropy else []
     trainer = Trainer(
         build_model(configuration, data),
         loss,
         optimizer,
         seed=configuration.seed,
-        callbacks=[*told, *build_callbacks(configuration, data, optimizer), *observers],
+        callbacks=[
+            *loss_figures(configuration, loss, data),
+            *build_callbacks(configuration, data, optimizer),
+            *observers,
+        ],
         penalty=make("penalty", get_penalty, configuration.penalty),
         augment=make("augmentation", augment.get, configuration.augmentation),
         engine=make("engine", get_engine, configuration.engine),
@@ -55,6 +57,17 @@ def build_trainer(configuration: Configuration, data: Dataset, observers: Sequen
         trainer.model.build(data.train.x.shape[1:], trainer.streams["init"], np.dtype(configuration.dtype))
     trainer.prepare()
     return trainer
+
+
+def loss_figures(configuration: Configuration, loss: Loss, data: Dataset) -> list[Callback]:
+    """What to write down beside a loss from which other figures follow."""
+    if data.tokens and configuration.penalty is None and loss.config == CrossEntropy().config:
+        return [Perplexity(data.tokens)]
+    if isinstance(loss, MeanSquaredError) and data.task == "regression" and data.validation is not None:
+        y = data.validation.y
+        variance = float(np.var(y, dtype=float)) if y.size == len(y) else 0.0
+        return [R2(variance)] if variance else []
+    return []
 
 
 def build_model(configuration: Configuration, data: Dataset) -> Sequential:
@@ -149,7 +162,7 @@ def name_key(path: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, TypeError) as problem:
-        raise ValueError(f"{path}: {problem}") from None
+        raise ValueError(f"{path}: {str(problem).removeprefix(f'{path} ')}") from None
 
 
 # Tried before anything is written: a run that cannot work is refused at once, not half-way through --------------------

@@ -138,6 +138,22 @@ class Perplexity(Callback):
                 trainer.history.append({f"{part}{k}": v for k, v in self.of(figures[f"{part}loss"]).items()})
 
 
+class R2(Callback):
+    """Of one number that is predicted: the share of its variance on validation rows that the network explains.
+
+    It follows from the mean squared error there and the variance of the targets.
+    """
+
+    measures = ("validation_r2",)
+
+    def __init__(self, variance: float) -> None:
+        self.variance = variance
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        error = trainer.history.epoch(-1)["validation_loss"] - trainer.engine.penalty_now()
+        trainer.history.append({"validation_r2": 1 - error / self.variance})
+
+
 class StepNorms:
     """The Euclidean norms in the step that the engine does next: of parameters, of gradients, of updates."""
 
