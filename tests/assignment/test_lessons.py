@@ -84,6 +84,18 @@ def test_a_gradient_by_one_number_is_held_against_the_forward(lessons):
     assert lessons.attempt().told[:3] == ["x is wrong", "w is wrong", "b is wrong"]
 
 
+def test_a_change_in_place_does_not_count(lessons):
+    lessons.go(6)
+    right = lessons.assignment.contents[lessons.current.file].decode()
+    for old, new, said in [
+        ("return dy * (cache > 0)", "dy *= cache > 0\n    return dy", "relu_backward changes its argument dy in place"),
+        ("return np.maximum(x, 0), x", "x[x < 0] = 0\n    return x, x", "relu_forward changes its argument x in place"),
+    ]:
+        write(lessons, right.replace(old, new))
+        attempt = lessons.attempt()
+        assert not attempt.solved and not lessons.solved and said in attempt.told
+
+
 def test_scores_are_large_and_near_one_another(lessons):
     lessons.go(15)
     right = lessons.assignment.contents[lessons.current.file].decode()
@@ -134,8 +146,22 @@ def test_one_at_a_time(lessons, capsys):
     assert "is being used by another process" in capsys.readouterr().err
 
 
-def test_a_damaged_record_is_refused(tmp_path, capsys):
-    (tmp_path / "progress.json").write_text('{"solved": 3}')
+def test_a_list_reads_only(lessons, tmp_path, capsys):
+    solve(lessons)
+    assert handgrad(["learn", "--list", str(lessons.folder)]) == 0
+    assert "1 of 40 solved" in capsys.readouterr().out
+    assert handgrad(["learn", "--list", str(tmp_path / "new")]) == 0 and not (tmp_path / "new").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert handgrad(["learn", str(tmp_path / "file" / "folder")]) == 2
+    assert "choose a writable folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("record", ['{"solved": 3}', '{"solved": '])
+def test_a_damaged_record_is_refused(tmp_path, capsys, record):
+    (tmp_path / "progress.json").write_text(record)
     assert handgrad(["learn", "--list", str(tmp_path)]) == 2
     assert "delete it to begin anew" in capsys.readouterr().err
 
@@ -152,5 +178,6 @@ def test_a_session_in_a_narrow_terminal(tmp_path):
         printed, _ = process.communicate(timeout=300)
     assert process.returncode == 0
     assert "Exercise 2 of 40" in printed and "1 of 40 solved; go on with: handgrad learn" in printed
+    assert "there is no exercise 99; they are 1 to 40" in printed
     assert "✓ solved" in printed and "type one of these, and Enter" in printed
     assert max(map(len, Path(tmp_path, "01_slope.py").read_text().splitlines())) <= 120

@@ -504,12 +504,15 @@ class Graded(NamedTuple):
         The lines for the student, at the level of hints that the task allows.
     mistakes : list of dict
         For the teacher, whatever the hints: array, mistake, message, line, lesson.
+    notes : sequence of str
+        What was odd, whatever the points: arguments that were changed in place, differences for a derivative.
     """
 
     score: float
     arrays: dict[str, bool]
     told: list[str]
     mistakes: list[dict[str, Any]]
+    notes: Sequence[str] = ()
 
 
 def results(assignment: Assignment, submission: Submission, graded: Mapping[str, Graded], seed: int) -> dict[str, Any]:
@@ -576,6 +579,7 @@ def grade_task(assignment: Assignment, task: Task, key: AnswerKey, submission: S
         {n: not why for n, why in wrong.items()},
         [*lines, *more, *found.notes, *steps_in(task, submission), *printed],
         mistakes,
+        found.notes,
     )
 
 

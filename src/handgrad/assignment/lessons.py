@@ -3,7 +3,7 @@
 import ast
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,7 +45,7 @@ class Attempt(NamedTuple):
 class Lessons:
     """The exercises of an assignment in a folder, and how far somebody has come with them."""
 
-    def __init__(self, assignment: Assignment, folder: Path, program: str) -> None:
+    def __init__(self, assignment: Assignment, folder: Path, program: str = "") -> None:
         self.assignment: Assignment = assignment
         self.folder: Path = folder
         self.exercises: list[Exercise] = [exercise_in(assignment, file) for file in assignment.files]
@@ -55,8 +55,9 @@ class Lessons:
         self._program: str = program
         self._answers: dict[str, AnswerKey] = {}
         if self.record.exists():
-            said = from_json(self.record.read_text("utf-8", "replace"), self.record)
-            check_form(said, PROGRESS, f"{self.record} (delete it to begin anew)")
+            where = f"{self.record} (delete it to begin anew)"
+            said = from_json(self.record.read_text("utf-8", "replace"), where)
+            check_form(said, PROGRESS, where)
             files = {exercise.file: exercise for exercise in self.exercises}
             self.solved, self.hints = [file for file in said["solved"] if file in files], said["hints"]
             self.current = files.get(said["current"], self.current)
@@ -107,7 +108,7 @@ class Lessons:
                 self._answers[task.name] = make_answers_to(self.assignment, task, secrets.randbits(32), self._program)
             hinted = task.model_copy(update={"hints": LEVELS[self.level]})
             graded = grade_task(self.assignment, hinted, self._answers[task.name], submission, self._program)
-            if graded.score < task.points:
+            if graded.score < task.points or any("in place" in note for note in graded.notes):
                 return Attempt(False, task.function, graded.told)
         self.unlock()
         return Attempt(True, task.function, graded.told)
@@ -138,14 +139,21 @@ def lessons_in(folder: str | Path, name: str = "backpropagation") -> Iterator[Le
     Raises
     ------
     ValueError
-        Where the folder is a file, its progress.json is damaged, or another process is at work there.
+        Where the folder is a file, its progress.json is damaged, nothing can be written there, or another
+        process is at work there.
     """
     assignment, folder = read_assignment(name), check_folder(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / ".learning", "used"), program() as library:
-        lessons = Lessons(assignment, folder, library)
-        lessons.hand_out()
-        lessons.save()
+    with ExitStack() as held:
+        library = held.enter_context(program())
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            held.enter_context(locked(folder / ".learning", "used"))
+            lessons = Lessons(assignment, folder, library)
+            lessons.hand_out()
+            lessons.save()
+        except OSError as problem:
+            said = problem.strerror or problem
+            raise ValueError(f"{folder} cannot be written ({said}): choose a writable folder") from None
         yield lessons
 
 

@@ -16,6 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.syntax import Syntax
 from rich.text import Text
 
+from ..files import check_folder
 from ..text import printable
 from ..user_files.runner import look_at, next_save
 from .check import interrupted_by_signals
@@ -44,17 +45,19 @@ KEYS = {
 def learn(folder: str, listing: bool) -> None:
     """Learn backpropagation by forty exercises, from a slope to attention.
 
-    Their files are written into DIR. Edit the one that is shown in your editor: it is checked as you save it. Press h
-    and Enter for a hint. Progress is kept in DIR, and what is solved unlocks its solution.
+    Their files are written into DIR, handgrad-exercises unless given. Edit the one that is shown in your editor: it is
+    checked as you save it. Press h and Enter for a hint. Progress is kept in DIR, and what is solved unlocks its
+    solution.
     """
-    from ..assignment.lessons import lessons_in
+    from ..assignment.lessons import Lessons, lessons_in
+    from ..assignment.specification import read_assignment
 
     if folder.startswith("-"):
         raise click.UsageError(f"no such option: {folder} (a folder of that name is ./{folder})")
+    if listing:
+        show_list(Lessons(read_assignment("backpropagation"), check_folder(folder)))
+        return
     with lessons_in(folder) as lessons:
-        if listing:
-            show_list(lessons)
-            return
         typed: Typed = SimpleQueue()
         Thread(target=read_lines, args=[typed], daemon=True).start()
         try:
@@ -102,6 +105,9 @@ def obey(lessons: Lessons, line: str) -> bool:
         commands[line]()
     elif line.isdecimal() and 1 <= int(line) <= len(lessons.exercises):
         lessons.go(int(line))
+    elif line.isdecimal():
+        print(f"there is no exercise {line}; they are 1 to {len(lessons.exercises)}")
+        return False
     elif line in shown:
         shown[line](lessons)
         return False
