@@ -170,3 +170,32 @@ def test_a_cast_to_the_numbers_of_rows_is_read(tmp_path):
     table = np.arange(6, dtype=np.float32).reshape(3, 2)
     model = hg.load_onnx(file(tmp_path, *nodes, constants={"table": table}))
     np.testing.assert_array_equal(model.predict([[0, 2, 1, 1]])[0], table[[0, 2, 1, 1]])
+
+
+def test_an_output_of_no_shape_is_read(tmp_path):
+    path = file(tmp_path, node("Relu", "x"))
+    model = onnx.load(path)
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+    path.write_bytes(model.SerializeToString())
+    np.testing.assert_array_equal(hg.load_onnx(path).predict([[-1, 2, 3, -4]]), [[0, 2, 3, 0]])
+
+
+def test_a_folder_is_called_one(tmp_path):
+    (tmp_path / "net.onnx").mkdir()
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        hg.load_onnx(tmp_path / "net.onnx")
+
+
+def test_what_scikit_learns_converter_writes_is_read_past_its_maps(tmp_path):
+    convert = pytest.importorskip("skl2onnx").to_onnx
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neural_network import MLPClassifier
+
+    x, y = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32), np.arange(30) % 3
+    mlp = MLPClassifier((5,), max_iter=3)
+    with pytest.warns(UserWarning):
+        mlp.fit(x, y)
+    (tmp_path / "net.onnx").write_bytes(convert(mlp, x[:1]).SerializeToString())
+    np.testing.assert_allclose(hg.load_onnx(tmp_path / "net.onnx").predict(x), mlp.predict_proba(x), atol=1e-5)
+    (tmp_path / "net.onnx").write_bytes(convert(LogisticRegression().fit(x, y), x[:1]).SerializeToString())
+    refused(tmp_path / "net.onnx", "LinearClassifier.*has no layer in handgrad")

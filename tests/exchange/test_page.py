@@ -178,6 +178,15 @@ def test_a_form_spans_the_training_and_answers_what_is_set(browser, pages):
 
 
 @chromium
+def test_what_is_missing_has_no_answer(browser, pages):
+    browser.open(pages["form"])
+    browser.run("""(() => { const typed = document.querySelector('[type=number]'); typed.value = '';
+        typed.dispatchEvent(new Event('input', { bubbles: true })); })()""")
+    assert answer(browser) == "no number" and browser.problems == []
+    assert "NaN" not in browser.run("document.getElementById('answers').textContent")
+
+
+@chromium
 def test_whole_numbers_stay_whole(browser, pages):
     browser.open(pages["indices"])
     for _ in range(3):

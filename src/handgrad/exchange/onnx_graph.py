@@ -119,6 +119,11 @@ class Graph:
             n.inputs[0] if n and n.op == "ZipMap" else v.name for v in graph.output for n in [self.nodes.get(v.name)]
         ]
         found = [name for name in names if self.types.get(name) in (1, 11)]
+        unknown = [
+            n for n in self.nodes.values() if n.proto.domain == "ai.onnx.ml" and n.op not in ("Scaler", "ZipMap")
+        ]
+        if not found and unknown:
+            raise unknown[0].unreadable("has no layer in handgrad")
         if not found:
             raise ValueError(f"{self.path} has no output of floats that comes of its input")
         return found[0]
@@ -153,6 +158,8 @@ class Graph:
         """The shapes and types of what a node makes, by ONNX's own rules."""
         from onnx import TensorProto, helper, numpy_helper, shape_inference
 
+        if node.op == "ZipMap":  # makes maps, which no layer takes; see `read_output`
+            return
         known, given = list[Any](), list[Any]()
         for name in filter(None, dict.fromkeys(node.inputs)):
             if name in self.constants:
@@ -198,6 +205,8 @@ def read(path: Path) -> Any:
     """The checked contents of a file; a ValueError for one that is damaged, too new, or points outside its folder."""
     with require_extra("onnx", "load_onnx"):
         import onnx
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; load_onnx reads a file")
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
     try:
@@ -212,6 +221,9 @@ def read(path: Path) -> Any:
     check_external(path, model)
     try:
         onnx.external_data_helper.load_external_data_for_model(model, str(path.parent))
+        for value in model.graph.output:
+            if value.type.HasField("tensor_type"):
+                value.type.tensor_type.shape.SetInParent()  # what the checker wants, and many files leave out
         onnx.checker.check_model(model)
     except Exception as problem:
         raise ValueError(f"{path} is damaged, or no ONNX file: {message_line(problem)}") from None

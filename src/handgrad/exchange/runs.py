@@ -167,8 +167,9 @@ class RawInputs:
         told = []
         for at, name in enumerate(self.names):
             texts, numbers = self.texts(name), None if own is None else own[:, at]
-            ranges = {} if numbers is None else {"low": numbers.min(), "high": numbers.max(), "mean": numbers.mean()}
-            held = {"texts": texts} if texts is not None else {k: float(v) for k, v in ranges.items()}
+            found = () if numbers is None else (numbers.min(), numbers.max(), numbers.mean())
+            ranges = {k: float(f"{v:.7g}") for k, v in zip(("low", "high", "mean"), found, strict=False)}
+            held = {"texts": texts} if texts is not None else ranges
             optional = {"optional": True} if self.schema and self.schema.missing in ("mean", "median") else {}
             told.append({"name": name, **held, **optional})
         return told
