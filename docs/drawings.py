@@ -109,6 +109,7 @@ def layer() -> str:
             axes.text(place, -1.5, sign, ha="center", va="center", fontsize=16)
         axes.add_patch(Rectangle((0, -1), 3, -1, fill=False, edgecolor=BLUE, lw=2.5))
         axes.add_patch(Rectangle((5.5, 0), 1, -3, fill=False, edgecolor=ORANGE, lw=2.5))
+        axes.add_patch(Rectangle((9, 0), 1, -1, fill=False, edgecolor=ORANGE, lw=2.5))
         axes.add_patch(Rectangle((12.5, -1), 1, -1, fill=False, edgecolor=RED, lw=2.5))
         axes.set(xlim=(-0.3, 14), ylim=(-4.3, 1))
 
@@ -176,9 +177,9 @@ STEEPNESS = np.array([1.0, 10.0])
 
 
 def RUNNERS() -> Iterable[tuple[str, Any, str]]:
-    yield "gradient descent", hg.optimizers.SGD(learning_rate=0.17), GREY
-    yield "momentum 0.6", hg.optimizers.SGD(learning_rate=0.08, momentum=0.6), BLUE
-    yield "Adam", hg.optimizers.Adam(learning_rate=0.4), ORANGE
+    yield "gradient descent, rate 0.17", hg.optimizers.SGD(learning_rate=0.17), GREY
+    yield "momentum 0.6, rate 0.08", hg.optimizers.SGD(learning_rate=0.08, momentum=0.6), BLUE
+    yield "Adam, rate 0.4", hg.optimizers.Adam(learning_rate=0.4), ORANGE
 
 
 def scales() -> str:
