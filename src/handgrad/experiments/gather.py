@@ -71,7 +71,7 @@ def gather_record(run: Run) -> RunView:
         results=results_of(run.results),
         history=history,
         norms=norms_by_layer(sized),
-        norm_epochs=[line.get("step", 0) / per_epoch for line in sized],
+        norm_epochs=[(line.get("step") or 0) / per_epoch for line in sized],
         steps=figures_by_step([line for line in lines if "epoch" not in line], per_epoch),
         configuration=record["configuration"],
         facts=facts_of(record, history),
@@ -294,7 +294,7 @@ def steps_per_epoch(record: Record, lines: Sequence[Record]) -> float:
 def figures_by_step(lines: Sequence[Record], per_epoch: float) -> dict[str, list[float | None]]:
     """{'epoch': [0.1, 0.2, ...], 'loss': [...], ...} of the lines of single steps."""
     names = dict.fromkeys(name for line in lines for name in line if name not in NOT_FIGURES)
-    places: dict[str, list[float | None]] = {"epoch": [line.get("step", 0) / per_epoch for line in lines]}
+    places: dict[str, list[float | None]] = {"epoch": [(line.get("step") or 0) / per_epoch for line in lines]}
     return {**places, **{name: [as_number(line.get(name)) for line in lines] for name in names}} if lines else {}
 
 
