@@ -135,7 +135,7 @@ def scale_for(lines: Sequence[Line], log: bool | None = None) -> Scale:
         low = 0.0
     padding = 0.05 * (high - low) or 0.05 * abs(high) or 0.5
     ends = [line.epochs for line in lines]
-    x0, x1 = min(e[0] for e in ends), max(e[-1] for e in ends)
+    x0, x1 = min(e.min() for e in ends), max(e.max() for e in ends)  # a damaged record goes back in time
     x0, x1 = (x0 - 0.5, x1 + 0.5) if x0 == x1 else (x0, x1 + 0.03 * (x1 - x0) * any(len(e) == 1 for e in ends))
     return Scale(float(x0), float(x1), low - padding * (low != 0 or log), high + padding, log, bool(cut))
 
