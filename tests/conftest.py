@@ -1,10 +1,17 @@
-"""Ctrl-C reaches the tests, and what they start, even where the shell ignores it, as it does for background jobs."""
+"""What every test has: Ctrl-C, even where the shell ignores it, and random examples that are the same every time."""
 
+import os
 import signal
 import threading
 
 import pytest
+from hypothesis import settings
 
+# the same code is tried with the same examples, so that a red run is the fault of a change; the hunt draws new ones
+settings.register_profile("handgrad", derandomize="HANDGRAD_EXAMPLES" not in os.environ)
+settings.load_profile("handgrad")
+
+# background jobs of a shell start with Ctrl-C ignored
 if threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

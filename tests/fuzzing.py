@@ -1,5 +1,6 @@
 """How many examples a fuzz test tries: a few hundred, or as many as HANDGRAD_EXAMPLES says.
 
+Without that variable every run tries the same examples; with it, new ones each time (see conftest.py).
 The long run: HANDGRAD_EXAMPLES=50000 scripts/test tests -k fuzzed
 """
 

@@ -26,6 +26,12 @@ def test_slopes_are_shares_of_the_steepest_derivative(name):
     np.testing.assert_allclose(slope, derivative / derivative.max(), atol=1e-4)
 
 
+def test_relu6_keeps_the_smallest_numbers():
+    y, cache = F.relu6_forward(np.array([1e-69, 5e-324, 6.0, np.inf]))
+    np.testing.assert_array_equal(y, [1e-69, 5e-324, 6.0, 6.0])
+    np.testing.assert_array_equal(F.relu6_backward(np.ones(4), cache)[0], [1, 1, 0, 0])
+
+
 @pytest.mark.parametrize(("name", "at_zero"), [("relu", 0.0), ("leaky_relu", 0.01), ("elu", 1.0)])
 def test_derivative_at_the_kink(name, at_zero):
     _, cache = getattr(F, f"{name}_forward")(np.array([0.0, -0.0]))

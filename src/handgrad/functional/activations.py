@@ -46,7 +46,7 @@ def relu_backward(dy: Array, cache: Cache) -> tuple[Array]:
 
 def relu6_forward(x: Array) -> tuple[Array, Cache]:
     """y = min(max(x, 0), 6): what is above 6 is cut off (Krizhevsky 2010)."""
-    y = 6 - positive_part(6 - positive_part(x))
+    y = np.minimum(positive_part(x), 6)
     return y, y
 
 
