@@ -787,3 +787,50 @@ def test_a_number_of_the_forward_that_is_missing_is_told_in_every_layout(back):
     (verdict,) = check_gradients((scores, back), RNG.normal(size=(3, 4)), RNG.normal(size=(4, 2))).verdicts
     assert verdict.mistake == "factor-missing"
     assert "np.sqrt(x.shape[-1])" in verdict.message
+
+
+def attend_back(dout, cache):
+    s, q = cache
+    return np.einsum("bid,bjd->bij", dout, q), np.einsum("bij,bjd->bid", s, dout)
+
+
+def summed_up_back(dy, y):
+    return np.cumsum(2 * y * dy, axis=1)
+
+
+def shared_back(dy, cache):
+    scale, ids, shape = cache
+    share = dy[:, None, :] * scale
+    table = np.zeros(shape)
+    np.add.at(table, ids, share)
+    return table
+
+
+@pytest.mark.parametrize(
+    ("pair", "array", "mistake", "due"),
+    [
+        (
+            (lambda s, q: (np.einsum("bij,bjd->bid", s, q), (s, q)), attend_back),
+            [RNG.normal(size=(2, 3, 3)), RNG.normal(size=(2, 3, 4))],
+            "transposed",
+            "'bji,bjd->bid'",
+        ),
+        (
+            (lambda x: (np.cumsum(x, axis=1) ** 2, np.cumsum(x, axis=1)), summed_up_back),
+            [RNG.normal(size=(3, 5))],
+            "reversed",
+            "np.flip(np.cumsum(np.flip(2 * y * dy, 1), 1), 1)",
+        ),
+        (
+            (lambda table, ids: ((table[ids] * 0.7).mean(axis=1), (0.7, ids, table.shape)), shared_back),
+            [RNG.normal(size=(5, 4))],
+            "element-count-factor",
+            "ids.shape[1]",
+        ),
+    ],
+)
+def test_letters_ends_and_counts_are_put_right(pair, array, mistake, due):
+    kwargs = {"ids": np.array([[1, 3, 1], [0, 2, 4]])} if pair[1] is shared_back else {}
+    (verdict,) = check_gradients(pair, *array, kwargs=kwargs).verdicts
+    assert verdict.mistake == mistake
+    assert due in verdict.fix

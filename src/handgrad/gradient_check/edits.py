@@ -51,14 +51,27 @@ def assignments(site: Site) -> Iterator[Edit]:
     if isinstance(node, ast.Assign) and len(node.targets) == 1 and not isinstance(node.value, ast.Constant):
         target = node.targets[0]
         if isinstance(target, (ast.Subscript, ast.Name, ast.Attribute)):
-            message = "what was there is overwritten: add to it with +=, every window, step or example has its share"
-            yield site.edit(ast.AugAssign(target, ast.Add(), node.value), "overlap-overwritten", message)
+            told = "overlap-overwritten", "what was there is overwritten: add to it with +=, every share counts"
+            if is_carried(site.scope, target):
+                told = (
+                    "term-missing",
+                    f"what comes back in {text_of(target)} from the step before is overwritten: add to it",
+                )
+            yield site.edit(ast.AugAssign(target, ast.Add(), node.value), *told)
         if isinstance(target, ast.Subscript):
             product = ast.AugAssign(target, ast.Mult(), node.value)
             yield site.edit(product, "upstream-ignored", "what was there is replaced: multiply it, with *=")
     if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add):
         message = "this is added to what was there, but should replace it: = instead of +="
         yield site.edit(ast.Assign([node.target], node.value), "added-twice", message)
+
+
+def is_carried(scope: Scope, target: ast.expr) -> bool:
+    """Whether a statement in a loop makes a variable anew that the loop gives another value as well."""
+    loops = [n for n in ast.walk(scope.routine.node) if isinstance(n, ast.For)]
+    around = next((loop for loop in loops if scope.statement in loop.body), None)
+    stored = [n for n in ast.walk(around) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)] if around else []
+    return sum(n.id == getattr(target, "id", None) for n in stored) > 1
 
 
 OPPOSITES: dict[type[ast.operator], type[ast.operator]] = {
@@ -82,8 +95,21 @@ def signs(site: Site) -> Iterator[Edit]:
 
 
 REDUCTIONS = ("sum", "mean", "max", "flip", "concatenate", "argmax", "repeat")
-AXES = (0, 1, -1, 2, 3, None, *((a, b) for a in range(3) for b in range(a + 1, 4)), (0, 1, 2), (0, 2, 3), (1, 2, 3))
-MORE_AXES = ((2, 3, 4), (1, 3, 4), (0, 3, 4), (3, 4), (2, 4), (1, 2, 4))  # of groups and windows
+AXES = (
+    0,
+    1,
+    -1,
+    2,
+    3,
+    None,
+    *((a, b) for a in range(3) for b in range(a + 1, 4)),
+    (0, 1, 2),
+    (0, 2, 3),
+    (1, 2, 3),
+    (2, 4),
+    (3, 5),
+)
+MORE_AXES = ((2, 3, 4), (1, 3, 4), (0, 3, 4), (3, 4), (2, 4), (3, 5), (1, 2, 4))  # of groups and windows
 
 
 def axes(site: Site) -> Iterator[Edit]:
@@ -119,7 +145,7 @@ def axes_missing(site: Site) -> Iterator[Edit]:
 
 def other_axes(node: ast.AST) -> Iterator[str]:
     given = text_of(node)
-    more = MORE_AXES if given in map(str, MORE_AXES) else ()
+    more = MORE_AXES if given in ("3", "4", "5", *map(str, MORE_AXES)) else ()
     return (str(axis) for axis in (*AXES, *more) if str(axis) != given)
 
 
@@ -191,7 +217,7 @@ def too_many(op: ast.operator, removed: ast.expr, values: Values, whole: bool = 
     if isinstance(op, ast.MatMult):
         return "extra-product", f"the product with {text} does not belong here"
     if isinstance(op, ast.Pow):
-        return "formula-slip", f"the power {text} does not belong here"
+        return "wrong-exponent", f"the power {text} does not belong here"
     what = "the factor" if isinstance(op, ast.Mult) else "the division by"
     return factor_kind(removed, text, values), f"{what} {text} does not belong here"
 
@@ -219,7 +245,7 @@ def numbers(site: Site) -> Iterator[Edit]:
         for value in (n + 1, n - 1, -n, n / 2, n + 0.5, n - 0.5):
             yield site.edit(repr(value), "wrong-exponent", f"the exponent should be {value:g}, not {n:g}")
         return
-    index = within_index(site) or counts(site)
+    index = is_of_index(site) or counts(site)
     of_shape = isinstance(holder, ast.Subscript) and getattr(holder.value, "attr", "") == "shape"
     for value in dict.fromkeys((n + 1, n - 1, 2 * n, n / 2, 3 * n, n / 3, -n, 0, 1)):
         if value != n and (value == int(value) or (value in (n / 2, -n) and not index)):
@@ -235,9 +261,10 @@ def totals(scope: Scope) -> Iterator[Edit]:
     """A number that is added into an array, where the sum of its rows or columns is due."""
     for site in sites(scope):
         n, holder = number_of(site.node), site.holder
-        if n is not None and isinstance(holder, ast.AugAssign) and isinstance(holder.target, ast.Subscript):
+        target = getattr(holder, "targets", [getattr(holder, "target", None)])[0]
+        if n and isinstance(holder, (ast.Assign, ast.AugAssign)) and isinstance(target, ast.Subscript):
             for axis in (1, 0):
-                total = f"{text_of(holder.target.value)}.sum(axis={axis})"
+                total = f"{'-' * (n < 0)}{text_of(target.value)}.sum(axis={axis})"
                 yield site.edit(total, "not-summed", f"the sum over axis {axis} is due, {total}, not {n}")
 
 
@@ -248,6 +275,12 @@ def number_of(node: ast.AST) -> int | float | None:
         return None if number is None else -number
     value = node.value if isinstance(node, ast.Constant) else None
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def is_of_index(site: Site) -> bool:
+    """Whether it is an index or a part of one."""
+    path = (*site.path, site.node)
+    return any(isinstance(a, ast.Subscript) and b is a.slice for a, b in itertools.pairwise(path))
 
 
 def counts(site: Site) -> bool:
@@ -376,7 +409,7 @@ def other_orders(site: Site) -> Iterator[Edit]:
 
 
 def other_outputs(site: Site) -> Iterator[Edit]:
-    """Another order of the output's axes in einsum, or other axes."""
+    """Another order of the axes of the output or of one operand of einsum, or other axes of the output."""
     node, spec = site.node, site.node.args[0].value.replace(" ", "")
     if "->" not in spec:
         return
@@ -389,11 +422,21 @@ def other_outputs(site: Site) -> Iterator[Edit]:
             told = told if same else ("wrong-axis", f"this sums over the wrong axes: {output} is due, not {right}")
             new = ast.Call(node.func, [ast.Constant(f"{left}->{output}"), *node.args[1:]], node.keywords)
             yield site.edit(new, *told)
+    for i, operand in enumerate(operands := left.split(",")):
+        for a, b in itertools.combinations(operand.replace(".", ""), 2):
+            inputs = ",".join([*operands[:i], operand.translate(str.maketrans(a + b, b + a)), *operands[i + 1 :]])
+            message = f"{a} and {b} are exchanged here: {inputs} is due, not {left}"
+            changed = [ast.Constant(f"{inputs}->{right}"), *node.args[1:]]
+            yield site.edit(ast.Call(node.func, changed, node.keywords), "transposed", message)
 
 
 def reversals(site: Site) -> Iterator[Edit]:
-    """A flip too many or too few."""
+    """A flip too many or too few; a running sum from the wrong end."""
     node, values = site.node, site.scope.values
+    if is_call(node, "cumsum") and isinstance(node.func, ast.Attribute) and node.args:
+        axis = next((text_of(n) for n in (*(k.value for k in node.keywords), *node.args[1:])), "None")
+        turned_sum = f"np.flip(np.cumsum(np.flip({text_of(node.args[0])}, {axis}), {axis}), {axis})"
+        yield site.edit(turned_sum, "reversed", "the gradient of a running sum is a running sum from the other end")
     if is_call(node, *TURNS) and node.args:
         yield site.edit(node.args[0], "flipped-kernel", "the flip does not belong here")
     if isinstance(node, ast.Subscript):
@@ -404,6 +447,9 @@ def reversals(site: Site) -> Iterator[Edit]:
     name = text_of(node) if isinstance(node, (ast.Name, ast.Attribute)) else None
     if name in values and np.ndim(values[name]) and not isinstance(site.holder, (ast.Subscript, ast.Attribute)):
         yield site.edit(f"{name}[::-1]", "flipped-kernel", f"{name} must be reversed here")
+        if np.ndim(values[name]) > 1 and name.removeprefix("self.") in site.scope.parameters:
+            message = f"{name} must be reversed along its last axis here"
+            yield site.edit(f"{name}[..., ::-1]", "flipped-kernel", message)
         if np.ndim(values[name]) > 1:
             first = "..., " if np.ndim(values[name]) > 2 else ""
             message = f"{name} must be turned by half a turn here"
@@ -464,7 +510,8 @@ def slices(site: Site) -> Iterator[Edit]:
     ends = indices(node)
     changes = [([turned(end) for end in ends], "flipped-kernel", "the index must not run back")]
     changes.append(([both_sides(end) for end in ends], "shifted", "the padding is on both sides"))
-    for name in (name for name, value in site.scope.values.items() if is_index(value)):
+    names = [name for name, value in site.scope.values.items() if is_index(value)]
+    for name in (*names, "2") if isinstance(node.ctx, ast.Store) else names:
         start = f"the slice should start at {name}: cut off the padding there"
         changes.append(([moved(end, name) for end in ends], "shifted", start))
         position = f"the position is the index times {name}, the stride"
@@ -529,8 +576,9 @@ def counters_of(scope: Scope) -> list[str]:
 def other_indices(scope: Scope) -> Iterator[Edit]:
     """Another number of the loop in an index: i, i - 1 or i + 1."""
     for site in sites(scope):
-        variable = isinstance(site.node, (ast.Name, ast.BinOp))
-        if variable and isinstance(site.holder, ast.Subscript) and site.field == "slice":
+        variable = isinstance(site.node, (ast.Name, ast.BinOp)) and isinstance(site.holder, ast.Subscript)
+        number = isinstance(site.node, ast.Constant) and isinstance(site.holder, ast.Tuple)
+        if (variable or number) and is_of_index(site):
             given = text_of(site.node)
             for text, other in ((c, f"{c}{more}") for c in counters_of(scope)[-12:] for more in ("", " - 1", " + 1")):
                 if other != given:
@@ -734,6 +782,28 @@ def summands(scope: Scope) -> Iterator[Edit]:
                 yield site.edit(times(site.node, mask), "wrong-mask", message)
 
 
+def masked_means(scope: Scope) -> Iterator[Edit]:
+    """A mean over all entries, where that over those a mask lets through is due."""
+    masks = [text for text, value in arrays_of(scope).items() if value.dtype == np.bool_]
+    for site, mask in itertools.product((s for s in sites(scope) if is_call(s.node, "mean")), masks):
+        keywords = [*site.node.keywords, ast.keyword("where", named(mask))]
+        message = f"the mean runs over everything, where that over {mask} alone is due"
+        yield site.edit(ast.Call(site.node.func, site.node.args, keywords), "wrong-mask", message)
+
+
+def product_rules(scope: Scope) -> Iterator[Edit]:
+    """The slope of a sigmoid where that of a number times its own sigmoid is due."""
+    for site in sites(scope):
+        node = site.node
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) and number_of(node.left) == 1:
+            slope = scope.values.get(text_of(node.right), 0.0)
+            for text in (
+                t for t, v in arrays_of(scope).items() if alike(v, slope) and np.allclose(1 / (1 + np.exp(-v)), slope)
+            ):
+                message = f"{text} is a factor of its own: the product rule makes (1 + {text} * ({text_of(node)})) due"
+                yield site.edit(f"(1 + {text} * ({text_of(node)}))", "wrong-derivative", message)
+
+
 def later_factors(scope: Scope) -> Iterator[Edit]:
     """A size that an array must be divided by after others were written into it."""
     target: Any = getattr(scope.statement, "targets", [getattr(scope.statement, "target", None)])[0]
@@ -799,7 +869,8 @@ def missing_factors(node: ast.expr, scope: Scope) -> Iterator[tuple[ast.expr, An
         mistake = "batch-size-factor" if is_index(value) else "wrong-mask" if is_mask(value) else "factor-missing"
         mistake = "parameter-ignored" if text in scope.parameters else mistake
         yield times(node, text), value, mistake, f"the factor {text} is missing"
-        yield over(node, text), value, mistake, f"divide by {text}"
+        too_many = "extra-product" if text in scope.parameters else mistake
+        yield over(node, text), value, too_many, f"divide by {text}"
         if kind(value) == "array":
             yield over(node, f"{text}.shape[0]"), None, "batch-size-factor", f"divide by {text}.shape[0]"
         if np.ndim(value) == 1:
@@ -817,8 +888,22 @@ def missing_factors(node: ast.expr, scope: Scope) -> Iterator[tuple[ast.expr, An
         for product in (f"{a} * {b}", *(f"{a} * {b} * {c}" for c in sizes if c > b)):
             yield times(node, f"({product})"), None, "element-count-factor", f"multiply by {product}"
             yield over(node, f"({product})"), None, "element-count-factor", f"divide by {product}"
+    for size in lengths(scope):
+        yield over(node, size), None, "element-count-factor", f"divide by {size}, the count that the mean runs over"
     yield times(node, "2"), None, "factor-two", "a factor 2 is missing"
     yield over(node, "2"), None, "factor-two", "a factor 2 is too many"
+
+
+def lengths(scope: Scope) -> list[str]:
+    """A text for each count of entries along an axis, or the two last, of indices and arrays of more than two axes."""
+    found: dict[int, str] = {}
+    counted = {text: v for text, v in arrays_of(scope).items() if v.ndim > 2 or v.dtype.kind in "iu"}
+    for text, value in counted.items():
+        for axis, size in enumerate(value.shape[1:], 1):
+            found.setdefault(size, f"{text}.shape[{axis}]")
+        if value.ndim > 2:
+            found.setdefault(value.shape[-1] * value.shape[-2], f"({text}.shape[-2] * {text}.shape[-1])")
+    return [text for size, text in found.items() if size > 1]
 
 
 def is_mask(value: Any) -> bool:
@@ -961,7 +1046,16 @@ SMALL: tuple[Kind, ...] = (
 )
 NAMES: tuple[Kind, ...] = (positions, other_names, columns, items, other_indices, variables, expressions)
 INSERTIONS: tuple[Kind, ...] = (
-    *(operands, entries, summands, later_factors, activations, partial(factors, whole=True)),
+    *(
+        operands,
+        entries,
+        summands,
+        masked_means,
+        product_rules,
+        later_factors,
+        activations,
+        partial(factors, whole=True),
+    ),
     *(partial(terms, whole=True), summed, jacobians, statistics, wrapped),
     *(partial(factors, whole=False), partial(terms, whole=False)),
 )
