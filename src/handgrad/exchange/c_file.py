@@ -55,9 +55,7 @@ def write(program: Program, stem: str) -> dict[str, str]:
         **{"title": harmless(program.facts.get("name", "y = f(x)")), "about": about(program), "upper": name.upper()},
         "include": f'#include "{stem}.h"\n' * bool(re.fullmatch(r"[\w .+-]+", stem, re.ASCII)),
         "memory": f"static float memory[{listing.memory}];\n" * bool(listing.memory),
-        "weights": "\n".join(
-            f"static const float {key}[] = {numbers(array)};" for key, array in listing.weights.items()
-        ),
+        "weights": "\n".join(f"static const float {k}[] = {numbers(array)};" for k, array in listing.weights.items()),
         "functions": "\n\n".join([*own, *loops, *computing(program, name, listing), *defined]),
         "declarations": "\n".join([*(f"{head};" for head in heads(program, name).values()), *declared]),
         **{"inputs": prod(program.x.example), "outputs": prod(program.outputs["y"].example), "ram": 4 * listing.memory},
@@ -155,10 +153,6 @@ def run(path: Path, program: Program, x: Array) -> dict[str, Array]:
         main = Path(folder) / "run.c"
         main.write_text(Template(read("run.c")).substitute(given, declarations=declarations))
         output_of([str(compiler()), *FLAGS, str(path.absolute()), str(main), "-o", f"{folder}/run", "-lm"])
-        found = np.frombuffer(output_of([f"{folder}/run"], x.astype(np.float32).tobytes()), np.float32).reshape(
-            len(x), -1
-        )
-    return {
-        output: found[:, begin : begin + sizes[output]].reshape(-1, *program.outputs[output].example)
-        for output, begin in begins.items()
-    }
+        found = np.frombuffer(output_of([f"{folder}/run"], x.astype(np.float32).tobytes()), np.float32)
+    parts = np.split(found.reshape(len(x), -1), [*begins.values()][1:], axis=1)
+    return {o: part.reshape(-1, *program.outputs[o].example) for o, part in zip(begins, parts, strict=True)}

@@ -49,25 +49,12 @@ TARGETS: dict[str, Target] = {
 }
 
 
-HEADERS = (
-    *(
-        "assert",
-        "complex",
-        "ctype",
-        "errno",
-        "fenv",
-        "float",
-        "inttypes",
-        "iso646",
-        "limits",
-        "locale",
-        "math",
-        "setjmp",
-    ),
-    *("signal", "stdarg", "stdbool", "stddef", "stdint", "stdio", "stdlib", "string", "tgmath", "time", "unistd"),
-    *("wchar", "wctype"),
-)
-HIDDEN = {".c": HEADERS, ".py": {"numpy", "handgrad", *sys.stdlib_module_names}}  # names that are found for others
+HEADERS = """assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdarg stdbool
+stddef stdint stdio stdlib string tgmath time unistd wchar wctype"""
+HIDDEN = {
+    ".c": HEADERS.split(),
+    ".py": {"numpy", "handgrad", *sys.stdlib_module_names},
+}  # names that are found for others
 HEAD = "network written down by handgrad"  # stands in the first line of what is written beside a file
 
 
@@ -176,9 +163,8 @@ def target_of(path: str | Path) -> tuple[Path, Target]:
         raise ValueError(f"cannot export to {path}: its name must end in one of {known}{nearest(path.suffix, TARGETS)}")
     if path.stem in HIDDEN.get(path.suffix, ()):
         what = f"{path.stem}.h" if path.suffix == ".c" else path.name
-        raise ValueError(
-            f"cannot export to {path}: {what} would hide the standard one of that name; choose another name"
-        )
+        why = f"{what} would hide the standard one of that name; choose another name"
+        raise ValueError(f"cannot export to {path}: {why}")
     return path, TARGETS[path.suffix]
 
 

@@ -16,7 +16,7 @@ from ..chains import Chains
 from ..functional.windows import window_geometry
 from ..layers.recurrent import Recurrent
 from ..naming import check_path
-from .onnx_file import GATES, REDUCTIONS
+from .onnx_file import GATES, REDUCTIONS, ends_of
 from .onnx_graph import Graph, Node, evaluate
 
 JOINS = {"Add": "add", "Sum": "add", "Mul": "multiply", "Concat": "concat"}
@@ -124,9 +124,8 @@ class Reader(Chains[str, Part]):
         if activation := self.activation(node, top):
             return activation
         if len(found.values) != 1:
-            raise found.unreadable(
-                "works on several values, and handgrad joins them by a sum, a product or Concat only"
-            )
+            why = "works on several values, and handgrad joins them by a sum, a product or Concat only"
+            raise found.unreadable(why)
         found = copy.copy(found)
         found.output = node  # of several the one that is used
         return found, found.values[0]
@@ -182,9 +181,8 @@ class Reader(Chains[str, Part]):
             return None
         slope, limit = float(f"{-y[np.abs(POINTS + 1).argmin()]:.6g}"), float(f"{-y[0] / -np.expm1(POINTS[0]):.6g}")
         numbers = [hg.LeakyReLU(slope), hg.ELU(limit)] if np.isfinite([slope, limit]).all() else []
-        return chosen(
-            [Made(layer) for layer in [*(cls() for cls in ACTIVATIONS), hg.GELU("none"), *numbers]], POINTS, y
-        )
+        known = [*(cls() for cls in ACTIVATIONS), hg.GELU("none"), *numbers]
+        return chosen(list(map(Made, known)), POINTS, y)
 
     def norm(self, before: str, node: str, between: list[Node], constants: Arrays) -> Made | None:
         """A softmax, a layer norm or a root mean square norm, with weights that are among the constants."""
@@ -236,11 +234,8 @@ class Way:
 
     def add(self, layer: hg.Layer, **arrays: Array) -> None:
         """One more layer; changes of shape behind each other are one."""
-        if (
-            isinstance(layer, (hg.Reshape, hg.Flatten))
-            and self.own
-            and isinstance(self.own[-1].layer, (hg.Reshape, hg.Flatten))
-        ):
+        shapes = hg.Reshape, hg.Flatten
+        if self.own and isinstance(layer, shapes) and isinstance(self.own[-1].layer, shapes):
             self.made.remove(self.own.pop())
         self.own.append(Made(layer, arrays))
         self.made.append(self.own[-1])
@@ -283,10 +278,8 @@ class Way:
         for way, shape in zip(ways, shapes, strict=True):
             way.turn("last" if last else way.view, shape)
         self.view = ways[0].view
-        rank = len(shapes[0])
-        if len(node.values) != len([name for name in node.inputs if name]) or (
-            join != "concat" and len(set(shapes)) > 1
-        ):
+        rank, are_alike = len(shapes[0]), join == "concat" or len(set(shapes)) == 1
+        if node.values != list(filter(None, node.inputs)) or not are_alike:
             raise node.unreadable(f"joins values of the shapes {shapes}, and handgrad joins what has one shape")
         if join == "concat":
             axis = node.get("axis", 1) % (rank + 1)
@@ -307,15 +300,15 @@ class Way:
 
     def channels_last(self, node: Node) -> Shape:
         """The shape of one example of a node's input, which now lies with channels last."""
-        _, *example = node.shape(node.values[0])
-        self.turn("last", tuple(example))
+        example = node.shape(node.values[0])[1:]
+        self.turn("last", example)
         return (*example[1:], example[0])
 
     def plain(self, node: Node) -> Shape:
         """The shape of one example of a node's input, which now lies as in the file."""
-        _, *example = node.shape(node.values[0])
-        self.turn("plain", tuple(example))
-        return tuple(example)
+        example = node.shape(node.values[0])[1:]
+        self.turn("plain", example)
+        return example
 
 
 # Operators ------------------------------------------------------------------------------------------------------------
@@ -377,11 +370,9 @@ def convolution(way: Way, node: Node) -> None:
     padding = padding_of(node, sizes, kernel, stride, dilation)
     weight = np.moveaxis(weight, (1, 0), (-2, -1))
     options |= {"padding": padding, "dilation": dilation, "groups": groups}
-    if rank == 2:
-        way.add(hg.Conv2D(weight.shape[-1], **options), weight=weight, **arrays)
-        return
-    single = {k: v[0] if isinstance(v, (list, tuple)) else v for k, v in options.items()}
-    way.add(hg.Conv1D(weight.shape[-1], **single), weight=weight, **arrays)
+    if rank == 1:
+        options = {k: v[0] if isinstance(v, (list, tuple)) else v for k, v in options.items()}
+    way.add((hg.Conv1D if rank == 1 else hg.Conv2D)(weight.shape[-1], **options), weight=weight, **arrays)
 
 
 def padding_of(node: Node, sizes: Shape, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]) -> Any:
@@ -392,11 +383,9 @@ def padding_of(node: Node, sizes: Shape, kernel: Sequence[int], stride: Sequence
         return "valid"
     if auto == "NOTSET" and pads[:rank] == pads[rank:]:
         return pads[:rank]
-    pair = [1] * (2 - rank)
-    same = window_geometry(
-        node.op, (1, *pair, *sizes, 1), [*pair, *kernel], [*pair, *stride], "same", [*pair, *dilation]
-    )
-    ends = [before for before, _ in same.padding[-rank:]] + [after for _, after in same.padding[-rank:]]
+    shape, *rest = ([1] * (2 - rank) + [*numbers] for numbers in (sizes, kernel, stride, dilation))
+    same = window_geometry(node.op, (1, *shape, 1), rest[0], rest[1], "same", rest[2])
+    ends = ends_of(same.padding[-rank:])
     if auto == "SAME_UPPER" or pads == ends or (auto == "SAME_LOWER" and ends[:rank] == ends[rank:]):
         return "same"
     raise node.unreadable(f"has pads={pads} (auto_pad={auto}): handgrad pads alike at both ends, or as SAME_UPPER does")
@@ -445,12 +434,10 @@ def batch_norm(way: Way, node: Node) -> None:
 
 def layer_norm(way: Way, node: Node) -> None:
     """LayerNormalization and RMSNormalization, over the last axis, or the last ones as one."""
-    shape, gamma, epsilon = way.plain(node), node.array(1).reshape(-1), node.get("epsilon", 1e-5)
-    axis = node.get("axis", -1) % (len(shape) + 1) - 1
-    if axis < 0 or node.array(1).shape != shape[axis:]:
-        raise node.unreadable(
-            f"has weights of shape {node.array(1).shape} for examples {shape}, from axis {axis + 1} on"
-        )
+    shape, weight, epsilon = way.plain(node), node.array(1), node.get("epsilon", 1e-5)
+    axis, gamma = node.get("axis", -1) % (len(shape) + 1) - 1, weight.reshape(-1)
+    if axis < 0 or weight.shape != shape[axis:]:
+        raise node.unreadable(f"has weights of shape {weight.shape} for examples {shape}, from axis {axis + 1} on")
     is_last = axis == len(shape) - 1
     if not is_last:
         way.add(hg.Reshape((*shape[:axis], gamma.size)))
@@ -479,11 +466,10 @@ def reshape(way: Way, node: Node) -> None:
             raise node.unreadable("makes of a recurrent operator's output what no layer does")
         way.view = "time" if way.view == "directions" else "plain"
         return
-    example, batch, after = way.plain(node), node.shape(node.output)[0], node.shape(node.output)[1:]
-    if batch != way.graph.batch or prod(after) != prod(example):
-        raise node.unreadable(
-            f"makes {node.shape(node.output)} of {way.graph.batch} examples {example}: not each by itself"
-        )
+    example, made, batch = way.plain(node), node.shape(node.output), way.graph.batch
+    after = made[1:]
+    if made[0] != batch or prod(after) != prod(example):
+        raise node.unreadable(f"makes {made} of {batch} examples {example}: not each by itself")
     if after != example:
         way.add(hg.Flatten() if len(after) == 1 else hg.Reshape(after))
 
@@ -553,9 +539,7 @@ def take(way: Way, node: Node) -> None:
 def last_step(way: Way, node: Node) -> None:
     """A slice of the last step alone."""
     example, made = way.plain(node), node.shape(node.output)[1:]
-    starts = (
-        dict(zip(node.array(3).tolist(), node.array(1).tolist(), strict=True)) if node.constant(3) is not None else {}
-    )
+    starts = {} if node.constant(3) is None else dict(zip(node.array(3).tolist(), node.array(1).tolist(), strict=True))
     if len(example) < 2 or made != (1, *example[1:]) or starts.get(1, 0) % example[0] != example[0] - 1:
         raise node.unreadable(f"takes a part {made} of examples {example}, and handgrad the last step of sequences")
     way.add(hg.Last())
@@ -584,11 +568,10 @@ def recurrent(way: Way, node: Node) -> None:
     (weight,), (recurrent_weight,), units = node.array(1), node.array(2), node.array(2).shape[-1]
     both = node.array(3)[0] if node.constant(3) is not None else np.zeros(2 * len(weight), weight.dtype)
     bias, other = map(ordered, np.split(both, 2))
-    biases = {"bias": bias, "recurrent_bias": other} if node.op == "GRU" else {"bias": bias + other}
+    arrays = {"bias": bias, "recurrent_bias": other} if node.op == "GRU" else {"bias": bias + other}
+    arrays |= {"weight": ordered(weight), "recurrent_weight": ordered(recurrent_weight)}
     whole = node.output == node.proto.output[0]
-    way.add(
-        cls(units, return_sequences=whole), weight=ordered(weight), recurrent_weight=ordered(recurrent_weight), **biases
-    )
+    way.add(cls(units, return_sequences=whole), **arrays)
     way.view = "directions" if whole else "state"
 
 
@@ -606,8 +589,8 @@ def affine(way: Way, node: Node) -> None:
     shift = constant if node.op in ("Add", "Sub") else np.zeros_like(constant)
     if node.op == "Sub":
         scale, shift = (scale, -shift) if is_left else (-scale, shift)
-    rank, shape = len(example), tuple(size for size in constant.shape)
-    shape = (1,) * (rank + 1 - len(shape)) + shape
+    rank = len(example)
+    shape = (1,) * (rank + 1 - constant.ndim) + constant.shape
     if shape[0] != 1:
         raise node.unreadable("has a constant that differs from example to example")
     is_channels = rank > 1 and prod(shape) == shape[1] > 1
@@ -615,9 +598,8 @@ def affine(way: Way, node: Node) -> None:
         way.turn("last" if is_channels else "plain", example)
     if prod(shape) not in (1, shape[1] if is_channels else shape[-1]):
         if node.op != "Add" or shape[1:] != example or rank != 2:
-            raise node.unreadable(
-                f"has a constant of shape {constant.shape}: one number, or one a feature, is expected"
-            )
+            why = f"has a constant of shape {constant.shape}: one number, or one a feature, is expected"
+            raise node.unreadable(why)
         way.add(hg.PositionalEmbedding(example[0]), weight=constant.reshape(example))
         return
     way_affine(way, node, scale.reshape(-1), shift.reshape(-1), example[0] if way.view == "last" else example[-1])
@@ -625,17 +607,11 @@ def affine(way: Way, node: Node) -> None:
 
 def way_affine(way: Way, node: Node, scale: Array, shift: Array, features: int) -> None:
     """scale x + shift, for each feature."""
-    last = way.own[-1] if way.own else None
+    before, arrays, _ = way.own[-1] if way.own else Made(hg.Identity())
     wide = np.broadcast_to(shift, (features,))
-    if (
-        last is not None
-        and isinstance(last.layer, (hg.Linear, hg.Conv2D))
-        and not last.layer.bias
-        and (scale == 1).all()
-    ):
-        config = {**last.layer.config, "bias": True}
+    if isinstance(before, (hg.Linear, hg.Conv2D)) and not before.bias and (scale == 1).all():
         way.made.remove(way.own.pop())
-        way.add(type(last.layer)(**config), **last.arrays, bias=wide)
+        way.add(type(before)(**{**before.config, "bias": True}), **arrays, bias=wide)
     elif (scale > 0).all():
         mean, std = (-shift / scale).tolist(), (1 / scale).tolist()
         way.add(hg.Normalize(mean, std) if len(mean) > 1 or features == 1 else hg.Normalize(mean[0], std[0]))
@@ -663,7 +639,6 @@ READERS: Mapping[str, Callable[[Way, Node], None]] = {
     **dict.fromkeys(("GroupNormalization", "InstanceNormalization"), group_norm),
     **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze"), reshape),
     **{"Transpose": transpose, "Softmax": softmax, "LogSoftmax": softmax, "Gather": take, "Slice": last_step},
-    **{"Scaler": scaler},
-    **dict.fromkeys(("LSTM", "GRU", "RNN"), recurrent),
+    **{"Scaler": scaler, "LSTM": recurrent, "GRU": recurrent, "RNN": recurrent},
     **dict.fromkeys(("Add", "Sub", "Mul", "Div"), affine),
 }

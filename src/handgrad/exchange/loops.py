@@ -291,18 +291,15 @@ class Language:
     def body(self, nest: Nest) -> list[str]:
         """Lines that fill y."""
         y = self.at(nest, -1)
-        if nest.how == "set":
-            return self.loops(nest, [f"{y} = {self.text(nest, nest.formula[0])};"])
-        if nest.how == "add":
-            return self.loops(nest, [f"{y} += {self.text(nest, nest.formula[0])};"])
-        first, line = self.text(nest, nest.start), f"sum += {self.text(nest, nest.formula[0])};"
+        if nest.how in ("set", "add"):
+            sign = "=" if nest.how == "set" else "+="
+            return self.loops(nest, [f"{y} {sign} {self.text(nest, nest.formula[0])};"])
+        start, line = nest.start, f"sum += {self.text(nest, nest.formula[0])};"
         if nest.how == "max":
-            first, line = (
-                self.text(nest, "-INFINITY"),
-                f"sum = {self.text(nest, 'max')}(sum, {self.text(nest, nest.formula[0])});",
-            )
+            start, line = "-INFINITY", f"sum = {self.text(nest, f'max(sum, {nest.formula[0]})')};"
         result = "sum" if nest.share == 1 else f"sum / {nest.share}"
-        inner = [f"{self.variable} sum = {first};", *self.loops(nest, [line], inner=True), f"{y} = {result};"]
+        first = f"{self.variable} sum = {self.text(nest, start)};"
+        inner = [first, *self.loops(nest, [line], inner=True), f"{y} = {result};"]
         return self.loops(nest, inner, inner=False)
 
     def gradient(self, nest: Nest, number: int) -> list[str]:
@@ -318,14 +315,13 @@ class Language:
     def loops(self, nest: Nest, lines: Sequence[str], inner: bool | None = None) -> list[str]:
         """Lines within the inner loops, the outer ones or all."""
         border = len(nest.sizes) - nest.reduced
-        first, end = (0 if inner is not True else border), (len(nest.sizes) if inner is not False else border)
-        headers = (
-            [] if inner is False else [self.condition(nest, guard) for guard in nest.guards if last(guard) < first]
-        )
+        first, end = (border if inner else 0), (border if inner is False else len(nest.sizes))
+        guards = [] if inner is False else nest.guards
+        headers = [self.condition(nest, guard) for guard in guards if last(guard) < first]
         for axis in range(first, end):
             v = VARIABLES[axis]
             headers.append(f"for ({self.counter} {v} = 0; {v} < {nest.sizes[axis]}; {v}++)")
-            headers += [self.condition(nest, g) for g in nest.guards if last(g) == axis and inner is not False]
+            headers += [self.condition(nest, guard) for guard in guards if last(guard) == axis]
         return indented([header for header in headers if header], lines, self.indent)
 
     def condition(self, nest: Nest, guard: Guard) -> str:
@@ -372,9 +368,8 @@ def affine(strides: Strides, offset: int) -> str:
 
 def indented(headers: Sequence[str], lines: Sequence[str], indent: str) -> list[str]:
     """Lines within statements that are within each other."""
-    braces = len(lines) > 1 and bool(headers)
-    made = [
-        indent * depth + header + " {" * (braces and depth == len(headers) - 1) for depth, header in enumerate(headers)
-    ]
-    made += [indent * len(headers) + line for line in lines]
-    return [*made, indent * (len(headers) - 1) + "}"] if braces else made
+    made = [indent * depth + header for depth, header in enumerate(headers)]
+    inside = [indent * len(headers) + line for line in lines]
+    if not headers or len(lines) == 1:
+        return made + inside
+    return [*made[:-1], f"{made[-1]} {{", *inside, indent * (len(headers) - 1) + "}"]

@@ -55,13 +55,9 @@ def run(path: Path, program: Program, x: Array) -> dict[str, Array]:
 
 def is_known(operation: Operation) -> bool:
     """Whether ONNX has an operator for a whole layer."""
-    rank = len(operation.output.example)
-    return operation.name in LAYERS and (operation.name != "BatchNorm" or rank != 2) and own_class(operation)
-
-
-def own_class(operation: Operation) -> bool:
-    """Whether a layer is of the library's own class, and no other one of the same name."""
-    return type(operation.options["layer"]).__module__.startswith("handgrad.layers.")
+    if operation.name not in LAYERS or (operation.name == "BatchNorm" and len(operation.output.example) == 2):
+        return False
+    return type(operation.options["layer"]).__module__.startswith("handgrad.layers.")  # no other class of that name
 
 
 class Graph:
@@ -103,10 +99,8 @@ class Graph:
             what = f"the weights come to {size / 1e9:.3g} GB"
             raise ValueError(f"{what}, and an ONNX file holds less than 2: export a smaller model, or a .py file")
         kinds = {"x": TensorProto.INT64 if self.program.takes_indices else TensorProto.FLOAT}
-        ends = [
-            helper.make_tensor_value_info(n, kinds.get(n, TensorProto.FLOAT), ["N", *value.example])
-            for n, value in {"x": self.program.x, **self.program.outputs}.items()
-        ]
+        info, values = helper.make_tensor_value_info, {"x": self.program.x, **self.program.outputs}
+        ends = [info(n, kinds.get(n, TensorProto.FLOAT), ["N", *value.example]) for n, value in values.items()]
         tensors = [numpy_helper.from_array(array, key) for key, array in self.arrays.items()]
         graph = helper.make_graph(self.nodes, name, ends[:1], ends[1:], tensors)
         opsets = [helper.make_opsetid("", OPSET)]
@@ -242,20 +236,14 @@ def linear(graph: Graph, operation: Operation) -> tuple[str, bool]:
     return (graph.node("Add", [made, given[2]]) if given[2:] else made), False
 
 
-def batch_norm(graph: Graph, operation: Operation) -> tuple[str, bool]:
-    """Channels are the second axis there."""
-    first = len(operation.output.example) == 3
+def norm(graph: Graph, operation: Operation) -> tuple[str, bool]:
+    """BatchNormalization, for which channels are the second axis, and LayerNormalization, over the last one."""
+    first = operation.name == "BatchNorm" and len(operation.output.example) == 3
     arrays = [graph.array(array, name) for name, array in arrays_of(operation).items()]
     epsilon = float(operation.options["layer"].epsilon)
-    return graph.node("BatchNormalization", [graph.name(operation.inputs[0], first), *arrays], epsilon=epsilon), first
-
-
-def layer_norm(graph: Graph, operation: Operation) -> tuple[str, bool]:
-    """Over the last axis."""
-    arrays = [graph.array(array, name) for name, array in arrays_of(operation).items()]
-    epsilon = float(operation.options["layer"].epsilon)
-    given = [graph.name(operation.inputs[0]), *arrays]
-    return graph.node("LayerNormalization", given, axis=-1, epsilon=epsilon), False
+    return graph.node(
+        f"{operation.name}alization", [graph.name(operation.inputs[0], first), *arrays], epsilon=epsilon
+    ), first
 
 
 def recurrent(graph: Graph, operation: Operation) -> tuple[str, bool]:
@@ -277,13 +265,10 @@ def recurrent(graph: Graph, operation: Operation) -> tuple[str, bool]:
         graph.array(np.concatenate([bias, other], axis=1), named["bias"]),
     ]
     options = {"linear_before_reset": 1} if operation.name == "GRU" else {}
-    if not layer.return_sequences:
-        made = graph.node(operation.name, given, 2, hidden_size=layer.units, **options)
-        return graph.node("Squeeze", [made, graph.whole(0)]), False
-    made = graph.node(
-        "Squeeze", [graph.node(operation.name, given, hidden_size=layer.units, **options), graph.whole(1)]
-    )
-    return graph.node("Transpose", [made], perm=[1, 0, 2]), False
+    whole = layer.return_sequences
+    made = graph.node(operation.name, given, 1 if whole else 2, hidden_size=layer.units, **options)
+    made = graph.node("Squeeze", [made, graph.whole(int(whole))])
+    return (graph.node("Transpose", [made], perm=[1, 0, 2]) if whole else made), False
 
 
 def convolution(graph: Graph, operation: Operation) -> tuple[str, bool]:
@@ -307,10 +292,8 @@ def pooling(graph: Graph, operation: Operation) -> tuple[str, bool]:
     """Channels first; zeros of the padding count in a mean."""
     given, pads = operation.options, ends_of(operation.options["padding"])
     options = {"kernel_shape": given["kernel"], "strides": given["stride"], "pads": pads}
-    if operation.name == "max_pool2d":
-        return graph.node("MaxPool", [graph.name(operation.inputs[0], True)], **options), True
-    name = graph.name(operation.inputs[0], True)
-    return graph.node("AveragePool", [name], count_include_pad=1, **options), True
+    kind, more = ("MaxPool", {}) if operation.name == "max_pool2d" else ("AveragePool", {"count_include_pad": 1})
+    return graph.node(kind, [graph.name(operation.inputs[0], True)], **options, **more), True
 
 
 def ends_of(padding: Sequence[tuple[int, int]]) -> list[int]:
@@ -386,7 +369,7 @@ def weight_of(item: Item) -> tuple[Array, str]:
 FLOAT, INT64, BOOL = 1, 7, 9  # TensorProto's numbers
 LAYERS: Mapping[str, Emitter] = {
     **dict.fromkeys(ACTIVATIONS, activation),
-    **{"SiLU": silu, "ReLU6": relu6, "Linear": linear, "BatchNorm": batch_norm, "LayerNorm": layer_norm},
+    **{"SiLU": silu, "ReLU6": relu6, "Linear": linear, "BatchNorm": norm, "LayerNorm": norm},
     **dict.fromkeys(GATES, recurrent),
 }
 EMITTERS: Mapping[str, Emitter] = {

@@ -115,18 +115,14 @@ class Graph:
 
     def read_output(self, graph: Any) -> str:
         """The first output of floats; what ONNX makes maps of, as scikit-learn's converters do, before that."""
-        names = [
-            n.inputs[0] if n and n.op == "ZipMap" else v.name for v in graph.output for n in [self.nodes.get(v.name)]
-        ]
-        found = [name for name in names if self.types.get(name) in (1, 11)]
-        unknown = [
-            n for n in self.nodes.values() if n.proto.domain == "ai.onnx.ml" and n.op not in ("Scaler", "ZipMap")
-        ]
-        if not found and unknown:
-            raise unknown[0].unreadable("has no layer in handgrad")
-        if not found:
-            raise ValueError(f"{self.path} has no output of floats that comes of its input")
-        return found[0]
+        maps = {name: node.inputs[0] for name, node in self.nodes.items() if node.op == "ZipMap"}
+        names: list[str] = [maps.get(value.name, value.name) for value in graph.output]
+        if found := [name for name in names if self.types.get(name) in (1, 11)]:
+            return found[0]
+        for node in self.nodes.values():
+            if node.proto.domain == "ai.onnx.ml" and node.op not in ("Scaler", "ZipMap"):
+                raise node.unreadable("has no layer in handgrad")
+        raise ValueError(f"{self.path} has no output of floats that comes of its input")
 
     def take(self, proto: Any) -> None:
         """Compute what a node makes of constants, or keep it, its shapes known."""
@@ -160,16 +156,15 @@ class Graph:
 
         if node.op == "ZipMap":  # makes maps, which no layer takes; see `read_output`
             return
-        known, given = list[Any](), list[Any]()
+        known, given, info = list[Any](), list[Any](), helper.make_tensor_value_info
         for name in filter(None, dict.fromkeys(node.inputs)):
             if name in self.constants:
                 array = self.constants[name]
-                kind = helper.np_dtype_to_tensor_dtype(array.dtype)
-                given.append(helper.make_tensor_value_info(name, kind, array.shape))
+                given.append(info(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape))
                 known += [numpy_helper.from_array(array, name)] if array.size <= 1024 else []
             elif name in self.types:
-                given.append(helper.make_tensor_value_info(name, self.types[name], self.shapes.get(name)))
-        ends = [helper.make_tensor_value_info(name, TensorProto.UNDEFINED, None) for name in node.proto.output if name]
+                given.append(info(name, self.types[name], self.shapes.get(name)))
+        ends = [info(name, TensorProto.UNDEFINED, None) for name in node.proto.output if name]
         graph = helper.make_graph([node.proto], "one", given, ends, known)
         model = helper.make_model(graph, opset_imports=self.model.opset_import)
         try:
@@ -190,13 +185,9 @@ def evaluate(protos: list[Any], feeds: Mapping[str, Array], outputs: list[str], 
     from onnx import helper
     from onnx.reference import ReferenceEvaluator
 
-    def info(name: str) -> Any:
-        return helper.make_tensor_value_info(
-            name, helper.np_dtype_to_tensor_dtype(feeds[name].dtype), feeds[name].shape
-        )
-
-    ends = [helper.make_tensor_value_info(name, 0, None) for name in outputs]
-    graph = helper.make_graph(protos, "part", list(map(info, feeds)), ends)
+    info, kind = helper.make_tensor_value_info, helper.np_dtype_to_tensor_dtype
+    begins = [info(name, kind(array.dtype), array.shape) for name, array in feeds.items()]
+    graph = helper.make_graph(protos, "part", begins, [info(name, 0, None) for name in outputs])
     made = ReferenceEvaluator(helper.make_model(graph, opset_imports=model.opset_import)).run(None, dict(feeds))
     return dict(zip(outputs, map(np.asarray, made), strict=True))
 

@@ -72,9 +72,8 @@ def select(x: Array, slices: tuple[Shape, ...]) -> Array:
 def concatenate(*arrays: Array, axis: int) -> Array:
     """Each example's arrays side by side; those of one axis fewer are the same for all examples."""
     whole = max(arrays, key=np.ndim)
-    return np.concatenate(
-        [np.broadcast_to(a, (len(whole), *a.shape[a.ndim - whole.ndim + 1 :])) for a in arrays], axis + 1
-    )
+    wide = [np.broadcast_to(a, (len(whole), *a.shape[a.ndim - whole.ndim + 1 :])) for a in arrays]
+    return np.concatenate(wide, axis + 1)
 
 
 def total(x: Array, axes: Shape, keepdims: bool) -> Array:
@@ -100,9 +99,8 @@ def sights(
 ) -> Iterator[tuple[int, int, Array]]:
     """Yield (i, j, what that place of the window sees as it slides over images (N, H, W, C)), padded with fill."""
     x = np.pad(x, ((0, 0), *padding, (0, 0)), constant_values=fill)
-    height, width = (
-        (size - d * (k - 1) - 1) // s + 1 for size, k, s, d in zip(x.shape[1:3], kernel, stride, dilation, strict=True)
-    )
+    sizes = zip(x.shape[1:3], kernel, stride, dilation, strict=True)
+    height, width = ((size - d * (k - 1) - 1) // s + 1 for size, k, s, d in sizes)
     for i, j in np.ndindex(*kernel):
         top, left = i * dilation[0], j * dilation[1]
         rows = slice(top, top + stride[0] * (height - 1) + 1, stride[0])

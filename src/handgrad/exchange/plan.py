@@ -176,10 +176,8 @@ class Listing:
         weights = {item.name: item.array for call in self.calls for item in call.inputs if isinstance(item, Weight)}
         self.names: dict[str, str] = identifiers(weights, {*self.kernels.values(), *taken})
         if sum(array.nbytes for array in weights.values()) > LIMIT:
-            raise ValueError(
-                f"{program.x.recorder.layer.label}: weights of more than {LIMIT // 2**20} MB are too many for source"
-                " code; export to a name that ends in .onnx"
-            )
+            what = f"weights of more than {LIMIT // 2**20} MB are too many for source code"
+            raise ValueError(f"{program.x.recorder.layer.label}: {what}; export to a name that ends in .onnx")
         self.weights: dict[str, Array] = {self.names[name]: array for name, array in weights.items()}
 
     def statements(self, output: str, language: Language) -> list[str]:

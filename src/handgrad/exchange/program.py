@@ -171,9 +171,8 @@ class Recorder:
         self.kept: list[Array] = []  # so that no other array comes to lie there
         for name, array in (model.parameters | model.state).items():
             if not np.isfinite(array).all():
-                raise ValueError(
-                    f"cannot export: '{name}' of the model holds what is no number (was its training lost?)"
-                )
+                what = f"'{name}' of the model holds what is no number (was its training lost?)"
+                raise ValueError(f"cannot export: {what}")
             self.weights[place(array)] = Weight(name, array)
 
     @property
@@ -242,10 +241,8 @@ class Recorder:
         example = np.broadcast_to(np.float32(0), (1, *x.example))[(slice(None), *entries[1:])].shape[1:]
         wanted = [entry for entry in entries[1:] if entry is not None]
         wanted += [slice(None)] * (len(x.example) - len(wanted))
-        slices = [
-            (e if isinstance(e, slice) else slice(e % size, e % size + 1)).indices(size)
-            for e, size in zip(wanted, x.example, strict=True)
-        ]
+        pairs = zip(wanted, x.example, strict=True)
+        slices = [(e if isinstance(e, slice) else slice(e % n, e % n + 1)).indices(n) for e, n in pairs]
         if any(step < 1 for _, _, step in slices):
             self.refuse("a slice with a negative step")
         if slices != [(0, size, 1) for size in x.example]:
@@ -333,9 +330,8 @@ class Recorder:
         try:
             y = rule_of(layer)(layer, x)
             if not isinstance(y, Value) or (layer.is_built and y.example != layer.output_shape):
-                self.refuse(
-                    f"a rule that makes {getattr(y, 'example', type(y))} of examples, not {layer.output_shape},"
-                )
+                made = getattr(y, "example", type(y))
+                self.refuse(f"a rule that makes {made} of examples, not {layer.output_shape},")
             if y is not x:
                 parts, options = tuple(self.operations), {"layer": layer}
                 outer.append(Operation(type(layer).__name__, (x,), options, y, self.scope, parts))
@@ -357,11 +353,8 @@ def alike(one: Operation, other: Operation, same: Mapping[int, int]) -> bool:
     return is_step and one.options == other.options and all(map(is_same, one.inputs, other.inputs))
 
 
-JOINS: dict[str, Callable[..., Value]] = {
-    "concatenate": Recorder.concatenate,
-    "stack": Recorder.stack,
-    "where": Recorder.where,
-}
+JOINS: dict[str, Callable[..., Value]]
+JOINS = {"concatenate": Recorder.concatenate, "stack": Recorder.stack, "where": Recorder.where}
 
 
 def paths(layer: Layer, path: str = "") -> Iterator[tuple[int, str]]:

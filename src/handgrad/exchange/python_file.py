@@ -26,31 +26,12 @@ FORMS: Mapping[str, Callable[..., str]] = {  # how Python writes what is no func
     "reshape": lambda x, shape: f"{x}.reshape(len({x}), {listed(shape)})",
     "transpose": lambda x, axes: f"{x}.transpose(0, {listed(axis + 1 for axis in axes)})",
     "slice": lambda x, slices: f"{x}[:, {listed(map(bounds, slices))}]",
-    **{
-        name: lambda x, axes, keepdims, name=name: (
-            f"{x}.{name}(({listed(axis + 1 for axis in axes)},){', keepdims=True' * keepdims})"
-        )
-        for name in ("sum", "mean", "max")
-    },
+    **{name: lambda x, axes, keepdims, name=name: reduced(x, name, axes, keepdims) for name in ("sum", "mean", "max")},
 }
 LITERAL, LONG, WIDTH = 64, 60, 112  # numbers written as such; letters of an expression put into another; of a line
-TAKEN = {
-    *{"np", "base64", "math", "x", "array", "compute", "predict", "self_test", "Array", "Pair", "Shape", "Iterator"},
-    *{
-        "CLASS_NAMES",
-        "COLUMNS",
-        "OPTIONAL",
-        "encode",
-        "known",
-        "number",
-        "predict_classes",
-        "predict_probabilities",
-        "difference",
-        "sights",
-    },
-    *{function.__name__ for function in operations.OPERATIONS.values()},
-    *keyword.kwlist,
-}
+NAMES = """np base64 math x array compute predict self_test Array Pair Shape Iterator CLASS_NAMES COLUMNS OPTIONAL
+encode known number predict_classes predict_probabilities difference sights"""
+TAKEN = {*NAMES.split(), *keyword.kwlist, *(function.__name__ for function in operations.OPERATIONS.values())}
 
 
 def write(program: Program, name: str) -> dict[str, str | bytes]:
@@ -152,6 +133,11 @@ def expression(operation: Operation, texts: Mapping[int, Text], names: Mapping[s
 def listed(items: Iterable[object]) -> str:
     """Items with commas between them."""
     return ", ".join(map(str, items))
+
+
+def reduced(x: str, name: str, axes: Iterable[int], keepdims: bool) -> str:
+    """A sum, mean or maximum over axes of each example."""
+    return f"{x}.{name}(({listed(axis + 1 for axis in axes)},){', keepdims=True' * keepdims})"
 
 
 def bounds(places: Sequence[int]) -> str:

@@ -152,14 +152,12 @@ class RawInputs:
         if self.is_indexed:
             sizes = np.array(self.schema.sizes)
             return np.where((sizes > 0) & (x > sizes - 1.5), -1, x)
-        columns, start = list[Array](), 0
+        columns = list[Array]()
         for texts in map(self.texts, self.names):
-            block = x[:, start : start + (1 if texts is None else len(texts))]
-            start += block.shape[1]
-            known = block.sum(axis=1) > 0.5
-            columns.append(
-                block[:, 0] if texts is None else np.where(known, (block @ np.arange(len(texts))).round(), -1)
-            )
+            width = 1 if texts is None else len(texts)
+            block, x = x[:, :width], x[:, width:]
+            number = (block @ np.arange(width)).round()
+            columns.append(block[:, 0] if texts is None else np.where(block.sum(axis=1) > 0.5, number, -1))
         return np.stack(columns, axis=1)
 
     def columns(self, own: Array | None) -> list[dict[str, Any]]:
