@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ from .read import Reader, copy_to_layers, copy_to_modules, pair
 from .table import Row, row_of
 
 LAYOUTS = ("NHWC", "NCHW")
+Module: TypeAlias = Mapping[str, Tensor]  # a module's arrays by the names they have in it
 
 
 def to_torch(model: Sequential, layout: str = "NHWC") -> nn.Sequential:
@@ -236,9 +237,7 @@ def in_alphabet(tensors: Mapping[str, Tensor]) -> bool:
     return all(group == sorted(group) for group in names.values())
 
 
-def in_places(
-    modules: Mapping[str, dict[str, Tensor]], places: Mapping[str, dict[str, Tensor]], by_number: bool
-) -> list[str]:
+def in_places(modules: Mapping[str, Module], places: Mapping[str, Module], by_number: bool) -> list[str]:
     """The paths of modules in the order of the places that names and shapes of their arrays fit, equal ones by number.
 
     In the order as it is where some fit no place, to be refused.
@@ -267,13 +266,11 @@ def numbers_in(path: str) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", path)]
 
 
-def shapes_of(module: Mapping[str, Tensor]) -> frozenset[tuple[str, torch.Size]]:
+def shapes_of(module: Module) -> frozenset[tuple[str, torch.Size]]:
     return frozenset((name, tensor.shape) for name, tensor in module.items())
 
 
-def check_module(
-    place: str, wanted: Mapping[str, Tensor], path: str, given: Mapping[str, Tensor], is_other: bool
-) -> None:
+def check_module(place: str, wanted: Module, path: str, given: Module, is_other: bool) -> None:
     """Refuse arrays that are not those of the module at this place, or that by their name belong to another place."""
     if wanted.keys() != given.keys():
         both = (path, given), (place, wanted)

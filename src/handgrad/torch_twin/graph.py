@@ -10,18 +10,8 @@ from torch import fx, nn
 
 from ..chains import Chains
 from ..layers import Activation
-from .modules import (
-    Branches,
-    Mean,
-    Permute,
-    PositionalEmbedding,
-    Residual,
-    Spread,
-    attention_alone,
-    chained,
-    encoder,
-    outputs_alone,
-)
+from . import modules
+from .modules import Branches, Mean, Permute, PositionalEmbedding, Residual, Spread, chained
 from .table import ROWS, brief, is_known, row_for
 
 Step: TypeAlias = "tuple[str, nn.Module]"
@@ -43,21 +33,13 @@ def mean(dim: Any, keepdim: bool = False) -> Mean:
 
 
 # 'relu' -> nn.ReLU: PyTorch's functions of activations have the names of our pairs
-ACTIVATIONS = {
-    row.layer.pair[0].__name__.removesuffix("_forward"): row.classes[0]
-    for row in ROWS
-    if issubclass(row.layer, Activation)
-}
+PAIRS = ((row.layer.pair, row.classes[0]) for row in ROWS if issubclass(row.layer, Activation))
+ACTIVATIONS = {forward.__name__.removesuffix("_forward"): cls for (forward, _), cls in PAIRS}
 # what a forward may call -> the module that does the same with the call's further arguments
 FUNCTIONS: Mapping[str, Any] = {
     **ACTIVATIONS,
-    "dropout": nn.Dropout,
-    "max_pool2d": nn.MaxPool2d,
-    "avg_pool2d": nn.AvgPool2d,
-    "flatten": nn.Flatten,
-    "adaptive_avg_pool2d": nn.AdaptiveAvgPool2d,
-    "permute": permute,
-    "mean": mean,
+    **{"dropout": nn.Dropout, "flatten": nn.Flatten, "permute": permute, "mean": mean},
+    **{"max_pool2d": nn.MaxPool2d, "avg_pool2d": nn.AvgPool2d, "adaptive_avg_pool2d": nn.AdaptiveAvgPool2d},
 }
 ENCODERS = nn.TransformerEncoder, nn.TransformerEncoderLayer
 SIZE = "num_features"  # what an nn.Flatten is given to remember it by
@@ -101,7 +83,7 @@ def opened(module: nn.Module) -> nn.Module:
     """A module as `as_sequential` leaves it inside of others."""
     if isinstance(module, ENCODERS):
         check_hooks(module)
-        return opened(encoder(type(module).__name__, module))
+        return opened(modules.encoder(type(module).__name__, module))
     if not is_join(module):
         return module if is_leaf(module) else as_sequential(module)
     made = copy.copy(module)
@@ -300,20 +282,17 @@ def selection(module: nn.Module, node: fx.Node) -> tuple[str, nn.Module, fx.Node
     child = module.get_submodule(str(node.target))
     if type(child) is nn.MultiheadAttention and indices == [0]:
         return attention(module, node, child)
-    if not isinstance(child, nn.RNNBase):
-        return None
-    if is_known(child) and not indices:
+    if not isinstance(child, nn.RNNBase) or (is_known(child) and not indices):
         return None
     (before, *others) = inputs_of(node)
-    is_lstm = isinstance(child, nn.LSTM)
-    last_state = [1, 0, -1] if is_lstm else [1, -1]
+    last_state = [1, 0, -1] if isinstance(child, nn.LSTM) else [1, -1]
     all_steps = {"[0]": True, "[0, 'last']": False, str(last_state): False}
     chosen = str(["last" if index in LAST_STEP else index for index in indices])  # slices have no hash before 3.12
     if others or chosen not in all_steps:
         why = f"of '{node.target}' its forward uses other than all outputs, [0], or those of the last step, [0][:, -1]"
         raise unreadable(module, why)
     name = str(node.target)
-    return name.replace(".", "_"), outputs_alone(name, child, return_sequences=all_steps[chosen]), before
+    return name.replace(".", "_"), modules.outputs_alone(name, child, return_sequences=all_steps[chosen]), before
 
 
 def attention(module: nn.Module, node: fx.Node, child: nn.MultiheadAttention) -> tuple[str, nn.Module, fx.Node]:
@@ -322,9 +301,8 @@ def attention(module: nn.Module, node: fx.Node, child: nn.MultiheadAttention) ->
     values = [*node.args, *(options.pop(name) for name in ("query", "key", "value") if name in options)]
     mask = options.get("attn_mask")
     if len(values) != 3 or len(set(values)) > 1 or options.get("key_padding_mask") is not None:
-        raise unreadable(
-            module, f"'{path}' attends to another sequence, or a part of it: handgrad's attends to its own x"
-        )
+        why = f"'{path}' attends to another sequence, or a part of it: handgrad's attends to its own x"
+        raise unreadable(module, why)
     if isinstance(mask, fx.Node):
         while function_name(mask) == "getitem":
             mask = mask.all_input_nodes[0]
@@ -332,7 +310,7 @@ def attention(module: nn.Module, node: fx.Node, child: nn.MultiheadAttention) ->
         hidden = found if found is None or found.dtype == torch.bool else found.isneginf()
         if hidden is None or not torch.equal(hidden, torch.ones_like(hidden).triu(1)):
             raise unreadable(module, f"the attn_mask of '{path}' is no buffer that hides just what comes later")
-    return path.replace(".", "_"), attention_alone(path, child, causal=mask is not None), inputs_of(node)[0]
+    return path.replace(".", "_"), modules.attention_alone(path, child, mask is not None), inputs_of(node)[0]
 
 
 def step(module: nn.Module, node: fx.Node, value: fx.Node | None) -> nn.Module:
@@ -371,11 +349,8 @@ def reshape(module: nn.Module, node: fx.Node) -> nn.Module:
     sizes: Any = node.args[1] if isinstance(node.args[1], (tuple, list)) else node.args[1:]
     if len(sizes) == 4 and tuple(sizes[2:]) == (1, 1):
         return Spread()
-    if (
-        len(sizes) != 2
-        or (isinstance(sizes[0], int) and sizes[0] != -1)
-        or (isinstance(sizes[1], int) and not sizes[1])
-    ):
+    is_row = len(sizes) == 2 and (sizes[0] == -1 or isinstance(sizes[0], fx.Node)) and sizes[1] != 0
+    if not is_row:
         why = f"'{node.name}' in its forward is no flattening of each example to a row, .view(-1, 64) say"
         raise unreadable(module, why)
     flatten = nn.Flatten()

@@ -152,10 +152,8 @@ class Reader:
         if module.dim not in ((1, -rank) if self.view.first or rank == 1 else (rank, -1)):
             where = "channels, which come first here" if self.view.first else "last axis, as handgrad does"
             raise ValueError(f"{prefix[:-1]} joins along dim={module.dim}: expected that of the {where}")
-        if any(
-            not same_view(view, ends[0][0]) or view.order is not None or shape[:-1] != self.shape[:-1]
-            for view, shape in ends
-        ):
+        alike = [same_view(view, ends[0][0]) and shape[:-1] == self.shape[:-1] for view, shape in ends]
+        if ends[0][0].order is not None or not all(alike):
             raise ValueError(f"{prefix[:-1]}: what is put side by side must lie alike, with one shape but for channels")
         self.shape = (*self.shape[:-1], sum(shape[-1] for _, shape in ends))
         return hg.Branches(layers, "concat", name)
@@ -277,9 +275,8 @@ def copy_to_layers(layers: Iterable[Layer], pairings: Iterable[Pairing]) -> None
     for layer, pairing in zip(layers, pairings, strict=True):
         for _, name, array, tensor, layout in pairing.tensors(layer):
             numbers = tensor.detach().cpu()
-            ours = layout.back(
-                (numbers.float() if numbers.dtype == torch.bfloat16 else numbers).numpy(), pairing.before.order
-            )
+            numbers = numbers.float() if numbers.dtype == torch.bfloat16 else numbers
+            ours = layout.back(numbers.numpy(), pairing.before.order)
             check_shape(layer, name, ours.shape, array.shape)
             array[...] = ours
 

@@ -85,10 +85,7 @@ class Receipt:
     @property
     def ok(self) -> bool:
         """Whether every difference is within the tolerance of its dtype, or due to a kink."""
-        return all(
-            self.worst(dtype)[0] <= tolerance or self.results[dtype]["kinks"]
-            for dtype, tolerance in self.tolerances.items()
-        )
+        return all(self.worst(d)[0] <= limit or self.results[d]["kinks"] for d, limit in self.tolerances.items())
 
     def places(self, dtype: str) -> Iterator[tuple[str, float | None]]:
         """Yield ('linear1 output', difference) for everything compared."""
@@ -117,19 +114,19 @@ class Receipt:
 
     def tables(self) -> tuple[list[list[str]], list[list[str]]]:
         """Two tables of text, each a list of rows with its header first: the layers, and what concerns the whole."""
-        results = self.results.items()
+        (first, *_), results = self.results, self.results.items()
         layers = [["layer", *(f"{title} {dtype}" for title in TITLES.values() for dtype in self.results)]]
-        whole = [["", *self.results]]
-        first = next(iter(self.results.values()))
-        for label in first["layers"]:
+        for label in self.results[first]["layers"]:
             numbers = [self.number(result["layers"][label][q], dtype) for q in TITLES for dtype, result in results]
             layers.append([label, *numbers])
-        for name in first["whole"]:
-            whole.append([name, *(self.number(result["whole"][name], dtype) for dtype, result in results)])
-        for name in first["optimizers"]:
-            numbers = [self.number(result["optimizers"][name], dtype) for dtype, result in results]
-            whole.append([f"two steps of {name}", *numbers])
-        return layers, whole
+        names, columns = self.whole(first), {dtype: self.whole(dtype) for dtype in self.results}
+        whole = [[name, *(self.number(found[name], dtype) for dtype, found in columns.items())] for name in names]
+        return layers, [["", *self.results], *whole]
+
+    def whole(self, dtype: str) -> Differences:
+        """What concerns the whole network: its loss, and two steps of each optimizer."""
+        steps = {f"two steps of {name}": value for name, value in self.results[dtype]["optimizers"].items()}
+        return {**self.results[dtype]["whole"], **steps}
 
     def number(self, value: float | None, dtype: str) -> str:
         """A difference as text, with a cross where it is too large, or a wave where a kink explains it."""
@@ -152,17 +149,14 @@ class Receipt:
 
     def to_html(self) -> str:
         """A page that stands alone."""
-        lines = self.verdict()
-        verdict = [
-            f'<p class="outcome {"good" if " agree " in line else "bad"}">{html.escape(line)}</p>' for line in lines
-        ]
+        outcomes = [("good" if " agree " in line else "bad", html.escape(line)) for line in self.verdict()]
         about = (f"<div><dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd></div>" for k, v in self.about.items())
         told = f"{EXPLAINED} The bar below each says how near it comes to its limit, by powers of ten."
         notes = "".join(f"<li>{html.escape(line)}</li>" for line in self.conventions)
         return html.page(
             "handgrad and PyTorch: receipt",
             "<main><h1>The same network twice</h1>",
-            *verdict,
+            *(f'<p class="outcome {outcome}">{line}</p>' for outcome, line in outcomes),
             f'<dl class="about">{"".join(about)}</dl><p>{told}</p>',
             *(part for dtype in self.results for part in self.tables_of(dtype)),
             f"<h2>What is said differently</h2><ul>{notes}</ul>" if notes else "",
@@ -174,8 +168,7 @@ class Receipt:
         result, limit = self.results[dtype], f"allowed {self.tolerances[dtype]:.0e}"
         yield f"<h2>{dtype} <small>{limit}</small></h2>"
         layers = [[name, *(self.cell(found[q], dtype) for q in TITLES)] for name, found in result["layers"].items()]
-        steps = {f"two steps of {name}": value for name, value in result["optimizers"].items()}
-        whole = [[name, self.cell(value, dtype)] for name, value in {**result["whole"], **steps}.items()]
+        whole = [[name, self.cell(value, dtype)] for name, value in self.whole(dtype).items()]
         yield html.table(["layer", *(f">{title}" for title in TITLES.values())], layers, f"layers in {dtype}")
         yield html.table(["the whole", ">difference"], whole, f"the whole in {dtype}")
 
@@ -183,9 +176,8 @@ class Receipt:
         """A difference as the page shows it, with how near it comes to its limit."""
         reach = math.log(self.tolerances[dtype] / NOTHING)
         near = min(1.0, max(0.0, math.log(value / NOTHING) / reach)) if value else 0.0
-        return html.Markup(
-            f'<span class="near" style="--share:{near:.2f}">{html.escape(self.number(value, dtype))}</span>'
-        )
+        shown = html.escape(self.number(value, dtype))
+        return html.Markup(f'<span class="near" style="--share:{near:.2f}">{shown}</span>')
 
 
 def stacked(titles: list[str], rows: list[list[str]]) -> list[str]:
@@ -282,8 +274,8 @@ class Comparison:
             self.model: Sequential = model.astype(np.dtype(dtype))
         self.model.rng = np.random.default_rng(0)
         twin = to_torch(self.model) if module is None else out_of_place(module).to("cpu", getattr(torch, dtype))
-        self.whole: nn.Module = twin
-        self.reader: Reader = pair(self.model, self.whole)
+        self.module: nn.Module = twin
+        self.reader: Reader = pair(self.model, twin)
         self.reader.module.requires_grad_()  # those that are frozen as well
         self.masks: list[Array | None] = []  # of our dropout layers, drawn by `ours`
         self.x: Array = self.model.accept(x)
@@ -342,9 +334,9 @@ class Comparison:
 
     def inference(self) -> float | None:
         """How far the outputs are apart in inference."""
-        self.whole.eval()
+        self.module.eval()
         with torch.no_grad():
-            outputs = self.whole(self.there())
+            outputs = self.module(self.there())
         return difference(self.model.forward(self.x), self.back(outputs).numpy())
 
     def there(self) -> Tensor:
@@ -373,7 +365,7 @@ class Comparison:
         self.masks = [masks[id(layer)] for layer in self.layers]
         x, outputs = zip(*(passed["forward", id(layer)] for layer in self.layers), strict=True)
         dy, dx = zip(*(passed["backward", id(layer)] for layer in self.layers), strict=True)
-        gradients, state = [la.gradients for la in self.layers], [la.state for la in self.layers]
+        gradients, state = [layer.gradients for layer in self.layers], [layer.state for layer in self.layers]
         return Found(loss, y, list(x), list(outputs), list(dy), list(dx), gradients, state)
 
     def theirs(self) -> Found:
@@ -385,15 +377,13 @@ class Comparison:
             loss = TwinLoss(self.loss)(self.back(h), torch.from_numpy(np.array(self.y)))
             self.reader.module.zero_grad()
             torch.autograd.backward(loss)
-        befores = [pairing.before for pairing in self.reader.pairings]
-        afters = [pairing.after for pairing in self.reader.pairings]
-        x, outputs = ([tensor.detach().numpy() for tensor in passed[end]] for end in ("x", "y"))
-        dx, dy = (list(map(gradient_of, passed[end])) for end in ("x", "y"))
-        there = [[v.back(a) for v, a in zip(befores, arrays, strict=True)] for arrays in (x, dx)]
-        behind = [[v.back(a) for v, a in zip(afters, arrays, strict=True)] for arrays in (outputs, dy)]
-        end = self.back(h).detach().numpy()
-        arrays = self.arrays("parameters"), self.arrays("state")
-        return Found(loss.item(), end, there[0], behind[0], behind[1], there[1], *arrays)
+        pairings = self.reader.pairings
+        before = list(zip((pairing.before for pairing in pairings), passed["x"], strict=True))
+        after = list(zip((pairing.after for pairing in pairings), passed["y"], strict=True))
+        x, outputs = ([view.back(tensor.detach().numpy()) for view, tensor in side] for side in (before, after))
+        dx, dy = ([view.back(gradient_of(tensor)) for view, tensor in side] for side in (before, after))
+        y = self.back(h).detach().numpy()
+        return Found(loss.item(), y, x, outputs, dy, dx, self.arrays("parameters"), self.arrays("state"))
 
     @contextlib.contextmanager
     def overheard(self) -> Iterator[dict[str, list[Tensor]]]:

@@ -211,11 +211,8 @@ def joint_padding(
 
 def recurrent(layer: type[hg.Layer], module: type[nn.Module], layout: Layout, bias: Layout, note: str) -> Row:
     """The row of a recurrent layer."""
-    arrays = {
-        "weight": ("weight_ih_l0", layout),
-        "recurrent_weight": ("weight_hh_l0", layout),
-        "bias": ("bias_ih_l0", bias),
-    }
+    arrays = {"weight": ("weight_ih_l0", layout), "recurrent_weight": ("weight_hh_l0", layout)}
+    arrays["bias"] = ("bias_ih_l0", bias)
     same = {"units": "hidden_size", "return_sequences": "return_sequences"}
     if layer is hg.GRU:
         arrays["recurrent_bias"] = ("bias_hh_l0", bias)
@@ -238,6 +235,10 @@ SOFTMAX: dict[str, Any] = {
     "given": lambda layer, first: {"dim": 1 if first or len(layer.input_shape) == 1 else -1},
     "axes": lambda module: {1: "first", -1: "last"}.get(module.dim),
     "requires": {"dim": (1, -1)},
+}
+MEAN: dict[str, Any] = {
+    "given": lambda layer, first: {"channels_first": first},
+    "axes": lambda module: "first" if module.channels_first else "last",
 }
 
 ROWS = [
@@ -308,16 +309,8 @@ ROWS = [
         then=nn.Flatten,
         note="one layer here, two modules there",
     ),
-    *(
-        Row(
-            layer,
-            modules.Mean,
-            fixed={"num_axes": (count,)},
-            given=lambda layer, first: {"channels_first": first},
-            axes=lambda module: "first" if module.channels_first else "last",
-        )
-        for layer, count in ((hg.GlobalAvgPool2D, 2), (hg.GlobalAvgPool1D, 1))
-    ),
+    Row(hg.GlobalAvgPool2D, modules.Mean, fixed={"num_axes": (2,)}, **MEAN),
+    Row(hg.GlobalAvgPool1D, modules.Mean, fixed={"num_axes": (1,)}, **MEAN),
     Row(hg.AdaptiveAvgPool2D, nn.AdaptiveAvgPool2d, {"output_size": "output_size"}, channels="first"),
     Row(
         hg.BatchNorm,
@@ -419,13 +412,8 @@ ROWS = [
         note="features in the order (H, W, C) here, (C, H, W) there: the next Linear's weight is reordered",
     ),
     Row(hg.Last, modules.Last, channels="last"),
-    *(
-        Row(ours, theirs, {argument: argument}, channels="last", ordered=True)
-        for ours, theirs, argument in (
-            (hg.Reshape, modules.Reshape, "shape"),
-            (hg.Permute, modules.PermuteExamples, "axes"),
-        )
-    ),
+    Row(hg.Reshape, modules.Reshape, {"shape": "shape"}, channels="last", ordered=True),
+    Row(hg.Permute, modules.PermuteExamples, {"axes": "axes"}, channels="last", ordered=True),
     Row(hg.Reshape, modules.Spread, channels="first"),
     Row(hg.Softmax, nn.Softmax, **SOFTMAX),
     Row(hg.LogSoftmax, nn.LogSoftmax, **SOFTMAX),

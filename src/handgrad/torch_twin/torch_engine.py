@@ -227,11 +227,10 @@ class TorchEngine(Engine):
 
     def _check_rows(self, num_rows: int) -> None:
         """Refuse one example where batch norm would have to take its variance."""
-        if num_rows == 1:
-            for layer in leaves(self.model):
-                if isinstance(layer, BatchNorm) and math.prod(layer.input_shape[:-1]) == 1:
-                    way_out = "use batches of two or more (choose a batch_size that leaves no last batch of one)"
-                    raise ValueError(f"{layer.label} cannot train on one example: it has no variance; {way_out}")
+        for layer in leaves(self.model) if num_rows == 1 else ():
+            if isinstance(layer, BatchNorm) and math.prod(layer.input_shape[:-1]) == 1:
+                way_out = "use batches of two or more (choose a batch_size that leaves no last batch of one)"
+                raise ValueError(f"{layer.label} cannot train on one example: it has no variance; {way_out}")
 
     def _value(self, loss: Tensor, outputs: Tensor, y: Tensor, sample_weight: Tensor | None) -> float:
         """The loss of the whole batch, a number."""
@@ -250,11 +249,8 @@ class TorchEngine(Engine):
 
     def _gradients(self) -> dict[str, Array]:
         """{'linear1.weight': gradient} as handgrad has them."""
-        return {
-            name: np.ascontiguousarray(layout.back(tensor.grad.cpu().numpy(), order))
-            for name, tensor, layout, order in self._tensors()
-            if tensor.grad is not None
-        }
+        found = ((name, t.grad, layout, order) for name, t, layout, order in self._tensors() if t.grad is not None)
+        return {name: np.ascontiguousarray(layout.back(dw.cpu().numpy(), order)) for name, dw, layout, order in found}
 
     def _tensors(self) -> Iterator[tuple[str, Tensor, Layout, Order]]:
         """Yield (our name, their tensor, how it lies, order of the features) for every parameter."""
@@ -325,18 +321,15 @@ def lay_out_images(module: Any, channels_last: bool) -> None:
 
 def to_plain(slots: Mapping[str, Any]) -> dict[str, Any]:
     """An optimizer's tensors of one parameter as arrays; single numbers (the count of steps) as numbers."""
-    return {
-        name: value.cpu().numpy().copy() if value.ndim else value.item()
-        for name, value in slots.items()
-        if isinstance(value, Tensor)
-    }
+    tensors = {name: value.cpu() for name, value in slots.items() if isinstance(value, Tensor)}
+    return {name: value.numpy().copy() if value.ndim else value.item() for name, value in tensors.items()}
 
 
 def from_plain(slots: Mapping[str, Any], parameter: Tensor) -> dict[str, Tensor]:
     """Tensors again, arrays lying in memory as their parameter does: fused optimizers rely on that."""
-    return {
-        name: torch.empty_like(parameter).copy_(torch.from_numpy(value))
-        if isinstance(value, np.ndarray)
-        else torch.tensor(value)
-        for name, value in slots.items()
-    }
+
+    def tensor(value: Array | float) -> Tensor:
+        is_array = isinstance(value, np.ndarray)
+        return torch.empty_like(parameter).copy_(torch.from_numpy(value)) if is_array else torch.tensor(value)
+
+    return {name: tensor(value) for name, value in slots.items()}
