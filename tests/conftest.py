@@ -1,4 +1,4 @@
-"""What every test has: Ctrl-C, even where the shell ignores it, and random examples that are the same every time."""
+"""What every test has: signals, even where the shell ignores them, and random examples that are the same every time."""
 
 import os
 import signal
@@ -14,6 +14,8 @@ settings.load_profile("handgrad")
 # background jobs of a shell start with Ctrl-C ignored
 if threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP"):  # under nohup as well
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture
