@@ -80,6 +80,8 @@ def test_every_page_is_quiet_fits_and_serves_everybody(browser, every_page, axe,
         assert width > 600 or browser.run(SMALL) == []
         assert not axe or browser.complaints(axe) == []
         assert (browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)") != dark
+    browser.open(address, 320)
+    assert browser.run("document.documentElement.scrollWidth") <= 320 and browser.run(CUT_OFF) == []
     browser.open(address, 720, paper=True)
     assert browser.problems == [] and browser.run("document.documentElement.scrollWidth") <= 720
     assert "Drag" not in browser.run("document.body.innerText")
@@ -110,6 +112,28 @@ def test_labels_at_the_end_of_lines_stay_on_the_page(browser, pages):
         browser.open(pages[name], width)
         rights = browser.run("[...document.querySelectorAll('.end')].map(t => t.getBoundingClientRect().right)")
         assert max(rights) <= width
+
+
+def test_the_first_column_stays_where_a_table_is_scrolled(browser, pages):
+    browser.open(pages["comparison"], 390)
+    place = "document.querySelector('.wide.more tbody th').getBoundingClientRect().left"
+    before = browser.run(place)
+    browser.run("document.querySelector('.wide.more').scrollLeft = 200")
+    assert browser.run("document.querySelector('.wide.more').scrollLeft") > 20 and browser.run(place) == before
+
+
+def test_labels_beside_lines_are_whole(browser, every_page):
+    """The longest name with the longest figure: of a run that diverged."""
+    browser.open(every_page["diverged"].as_uri(), 1280)
+    edges = browser.run("""[...document.querySelectorAll('.end')].map(t => [t.getBoundingClientRect().right,
+        t.closest('.frame').getBoundingClientRect().right])""")
+    assert edges and all(right <= frame for right, frame in edges)
+
+
+def test_a_line_that_ends_at_zero_says_so_on_a_log_axis(browser, every_page):
+    browser.open(every_page["collapsed"].as_uri(), 1280)
+    ends = browser.run("[...document.querySelectorAll('#chart-gradient .end')].map(t => t.textContent)")
+    assert {"linear1 0", "linear2 0"} <= set(ends)
 
 
 def test_hostile_names_run_nothing(browser, pages):
@@ -149,7 +173,7 @@ def test_dragging_zooms_and_escape_shows_all(browser, pages):
     left, _, shown, _ = map(float, browser.run(VIEW_BOX).split())
     assert left == pytest.approx(PLOT_WIDTH / 2, abs=3) and shown == pytest.approx(0.4 * PLOT_WIDTH, abs=3)
     assert browser.run(ENDS) != ends  # labels at the ends of lines tell of what is shown
-    assert browser.run(VIEW_BOX.replace("loss", "accuracy")).startswith(f"{left:.5g}"[:5])  # zoomed together
+    assert float(browser.run(VIEW_BOX.replace("loss", "accuracy")).split()[0]) == pytest.approx(left)  # zoomed together
     ticks = browser.run("[...document.querySelectorAll('#chart-loss .x-ticks text')].map(t => +t.textContent)")
     assert min(ticks) >= 15 and max(ticks) <= 28
     browser.run("document.querySelector('#chart-loss').focus()")

@@ -89,6 +89,16 @@ def test_every_picture_has_words():
     assert all(figure.get("aria-label") for figure in page.all("figure") if "data-chart" in figure)
 
 
+def test_dead_units_are_marked_among_the_filters():
+    seen = view()
+    seen.units = [(2, False), (0, True), (1, False), (3, False)]
+    page = page_of(seen)
+    assert [picture["alt"] for picture in page.all("img") if "dead" in picture["alt"]] == [
+        "weights of unit 0, which is dead"
+    ]
+    assert sum(item.get("class") == "dead" for item in page.all("li")) == 1 and "0 dead" in page.shown
+
+
 def test_links_lead_to_sections_that_are_there():
     page = page_of(view())
     ids = {attributes["id"] for _, attributes in page.elements if "id" in attributes}

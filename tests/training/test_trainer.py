@@ -180,6 +180,14 @@ def test_divergence_names_the_first_bad_thing_and_updates_nothing():
     np.testing.assert_array_equal(model.parameter_vector, before)
 
 
+def test_a_loss_that_overflows_on_finite_outputs_tells_how_large_they_are():
+    t = hg.Trainer(hg.Sequential([hg.Linear(1)]).build((4,), rng=0), hg.MeanSquaredError())
+    t.model.parameters["linear1.bias"] = np.full(1, 1e30)
+    too_large = r"outputs as large as 1e\+30 .* lower the learning_rate"
+    with pytest.raises(FloatingPointError, match=too_large), np.errstate(all="ignore"):
+        t.step(X, np.zeros((50, 1)))
+
+
 class Log(hg.Layer):
     def infer_output_shape(self, input_shape):
         return input_shape

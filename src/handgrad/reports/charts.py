@@ -12,13 +12,14 @@ from ..arrays import Array, ArrayLike
 from ..text import clipped
 from .view import Figures, known, needs_log, numbers
 
-WIDTH, HEIGHT = 560, 284
-LEFT, RIGHT, TOP, BOTTOM = 52, 132, 20, 38  # the margins around the plot
+WIDTH, HEIGHT = 570, 284
+LEFT, RIGHT, TOP, BOTTOM = 56, 138, 20, 38  # the margins around the plot
 PLOT_WIDTH, PLOT_HEIGHT = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 FRAME = dict(width=WIDTH, height=HEIGHT, left=LEFT, top=TOP, plot_width=PLOT_WIDTH, plot_height=PLOT_HEIGHT)
 MAX_POINTS = 1000  # of a drawn line; longer ones keep the extremes of each stretch
 MAX_VALUES = 2000  # of a line to be read out; of longer ones every so many
 MAX_ENDS = 16  # names beside the ends of lines
+END_LETTERS = 18  # of a name and its figure there
 FAR = {False: 8.0, True: 4.0}  # times the spread of nine tenths of the figures (linear, log): the axis ends there
 FAR_OFF = 50  # times the usual line's largest figure: a line that goes there does not stretch the axis of the others
 
@@ -263,10 +264,7 @@ def sparkline(values: Figures) -> str:
 
 
 def ticks(values: Sequence[float], place: Callable[[float], Array]) -> list[dict[str, Any]]:
-    return [
-        {"text": f"{value:g}".replace("e-0", "e-").replace("e+0", "e+"), "at": rounded(place(value))}
-        for value in values
-    ]
+    return [{"text": compact(float(f"{value:.6g}")), "at": rounded(place(value))} for value in values]
 
 
 def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
@@ -279,7 +277,9 @@ def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Powers of ten from 10^low to 10^high; with 2 and 5 between them where there are few."""
+    """Powers of ten from 10^low to 10^high; with 2 and 5 between them where there are few, else round numbers."""
+    if high - low < 0.7:
+        return nice_ticks(10**low, 10**high)
     factors = (1,) if high - low > 2.5 else (1, 2, 5)
     every = max(1, round((high - low) / 5))
     decades = range(max(-300, math.floor(low)), math.ceil(high) + 1, every)  # below there is no number at last
@@ -288,20 +288,15 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 def end_labels(lines: Sequence[Line], scale: Scale) -> list[dict[str, Any]]:
     """Each line's name and last figure, where it ends, moved apart; of many lines every so many."""
-    ends = [(i, line, known(scale.visible(line.values))) for i, line in enumerate(lines) if not line.is_pale]
-    ends = [(i, line, values[-1]) for i, line, values in ends if len(values)]
+    ends = [(i, line, float(known(line.values)[-1])) for i, line in enumerate(lines) if not line.is_pale]
     ends = ends[:: -(-len(ends) // MAX_ENDS) or 1]
-    heights = spread([float(scale.y(value)) for _, _, value in ends], 14, 2, PLOT_HEIGHT - 2)
-    return [
-        {
-            "line": i,
-            "name": clipped(line.label, 14),
-            "value": end_text(float(value)),
-            "y": rounded(TOP + y),
-            "colour": line.colour,
-        }
-        for (i, line, value), y in zip(ends, heights, strict=True)
-    ]
+    at = [PLOT_HEIGHT if scale.log and value <= 0 else float(scale.y(value)) for _, _, value in ends]
+    labels = []
+    for (i, line, value), y in zip(ends, spread(at, 14, 2, PLOT_HEIGHT - 2), strict=True):
+        text = end_text(value)
+        name = clipped(line.label, END_LETTERS - len(text))
+        labels.append({"line": i, "name": name, "value": text, "y": rounded(TOP + y), "colour": line.colour})
+    return labels
 
 
 def end_text(value: float) -> str:
@@ -311,7 +306,7 @@ def end_text(value: float) -> str:
 
 def compact(value: float) -> str:
     """A number in its few letters: 0.02, 20000, 5e-5, 1e29."""
-    if value == 0 or 1e-3 <= abs(value) < 1e6:
+    if value == 0 or 1e-3 <= abs(value) < 1e5:
         return f"{value:.10g}"
     return np.format_float_scientific(value, trim="-", exp_digits=1).replace("e+", "e")
 

@@ -16,7 +16,7 @@ from ..naming import require_extra
 from ..text import duration, figure_text, figures_from, flatten
 from .charts import Line, dot_chart, line_chart, smoothed
 from .pictures import MAX_COUNTS, data_uri, diverging, grid, in_colour, row_shares, square
-from .view import Curves, Passage, RunView, WrongExample, known, marked_epoch, panel_names, words
+from .view import Curves, Passage, RunView, WrongExample, known, marked_epoch, needs_log, panel_names, words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -125,12 +125,12 @@ def curve_charts(view: RunView) -> tuple[list[dict[str, Any]], list[str]]:
         elif lines:
             ends = " and ".join(f"{figure_text(line.values[-1])} ({line.label})" for line in lines)
             said.append(f"After the one epoch the {words(name)} was {ends}.")
-    rates, places = view.steps.get("learning_rate") or view.history.get("learning_rate") or [], view.steps.get("epoch")
+    by_step = view.steps.get("learning_rate")
+    rates, places = by_step or view.history.get("learning_rate") or [], view.steps.get("epoch") if by_step else ()
     if len(set(known(rates))) > 1:
-        line = Line(
-            "", rates, "var(--ink)", places=known(places or []).tolist() if view.steps.get("learning_rate") else ()
-        )
-        wanted.append(line_chart("rate", "learning rate", [line], steps=True, end=end))
+        line = Line("", rates, "var(--ink)", places=known(places or []).tolist())
+        usual = np.sort(known(rates))[-(-len(rates) // 10) :]  # the last steps may be next to nothing
+        wanted.append(line_chart("rate", "learning rate", [line], steps=True, log=needs_log(usual), end=end))
     elif len(known(rates)):
         said.append(f"The learning rate was {figure_text(float(known(rates)[0]))} throughout.")
     wanted += [norm_chart(view, kind, title) for kind, title in NORMS.items()]
@@ -205,7 +205,7 @@ def error_charts(truth: tuple[Array, Array] | None) -> list[dict[str, Any] | Non
         f"true {figure_text(float(t))}, predicted {figure_text(float(p))}" for t, p in zip(true, found, strict=True)
     ]
     return [
-        dot_chart("predicted", "predicted against true", true, found, "true", "on the line", names, diagonal=True),
+        dot_chart("predicted", "predicted against true", true, found, "true", "predicted = true", names, diagonal=True),
         dot_chart("residuals", "residuals: predicted less true", found, found - true, "predicted", "no error", names),
     ]
 

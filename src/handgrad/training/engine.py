@@ -322,8 +322,13 @@ def why_not_finite(model: Sequential, x: Array, loss: float) -> str:
         if not np.isfinite(array).all():
             what = f"the loss became {loss}: parameter '{name}' is not finite, so the last update overflowed"
             return f"{what}; lower the learning_rate or clip the gradients"
+    y = x
     for layer, y in model.trace(x):
         if not np.isfinite(y).all():
             what = f"the loss became {loss}: layer '{layer.label}' is the first whose output is not finite"
             return f"{what}; lower the learning_rate, or look at its input"
+    largest = float(np.abs(y).max(initial=0))
+    if largest > np.sqrt(np.finfo(y.dtype).max):
+        what = f"the loss became {loss}: outputs as large as {largest:.2g} overflow in it"
+        return f"{what}; lower the learning_rate or clip the gradients"
     return f"the loss became {loss} on finite outputs: look at the targets and sample weights of this batch"

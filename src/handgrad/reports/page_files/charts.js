@@ -22,7 +22,8 @@ const handgrad = (() => {
   }
 
   function logTicks(low, high) {
-    const every = Math.max(1, Math.round((high - low) / 5)), factors = high - low > 2.5 ? [1] : high - low > 0.7 ? [1, 2, 5] : [1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9];
+    if (high - low < 0.7) return niceTicks(10 ** low, 10 ** high, 5);
+    const every = Math.max(1, Math.round((high - low) / 5)), factors = high - low > 2.5 ? [1] : [1, 2, 5];
     const ticks = [];
     for (let d = Math.floor(low); d <= Math.ceil(high); d += every)
       for (const f of factors) if (low <= d + Math.log10(f) && d + Math.log10(f) <= high) ticks.push(f * 10 ** d);
@@ -30,7 +31,7 @@ const handgrad = (() => {
   }
 
   // numbers as charts.py writes them
-  const compact = value => value === 0 || Math.abs(value) >= 1e-3 && Math.abs(value) < 1e6
+  const compact = value => value === 0 || Math.abs(value) >= 1e-3 && Math.abs(value) < 1e5
     ? String(+value.toPrecision(10)) : value.toExponential().replace("e+", "e");
   const short = (value, digits = 4) => value === null || value === undefined ? "–"
     : Math.abs(value) >= 1000 && Math.abs(value) < 1e6 ? String(Math.round(value)) : compact(+value.toPrecision(digits));
@@ -126,13 +127,13 @@ const handgrad = (() => {
       const ends = [...this.figure.querySelectorAll(".end")], heights = [], kept = [];
       for (const end of ends) {
         const line = this.data.lines[end.dataset.line];
-        const last = line.values.findLastIndex((v, i) => v !== null && this.inView(line.places[i]) && !(this.data.log && v <= 0));
+        const last = line.values.findLastIndex((v, i) => v !== null && this.inView(line.places[i]));
         for (const value of this.figure.querySelectorAll(`[data-line="${end.dataset.line}"] .end-value`))
           value.textContent = last < 0 ? "" : short(line.values[last], 3);
         end.style.display = last < 0 || !this.isShown(line) ? "none" : "";
         if (end.style.display) continue;
         kept.push(end);
-        heights.push(this.y(line.values[last]));
+        heights.push(this.data.log && line.values[last] <= 0 ? this.height : this.y(line.values[last]));
       }
       spread(heights, 2, this.height - 2).forEach((y, i) => kept[i].setAttribute("y", this.plot.y.baseVal.value + y));
     }
