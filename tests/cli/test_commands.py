@@ -234,6 +234,13 @@ def test_a_run_that_fails_ends_with_exit_code_1(call):
     assert "lower the learning_rate" in err
 
 
+def test_a_run_that_fails_leaves_a_report_with_the_cause(call, tmp_path):
+    _, out, _ = call("train", "iris", "--set", "optimizer.learning_rate=1e30")
+    page = only_run(tmp_path).path / "report.html"
+    assert f"report: {page.relative_to(tmp_path)}" in out
+    assert re.search(r'<p class="outcome bad">Failed after \d epochs?: the loss became', page.read_text())
+
+
 def test_ctrl_c_keeps_everything_and_says_how_to_go_on(tmp_path):
     arguments = [sys.executable, "-m", "handgrad", "train", "iris", "--epochs", "1000000"]
     process = subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -249,6 +256,8 @@ def test_ctrl_c_keeps_everything_and_says_how_to_go_on(tmp_path):
     assert run.status == "interrupted"
     assert run.record["epochs"] == len(run.epochs()) > 0
     run.model()
+    sentence = rf"Interrupted after {run.record['epochs']} epochs? of 1000000: handgrad resume \S+ goes on with it"
+    assert re.search(sentence, (run.path / "report.html").read_text())
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")

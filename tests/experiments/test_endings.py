@@ -9,7 +9,7 @@ import pytest
 
 from example_runs import table
 from handgrad import files
-from handgrad.experiments import Run, RunFailed, check_configuration, resume, runner, train
+from handgrad.experiments import Run, RunFailed, check_configuration, recorder, resume, runner, train
 from handgrad.experiments.recorder import Recorder
 
 
@@ -45,6 +45,23 @@ def test_a_write_that_fails_keeps_the_last_good_checkpoint(tmp_path, monkeypatch
     (folder,) = (tmp_path / "momentum").iterdir()
     assert Run(folder).checkpoint()["epoch"] == 2
     assert resume(folder, progress=False).results == expected
+
+
+def test_a_run_that_is_killed_has_left_a_report(tmp_path, monkeypatch):
+    """Once a minute, which here is no time at all; what is killed writes nothing any more."""
+    monkeypatch.setattr(recorder, "MINUTE", -1)
+    seen = []
+    train(configuration(tmp_path), tmp_path, progress=False, report=lambda folder: seen.append(Run(folder).status))
+    assert seen and set(seen) == {"running"}
+
+
+def test_a_report_that_cannot_be_written_changes_no_ending(tmp_path):
+    def report(folder):
+        raise OSError("No space left on device")
+
+    wild = configuration(tmp_path, optimizer={"name": "sgd", "learning_rate": 1e30})
+    with pytest.raises(RunFailed, match="the loss became"):
+        train(wild, tmp_path, progress=False, report=report)
 
 
 FULL = """

@@ -135,6 +135,12 @@ def test_a_run_that_has_just_begun_is_a_page():
     assert "iris 1 running" in page.shown and page.all("figure") == []
 
 
+def test_a_page_of_a_run_that_trains_says_how_to_go_on_with_it_if_it_was_killed():
+    begun = RunView("iris", "1", status="running", folder="my runs/1")
+    assert "handgrad resume 'my runs/1' goes on with it" in page_of(begun).shown
+    assert "was killed" not in render_report(begun, stamp="1")
+
+
 def test_without_results_the_last_epoch_is_the_headline():
     figures = {"loss": [1.0, 0.5], "validation_loss": [2.0, 0.75]}
     assert "0.75 validation loss now" in swapped(page_of(RunView("iris", "1", history=figures)).shown)

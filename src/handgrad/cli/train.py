@@ -39,7 +39,9 @@ def train(source: str, overrides: tuple[str, ...], out: str, **given: Any) -> in
         what = f"torchrun is for the torch engine; by '{name}' each process would train anew"
         raise click.UsageError(f"{what}: add --engine torch")
     command = ["handgrad", *sys.argv[1:]]
-    return conclude(experiments.train(configuration, out, progress=True, command=command, tell=say))
+    return conclude(
+        experiments.train(configuration, out, progress=True, command=command, tell=say, report=report_so_far)
+    )
 
 
 @click.command()
@@ -54,7 +56,7 @@ def resume(run: str) -> int:
         return go_on(Sweep(run))
     if experiments.Run(run).status == "finished":
         say("this run had finished: nothing was left to do")
-    return conclude(experiments.resume(run, progress=True))
+    return conclude(experiments.resume(run, progress=True, report=report_so_far))
 
 
 @click.command()
@@ -111,6 +113,18 @@ def conclude(run: Run) -> int:
     print(f"report: {save_report(gather(run), run.path / 'report.html')}")
     print(last_line(run))
     return 0
+
+
+def report_so_far(folder: Path) -> None:
+    """Write the report of a run that has not finished, from its record: quick, since it may be asked to end."""
+    from ..experiments import Run
+    from ..experiments.gather import gather, gather_record
+    from ..reports import save_report
+
+    run = Run(folder)
+    page = save_report(gather(run) if run.status == "failed" else gather_record(run), folder / "report.html")
+    if run.status != "running":
+        print(f"report: {page}")
 
 
 def last_line(run: Run) -> str:

@@ -240,11 +240,13 @@ def verdict_of(run: Run, status: str, history: Mapping[str, Sequence[float]]) ->
     """(how the run went, in a sentence; its tone): why it ended early, else what its figures amount to."""
     record, done = run.record, max(map(len, history.values()), default=0)
     planned, after = record["configuration"].get("epochs"), f"after {done} epoch{'s' * (done != 1)}"
+    go_on = f"handgrad resume {shlex.quote(str(run.path))} goes on with it"
     if status == "failed":
-        _, _, why = str(record.get("error")).partition(": ")
-        return f"failed {after}: {why or record.get('error')}", "bad"
+        kind, _, why = str(record.get("error")).partition(": ")
+        again = f"; {go_on} from its last checkpoint" if run.has_checkpoint and kind != "FloatingPointError" else ""
+        return f"failed {after}: {why or kind}{again}", "bad"
     if status in ("killed", "interrupted"):
-        return f"{status} {after} of {planned}: handgrad resume {shlex.quote(str(run.path))} goes on with it", "fair"
+        return f"{status} {after} of {planned}: {go_on}", "fair"
     if status == "running":
         return "", ""
     try:

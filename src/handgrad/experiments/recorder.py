@@ -1,10 +1,11 @@
 """What a run writes down: metrics and checkpoints while it trains, TensorBoard's event files, MLflow's log."""
 
+import contextlib
 import datetime
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from .configuration import Recording
 from .run_folder import CHECKPOINT, FIGURES, METRICS, NOT_FIGURES, Run, as_number, open_locked, read_lines
 
 POINTS = 200  # at which a run of few epochs is written down, so that one epoch has curves, too
+MINUTE = 60  # seconds from one report of a run that trains to the next: what a kill leaves to look at
 SHARE = 0.01  # of the time, at most, that goes into checkpoints when nothing says how often to write them
 
 
@@ -27,11 +29,11 @@ class Recorder(Callback):
 
     runs_last = True
 
-    def __init__(self, recording: Recording) -> None:
-        self.recording = recording
+    def __init__(self, recording: Recording, report: Callable[[Path], object] | None = None) -> None:
+        self.recording, self.report = recording, report
         self._step: StepNorms | None = None
         self._norms: dict[str, dict[str, float]] | None = None
-        self._epoch_start = self._checkpoint_end = time.perf_counter()
+        self._epoch_start = self._checkpoint_end = self._reported = time.perf_counter()
         self._checkpoint_cost = 0.0
 
     def open(self, folder: str | Path) -> None:
@@ -94,11 +96,20 @@ class Recorder(Callback):
         self._epoch_start = time.perf_counter()
 
     def checkpoint(self, trainer: Trainer) -> None:
-        """Write the trainer's state, and remember what that cost."""
+        """Write the trainer's state, remember what that cost, and now and then have the run's report written."""
         start = time.perf_counter()
         trainer.save(self.folder / CHECKPOINT)
         self._checkpoint_end = time.perf_counter()
         self._checkpoint_cost = self._checkpoint_end - start
+        if self._checkpoint_end - self._reported > MINUTE:
+            self.write_report()
+            self._reported = time.perf_counter()
+
+    def write_report(self) -> None:
+        """Have the report written, where one is wanted; that it cannot be must not end a training."""
+        with contextlib.suppress(OSError, ValueError, ImportError):
+            if self.report is not None:
+                self.report(self.folder)
 
     # ------------------------------------------------------------------------------------------------------------
 

@@ -200,6 +200,7 @@ def train(
     command: Sequence[str] | None = None,
     folder: str | Path | None = None,
     tell: Callable[[str], object] | None = None,
+    report: Callable[[Path], object] | None = None,
 ) -> Run:
     """Train as configured, in a folder that says all about it.
 
@@ -219,6 +220,8 @@ def train(
         The folder itself, in place of `out`. It must not be there yet.
     tell : callable, optional
         Called before training with each of the data's notes, a sentence: `print`, say.
+    report : callable, optional
+        Called with the run's folder once a minute, at checkpoints, and where training is interrupted or fails.
 
     Returns
     -------
@@ -240,7 +243,7 @@ def train(
     """
     if is_follower(configuration):
         follow(prepare(configuration))
-    recorder = Recorder(configuration.recording)
+    recorder = Recorder(configuration.recording, report)
     job = prepare(configuration, recorder)
     if tell is not None:
         for note in job.data.notes:
@@ -251,14 +254,14 @@ def train(
     return conduct(job, recorder, record, progress)
 
 
-def resume(path: str | Path, progress: bool | None = None) -> Run:
+def resume(path: str | Path, progress: bool | None = None, report: Callable[[Path], object] | None = None) -> Run:
     """Finish a run that was interrupted or killed, to the very bits that it would have reached.
 
     Parameters
     ----------
     path : str or path
         The run's folder. Training goes on from its checkpoint, and begins anew where it has none.
-    progress : bool, optional
+    progress, report
         As for `train`.
 
     Returns
@@ -283,7 +286,7 @@ def resume(path: str | Path, progress: bool | None = None) -> Run:
     if run.record["status"] == "finished":
         return run
     with files.reading(run.path / RECORD):
-        recorder = Recorder(run.configuration.recording)
+        recorder = Recorder(run.configuration.recording, report)
         follows = is_follower(run.configuration)
         job = prepare(run.configuration, None if follows else recorder)
     check_same_data(run, job.data)
@@ -367,6 +370,8 @@ def conduct(job: Job, recorder: Recorder, record: dict[str, Any], progress: bool
         raise
     finally:
         recorder.close()
+        if record["status"] != "finished":
+            recorder.write_report()
     return Run(folder)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,7 +77,7 @@ def environment() -> Environment:
     loader = jinja2.FileSystemLoader(FILES)
     options: dict[str, Any] = {"undefined": jinja2.StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
     made = jinja2.Environment(loader=loader, autoescape=True, **options)
-    made.filters.update(figure=figure_text, css_word=css_word, words=words, duration=duration)
+    made.filters.update(figure=figure_text, css_word=css_word, words=words, duration=duration, shell=shlex.quote)
     return made
 
 
