@@ -1,8 +1,9 @@
 """Text for people: durations in whole words, and nothing that steers a terminal or breaks a document."""
 
+import numpy as np
 import pytest
 
-from handgrad.text import duration, one_line, printable
+from handgrad.text import complaint, duration, one_line, printable
 
 
 @pytest.mark.parametrize(
@@ -26,3 +27,9 @@ def test_control_characters_are_shown_nowhere():
     text = "a\tb\n\x1b[31m\xa0c"
     assert printable(text) == "a   b\n[31m\xa0c"
     assert one_line(text) == "a b ?[31m c"
+
+
+def test_matrices_that_do_not_fit_are_told_by_their_sizes():
+    with pytest.raises(ValueError, match="matmul") as caught:
+        np.ones((6, 4)) @ np.ones((3, 2))
+    assert complaint(caught.value) == "a @ b needs as many columns of a as rows of b, and here they are 4 and 3"

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -37,6 +38,18 @@ def line_width() -> int:
 def one_line(text: object) -> str:
     """The text in one line, with '?' for what could steer a terminal."""
     return printable(" ".join(str(text).split()), "?")
+
+
+MISFIT = re.compile(r"matmul: .*core dimension 0.*\(size (\d+) is different from (\d+)\)")
+
+
+def complaint(problem: BaseException) -> str:
+    """What an exception says; of matrices that do not fit in words that are not NumPy's own.
+
+    >>> complaint(ValueError("matmul: ... core dimension 0 ... (size 6 is different from 5)"))
+    'a @ b needs as many columns of a as rows of b, and here they are 5 and 6'
+    """
+    return MISFIT.sub(r"a @ b needs as many columns of a as rows of b, and here they are \2 and \1", str(problem))
 
 
 def message_line(text: object) -> str:

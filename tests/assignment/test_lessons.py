@@ -35,7 +35,7 @@ def test_an_exercise_is_open_until_it_is_solved(lessons, number):
     lessons.go(number)
     handed_out = (lessons.folder / lessons.current.file).read_text()
     assert "raise NotImplementedError" in handed_out or not lessons.attempt().solved
-    assert len(lessons.current.clues(len(LEVELS))) >= 3 and lessons.current.text
+    assert all(len(task.clues) >= 3 for task in lessons.current.tasks) and lessons.current.text
     assert solve(lessons).solved and lessons.solved == [lessons.current.file]
     assert (lessons.folder / "solutions" / lessons.current.file).is_file()
 
@@ -84,6 +84,82 @@ def test_a_gradient_by_one_number_is_held_against_the_forward(lessons):
     assert lessons.attempt().told[:3] == ["x is wrong", "w is wrong", "b is wrong"]
 
 
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("return None", "answer() gives no number: it is None: is it still to be computed, or a return missing?"),
+        ("return '24'", "answer() gives no number: it is str: it must be an array of numbers"),
+    ],
+)
+def test_an_answer_that_is_no_number(lessons, body, told):
+    lessons.go(2)
+    write(lessons, f"def answer():\n    {body}\n")
+    assert lessons.attempt().told == [told]
+
+
+def test_a_print_does_not_flood_the_screen(lessons):
+    write(lessons, "def slope(x, h):\n    for i in range(99):\n        print('step', i)\n    return x\n")
+    printed = [line for line in lessons.attempt().told if "printed" in line]
+    assert printed[0] == "it printed: step 0" and printed[-1] == "it printed more: it is called on many arrays"
+    assert len(printed) == 7
+
+
+def test_a_warning_of_numpy_names_its_line(lessons):
+    lessons.go(15)
+    write(lessons, "import numpy as np\n\n\ndef softmax(s):\n    return np.exp(s)\n")
+    assert "it printed: RuntimeWarning: overflow encountered in exp (line 5)" in lessons.attempt().told
+
+
+def test_hints_are_of_the_function_at_work(lessons):
+    lessons.go(6)
+    write(lessons, "def relu_forward(x):\n    return x, x\n")
+    assert not lessons.attempt().clues
+    lessons.more_hints()
+    assert lessons.attempt().clues == lessons.current.tasks[0].clues[:1]
+    write(lessons, "import numpy as np\n\n\ndef relu_forward(x):\n    return np.maximum(x, 0), x\n")
+    assert not lessons.attempt().clues and lessons.task.function == "relu_backward"
+    lessons.next()
+    assert lessons.level == 0
+
+
+def test_a_zero_is_stopped(lessons):
+    lessons.go(6)
+    right = lessons.assignment.contents[lessons.current.file].decode()
+    write(lessons, right.replace("cache > 0", "cache >= 0"))
+    assert lessons.attempt().told == ["x is wrong"]
+    lessons.hints[lessons.task.name] = 3
+    assert any("the reference solution gives 0" in line and "dx[" in line for line in lessons.attempt().told)
+
+
+def test_a_cache_is_missed(lessons):
+    lessons.go(10)
+    right = lessons.assignment.contents[lessons.current.file].decode()
+    write(lessons, right.replace("return x @ W + b, (x, W)", "return x @ W + b"))
+    assert "the forward returns no cache: return a tuple, (y, cache)" in lessons.attempt().told[0]
+
+
+def test_matrices_that_do_not_fit_are_told_by_their_sizes(lessons):
+    lessons.go(10)
+    right = lessons.assignment.contents[lessons.current.file].decode()
+    write(lessons, right.replace("dy @ W.T", "dy @ W"))
+    assert "a @ b needs as many columns of a as rows of b, and here they are 3 and 4" in lessons.attempt().told[0]
+
+
+def test_an_exercise_that_was_spoiled_is_open_again(lessons):
+    assert solve(lessons).solved
+    write(lessons, "def slope(x, h):\n    return x\n")
+    assert not lessons.attempt().solved and not lessons.solved
+    assert lessons.unlocked() == [FILES[0]]
+
+
+def test_what_is_solved_is_known_without_a_record(tmp_path):
+    with lessons_in(tmp_path) as lessons:
+        solve(lessons)
+        lessons.record.unlink()
+    with lessons_in(tmp_path) as lessons:
+        assert lessons.solved == [FILES[0]]
+
+
 def test_a_change_in_place_does_not_count(lessons):
     lessons.go(6)
     right = lessons.assignment.contents[lessons.current.file].decode()
@@ -94,6 +170,11 @@ def test_a_change_in_place_does_not_count(lessons):
         write(lessons, right.replace(old, new))
         attempt = lessons.attempt()
         assert not attempt.solved and not lessons.solved and said in attempt.told
+    lessons.go(18)
+    right = lessons.assignment.contents[lessons.current.file].decode()
+    write(lessons, right.replace("ds = p.copy()", "ds = p"))
+    attempt = lessons.attempt()
+    assert not attempt.solved and "cross_entropy_backward changes its cache in place" in attempt.told[-1]
 
 
 def test_scores_are_large_and_near_one_another(lessons):
@@ -163,7 +244,7 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path, capsys):
 def test_a_damaged_record_is_refused(tmp_path, capsys, record):
     (tmp_path / "progress.json").write_text(record)
     assert handgrad(["learn", "--list", str(tmp_path)]) == 2
-    assert "delete it to begin anew" in capsys.readouterr().err
+    assert "delete it: by the folder solutions it is known what you solved" in capsys.readouterr().err
 
 
 def test_a_session_in_a_narrow_terminal(tmp_path):
@@ -174,10 +255,11 @@ def test_a_session_in_a_narrow_terminal(tmp_path):
         while not (path.exists() and "implement slope" in path.read_text()):
             time.sleep(0.05)
         path.write_bytes(read_assignment("backpropagation").contents["01_slope.py"])
-        process.stdin.write("h\nx\ns\nl\n2\n99\nq\n")
+        process.stdin.write("h\nr\nx\ns\nl\n2\n99\nq\n")
         printed, _ = process.communicate(timeout=300)
     assert process.returncode == 0
     assert "Exercise 2 of 40" in printed and "1 of 40 solved; go on with: handgrad learn" in printed
     assert "there is no exercise 99; they are 1 to 40" in printed
+    assert "01_slope.py is there, and stays as it is: delete or rename it" in printed
     assert "✓ solved" in printed and "type one of these, and Enter" in printed
     assert max(map(len, Path(tmp_path, "01_slope.py").read_text().splitlines())) <= 120

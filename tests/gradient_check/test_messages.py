@@ -141,3 +141,35 @@ def test_a_leaky_mask_from_upstream_is_no_mask_drawn_anew():
 
     found = verdict((lambda x: (np.where(x > 0, x, 0.1 * x), x), leaky_backward), X)
     assert (found.mistake, found.fix) == ("mask-from-upstream", "return np.where(x > 0, dy, 0.1 * dy)")
+
+
+def test_a_gradient_of_true_and_false_is_one_of_ones_and_zeros():
+    def forgetful_backward(dy, x):
+        return x > 0
+
+    assert verdict((lambda x: (np.maximum(x, 0), x), forgetful_backward), X).mistake == "upstream-ignored"
+
+
+def test_a_line_to_be_added_is_no_line_to_be_replaced():
+    def forgetful_backward(dy, x):
+        dx = np.zeros(x.shape)
+        dx[x > 0] = 1
+        return dx
+
+    found = verdict((lambda x: (np.maximum(x, 0), x), forgetful_backward), X)
+    assert found.fix == "dx = dx * dy  # a line more, below this one"
+
+
+def test_what_is_taken_apart_is_not_multiplied():
+    def forgetful_backward(dy, cache):
+        x, w, c = cache
+        return 2 * c * w, 2 * c * x
+
+    a, b = RNG.normal(size=(2, 5))
+    report = check_gradients((lambda x, w: ((x * w) ** 2, (x, w, x * w)), forgetful_backward), a, b)
+    assert [(v.mistake, v.fix[:7]) for v in report.verdicts] == [("upstream-ignored", "return ")] * 2
+
+
+def test_a_mean_of_what_is_due_is_not_its_sum():
+    found = verdict((lambda x: (x * x, x), lambda dy, x: (2 * dy * x).mean(axis=0)), RNG.normal(size=(6, 5)))
+    assert (found.mistake, found.evidence) == ("wrong-axis", "0.166667 times that sum")

@@ -6,6 +6,7 @@ import pytest
 import handgrad as hg
 from handgrad import functional as F
 from handgrad.gradient_check import check_gradients
+from handgrad.gradient_check.reference import difference
 
 X, W, B = (np.random.default_rng(1).normal(size=shape) for shape in ((5, 4), (4, 3), (3,)))
 BACK = F.softmax_backward
@@ -155,3 +156,14 @@ def test_a_wrong_forward_of_a_model_stays_beside_what_its_layers_say():
     model = hg.Sequential([hg.Linear(3), hg.Tanh()])
     report = check_gradients(model, X, reference=lambda x: np.zeros((5, 3)))
     assert [v.mistake for v in report.verdicts] == ["wrong-forward"]
+
+
+def test_a_pattern_is_one_and_no_chance():
+    x = np.array([[0.5, 2.0]])
+    for wrong, words in (
+        (0.7, "y is 0.7, the reference half gives 0.5"),
+        (1.5, ": y is 3 times what it should be, everywhere"),
+    ):
+        assert difference(np.array(0.5), np.array(wrong), {}, "half", "").message.endswith(words)
+    said = difference(x, x + np.array([[0.1, 0.3]]), {"x": x}, "same", "", "dx").message
+    assert said == "dx[0, 1] is 2.3, the reference same gives 2: dx is wrong everywhere"

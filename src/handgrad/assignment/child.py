@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -37,6 +38,7 @@ def answer(folder: str, task: Task, plain: Inputs, calls: Mapping[str, Mapping[s
     changed: dict[bool, dict[str, None]] = {False: {}, True: {}}  # without and with a backward
     with np.load(place / "arrays.npz", allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
+    warnings.formatwarning = in_a_line
     forget_library()
     confine([np.__path__[0], f"{np.__path__[0]}.libs"], [place, Path.cwd().parent])  # where its answer is to go
     code = place / "code"
@@ -64,6 +66,13 @@ def answer(folder: str, task: Task, plain: Inputs, calls: Mapping[str, Mapping[s
         notes.update(dict.fromkeys(f"{function} changes its argument {name} in place" for name in own))
     np.savez(place / "results.npz", **results)
     return list(notes)
+
+
+def in_a_line(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """A warning without the file's place, which is one of ours."""
+    return f"{category.__name__}: {message}{at(lineno)}\n"
 
 
 def forget_library() -> None:
@@ -125,8 +134,11 @@ def caller_of(module: ModuleType, task: Task, notes: dict[str, None]) -> Run:
         returned = apply(found(thing, forward, task), inputs)
         if dy is None:
             return returned
+        kept = arrays_in(returned)
         with counted(home, forward) as calls:
             gradients = differentiated(found(thing, name, task), returned, inputs, dy, home is not module)
+        if arrays_in(returned) != kept:
+            notes[f"{task['function']} changes its cache in place: a second call would get another one"] = None
         if len(calls) > 1:
             notes[f"{task['function']} calls {forward} {len(calls)} times: differences instead of a derivative?"] = None
         return gradients
@@ -157,6 +169,8 @@ def differentiated(backward: Callable[..., Any], returned: Any, inputs: Inputs, 
     if isinstance(returned, tuple):
         return backward(dy, returned[-1])
     parameters = inspect.signature(backward).parameters.values()
+    if any(it.name == "cache" for it in parameters):
+        raise NotImplementedError("the forward returns no cache: return a tuple, (y, cache)")
     required = sum(p.default is p.empty for p in parameters)
     if is_method and required == 1:
         return backward(dy)
@@ -164,6 +178,13 @@ def differentiated(backward: Callable[..., Any], returned: Any, inputs: Inputs, 
         return backward(dy, *inputs.values())
     slopes = apply(backward, inputs)
     return tuple(dy * slope for slope in slopes) if isinstance(slopes, tuple) else dy * slopes
+
+
+def arrays_in(value: Any) -> list[bytes]:
+    """What the arrays hold that a forward returned, in its tuples, lists and dicts."""
+    if isinstance(value, (tuple, list, dict)):
+        return [held for part in (value.values() if isinstance(value, dict) else value) for held in arrays_in(part)]
+    return [value.tobytes()] if isinstance(value, np.ndarray) and value.dtype.kind in "fciub" else []
 
 
 @contextlib.contextmanager
@@ -216,11 +237,14 @@ def named(returned: Any, gradients: Sequence[str], several: bool) -> dict[str, A
 
 def as_numbers(value: Any, name: str, notes: dict[str, None]) -> Any:
     """An array of numbers, or None and a note."""
-    array = None
+    if value is None:
+        notes[f"{name} is None: is it still to be computed, or a return missing?"] = None
+        return None
+    kind = type(value).__name__
     with contextlib.suppress(Exception):  # of whatever it has in the place of an array
-        array = None if value is None else np.asarray(value)
-        if array is not None and array.dtype.kind in "fciub":
+        array = np.asarray(value)
+        if array.dtype.kind in "fciub":
             return array
-    kind = type(value).__name__ + (f" of {array.dtype}" if array is not None else "")
+        kind += f" of {array.dtype}" * (array.ndim > 0)
     notes[f"{name} is {kind[:MOST_WORDS]}: it must be an array of numbers"] = None
     return None

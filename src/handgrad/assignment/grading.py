@@ -57,6 +57,7 @@ STEPPING = "differences instead of a derivative, or the forward's code in a copy
 NUM_TRIALS, NUM_UPSTREAMS, NUM_DIRECTIONS = 3, 2, 2
 MOST_ANSWER = 2**26  # bytes of the arrays that a task returns
 MOST_SHOWN, MOST_WORDS, MOST_SOURCE = 2000, 500, 200_000  # letters of prints, of a line, of a file
+MOST_PRINTS = 6  # lines, each told once
 
 
 # What a task is asked -------------------------------------------------------------------------------------------------
@@ -293,9 +294,10 @@ def wrong_in(task: Task, trial: Trial, key: AnswerKey, answers: Answers) -> dict
     wrong = {}
     for name in wanted(task, trial, key):
         unlike = first(of_another_form(name, call, key, answers) for call in calls)
-        why = unlike or first(differing(name, call, trial, key, answers) for call in calls)
+        why = unlike or first(differing(task, name, call, trial, key, answers) for call in calls)
         fits = not task.is_backward or (not unlike and is_derivative(name, trial, answers))
-        wrong[name] = (OTHER if why and fits and task.is_backward else why) or ("" if fits else UNFIT)
+        is_seen = any(line.name == name for line in trial.lines)  # none is where an array stands on a kink
+        wrong[name] = (OTHER if why and fits and is_seen else why) or ("" if fits else UNFIT)
     if task.most_lines:
         wrong["speed"] = too_slow(task.most_lines, [answers.get(f"{call}/speed") for call in calls])
     known = {*wanted(task, trial, key), "speed"} if not task.is_backward else ()
@@ -316,13 +318,14 @@ def first(texts: Iterable[str]) -> str:
     return next(filter(None, texts), "")
 
 
-def differing(name: str, call: str, trial: Trial, key: AnswerKey, answers: Answers) -> str:
+def differing(task: Task, name: str, call: str, trial: Trial, key: AnswerKey, answers: Answers) -> str:
     """What is wrong with one array of one call, beside the reference's; '' where nothing is."""
     right, yours = numbers(key.right[f"{call}/{name}"]), answers[f"{call}/{name}"]
     if numbers(yours).dtype.kind == "c" != right.dtype.kind:
         return IMAGINARY
     arrays = {key: value for key, value in trial.inputs.items() if isinstance(value, np.ndarray)}
-    verdict = difference(right, numbers(yours), arrays, "solution", "")
+    of = f"d{name}" if task.is_backward else name
+    verdict = difference(right, numbers(yours), arrays, "solution", "", of)
     return verdict.message if verdict else ""
 
 
@@ -561,7 +564,9 @@ def grade_task(assignment: Assignment, task: Task, key: AnswerKey, submission: S
     if task.file not in submission.contents:
         return Graded(0.0, {}, [first(submission.problems) or f"{task.file} is missing"], [])
     found = run_task(assignment, key.questions, submission.contents, Place(task.file, task.function), program)
-    printed = [f"it printed: {line}" for line in printable(found.outcome.printed, "?")[:MOST_SHOWN].splitlines()]
+    prints = [*dict.fromkeys(printable(found.outcome.printed, "?")[:MOST_SHOWN].splitlines())]
+    printed = [f"it printed: {line}" for line in prints[:MOST_PRINTS]]
+    printed += ["it printed more: it is called on many arrays"] * (len(prints) > MOST_PRINTS)
     if found.problem:
         line = at(found.outcome.line) if found.outcome.mistake else ""
         said = clipped(one_line(found.problem), MOST_WORDS) + line
@@ -570,24 +575,27 @@ def grade_task(assignment: Assignment, task: Task, key: AnswerKey, submission: S
     wrong = judged(task, key, found.arrays)
     lines = [f"{it} is {'wrong' if why else 'right'}{f': {why}' * is_told(why)}" for it, why in wrong.items()]
     more, mistakes = ([], []) if not any(wrong.values()) else explained(assignment, task, key, submission, wrong)
+    notes = found.notes
     if task.inputs == {}:
-        lines, more = [about_answer(task, key, found.arrays, any(wrong.values()))], []
+        lines, more, notes = [about_answer(task, key, found, any(wrong.values()))], [], []
     share = sum(not why for why in wrong.values()) / max(len(wrong), 1)
     score = task.points * (share if task.partial else int(share))
     return Graded(
         score,
         {n: not why for n, why in wrong.items()},
-        [*lines, *more, *found.notes, *steps_in(task, submission), *printed],
+        [*lines, *more, *notes, *steps_in(task, submission), *printed],
         mistakes,
-        found.notes,
+        notes,
     )
 
 
-def about_answer(task: Task, key: AnswerKey, answers: Answers, is_wrong: bool) -> str:
+def about_answer(task: Task, key: AnswerKey, found: Answered, is_wrong: bool) -> str:
     """What to say of the answer to a question, without saying the right one."""
     call = f"{key.questions.trials[0].alike[0]}/"
-    values = [str(it.tolist()) for name, it in sorted(answers.items()) if name.startswith(call)]
-    given = f"({', '.join(values)})" if len(values) > 1 else "".join(values) or "no number"
+    values = [str(it.tolist()) for name, it in sorted(found.arrays.items()) if name.startswith(call)]
+    given = f"({', '.join(values)})" if len(values) > 1 else "".join(values)
+    if not given:
+        return f"{task.function}() gives no number: {first(found.notes).replace('y is', 'it is')}"
     more = f": {task.said[given]}" if given in task.said else ""
     return f"{task.function}() gives {clipped(given, 100)}, which is {'wrong' if is_wrong else 'right'}{more}"
 

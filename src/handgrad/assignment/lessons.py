@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..experiments.run_folder import locked
 from ..files import add_files, check_folder, check_form, from_json, write_json
@@ -29,17 +29,13 @@ class Exercise(NamedTuple):
     text: str
     tasks: list[Task]
 
-    def clues(self, level: int) -> list[str]:
-        """What it says by itself to somebody who has asked so often for a hint."""
-        return [clue for task in self.tasks for clue in task.clues[:level]]
-
 
 class Attempt(NamedTuple):
-    """How a file stands: whether it solves its exercise, the function that the lines are about, and the lines."""
+    """How a file stands: whether it solves its exercise, the lines, and those that the exercise says by itself."""
 
     solved: bool
-    function: str
     told: list[str]
+    clues: list[str] = []
 
 
 class Lessons:
@@ -52,15 +48,17 @@ class Lessons:
         self.solved: list[str] = []
         self.hints: dict[str, int] = {}
         self.current: Exercise = self.exercises[0]
+        self.task: Task = self.current.tasks[0]  # of its tasks the one that is at work
         self._program: str = program
         self._answers: dict[str, AnswerKey] = {}
+        files = {exercise.file: exercise for exercise in self.exercises}
+        said: dict[str, Any] = {"solved": self.unlocked(), "hints": {}, "current": ""}
         if self.record.exists():
-            where = f"{self.record} (delete it to begin anew)"
+            where = f"{self.record} (delete it: by the folder solutions it is known what you solved)"
             said = from_json(self.record.read_text("utf-8", "replace"), where)
             check_form(said, PROGRESS, where)
-            files = {exercise.file: exercise for exercise in self.exercises}
-            self.solved, self.hints = [file for file in said["solved"] if file in files], said["hints"]
-            self.current = files.get(said["current"], self.current)
+        self.solved, self.hints = [file for file in said["solved"] if file in files], said["hints"]
+        self.go(files.get(said["current"], self.current).number)
 
     @property
     def record(self) -> Path:
@@ -69,8 +67,12 @@ class Lessons:
 
     @property
     def level(self) -> int:
-        """How often a hint was asked for on the current exercise."""
-        return self.hints.get(self.current.file, 0)
+        """How often a hint was asked for on the function at work."""
+        return self.hints.get(self.task.name, 0)
+
+    def unlocked(self) -> list[str]:
+        """The exercises whose solution is in the folder."""
+        return [it.file for it in self.exercises if (self.folder / "solutions" / it.file).is_file()]
 
     def hand_out(self) -> None:
         """Write the files that are not there; those that are stay as they are."""
@@ -82,14 +84,13 @@ class Lessons:
         write_json(self.record, {"solved": self.solved, "hints": self.hints, "current": self.current.file})
 
     def more_hints(self) -> None:
-        """Tell more of the current exercise from now on."""
-        self.hints[self.current.file] = min(self.level + 1, len(LEVELS) - 1)
-        self.save()
+        """Tell more of the function at work from now on."""
+        self.hints[self.task.name] = min(self.level + 1, len(LEVELS) - 1)
 
     def go(self, number: int) -> None:
         """To the exercise of that number."""
         self.current = self.exercises[number - 1]
-        self.save()
+        self.task = self.current.tasks[0]
 
     def next(self) -> None:
         """To the next one that is not solved, from the beginning again after the last; else to the next."""
@@ -97,28 +98,30 @@ class Lessons:
         self.go(next((it for it in after if it.file not in self.solved), after[0]).number)
 
     def attempt(self) -> Attempt:
-        """Check the current file as it stands; what solves its exercise unlocks the solution."""
+        """Check the current file as it stands; one that solves its exercise unlocks the solution, and counts."""
+        attempt, file = self.checked(), self.current.file
+        self.solved = [it for it in self.solved if it != file] + [file] * attempt.solved
+        if attempt.solved:
+            add_files(self.folder / "solutions", {Path(file): self.assignment.contents[file]})
+        self.save()
+        return attempt
+
+    def checked(self) -> Attempt:
+        """How the current file stands, by the first of its tasks that is not right yet."""
         try:
             contents = {self.current.file: read_source(self.folder / self.current.file)}
         except (ValueError, OSError) as problem:
-            return Attempt(False, "", [str(problem)])
+            return Attempt(False, [str(problem)])
         submission = Submission("you", contents, [])
         for task in self.current.tasks:
+            self.task = task
             if task.name not in self._answers:
                 self._answers[task.name] = make_answers_to(self.assignment, task, secrets.randbits(32), self._program)
             hinted = task.model_copy(update={"hints": LEVELS[self.level]})
             graded = grade_task(self.assignment, hinted, self._answers[task.name], submission, self._program)
             if graded.score < task.points or any("in place" in note for note in graded.notes):
-                return Attempt(False, task.function, graded.told)
-        self.unlock()
-        return Attempt(True, task.function, graded.told)
-
-    def unlock(self) -> None:
-        """Note that the current exercise is solved, and put its solution into the folder."""
-        file = self.current.file
-        add_files(self.folder / "solutions", {Path(file): self.assignment.contents[file]})
-        self.solved += [file] * (file not in self.solved)
-        self.save()
+                return Attempt(False, graded.told, task.clues[: self.level])
+        return Attempt(True, graded.told)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import click
 
+from ..naming import require_extra
 from ..text import message_line
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 110}
@@ -76,7 +77,8 @@ class Lazy(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        module = importlib.import_module(f"handgrad.cli.{COMMANDS[name].module}")
+        with require_extra("app", f"handgrad {name}"):
+            module = importlib.import_module(f"handgrad.cli.{COMMANDS[name].module}")
         command: click.Command = getattr(module, name.replace("-", "_"))
         command.epilog = f"Example: {example(name)}"
         return command

@@ -17,7 +17,7 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from ..files import check_folder
-from ..text import printable
+from ..text import COLUMNS, printable
 from ..user_files.runner import look_at, next_save
 from .check import interrupted_by_signals
 from .show import console, table
@@ -58,6 +58,7 @@ def learn(folder: str, listing: bool) -> None:
         show_list(Lessons(read_assignment("backpropagation"), check_folder(folder)))
         return
     with lessons_in(folder) as lessons:
+        os.environ[COLUMNS] = str(screen().width - 2)  # what is told stands two to the right
         typed: Typed = SimpleQueue()
         Thread(target=read_lines, args=[typed], daemon=True).start()
         try:
@@ -97,10 +98,14 @@ def work(lessons: Lessons, typed: Typed) -> None:
 
 def obey(lessons: Lessons, line: str) -> bool:
     """Do what was typed; whether the exercise is to be shown anew."""
+    file = lessons.current.file
     commands: dict[str, Callable[[], object]] = {"h": lessons.more_hints, "n": lessons.next, "r": lessons.hand_out}
     shown: dict[str, Callable[[Lessons], object]] = {"l": show_list, "s": show_solution}
-    if line == "" and lessons.current.file in lessons.solved:
+    if line == "" and file in lessons.solved:
         line = "n"
+    if line == "r" and (lessons.folder / file).exists():
+        print(f"{file} is there, and stays as it is: delete or rename it, and r writes it anew")
+        return False
     if line in commands:
         commands[line]()
     elif line.isdecimal() and 1 <= int(line) <= len(lessons.exercises):
@@ -145,11 +150,11 @@ def show(lessons: Lessons, attempt: Attempt) -> None:
         output.print(Padding(Text(paragraph if is_code else " ".join(paragraph.split())), (1, 0, 0, 0)))
     output.print(Padding(Text(f"file: {lessons.folder / exercise.file}", "cyan"), (1, 0)))
     mark, style = ("✓ solved", "bold green") if attempt.solved else ("✗ not yet", "bold red")
-    about = f": {attempt.function}" * bool(attempt.function and not attempt.solved)
+    about = f": {lessons.task.function}" * (not attempt.solved)
     output.print(Text(f"{mark}{about}   ({time.strftime('%H:%M:%S')})", style))
     for line in attempt.told:
         output.print(Padding(Text(printable(line, "?").strip()), (0, 0, 0, 2 + len(line) - len(line.lstrip()))))
-    for number, clue in enumerate(exercise.clues(lessons.level) if not attempt.solved else (), 1):
+    for number, clue in enumerate(attempt.clues, 1):
         output.print(Padding(Text(f"hint {number}: {clue}", "yellow"), (1, 0, 0, 2)))
     if attempt.solved:
         output.print(Text(f"  our solution: {lessons.folder / 'solutions' / exercise.file}   (s shows it)"))
@@ -170,7 +175,7 @@ def show_list(lessons: Lessons) -> None:
 def show_solution(lessons: Lessons) -> None:
     """Our solution of the current exercise, if it is solved."""
     file = lessons.current.file
-    if file not in lessons.solved:
+    if file not in lessons.unlocked():
         print("a solution is shown when yours is right; h gives a hint")
     else:
         text = lessons.assignment.contents[file].decode()

@@ -153,10 +153,12 @@ def fitted(returned: Any, y: Array) -> Array:
 # Where they differ ----------------------------------------------------------------------------------------------
 
 
-def difference(right: Array, y: Array, inputs: Mapping[str, Array], name: str, where: str) -> Verdict | None:
-    """The verdict on values that differ: the largest difference, and its pattern."""
+def difference(
+    right: Array, y: Array, inputs: Mapping[str, Array], name: str, where: str, of: str = "y"
+) -> Verdict | None:
+    """The verdict on values that differ: the largest difference, and its pattern. of: what the values are called."""
     if right.shape != y.shape:
-        message = f"y has shape {y.shape}, the reference {name} gives {right.shape}{where}"
+        message = f"{of} has shape {y.shape}, the reference {name} gives {right.shape}{where}"
         return Verdict("y", "wrong-forward", message)
     finite = np.isfinite(right)
     scale = np.abs(right[finite]).max(initial=0.0)
@@ -166,11 +168,15 @@ def difference(right: Array, y: Array, inputs: Mapping[str, Array], name: str, w
     if not (wrong & finite).any():
         return None
     at = np.unravel_index(int(np.argmax(off)), y.shape)
-    entry = f"y[{', '.join(str(int(i)) for i in at)}]" if y.ndim else "y"
-    values = f"{entry} is {y[at]:.6g}, the reference {name} gives {right[at]:.6g}"
+    entry = f"{of}[{', '.join(str(int(i)) for i in at)}]" if y.ndim else of
+    values = f"{entry} is {y[at] + 0:.6g}, the reference {name} gives {right[at] + 0:.6g}"  # 0, and not -0
     pattern = next(patterns(y, right, wrong & finite, inputs), "")
-    count = f"{int(wrong.sum())} of {y.size} numbers of y differ, this one most"
-    return Verdict("y", "wrong-forward", f"{values}{pattern and ': y is '}{pattern}{where}", count)
+    count = f"{int(wrong.sum())} of {y.size} numbers of {of} differ, this one most"
+    return Verdict("y", "wrong-forward", f"{values}{pattern and f': {of} is '}{pattern}{where}", count)
+
+
+def is_whole(number: float) -> bool:
+    return abs(number - round(number)) < TOLERANCE * abs(number)
 
 
 def patterns(y: Array, right: Array, wrong: Array, inputs: Mapping[str, Array]) -> Iterator[str]:
@@ -178,6 +184,8 @@ def patterns(y: Array, right: Array, wrong: Array, inputs: Mapping[str, Array]) 
     if not np.isfinite(y).all():
         yield "not finite where it should be"
     c = ratio(y, right)
+    if y.size == 1 and not (c and (is_whole(c) or is_whole(1 / c))):
+        return  # any number is some multiple of any other
     if c is not None and abs(c - 1) > TOLERANCE:
         yield "of the other sign" if abs(c + 1) < TOLERANCE else f"{c:.6g} times what it should be, everywhere"
     if np.ptp(y - right) <= TOLERANCE * np.abs(y - right).max():
@@ -198,7 +206,7 @@ def patterns(y: Array, right: Array, wrong: Array, inputs: Mapping[str, Array]) 
             yield f"off by a factor that is the same all along axis {axis}"
     for array in inputs.values():
         for words, side in (("negative", array < 0), ("positive", array > 0)):
-            if array.shape == y.shape and wrong[side].any() and not wrong[~side].any():
+            if array.shape == y.shape and side.any() and not side.all() and np.array_equal(wrong, side):
                 yield f"wrong where the input is {words}, right elsewhere"
     if wrong.all():
         yield "wrong everywhere"

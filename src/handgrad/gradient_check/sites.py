@@ -69,7 +69,7 @@ class Edit:
         statement = self.site.scope.statement
         before = ast.unparse(statement)
         if self.everywhere:
-            return self.everywhere, f"{self.everywhere} = {ast.unparse(self.new)}"
+            return self.everywhere, f"{self.everywhere} = {ast.unparse(self.new)}  # a line more, below this one"
         with self.apply() as old:
             whole = self.new if old is statement else statement
             after = ast.unparse(ast.fix_missing_locations(whole))
@@ -254,6 +254,8 @@ def openings(scope: Scope, whole: bool, in_products: bool = False) -> Iterator[S
             continue
         if isinstance(node, UNLIKELY) or (isinstance(node, ast.UnaryOp) and isinstance(node.operand, ast.Constant)):
             continue
+        if isinstance(holder, ast.Assign) and isinstance(holder.targets[0], (ast.Tuple, ast.List)):
+            continue  # what is taken apart there is no array, but several
         value = isinstance(holder, (ast.Assign, ast.AugAssign, ast.Return)) and site.field == "value"
         value = value or (isinstance(holder, ast.Lambda) and site.field == "body")
         if value or (isinstance(holder, (ast.Tuple, ast.List, ast.Dict)) and site.field in ("elts", "values")):

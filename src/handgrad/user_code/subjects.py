@@ -164,7 +164,7 @@ def as_gradient(name: str, gradient: Any, backward: Function) -> Array:
     with contextlib.suppress(ValueError, TypeError):  # rows of different lengths
         array = np.array(gradient)
         if array.dtype.kind in "biufc":
-            return array
+            return array.astype(np.float64) if array.dtype.kind == "b" else array
     what = f"the gradient by {name} must be an array of numbers, but is {described(gradient)}"
     raise CodeFault("wrong-output", what, f"it is {gradient!r:.60}", line_of(backward))
 

@@ -12,7 +12,7 @@ import traceback
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TextIO, TypeAlias
 
-from ..text import one_line
+from ..text import complaint, one_line
 from .confinement import leave_others
 
 Job: TypeAlias = dict[str, Any]  # what a child is told
@@ -99,7 +99,7 @@ def answer_of(job: Job) -> dict[str, Any]:
 
 def quoted(problem: BaseException) -> str:
     """An exception in one line, as Python shows it."""
-    return one_line(f"{type(problem).__name__}: {problem}"[:MOST_WORDS]).removesuffix(":")
+    return one_line(f"{type(problem).__name__}: {complaint(problem)}"[:MOST_WORDS]).removesuffix(":")
 
 
 def line_of(problem: BaseException, file: str) -> int | None:

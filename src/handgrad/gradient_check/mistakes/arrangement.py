@@ -256,8 +256,9 @@ def summed(case: Case, said: str) -> Verdict | None:
     for words, full in wholes:
         for axes in groups_of_axes(full[0].ndim):
             sums = [g.sum(axis=axes).ravel() for g in full]
-            if np.size(sums) > 1 and ratio([g.ravel() for g in case.analytic], sums) is not None:
-                return case.verdict("wrong-axis", f"{said}: {words.format(named_axes(axes))}", "equal to that sum")
+            if np.size(sums) > 1 and (c := ratio([g.ravel() for g in case.analytic], sums)) is not None:
+                evidence = "equal to that sum" if abs(c - 1) < 1e-6 else f"{c:.6g} times that sum"
+                return case.verdict("wrong-axis", f"{said}: {words.format(named_axes(axes))}", evidence)
     return None
 
 

@@ -136,7 +136,7 @@ def other_branches(case: Case, written: Array, slopes: Array) -> Verdict | None:
     positive, passed = case.dy_at_entries > 0, np.isclose(written, levels[-1])
     if np.array_equal(passed, positive & (slopes != 0)) or np.array_equal(passed, positive):
         message = "the mask is taken from dy > 0, not from what went forward"
-        return case.verdict("mask-from-upstream", message, f"dx / dy is {levels[0]:g} wherever dy is negative")
+        return case.verdict("mask-from-upstream", message, f"dx / dy is {levels[0] + 0:g} wherever dy is negative")
     message = "the mask is not the forward's: keep it in the cache and use it again"
     evidence = f"dx / dy is {shown} as it should be, but in other places"
     return Guess(case.name, "mask-redrawn", message, evidence)

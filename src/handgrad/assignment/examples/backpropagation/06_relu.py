@@ -13,5 +13,5 @@ def relu_forward(x):
 
 
 def relu_backward(dy, cache):
-    """dx: dy where x > 0, else 0. dy itself must stay as it is."""
+    """dx: dy where x > 0, else 0, also where x is exactly 0. dy itself must stay as it is."""
     return dy * (cache > 0)
