@@ -1,6 +1,6 @@
 """`python -m handgrad` is the command `handgrad`."""
 
-from handgrad.cli import main
+from handgrad_command import main
 
 if __name__ == "__main__":
     main()

@@ -3,8 +3,9 @@
 import math
 import os
 import re
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TextIO, TypeAlias
 
 Rows: TypeAlias = Iterable[Sequence[object]]  # of a table
 
@@ -33,6 +34,16 @@ def printable(text: object, replacement: str = "") -> str:
 def line_width() -> int:
     """How many letters a line of prose may have: as many as the command line found the terminal to have, or 110."""
     return int(os.environ.get(COLUMNS, MAX_LINE))
+
+
+def folded(line: str, stream: TextIO, indent: str = "  ") -> str:
+    """The line for a stream: on a terminal folded at words, but for a command that it names, which can be copied."""
+    if not stream.isatty():
+        return line
+    width = min(MAX_LINE, os.get_terminal_size(stream.fileno()).columns or MAX_LINE)
+    whole = re.sub(r"handgrad [a-z-]+ \S+", lambda command: command[0].replace(" ", "\0"), line)
+    lines = textwrap.wrap(whole, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines).replace("\0", " ")
 
 
 def one_line(text: object) -> str:

@@ -53,8 +53,9 @@ def class_of_six(write):
 def test_the_tables_say_where_a_class_stands(write, capsys):
     assert handgrad(["assignment", "summary", str(class_of_six(write))]) == 0
     printed = capsys.readouterr().out
-    standing = printed.partition("Who stands where")[2].partition("\n\n")[0].splitlines()[2:]
-    assert standing[0].split() == ["ada", "4", "4", "4"] and standing[-1].split()[0] == "cid"
+    below = re.split(r"─ *\n", printed.partition("Who stands where")[2])[1]
+    standing = [line.split() for line in re.split(r"\n *\n", below)[0].splitlines()]
+    assert standing[0] == ["ada", "4", "4", "4"] and standing[-1][0] == "cid"
     _, sections = summarize([class_of_six(write)])
     tables = {section.title: section.rows for section in sections}
     assert tables["Points per task"] == [("relu backward", 6, 1.5, 4.0, 1)]

@@ -20,6 +20,7 @@ from example_runs import table, write_images
 from handgrad import cli
 from handgrad.experiments import Run
 from handgrad.experiments.configuration import dump_toml
+from handgrad.text import folded
 
 
 @pytest.fixture
@@ -134,8 +135,9 @@ def test_options_stand_for_keys(call):
         ("--hidden", "0"): "units must be a whole number >= 1, got 0",
         ("--learning-rate", "-1"): "learning_rate must be a finite number > 0",
         ("--learning-rte", "1"): "--learning-rate",
-        ("--missing", "men"): "'mean', 'median', 'drop'",
+        ("--missing", "men"): "--missing takes one of mean, median, drop; got 'men'",
         ("--optimizer", "adm"): "did you mean 'adam'",
+        ("--test", "half"): "--test takes a number; got 'half' (see handgrad train --help)",
     }.items():
         code, _, err = call("train", "iris", *arguments)
         assert (code, len(err.splitlines())) == (2, 1)
@@ -180,7 +182,7 @@ ROWS = "\n".join(f"{i},{i % 3},{'ab'[i % 2]}" for i in range(12))
         (["train", "notes.doc"], "a table in a .csv .csv.gz .tsv .tsv.gz .npz file"),
         (["train", "iris", "--target", "x"], "has its target already"),
         (["train", "iris", "--epochs", "-1"], "epochs = -1"),
-        (["train", "iris", "--epochs", "ten"], "'ten' is not a valid integer"),
+        (["train", "iris", "--epochs", "ten"], "--epochs takes a whole number; got 'ten'"),
         (["train", "iris", "--set", "batch_size=0"], "batch_size = 0"),
         (["train", "iris", "--set", "optimizer.learning_rate=0"], "learning_rate must be a finite number > 0"),
         (["train", "iris", "--set", "optimzer.learning_rate=1"], "unknown key 'optimzer'; did you mean 'optimizer'"),
@@ -260,20 +262,19 @@ def test_ctrl_c_keeps_everything_and_says_how_to_go_on(tmp_path):
     assert re.search(sentence, (run.path / "report.html").read_text())
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
-@pytest.mark.parametrize(
-    "arguments",
-    [("train", "iris", "--epochs", "30"), ("sweep", "iris", "--epochs", "2", "--jobs", "1", "--set", "seed=1,2")],
-)
-def test_bars_and_live_tables_work_in_a_terminal(arguments, tmp_path):
+def in_terminal(folder, columns, *arguments, **environment):
+    """(exit code, what a terminal of so many columns is sent)."""
+    import fcntl
     import pty
+    import struct
+    import termios
 
     ours, theirs = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30"}
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
     process = subprocess.Popen(
         [sys.executable, "-m", "handgrad", *arguments],
-        cwd=tmp_path,
-        env=environment,
+        cwd=folder,
+        env={**os.environ, "TERM": "xterm-256color", **environment},
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
@@ -284,9 +285,50 @@ def test_bars_and_live_tables_work_in_a_terminal(arguments, tmp_path):
         while chunk := os.read(ours, 65536):
             shown += chunk
     os.close(ours)
-    assert process.wait() == 0, shown.decode()[-2000:]
-    assert b"\x1b[" in shown
-    assert b"Traceback" not in shown
+    return process.wait(), shown.decode().replace("\r\n", "\n")
+
+
+def uncoloured(shown):
+    return re.sub(r"\x1b\[[0-9;]*m", "", shown)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize(
+    "arguments",
+    [("train", "iris", "--epochs", "30"), ("sweep", "iris", "--epochs", "2", "--jobs", "1", "--set", "seed=1,2")],
+)
+def test_bars_and_live_tables_work_in_a_terminal(arguments, tmp_path):
+    code, shown = in_terminal(tmp_path, 100, *arguments)
+    assert code == 0, shown[-2000:]
+    assert "\x1b[" in shown and "Traceback" not in shown
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_lines_are_folded_at_words_where_the_terminal_ends(tmp_path):
+    for environment in ({}, {"NO_COLOR": "1"}):
+        code, shown = in_terminal(tmp_path, 60, "train", "irs", **environment)
+        plain = uncoloured(shown)
+        assert code == 2 and max(map(len, plain.splitlines())) <= 60
+        assert plain.startswith("handgrad: unknown configuration 'irs'; did you mean 'iris'?\n  (known:")
+        assert ("\x1b" in shown) == (not environment)
+    _, shown = in_terminal(tmp_path, 60, "summary", "lenet")
+    assert max(map(len, uncoloured(shown).splitlines())) <= 60
+
+
+def test_a_command_that_a_message_names_is_not_folded(monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr(sys.stdout, "fileno", lambda: 1)
+    monkeypatch.setattr(os, "get_terminal_size", lambda number: os.terminal_size((40, 30)))
+    line = folded("interrupted; go on with: handgrad resume experiments/iris/1 when you like", sys.stdout)
+    assert line.split("\n  ") == ["interrupted; go on with:", "handgrad resume experiments/iris/1", "when you like"]
+
+
+def test_ctrl_c_while_numpy_is_imported_ends_in_one_line(tmp_path):
+    (tmp_path / "numpy.py").write_text("raise KeyboardInterrupt\n")
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    command = [sys.executable, "-c", "from handgrad_command import main; main()", "train", "iris"]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "handgrad: stopped\n")
 
 
 def test_runs_evaluate_replay_and_show_work_on_a_finished_run(call, tmp_path):
@@ -569,11 +611,32 @@ def test_a_narrow_terminal_keeps_epoch_bar_time_and_speed():
 
 
 @pytest.mark.parametrize(
-    "words", [["config", "list"], ["data", "list"], ["courses", "list"], ["info"], ["info", "iris"]]
+    "words",
+    [
+        ["config", "list"],
+        ["data", "list"],
+        ["courses", "list"],
+        ["info"],
+        ["info", "iris"],
+        ["summary", "iris"],
+        ["learn"],
+        ["sweep", "iris", "--epochs", 1, "--jobs", 1, "--set", "seed=1,2"],
+    ],
 )
 def test_json_is_one_document(words, call):
     code, out, _ = call(*words, "--json")
     assert code == 0 and json.loads(out)
+
+
+def test_json_of_a_training_is_what_runs_say_of_it(call):
+    code, out, err = call("train", "iris", "--epochs", 2, "--json")
+    trained = json.loads(out)
+    assert code == 0 and "iris.csv: row 1 is the header" in err
+    assert trained["test.accuracy"] > 0 and os.path.isfile(trained["report"])
+    (listed,) = json.loads(call("runs", "--json")[1])
+    assert listed.items() <= trained.items()
+    exported = json.loads(call("export", trained["path"], "-o", "iris.py", "--json")[1])
+    assert exported["ok"] and exported["path"] == "iris.py"
 
 
 def test_summary_shows_a_network_of_a_name_and_of_a_changed_one(call):

@@ -78,7 +78,7 @@ def test_torchrun_is_for_the_torch_engine(monkeypatch, capsys):
 
 def test_a_receipt_needs_a_row(capsys):
     assert run(["compare-engines", "RUN", "--rows", "0"]) == 2
-    assert "0 is not in the range x>=1" in capsys.readouterr().err
+    assert "--rows takes a whole number of 1 or more; got 0" in capsys.readouterr().err
 
 
 def test_without_pytorch_one_line_names_the_extra(folder):

@@ -15,7 +15,7 @@ from ..files import check_form, from_json, write_text
 from ..gradient_check.vocabulary import VOCABULARY
 from ..html import escape, page, table
 from ..naming import look_up
-from ..text import aligned, clipped, column_title, figure_text, figures_from, one_line
+from ..text import clipped, column_title, figure_text, figures_from, one_line
 from .make import read_roster
 
 Counted = TypeVar("Counted", bound=tuple[str, ...])
@@ -252,12 +252,6 @@ def words_of(text: str) -> Iterator[tuple[int, str]]:
 
 
 # Shown ----------------------------------------------------------------------------------------------------------------
-
-
-def as_text(title: str, sections: Sequence[Section]) -> str:
-    """The tables for a terminal."""
-    parts = [f"{it.title}\n" + "\n".join([*filter(None, [it.told]), *aligned(it.columns, it.rows)]) for it in sections]
-    return "\n\n".join([title, *parts])
 
 
 def as_page(title: str, sections: Sequence[Section]) -> str:

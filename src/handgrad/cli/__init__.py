@@ -7,8 +7,10 @@ import errno
 import io
 import os
 import shutil
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from ..naming import require_extra
@@ -33,13 +35,26 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         with require_extra("app", "the command line"):
             from .application import run
-        sys.exit(run(arguments))
+        with interrupted_by_signals():
+            sys.exit(run(arguments))
     except ImportError as problem:
         print(f"handgrad: {problem}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:  # while modules are imported
-        print("handgrad: stopped", file=sys.stderr)
-        sys.exit(130)
+
+
+@contextlib.contextmanager
+def interrupted_by_signals() -> Iterator[None]:
+    """Within the block SIGTERM and SIGHUP, where nobody handles or ignores them, do what Ctrl-C does: end in order."""
+    in_main = threading.current_thread() is threading.main_thread()
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if in_main and hasattr(signal, name)]
+    taken = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    try:
+        for number in taken:
+            signal.signal(number, signal.default_int_handler)
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def unbroken(stream: io.TextIOWrapper) -> io.TextIOWrapper:

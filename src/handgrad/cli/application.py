@@ -1,6 +1,7 @@
 """The command `handgrad`: its subcommands, loaded by name, and its exit codes."""
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,9 +9,12 @@ from typing import NamedTuple
 import click
 
 from ..naming import require_extra
-from ..text import message_line
+from ..text import folded, message_line, one_line
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 110}
+
+
+NUMBERS = type(click.INT), type(click.FLOAT)  # click keeps their classes to itself
 
 
 class Verb(NamedTuple):
@@ -125,7 +129,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
             return problem.exit_code
         context = problem.ctx if isinstance(problem, click.UsageError) else None
         help_line = f" (see {context.command_path} --help)" if context else ""
-        return complain(problem.format_message().removesuffix(".") + help_line, problem.exit_code)
+        return complain(told(problem).removesuffix(".") + help_line, problem.exit_code)
     except (KeyboardInterrupt, click.Abort):
         return complain("stopped", 130)
     except (ValueError, TypeError, OSError, ImportError) as problem:
@@ -138,7 +142,38 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return complain(problem, 1)
 
 
+def told(problem: click.ClickException) -> str:
+    """What is wrong: of an option's value what it takes, and what it got."""
+    param = problem.param if isinstance(problem, click.BadParameter) else None
+    kind = param.type if param else None
+    got, is_not, _ = problem.message.partition(" is not ")
+    if not param or not is_not or not isinstance(kind, (click.Choice, *NUMBERS)):
+        return problem.format_message()
+    if isinstance(kind, click.Choice):
+        takes = f"one of {', '.join(kind.choices)}"
+    else:
+        low, high = getattr(kind, "min", None), getattr(kind, "max", None)
+        what = "a whole number" if kind.name.startswith("integer") else "a number"
+        takes = what if low is None else f"{what} of {low} or more" if high is None else f"{what} from {low} to {high}"
+    return f"{param.opts[0]} takes {takes}; got {got}"
+
+
+def say(line: str) -> None:
+    """Print a line of what was found."""
+    print(folded(one_line(line), sys.stdout), flush=True)
+
+
+def warn(problem: object, colour: str = "yellow") -> None:
+    """Print what there is to say about the work, as one line of standard error."""
+    start, line = "handgrad:", folded(f"handgrad: {message_line(problem)}", sys.stderr)
+    if sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
+        line = click.style(start, fg=colour) + line.removeprefix(start)
+    print(line, file=sys.stderr)
+
+
 def complain(problem: object, code: int) -> int:
     """Print what went wrong, in one line; returns the exit code."""
-    print(f"handgrad: {message_line(problem)}", file=sys.stderr)
+    if isinstance(problem, OSError) and problem.strerror:  # as Python says it: [Errno 36] File name too long: 'x'
+        problem = f"{problem.filename}: {problem.strerror}" if problem.filename else problem.strerror
+    warn(problem, "red")
     return code

@@ -8,8 +8,8 @@ import click
 
 from ..files import check_output, write_json
 from ..naming import look_up
-from ..text import one_line
-from .application import complain
+from .application import say, warn
+from .options import AS_JSON
 
 
 @click.group()
@@ -30,9 +30,9 @@ def make(spec: str, folder: str, roster: str | None) -> None:
     try_reference(read_assignment(spec))
     made = make(spec, folder, roster)
     count = f"{len(made.students)} handouts" if len(made.students) > 1 else "1 handout"
-    print(f"{count} in {folder}/handouts, {len(made.written)} files new; {folder}/key is yours alone: never publish it")
+    say(f"{count} in {folder}/handouts, {len(made.written)} files new; {folder}/key is yours alone: never publish it")
     if made.left:
-        print(f"left alone, since they were there: {', '.join(str(path) for path in made.left)}")
+        say(f"left alone, since they were there: {', '.join(str(path) for path in made.left)}")
 
 
 @assignment.command()
@@ -67,9 +67,9 @@ def grade(
         for results in grade(read_assignment(spec), submissions, key, seed, jobs, by):
             done.append(results)
             about = results["extra_data"]
-            print(f"{one_line(about['student'])}: {results['score']:g} of {about['max_score']:g}", flush=True)
+            say(f"{about['student']}: {results['score']:g} of {about['max_score']:g}")
             for problem in about["problems"]:
-                complain(f"{about['student']}: {problem}", 0)
+                warn(f"{about['student']}: {problem}")
     finally:
         if output and done:
             write_json(output, done[0] if len(submissions) == 1 else done)
@@ -84,7 +84,7 @@ def gradescope(spec: str, output: str, folder: str | None) -> None:
     from ..assignment import read_assignment, read_key
     from ..assignment.gradescope import write_autograder
 
-    print(f"written: {write_autograder(output, read_assignment(spec), read_key(folder) if folder else None)}")
+    say(f"written: {write_autograder(output, read_assignment(spec), read_key(folder) if folder else None)}")
 
 
 @assignment.command()
@@ -92,14 +92,22 @@ def gradescope(spec: str, output: str, folder: str | None) -> None:
 @click.option("-o", "--output", metavar="OUT", help="Also write a page (.html), or the points (.csv).")
 @click.option("--anonymous", is_flag=True, help="Number the students, and leave their names out.")
 @click.option("--roster", metavar="FILE.csv", help="The class: its names are shown, and who handed in nothing.")
-def summary(results: tuple[str, ...], output: str | None, anonymous: bool, roster: str | None) -> None:
+@AS_JSON
+def summary(results: tuple[str, ...], output: str | None, anonymous: bool, roster: str | None, as_json: bool) -> None:
     """Show where a class stands: points, the mistakes it made, its commonest wrong lines, code that is alike."""
-    from ..assignment.summary import FORMATS, as_text, summarize, write
+    from ..assignment.summary import FORMATS, summarize, write
+    from .show import print_json, table
 
     if output:
         look_up("format of a summary", check_output(output, [*results, *filter(None, [roster])]).suffix, FORMATS)
     title, sections = summarize(results, anonymous, roster)
-    print(as_text(title, sections))
     if output:
         write(output, title, sections)
-        print(f"\nwritten: {output}")
+    if as_json:
+        print_json({"title": title, "sections": sections})
+        return
+    say(title)
+    for section in sections:
+        table(section.columns, section.rows, ": ".join(filter(None, section[:2])))
+    if output:
+        say(f"written: {output}")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -60,28 +59,13 @@ def check(
         check_output(output, [path])
     options = {"seed": seed, "hints": hints, "reference": True if reference == "auto" else reference}
     checks = partial(check_apart, path, name, options, Limits(seconds=timeout), with_page=bool(output))
-    with interrupted_by_signals():
-        if watching:
-            read_source(path)
-            with contextlib.suppress(KeyboardInterrupt):
-                follow(path, lambda stop: show_again(path, checks(stop), output))
-            print()
-        else:
-            context.exit(print_document(path, checks()) if as_json else show(checks(), output))
-
-
-@contextlib.contextmanager
-def interrupted_by_signals() -> Iterator[None]:
-    """Within the block SIGTERM and SIGHUP do what Ctrl-C does: the file's processes end too."""
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    taken = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
-    try:
-        for number in taken:
-            signal.signal(number, signal.default_int_handler)
-        yield
-    finally:
-        for number in taken:
-            signal.signal(number, signal.SIG_DFL)
+    if watching:
+        read_source(path)
+        with contextlib.suppress(KeyboardInterrupt):
+            follow(path, lambda stop: show_again(path, checks(stop), output))
+        print()
+    else:
+        context.exit(print_document(path, checks()) if as_json else show(checks(), output))
 
 
 def split(file: str) -> tuple[Path, str | None]:

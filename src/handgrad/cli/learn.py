@@ -19,8 +19,9 @@ from rich.text import Text
 from ..files import check_folder
 from ..text import COLUMNS, printable
 from ..user_files.runner import look_at, next_save
-from .check import interrupted_by_signals
-from .show import console, table
+from .application import say
+from .options import AS_JSON
+from .show import console, print_json, table
 
 if TYPE_CHECKING:
     from ..assignment.lessons import Attempt, Lessons
@@ -42,7 +43,8 @@ KEYS = {
 @click.command()
 @click.argument("folder", metavar="[DIR]", default="handgrad-exercises")
 @click.option("--list", "listing", is_flag=True, help="Show how far you are, and end.")
-def learn(folder: str, listing: bool) -> None:
+@AS_JSON
+def learn(folder: str, listing: bool, as_json: bool) -> None:
     """Learn backpropagation by forty exercises, from a slope to attention.
 
     Their files are written into DIR, handgrad-exercises unless given. Edit the one that is shown in your editor: it is
@@ -54,19 +56,21 @@ def learn(folder: str, listing: bool) -> None:
 
     if folder.startswith("-"):
         raise click.UsageError(f"no such option: {folder} (a folder of that name is ./{folder})")
-    if listing:
-        show_list(Lessons(read_assignment("backpropagation"), check_folder(folder)))
+    if listing or as_json:
+        lessons = Lessons(read_assignment("backpropagation"), check_folder(folder))
+        show_list(lessons) if not as_json else print_json(
+            [{"number": it.number, "file": it.file, "solved": it.file in lessons.solved} for it in lessons.exercises]
+        )
         return
     with lessons_in(folder) as lessons:
         os.environ[COLUMNS] = str(screen().width - 2)  # what is told stands two to the right
         typed: Typed = SimpleQueue()
         Thread(target=read_lines, args=[typed], daemon=True).start()
         try:
-            with interrupted_by_signals():
-                work(lessons, typed)
+            work(lessons, typed)
         except KeyboardInterrupt:
             print()
-        print(f"{len(lessons.solved)} of {len(lessons.exercises)} solved; go on with: handgrad learn {folder}")
+        say(f"{len(lessons.solved)} of {len(lessons.exercises)} solved; go on with: handgrad learn {folder}")
 
 
 def read_lines(typed: Typed) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from .application import say, warn
 from .options import AS_JSON
 
 PATH = click.Path(path_type=Path)
@@ -44,7 +45,7 @@ def runs(
 ) -> None:
     """List the runs below a folder."""
     from ..experiments.gather import find_runs, select
-    from .show import print_json, runs_table, warn
+    from .show import print_json, runs_table
 
     found, damaged = find_runs(folder)
     rows = select(found, conditions, best or sort, columns)
@@ -123,7 +124,6 @@ def predict(run: str, source: str, output: str, format: str) -> None:
     from ..experiments import Run
     from ..experiments import replay as again
     from ..experiments.run_folder import check_output
-    from .show import say, warn
 
     trained = Run(run)
     check_output(output, [source, *trained.paths])
@@ -131,7 +131,7 @@ def predict(run: str, source: str, output: str, format: str) -> None:
     for note in found.notes:
         warn(note)
     write_predictions(output, found, format)
-    print(f"{len(found.values)} prediction{'s' if len(found.values) != 1 else ''} in {output}")
+    say(f"{len(found.values)} prediction{'s' if len(found.values) != 1 else ''} in {output}")
     if format == "kaggle" and found.numbers_stand_for_names:
         say(f"Category: {', '.join(f'{k} is {name}' for k, name in enumerate(found.class_names))}")
 
@@ -140,15 +140,19 @@ def predict(run: str, source: str, output: str, format: str) -> None:
 @RUN
 @click.option("-o", "--output", required=True, metavar="FILE", help="What to write; its ending says which format.")
 @click.option("--verify", is_flag=True, help="Compute with the file itself, too, where what runs it is there.")
-@click.pass_context
-def export(context: click.Context, run: str, output: str, verify: bool) -> None:
+@AS_JSON
+def export(run: str, output: str, verify: bool, as_json: bool) -> int:
     """Write a run's network for use without handgrad: .onnx, .py, .c, .js, .html. Raw inputs give probabilities."""
     from ..exchange.runs import export_run
     from ..experiments import Run
+    from .show import print_json
 
     receipt = export_run(Run(run), output, verify)
-    print(receipt)
-    context.exit(0 if receipt.ok else 1)
+    if as_json:
+        print_json({"ok": receipt.ok, **vars(receipt)})
+    else:
+        print(receipt)
+    return 0 if receipt.ok else 1
 
 
 @click.command("export-tensorboard")
@@ -160,7 +164,7 @@ def export_tensorboard(run: str, out: str | None) -> None:
 
     folder = out or Path(run) / "tensorboard"
     count = recorder.export_tensorboard(Run(run), folder)
-    print(f"{count} numbers in {folder}; see them by: tensorboard --logdir {folder}")
+    say(f"{count} numbers in {folder}; see them by: tensorboard --logdir {folder}")
 
 
 # What runs look like and amount to ------------------------------------------------------------------------------------
@@ -175,14 +179,13 @@ def report(run: str, output: Path | None) -> None:
     from ..experiments.gather import gather
     from ..experiments.run_folder import check_output
     from ..reports import save_report
-    from .show import warn
 
     found = Run(run)
     output = check_output(output or found.path / "report.html", found.paths)
     view = gather(found)
     for note in view.notes:
         warn(note)
-    print(f"report: {save_report(view, output)}")
+    say(f"report: {save_report(view, output)}")
 
 
 @click.command()
@@ -197,7 +200,7 @@ def compare(runs: tuple[str, ...], output: Path) -> None:
     found = several(runs)
     check_output(output, [path for run in found for path in run.paths])
     views = [gather_record(run) for run in found]
-    print(f"{len(views)} {'run' if len(views) == 1 else 'runs'} compared: {save_comparison(views, output)}")
+    say(f"{len(views)} {'run' if len(views) == 1 else 'runs'} compared: {save_comparison(views, output)}")
 
 
 @click.command()
@@ -211,7 +214,7 @@ def watch(folder: str, port: int) -> None:
     source = LiveRuns(folder, may_come=folder == "experiments")  # before the first run
     with WatchServer(source, port) as server:
         place = f"run/{source.root.name}" if source.is_run else ""
-        print(f"watching {folder} on {server.url}{place} (Ctrl-C ends)", flush=True)
+        say(f"watching {folder} on {server.url}{place} (Ctrl-C ends)")
         try:
             server.serve_forever()
         except KeyboardInterrupt:
@@ -265,4 +268,4 @@ def writeup(
     """Write up runs: code and its gradient checks, the settings tried, the best run, what each part contributes."""
     from ..teaching import write_up
 
-    print(f"write-up: {write_up(runs, output, kind, heading_level, code, **told)}")
+    say(f"write-up: {write_up(runs, output, kind, heading_level, code, **told)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -13,7 +12,8 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from ..files import to_json
-from ..text import aligned, column_title, figure_text, figures_from, is_right, message_line, one_line
+from ..text import aligned, column_title, figure_text, figures_from, is_right, one_line
+from .application import say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,16 +35,6 @@ def console() -> Console:
     return output
 
 
-def say(line: str) -> None:
-    """Print a line of what was found."""
-    print(one_line(line))
-
-
-def warn(line: str) -> None:
-    """Print a line about something that did not stop the command."""
-    print(f"handgrad: {message_line(line)}", file=sys.stderr)
-
-
 def print_json(data: object) -> None:
     """Print what was found as one JSON document."""
     print(to_json(plain(data), indent=1))
@@ -64,6 +54,7 @@ def plain(value: Any) -> Any:
 
 
 SHORT = 32  # letters of a name that is not folded
+NARROW = 60  # columns of a terminal below which figures may be folded, too
 MANY_ROWS = 100  # for longer tables rich takes seconds
 
 
@@ -74,24 +65,39 @@ def table(columns: Sequence[str], rows: Rows, title: str = "", optional: Collect
         print("\n".join([title, *aligned(columns, lines)]))
         return
     output, kept = console(), list(range(len(columns)))
+    is_narrow = span(grid_of(columns, lines), output).maximum > output.width
     while True:
-        grid = grid_of([columns[i] for i in kept], [[line[i] for i in kept] for line in lines], title)
+        grid = grid_of([columns[i] for i in kept], [[line[i] for i in kept] for line in lines], is_narrow)
         left = [i for i in kept if column_title(columns[i]) in optional]
-        if not left or Measurement.get(output, output.options.update(width=1000), grid).minimum <= output.width:
+        if span(grid, output).minimum <= output.width:
+            break
+        if not left:
+            for column in grid.columns[: 1 if output.width >= NARROW else None]:
+                column.no_wrap = False
             break
         kept.remove(left[-1])
+    grid.title = title or None
     output.print(grid)
 
 
-def grid_of(columns: Sequence[str], rows: Rows, title: str = "") -> Table:
-    """The table as rich draws it: short names in the first column stay whole, what is beside them may be folded."""
-    grid = Table(title=title or None, title_justify="left", title_style="bold", box=SIMPLE_HEAD, collapse_padding=True)
-    is_short = all(len(text(row[0])) <= SHORT for row in rows)
+def span(grid: Table, output: Console) -> Measurement:
+    """The least and the largest width of a table."""
+    return Measurement.get(output, output.options.update(width=1000), grid)
+
+
+def grid_of(columns: Sequence[str], rows: Sequence[Sequence[str]], is_narrow: bool = False) -> Table:
+    """The table as rich draws it: figures, and short names in the first column, stay whole where there is room."""
+    grid = Table(title_justify="left", title_style="bold", box=SIMPLE_HEAD, collapse_padding=True)
+    is_short = all(len(row[0]) <= SHORT for row in rows)
     for column in columns:
-        justify: JustifyMethod = "right" if is_right(column) else "left"
-        grid.add_column(column_title(column), justify=justify, overflow="fold", no_wrap=is_short and not grid.columns)
+        title, is_figure = column_title(column), is_right(column)
+        justify: JustifyMethod = "right" if is_figure else "left"
+        if is_figure and is_narrow:
+            title = title.replace(" ", "\n")
+        is_whole = is_figure or (is_short and not grid.columns)
+        grid.add_column(title, justify=justify, overflow="fold", no_wrap=is_whole)
     for row in rows:
-        grid.add_row(*map(text, row))
+        grid.add_row(*row)
     return grid
 
 
@@ -129,16 +135,18 @@ def runs_table(folder: Path, rows: Sequence[tuple[Run, dict[str, Any]]], columns
 
 def replay_tables(replay: Replay) -> None:
     """One training step: its layers, then its parameters."""
-    figures = "  ".join(f"{name} {value:.6g}" for name, value in replay.figures.items())
-    print(
+    figures = ", ".join(f"{name} {value:.6g}" for name, value in replay.figures.items())
+    say(
         f"step {replay.step} (epoch {replay.epoch}), learning rate {replay.learning_rate:.4g}, "
         f"{len(replay.rows)} rows: {', '.join(map(str, replay.rows[:8]))}{' ...' if len(replay.rows) > 8 else ''}"
     )
-    print(f"before its update: {figures}")
+    say(f"before its update: {figures}")
     layers = [(r.name, r.output_shape, r.mean, r.std, f"{r.zeros:.0%}", r.dy_norm, r.dx_norm) for r in replay.layers]
-    table(figures_from(2, ["layer", "output", "mean", "std", "zeros", "|dy|", "|dx|"]), layers, "layers")
+    table(
+        figures_from(2, ["layer", "output", "mean", "std", "zeros", "|dy|", "|dx|"]), layers, "layers", ["mean", "std"]
+    )
     columns = figures_from(1, ["parameter", "norm", "gradient", "update", "update/norm"])
-    table(columns, replay.parameters, "parameters")
+    table(columns, replay.parameters, "parameters", ["update"])
 
 
 def sweep_rows(sweep: Sweep) -> tuple[list[str], Rows]:
@@ -176,7 +184,8 @@ class LiveSweep:
     def picture(self) -> Table:
         """As many of the best trials as fit on the screen."""
         columns, rows = sweep_rows(self.sweep)
-        return grid_of(columns, rows[: max(5, console().height - 6)])
+        shown = rows[: max(5, console().height - 6)]
+        return grid_of(columns, [[text(cell) for cell in row] for row in shown], is_narrow=True)
 
     def report(self, sweep: Sweep, trial: Trial) -> None:
         """Show that a trial has ended."""

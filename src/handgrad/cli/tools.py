@@ -1,24 +1,34 @@
 """Proof and facts: compare-engines, info; and the groups config, data and courses."""
 
 import importlib.util
+import sys
 from typing import Any
 
 import click
 
+from ..text import figures_from, folded
+from .application import say, warn
 from .options import AS_JSON, overrides_of, settings
 
 
 @click.command(name="compare-engines")
 @click.argument("run", metavar="RUN")
 @click.option("--rows", default=32, type=click.IntRange(1), help="How many examples to compare on.")
-@click.pass_context
-def compare_engines(context: click.Context, run: str, rows: int) -> None:
+@AS_JSON
+def compare_engines(run: str, rows: int, as_json: bool) -> int:
     """Compare a run's model with its PyTorch twin: outputs, gradients, statistics, optimizer steps."""
     from ..torch_twin.receipt import compare_run
+    from .show import print_json, table
 
     receipt, page = compare_run(run, rows)
-    print(f"{receipt}\n\npage: {page}")
-    context.exit(0 if receipt.ok else 1)
+    if as_json:
+        print_json({**receipt.as_dict(), "page": page})
+        return 0 if receipt.ok else 1
+    for head, *lines in receipt.tables():
+        table(figures_from(1, head), lines, optional=head[5:])
+    for line in [*receipt.verdict(), *receipt.conventions, f"page: {page}"]:
+        say(line)
+    return 0 if receipt.ok else 1
 
 
 @click.command()
@@ -54,18 +64,26 @@ def info(source: str | None, as_json: bool) -> None:
         if facts:
             print(title)
         for name, value in facts.items():
-            print(f"  {name:22} {value or ('nothing to improve' if name == 'advice' else 'empty')}")
+            told = value or ("nothing to improve" if name == "advice" else "empty")
+            print(folded(f"  {name:22} {told}", sys.stdout, " " * 25))
 
 
 @click.command()
 @click.argument("source", metavar="NAME|FILE.csv|CONFIG.toml|RUN|MODEL.npz")
 @settings()
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change any key first.")
-def summary(source: str, overrides: tuple[str, ...], **given: Any) -> None:
+@AS_JSON
+def summary(source: str, overrides: tuple[str, ...], as_json: bool, **given: Any) -> None:
     """Show a network layer by layer: shapes, parameters, multiply-adds and memory of one example."""
     from ..experiments import runner
+    from .show import print_json, table
 
-    print(runner.network_of(source, overrides_of(given, overrides)).summary())
+    found = runner.network_of(source, overrides_of(given, overrides)).summary()
+    if as_json:
+        print_json(vars(found))
+        return
+    head, rows = found.texts()
+    table(figures_from(3, found.columns), rows, head, optional=found.columns[4:])
 
 
 class ConfigGroup(click.Group):
@@ -132,7 +150,7 @@ def list_sets(as_json: bool) -> None:
         for row in available()
     ]
     table(["name", "kind", "what", ">size", "where"], rows)
-    print("or any .csv, .tsv, .npz or .txt file of yours")
+    say("or any .csv, .tsv, .npz or .txt file of yours")
 
 
 def megabytes(size: int) -> str:
@@ -149,7 +167,7 @@ def get(name: str, source: str | None) -> None:
 
     here = any(row.present for row in download.available() if row.name == name)
     folder = download.get(name, source, progress=download.print_progress)
-    print(f"{name} is in {folder}" + (f"; it was already, so nothing was taken from {source}" * bool(here and source)))
+    say(f"{name} is in {folder}" + (f"; it was already, so nothing was taken from {source}" * bool(here and source)))
 
 
 @data.command()
@@ -205,9 +223,9 @@ def copy_course(course: str, folder: str, solved: bool, blank: bool, self_contai
         raise ValueError("type --blank, for a student, or --solved, for a solution: one of the two")
     written, left = copy(course, folder, blank, self_contained)
     count = f"{len(written)} files are" if len(written) != 1 else "1 file is"
-    print(f"{count} new in {folder}; its README.md says what to run")
+    say(f"{count} new in {folder}; its README.md says what to run")
     if left:
-        print(f"left alone, since they were there: {', '.join(str(path) for path in left)}")
+        say(f"left alone, since they were there: {', '.join(str(path) for path in left)}")
 
 
 @courses.command("pack")
@@ -217,11 +235,10 @@ def copy_course(course: str, folder: str, solved: bool, blank: bool, self_contai
 def pack_course(course: str, folder: str, output: str) -> None:
     """Pack the course's files and your own in DIR into the archive to hand in, without data sets and runs."""
     from ..courses.packing import pack
-    from .show import warn
 
     packed = pack(course, folder, output)
     left = f"; left out: {', '.join(packed.left_out)}" if packed.left_out else ""
-    print(f"{output}: {len(packed.files)} files{left}")
+    say(f"{output}: {len(packed.files)} files{left}")
     for what, names in (("not there", packed.missing), ("still to be written", packed.blank)):
         if names:
             warn(f"{what}: {', '.join(names)}")

@@ -43,7 +43,7 @@ def has(module: str) -> bool:
 TARGETS: dict[str, Target] = {
     ".onnx": Target(onnx_file.write, onnx_file.run, "onnxruntime", lambda: has("onnxruntime"), 1e-5),
     ".py": Target(python_file.write, python_file.run, "python -I", lambda: True, 1e-6),
-    ".c": Target(c_file.write, c_file.run, "a C compiler", lambda: bool(c_file.compiler()), 1e-5),
+    ".c": Target(c_file.write, c_file.run, "C compiler", lambda: bool(c_file.compiler()), 1e-5),
     ".js": Target(javascript_file.write, javascript_file.run, "node", lambda: bool(shutil.which("node")), 1e-6),
     ".html": Target(page_file.write, page_file.run, "node", lambda: bool(shutil.which("node")), 1e-6),
 }
@@ -105,7 +105,7 @@ class Receipt:
 
     def __str__(self) -> str:
         rows = [(*row[:2], str(row.rows), row.by, f"{row.difference:.1e}") for row in self.differences]
-        lines = aligned(["output", "inputs", ">rows", "computed by", ">largest difference"], rows)
+        lines = aligned(["output", "inputs", ">rows", "by", ">difference"], rows)
         verdict = "agree" if self.ok else "DIFFER"
         allowed = f"allowed: {self.tolerance:.0e} of the largest number, or of 1"
         ending = f"handgrad and {harmless(self.path.name)} {verdict} ({allowed})"

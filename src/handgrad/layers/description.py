@@ -67,11 +67,16 @@ class Summary:
         self.multiply_adds: int = sum(row.multiply_adds for row in self.rows)
         self.activation_bytes: int = sum(row.activation_bytes for row in self.rows)
 
-    def __str__(self) -> str:
+    def texts(self) -> tuple[str, list[tuple[str, ...]]]:
+        """What stands above the table, and its rows, the sums last."""
         total = SummaryRow("total", "", (), self.num_parameters, self.multiply_adds, self.activation_bytes)
-        lines = aligned(figures_from(3, self.columns), [row.texts() for row in [*self.rows, total]])
-        rule = "-" * max(map(len, lines))
         head = f"input {shape_text(self.input_shape)}, {self.dtype}; counts and memory are per example"
+        return head, [row.texts() for row in [*self.rows, total]]
+
+    def __str__(self) -> str:
+        head, rows = self.texts()
+        lines = aligned(figures_from(3, self.columns), rows)
+        rule = "-" * max(map(len, lines))
         return "\n".join([head, lines[0], rule, *lines[1:-1], rule, lines[-1]])
 
     __repr__ = __str__
