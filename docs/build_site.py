@@ -17,15 +17,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-import drawings
-
 import handgrad
-from handgrad.naming import by_name
 from handgrad.teaching.mistakes import mistakes
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(((?:\.\./)+(?:src|tests|examples|benchmarks|experiments|scripts)[^)#\s]*)\)")
+DERIVED = re.compile(r"^(## (\w+)\n\n)(?=Code: )", re.M)  # the head of a pair's section in a derivation
 FENCE = re.compile(r"^```([^\n`]*)\n(.*?)^```$", re.M | re.S)
 # The reference: what a module offers, by the title of its page.
 ROOMS = {
@@ -42,6 +40,17 @@ ROOMS = {
     "Diagnosis": ("diagnosis", "handgrad.diagnosis"),
     "Estimators": ("sklearn", "handgrad.sklearn"),
     "Sending it elsewhere": ("exchange", "handgrad.exchange"),
+}
+
+GUIDES = {
+    "training": "training",
+    "optimizers": "learn/optimizers",
+    "schedules": "learn/beginnings",
+    "initializers": "learn/beginnings",
+    "gradient_check": "gradient_check",
+    "datasets": "datasets",
+    "sklearn": "scikit-learn",
+    "exchange": "ship",
 }
 
 
@@ -75,7 +84,8 @@ def as_source(page: Path, linked: set[str]) -> str:
         linked.add(name)
         return f"[{found[1]}]({os.path.relpath(DOCS / 'code' / name, folder)}.md)"
 
-    text = LINK.sub(to_code, page.read_text(encoding="utf-8"))
+    text = DERIVED.sub(r"\1[Reference](../api/functional/\2.md) · ", page.read_text(encoding="utf-8"))
+    text = LINK.sub(to_code, text)
     text = re.sub(r"\]\(\.\./(?:README|CONTRIBUTING)\.md[^)]*\)", "](index.md)", text)
     return FENCE.sub(lambda fence: f"```{fence[1] or language_of(fence[2])}\n{fence[2]}```", text)
 
@@ -160,7 +170,7 @@ def summary_of(thing: Any) -> str:
 
 
 def reference_page(entry: Entry, folder: str) -> str:
-    parts = [f"# {entry.name}", links_of(entry) if folder == "functional" else ""]
+    parts = [f"# {entry.name}", links_of(entry) if folder == "functional" else links_from(entry, folder)]
     for thing in entry.things:
         owner = "F" if folder == "functional" else thing.__module__
         owner = "hg" if getattr(handgrad, thing.__name__, None) is thing else owner
@@ -213,6 +223,16 @@ def links_of(entry: Entry) -> str:
     page = home_of(entry.things[0]).rpartition("/")[2].removesuffix(".py")
     derived = f"[How it is derived](../../derivations/{page}.md#{entry.name})"
     return f"{derived} · [What the names of mistakes mean](../../gradient_check.md#the-mistakes-by-name)"
+
+
+def links_from(entry: Entry, folder: str) -> str:
+    """The guide that explains a room, and the pairs that a layer or loss computes by, each with its derivation."""
+    guide = f"[How it is used, and why](../../{GUIDES[folder]}.md)" if folder in GUIDES else ""
+    source = inspect.getsource(inspect.unwrap(entry.things[0]))
+    named = dict.fromkeys(re.findall(r"\b([a-z]\w*)_forward\b", source))
+    known = [name for name in named if hasattr(handgrad.functional, f"{name}_forward")]
+    links = ", ".join(f"[{name}](../functional/{name}.md)" for name in known)
+    return " · ".join(filter(None, [guide, f"Derivation and mistakes: {links}" if links else ""]))
 
 
 def mistakes_in(entry: Entry) -> str:
@@ -274,8 +294,7 @@ def build(katex: Path, out: Path) -> int:
     sources.mkdir(parents=True)
     copy_pages(sources)
     write_reference(sources)
-    for name, draw in by_name("_", *drawings.DRAWINGS).items():
-        write(sources / f"drawings/{name}.svg", draw())
+    shutil.copytree(DOCS / "drawings", sources / "drawings")
     shutil.copytree(DOCS / "static", sources / "_static")
     shutil.copytree(
         katex, sources / "_static/katex", ignore=shutil.ignore_patterns("*.ttf", "*.woff", "*.mjs", "README*")

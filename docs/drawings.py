@@ -1,4 +1,7 @@
-"""The drawings of the course, each computed: a function a drawing, whose name is the file's, and which returns SVG."""
+"""The drawings of the course, each computed: a function a drawing, whose name is the file's, and which returns SVG.
+
+python docs/drawings.py writes them into docs/drawings.
+"""
 
 import io
 from collections.abc import Callable, Iterable
@@ -354,3 +357,7 @@ DRAWINGS = (
     slope, chain, used_twice, neuron, layer, training, kink, ravine, scales, schedules,
     convolution, pooling, batch_norm, lstm, attention, activations, linear, losses, dropout,
 )  # fmt: skip
+
+if __name__ == "__main__":
+    for drawing in DRAWINGS:
+        Path(__file__).with_name("drawings").joinpath(f"{drawing.__name__}.svg").write_text(drawing(), "utf-8")
