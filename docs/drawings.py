@@ -353,9 +353,90 @@ def linear() -> str:
         return path.read_text("utf-8")
 
 
+def embedding() -> str:
+    """Rows of a table picked by numbers, and what comes back to them."""
+
+    def draw(axes: Axes) -> None:
+        bare(axes)
+        table, indices, dy = np.array([[1, 2], [3, 4], [5, 6], [7, 8]], float), np.array([2, 0, 2]), np.ones((3, 2))
+        y, cache = F.embedding_forward(table, indices)
+        dtable = F.embedding_backward(dy, cache)[-1]
+        used = [["#f7e3d3" if row in indices else "#ffffff"] * 2 for row in range(4)]
+        for left, array, colours, title in (
+            (0, table, used, "W"),
+            (3, indices[:, None], None, "i"),
+            (5, y, [["#f7e3d3"] * 2] * 3, "y: rows of W"),
+            (9, dy, None, "dy"),
+            (12, dtable, used, "dW: row 2 twice"),
+        ):
+            grid(axes, array, left, 0, colours, title)
+        axes.set(xlim=(-0.2, 14.9), ylim=(-4.3, 0.9))
+
+    return svg(draw, 7.6, 2.7)
+
+
+def penalties() -> str:
+    def draw(axes: Any) -> None:
+        weights = np.linspace(-2, 2, 201)
+        for name, colour in (("l2_penalty", BLUE), ("l1_penalty", ORANGE)):
+            forward, backward = getattr(F, f"{name}_forward"), getattr(F, f"{name}_backward")
+            found = [forward(np.array([w]), 1.0) for w in weights]
+            axes[0].plot(weights, [penalty for penalty, _ in found], color=colour, label=name.replace("_p", " p"))
+            axes[1].plot(weights, [backward(1.0, cache)[0][0] for _, cache in found], color=colour)
+        axes[0].set(title="penalty, λ = 1", xlabel="w")
+        axes[1].set(title="gradient", xlabel="w")
+        axes[0].legend(frameon=False)
+
+    return svg(draw, 7.2, 3.0, columns=2)
+
+
+def shapes() -> str:
+    """An array, the same in another shape, and with its axes exchanged."""
+
+    def draw(axes: Axes) -> None:
+        bare(axes)
+        x = np.arange(1.0, 7.0).reshape(2, 3)
+        rows = np.array([["#dbe8f6"] * 3, ["#f7e3d3"] * 3])
+        grid(axes, x, 0, 0, rows, "x (2, 3)")
+        grid(axes, x.reshape(3, 2), 5, 0, rows.reshape(3, 2), "reshaped to (3, 2)")
+        grid(axes, x.T, 10, 0, rows.T, "axes exchanged: (3, 2)")
+        axes.set(xlim=(-0.2, 13.6), ylim=(-3.3, 0.9))
+
+    return svg(draw, 6.6, 2.2)
+
+
+def autoencoder() -> str:
+    def autoencoder(x: Any, W: Any) -> Any:
+        z = W @ x
+        a = W * z - x
+        return 0.5 * (a @ a)
+
+    return graph(autoencoder, [1.0, 1.0], [0.8, 0.0])
+
+
+def likelihood() -> str:
+    """The two terms of the latent variable model's likelihood of one thing, and their sum."""
+
+    def draw(axes: Axes) -> None:
+        x = np.linspace(0, 4, 200)
+        covariance = x**2 + 1
+        for term, name, colour in (
+            (-np.log(covariance), "-D/2 log|K|", GREY),
+            (-4 / covariance, "-½ tr(K⁻¹ Y Yᵀ)", ORANGE),
+            (-np.log(covariance) - 4 / covariance, "L", BLUE),
+        ):
+            axes.plot(x, term, color=colour, label=name)
+        axes.plot(np.sqrt(3), -np.log(4) - 1, "o", color=RED)
+        axes.set(xlabel="x")
+        axes.legend(frameon=False)
+
+    return svg(draw)
+
+
 DRAWINGS = (
     slope, chain, used_twice, neuron, layer, training, kink, ravine, scales, schedules,
     convolution, pooling, batch_norm, lstm, attention, activations, linear, losses, dropout,
+    embedding, penalties, shapes, autoencoder, likelihood,
 )  # fmt: skip
 
 if __name__ == "__main__":
