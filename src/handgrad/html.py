@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from .text import Rows, column_title, figure_text, is_right, printable
+from .text import Rows, alike, column_title, figure_text, is_right, printable
 
 SHELL, STYLE = (Path(__file__).with_name(name) for name in ("page.html", "page.css"))
 
@@ -75,9 +75,9 @@ def table(
     kinds = [' class="number"' if is_right(column) else "" for column in columns]
     titles = zip(columns, kinds, strict=True)
     head = "".join(f'<th scope="col"{kind}>{escape(column_title(column))}</th>' for column, kind in titles)
-    lines = []
-    for number, row in enumerate(rows):
-        tags = ['th scope="row"', *["td"] * (len(columns) - 1)]
+    lines, tags = [], ['th scope="row"', *["td"] * (len(columns) - 1)]
+    texts = [alike(cells) if kind else cells for kind, cells in zip(kinds, zip(*rows, strict=True), strict=False)]
+    for number, row in enumerate(zip(*texts, strict=True)):
         cells = zip(tags, row, kinds, strict=True)
         line = "".join(f"<{tag}{kind}>{shown(cell)}</{tag[:2]}>" for tag, cell, kind in cells)
         lines.append(f"<tr{' class=marked' if number in marked else ''}>{line}</tr>\n")

@@ -83,6 +83,21 @@ def figure_text(value: object) -> str:
     return clipped(value, MAX_TEXT + 1)
 
 
+def alike(values: Sequence[object]) -> list[object]:
+    """A column of figures as texts with as many decimals each; as it is where that would take many, or is no figure.
+
+    >>> alike([1.0, 0.9583, None]), alike([1e-7, 2.0])
+    (['1.0000', '0.9583', None], [1e-07, 2.0])
+    """
+    figures = [value for value in values if isinstance(value, float)]
+    texts = [figure_text(figure) for figure in figures]
+    places = max((len(text.partition(".")[2]) for text in texts), default=0)
+    places = min(places, 4) if all(not figure or abs(figure) >= 0.01 for figure in figures) else places
+    if places > 5 or "e" in "".join(texts) or len(figures) + sum(value is None for value in values) < len(values):
+        return list(values)
+    return [f"{value:.{places}f}" if isinstance(value, float) else value for value in values]
+
+
 def clipped(text: object, length: int = 16) -> str:
     """The text, or as much of it as fits into so many letters.
 

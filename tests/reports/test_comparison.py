@@ -17,7 +17,7 @@ def several():
 
 def shown(text):
     body = re.sub(r"<(script|style)>.*?</\1>", "", text, flags=re.DOTALL)
-    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", body)).split())
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", body.replace("<wbr>", ""))).split())
 
 
 def test_seeds_stand_together_with_their_spread():
@@ -30,7 +30,8 @@ def test_seeds_stand_together_with_their_spread():
 def test_what_differs_heads_the_table_and_what_does_not_is_folded_away():
     text = comparison.render_comparison(several())
     table = re.search(r'aria-label="results">(.*?)</table>', text, re.DOTALL)[1]
-    assert "optimizer.learning_rate</th>" in table and "data.name" not in table and "seed</th>" not in table
+    assert "optimizer.learning_rate</th>" in table.replace("<wbr>", "")
+    assert "data.name" not in table and "seed</th>" not in table
     assert "data.name" in text[text.index("<summary>What is the same in all") :]
 
 
@@ -80,7 +81,39 @@ def test_the_metric_is_drawn_by_what_was_varied():
     for number, one in enumerate(views):
         one.configuration["units"] = (4, 8, 16)[number % 3]
     heat = re.search(r'<table class="heat">(.*?)</table>', comparison.render_comparison(views), re.DOTALL)[1]
-    assert shown(heat) == "optimizer.learning_rate ↓ units → 4 8 16 0.01 0.7 0.71 0.72 0.1 0.9 0.8 0.85"
+    assert shown(heat) == "optimizer.learning_rate ↓ units → 4 8 16 0.01 0.70 0.71 0.72 0.1 0.90 0.80 0.85"
+
+
+def test_figures_of_a_column_have_as_many_decimals():
+    views = with_accuracies(r1=(0.875,), r10=(1.0,), r3=(0.9583,))
+    results = shown(comparison.render_comparison(views)).partition(" Results ")[2]
+    assert "0.1 1.0000 0.0000" in results and "0.01 0.8750 0.1250" in results
+
+
+def networks(*kinds):
+    """Runs whose networks differ in kinds of layers."""
+    views = [view(seed=0) for _ in kinds]
+    for one, layers in zip(views, kinds, strict=True):
+        one.configuration["model"] = {"layers": [{"layer": kind, "units": 4} for kind in layers]}
+        one.about = {
+            "data": "iris: 96 train rows",
+            "network": " → ".join(f"{k} (4)" for k in layers) + "; 99 parameters",
+        }
+        one.results = {"validation accuracy": 1 / len(layers)}
+    return views
+
+
+def test_networks_of_other_layers_are_compared_in_words():
+    page = shown(comparison.render_comparison(networks(("Linear", "Tanh", "Linear"), ("Linear",))))
+    assert "setting is network Linear (4): 1, 0.67 ahead" in page.replace("settings by validation accuracy", "setting")
+    assert "data iris: 96 train rows" in page and "model.layers" not in page.partition("What is the same")[0]
+
+
+def test_networks_that_read_alike_keep_their_keys():
+    """What words leave out, such as a kernel's size, still tells runs apart."""
+    views = networks(("Conv2D",), ("Conv2D", "Linear"), ("Conv2D",))
+    views[2].configuration["model"]["layers"][0]["kernel_size"] = 5
+    assert "model.layers.0.kernel_size" in shown(comparison.render_comparison(views))
 
 
 def test_what_explains_the_metric_is_told_of_many_settings():

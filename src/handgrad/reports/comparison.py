@@ -14,7 +14,7 @@ import numpy as np
 from ..arrays import Array
 from ..files import write_text
 from ..html import Markup, escape
-from ..text import MAX_TEXT, clipped, figure_text, flatten
+from ..text import MAX_TEXT, alike, clipped, figure_text, flatten
 from ..training.history import lower_is_better
 from .charts import Line, line_chart, rounded
 from .page import css_word, render
@@ -81,6 +81,7 @@ def render_comparison(
         "question": question(groups, differing, metric) if metric and differing and len(groups) > 2 else {},
         "charts": comparison_charts(groups[:MAX_LINES], metric),
         "varied": varied,
+        "data": list(dict.fromkeys(view.about.get("data", "") for view in views)),
         "same": same,
         "left_out": len(groups[MAX_LINES:]),
         "seeds_vary": any(len(g.views) > 1 for g in groups),
@@ -96,8 +97,23 @@ def group(views: Sequence[RunView]) -> list[Group]:
         settings = flatten(view.configuration)
         key = repr(sorted((k, repr(v)) for k, v in settings.items() if k not in NOT_SETTINGS))
         found.setdefault(key, (settings, []))[1].append(view)
-    labels = labels_for([settings for settings, _ in found.values()])
-    return [Group(label, members, settings) for label, (settings, members) in zip(labels, found.values(), strict=True)]
+    tables = in_words([settings for settings, _ in found.values()], [members[0] for _, members in found.values()])
+    labels = labels_for(tables)
+    members = [views for _, views in found.values()]
+    return [Group(label, runs, table) for label, runs, table in zip(labels, members, tables, strict=True)]
+
+
+def in_words(tables: Sequence[Settings], views: Sequence[RunView]) -> list[Settings]:
+    """The settings with one line of words in place of the layers, where networks differ in kinds of layers."""
+    layers = [{k: v for k, v in table.items() if k.startswith("model.layers.")} for table in tables]
+    kinds = {repr([v for k, v in found.items() if isinstance(v, str)]) for found in layers}
+    told = [view.about.get("network", "").partition(";")[0] for view in views]
+    if len(kinds) < 2 or len(set(told)) < len({repr(found) for found in layers}):
+        return list(tables)
+    return [
+        {**{k: v for k, v in table.items() if k not in found}, "network": words}
+        for table, found, words in zip(tables, layers, told, strict=True)
+    ]
 
 
 def ranked(groups: list[Group], metric: str | None) -> list[Group]:
@@ -151,7 +167,7 @@ def answer(groups: Sequence[Group], differing: Differing, metric: str) -> str:
     first, second = groups[:2]
     if math.isnan(first.mean(metric)):
         return ""
-    told = ", ".join(f"{key.split('.')[-1]} {figure_text(values[0])}" for key, values in differing)
+    told = ", ".join(f"{short(key)} {figure_text(values[0])}" for key, values in differing)
     name = f"{first.label} ({clipped(told, MAX_TEXT)})" if len(differing) > 1 else told or first.label
     best = f"The best of {len(groups)} settings by {metric} is {name}: {spread_text(first.figures(metric))}"
     if math.isnan(second.mean(metric)):
@@ -163,6 +179,11 @@ def answer(groups: Sequence[Group], differing: Differing, metric: str) -> str:
     if seeds < 2:
         return f"{ahead}. Each is of one seed: another one may turn such a difference around."
     return f"{ahead}{'.' if is_clear(first, second, metric) else ', which is within the spread of the seeds.'}"
+
+
+def short(key: str) -> str:
+    """The last part of a key that says something: 'learning_rate', and 'optimizer' of its name."""
+    return key.removesuffix(".name").split(".")[-1]
 
 
 def is_clear(first: Group, second: Group, metric: str) -> bool:
@@ -180,6 +201,7 @@ def result_table(groups: Sequence[Group], differing: Differing, metric: str | No
     labelled = [key for key, values in differing if [figure_text(v) for v in values] == [g.label for g in groups]]
     shown = [(key, values) for key, values in differing if key not in labelled]
     is_best = metric is not None and len(groups) > 1 and is_clear(groups[0], groups[1], metric)
+    columns = [column_texts([g.figures(name) for g in groups]) for name in names]
     rows = [
         {
             "group": g,
@@ -187,7 +209,8 @@ def result_table(groups: Sequence[Group], differing: Differing, metric: str | No
             "seeds": len(g.views),
             "status": ", ".join(dict.fromkeys(view.status for view in g.views)),
             "figures": [
-                {"text": spread_text(g.figures(name)), "best": i == 0 and name == metric and is_best} for name in names
+                {"text": column[i], "best": i == 0 and name == metric and is_best}
+                for name, column in zip(names, columns, strict=True)
             ],
         }
         for i, g in enumerate(groups)
@@ -195,6 +218,13 @@ def result_table(groups: Sequence[Group], differing: Differing, metric: str | No
     ended = all(view.status == "finished" for g in groups for view in g.views)
     keys = [key for key, _ in shown]
     return {"names": names, "label": "".join(labelled), "keys": keys, "rows": rows, "has_status": not ended}
+
+
+def column_texts(found: Sequence[Array]) -> list[str]:
+    """The figures of each group, with as many decimals where each group is of one run."""
+    if max(map(len, found)) > 1:
+        return [spread_text(values) for values in found]
+    return [figure_text(text) or "–" for text in alike([float(v[0]) if len(v) else None for v in found])]
 
 
 def spread_text(values: Array) -> str:
@@ -262,8 +292,8 @@ def setting_map(groups: Sequence[Group], differing: Differing, values: Array, me
     (down, ups), (across, sides) = differing
     goodness = places_of(values.tolist()) if not lower_is_better(metric) else 1 - places_of(values.tolist())
     cells = {
-        (repr(a), repr(b)): {"text": figure_text(float(v)), "share": float(s), "group": g}
-        for a, b, v, s, g in zip(ups, sides, values, goodness, groups, strict=True)
+        (repr(a), repr(b)): {"text": figure_text(text), "share": float(s), "group": g}
+        for a, b, text, s, g in zip(ups, sides, alike(values.tolist()), goodness, groups, strict=True)
     }
     rows, columns = ({repr(v): v for v in sorted(found, key=sort_key)} for found in (ups, sides))
     table = [(figure_text(v), [cells.get((r, c)) for c in columns]) for r, v in rows.items()]
@@ -278,7 +308,9 @@ def ways(groups: Sequence[Group], differing: Differing, values: Array, metric: s
     for at, height, (name, found) in zip(x, heights, axes, strict=True):
         marks = {figure_text(found[i]): float(height[i]) for i in np.argsort(height)}
         chosen = list(marks.items()) if len(marks) <= 6 else [list(marks.items())[i] for i in (0, -1)]
-        ticks.append({"x": rounded(at), "name": name, "marks": [{"text": t, "y": rounded(y)} for t, y in chosen]})
+        ticks.append(
+            {"x": rounded(at), "name": short(name), "marks": [{"text": t, "y": rounded(y)} for t, y in chosen]}
+        )
     lines = [
         {"group": g, "d": "M" + "L".join(f"{a:.1f} {h[i]:.1f}" for a, h in zip(x, heights, strict=True)), "value": v}
         for i, (g, v) in enumerate(zip(groups, values.tolist(), strict=True))

@@ -77,8 +77,15 @@ def environment() -> Environment:
     loader = jinja2.FileSystemLoader(FILES)
     options: dict[str, Any] = {"undefined": jinja2.StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
     made = jinja2.Environment(loader=loader, autoescape=True, **options)
-    made.filters.update(figure=figure_text, css_word=css_word, words=words, duration=duration, shell=shlex.quote)
+    made.filters.update(
+        figure=figure_text, css_word=css_word, words=words, key=broken, duration=duration, shell=shlex.quote
+    )
     return made
+
+
+def broken(key: str) -> html.Markup:
+    """A key that a narrow table breaks behind its dots."""
+    return html.Markup(html.escape(key).replace(".", ".<wbr>"))
 
 
 def css_word(text: object) -> str:

@@ -6,6 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar, Protocol
 from urllib.parse import unquote
 
+from ..text import alike
 from .charts import sparkline
 from .comparison import render_comparison
 from .page import measured, render, render_report
@@ -14,7 +15,7 @@ from .view import RunView, words
 ADDRESS = "127.0.0.1"
 FIGURES = (
     *(f"{split} {name}" for name in ("accuracy", "r2", "loss") for split in ("validation", "test")),
-    *("accuracy", "loss"),
+    *("train accuracy", "train loss"),
 )  # in the list of runs, as many as fit
 MOST_FIGURES = 4
 HEADERS = {
@@ -167,15 +168,16 @@ def run_group(folder: str, views: Mapping[str, RunView]) -> dict[str, Any]:
     """A folder's runs as a table: how far each is, and the figures that any of them has."""
     figures = {key: latest(view) for key, view in views.items()}
     names = [name for name in FIGURES if any(name in found for found in figures.values())][:MOST_FIGURES]
+    columns = [alike([found.get(name) for found in figures.values()]) for name in names]
     rows = [
         {
             "key": key,
             "view": view,
             "share": view.num_epochs / view.epochs if view.epochs else 0.0,
-            "figures": [figures[key].get(name) for name in names],
+            "figures": [column[i] for column in columns],
             "curve": sparkline(view.history.get("validation_loss") or view.history.get("loss") or []),
         }
-        for key, view in views.items()
+        for i, (key, view) in enumerate(views.items())
     ]
     is_running = any(view.status == "running" for view in views.values())
     return {"folder": folder, "names": names, "rows": rows, "is_running": is_running}
@@ -183,4 +185,6 @@ def run_group(folder: str, views: Mapping[str, RunView]) -> dict[str, Any]:
 
 def latest(view: RunView) -> Mapping[str, float | None]:
     """A run's figures by the words for them: its results, or those of the epoch that it has reached."""
-    return {**{words(name): values[-1] for name, values in measured(view.history)}, **view.results}
+    reached = {words(name): values[-1] for name, values in measured(view.history)}
+    split = {name if name.startswith("validation") else f"train {name}": value for name, value in reached.items()}
+    return {**split, **view.results}
