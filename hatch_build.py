@@ -19,6 +19,7 @@ class ReadmeWithAbsoluteLinks(MetadataHookInterface):
 
 
 def absolute(text: str, address: str) -> str:
-    """The text with each relative link `](docs/x.md)` or picture `![](docs/x.svg)` pointing into the main branch."""
+    """The text with each relative link `](docs/x.md)` or picture, also in HTML, pointing into the main branch."""
+    text = re.sub(r'(<(?:img|source)\b[^>]*?\bsrc(?:set)?=")(?!https?:)([^"]+")', rf"\1{address}/raw/main/\2", text)
     text = re.sub(r"(!\[[^\]]*\]\()(?!https?:|#)([^)]+\))", rf"\1{address}/raw/main/\2", text)
     return re.sub(r"(?<!!)(\[[^\]]*\]\()(?!https?:|#)([^)]+\))", rf"\1{address}/blob/main/\2", text)

@@ -1,7 +1,7 @@
 """Draw README's pictures from what really happens: python docs/readme_pictures.py
 
-check.svg: a wrong backward, its verdict and its graph, then the same file mended. report.png: the page of a run, which
-needs Chromium.
+check.svg: a wrong backward, its verdict and its graph, then the same file mended; check-phone.svg for narrow screens.
+report.png and report-dark.png: the page of a run, which need Chromium.
 """
 
 import base64
@@ -34,7 +34,7 @@ def silu_backward(dy, cache):
     x, gate = cache
     {WRONG}
 """
-WIDTH, HEIGHT, LINE, LEFT = 960, 500, 18, 24
+LINE, LEFT, GRAPH = 18, 24, 350  # the height of a line; where text begins; how wide the graph is
 STYLE = """
 svg { color-scheme: light dark; --paper: #ffffff; --ink: #1c1e21; --quiet: #5c6068; --line: #d5d8dd; --tint: #f5f6f8;
   --mark: #fde8e6; --fine: #e3f4e6; --good: #1a7f37; --bad: #b3261e; }
@@ -51,22 +51,21 @@ text { font: 13px ui-monospace, "DejaVu Sans Mono", Menlo, monospace; fill: var(
 """
 
 
-def checked(file):
+def checked(file, columns):
     """What `handgrad check` prints about a file, in lines that fit the picture."""
     command = [sys.executable, "-m", "handgrad", "check", file.name]
-    shown = {**os.environ, "HANDGRAD_COLUMNS": "66", "NO_COLOR": "1"}
+    shown = {**os.environ, "HANDGRAD_COLUMNS": str(columns), "NO_COLOR": "1"}
     return subprocess.run(command, cwd=file.parent, env=shown, capture_output=True, text=True).stdout.splitlines()
 
 
-def graph(file):
+def graph(file, x, y):
     """The computational graph of the file's pair at a number, as SVG to be put into another."""
     specification = importlib.util.spec_from_file_location(f"silu_{len(file.read_text())}", file)
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
     drawn = hg.draw_graph((module.silu_forward, module.silu_backward), np.array([0.5])).svg
-    return drawn.replace("<svg ", f'<svg x="{WIDTH - 370}" y="40" ', 1).replace(
-        drawn[drawn.index(' width="') : drawn.index(" role=")], f' width="350" height="{HEIGHT - 60}"', 1
-    )
+    size = drawn[drawn.index(' width="') : drawn.index(" role=")]
+    return drawn.replace(size, f' x="{x}" y="{y}" width="{GRAPH}" height="440"', 1)
 
 
 def text(line, row, kind=""):
@@ -77,35 +76,36 @@ def kind_of(line):
     return {"✗": "bad", "→": "bad", "✓": "good"}.get(line.strip()[:1], "")
 
 
-def frame(name, file):
+def frame(name, file, columns, *place_of_graph):
     """One state of the file: its code, what the check says, its graph."""
-    code, report = file.read_text().splitlines(), checked(file)
+    code, report = file.read_text().splitlines(), checked(file, columns)
     last = len(code) - 1
-    place = f'x="12" y="{40 + last * LINE - 13}" width="540" height="18"'
+    place = f'x="12" y="{40 + last * LINE - 13}" width="{columns * 8 + 12}" height="18"'
     marked = f'<rect class="{"mark" if name == "wrong" else "fine"}" {place}/>'
     lines = [text(line, row) for row, line in enumerate(code)]
     said = [text(line, last + 3 + row, kind_of(line)) for row, line in enumerate(report)]
     command = text(f"$ handgrad check {file.name} --watch", last + 2, "quiet")
-    return f'<g class="{name}">{marked}{"".join(lines)}{command}{"".join(said)}{graph(file)}</g>'
+    return f'<g class="{name}">{marked}{"".join(lines)}{command}{"".join(said)}{graph(file, *place_of_graph)}</g>'
 
 
-def check_picture():
+def check_picture(width, height, *layout):
+    """A file that is mended; layout: the columns of its text, and where the graph stands."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "silu.py")
         file.write_text(SOURCE)
-        wrong = frame("wrong", file)
+        wrong = frame("wrong", file, *layout)
         file.write_text(SOURCE.replace(WRONG, RIGHT))
-        right = frame("right", file)
+        right = frame("right", file, *layout)
     label = "A wrong backward of SiLU, what handgrad check says of it with the line that would be right, and its graph"
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">'
-        f'<style>{STYLE}</style><rect class="paper" x="0.5" y="0.5" width="{WIDTH - 1}" height="{HEIGHT - 1}" rx="8"/>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-label="{label}">'
+        f'<style>{STYLE}</style><rect class="paper" x="0.5" y="0.5" width="{width - 1}" height="{height - 1}" rx="8"/>'
         f"{wrong}{right}</svg>\n"
     )
 
 
-def report_picture(path):
-    """The first screen of a run's report."""
+def report_pictures():
+    """The first screen of a run's report, light and dark."""
     sys.path.insert(0, str(HERE.parent / "tests"))
     from browser import Browser
     from handgrad import experiments
@@ -115,12 +115,15 @@ def report_picture(path):
     with tempfile.TemporaryDirectory() as folder, Browser() as browser:
         run = experiments.train(experiments.configure("digits"), folder)
         page = save_report(gather(run), Path(folder) / "report.html")
-        browser.open(Path(page).resolve().as_uri(), 1100)
-        screen = {"x": 0, "y": 0, "width": 1100, "height": 760, "scale": 1}
-        path.write_bytes(base64.b64decode(browser.call("Page.captureScreenshot", clip=screen)["data"]))
+        for name, dark in (("report.png", False), ("report-dark.png", True)):
+            browser.open(Path(page).resolve().as_uri(), 1100, dark=dark)
+            screen = {"x": 0, "y": 0, "width": 1100, "height": 740, "scale": 1}
+            shown = browser.call("Page.captureScreenshot", clip=screen)["data"]
+            (PICTURES / name).write_bytes(base64.b64decode(shown))
 
 
 if __name__ == "__main__":
     PICTURES.mkdir(exist_ok=True)
-    (PICTURES / "check.svg").write_text(check_picture(), encoding="utf-8")
-    report_picture(PICTURES / "report.png")
+    (PICTURES / "check.svg").write_text(check_picture(960, 500, 66, 590, 40), encoding="utf-8")
+    (PICTURES / "check-phone.svg").write_text(check_picture(480, 980, 54, 65, 520), encoding="utf-8")
+    report_pictures()

@@ -1,11 +1,10 @@
 """The command `handgrad`, outside of the package: Ctrl-C ends it in one line also while that and NumPy are imported."""
 
 import sys
-from typing import NoReturn
 
 
-def main() -> NoReturn:
-    """Run `handgrad.cli.main`."""
+def main() -> None:
+    """Run `handgrad.cli.main`, which exits."""
     try:
         from handgrad.cli import main
 

@@ -28,7 +28,7 @@ def test_version_and_author(metadata):
 
 def test_links_of_the_readme_are_absolute(metadata):
     address = metadata.core.urls["Repository"]
-    links = re.findall(r"\]\(([^)]+)\)", metadata.core.readme)
+    links = re.findall(r'(?:\]\(|src="|srcset=")([^)"]+)[)"]', metadata.core.readme)
     assert len(links) > 20
     assert all(link.startswith(("https://", "#")) for link in links)
     assert f"{address}/blob/main/docs/design.md" in links

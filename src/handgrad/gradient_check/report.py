@@ -99,7 +99,7 @@ class Report:
         if len(self.kinks) > SHOWN_KINKS:
             lines.append(f"  · and {count(len(self.kinks) - SHOWN_KINKS, 'more entry', 'more entries')} at kinks")
         lines += [line for note in self.notes for line in wrapped(note, "  · ", "    ")]
-        return "\n".join([*lines, f"  {cost(self)}"])
+        return "\n".join([*lines, *wrapped(cost(self), "  ", "  ")])
 
     def __repr__(self) -> str:
         return f"<Report on {self.target}: {outcome(self)}>"
