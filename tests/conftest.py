@@ -1,9 +1,12 @@
-"""What every test has: signals, even where the shell ignores them, and random examples that are the same every time."""
+"""What every test has: signals, even where the shell ignores them, and random numbers that are the same every time."""
 
 import os
+import random
 import signal
+import sys
 import threading
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -16,6 +19,15 @@ if threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(signal, "SIGHUP"):  # under nohup as well
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture(autouse=True)
+def the_same_numbers_whatever_ran_before():
+    """For tests that draw from a library's global generator; which tests share a process is chance."""
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002, the courses draw from it
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture

@@ -4,9 +4,10 @@ import csv
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from fuzzing import examples
 from handgrad.datasets.predictions import Predictions, guarded, plain, read_predictions, write_predictions
 
 NAMES = ("=cmd|' /C calc'!A0", "+x", "-1", "@y", "'=z", 'a"b', "c,d", "two\nlines", " 1", "\tt")
@@ -32,7 +33,7 @@ def test_a_table_has_id_target_and_probabilities_and_no_formula(predictions, tmp
     assert found["P(+x)"] == ["0.0", "1.0", *["0.0"] * 8]
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.text(st.sampled_from("='+-@\t\r1ax "), max_size=6))
 def test_guarded_text_comes_back_and_is_no_formula(text):
     assert plain(guarded(text)) == text

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import handgrad as hg
+from fuzzing import examples
 
 onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
@@ -44,7 +45,7 @@ def test_a_file_that_is_none(tmp_path, content):
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_damage_anywhere_is_a_plain_error(data):
     with np.testing.tempdir() as folder:
         hg.export(hg.Sequential([hg.Linear(2), hg.Tanh()]).build(3, rng=0), f"{folder}/net.onnx")

@@ -1,17 +1,16 @@
 """Exports as C: equal to the model, small, without a heap, clean for compilers and sanitizers, whatever names are."""
 
-import os
 import re
 import shutil
 import subprocess
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import handgrad as hg
-from fuzzing import fuzzed
+from fuzzing import examples
 from handgrad.exchange import Program, c_file, record
 from handgrad.exchange.export import TARGETS
 from handgrad.exchange.runs import export_run
@@ -38,7 +37,7 @@ def differs_by(path, model):
 
 
 @given(st.one_of(models(), composites()))
-@settings(parent=fuzzed, max_examples=int(os.environ.get("HANDGRAD_EXAMPLES", "10")))
+@examples(10)
 def test_fuzzed_models_in_c_compute_what_the_model_predicts(tmp_path_factory, model):
     assert differs_by(written(tmp_path_factory.mktemp("c"), record(model)), model) <= 1e-5
 
@@ -172,7 +171,7 @@ def shape_of_code(text):
 
 @given(ANY_NAME, ANY_NAME, ANY_NAME)
 @example("erf_of(", "x", "y")
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_no_name_becomes_code(layer, class_name, column):
     files, calm = c_file.write(named(layer, class_name, column), layer), c_file.write(named("a", "a", "a"), "a")
     for suffix, text in files.items():

@@ -1,17 +1,16 @@
 """Exports: files that compute what the model predicts, whatever its layers are called, each with its receipt."""
 
 import ast
-import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import handgrad as hg
-from fuzzing import fuzzed
+from fuzzing import examples
 from handgrad.exchange import Program, python_file, record
 from handgrad.exchange.export import TARGETS
 from random_models import composites, models
@@ -31,7 +30,7 @@ def loaded(text):
 
 
 @given(st.one_of(models(), composites()))
-@settings(parent=fuzzed, max_examples=int(os.environ.get("HANDGRAD_EXAMPLES", "40")))
+@examples(40)
 def test_a_python_file_computes_what_the_model_predicts(model):
     net = loaded(python_file.write(record(model), "net")[".py"])
     x = np.random.default_rng(0).standard_normal((3, *model.input_shape))
@@ -65,7 +64,7 @@ ANY_NAME = st.text(min_size=1, max_size=20).filter(lambda name: "." not in name)
 @given(ANY_NAME, ANY_NAME, ANY_NAME)
 @example('"""\nimport os', "*/", "</script>")
 @example("é\u2028\r\x0c\x00", "x", "np")
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_no_name_becomes_code(layer, class_name, column):
     model = hg.Sequential([hg.Linear(2, name=layer), hg.Linear(2)]).build(2, rng=0)
     plain = record(hg.Sequential([hg.Linear(2, name="a"), hg.Linear(2)]).build(2, rng=0))

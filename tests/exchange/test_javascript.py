@@ -1,18 +1,17 @@
 """Exports as ES modules, run by node: equal to the model, gradients too, whatever layers and classes are called."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import handgrad as hg
-from fuzzing import fuzzed
+from fuzzing import examples
 from handgrad.exchange import Program, javascript_file, record
 from random_models import composites, models
 
@@ -35,7 +34,7 @@ def predictions(folder, model, x):
 
 
 @given(st.one_of(models(), composites()))
-@settings(parent=fuzzed, max_examples=int(os.environ.get("HANDGRAD_EXAMPLES", "12")))
+@examples(12)
 def test_fuzzed_models_as_modules_compute_what_the_model_predicts(tmp_path_factory, model):
     x = np.random.default_rng(0).standard_normal((3, *model.input_shape))
     found, expected = predictions(tmp_path_factory.mktemp("js"), model, x)
@@ -102,7 +101,7 @@ def shape_of_code(text):
 
 @given(ANY_NAME, ANY_NAME, ANY_NAME)
 @example("tanh(", "x", "y")
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_no_name_becomes_code(layer, class_name, column):
     assert shape_of_code(named(layer, class_name, column)) == shape_of_code(named("a", "a", "a"))
 

@@ -1,15 +1,14 @@
 """ONNX files: checked by onnx, run by onnxruntime, equal to `predict`."""
 
 import json
-import os
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import handgrad as hg
-from fuzzing import fuzzed
+from fuzzing import examples
 from handgrad.exchange import onnx_file, record
 from handgrad.models import MODELS, create
 from random_models import composites, models
@@ -33,7 +32,7 @@ def operators(content):
 
 
 @given(st.one_of(models(), composites()))
-@settings(parent=fuzzed, max_examples=int(os.environ.get("HANDGRAD_EXAMPLES", "40")))
+@examples(40)
 def test_onnxruntime_computes_what_the_model_predicts(model):
     x = np.random.default_rng(0).standard_normal((3, *model.input_shape))
     expected = model.predict(x)
@@ -101,7 +100,7 @@ def test_a_run_says_which_classes_and_columns_there_are():
 
 
 @given(st.text(min_size=1, max_size=9).filter(lambda name: "." not in name))
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_any_name_of_a_layer_will_do(name):
     model = hg.Sequential([hg.Linear(2, name=name), hg.BatchNorm(name="x"), hg.ReLU(name="y")]).build(2, rng=0)
     np.testing.assert_allclose(outputs(written(model), np.eye(2)), model.predict(np.eye(2)), atol=1e-6)

@@ -4,11 +4,12 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import handgrad as hg
 from browser import PROGRAM, Browser
+from fuzzing import examples
 from handgrad.exchange import Program, page_file, record
 
 chromium = pytest.mark.skipif(PROGRAM is None, reason="there is no Chromium on this machine")
@@ -208,7 +209,7 @@ ANY_NAME = st.text(min_size=1, max_size=20)
 
 
 @given(ANY_NAME)
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_no_name_ends_a_script(name):
     page = page_file.write(form(name), name)[".html"]
     assert page.count("<script") == page.count("</script") == 3 and "<!--" not in page

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import handgrad as hg
+from fuzzing import examples
 from handgrad.exchange import exports, record
 from random_models import composites, models
 
@@ -16,7 +17,7 @@ def predictions(model, rows=3):
 
 
 @given(st.one_of(models(), composites()))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_a_program_computes_what_the_model_predicts(model):
     found, expected = predictions(model)
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from directional import assert_backward_is_exact
+from fuzzing import examples
 from handgrad.functional.convolution import conv2d_backward, conv2d_forward
 from handgrad.functional.windows import window_geometry
 
@@ -70,6 +71,7 @@ def test_conv2d_backward_is_exact(size, kernel, stride, padding, dilation, group
     assert_backward_is_exact(conv2d_forward, conv2d_backward, *arrays(size, kernel, groups), **keywords)
 
 
+@examples(100)
 @given(size=st.integers(1, 9), kernel=st.integers(1, 4), stride=st.integers(1, 4), dilation=st.integers(1, 2))
 def test_same_padding_gives_ceil_of_size_by_stride(size, kernel, stride, dilation):
     geometry = window_geometry("conv2d", (1, size, size, 1), kernel, stride, "same", dilation)

@@ -6,10 +6,11 @@ import pkgutil
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from derivatives import complex_step_gradient, numeric_gradient, relative_error
+from fuzzing import examples
 from handgrad import functional as F
 from pairs import PAIRS, keywords, torch
 
@@ -160,7 +161,7 @@ def test_values_and_gradients_equal_pytorch(pair, case):
 def test_any_small_shape(pair, case):
     sizes = [name for name in inspect.signature(pair.make).parameters if name != "rng"]
 
-    @settings(max_examples=15, deadline=None)
+    @examples(15)
     @given(st.fixed_dictionaries({name: st.integers(1, 4) for name in sizes}))
     def check(size):
         arrays = pair.make(np.random.default_rng(8), **size)

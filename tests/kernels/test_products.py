@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from fuzzing import examples
 from handgrad.functional.windows import window_geometry, windows
 from handgrad.kernels import products, set_threads
 from handgrad.kernels.threads import num_threads
@@ -42,7 +43,7 @@ def draw(n, size, channels, out, kernel, stride, padding, dtype):
     return seen, rng.normal(size=(kernel, kernel, channels, out)).astype(dtype), dy
 
 
-@settings(deadline=None)
+@examples(100)
 @given(shapes)
 def test_products_equal_tensordot(shape):
     seen, weight, dy = draw(**shape)

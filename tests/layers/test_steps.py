@@ -5,10 +5,11 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import handgrad as hg
+from fuzzing import examples
 from handgrad import models
 from handgrad.kernels import route, set_threads
 from handgrad.kernels.threads import num_threads
@@ -84,7 +85,7 @@ def assert_same(fused, plain, x, tolerance=1e-11):
     np.testing.assert_allclose(fused.forward(x), plain.forward(x), atol=tolerance, rtol=tolerance)
 
 
-@settings(deadline=None)
+@examples(100)
 @given(runs)
 def test_fused_runs_equal_their_layers(run):
     n, size, channels = run.pop("n"), run.pop("size"), run.pop("channels")

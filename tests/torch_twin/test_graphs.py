@@ -1,16 +1,14 @@
 """Modules that are no chains: sums, products and concatenations, read, written, compared and refused."""
 
-import os
-
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as TF
-from hypothesis import given, settings
+from hypothesis import given
 from torch import nn
 
 import handgrad as hg
-from fuzzing import fuzzed
+from fuzzing import examples
 from handgrad.torch_twin import compare, from_torch, to_torch
 from random_models import composites
 
@@ -168,8 +166,7 @@ def test_a_layer_of_ones_own_that_holds_others_has_no_twin():
         to_torch(model)
 
 
-@pytest.mark.filterwarnings("ignore:Using padding=.same")  # PyTorch copies the images; the numbers are the same
-@settings(parent=fuzzed, max_examples=int(os.environ.get("HANDGRAD_EXAMPLES", "15")))
+@examples(15)
 @given(composites())
 def test_random_layers_of_layers_equal_pytorch_and_are_resumed_to_the_bit(tmp_path_factory, model):
     folder = tmp_path_factory.mktemp("composite")

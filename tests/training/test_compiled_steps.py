@@ -8,10 +8,11 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import handgrad as hg
+from fuzzing import examples
 from handgrad.kernels import route
 from handgrad.training import epochs
 from handgrad.training import trainer as training
@@ -107,7 +108,7 @@ def trainings(draw):
     return make, lambda trainer: trainer.fit(x, y, epochs=2, batch_size=batch_size, sample_weight=weight)
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(trainings())
 def test_random_trainings_are_the_same(training_of):
     check_same(*both_routes(*training_of))
