@@ -1,4 +1,4 @@
-"""Random Sequential models for the twin's tests: on rows, images and sequences, with every layer of the table."""
+"""Random Sequential models for the twin's tests: on rows, images and sequences, with nearly every layer there is."""
 
 import numpy as np
 from hypothesis import assume
@@ -37,6 +37,7 @@ ON_SEQUENCES = [
     lambda draw: hg.GRU(draw(st.integers(1, 4)), return_sequences=True),
     lambda draw: hg.MultiHeadAttention(1, causal=draw(st.booleans())),
     lambda draw: hg.PositionalEmbedding(draw(st.sampled_from([None, 6])), sinusoidal=draw(st.booleans())),
+    lambda draw: hg.Permute((2, 1)),
 ]
 PADDINGS = st.sampled_from([0, 1, (1, 0), "same", "valid"])
 KERNELS = st.one_of(st.integers(1, 3), st.tuples(st.integers(1, 3), st.integers(1, 3)))
@@ -65,7 +66,10 @@ ON_IMAGES = [
     convolution,
     pooling,
     lambda draw: hg.ConvTranspose2D(draw(st.integers(1, 3)), draw(KERNELS), stride=draw(st.integers(1, 2))),
+    lambda draw: hg.AdaptiveAvgPool2D(draw(st.tuples(st.integers(1, 4), st.integers(2, 4)))),
+    lambda draw: hg.Permute(draw(st.permutations([1, 2, 3]))),
 ]
+TO_ROWS = {"images": [hg.Flatten, hg.GlobalAvgPool2D], "sequences": [hg.Flatten, hg.GlobalAvgPool1D, hg.Last]}
 SHAPES = {"rows": (4,), "images": (7, 6, 2), "sequences": (4, 3)}
 KINDS = {"rows": ON_ROWS, "images": ON_IMAGES, "sequences": ON_SEQUENCES}
 
@@ -76,7 +80,7 @@ def models(draw):
     kind = draw(st.sampled_from(list(KINDS)))
     layers = [pick(draw, kind) for _ in range(draw(st.integers(1, 5)))]
     if kind != "rows" and draw(st.booleans()):
-        layers.append(draw(st.sampled_from([hg.Flatten, hg.GlobalAvgPool2D]))() if kind == "images" else hg.Flatten())
+        layers.append(draw(st.sampled_from(TO_ROWS[kind]))())
         layers += [pick(draw, "rows") for _ in range(draw(st.integers(1, 3)))]
     if len(layers) > 2 and draw(st.booleans()):
         layers[1:3] = [hg.Sequential(layers[1:3])]

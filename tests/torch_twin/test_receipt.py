@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
 import handgrad as hg
+from fuzzing import examples
 from handgrad.torch_twin import compare, from_torch, to_torch
 from random_models import models
 
@@ -35,7 +36,7 @@ def batch(model, num_rows=5, seed=0):
     return x, rng.standard_normal((num_rows, *model.output_shape))
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@examples(200)
 @given(model=models(), layout=st.sampled_from(["NHWC", "NCHW"]), seed=st.integers(0, 100))
 def test_random_models_agree_to_1e_10(model, layout, seed):
     receipt = compare(model, to_torch(model, layout), *batch(model, 4, seed))
@@ -104,6 +105,27 @@ def test_a_wrong_module_is_found_and_named():
     assert receipt.to_html().count("✗ 5.0e-01") == str(receipt).count("✗ 5.0e-01") > 0
     assert receipt.results["float64"]["layers"]["linear1"]["output"] < 1e-12
     assert receipt.results["float64"]["layers"]["linear2"]["output"] > 1e-3
+
+
+@pytest.mark.parametrize("ours, theirs", [
+    (hg.Conv2D(3, 3, padding=1), nn.Conv2d(2, 3, 3, padding=2, dilation=2)),
+    (hg.AvgPool2D(2), nn.AvgPool2d(3, 2, 1)),
+    (hg.ConvTranspose2D(3, 2), nn.ConvTranspose2d(2, 3, 4, padding=1)),
+])  # fmt: skip
+def test_windows_that_lie_elsewhere_are_another_network(ours, theirs):
+    model = small_model(ours, shape=(6, 6, 2))
+    with pytest.raises(ValueError, match=f"{type(ours).__name__}.*not the same network"):
+        compare(model, nn.Sequential(theirs).double(), *batch(model))
+
+
+@pytest.mark.parametrize("ours, same", [
+    (hg.AdaptiveAvgPool2D((2, 2)), hg.AdaptiveAvgPool2D(2)),
+    (hg.Conv2D(3, (3, 3), padding="same"), hg.Conv2D(3, 3, 1, (1, 1))),
+    (hg.MaxPool2D((2, 2)), hg.MaxPool2D(2, (2, 2))),
+])  # fmt: skip
+def test_one_number_and_two_equal_ones_are_the_same_network(ours, same):
+    model = small_model(ours, shape=(6, 6, 2))
+    assert compare(model, to_torch(small_model(same, shape=(6, 6, 2))), *batch(model), optimizers=[]).ok
 
 
 def test_not_a_number_is_a_difference():

@@ -1,6 +1,6 @@
 """From PyTorch to handgrad: any module as a chain of modules, and the chain as layers, each paired with its module."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import prod
 from operator import attrgetter
@@ -245,19 +245,27 @@ def pair(model: Sequential, module: nn.Module) -> Reader:
     """The Reader of a module, its layers paired with the model's; ValueError where they are not the same network."""
     reader, ours = Reader(module, model.input_shape), leaves(model)
     for layer, pairing in zip(ours, reader.pairings, strict=False):
-        theirs, mine = pairing.layer.config, layer.config
-        if type(layer) is not type(pairing.layer) or not same_arithmetic(mine, theirs):
-            there = f"{pairing.layer!r} in the module ({pairing.module})"
+        theirs = pairing.layer
+        if type(layer) is not type(theirs) or arithmetic(layer) != arithmetic(theirs, layer.input_shape):
+            there = f"{theirs!r} in the module ({pairing.module})"
             raise ValueError(f"{layer.label} is {layer!r} in the model, and {there}: they are not the same network")
     if len(ours) != len(reader.pairings):
         raise ValueError(f"the model has {len(ours)} layers, the module {len(reader.pairings)}: not the same network")
     return reader
 
 
-def same_arithmetic(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
-    """True when two configurations compute the same; a name, an initializer and a way to say padding don't count."""
-    free = ("name", "initializer", "recurrent_initializer", "length", "padding", "stride", "kernel_size", "dilation")
-    return all(mine[key] == theirs[key] for key in mine if key not in free)
+# what a layer computes does not depend on, and what can be said in several ways
+FREE = ("name", "initializer", "recurrent_initializer", "length")
+WINDOWS = ("kernel_size", "stride", "padding", "dilation", "output_padding", "output_size")
+
+
+def arithmetic(layer: Layer, input_shape: Shape | None = None) -> dict[str, Any]:
+    """What a layer computes for such examples, its own if not given, as plain data that says it in one way."""
+    said = {name: value for name, value in layer.config.items() if name not in FREE}
+    sizes = {name: said.pop(name) for name in WINDOWS if name in said}
+    if isinstance(layer, (hg.Conv2D, hg.MaxPool2D, hg.AvgPool2D)):
+        return {**said, "windows": layer.geometry(input_shape or layer.input_shape)}
+    return {**said, **{name: np.broadcast_to(size, 2).tolist() for name, size in sizes.items()}}
 
 
 def copy_to_modules(layers: Iterable[Layer], pairings: Iterable[Pairing]) -> None:
