@@ -116,6 +116,13 @@ def test_networks_that_read_alike_keep_their_keys():
     assert "model.layers.0.kernel_size" in shown(comparison.render_comparison(views))
 
 
+def test_a_sweeps_chart_has_a_line_for_each_other_setting():
+    runs = [dict(rate=r, units=u, error=r * u) for r in (0.1, 1.0) for u in (4, 16)]
+    chart = comparison.sweep_chart(runs, "rate", "error")
+    assert chart["title"] == "error by rate and units" and [t["text"] for t in chart["x_ticks"]] == ["0.1", "1"]
+    assert [(line["label"], line["values"]) for line in chart["lines"]] == [("4", [0.4, 4.0]), ("16", [1.6, 16.0])]
+
+
 def test_what_explains_the_metric_is_told_of_many_settings():
     rng = np.random.default_rng(0)
     matters, does_not = rng.permutation(40) / 40, rng.permutation(40)

@@ -19,7 +19,7 @@ FRAME = dict(width=WIDTH, height=HEIGHT, left=LEFT, top=TOP, plot_width=PLOT_WID
 MAX_POINTS = 1000  # of a drawn line; longer ones keep the extremes of each stretch
 MAX_VALUES = 2000  # of a line to be read out; of longer ones every so many
 MAX_ENDS = 16  # names beside the ends of lines
-END_LETTERS = 18  # of a name and its figure there
+END_LETTERS = 17  # of a name and its figure there
 FAR = {False: 8.0, True: 4.0}  # times the spread of nine tenths of the figures (linear, log): the axis ends there
 FAR_OFF = 50  # times the usual line's largest figure: a line that goes there does not stretch the axis of the others
 
@@ -100,7 +100,8 @@ def line_chart(
         return None
     scale = scale_for(lines, log)
     scale.x1 = max(scale.x1, end or scale.x1)
-    whole = [t for t in nice_ticks(scale.x0, scale.x1, len(points) or 6) if t == int(t) or scale.x1 - scale.x0 < 3]
+    parts = scale.x1 - scale.x0 < 3 and not points
+    whole = [t for t in nice_ticks(scale.x0, scale.x1, len(points) or 6) if t == int(t) or parts]
     return {
         **FRAME,
         "key": key,

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from string import ascii_uppercase
@@ -18,7 +18,7 @@ from ..text import MAX_TEXT, alike, clipped, figure_text, flatten
 from ..training.history import lower_is_better
 from .charts import Line, line_chart, rounded
 from .page import css_word, render
-from .pictures import LOG_RATIO
+from .pictures import LOG_RATIO, sweep_lines
 from .view import RunView, known, numbers, panel_names, words
 
 NOT_SETTINGS = ("seed", "name")  # what runs of one group may differ in
@@ -282,9 +282,36 @@ def setting_chart(groups: Sequence[Group], key: str, found: Sequence[Any], metri
     """The metric by one setting, with the range over the seeds."""
     order = sorted(range(len(found)), key=lambda i: sort_key(found[i]))
     figures = [groups[i].figures(metric) for i in order]
-    mean, low, high = ([float(of(v)) for v in figures] for of in (np.mean, np.min, np.max))
-    line = Line("", mean, "var(--train)", low=low, high=high)
-    return line_chart("question", f"{metric} by {key}", [line], axis=key, points=[figure_text(found[i]) for i in order])
+    return by_setting("question", f"{metric} by {key}", key, [found[i] for i in order], {"": figures})
+
+
+def by_setting(
+    chart: str,
+    title: str,
+    setting: str,
+    values: Sequence[Any],
+    found: Mapping[str, Sequence[Array | Sequence[float]]],
+) -> dict[str, Any] | None:
+    """A figure by a setting's values: a line for each label, with the range over the seeds at each value."""
+    lines = []
+    for i, (label, figures) in enumerate(found.items()):
+        mean, low, high = ([float(of(v)) if len(v) else None for v in figures] for of in (np.mean, np.min, np.max))
+        colour = f"var(--series-{i % NUM_COLOURS + 1})" if len(found) > 1 else "var(--train)"
+        lines.append(Line(label, mean, colour, "6 4" if i >= NUM_COLOURS else "", low, high))
+    return line_chart(chart, title, lines, axis=setting, points=[figure_text(v) for v in values])
+
+
+def sweep_chart(
+    results: Sequence[Mapping[str, Any]], parameter: str, figure_name: str, chart: str = "sweep"
+) -> dict[str, Any] | None:
+    """What `save_sweep` draws, for a page; a setting that all names of lines begin with stands in the title."""
+    found = sweep_lines(results, parameter, figure_name)
+    values = sorted({value for line in found.values() for value in line}, key=sort_key)
+    settings = {label.rpartition(" ")[0] for label in found}
+    shared = settings.pop() if len(settings) == 1 else ""
+    lines = {k.removeprefix(shared).strip(): [line.get(v, ()) for v in values] for k, line in found.items()}
+    title = f"{words(figure_name)} by {parameter}" + (f" and {shared}" if shared else "")
+    return by_setting(chart, title, parameter, values, lines)
 
 
 def setting_map(groups: Sequence[Group], differing: Differing, values: Array, metric: str) -> dict[str, Any]:

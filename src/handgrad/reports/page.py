@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +68,12 @@ def render(template: str, title: str, stamp: str | None = None, **parts: Any) ->
     return html.page(
         title, body, scripts=[ours] if stamp is None else [ours, html.read(FILES / "live.js")], stamp=stamp
     )
+
+
+def still_chart(chart: Mapping[str, Any]) -> str:
+    """A chart as HTML for a page without scripts."""
+    template = '{% import "parts.html" as parts %}{{ parts.chart(chart, false) }}'
+    return environment().from_string(template).render(chart=chart)
 
 
 @functools.cache

@@ -1,12 +1,9 @@
 """What a write-up is made of, before it is LaTeX, Markdown or HTML: a list of blocks."""
 
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
-
-from ..html import data_uri
+from typing import Any, TypeAlias
 
 
 @dataclass(frozen=True)
@@ -53,18 +50,15 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """draw(path) writes the picture, in the format of the path's suffix; name tells it from the others."""
+    """draw(path) writes the picture, in the format of the path's suffix; name tells it from the others.
+
+    charts: the same for a page, as `reports.charts` makes them.
+    """
 
     name: str
     draw: Callable[[Path], object]
     caption: str
-
-    def data_uri(self) -> str:
-        """The picture as the text of a PNG, to stand within a document."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "picture.png"
-            self.draw(path)
-            return data_uri(path.read_bytes())
+    charts: Sequence[dict[str, Any] | None]
 
 
 Block: TypeAlias = Title | Heading | Paragraph | Code | Table | Picture

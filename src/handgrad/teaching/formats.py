@@ -14,6 +14,7 @@ from pathlib import Path
 
 from .. import html
 from ..html import escape
+from ..reports.page import still_chart
 from ..text import column_title, is_right, printable
 from .document import Block, Code, Heading, Paragraph, Picture, Table, Title
 
@@ -45,21 +46,21 @@ def in_html(block: Block, level: int) -> str:
         case Table(columns, rows, caption, marked):
             rows = [[SIGNED.get(cell, cell) for cell in row] for row in rows]
             return html.table(columns, rows, caption=caption, marked=() if marked is None else (marked,))
-        case Picture(caption=caption):
-            image = f'<img src="{block.data_uri()}" alt="{escape(caption)}">'
-            image = f'<div class="wide" tabindex="0" role="region" aria-label="{escape(caption)}">{image}</div>'
-            return f'<figure class="picture">{image}<figcaption>{escape(caption)}</figcaption></figure>\n'
+        case Picture(caption=caption, charts=charts):
+            drawn = "".join(still_chart(chart) for chart in charts if chart)
+            said = f"<figcaption>{escape(caption)}</figcaption>"
+            return f'<figure class="picture"><div class="charts">{drawn}</div>{said}</figure>\n'
 
 
-# Markdown: pictures are files beside it, or part of the text where it is no file ----------------------------------
+# Markdown: pictures are files beside it ----------------------------------
 
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$!])")
 LINE_START = re.compile(r"^(\s*)([-+]|\d+[.)])(?=\s)", re.MULTILINE)
 
 
-def render_markdown(blocks: Sequence[Block], level: int, output: Path | None = None) -> str:
-    """The document as text, its sections at that heading level, its pictures beside the file `output` or in it."""
+def render_markdown(blocks: Sequence[Block], level: int, output: Path = Path("writeup.md")) -> str:
+    """The document as text, its sections at that heading level, its pictures beside the file `output`."""
     return "\n\n".join(in_markdown(block, level, output) for block in blocks) + "\n"
 
 
@@ -68,7 +69,7 @@ def escape_markdown(text: str) -> str:
     return LINE_START.sub(r"\1\\\2", SPECIAL.sub(r"\\\1", printable(text))).replace("&", "&amp;")
 
 
-def in_markdown(block: Block, level: int, output: Path | None) -> str:
+def in_markdown(block: Block, level: int, output: Path) -> str:
     match block:
         case Title():
             return "\n".join(
@@ -83,7 +84,7 @@ def in_markdown(block: Block, level: int, output: Path | None) -> str:
         case Table():
             return markdown_table(block)
         case Picture(caption=caption):
-            place = block.data_uri() if output is None else picture_path(block, output, ".png").name
+            place = picture_path(block, output, ".png").name
             return f"![{markdown_cell(caption)}]({place})\n\n{escape_markdown(caption)}"
 
 

@@ -14,7 +14,9 @@ from ..experiments.sweep import Sweep
 from ..files import write_text
 from ..naming import check_count, look_up
 from ..reports import save_curves, save_sweep
-from ..reports.view import words
+from ..reports.comparison import sweep_chart
+from ..reports.page import curve_charts
+from ..reports.view import RunView, words
 from ..text import clipped, duration, figure_text
 from . import results
 from .document import Block, Code, Heading, Paragraph, Picture, Table, Title
@@ -152,7 +154,9 @@ def sweep_pictures(found: Sequence[Entry], keys: Mapping[str, str], figure: str)
                 points.append({keys[key]: entry.settings[key], figure: entry.figures[figure], **labels})
         if len({tuple(point[name] for name in others.values() if name != "seed") for point in points}) <= MAX_LINES:
             caption = f"{figure.capitalize()} by {keys[key]}; lower is better."
-            yield Picture(f"sweep-{number}", partial(save_sweep, points, keys[key], figure_name=figure), caption)
+            draw = partial(save_sweep, points, keys[key], figure_name=figure)
+            chart = sweep_chart(points, keys[key], figure, f"sweep-{number}")
+            yield Picture(f"sweep-{number}", draw, caption, [chart])
 
 
 def is_number(found: Sequence[Entry], key: str) -> bool:
@@ -176,7 +180,8 @@ def one_run(entry: Entry) -> Iterator[Block]:
     history = entry.run.history()
     if history:
         caption = f"Loss and other figures of {entry.name} by epoch, on training and validation rows."
-        yield Picture("curves", partial(save_curves, history), caption)
+        charts, _ = curve_charts(RunView("", "", history=history, restored=entry.run.restored_epoch))
+        yield Picture("curves", partial(save_curves, history), caption, charts)
         yield Paragraph(results.judgement_text(entry.run))
 
 

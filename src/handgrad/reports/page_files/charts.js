@@ -104,7 +104,7 @@ const handgrad = (() => {
       const xs = this.figure.querySelector(".x-ticks"), ys = this.figure.querySelector(".y-ticks");
       xs.replaceChildren();
       ys.replaceChildren();
-      const parts = this.shown[1] - this.shown[0] < 3;
+      const parts = this.shown[1] - this.shown[0] < 3 && !this.data.points.length;
       for (const t of niceTicks(...this.shown, this.data.points.length || 6).filter(t => parts || Number.isInteger(t)))
         element("text", {x: this.x(t), y: 16, "text-anchor": "middle"}, xs, this.data.points[t - 1] ?? t);
       for (const t of this.data.log ? logTicks(...this.range) : niceTicks(...this.range, 5)) {
