@@ -192,13 +192,31 @@ def test_live_runs_are_those_below_the_folder_and_none_beside_it(run, tmp_path):
     assert LiveRuns(tmp_path / "nothing", may_come=True).runs() == []
 
 
-def test_an_example_is_followed_through_the_network_and_back():
+def dense():
+    return [hg.Linear(5), hg.BatchNorm(), hg.Tanh(), hg.Dropout(0.5), hg.Linear(4)]
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [*dense(), hg.Linear(3)],
+        [hg.Residual(dense()), hg.Branches([dense(), [hg.Dropout(0.5), hg.Residual(dense())]]), hg.Linear(3)],
+        [
+            hg.Reshape((2, 2, 1)),
+            hg.Residual([hg.Conv2D(1, 3, padding="same"), hg.BatchNorm(), hg.ReLU()]),
+            hg.Flatten(),
+        ],
+    ],
+    ids=["dense", "nested", "images"],
+)
+def test_an_example_is_followed_through_the_network_and_back(layers):
     rng = np.random.default_rng(0)
-    model = hg.Sequential([hg.Linear(5), hg.BatchNorm(), hg.Tanh(), hg.Dropout(0.5), hg.Linear(3)])
-    model = model.build((4,), rng=0, dtype=np.float64)
+    model = hg.Sequential(layers).build((4,), rng=0, dtype=np.float64)
+    model.forward(rng.normal(size=(9, 4)), training=True)  # so that batch norm's averages are none it began with
+    model.clear_cache()
     x = rng.normal(size=(1, 4))
     steps, gradient = followed(model, x)
-    assert [name for name, _ in steps] == [layer.label for layer in model.layers]
+    assert [name for name, _ in steps] == [layer.label for layer in model.layers] and not model.has_cache
     y = model.predict(x)
     assert np.allclose(steps[-1][1], y[0])
     moved = [model.predict(x + 1e-6 * step)[0, y.argmax()] for step in np.concatenate([np.eye(4), -np.eye(4)])]

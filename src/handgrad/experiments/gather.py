@@ -1,21 +1,23 @@
 """From run folders to what a table or a page shows: records as they stand, and the model measured again on its data."""
 
+import copy
 import math
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from operator import eq, ge, gt, le, lt, ne
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..arrays import Array, Shape
+from ..arrays import Array, MaybeArray, Shape
 from ..datasets import Dataset, Split
 from ..diagnosis import diagnose
 from ..layers import BatchNorm, ReLU
-from ..layers.base import leaves
+from ..layers.base import family, leaves
 from ..layers.containers import Sequential
 from ..metrics import confusion_matrix
 from ..naming import nearest
@@ -397,19 +399,24 @@ def passage_of(model: Sequential, row: int, split: Split, data: Dataset, image_s
 
 def followed(model: Sequential, x: Array) -> tuple[list[tuple[str, Array]], Array | None]:
     """(what each layer makes of one example; the gradient of its largest output by it, None where there is none)."""
-    y, steps, caches = model.accept(x), list[tuple[str, Array]](), list[Any]()
+    model = copy.deepcopy(model)  # whose layers keep their caches, and compute as in inference all the same
+    for layer in family(model):
+        if not layer.children:
+            vars(layer).update(compute=partial(in_inference, layer.compute))
+    y, steps = model.accept(x), list[tuple[str, Array]]()
     for layer in model.layers:
-        y, cache = layer.compute(y, False)
+        y = layer.forward(y, training=True)
         steps.append((layer.label, y[0]))
-        caches.append(cache)
-    dy: Any = np.zeros_like(y)
+    dy: MaybeArray = np.zeros_like(y)
     dy.flat[np.argmax(y)] = 1
-    try:
-        for layer, cache in zip(reversed(model.layers), reversed(caches), strict=True):
-            dy, _ = layer.differentiate(dy, cache)
-    except ValueError:  # of layers within layers, which keep no caches in inference
-        return steps, None
+    for layer in reversed(model.layers):
+        dy = layer.backward(dy)
     return steps, None if dy is None else dy[0]
+
+
+def in_inference(compute: Callable[[Array, bool], Any], x: Array, training: bool) -> Any:
+    """What a layer computes when it is not trained."""
+    return compute(x, False)
 
 
 def dead_units(model: Sequential, x: Array) -> set[int]:
