@@ -316,6 +316,7 @@ ACCESS = {
     '<th class="head"><p></p></th>': "<td></td>",
     '<div id="search-results">': '<h1>Search</h1><div id="search-results">',
     "<pre>": '<pre tabindex="0">',
+    "<p><img": '<p tabindex="0"><img',
     '<table class="docutils': '<table tabindex="0" class="docutils',
 }
 

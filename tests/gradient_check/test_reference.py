@@ -167,3 +167,5 @@ def test_a_pattern_is_one_and_no_chance():
         assert difference(np.array(0.5), np.array(wrong), {}, "half", "").message.endswith(words)
     said = difference(x, x + np.array([[0.1, 0.3]]), {"x": x}, "same", "", "dx").message
     assert said == "dx[0, 1] is 2.3, the reference same gives 2: dx is wrong everywhere"
+    near = difference(x, x + np.array([[1e-5, -3e-5]]), {}, "same", "")
+    assert near.message.endswith("y is a little off: is a small constant, such as an epsilon, forgotten?")

@@ -208,5 +208,7 @@ def patterns(y: Array, right: Array, wrong: Array, inputs: Mapping[str, Array]) 
         for words, side in (("negative", array < 0), ("positive", array > 0)):
             if array.shape == y.shape and side.any() and not side.all() and np.array_equal(wrong, side):
                 yield f"wrong where the input is {words}, right elsewhere"
+    if np.abs(y - right).max() < 1e-4 * np.abs(right).max():
+        yield "a little off: is a small constant, such as an epsilon, forgotten?"
     if wrong.all():
         yield "wrong everywhere"
