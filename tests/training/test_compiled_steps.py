@@ -61,9 +61,9 @@ def by_route(name, make, fit):
     return trainer
 
 
-def both_routes(make, fit):
+def both_routes(make, fit, fast="compiled"):
     """The same training step by step, and many steps in a call."""
-    single, compiled = (by_route(name, make, fit) for name in ("numpy", "compiled"))
+    single, compiled = (by_route(name, make, fit) for name in ("numpy", fast))
     assert not single._at_once and compiled._at_once
     return single, compiled
 
@@ -318,13 +318,22 @@ def test_pixels_are_scaled_and_flattened():
     check_same(*both_routes(make, lambda trainer: trainer.fit(x, x[:, 0, 0, 0] % 2, epochs=3, batch_size=8)))
 
 
-def test_single_precision_differs_by_rounding():
+@pytest.mark.parametrize("fast", ["compiled", "winograd"])
+def test_single_precision_differs_by_rounding(fast):
     data = hg.load_dataset("digits")
 
     def make():
         return hg.Trainer(hg.Sequential([hg.Linear(30), hg.Tanh(), hg.Linear(10)]), optimizer=hg.SGD(0.1))
 
-    check_same(*both_routes(make, lambda trainer: trainer.fit(*data.train, epochs=3, batch_size=64)), 1e-4)
+    check_same(*both_routes(make, lambda trainer: trainer.fit(*data.train, epochs=3, batch_size=64), fast), 1e-4)
+
+
+@pytest.mark.skipif(route.vectors() is None, reason="no vectors here")
+def test_many_threads_share_large_products_only(monkeypatch):
+    monkeypatch.setattr("handgrad.training.epochs.num_threads", lambda: 8)
+    engine = hg.Trainer(hg.Sequential([hg.Linear(1000), hg.Linear(10)]).build(1000, rng=0)).engine
+    assert engine.at_once(1) > 1
+    assert [engine._compiled.is_vectorised(batch_size) for batch_size in (1, 64)] == [True, False]
 
 
 class StopAt(hg.Callback):

@@ -19,13 +19,15 @@ Read `train`, at the end, and then what it calls. (n, outputs) are the shapes fo
 import functools
 import math
 from enum import IntEnum
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+from numba import types
+from numba.extending import overload
 
 from ..arrays import Array, DType
-from .compiled import AS_IT_IS, TRANSPOSED, Gemm, announced, bare, part, product
-from .compiled import gemm_of as gemm_of
+from . import compiled, vectors
+from .compiled import AS_IT_IS, TRANSPOSED, announced, bare, part
 
 KIND, INPUTS, OUTPUTS, PARAMETERS, STATISTICS, VALUES = range(6)  # columns of `chain`
 
@@ -75,6 +77,7 @@ class Update(IntEnum):
 KEEP_MORE = (Kind.BATCH_NORM, Kind.DROPOUT)  # they keep as many numbers behind their outputs: the normalized, the mask
 GELU_SCALE, GELU_CUBIC = math.sqrt(2 / math.pi), 0.044715
 Option: TypeAlias = Array  # a row of options
+Gemm: TypeAlias = "compiled.Gemm | Array"  # what multiplies matrices: BLAS, or `vectors` in this memory; see `gemm_of`
 
 
 class Network(NamedTuple):
@@ -122,6 +125,22 @@ class Rows(NamedTuple):
     weights: Array
     classes: Array  # for the count of hits; empty where there is none
     bits: Array  # random, for dropout
+
+
+def product(
+    gemm: Gemm, how: tuple[Any, Any], sizes: tuple[int, int, int], a: Array, b: Array, out: Array, beta: int
+) -> None:
+    """out (rows, columns) = a b + beta out, summed over inner; how says which of a and b are transposed."""
+
+
+def choose(gemm: Any, how: Any, sizes: Any, a: Any, b: Any, out: Any, beta: Any) -> Any:
+    """The product that `gemm` means: chosen when `train` is compiled."""
+    chosen: Any = vectors.product if isinstance(gemm, types.Array) else compiled.product
+    return lambda gemm, how, sizes, a, b, out, beta: chosen(gemm, how, sizes, a, b, out, beta)
+
+
+compiled_as: Any = overload
+compiled_as(product, jit_options={"_nrt": False}, strict=False)(choose)
 
 
 # A layer, forward -----------------------------------------------------------------------------------------------------
@@ -685,8 +704,14 @@ def train(
     return len(sizes)
 
 
+def gemm_of(dtype: DType, room: int) -> Gemm:
+    """What multiplies matrices of so many numbers at most: our own machine code, with room for one; 0 means BLAS."""
+    load(dtype, room > 0)
+    return np.empty(room, dtype) if room else compiled.gemm_of(dtype)
+
+
 @functools.cache
-def load(dtype: DType) -> None:
+def load(dtype: DType, by_vectors: bool) -> None:
     """Compile `train` for numbers of this type, which takes seconds and is said on stderr, or load it from the disk."""
     real, whole, double, matrix = np.empty(0, dtype), np.empty(0, np.int64), np.empty(0), np.empty((0, 0), dtype)
     net = Network(np.zeros((1, 6), np.int64), np.zeros((1, 2)), real, real, real, real, real, real)
@@ -694,4 +719,5 @@ def load(dtype: DType) -> None:
     rule = Rule(0, (0.0, 0.0, 0.0, 0.0, 0.0, 0.0), math.inf, math.inf, real, real)
     rows = Rows(matrix, whole, matrix, double, whole, np.empty(0, np.uint16))
     with announced("the training of dense networks"):
-        train(gemm_of(dtype), net, goal, rule, rows, whole, 0, double, 0, double, whole, matrix)
+        gemm = real if by_vectors else compiled.gemm_of(dtype)
+        train(gemm, net, goal, rule, rows, whole, 0, double, 0, double, whole, matrix)

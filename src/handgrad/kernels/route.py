@@ -70,13 +70,22 @@ def why_numpy() -> str:
     return ""
 
 
-def fewer_products() -> ModuleType | None:
-    """The module of Winograd's convolutions, or None: where it is not asked for, or no gain on this processor."""
-    if wish() != "winograd" or _exact.get() or not compiled():
+def vectors() -> ModuleType | None:
+    """The module of our own machine code, or None: where it is not asked for, or no gain on this processor."""
+    if wish() != "winograd" or not compiled():
         return None
-    from . import vectors, winograd
+    from . import vectors
 
-    return winograd if vectors.FAST else None
+    return vectors if vectors.FAST else None
+
+
+def fewer_products() -> ModuleType | None:
+    """The module of Winograd's convolutions, or None: where `vectors` is, or a sum of products is wanted."""
+    if _exact.get() or not vectors():
+        return None
+    from . import winograd
+
+    return winograd
 
 
 @contextmanager

@@ -50,13 +50,15 @@ class Progress(Callback):
     on_steps_end = on_step_end
 
     def on_epoch_end(self, trainer: Trainer) -> None:
+        if self._bar is None and not self.show:
+            return
         texts = [epoch_text(trainer, trainer.epoch), *figure_texts(trainer.history)]
         if self._bar is not None:
             every = -(-trainer.plan["epochs"] // HISTORY)
             if trainer.epoch % every == 0 or trainer.epoch in (1, trainer.plan["epochs"]):
                 self._bar.keep(texts)
             self._update(self._bar, trainer)
-        elif self.show:
+        else:
             self._tell("  ".join(texts).rstrip())
 
     def on_fit_end(self, trainer: Trainer) -> None:

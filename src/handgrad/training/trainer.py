@@ -536,10 +536,9 @@ class Trainer(Advised):
 
     def _run_unseen(self, training: Source, count: int, observers: list[Callback]) -> None:
         """Do several epochs in one call of the engine, up to a step left to `_run_epoch`; then call the hooks."""
-        shuffle, states, orders = self.streams["shuffle"], [], []
-        for _ in range(count):
-            states.append(shuffle.bit_generator.state)
-            orders.append(training.order(shuffle if self.plan["shuffle"] else None))
+        shuffle = self.streams["shuffle"]
+        generator, state = shuffle if self.plan["shuffle"] else None, shuffle.bit_generator.state
+        orders = [training.order(generator) for _ in range(count)]
         before, steps, sizes = self.num_steps, len(training), sizes_of(len(orders[0]), self.plan["batch_size"])
         measured = self._run(training.gather(np.concatenate(orders)), np.tile(sizes, count), observers)
         done = len(measured["loss"]) // steps
@@ -552,7 +551,10 @@ class Trainer(Advised):
         if done < count:
             notify(observers, "on_epoch_begin", self)
             rest = {name: values[done * steps :] for name, values in measured.items()}
-            self._so_far = EpochSoFar(states[done])
+            shuffle.bit_generator.state = state
+            for _ in range(done):  # again, up to the state that the rest of this epoch begins with
+                training.order(generator)
+            self._so_far = EpochSoFar(shuffle.bit_generator.state)
             self._so_far.add_steps(rest, sizes[: len(rest["loss"])])
             self.num_steps = before + len(measured["loss"])
         notify(observers, "on_steps_end", self)

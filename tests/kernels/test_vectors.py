@@ -1,0 +1,35 @@
+"""Our own product of matrices beside NumPy's, with whole tiles, edges and any layout."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handgrad.kernels import route
+
+if route.vectors() is None:
+    pytest.skip(route.why_numpy() or "no vectors on this processor", allow_module_level=True)
+
+from handgrad.kernels import vectors
+from handgrad.kernels.compiled import AS_IT_IS, TRANSPOSED
+
+GUARD = 100  # numbers behind the result, which nobody may touch
+
+
+@given(
+    sizes=st.tuples(*[st.integers(1, 70)] * 3),
+    turned=st.tuples(st.booleans(), st.booleans()),
+    beta=st.integers(0, 1),
+    seed=st.integers(0, 9),
+)
+def test_a_product_is_numpys_and_stays_in_its_place(sizes, turned, beta, seed):
+    rows, columns, inner = sizes
+    rng = np.random.default_rng(seed)
+    a, b = rng.normal(size=(rows, inner)).astype(np.float32), rng.normal(size=(inner, columns)).astype(np.float32)
+    memory = np.full(rows * columns + GUARD, 7, np.float32)
+    out = memory[:-GUARD].reshape(rows, columns)
+    laid = [np.ascontiguousarray(m.T if t else m) for m, t in zip((a, b), turned, strict=True)]
+    how = tuple(TRANSPOSED if t else AS_IT_IS for t in turned)
+    vectors.product(np.empty(b.size, np.float32), how, sizes, *laid, out, beta)
+    np.testing.assert_allclose(out, a.astype(float) @ b + 7 * beta, rtol=0, atol=1e-5 * (1 + inner**0.5))
+    assert (memory[-GUARD:] == 7).all()
