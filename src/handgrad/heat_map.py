@@ -38,13 +38,16 @@ def heat_map(
     )
 
 
-def colour_bar(limit: float) -> str:
+def colour_bar(limit: float, has_grey: bool = False) -> str:
     """What the colours of maps with this limit mean."""
     shares = np.linspace(-1, 1, 24)
     fills = [(60 + 8 * i, colour(float(share), 1.0)) for i, share in enumerate(shares)]
     cells = "".join(f'<rect x="{x}" width="8.5" height="12" fill="{fill}"/>' for x, fill in fills)
-    low, high = f'<text x="54" y="10" text-anchor="end">−{limit:.3g}</text>', f"{limit:.3g}; grey: unchecked"
-    label = f"colours from blue at minus {limit:.3g} to orange at {limit:.3g}, grey where unchecked"
+    low, high = (
+        f'<text x="54" y="10" text-anchor="end">−{limit:.3g}</text>',
+        f"{limit:.3g}{'; grey: unchecked' * has_grey}",
+    )
+    label = f"colours from blue at minus {limit:.3g} to orange at {limit:.3g}{', grey where unchecked' * has_grey}"
     return (
         f'<svg class="scale" viewBox="0 0 440 14" width="440" height="14" role="img" aria-label="{label}">'
         f'{cells}{low}<text x="258" y="10">{high}</text></svg>'

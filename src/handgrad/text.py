@@ -83,6 +83,15 @@ def figure_text(value: object) -> str:
     return clipped(value, MAX_TEXT + 1)
 
 
+def error_text(error: float) -> str:
+    """A relative error or a difference to two digits.
+
+    >>> error_text(6.94e-17), error_text(0.0)
+    ('6.9e-17', '0')
+    """
+    return f"{error:.1e}" if error else "0"
+
+
 def alike(values: Sequence[object]) -> list[object]:
     """A column of figures as texts with as many decimals each; as it is where that would take many, or is no figure.
 

@@ -140,3 +140,16 @@ def test_bad_input_is_said_in_a_line():
         hg.intermediates(lambda x: x * 2, np.ones(3))["z"]
     with pytest.raises(ZeroDivisionError):
         hg.intermediates(lambda x: x * (1 / 0), np.ones(3))
+
+
+def test_the_page_says_first_which_gradient_differs():
+    def halved(dy, cache):
+        dx, dweight, dbias = F.linear_backward(dy, cache)
+        return dx, dweight / 2, dbias
+
+    x, weight, bias = np.ones((2, 3)), np.ones((3, 2)), np.zeros(2)
+    page = hg.intermediates((F.linear_forward, halved), x, weight, bias).to_html()
+    assert "The gradient by weight is the first that differs." in page
+    right = hg.intermediates((F.linear_forward, F.linear_backward), x, weight, bias).to_html()
+    assert "Every gradient agrees with yours." in right
+    assert 'class="outcome' not in hg.intermediates(F.linear_forward, x, weight, bias).to_html()

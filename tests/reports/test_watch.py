@@ -78,6 +78,8 @@ def test_runs_stand_by_folder_the_newest_first_with_their_comparison(server):
     places = [text.index(f'href="/run/sweep/{number}"') for number in (1, 2, 0)]
     assert places == sorted(places) and 'href="/compare/sweep">compare 3</a>' in text
     assert "<title>5 runs, 1 training – handgrad</title>" in text and "1 min 30 s" in text and 'value="0.500"' in text
+    server.source.views["sweep/0"].status = "failed"
+    assert "5 runs, 1 training, 1 failed" in ask(server, "/")[1]
     compared = ask(server, "/compare/sweep")[1]
     assert "3 runs compared" in compared and '<a href="/">All runs</a>' in compared
     assert ask(server, "/stamp/compare/sweep")[1] == " ".join(["swe-0"] * 3)

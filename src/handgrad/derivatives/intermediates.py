@@ -21,6 +21,10 @@ if TYPE_CHECKING:  # what a check needs is loaded by a check
     from .sensitivity import TracedForward
 
 MOST_RUNS = 20_000  # of a forward, for all gradients together
+LEGEND = (
+    '<p class="quiet">Each value that the forward computes on its way, and the gradient by it. Blue is negative, '
+    "orange positive, full colour the largest of a map; yours is in the colours of the true gradient.</p>"
+)
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,16 @@ class Intermediates:
 
     def to_html(self) -> str:
         """One page: a row each, with the value, the true gradient and yours beside it as small heat maps."""
-        return page(f"{self.target}, value by value", "<main>", f"<h1>{escape(self.target)}</h1>", self._repr_html_())
+        title, wrong = (
+            f"{self.target}, value by value",
+            [row.name or row.expression for row in self.rows if row.is_wrong],
+        )
+        compared = any(row.yours is not None for row in self.rows)
+        said = f"the gradient by {wrong[0]} is the first that differs" if wrong else "Every gradient agrees with yours"
+        verdict = (
+            f'<p class="outcome {"bad" if wrong else "good"}">{escape(said[0].upper() + said[1:])}.</p>' * compared
+        )
+        return page(title, "<main>", f"<h1>{escape(title)}</h1>", verdict, LEGEND, self._repr_html_(), "</main>")
 
     def _repr_html_(self) -> str:
         compared = any(row.yours is not None for row in self.rows)

@@ -285,12 +285,15 @@ def section(report: Report) -> str:
     source = code_block(report)
     told = f'<div class="beside"><div>{"".join(verdicts)}</div>{source}</div>' if source else "".join(verdicts)
     maps = map(heat_maps, report.arrays.values())
-    return "".join([head, told, array_table(report), *maps, drawing(report), remarks(report), footer(report)])
+    arrays = "".join([array_table(report), *maps])
+    both = "".join(f"<div>{part}</div>" for part in (arrays, drawing(report)) if part)
+    return "".join([head, told, f'<div class="abreast">{both}</div>', remarks(report), footer(report)])
 
 
 def verdict_block(found: Verdict, hints: str) -> str:
     message, *more = map(escape, paragraphs(found, hints))
-    said = "".join(f'<p class="evidence">{words}</p>' for words in more)
+    kinds = ["evidence" if words.startswith(("right: ", "evidence: ")) else "quiet" for words in more]
+    said = "".join(f'<p class="{kind}">{words}</p>' for kind, words in zip(kinds, more, strict=True))
     title = escape(found.title.replace(found.mistake, found.mistake.replace("-", " "), 1))
     slug = f'<code class="slug">{escape(found.mistake)}</code>'
     return f'<div class="verdict"><b>{title}</b> {slug}<p>{message}</p>{said}</div>'
@@ -318,16 +321,24 @@ def array_table(report: Report) -> str:
         return ""
     checks = report.arrays.values()
     rows = [
-        (Markup(f"{mark(check.ok)} {escape(check.name)}"), sides(check), figure(check), check.method, coverage(check))
+        (
+            Markup(f"{mark(check.ok)}&nbsp;{escape(check.name)}"),
+            sides(check),
+            figure(check),
+            check.method,
+            coverage(check),
+        )
         for check in checks
     ]
-    columns = ("array", "shape", ">|a - n| / (|a| + |n|)", "by", "checked")
+    columns = ("array", "shape", ">relative error", "by", "checked")
     wrong = [i for i, check in enumerate(checks) if not check.ok]
     return "<h2>Arrays</h2>" + html.table(columns, rows, "gradients by array", marked=wrong)
 
 
 def figure(check: ArrayCheck) -> str:
     """The error as a plain number where it has few digits."""
+    if not check.error:
+        return "0"
     return f"{check.error:.2g}" if 1e-3 <= check.error < 1e3 else error(check).removeprefix("error ")
 
 
@@ -342,7 +353,8 @@ def footer(report: Report) -> str:
     return (
         f'<p class="quiet">{cost(report)}. '
         "The gradient is checked for random upstream gradients: by complex step where the forward allows it, else "
-        "by extrapolated central differences. Made by handgrad.</p>"
+        "by extrapolated central differences. The relative error is |a - n| / (|a| + |n|) by norm, a what the code "
+        "gives and n the numeric gradient. Made by handgrad.</p>"
     )
 
 
@@ -361,9 +373,10 @@ def heat_maps(check: ArrayCheck) -> str:
     found = check.analytic
     if found is not None and found.shape == check.numeric.shape and not check.ok:
         maps.append(scatter(check.numeric, found, teller(check, found, check.numeric)))
+    bar = colour_bar(limit, has_grey=bool(np.isnan(check.numeric).any()))
     return (
         f"<details{'' if check.ok else ' open'}><summary><b>{escape(check.name)}</b> as a map</summary>"
-        f'{"".join(maps)}{colour_bar(limit)}<p class="evidence">{layout}</p></details>'
+        f'{"".join(maps)}{bar}<p class="evidence">{layout}</p></details>'
     )
 
 

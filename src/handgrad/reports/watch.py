@@ -144,8 +144,9 @@ def render_runs(source: Source, stamp: str) -> str:
     for key in sorted(views, key=lambda key: str(views[key].origin.get("started")), reverse=True):
         folders.setdefault(folder_of(key), []).append(key)
     groups = [run_group(folder, {key: views[key] for key in keys}) for folder, keys in folders.items()]
-    running = sum(view.status == "running" for view in views.values())
-    title = f"{len(views)} run{'s' * (len(views) != 1)}" + (f", {running} training" if running else "")
+    found = [view.status.replace("running", "training") for view in views.values()]
+    told = [f"{found.count(status)} {status}" for status in ("training", "failed", "interrupted", "killed")]
+    title = ", ".join([f"{len(views)} run{'s' * (len(views) != 1)}", *(text for text in told if text[:2] != "0 ")])
     return render("runs.html", f"{title} – handgrad", stamp, groups=groups, notes=notes, heading=title)
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from ..courses import COURSES
 from ..courses.copies import is_module, read_course
 from ..naming import nearest
+from ..text import error_text
 from ..user_files import check_one, discover, load
 from .document import Block, Code, Heading, Paragraph, Table
 
@@ -136,13 +137,13 @@ def gradient_blocks(title: str, target: Any, given: Mapping[str, Any], where: st
         return
     sure = f"(a random upstream gradient, seed {report.seed})"
     if report.ok:
-        outcome = f"every gradient is right, the largest relative error being {report.max_error:.1e} {sure}"
+        outcome = f"every gradient is right, the largest relative error being {error_text(report.max_error)} {sure}"
     else:
         outcome = f"not every gradient is right {sure}"
     yield Paragraph(f"Gradient check: {outcome}.")
     rows = []
     for name, check in report.arrays.items():
-        shape, error = "×".join(map(str, check.shape)), "" if math.isnan(check.error) else f"{check.error:.1e}"
+        shape, error = "×".join(map(str, check.shape)), "" if math.isnan(check.error) else error_text(check.error)
         entries, verdict = f"{check.num_checked:,} of {check.size:,}", "right" if check.ok else "wrong"
         rows.append([name, shape or "one number", error, check.method, entries, verdict])
     if rows:

@@ -133,7 +133,7 @@ class Receipt:
         if value is None:
             return "–"
         mark = "" if value <= self.tolerances[dtype] else "~ " if self.results[dtype]["kinks"] else "✗ "
-        return f"{mark}{value:.1e}"
+        return f"{mark}{text.error_text(value)}"
 
     def __str__(self) -> str:
         layers, whole = self.tables()
