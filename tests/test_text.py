@@ -33,3 +33,6 @@ def test_matrices_that_do_not_fit_are_told_by_their_sizes():
     with pytest.raises(ValueError, match="matmul") as caught:
         np.ones((6, 4)) @ np.ones((3, 2))
     assert complaint(caught.value) == "a @ b needs as many columns of a as rows of b, and here they are 4 and 3"
+    with pytest.raises(ValueError, match="matmul") as caught:
+        np.ones(4) @ np.float64(2)
+    assert complaint(caught.value).startswith("a @ b needs two arrays, and one of these is a single number")

@@ -51,6 +51,7 @@ def one_line(text: object) -> str:
     return printable(" ".join(str(text).split()), "?")
 
 
+SINGLE = re.compile(r"matmul: Input operand \d does not have enough dimensions.*")
 MISFIT = re.compile(r"matmul: .*core dimension 0.*\(size (\d+) is different from (\d+)\)")
 
 
@@ -60,7 +61,8 @@ def complaint(problem: BaseException) -> str:
     >>> complaint(ValueError("matmul: ... core dimension 0 ... (size 6 is different from 5)"))
     'a @ b needs as many columns of a as rows of b, and here they are 5 and 6'
     """
-    return MISFIT.sub(r"a @ b needs as many columns of a as rows of b, and here they are \2 and \1", str(problem))
+    said = SINGLE.sub("a @ b needs two arrays, and one of these is a single number: * multiplies by it", str(problem))
+    return MISFIT.sub(r"a @ b needs as many columns of a as rows of b, and here they are \2 and \1", said)
 
 
 def message_line(text: object) -> str:

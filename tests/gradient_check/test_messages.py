@@ -159,6 +159,17 @@ def test_a_line_to_be_added_is_no_line_to_be_replaced():
     found = verdict((lambda x: (np.maximum(x, 0), x), forgetful_backward), X)
     assert found.fix == "dx = dx * dy  # a line more, below this one"
 
+    def neuron_forward(x, w):
+        y = np.tanh(x @ w)
+        return y, (x, w, y)
+
+    def neuron_backward(dy, cache):
+        x, w, y = cache
+        return dy * w, dy * x + 0 * y
+
+    found = verdict((neuron_forward, neuron_backward), *RNG.normal(size=(2, 5)))
+    assert found.fix == "dy = dy * (1 - y ** 2)  # a line more, above this one"
+
 
 def test_what_is_taken_apart_is_not_multiplied():
     def forgetful_backward(dy, cache):

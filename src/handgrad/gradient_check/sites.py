@@ -69,7 +69,8 @@ class Edit:
         statement = self.site.scope.statement
         before = ast.unparse(statement)
         if self.everywhere:
-            return self.everywhere, f"{self.everywhere} = {ast.unparse(self.new)}  # a line more, below this one"
+            side = "above" if self.everywhere == self.site.scope.upstream else "below"
+            return self.everywhere, f"{self.everywhere} = {ast.unparse(self.new)}  # a line more, {side} this one"
         with self.apply() as old:
             whole = self.new if old is statement else statement
             after = ast.unparse(ast.fix_missing_locations(whole))
