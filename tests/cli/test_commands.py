@@ -430,6 +430,26 @@ def test_images_in_npz_files_are_trained_on_as_they_are(call, tmp_path):
     assert (code, err) == (0, "")
 
 
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("tr", "plain,train"),
+        ("train iris --missing me", "plain,mean\nplain,median"),
+        ("train ir", "plain,iris"),
+        ("check my_l", "file,my_l"),
+        ("config show fashion-m", "plain,fashion-mlp"),
+    ],
+)
+def test_shells_complete_verbs_options_names_and_files(words, completed, monkeypatch, capsys):
+    words = f"handgrad {words}"
+    for name, value in {"_HANDGRAD_COMPLETE": "bash_complete", "COMP_WORDS": words}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+    with pytest.raises(SystemExit) as ending:
+        cli.main([])
+    assert (ending.value.code, capsys.readouterr().out) == (0, f"{completed}\n")
+
+
 def test_a_group_without_a_command_shows_its_help(call):
     _, out, err = call("config")
     lines = (out + err).splitlines()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import click
+from click import shell_completion
 
 from ..naming import require_extra
 from ..text import folded, message_line, one_line
@@ -114,6 +115,28 @@ def example(name: str) -> str:
 @click.version_option(package_name="handgrad")
 def application() -> None:
     """Neural networks in plain NumPy: train them, look into them, prove their gradients."""
+
+
+class OrFile(shell_completion.ShellComplete):
+    """Completes to a file what nothing else is known of."""
+
+    def get_completions(self, args: list[str], incomplete: str) -> list[shell_completion.CompletionItem]:
+        return super().get_completions(args, incomplete) or [shell_completion.CompletionItem(incomplete, type="file")]
+
+
+@shell_completion.add_completion_class
+class Bash(OrFile, shell_completion.BashComplete):
+    """In bash."""
+
+
+@shell_completion.add_completion_class
+class Zsh(OrFile, shell_completion.ZshComplete):
+    """In zsh."""
+
+
+@shell_completion.add_completion_class
+class Fish(OrFile, shell_completion.FishComplete):
+    """In fish."""
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import json
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import click
@@ -12,6 +14,12 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document, and nothing else.")
+
+
+def ready(context: click.Context, parameter: click.Parameter, start: str) -> list[str]:
+    """The ready configurations whose names begin so, for shells that complete them."""
+    files = (Path(__file__).parent.parent / "experiments" / "configs").glob(f"{glob.escape(start)}*.toml")
+    return sorted(file.stem for file in files)
 
 
 class Setting(NamedTuple):

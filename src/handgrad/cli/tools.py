@@ -8,7 +8,7 @@ import click
 
 from ..text import figures_from, folded
 from .application import say, warn
-from .options import AS_JSON, overrides_of, settings
+from .options import AS_JSON, overrides_of, ready, settings
 
 
 @click.command(name="compare-engines")
@@ -32,7 +32,7 @@ def compare_engines(run: str, rows: int, as_json: bool) -> int:
 
 
 @click.command()
-@click.argument("source", metavar="[NAME|FILE.csv|CONFIG.toml|RUN|MODEL.npz]", required=False)
+@click.argument("source", metavar="[NAME|FILE.csv|CONFIG.toml|RUN|MODEL.npz]", shell_complete=ready, required=False)
 @AS_JSON
 def info(source: str | None, as_json: bool) -> None:
     """Versions, machine, GPUs, threads and how products are computed here; or how a model is trained, and why so."""
@@ -69,7 +69,7 @@ def info(source: str | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("source", metavar="NAME|FILE.csv|CONFIG.toml|RUN|MODEL.npz")
+@click.argument("source", metavar="NAME|FILE.csv|CONFIG.toml|RUN|MODEL.npz", shell_complete=ready)
 @settings()
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change any key first.")
 @AS_JSON
@@ -105,7 +105,7 @@ def config() -> None:
 
 
 @config.command()
-@click.argument("source", metavar="NAME|FILE.csv|CONFIG.toml|RUN")
+@click.argument("source", metavar="NAME|FILE.csv|CONFIG.toml|RUN", shell_complete=ready)
 @settings()
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change any key first.")
 def show(source: str, overrides: tuple[str, ...], **given: Any) -> None:

@@ -14,7 +14,7 @@ import click
 
 from ..text import duration
 from .application import say, warn
-from .options import AS_JSON, overrides_of, settings
+from .options import AS_JSON, overrides_of, ready, settings
 from .show import LiveSweep, print_json, results_table, sweep_table, words
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("source", metavar="NAME|FILE.csv|FOLDER|CONFIG.toml")
+@click.argument("source", metavar="NAME|FILE.csv|FOLDER|CONFIG.toml", shell_complete=ready)
 @settings()
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change any key: penalty.strength=0.01.")
 @click.option("--out", metavar="DIR", default="experiments", help="The folder that gets NAME/RUN.")
@@ -67,7 +67,7 @@ def resume(run: str, as_json: bool) -> int:
 
 
 @click.command()
-@click.argument("source", metavar="NAME|FILE.csv|FOLDER|CONFIG.toml")
+@click.argument("source", metavar="NAME|FILE.csv|FOLDER|CONFIG.toml", shell_complete=ready)
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUES", help="Vary a key: KEY=1,2, KEY=log(1e-4,1,5).")
 @click.option("--random", type=click.IntRange(min=1), metavar="N", help="N random combinations instead of all.")
 @click.option("--optuna", type=click.IntRange(min=1), metavar="N", help="N trials chosen by Optuna.")
