@@ -37,6 +37,7 @@ def test_dead_units_are_counted_over_every_example():
     x, _ = data()
     report = diagnose(net, x)
     assert find(report, "relu1").num_dead == 4 and find(report, "relu1").num_units == 8
+    assert find(report, "relu1").dead == [0, 1, 2, 3]
     assert report.advice == [
         "relu1: 4 of 8 units are dead (0 for all 300 examples): lower the learning_rate, or use LeakyReLU"
     ]

@@ -6,7 +6,7 @@ import copy
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,6 +57,8 @@ class LayerFindings:
         The L2 norm of the gradients of the layer's parameters.
     update : float, optional
         The L2 norm of one step's change, as a share of the parameters' own.
+    dead : list of int
+        The numbers of the dead units, from 0.
     """
 
     name: str
@@ -66,6 +68,7 @@ class LayerFindings:
     num_saturated: int | None = None
     gradient: float | None = None
     update: float | None = None
+    dead: list[int] = field(default_factory=list)
 
 
 @dataclass
@@ -93,7 +96,7 @@ class Diagnosis:
 
     def __str__(self) -> str:
         columns = ("layer", "kind", ">units", ">dead", ">saturated", ">gradient", ">update")
-        table = aligned(columns, [tuple(map(cell, vars(layer).values())) for layer in self.layers])
+        table = aligned(columns, [tuple(map(cell, astuple(layer)[:-1])) for layer in self.layers])
         return "\n".join([f"{self.num_examples} examples", *table, *(self.advice or ["nothing to advise"])])
 
 
@@ -175,9 +178,11 @@ def look_at_units(model: Sequential, x: Array | MappedRows, batch_size: int = 25
     findings = []
     for name, layer in walk(model):
         key = id(layer)
-        dead = int((~fired[key]).sum()) if key in fired else None
+        dead: list[int] = np.flatnonzero(~fired[key]).tolist() if key in fired else []
+        num_dead = len(dead) if key in fired else None
         saturated = int((flat[key] >= OFTEN * seen[key]).sum()) if key in flat else None
-        findings.append(LayerFindings(name, type(layer).__name__, layer.output_shape[-1], dead, saturated))
+        kind, num_units = type(layer).__name__, layer.output_shape[-1]
+        findings.append(LayerFindings(name, kind, num_units, num_dead, saturated, dead=dead))
     return findings
 
 

@@ -15,9 +15,9 @@ import numpy as np
 
 from ..arrays import Array, MaybeArray, Shape
 from ..datasets import Dataset, Split
-from ..diagnosis import diagnose
+from ..diagnosis import Diagnosis, diagnose
 from ..layers import BatchNorm, ReLU
-from ..layers.base import family, leaves
+from ..layers.base import family, leaves, walk
 from ..layers.containers import Sequential
 from ..metrics import confusion_matrix
 from ..naming import nearest
@@ -365,7 +365,7 @@ def add_measurements(view: RunView, model: Sequential, data: Dataset, image_shap
     """Units that never fire, and where the model errs."""
     rows = some_rows(data.train.x, model)
     view.diagnosis = diagnose(model, rows)
-    dead = dead_units(model, rows)
+    dead = dead_units(model, view.diagnosis)
     view.units = [(unit, unit in dead) for unit, _ in view.units]
     view.measured_on = next(name for name in SPLITS if getattr(data, name) is not None)
     split = getattr(data, view.measured_on)
@@ -419,16 +419,17 @@ def in_inference(compute: Callable[[Array, bool], Any], x: Array, training: bool
     return compute(x, False)
 
 
-def dead_units(model: Sequential, x: Array) -> set[int]:
-    """The units of the first layer with weights whose ReLU is 0 for all these rows."""
-    outputs = iter(model.trace(x[:NUM_DIAGNOSED]))
-    any(layer.parameters for layer, _ in outputs)  # up to that layer
-    for layer, y in outputs:
+def dead_units(model: Sequential, found: Diagnosis) -> list[int]:
+    """The units of the first layer with weights whose ReLU is 0 for all rows that were looked at."""
+    findings = {id(layer): findings for (_, layer), findings in zip(walk(model), found.layers, strict=True)}
+    layers = iter(leaves(model))
+    any(layer.parameters for layer in layers)  # up to that layer
+    for layer in layers:
         if isinstance(layer, ReLU):
-            return set(np.flatnonzero(~(y != 0).reshape(-1, y.shape[-1]).any(axis=0)).tolist())
+            return findings[id(layer)].dead
         if layer.parameters and not isinstance(layer, BatchNorm):
             break
-    return set()
+    return []
 
 
 def add_errors(view: RunView, predicted: Array, split: Split, data: Dataset) -> None:
