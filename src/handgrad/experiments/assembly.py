@@ -39,16 +39,13 @@ def build_trainer(configuration: Configuration, data: Dataset, observers: Sequen
     """A Trainer as configured, its model built on the data's shape; observers are further callbacks, put last."""
     optimizer = make("optimizer", optimizers.get, configuration.optimizer)
     loss = make("loss", get_loss, configuration.loss)
+    figures, callbacks = loss_figures(configuration, loss, data), build_callbacks(configuration, data, optimizer)
     trainer = Trainer(
         build_model(configuration, data),
         loss,
         optimizer,
         seed=configuration.seed,
-        callbacks=[
-            *loss_figures(configuration, loss, data),
-            *build_callbacks(configuration, data, optimizer),
-            *observers,
-        ],
+        callbacks=[*figures, *callbacks, *observers],
         penalty=make("penalty", get_penalty, configuration.penalty),
         augment=make("augmentation", augment.get, configuration.augmentation),
         engine=make("engine", get_engine, configuration.engine),
@@ -65,20 +62,17 @@ def loss_figures(configuration: Configuration, loss: Loss, data: Dataset) -> lis
         return [Perplexity(data.tokens)]
     if isinstance(loss, MeanSquaredError) and data.task == "regression" and data.validation is not None:
         y = data.validation.y
-        variance = float(np.var(y, dtype=float)) if y.size == len(y) else 0.0
-        return [R2(variance)] if variance else []
+        if y.size == len(y) and (variance := float(np.var(y, dtype=float))):
+            return [R2(variance)]
     return []
 
 
 def build_model(configuration: Configuration, data: Dataset) -> Sequential:
     """The unbuilt model of a configuration; units = "classes" becomes the number of classes of the data."""
     spec = configuration.model
-    if "name" in spec:
-        with name_key("model"):
-            return named_model(spec, data)
-    layers = fill_classes(spec["layers"], "model.layers", data)
+    layers = [] if "name" in spec else fill_classes(spec["layers"], "model.layers", data)
     with name_key("model"):
-        return Sequential(layers)
+        return named_model(spec, data) if "name" in spec else Sequential(layers)
 
 
 def named_model(spec: Mapping[str, Any], data: Dataset) -> Sequential:
@@ -188,10 +182,8 @@ def check_outputs(trainer: Trainer, data: Dataset) -> None:
     """Refuse a classifier that has neither one output per class nor, for two classes, a single one."""
     classes, outputs = len(data.class_names), trainer.model.output_shape[-1]
     if trainer.loss.classification and classes and outputs != classes and (outputs, classes) != (1, 2):
-        raise ValueError(
-            f"model: it ends with {outputs} outputs, but {data.name} has {classes} classes; "
-            'let its last layer be {layer = "Linear", units = "classes"}'
-        )
+        what = f"model: it ends with {outputs} outputs, but {data.name} has {classes} classes"
+        raise ValueError(f'{what}; let its last layer be {{layer = "Linear", units = "classes"}}')
 
 
 def try_step(trainer: Trainer, configuration: Configuration, data: Dataset) -> None:

@@ -312,13 +312,8 @@ def seconds_left(record: Record, lines: Sequence[Record]) -> float | None:
 def norms_by_layer(lines: Sequence[Record]) -> dict[str, dict[str, list[float | None]]]:
     """{'linear1': {'gradient': [‖g‖ per line], 'update': [‖Δp‖ / ‖p‖]}} of the lines' sizes per parameter."""
     names = dict.fromkeys(name.rpartition(".")[0] for line in lines for name in line.get("layers") or {})
-    return {
-        layer: {
-            "gradient": [size_of(line, layer, "gradient") for line in lines],
-            "update": [update_share(line, layer) for line in lines],
-        }
-        for layer in names
-    }
+    kinds = {"gradient": gradient_size, "update": update_share}
+    return {layer: {kind: [size(line, layer) for line in lines] for kind, size in kinds.items()} for layer in names}
 
 
 def size_of(line: Record, layer: str, kind: str) -> float | None:
@@ -326,6 +321,11 @@ def size_of(line: Record, layer: str, kind: str) -> float | None:
     parameters = (line.get("layers") or {}).items()
     sizes = [as_number(sizes.get(kind)) for name, sizes in parameters if name.rpartition(".")[0] == layer]
     return math.hypot(*sizes) if sizes else None
+
+
+def gradient_size(line: Record, layer: str) -> float | None:
+    """‖g‖ of a layer."""
+    return size_of(line, layer, "gradient")
 
 
 def update_share(line: Record, layer: str) -> float | None:

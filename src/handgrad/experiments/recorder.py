@@ -179,10 +179,11 @@ class StepNorms:
     def after(self) -> dict[str, dict[str, float]]:
         """{'linear1.weight': {'norm': ..., 'gradient': ..., 'update': ...}}, once the step is done."""
         self._trainer.engine.on_gradients = None
-        return {
-            name: {"norm": norm(array), "gradient": self._gradients[name], "update": norm(array - self._before[name])}
-            for name, array in self._trainer.model_state()["parameters"].items()
-        }
+        found = dict[str, dict[str, float]]()
+        for name, array in self._trainer.model_state()["parameters"].items():
+            update = norm(array - self._before[name])
+            found[name] = {"norm": norm(array), "gradient": self._gradients[name], "update": update}
+        return found
 
 
 def measured_steps(recording: Recording, trainer: Trainer) -> tuple[int, int | None]:

@@ -219,11 +219,10 @@ def read_examples(source: str | Path, about: Mapping[str, Any], where: Path) -> 
 
 def evaluate(run: Run) -> dict[str, dict[str, float]]:
     """{'train': {'loss': ..., 'accuracy': ...}, ...} of the run's model, measured again on its data."""
-    configuration = run.configuration
-    data = load_data(configuration)
+    data = load_data(run.configuration)
     check_same_data(run, data)
     with files.reading(run.path / RECORD):
-        trainer = build_trainer(configuration, data)
+        trainer = build_trainer(run.configuration, data)
     model = run.model()
     with files.reading(run.path / MODEL):
         trainer.load_model_state({"parameters": model.parameters, "state": model.state})

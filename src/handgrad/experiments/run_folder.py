@@ -39,14 +39,11 @@ RECORDED = {
     "configuration": {
         "name?": str,
         **dict.fromkeys(("data?", "model?", "loss?", "optimizer?", "schedule?", "penalty?", "engine?"), dict),
-        "augmentation?": [dict],
-        "callbacks?": [dict],
+        **{key: [dict] for key in ("augmentation?", "callbacks?")},
     },
     "status": {"running", "finished", "interrupted", "failed"},
     "data": {
-        "rows?": {str: files.COUNT},
-        "class_names?": list,
-        "feature_names?": [str],
+        **{"rows?": {str: files.COUNT}, "class_names?": list, "feature_names?": [str]},
         "standardization?": {"mean": [float], "scale": [float]},
     },
     "results?": {str: FIGURES},
@@ -57,11 +54,8 @@ RECORDED = {
     "kernels?": str,
 }
 LINE = {
-    "epoch?": range(1, 2**53),
-    "step?": files.COUNT,
-    "seconds?": float,
-    "layers?": {str: FIGURES},
-    str: files.FIGURE,
+    **{"epoch?": range(1, 2**53), "step?": files.COUNT, "seconds?": float},
+    **{"layers?": {str: FIGURES}, str: files.FIGURE},
 }
 
 
@@ -127,10 +121,8 @@ class Run:
     def paths(self) -> list[Path]:
         """The files that this class reads, there or not, and the file that it was trained on, if it is there."""
         data = str(self.record["configuration"].get("data", {}).get("name"))
-        return [
-            *(self.path / name for name in (RECORD, METRICS, CHECKPOINT, MODEL)),
-            *([Path(data)] if os.path.isfile(data) else []),
-        ]
+        own = [self.path / name for name in (RECORD, METRICS, CHECKPOINT, MODEL)]
+        return [*own, Path(data)] if os.path.isfile(data) else own
 
     @property
     def has_checkpoint(self) -> bool:

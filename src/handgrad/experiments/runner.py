@@ -476,22 +476,14 @@ def first_record(job: Job, command: Sequence[str]) -> dict[str, Any]:
 
 def describe_data(data: Dataset) -> dict[str, Any]:
     """What a prediction or a report has to know of the data, without the data."""
+    x = data.train.x
     return {
-        "name": data.name,
-        "fingerprint": data.fingerprint,
-        "task": data.task,
-        "rows": rows_of(data),
-        "input_shape": list(data.train.x.shape[1:]),
-        "dtype": data.train.x.dtype.name,
-        "class_names": list(data.class_names),
-        "feature_names": list(data.feature_names),
-        "target_name": data.target_name,
+        **{name: getattr(data, name) for name in ("name", "fingerprint", "task")},
+        **{"rows": rows_of(data), "input_shape": list(x.shape[1:]), "dtype": x.dtype.name},
+        **{name: list(getattr(data, name)) for name in ("class_names", "feature_names", "notes")},
         "standardization": data.standardization.as_dict() if data.standardization is not None else None,
         "schema": data.schema.as_dict() if data.schema is not None else None,
-        "notes": list(data.notes),
-        "tokens": data.tokens,
-        "source": data.source,
-        "licence": data.licence,
+        **{name: getattr(data, name) for name in ("target_name", "tokens", "source", "licence")},
     }
 
 
@@ -504,10 +496,9 @@ def check_same_data(run: Run, data: Dataset) -> None:
     """Refuse data other than those that the run was trained on."""
     trained_on = run.record["data"].get("fingerprint")
     if trained_on != data.fingerprint:
-        raise ValueError(
-            f"the data of {data.source} have changed since {run.path} was started: put the old data back or train anew "
-            f"(fingerprint {data.fingerprint[:12]}, was {str(trained_on)[:12]})"
-        )
+        what = f"the data of {data.source} have changed since {run.path} was started"
+        fingerprints = f"(fingerprint {data.fingerprint[:12]}, was {str(trained_on)[:12]})"
+        raise ValueError(f"{what}: put the old data back or train anew {fingerprints}")
 
 
 def kernels_of(trainer: Trainer) -> str | None:

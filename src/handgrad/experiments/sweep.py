@@ -131,13 +131,13 @@ def start_sweep(
         raise ValueError("a sweep needs something to vary: --set key=1,2 or --set key=log(1e-4,1e-1,5)")
     if random is not None and optuna is not None:
         raise ValueError("a sweep is random or led by Optuna, not both")
-    rng = np.random.default_rng(seed)
+    rng, mode, combinations = np.random.default_rng(seed), "optuna", list[dict[str, Any]]()
     if optuna is not None:
         load_optuna()
-        mode, combinations = "optuna", []
+    elif random is not None:
+        mode, combinations = "random", draws(axes, random, rng)
     else:
-        mode = "grid" if random is None else "random"
-        combinations = grid(axes) if random is None else draws(axes, random, rng)
+        mode, combinations = "grid", grid(axes)
     configurations = [configured(base, combination) for combination in combinations or draws(axes, 1, rng)]
     job = prepare(configurations[0])
     check_metric(metric, job)
