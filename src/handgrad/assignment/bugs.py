@@ -43,9 +43,8 @@ def bug_of(name: str) -> Bug:
     >>> bug.backward, bug.gradients, sum(a != b for a, b in zip(right[1:], wrong[1:]))
     ('layer_norm_backward', ['x', 'gamma', 'beta'], 1)
     """
-    mistake = look_up(
-        "mistake that can stand alone", name, {it.name: it for rows in subjects().values() for it in rows}
-    )
+    known = {it.name: it for rows in subjects().values() for it in rows}
+    mistake = look_up("mistake that can stand alone", name, known)
     subject, (forward, backward) = mistake.subject, map(resolve, mistake.code)
     names = list(inspect.signature(forward).parameters)
     right = standing_alone(source_of(subject.code), subject, "Right.")

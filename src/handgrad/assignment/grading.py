@@ -18,7 +18,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeGuard
 
 import numpy as np
 
@@ -48,12 +48,11 @@ ANSWER, CHECK = "handgrad.assignment.child:answer", "handgrad.user_files.checks:
 WORDS = ("array", "message", "evidence", "variable", "fix")
 SAID = {**dict.fromkeys(WORDS, str), "mistake": {*VOCABULARY}, "line?": int}  # of a mistake
 UNFIT = "it is not the gradient of the forward that was handed in"
-OTHER = (
-    "it is the gradient of the forward that was handed in, and that computes something else than it should:"
-    " mend the forward, and the points of both come with it"
-)
+ELSE = "it is the gradient of the forward that was handed in, and that computes something else than it should"
+OTHER = f"{ELSE}: mend the forward, and the points of both come with it"
 IMAGINARY = "it has imaginary parts, where real numbers are due"
 STEPPING = "differences instead of a derivative, or the forward's code in a copy?"
+VISIBLE = {"visibility": "visible"}  # to the student, on Gradescope
 NUM_TRIALS, NUM_UPSTREAMS, NUM_DIRECTIONS = 3, 2, 2
 MOST_ANSWER = 2**26  # bytes of the arrays that a task returns
 MOST_SHOWN, MOST_WORDS, MOST_SOURCE = 2000, 500, 200_000  # letters of prints, of a line, of a file
@@ -183,17 +182,10 @@ def run_apart(entry: str, arguments: dict[str, Any], folder: Path, file: str, li
 def told(assignment: Assignment, task: Task, place: Place, inputs: Arguments) -> dict[str, Any]:
     """What a process is told of a task: nothing that leads to points or to the right code."""
     source = assignment.contents[task.call.file].decode() if task.call else ""
-    return dict(
-        file=place.file,
-        function=place.function,
-        forward=task.forward,
-        gradients=gradients_of(task, inputs),
-        inputs=[*inputs],
-        several=not task.forward and "forward" not in task.function,
-        counts_lines=bool(task.most_lines),
-        call=task.call.function if task.call else "",
-        source=source,
-    )
+    several, call = not task.forward and "forward" not in task.function, task.call.function if task.call else ""
+    about = dict(file=place.file, function=place.function, forward=task.forward, several=several, call=call)
+    named = dict(gradients=gradients_of(task, inputs), inputs=[*inputs])
+    return {**about, **named, "counts_lines": bool(task.most_lines), "source": source}
 
 
 def limits_of(assignment: Assignment, task: Task) -> Limits:
@@ -521,31 +513,21 @@ class Graded(NamedTuple):
 def results(assignment: Assignment, submission: Submission, graded: Mapping[str, Graded], seed: int) -> dict[str, Any]:
     """What came of a submission as Gradescope reads it, with what the teacher wants to know under `extra_data`."""
     done = [(task, graded[task.name]) for task in assignment.tasks]
-    tests = [
-        {
-            "name": task.name,
-            "score": it.score,
-            "max_score": task.points,
-            "status": "passed" if it.score == task.points else "failed",
-            "output": "\n".join(it.told),
-            "visibility": "visible",
-        }
-        for task, it in done
-    ]
+    tests = list[dict[str, Any]]()
+    for task, it in done:
+        score = {"score": it.score, "max_score": task.points}
+        status = "passed" if it.score == task.points else "failed"
+        tests.append({"name": task.name, **score, "status": status, "output": "\n".join(it.told), **VISIBLE})
     handed_in = {name: submission.contents[name] for name in assignment.files if name in submission.contents}
     files = {name: content.decode("utf-8", "replace")[:MOST_SOURCE] for name, content in handed_in.items()}
     given = handout(assignment, submission.name)
     return {
-        "score": round(sum(it.score for it in graded.values()), 6),
-        "visibility": "visible",
+        **{"score": round(sum(it.score for it in graded.values()), 6), **VISIBLE},
         "output": "\n".join([f"{assignment.title}: {submission.name}", *submission.problems]),
         "tests": tests,
         "extra_data": {
-            "assignment": assignment.title,
-            "student": submission.name,
-            "max_score": assignment.max_score,
-            "seed": seed,
-            "problems": submission.problems,
+            **{"assignment": assignment.title, "student": submission.name, "max_score": assignment.max_score},
+            **{"seed": seed, "problems": submission.problems},
             "tasks": {t.name: {"file": t.file, "arrays": it.arrays, "mistakes": it.mistakes} for t, it in done},
             "files": files,
             "handed_out": {name: lines_of_handout(text, given.get(name, b"").decode()) for name, text in files.items()},
@@ -580,13 +562,8 @@ def grade_task(assignment: Assignment, task: Task, key: AnswerKey, submission: S
         lines, more, notes = [about_answer(task, key, found, any(wrong.values()))], [], []
     share = sum(not why for why in wrong.values()) / max(len(wrong), 1)
     score = task.points * (share if task.partial else int(share))
-    return Graded(
-        score,
-        {n: not why for n, why in wrong.items()},
-        [*lines, *more, *notes, *steps_in(task, submission), *printed],
-        mistakes,
-        notes,
-    )
+    lines += [*more, *notes, *steps_in(task, submission), *printed]
+    return Graded(score, {name: not why for name, why in wrong.items()}, lines, mistakes, notes)
 
 
 def about_answer(task: Task, key: AnswerKey, found: Answered, is_wrong: bool) -> str:
@@ -627,18 +604,20 @@ def steps_in(task: Task, submission: Submission) -> list[str]:
         node = functions_in(submission.contents[task.file].decode()).get(task.function)
     except (SyntaxError, ValueError, RecursionError):
         return []
-    marked = [
-        it.lineno
-        for it in (ast.walk(node) if node and task.is_backward else ())
-        if (isinstance(it, ast.Constant) and (isinstance(it.value, complex) or is_tiny(it.value)))
-        or (isinstance(it, ast.Attribute) and it.attr in ("imag", "complex128", "__code__", "FunctionType"))
-        or (isinstance(it, ast.Name) and it.id in ("complex", "FunctionType"))
-    ]
+    marked = [it.lineno for it in ast.walk(node) if is_stepping(it)] if node and task.is_backward else []
     return [f"{task.function}, line {min(marked)}: {STEPPING}"] if marked else []
 
 
-def is_tiny(value: object) -> bool:
-    return isinstance(value, float) and 0 < abs(value) < 1e-18
+def is_stepping(node: ast.AST) -> TypeGuard[ast.expr]:
+    """Whether this is a complex number, a tiny one, or about either or code objects by name."""
+    match node:
+        case ast.Constant(value=float(value)):
+            return 0 < abs(value) < 1e-18
+        case ast.Attribute(attr="imag" | "complex128" | "__code__" | "FunctionType"):
+            return True
+        case ast.Constant(value=complex()) | ast.Name(id="complex" | "FunctionType"):
+            return True
+    return False
 
 
 def kind_of(task: Task, why: str) -> str:
@@ -660,7 +639,5 @@ def looked_at(assignment: Assignment, task: Task, key: AnswerKey, submission: Su
         check_form(outcome.data, [SAID], task.name)
     except ValueError:
         return []
-    return [
-        Verdict(mistake=it["mistake"], line=it.get("line"), **{word: one_line(it[word])[:MOST_WORDS] for word in WORDS})
-        for it in outcome.data[:20]
-    ]
+    said = [(it, {word: one_line(it[word])[:MOST_WORDS] for word in WORDS}) for it in outcome.data[:20]]
+    return [Verdict(mistake=it["mistake"], line=it.get("line"), **words) for it, words in said]

@@ -4,6 +4,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -91,11 +92,11 @@ def make(source: str | Path, folder: str | Path, roster: str | Path | None = Non
     told = {student: about(variant, student) for student, variant in variants.items()}
     for student in set(told) & set(key.variants):
         check_same(key, student, told[student])
+    made_of = {"handouts": handout, "key/solutions": solution}
     files = {
         Path(place, student, name): content
-        for student, variant in variants.items()
-        for place, held in (("handouts", handout(variant, student)), ("key/solutions", solution(variant, student)))
-        for name, content in held.items()
+        for (student, variant), (place, make) in product(variants.items(), made_of.items())
+        for name, content in make(variant, student).items()
     }
     check_folder(folder)
     (folder / "key").mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -154,10 +155,8 @@ def solution(assignment: Assignment, student: str) -> dict[str, bytes]:
 
 def about(assignment: Assignment, student: str) -> dict[str, Any]:
     """What a student's variant is, as plain data."""
-    tasks = [
-        dict(name=it.name, file=it.file, function=it.function, points=it.points, inputs=shapes_of(it))
-        for it in assignment.tasks
-    ]
+    told = ("name", "file", "function", "points")
+    tasks = [{**{name: getattr(it, name) for name in told}, "inputs": shapes_of(it)} for it in assignment.tasks]
     constants = {name: values[0] for name, values in assignment.variant.constants.items()}
     return {"assignment": assignment.title, "student": student, "tasks": tasks, "constants": constants}
 
@@ -173,10 +172,6 @@ def as_text(data: object) -> str:
 
 def readme(assignment: Assignment, student: str, opening: str) -> str:
     """What a student reads first: the teacher's own words, then what is to be written and how it is tried."""
-    rows = [
-        (task, ", ".join(f"{name} {shown(it)}" for name, it in shapes_of(task).items()) or asked(task))
-        for task in assignment.tasks
-    ]
     constants = [f"{name} = {values[0]!r}" for name, values in assignment.variant.constants.items()]
     bugs = [f"- `{file}`: one line of it is wrong; find it, and mend it." for file in assignment.wrong]
     tests = [name for name in assignment.public_tests if PurePosixPath(name).match("test*.py")]
@@ -189,7 +184,7 @@ def readme(assignment: Assignment, student: str, opening: str) -> str:
         "",
         "| task | file | points | tried with |",
         "|---|---|---|---|",
-        *(f"| {called(task)} | {task.file} | {task.points:g} | {text} |" for task, text in rows),
+        *(f"| {called(task)} | {task.file} | {task.points:g} | {asked(task)} |" for task in assignment.tasks),
         "",
         *bugs,
         *([f"- Your constants: {', '.join(constants)}."] if constants else []),
@@ -201,7 +196,9 @@ def readme(assignment: Assignment, student: str, opening: str) -> str:
 
 
 def asked(task: Task) -> str:
-    return "nothing: it is a question" if task.inputs == {} else "arrays of the teacher's"
+    """What a task is tried with."""
+    shapes = ", ".join(f"{name} {shown(it)}" for name, it in shapes_of(task).items())
+    return shapes or ("nothing: it is a question" if task.inputs == {} else "arrays of the teacher's")
 
 
 def called(task: Task) -> str:

@@ -317,9 +317,8 @@ def assembled(said: Specification, path: Path) -> Assignment:
     contents = {name: content for name, content in contents.items() if name in wanted}
     check_variant(said.variant, tasks, [contents[file].decode() for file in said.files])
     wrong = {task.file: text for task, _, text in bugs}
-    return Assignment(
-        path, said.title, tuple(said.files), given, public, said.memory_limit, tasks, said.variant, contents, wrong
-    )
+    made_of = tasks, said.variant, contents, wrong
+    return Assignment(path, said.title, tuple(said.files), given, public, said.memory_limit, *made_of)
 
 
 def with_bug(task: Task) -> tuple[Task, dict[str, bytes], bytes]:
@@ -355,8 +354,7 @@ def named(names: Iterable[str], files: Iterable[str], contents: Mapping[str, byt
     """The files that are meant: each itself, or in the folder of that name all but those to hand in."""
     for name in names:
         inside = {file for file in contents if file.startswith(f"{name}/")}
-        found = [file for file in contents if file == name or file in inside.difference(files)]
-        if not found:
+        if not (found := [file for file in contents if file == name or file in inside.difference(files)]):
             raise ValueError(f"there is no file {name} beside it{nearest(name, contents)}")
         yield from found
 
@@ -378,17 +376,10 @@ def filled(said: Specification, number: int, contents: Mapping[str, bytes]) -> T
         check_known(f"{where}: {place.file} has no function", place.function, there)
     if isinstance(task.inputs, dict):
         check_inputs(where, task, known[forward or task.function])
-    return task.model_copy(
-        update={
-            "file": file,
-            "name": task.name or task.function,
-            "forward": forward,
-            "gradients": task.gradients or arrays_of(task.inputs),
-            "reference": task.reference or Place(file, task.function),
-            "hints": task.hints or said.hints,
-            "time_limit": task.time_limit or said.time_limit,
-        }
-    )
+    names = {"file": file, "name": task.name or task.function, "forward": forward}
+    gradients, reference = task.gradients or arrays_of(task.inputs), task.reference or Place(file, task.function)
+    usual = {"hints": task.hints or said.hints, "time_limit": task.time_limit or said.time_limit}
+    return task.model_copy(update={**names, "gradients": gradients, "reference": reference, **usual})
 
 
 def text_of(name: str, contents: Mapping[str, bytes]) -> str:

@@ -154,11 +154,7 @@ def within_limits(found: Iterator[tuple[str, int, bytes]]) -> Contents:
 def folder_of(contents: Contents, files: Sequence[str]) -> str:
     """The folder, '' or with '/' at its end, where most of the assignment's files lie."""
     roots = {path.removesuffix(file) for path in contents for file in files if f"/{path}".endswith(f"/{file}")}
-    return max(
-        sorted(roots, key=lambda root: (len(root), root)),
-        key=lambda root: sum(root + file in contents for file in files),
-        default="",
-    )
+    return min(roots, key=lambda root: (-sum(root + file in contents for file in files), len(root), root), default="")
 
 
 def copies_of(root: str, file: str, contents: Contents) -> str:

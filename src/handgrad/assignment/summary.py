@@ -26,12 +26,8 @@ FORM = {
     "score": float,
     "tests": [{"name": str, "score": float, "max_score": float}],
     "extra_data": {
-        "assignment": str,
-        "student": str,
-        "problems?": [str],
+        **{"assignment": str, "student": str, "problems?": [str], "files": {str: str}, "handed_out": {str: [int]}},
         "tasks": {str: {"file": str, "mistakes": [MISTAKE]}},
-        "files": {str: str},
-        "handed_out": {str: [int]},
     },
 }
 K = 8  # tokens in a piece of code that is compared
@@ -138,10 +134,10 @@ def per_task(found: Sequence[Results]) -> Section:
     scores: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for test in (test for results in found for test in results["tests"]):
         scores[test["name"]].append((test["score"], test["max_score"]))
-    rows = [
-        (name, len(pairs), sum(s for s, _ in pairs) / len(pairs), pairs[0][1], sum(s >= m for s, m in pairs))
-        for name, pairs in scores.items()
-    ]
+    rows = list[tuple[object, ...]]()
+    for name, pairs in scores.items():
+        mean = sum(score for score, _ in pairs) / len(pairs)
+        rows.append((name, len(pairs), mean, pairs[0][1], sum(score >= most for score, most in pairs)))
     return Section("Points per task", "", ["task", ">students", ">mean points", ">of", ">all right"], rows)
 
 
@@ -149,10 +145,8 @@ def mistakes(found: Sequence[Results]) -> Section:
     """How many students made which mistake in which task, with what is to be learnt from it."""
     made = {(it["mistake"], task, student_of(results)) for results, task, it in each_mistake(found)}
     counts = Counter((slug, task) for slug, task, _ in made)
-    rows = [
-        (slug, task, count, VOCABULARY[slug].lesson if slug in VOCABULARY else "")
-        for (slug, task), count in ordered(counts)
-    ]
+    lessons = {slug: name.lesson for slug, name in VOCABULARY.items()}
+    rows = [(slug, task, count, lessons.get(slug, "")) for (slug, task), count in ordered(counts)]
     return Section("Mistakes that the class made", "", ["mistake", "task", ">students", "lesson"], rows)
 
 
@@ -186,11 +180,8 @@ def is_touched(results: Results, file: str) -> bool:
 
 def wrong_lines(found: Sequence[Results]) -> Section:
     """The lines in which mistakes were found, the commonest first, without comments and spaces around."""
-    wrong = {
-        (task, line, it["mistake"], student_of(results))
-        for results, task, it in each_mistake(found)
-        if (line := line_at(results, task, it.get("line")))
-    }
+    lines = ((task, line_at(results, task, it.get("line")), it, results) for results, task, it in each_mistake(found))
+    wrong = {(task, line, it["mistake"], student_of(results)) for task, line, it, results in lines if line}
     counts = Counter((task, line, slug) for task, line, slug, _ in wrong)
     rows = [(line, task, slug, count) for (task, line, slug), count in ordered(counts)[:MOST_SHOWN]]
     return Section("The commonest wrong lines", "", ["line", "task", "mistake", ">students"], rows)

@@ -93,10 +93,6 @@ def with_drawn_bug(assignment: Assignment, subject: str, points: float, rng: Gen
     mistake, limit = mistakes[int(rng.integers(len(mistakes)))], assignment.tasks[0].time_limit
     said: dict[str, Any] = dict(name=f"find the bug: {subject}", points=points, hints="none", time_limit=limit)
     task, files, wrong = with_bug(Task(function=subject, file=f"{stem}.py", inputs={}, mistake=mistake.name, **said))
-    return replace(
-        assignment,
-        files=(*assignment.files, task.file),
-        tasks=(*assignment.tasks, task.model_copy(update={"reference": Place(task.file, task.function)})),
-        contents={**assignment.contents, **files},
-        wrong={**assignment.wrong, task.file: wrong},
-    )
+    tasks = (*assignment.tasks, task.model_copy(update={"reference": Place(task.file, task.function)}))
+    contents, all_wrong = {**assignment.contents, **files}, {**assignment.wrong, task.file: wrong}
+    return replace(assignment, files=(*assignment.files, task.file), tasks=tasks, contents=contents, wrong=all_wrong)

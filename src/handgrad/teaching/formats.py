@@ -33,10 +33,8 @@ SIGNED = {word: html.Markup(f"{html.mark(ok)} {word}") for word, ok in (("right"
 def in_html(block: Block, level: int) -> str:
     match block:
         case Title(text, author, date):
-            by = ", ".join(filter(None, (author, date)))
-            return (
-                f'<p class="title" role="heading" aria-level="1">{escape(text)}</p><p class="quiet">{escape(by)}</p>\n'
-            )
+            by = escape(", ".join(filter(None, (author, date))))
+            return f'<p class="title" role="heading" aria-level="1">{escape(text)}</p><p class="quiet">{by}</p>\n'
         case Heading(text, depth):
             return f"<h{level + depth}>{escape(text)}</h{level + depth}>\n"
         case Paragraph(text):
@@ -72,9 +70,8 @@ def escape_markdown(text: str) -> str:
 def in_markdown(block: Block, level: int, output: Path) -> str:
     match block:
         case Title():
-            return "\n".join(
-                ["---", *(f"{k}: {json.dumps(v, ensure_ascii=False)}" for k, v in told(block).items()), "---"]
-            )
+            lines = (f"{k}: {json.dumps(v, ensure_ascii=False)}" for k, v in told(block).items())
+            return "\n".join(["---", *lines, "---"])
         case Heading(text, depth):
             return f"{'#' * (level + depth)} {escape_markdown(text)}"
         case Paragraph(text):
@@ -90,9 +87,8 @@ def in_markdown(block: Block, level: int, output: Path) -> str:
 
 def told(title: Title) -> dict[str, str]:
     """What is known of title, author and date, as a document's front matter has it."""
-    return {
-        name: text for name, text in (("title", title.text), ("author", title.author), ("date", title.date)) if text
-    }
+    named = {"title": title.text, "author": title.author, "date": title.date}
+    return {name: text for name, text in named.items() if text}
 
 
 def fenced(text: str, language: str) -> str:
@@ -157,9 +153,8 @@ def picture_path(picture: Picture, output: Path, suffix: str = ".pdf") -> Path:
 def in_latex(block: Block, level: int, output: Path) -> str:
     match block:
         case Title():
-            lines = [
-                f"\\{name}{{{escape_latex(text)}}}" for name, text in {"author": "", "date": "", **told(block)}.items()
-            ]
+            named = {"author": "", "date": "", **told(block)}
+            lines = [f"\\{name}{{{escape_latex(text)}}}" for name, text in named.items()]
             return "\n".join([*lines, r"\maketitle"])
         case Heading(text, depth):
             return f"\\{HEADINGS[level + depth - 1]}{{{escape_latex(text)}}}"

@@ -37,8 +37,7 @@ def implementations(specs: Iterable[str], seed: int = 0) -> Iterator[Block]:
         for title, things in shown_parts(module, names, where).items():
             yield Heading(f"{where}: {title}", 1)
             yield Code("\n\n".join(source_of(thing, module) for thing in things))
-            target = targets.get(title) or imported_target(title, things[0])
-            if target:
+            if target := targets.get(title) or imported_target(title, things[0]):
                 yield from gradient_blocks(title, target, given, where, seed)
 
 

@@ -106,10 +106,9 @@ class Mistake:
         stripped = [line.strip() for line in lines]
         places = [i for i in range(len(lines)) if stripped[i : i + len(sought)] == sought]
         if len(places) != 1:
-            raise ValueError(
-                f"{TABLE.name}: the right line of {self.name} must stand once in {', '.join(self.code)}, "
-                f"but stands there {len(places)} times; write it as the source has it now: {right!r}"
-            )
+            what = f"{TABLE.name}: the right line of {self.name} must stand once in {', '.join(self.code)}"
+            advice = f"write it as the source has it now: {right!r}"
+            raise ValueError(f"{what}, but stands there {len(places)} times; {advice}")
         start = places[0]
         indent = lines[start].removesuffix(stripped[start])
         lines[start : start + len(sought)] = textwrap.indent(wrong, indent).splitlines()

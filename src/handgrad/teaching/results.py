@@ -76,8 +76,7 @@ class Entry:
 
 def entries(runs: Iterable[Run]) -> list[Entry]:
     """Entries of the finished runs, the best first by test error, then by loss. ValueError where none is finished."""
-    found = [Entry(run) for run in runs if run.results]
-    if not found:
+    if not (found := [Entry(run) for run in runs if run.results]):
         raise ValueError("there is no finished run to write about (handgrad runs lists them, handgrad resume goes on)")
     keys = deciding(found), deciding(found).replace("error", "loss")
     return sorted(found, key=lambda entry: [rank(entry.figures.get(key, math.nan)) for key in keys])
@@ -159,9 +158,8 @@ def setting_sentences(found: Sequence[Entry]) -> dict[str, str]:
 def setting_text(entry: Entry, keys: Sequence[str]) -> str:
     """'0.01', or of keys that belong together 'exponential, decay 0.98'."""
     given = {key.rpartition(".")[2]: value for key in keys if (value := entry.settings.get(key)) is not None}
-    return ", ".join(
-        value_text(v) if len(keys) == 1 or k == "name" else f"{k} {value_text(v)}" for k, v in given.items()
-    )
+    texts = {key: value_text(value) for key, value in given.items()}
+    return ", ".join(text if len(keys) == 1 or key == "name" else f"{key} {text}" for key, text in texts.items())
 
 
 def setting_sentence(name: str, groups: Sequence[dict[str, list[Entry]]], figure: str) -> str:
@@ -184,10 +182,11 @@ def setting_sentence(name: str, groups: Sequence[dict[str, list[Entry]]], figure
 
 def cases_of(groups: Sequence[dict[str, list[Entry]]], figure: str) -> Cases:
     """{value: the figure in each group}, of several seeds the mean."""
-    return {
-        value: [fmean(entry.figures.get(figure, math.nan) for entry in group[value]) for group in groups]
-        for value in groups[0]
-    }
+
+    def mean(entries: Sequence[Entry]) -> float:
+        return fmean(entry.figures.get(figure, math.nan) for entry in entries)
+
+    return {value: [mean(group[value]) for group in groups] for value in groups[0]}
 
 
 def learning_sentence(trained: Cases, best: str, worst: str, difference: float) -> str:
@@ -245,8 +244,7 @@ def component_sentences(found: Sequence[Entry]) -> dict[str, str]:
         groups: dict[str, Group] = {}
         for entry in found:
             groups.setdefault(part.rest(entry), ([], []))[not part.is_in(entry)].append(entry)
-        matched = [group for group in groups.values() if all(group)]
-        if matched:
+        if matched := [group for group in groups.values() if all(group)]:
             sentences[name] = component_sentence(f"{name} {part.purpose}", matched)
     return sentences
 
@@ -261,10 +259,8 @@ def component_sentence(begin: str, groups: Sequence[Group]) -> str:
     outcome = f"{moves} it by {figure_text(abs(change))}" if change else "changed nothing"
     settings = f", in {len(groups)} settings of the rest" if len(groups) > 1 else ""
     both = f"{figure_text(fmean(with_it))} with it and {figure_text(fmean(without))} without"
-    text = (
-        f"{begin}. Its share was measured by {len(members)} runs that differ in nothing else{settings}: "
-        f"the {error} is {both}, so it {outcome}."
-    )
+    measured = f"Its share was measured by {len(members)} runs that differ in nothing else{settings}"
+    text = f"{begin}. {measured}: the {error} is {both}, so it {outcome}."
     if len(groups) > 1:
         each = ", ".join(f"{figure_text(a)} against {figure_text(b)}" for a, b in zip(with_it, without, strict=True))
         text += f" One by one: {each}."

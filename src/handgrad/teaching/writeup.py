@@ -171,14 +171,13 @@ def one_run(entry: Entry) -> Iterator[Block]:
     splits = [split for split in ("train", "validation", "test") if measured.get(split)]
     names = list(dict.fromkeys(name for split in splits for name in measured[split]))
     num_rows = entry.run.record["data"].get("rows") or {}
-    rows = [
-        [split, results.value_text(num_rows.get(split)), *(figure_text(measured[split].get(name)) for name in names)]
-        for split in splits
-    ]
+    rows = list[list[str]]()
+    for split in splits:
+        figures = [figure_text(measured[split].get(name)) for name in names]
+        rows.append([split, results.value_text(num_rows.get(split)), *figures])
     columns = ["split", ">rows", *(f">{words(name)}" for name in names)]
     yield Table(columns, rows, "Results of the model as it was kept.")
-    history = entry.run.history()
-    if history:
+    if history := entry.run.history():
         caption = f"Loss and other figures of {entry.name} by epoch, on training and validation rows."
         charts, _ = curve_charts(RunView("", "", history=history, restored=entry.run.restored_epoch))
         yield Picture("curves", partial(save_curves, history), caption, charts)
