@@ -56,8 +56,7 @@ class Text(NamedTuple):
 
 def packaged(folder: Path, name: str) -> Path:
     """A file that comes along, gzipped or not."""
-    found = next(folder.glob(f"{name}*"), None)
-    if found is None:
+    if (found := next(folder.glob(f"{name}*"), None)) is None:
         raise ValueError(f"the catalog has '{name}', but {folder} no {name} or {name}.gz")
     return found
 

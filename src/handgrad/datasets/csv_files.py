@@ -81,8 +81,7 @@ def open_table(path: FilePath, header: bool | None = None, known: Collection[str
     if reason:
         return CsvTable(path, numbered(len(cells)), itertools.chain([(number, first)], rows), number, reason)
     names = [cell or unnamed for cell, unnamed in zip(cells, numbered(len(cells)), strict=True)]
-    twice = repeated(names)
-    if twice is not None:
+    if (twice := repeated(names)) is not None:
         raise ValueError(f"{path} has more than one column called '{shown(twice)}'; give each its own name")
     return CsvTable(path, names, rows, number, "")
 

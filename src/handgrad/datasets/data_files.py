@@ -73,10 +73,7 @@ def read_npz(path: FilePath) -> tuple[Array, Array]:
 
 def read_array_features(path: FilePath, num_features: int) -> Array:
     """x of new examples, in an NPZ file or as the one array of an NPY file; num_features 0 takes any shape."""
-    if kind_of(path) == "npy":
-        x = checked_x(path, open_npy(path))
-    else:
-        (x,) = open_npz(path, ("x",))
+    x = checked_x(path, open_npy(path)) if kind_of(path) == "npy" else open_npz(path, ("x",))[0]
     if num_features and x.shape[1:] != (num_features,):
         raise ValueError(f"{path}: x is {x.shape}; expected (N, {num_features}), the columns trained on")
     return x
@@ -101,10 +98,9 @@ def open_npz(path: FilePath, keys: tuple[str, ...]) -> list[Array]:
         with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             if "[Content_Types].xml" in file.files:
                 raise ValueError("it is a spreadsheet; save it as CSV UTF-8")
-            missing = [key for key in keys if key not in file.files]
-            if missing:
+            for missing in (key for key in keys if key not in file.files):
                 known = ", ".join(file.files) or "none"
-                raise ValueError(f"it has no array '{missing[0]}' (its arrays: {known}); save it by {SAVE}")
+                raise ValueError(f"it has no array '{missing}' (its arrays: {known}); save it by {SAVE}")
             arrays = [file[key] for key in keys]
     except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
         raise cannot_read(path, error) from None

@@ -1,12 +1,14 @@
 """What a data set is: its splits, how they are drawn, and all that is needed to read more rows of the same kind."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from ..arrays import Array, Generator, MaybeNone
+from .catalog import ImageSet, Table, Text
 from .schema import Schema
 from .standardization import Standardization
 
@@ -24,6 +26,10 @@ class Split(NamedTuple):
 
     x: Array | Any  # MappedRows of a folder
     y: Array
+
+
+Source: TypeAlias = Table | Text | ImageSet
+Parts: TypeAlias = Iterable[Split | MaybeNone]  # to train, to validate and to test with
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +79,15 @@ class Dataset:
     schema: Schema | MaybeNone = None
     notes: tuple[str, ...] = ()
     tokens: str = ""
+
+    @classmethod
+    def of(
+        cls, about: Source, task: str, splits: Parts, names: tuple[str, ...], target: str, checksum: str, **more: Any
+    ) -> "Dataset":
+        """That of an entry of the catalog, or of a user's file, in its three splits."""
+        train, validation, test = splits
+        origin = about.source, about.licence, checksum
+        return cls(about.name, task, train, validation, test, names, target, *origin, **more)
 
     def __repr__(self) -> str:
         parts = {"train": self.train, "validation": self.validation, "test": self.test}

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple, TypeAlias
@@ -35,10 +36,8 @@ class Row(NamedTuple):
 
 def available() -> list[Row]:
     """A Row for every data set known by name."""
-    return [
-        Row(name, about.kind, about.title, about.size, about.source, about.licence, is_present(name))
-        for name, about in DATASETS.items()
-    ]
+    told = ((name, it.kind, it.title, it.size, it.source, it.licence) for name, it in DATASETS.items())
+    return [Row(*about, is_present(about[0])) for about in told]
 
 
 def get(name: str, source: FilePath | None = None, progress: Progress | None = None) -> Path:
@@ -107,12 +106,12 @@ def download(about: ImageSet, missing: list[Contents], progress: Progress | None
     for item in about.downloads:
         needed = [wanted for wanted in missing if is_archive(item.name) or key(wanted.name) == key(item.name)]
         problems: list[str] = []
-        for address in item.addresses:
-            if needed:
-                try:
-                    fetch(about.name, Arrival(item.name, address, progress), needed)
-                except (network_error, ValueError) as error:
-                    problems.append(f"{urlsplit(address).netloc}: {reason(error)}")
+        for address in item.addresses if needed else ():
+            try:
+                fetch(about.name, Arrival(item.name, address, progress), needed)
+                break
+            except (network_error, ValueError) as error:
+                problems.append(f"{urlsplit(address).netloc}: {reason(error)}")
         if needed:
             folder = f"put {wanted_names(about)} into a folder and run 'handgrad data get {about.name} --from FOLDER'"
             what = f"could not download {item.name} of {about.name} ({'; '.join(problems)})"
@@ -169,14 +168,11 @@ class Arrival:
         headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={start}-"} if start else {})}
         try:
             make_folder(self.path.parent)
-            with (
-                open(self.path, "ab") as file,
-                find_requests().get(self.address, headers=headers, stream=True, timeout=TIMEOUT) as response,
-            ):
+            ask = partial(find_requests().get, self.address, headers=headers, stream=True, timeout=TIMEOUT)
+            with open(self.path, "ab") as file, ask() as response:
                 response.raise_for_status()
                 if response.status_code == 200:  # the server sends the file from its beginning after all
-                    file.truncate(0)
-                    start = 0
+                    start = file.truncate(0)
                 length = response.headers.get("Content-Length")
                 total = start + int(length) if length else None
                 for chunk in response.iter_content(CHUNK):

@@ -10,7 +10,7 @@ import numpy as np
 from ..arrays import Array, MappedRows
 from ..files import FilePath
 from ..naming import fold
-from .catalog import DATASETS
+from .catalog import DATASETS, Table
 from .data_files import is_images, open_npy
 from .dataset import Dataset, Split, fingerprint
 from .standardization import Standardization
@@ -48,19 +48,10 @@ def load_folder(path: FilePath, task: str | None, how: Preparation) -> Dataset:
         labels, y = y[: len(targets)], y[len(targets) :]
         labels = labels if class_names else cast(labels, how.dtype, "the target")
         splits[name] = Split(MappedRows(rows, as_read), labels)
-    return Dataset(
-        name=Path(path).resolve().name,
-        task=task,
-        train=splits["train"],
-        validation=splits.get("validation"),
-        test=splits.get("test"),
-        class_names=class_names,
-        target_name="y",
-        standardization=standardization,
-        source=str(path),
-        licence="not stated",
-        fingerprint=fingerprint(*(array for part in parts.values() for array in part), class_names),
-    )
+    about = Table(Path(path).resolve().name, "", str(path), "not stated")
+    checksum = fingerprint(*(array for part in parts.values() for array in part), class_names)
+    drawn = map(splits.get, PARTS)
+    return Dataset.of(about, task, drawn, class_names, "y", checksum, standardization=standardization)
 
 
 def prepared(x: Array, standardization: Standardization | None, dtype: np.dtype[Any]) -> Array:

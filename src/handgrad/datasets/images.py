@@ -28,18 +28,10 @@ def load_images(about: ImageSet, validation: float | None, seed: int) -> Dataset
     chosen, _ = draw_rows(y, rows, np.random.default_rng(seed))
     move_to_end(x, y, chosen)
     cut = len(y) - rows
-    return Dataset(
-        name=about.name,
-        task="classification",
-        train=Split(x[:cut], y[:cut]),
-        validation=Split(x[cut:], y[cut:]) if rows else None,
-        test=Split(*read_part(about, about.test)),
-        class_names=about.class_names,
-        target_name="label",
-        source=about.source,
-        licence=about.licence,
-        fingerprint=fingerprint(*(file.sha256 for file in about.files)),
-    )
+    validated, test = Split(x[cut:], y[cut:]) if rows else None, Split(*read_part(about, about.test))
+    checksum = fingerprint(*(file.sha256 for file in about.files))
+    splits = Split(x[:cut], y[:cut]), validated, test
+    return Dataset.of(about, "classification", splits, about.class_names, "label", checksum)
 
 
 def read_part(about: ImageSet, files: tuple[Contents, ...]) -> tuple[Array, Array]:

@@ -15,16 +15,9 @@ from .standardization import scaled
 
 MISSING_RULES = ("mean", "median", "drop")
 FORM: dict[str, Any] = {  # of what `Schema.as_dict` returns, once it has been JSON; see `files.check_form`
-    "columns": [str],
-    "target": str,
-    "id": (str, type(None)),
-    "drop": [str],
-    "categories": {str: [str]},
-    "fill": {str: float},
-    "missing": (str, type(None)),
-    "header": bool,
-    "decimal": {".", ","},
-    "encoding?": {"one-hot", "index"},
+    **{"columns": [str], "target": str, "id": (str, type(None)), "drop": [str]},
+    **{"categories": {str: [str]}, "fill": {str: float}, "missing": (str, type(None))},
+    **{"header": bool, "decimal": {".", ","}, "encoding?": {"one-hot", "index"}},
 }
 ColumnName = str | int
 ColumnNames = ColumnName | Sequence[ColumnName]
@@ -117,10 +110,13 @@ class Schema:
     @property
     def is_number(self) -> Array:
         """Of each of the feature_names whether its column holds numbers: these are standardised, the others 0 or 1."""
-        if self.encoding == "index":
-            return np.array([name not in self.categories for name in self.features])
-        widths = [len(self.categories.get(name, ("",))) for name in self.features]
-        return np.repeat([name not in self.categories for name in self.features], widths)
+        return np.repeat([name not in self.categories for name in self.features], self.widths)
+
+    @property
+    def widths(self) -> Array:
+        """Of each of the features how many of the feature_names it becomes."""
+        one_hot = self.categories if self.encoding == "one-hot" else {}
+        return np.array([len(one_hot.get(name, ("",))) for name in self.features])
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -156,10 +152,8 @@ class Schema:
         if self.missing in ("mean", "median"):
             numbers = [name for name in places if name not in texts]
             values = x[train][:, [places[name] for name in numbers]]
-            empty = np.isnan(values).all(axis=0)
-            if empty.any():
-                name = numbers[int(empty.argmax())]
-                what = f"column '{shown(name)}' has no value in the training rows to fill it by"
+            for empty in np.flatnonzero(np.isnan(values).all(axis=0)):
+                what = f"column '{shown(numbers[empty])}' has no value in the training rows to fill it by"
                 raise ValueError(f"{what}; leave it out (drop)")
             fill = dict(zip(numbers, middle(values, self.missing).tolist(), strict=True))
         if not any(name not in categories or categories[name] for name in places):
@@ -168,8 +162,7 @@ class Schema:
 
     def encode(self, x: Array) -> Array:
         """The feature_names' values of x (N, features), missing numbers filled in, in place."""
-        features = self.features
-        fill = np.array([self.fill.get(name, np.nan) for name in features])
+        fill = np.array([self.fill.get(name, np.nan) for name in self.features])
         rows, places = np.nonzero(np.isnan(x))
         x[rows, places] = fill[places]
         if not self.categories:
@@ -177,10 +170,9 @@ class Schema:
         if self.encoding == "index":
             sizes = np.array(self.sizes)
             return np.where((sizes == 0) | (x >= 0), x, sizes - 1.0)
-        widths = np.array([len(self.categories.get(name, ("",))) for name in features])
-        starts = np.cumsum(widths) - widths
-        numbers = np.array([name not in self.categories for name in features])
-        encoded = np.zeros((len(x), int(widths.sum())))
+        starts = np.cumsum(self.widths) - self.widths
+        numbers = np.array([name not in self.categories for name in self.features])
+        encoded = np.zeros((len(x), len(self.feature_names)))
         encoded[:, starts[numbers]] = x[:, numbers]
         for place in np.flatnonzero(~numbers):
             rows = np.flatnonzero(x[:, place] >= 0)
@@ -191,8 +183,7 @@ class Schema:
         """New rows out of a CSV file that has the features' columns, in any order where it has a header."""
         table = self.open(path)
         places = {name: place for place, name in enumerate(table.names)}
-        absent = next((name for name in self.features if name not in places), None)
-        if absent is not None:
+        for absent in (name for name in self.features if name not in places):
             wanted = f"(its columns: {shortened(table.names)}); the model was trained on {shortened(self.features)}"
             raise ValueError(f"{path} has no column '{shown(absent)}' {wanted}")
         columns = [self.column(table, places[name]) for name in self.features]
@@ -201,8 +192,7 @@ class Schema:
         if self.header and not table.header:
             order = f"so its columns are taken in the order {shortened(table.names)}"
             notes.append(f"{path} has no header, since the first row {table.no_header}, {order}")
-        nameless = len(ids) - len(set(filter(str.strip, ids)))
-        if nameless:
+        if nameless := len(ids) - len(set(filter(str.strip, ids))):
             notes.append(f"{path}: the id in '{shown(self.id or '')}' is missing or repeated in {nameless} rows")
         return NewRows(self.encode(x), ids, tuple(notes))
 
@@ -313,16 +303,8 @@ def choose_columns(table: CsvTable, options: TableOptions) -> Schema:
         target = next((name for name in reversed(table.names) if name not in (*drop, id)), "")
     if target in (*drop, id):
         raise ValueError(f"{table.path}: '{shown(target)}' is the target; it can be neither dropped nor the id")
-    schema = Schema(
-        tuple(table.names),
-        target,
-        id,
-        drop,
-        missing=options.missing,
-        header=table.header,
-        decimal=options.decimal,
-        encoding=options.encoding,
-    )
+    rules: dict[str, Any] = {name: getattr(options, name) for name in ("missing", "decimal", "encoding")}
+    schema = Schema(tuple(table.names), target, id, drop, header=table.header, **rules)
     if not schema.features:
         what = f"{table.path} has the target column '{shown(target)}' alone"
         raise ValueError(f"{what}; it needs at least one feature, parted by a comma, semicolon or tab")

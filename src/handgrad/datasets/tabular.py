@@ -60,9 +60,9 @@ def load_file(path: FilePath, options: TableOptions, task: str | None, how: Prep
     if kind == "csv":
         return build(about, Rows.of_csv(where, options), task, how)
     usual = TableOptions(encoding=options.encoding)
-    given = [f"{name}={value!r}" for name, value in options._asdict().items() if value != getattr(usual, name)]
-    if given:
-        raise ValueError(f"{given[0]} names a column or rule of a CSV file; {where} keeps its targets as 'y'")
+    for name, value in options._asdict().items():
+        if value != getattr(usual, name):
+            raise ValueError(f"{name}={value!r} names a column or rule of a CSV file; {where} keeps its targets as 'y'")
     return build(about, Rows(*read_npz(where)), task, how)
 
 
@@ -84,23 +84,15 @@ def build(about: Table, rows: Rows, task: str | None, how: Preparation) -> Datas
     schema = reading.schema.learn(x, reading.texts, parts[0]) if reading else None
     x = schema.encode(x) if schema else x
     standardization = standardize(x[parts[0]], about.scale, how.standardize, schema) if x.ndim == 2 else None
-    train, validation, test = (split_of(x[rows], y[rows], standardization, how.dtype) for rows in parts)
-    return Dataset(
-        name=about.name,
-        task=task,
-        train=train,
-        validation=validation,
-        test=test,
-        class_names=class_names,
-        feature_names=schema.feature_names if schema else (),
-        target_name=schema.target if schema else "y",
-        standardization=standardization,
-        source=source,
-        licence=about.licence,
-        fingerprint=checksum,
-        schema=schema,
-        notes=notes,
-    )
+    splits = (split_of(x[rows], y[rows], standardization, how.dtype) for rows in parts)
+    names, target = (schema.feature_names, schema.target) if schema else ((), "y")
+    told: dict[str, Any] = {
+        "feature_names": names,
+        "standardization": standardization,
+        "schema": schema,
+        "notes": notes,
+    }
+    return Dataset.of(about, task, splits, class_names, target, checksum, **told)
 
 
 def split_of(x: Array, y: Array, standardization: Standardization | None, dtype: np.dtype[Any]) -> Split | MaybeNone:
@@ -202,12 +194,8 @@ def are_classes(numbers: Array) -> bool:
 
 def first_text(raw: Array, number: Callable[[str], float]) -> str:
     """The first target that is no number, and where it stands."""
-    texts = (
-        f"'{shown(cell)}' of example {row}"
-        for row, cell in enumerate(raw, 1)
-        if as_numbers(raw[row - 1 : row], number) is None
-    )
-    return next(texts)
+    row = next(row for row in range(len(raw)) if as_numbers(raw[row : row + 1], number) is None)
+    return f"'{shown(raw[row])}' of example {row + 1}"
 
 
 # What is told of the reading ------------------------------------------------------------------------------------------
@@ -217,15 +205,12 @@ def notes_of(reading: Reading, y: Array, class_names: Sequence[str]) -> tuple[st
     """What was decided about a table, in sentences: its header, its columns, what was missing, what looks amiss."""
     table, schema = reading.table, reading.schema
     task = f"{len(class_names)} classes: {shortened(class_names)}" if class_names else "a number: regression"
-    lines = [
-        f"row {table.first} is the header" if table.header else f"no header: the first row {table.no_header}",
-        f"the target is {shown(schema.target)} ({task})",
-    ]
+    head = f"row {table.first} is the header" if table.header else f"no header: the first row {table.no_header}"
+    lines = [head, f"the target is {shown(schema.target)} ({task})"]
     if reading.texts:
         sizes = [f"{name} ({len(texts)} categories)" for name, texts in reading.texts.items()]
         lines.append(f"one-hot: {shortened(sizes)}")
-    others = [*([f"{schema.id} (the id)"] if schema.id else []), *schema.drop]
-    if others:
+    if others := [*([f"{schema.id} (the id)"] if schema.id else []), *schema.drop]:
         lines.append(f"left out: {shortened(others)}")
     notes = ["; ".join(lines), *missing_notes(reading)]
     size = 1.0 if class_names else float(abs(y).max())
@@ -233,12 +218,10 @@ def notes_of(reading: Reading, y: Array, class_names: Sequence[str]) -> tuple[st
         units = "larger" if size > 1 else "smaller"
         slow = "and is learnt as it stands, which may take very long"
         notes.append(f"{shown(schema.target)} reaches {size:.3g} in size, {slow}: write it in {units} units, near 1")
-    likely = [f"'{name}'" for name in columns_like_ids(reading)]
-    if likely:
+    if likely := [f"'{name}'" for name in columns_like_ids(reading)]:
         notes.append(f"{shortened(likely)}: another value in each row, as in an id; one is left out by --id COLUMN")
     for what, names in {schema.target: class_names, **reading.texts}.items():
-        alike = look_alikes(names)
-        if alike:
+        if alike := look_alikes(names):
             notes.append(f"{shown(what)}: {shortened(alike)} look alike, and count as different")
     return tuple(f"{Path(table.path).name}: {note}" for note in notes)
 
@@ -252,8 +235,7 @@ def missing_notes(reading: Reading) -> list[str]:
         names = [f"{reading.schema.features[place]} {counts[place]}" for place in places]
         becomes = f"numbers become the {rule} of the training rows, texts no category"
         notes.append(f"missing values: {shortened(names)}; {becomes}")
-    lost = reading.num_read - len(reading.x)
-    if lost:
+    if lost := reading.num_read - len(reading.x):
         notes.append(f"rows left out for a missing {'value' if rule == 'drop' else 'target'}: {lost}")
     return notes
 
@@ -334,12 +316,11 @@ def read_new(path: FilePath, about: Sequence[str] | Schema, target_name: str | N
     """New examples out of a file of any kind, as `load_features` reads them, with their ids and what is to be said."""
     if about and not isinstance(about, Schema):
         return read_new(path, Schema.of_numbers(about, target_name))._replace(notes=())
-    schema = about if isinstance(about, Schema) else None
     kind = kind_of(path)
     if kind in ("npz", "npy"):
-        return NewRows(read_array_features(path, len(schema.feature_names) if schema else 0), (), ())
+        return NewRows(read_array_features(path, len(about.feature_names) if isinstance(about, Schema) else 0), (), ())
     if kind == "idx":
         return NewRows(read_idx_images(path), (), ())
-    if schema is None:
-        raise ValueError(f"{path}: the data trained on has no named columns; expected {ARRAYS}")
-    return schema.read(path)
+    if isinstance(about, Schema):
+        return about.read(path)
+    raise ValueError(f"{path}: the data trained on has no named columns; expected {ARRAYS}")

@@ -49,21 +49,8 @@ def load_text(
     num_validation = num_rows(HELD_OUT if validation is None else validation, count - num_test, "validation")
     ends = np.cumsum([count - num_test - num_validation, num_validation, num_test])
     parts = [Split(x[a:b], y[a:b].astype(np.int64)) for a, b in zip([0, *ends], ends, strict=False)]
-    train, held_out, last = (part if len(part.y) else None for part in parts)
-    assert train is not None  # num_rows leaves some
-    return Dataset(
-        name=about.name,
-        task="classification",
-        train=train,
-        validation=held_out,
-        test=last,
-        class_names=names,
-        target_name=f"the next of the {tokens}",
-        source=about.source,
-        licence=about.licence,
-        fingerprint=fingerprint(ids, length, names),
-        tokens=tokens,
-    )
+    splits, target = (part if len(part.y) else None for part in parts), f"the next of the {tokens}"
+    return Dataset.of(about, "classification", splits, names, target, fingerprint(ids, length, names), tokens=tokens)
 
 
 def read_bytes(path: Path) -> bytes:
