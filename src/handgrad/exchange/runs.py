@@ -17,6 +17,7 @@ from ..experiments import Run
 from ..experiments.replay import rows_of
 from ..experiments.run_folder import RECORD, check_num_classes, check_output
 from ..layers import LogSoftmax, Sequential, Sigmoid, Softmax
+from ..layers.containers import of_both_classes
 from .export import ROWS, Receipt, Source, random_input, target_of, write
 from .program import AnyValue, Program, start
 
@@ -65,8 +66,7 @@ def source_of_run(run: Run, inputs: RawInputs, own: Array | None) -> Source:
         x = inputs.apply(raw)
         found = {"y": exact.predict(x)}
         if names:
-            p = exact.predict_probabilities(x)
-            found["probabilities"] = np.concatenate([1 - p, p], axis=1) if p.shape[1:] == (1,) else p
+            found["probabilities"] = of_both_classes(exact.predict_probabilities(x))
         return found
 
     compared = {"random": inputs.random(program)}

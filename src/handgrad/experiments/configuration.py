@@ -220,8 +220,7 @@ def path_of(source: str | Path) -> Path:
         what = f"{source}: expected a ready configuration ({', '.join(READY)}), a configuration in a .toml file"
         raise ValueError(f"{what}, or a table in a {' '.join(SUFFIXES)} file")
     names: dict[str, Path | None] = {**dict.fromkeys([*READY, *DATASETS]), **READY}
-    path = look_up("configuration", str(source), names)
-    if path is None:
+    if (path := look_up("configuration", str(source), names)) is None:
         raise ValueError(f"the data set {source} has no ready configuration; `experiments.configure` makes one")
     return path
 

@@ -18,7 +18,7 @@ from ..datasets import Dataset, Split
 from ..diagnosis import Diagnosis, diagnose
 from ..layers import BatchNorm, ReLU
 from ..layers.base import family, leaves, walk
-from ..layers.containers import Sequential
+from ..layers.containers import Sequential, of_both_classes
 from ..metrics import confusion_matrix
 from ..naming import nearest
 from ..reports.judgement import Judgement, judge
@@ -382,8 +382,7 @@ def passage_of(model: Sequential, row: int, split: Split, data: Dataset, image_s
     """A row on its way through the model, and the gradient of what the model makes of it on the way back."""
     x, names = split.x[row : row + 1], [str(name) for name in data.class_names or ()]
     steps, gradient = followed(model, x)
-    chances = model.predict_probabilities(x)[0] if names else np.empty(0)
-    chances = np.array([1 - chances[0], chances[0]]) if names and len(chances) == 1 else chances
+    chances = of_both_classes(model.predict_probabilities(x))[0] if names else np.empty(0)
     likeliest = np.argsort(-chances, kind="stable")[:NUM_LIKELIEST].tolist() if len(chances) == len(names) else ()
     shape, true = image_shape or x.shape[1:], split.y[row]
     return Passage(

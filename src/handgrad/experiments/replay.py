@@ -14,7 +14,7 @@ from ..datasets.predictions import Predictions
 from ..datasets.schema import NewRows
 from ..datasets.tabular import read_new
 from ..layers.base import Layer, leaves, watching
-from ..layers.containers import check_predictions
+from ..layers.containers import check_predictions, of_both_classes
 from ..training import Callback, Trainer
 from ..training.batches import batches, epoch_order
 from .assembly import build_trainer, load_data
@@ -182,8 +182,7 @@ def predict(run: Run, source: str | Path) -> Predictions:
         return Predictions(ids, found[:, 0], id_name, target, notes=notes)
     names = tuple(map(str, about.get("class_names") or ()))
     check_num_classes(model, names, run.path)
-    if found.shape[1:] == (1,):  # one output says how likely the second of two classes is
-        found = np.concatenate([1 - found, found], axis=1)
+    found = of_both_classes(found)
     labels = found.argmax(axis=1)
     return Predictions(ids, [names[k] for k in labels], id_name, target, labels, found, names, notes)
 
@@ -192,8 +191,7 @@ def rows_of(run: Run, part: str) -> NewRows:
     """The rows of a part of the data that the run was trained on."""
     data = load_data(run.configuration)
     check_same_data(run, data)
-    split = getattr(data, part)
-    if split is None:
+    if (split := getattr(data, part)) is None:
         raise ValueError(f"{data.name} has no {part} rows")
     return NewRows(np.asarray(split.x), (), ())
 

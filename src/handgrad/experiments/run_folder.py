@@ -54,8 +54,11 @@ RECORDED = {
     "kernels?": str,
 }
 LINE = {
-    **{"epoch?": range(1, 2**53), "step?": files.COUNT, "seconds?": float},
-    **{"layers?": {str: FIGURES}, str: files.FIGURE},
+    "epoch?": range(1, 2**53),
+    "step?": files.COUNT,
+    "seconds?": float,
+    "layers?": {str: FIGURES},
+    str: files.FIGURE,
 }
 
 

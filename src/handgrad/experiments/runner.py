@@ -555,8 +555,7 @@ def threads() -> dict[str, Any]:
 
 def git_state() -> dict[str, Any] | None:
     """{'commit': ..., 'branch': ..., 'changed': whether tracked files differ from it}, or None outside a repository."""
-    commit = git("rev-parse", "HEAD")
-    if not commit:
+    if not (commit := git("rev-parse", "HEAD")):
         return None
     changed = bool(git("status", "--porcelain", "--untracked-files=no"))
     return {"commit": commit, "branch": git("rev-parse", "--abbrev-ref", "HEAD"), "changed": changed}

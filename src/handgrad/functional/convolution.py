@@ -54,10 +54,7 @@ def conv2d_forward(
     check_weight(x.shape, weight.shape, None if bias is None else np.shape(bias), groups)
     geometry = window_geometry("conv2d", x.shape, weight.shape[:2], stride, padding, dilation)
     seen = windows(x, geometry)
-    parts = [
-        windows_times(seen[..., inputs], weight[..., outputs])
-        for inputs, outputs in channel_groups(weight.shape, groups)
-    ]
+    parts = [windows_times(seen[..., i], weight[..., out]) for i, out in channel_groups(weight.shape, groups)]
     y = parts[0] if groups == 1 else np.concatenate(parts, axis=3)
     if bias is not None:
         y = y + bias

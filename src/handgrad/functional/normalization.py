@@ -155,12 +155,9 @@ def check_groups(x_shape: Shape, gamma_shape: Shape, beta_shape: Shape, num_grou
 
 def batch_statistics(x: Array, axes: Shape) -> BatchStatistics:
     """Count, mean and biased variance of each feature over the batch, analytic in x (no abs, so complex steps pass)."""
-    count = x.size // x.shape[-1]
-    if count < 2:
-        raise ValueError(
-            f"batch_norm: x {tuple(x.shape)} has fewer than two numbers per feature and so no variance "
-            "to divide by in training; use a batch of two or more, or training=False"
-        )
+    if (count := x.size // x.shape[-1]) < 2:
+        what = f"batch_norm: x {tuple(x.shape)} has fewer than two numbers per feature and so no variance"
+        raise ValueError(f"{what} to divide by in training; use a batch of two or more, or training=False")
     mean = x.mean(axis=axes)
     centered = x - mean
     return BatchStatistics(count, mean, (centered * centered).mean(axis=axes))

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..arrays import Array, Cache, MaybeArray
+from ..arrays import Array, Cache, MaybeArray, Shape
 from ..naming import look_up
 from .activations import ACTIVATIONS, sigmoid_backward, sigmoid_forward, tanh_backward, tanh_forward
 from .linear import over_steps, over_steps_gradients
@@ -198,12 +198,8 @@ def check_shapes(
         raise ValueError(f"{name}: x must be (N, T, features) with at least one step, got {x.shape}")
     units = recurrent_weight.shape[0]
     columns = blocks * units
-    expected = {
-        "hidden": (len(x), units),
-        "weight": (x.shape[2], columns),
-        "recurrent_weight": (units, columns),
-        "bias": (columns,),
-    }
+    weights = {"weight": (x.shape[2], columns), "recurrent_weight": (units, columns)}
+    expected: dict[str, Shape] = {"hidden": (len(x), units), **weights, "bias": (columns,)}
     for (key, shape), array in zip(expected.items(), (hidden, weight, recurrent_weight, bias), strict=True):
         if array.shape != shape:
             raise ValueError(f"{name}: {key} must be {shape} for x {x.shape} and {units} units, got {array.shape}")

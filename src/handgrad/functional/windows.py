@@ -49,10 +49,8 @@ def window_geometry(
     pads = paddings(name, shape[1:3], spans, stride, padding)
     padded = [size + sum(pad) for size, pad in zip(shape[1:3], pads, strict=True)]
     if spans[0] > padded[0] or spans[1] > padded[1]:
-        raise ValueError(
-            f"{name}: the kernel spans {spans[0]}x{spans[1]} pixels but the padded image has only "
-            f"{padded[0]}x{padded[1]}; use a smaller kernel, less dilation or more padding"
-        )
+        what = f"{name}: the kernel spans {spans[0]}x{spans[1]} pixels but the padded image has only"
+        raise ValueError(f"{what} {padded[0]}x{padded[1]}; use a smaller kernel, less dilation or more padding")
     height, width = ((size - span) // step + 1 for size, span, step in zip(padded, spans, stride, strict=True))
     return Geometry(kernel, stride, dilation, pads, (height, width))
 
@@ -93,10 +91,8 @@ def pair(name: str, argument: str, value: Size, least: int) -> Pair:
 def paddings(name: str, sizes: Shape, spans: Sequence[int], stride: Pair, padding: Padding) -> tuple[Pair, Pair]:
     """((top, bottom), (left, right)) for padding given as an int, a pair, 'same' or 'valid'."""
     if isinstance(padding, str) and padding == "same":
-        totals = [
-            max((-(-size // step) - 1) * step + span - size, 0)
-            for size, span, step in zip(sizes, spans, stride, strict=True)
-        ]
+        places = zip(sizes, spans, stride, strict=True)
+        totals = [max((-(-size // step) - 1) * step + span - size, 0) for size, span, step in places]
         rows, columns = ((total // 2, total - total // 2) for total in totals)
         return rows, columns
     if isinstance(padding, str) and padding != "valid":
@@ -125,9 +121,7 @@ def add_windows(dwindows: Array, geometry: Geometry, shape: Shape) -> Array:
     for i, j in np.ndindex(*geometry.kernel):
         # the padded rows and columns that the kernel's entry (i, j) meets as the window slides
         starts = i * geometry.dilation[0], j * geometry.dilation[1]
-        rows, columns = (
-            slice(start, start + step * (count - 1) + 1, step)
-            for start, step, count in zip(starts, geometry.stride, geometry.output, strict=True)
-        )
+        axes = zip(starts, geometry.stride, geometry.output, strict=True)
+        rows, columns = (slice(start, start + step * (count - 1) + 1, step) for start, step, count in axes)
         dx[:, rows, columns] += dwindows[:, :, :, i, j]
     return dx[:, top : top + shape[1], left : left + shape[2]]

@@ -394,10 +394,8 @@ class GELU(Activation):
         return dx, {}
 
 
-GELU_FORMS: dict[str, Pair] = {
-    "tanh": (F.gelu_forward, F.gelu_backward),
-    "none": (F.exact_gelu_forward, F.exact_gelu_backward),
-}
+EXACT_GELU: Pair = F.exact_gelu_forward, F.exact_gelu_backward
+GELU_FORMS: dict[str, Pair] = {"tanh": (F.gelu_forward, F.gelu_backward), "none": EXACT_GELU}
 
 
 class SiLU(Activation):
@@ -424,9 +422,7 @@ class SiLU(Activation):
 
 
 # each name of functional's table -> its class
-ACTIVATIONS = {
-    name: cls
-    for name, facts in F.ACTIVATIONS.items()
-    for cls in Layer.registry.values()
-    if issubclass(cls, Activation) and cls is not Activation and cls.pair[0] is facts.forward
+OF_PAIRS = {
+    cls.pair[0]: cls for cls in Layer.registry.values() if issubclass(cls, Activation) and cls is not Activation
 }
+ACTIVATIONS = {name: OF_PAIRS[facts.forward] for name, facts in F.ACTIVATIONS.items() if facts.forward in OF_PAIRS}

@@ -80,12 +80,8 @@ class MultiHeadAttention(Layer):
             what = f"{self.label} shares the features of x among its heads, and {self.num_heads} does not divide"
             raise ValueError(f"{what} {features}: choose num_heads or the units of the layer before it anew")
         *parts, output = (initializers.draw(self.initializer, (features, features), rng) for _ in range(4))
-        return {
-            "weight": np.concatenate(parts, axis=1),
-            "bias": np.zeros(3 * features),
-            "output_weight": output,
-            "output_bias": np.zeros(features),
-        }
+        into = {"weight": np.concatenate(parts, axis=1), "bias": np.zeros(3 * features)}
+        return {**into, "output_weight": output, "output_bias": np.zeros(features)}
 
     def infer_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape

@@ -288,9 +288,8 @@ class Layer(Advised):
             raise TypeError(f"{self.label}: {method} must return a dict of arrays, got {type(created).__name__}")
         kinds = kinds_for(self.dtype)
         if dotted := next((name for name in created if "." in str(name)), None):
-            raise ValueError(
-                f"{self.label}: {method} must not use '.' in a name, as in '{dotted}': it stands for layers"
-            )
+            what = f"must not use '.' in a name, as in '{dotted}': it stands for layers"
+            raise ValueError(f"{self.label}: {method} {what}")
         arrays = {name: numbers_of(f"{self.label}: '{name}'", value, kinds) for name, value in created.items()}
         return Parameters({name: np.array(array, self.dtype) for name, array in arrays.items()})
 
@@ -398,9 +397,8 @@ class Layer(Advised):
 
     def _refuse_changed(self) -> NoReturn:
         """Say why the arrays are not those of the layers: what trains them would train nothing."""
-        why = (
-            "its list of layers has changed since" if self._held else "a layer has been built again, in another model?"
-        )
+        rebuilt, changed = "a layer has been built again, in another model?", "its list of layers has changed since"
+        why = changed if self._held else rebuilt
         advice = "build it again, or give each model layers of its own (copy.deepcopy)"
         raise ValueError(f"{self.label} is no longer what was built ({why}): {advice}")
 
@@ -517,10 +515,9 @@ class Layer(Advised):
     def _refuse(self, gradients: Mapping[str, Any]) -> NoReturn:
         """Say what is wrong with gradients that are not one for each parameter, in its shape: nothing may broadcast."""
         if gradients.keys() != own(self.gradients).keys():
-            raise ValueError(
-                f"{self.label}: differentiate must return a gradient for each parameter "
-                f"({', '.join(own(self.gradients)) or 'there is none'}), got {', '.join(map(str, gradients)) or 'none'}"
-            )
+            wanted, got = ", ".join(own(self.gradients)) or "there is none", ", ".join(map(str, gradients)) or "none"
+            what = f"{self.label}: differentiate must return a gradient for each parameter"
+            raise ValueError(f"{what} ({wanted}), got {got}")
         name = next(k for k, g in gradients.items() if getattr(g, "shape", None) != self.gradients[k].shape)
         what = f"{self.label}: the gradient of '{name}' must be an array in the shape of the parameter"
         raise ValueError(f"{what}, {self.gradients[name].shape}, got {np.shape(gradients[name])}")
@@ -600,10 +597,8 @@ def refuse_backward(layer: Layer, kept: Any, dy: Array) -> NoReturn:
     """Say why a backward for dy cannot take the cache that is kept."""
     _, shape, thread = kept
     if kept is NOTHING:
-        what = f"{layer.label}.backward(dy) has no cache"
-        raise ValueError(
-            f"{what}: call forward(x, training=True) before each backward, and each layer once in a forward"
-        )
+        advice = "call forward(x, training=True) before each backward, and each layer once in a forward"
+        raise ValueError(f"{layer.label}.backward(dy) has no cache: {advice}")
     if thread != get_ident():
         what = f"{layer.label}.backward(dy): the forward(x, training=True) before it was another thread's"
         raise RuntimeError(f"{what}: train a model in one thread, and in a second one a copy.deepcopy of it")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -28,9 +28,6 @@ from .base import (
 )
 from .description import Summary, from_spec, load_arrays, read_model, save_model
 from .steps import Chain, plan
-
-if TYPE_CHECKING:
-    pass
 
 
 class Chained(Layer, abstract=True):
@@ -366,6 +363,12 @@ def give_names(layers: Sequence[Layer]) -> None:
             if f"{stem}{counts[stem]}" not in taken:
                 layer.name = f"{stem}{counts[stem]}"
     check_apart(layers)
+
+
+def of_both_classes(probabilities: Array) -> Array:
+    """Those of each class (N, K); one output per example says how likely the second of two classes is."""
+    p = probabilities
+    return np.concatenate([1 - p, p], axis=1) if p.shape[1:] == (1,) else p
 
 
 def check_predictions(y: Array) -> None:

@@ -549,15 +549,10 @@ class ConvolutionBlock(FastStep):
         super().__init__([layer for layer in (conv, norm, relu, pool) if layer is not None])
         self.conv: Conv2D = conv
         self.norm: BatchNorm | None = norm
-        self.kernel: ConvolutionKernel = ConvolutionKernel(
-            conv.input_shape,
-            conv.parameters["weight"].shape,
-            conv.geometry(conv.input_shape).padding,
-            pool.geometry(pool.input_shape).kernel if pool else (1, 1),
-            relu is not None,
-            norm is not None,
-            conv.dtype,
-        )
+        shape, padding = conv.parameters["weight"].shape, conv.geometry(conv.input_shape).padding
+        pooled = pool.geometry(pool.input_shape).kernel if pool else (1, 1)
+        about = conv.input_shape, shape, padding, pooled, relu is not None, norm is not None, conv.dtype
+        self.kernel: ConvolutionKernel = ConvolutionKernel(*about)
 
     def serves(self, x: Array, training: bool) -> bool:
         """Batch norm in training: not for one number per channel, which is an error, nor where a gamma is 0 and

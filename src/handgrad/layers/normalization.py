@@ -70,18 +70,12 @@ class BatchNorm(Layer):
 
     def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
         if training and x.size < 2 * x.shape[-1]:
-            raise ValueError(
-                f"{self.label} cannot train on one example, x {x.shape}: it has no variance; "
-                "use batches of two or more (choose a batch_size that leaves no last batch of one)"
-            )
+            what = f"{self.label} cannot train on one example, x {x.shape}: it has no variance"
+            way_out = "use batches of two or more (choose a batch_size that leaves no last batch of one)"
+            raise ValueError(f"{what}; {way_out}")
+        gamma, beta = self.parameters.values()
         return F.batch_norm_forward(
-            x,
-            self.parameters["gamma"],
-            self.parameters["beta"],
-            **self.state,
-            training=training,
-            momentum=self.momentum,
-            epsilon=self.epsilon,
+            x, gamma, beta, **self.state, training=training, momentum=self.momentum, epsilon=self.epsilon
         )
 
     def differentiate(self, dy: Array, cache: Cache) -> tuple[Array, Gradients]:

@@ -213,8 +213,7 @@ def placed(module: nn.Module, node: fx.Node) -> tuple[str, nn.Module, fx.Node] |
     values = [n for n in operands if not is_constant(n)]
     if len(operands) != 2 or len(values) != 1 or JOINS[function_name(node)] != "add":
         return None
-    rows = rows_of(module, next(n for n in operands if n is not values[0]))
-    if rows is None:
+    if (rows := rows_of(module, next(n for n in operands if n is not values[0]))) is None:
         return None
     made = PositionalEmbedding(*rows.shape).to(rows.dtype)
     with torch.no_grad():

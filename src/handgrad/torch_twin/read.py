@@ -214,8 +214,7 @@ class Reader:
     def own(self, path: str, module: nn.Module) -> None:
         """Refuse parameters that another module has as well: handgrad would train them apart."""
         for parameter in module.parameters():
-            owner = self.owners.setdefault(id(parameter), path)
-            if owner != path:
+            if (owner := self.owners.setdefault(id(parameter), path)) != path:
                 what = f"{path} ({brief(module)}) shares parameters with {owner}"
                 raise ValueError(f"{what}: each of handgrad's layers has its own")
 
@@ -348,8 +347,7 @@ def starts_first(module: nn.Module, rank: int) -> bool:
         elif type(child) in PADDINGS:
             return True
         else:
-            channels = row_for(path, child).channels_of(child)
-            if channels:
+            if channels := row_for(path, child).channels_of(child):
                 return (channels == "first") != is_turned
     return False
 

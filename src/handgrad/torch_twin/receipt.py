@@ -415,8 +415,7 @@ class Comparison:
 
     def drop(self, h: Tensor, index: int) -> Tensor:
         """Dropout with the mask that our layer drew."""
-        mask = self.masks[index]
-        if mask is None:
+        if (mask := self.masks[index]) is None:
             return h * 1
         return h * torch.from_numpy(np.ascontiguousarray(self.reader.pairings[index].before.there(mask)))
 
@@ -432,8 +431,7 @@ class Comparison:
     def steps(self, rule: Optimizer) -> float | None:
         """The largest difference of parameters after the same steps from the same gradients."""
         rule = type(rule)(**constructor_arguments(rule))
-        ours = [array.copy() for array in self.model.parameters.values()]
-        if not ours:
+        if not (ours := [array.copy() for array in self.model.parameters.values()]):
             return None
         theirs = [torch.from_numpy(array.copy()).requires_grad_() for array in ours]
         twin = make_optimizer(rule, theirs)
