@@ -1,6 +1,7 @@
 """Configurations: their keys, TOML in and out, --set, and a check whose errors name the key."""
 
 import contextlib
+import copy
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -197,7 +198,7 @@ def load_configuration(source: str | Path, overrides: Iterable[str] = ()) -> Con
     >>> configuration.epochs, configuration.optimizer["learning_rate"]
     (5, 0.01)
     """
-    return check_configuration(apply_overrides(read_table(source), overrides), source)
+    return check_configuration(read_table(source), source, overrides)
 
 
 def read_table(source: str | Path) -> dict[str, Any]:
@@ -225,14 +226,16 @@ def path_of(source: str | Path) -> Path:
     return path
 
 
-def has_no_configuration(source: str | Path) -> bool:
+def is_data(source: str | Path) -> bool:
     """Whether this names data alone: a file or folder of examples, or a data set without a ready configuration."""
     folded = {fold(name) for name in DATASETS} - {fold(name) for name in READY}
-    is_data = str(source).lower().endswith(SUFFIXES) or (is_folder(source) and str(source) not in READY)
-    return is_data or fold(str(source)) in folded
+    is_file = str(source).lower().endswith(SUFFIXES) or (is_folder(source) and str(source) not in READY)
+    return is_file or fold(str(source)) in folded
 
 
-def check_configuration(table: Mapping[str, Any], source: str | Path = "configuration") -> Configuration:
+def check_configuration(
+    table: Mapping[str, Any], source: str | Path = "configuration", overrides: Iterable[str] = ()
+) -> Configuration:
     """A configuration from plain data, such as a dictionary written by hand.
 
     Parameters
@@ -241,6 +244,8 @@ def check_configuration(table: Mapping[str, Any], source: str | Path = "configur
         The keys of a configuration file, nested as there.
     source : str or path
         What messages call it.
+    overrides : iterable of str
+        As `load_configuration` has it; the table itself stays as it is.
 
     Returns
     -------
@@ -258,9 +263,9 @@ def check_configuration(table: Mapping[str, Any], source: str | Path = "configur
         ...
     ValueError: mine: epochs = 'many': expected a valid integer
     """
-    if "name" not in table and str(source).endswith(".toml"):
-        table = {"name": Path(source).stem, **table}
-    return check_table(Configuration, table, source)
+    changed = apply_overrides(copy.deepcopy(dict(table)), overrides)
+    usual = {"name": Path(source).stem} if str(source).endswith(".toml") else {}
+    return check_table(Configuration, {**usual, **changed}, source)
 
 
 def check_table(section: type[Checked], table: Mapping[str, Any], source: object) -> Checked:

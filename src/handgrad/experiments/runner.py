@@ -1,7 +1,6 @@
 """Runs from start to end: configure, train, resume, and what is written when a run ends, however it ends."""
 
 import contextlib
-import copy
 import datetime
 import importlib.metadata
 import json
@@ -30,15 +29,7 @@ from ..metrics import r2_score
 from ..reports import save_curves
 from ..training import Callback, EarlyStopping, Trainer
 from .assembly import build_trainer, load_data, rehearse
-from .configuration import (
-    Configuration,
-    apply_overrides,
-    check_configuration,
-    dump_toml,
-    has_no_configuration,
-    load_configuration,
-    path_of,
-)
+from .configuration import Configuration, check_configuration, dump_toml, is_data, load_configuration, path_of
 from .recorder import Perplexity, Recorder
 from .run_folder import CHECKPOINT, FORMAT, MODEL, RECORD, Run, create_folder
 
@@ -94,8 +85,8 @@ def configure(source: str | Path, target: str | int | None = None, overrides: Se
     """
     if is_text(source, None, None):
         return load_configuration("transformer-text", [f"data.name={json.dumps(str(source))}", *overrides])
-    if has_no_configuration(source):
-        return check_configuration(apply_overrides(for_data(source, target, overrides), overrides), source)
+    if is_data(source):
+        return check_configuration(for_data(source, target, overrides), source, overrides)
     chosen = [] if target is None else [f"data.target={json.dumps(target)}"]
     return load_configuration(source, [*overrides, *chosen])
 
@@ -123,7 +114,7 @@ def configuration_text(source: str | Path, target: str | int | None = None, over
     if is_run(source):
         return dump_toml(Run(source).configuration.as_table())
     configuration = configure(source, target, overrides)
-    if not overrides and not has_no_configuration(source):
+    if not overrides and not is_data(source):
         return path_of(source).read_text(encoding="utf-8")
     return dump_toml(configuration.as_table())
 
@@ -143,7 +134,7 @@ def for_data(source: str | Path, target: str | int | None, overrides: Sequence[s
     }
     of_data = [override for override in overrides if override.startswith(("data.", "dtype="))]
     of_data.append("data.standardize=false")  # what the data are is all that is asked here
-    found = load_data(check_configuration(apply_overrides(copy.deepcopy(table), of_data), source))
+    found = load_data(check_configuration(table, source, of_data))
     if found.task == "regression":
         table["loss"], table["model"]["layers"][-1]["units"] = {"name": "mean-squared-error"}, 1
     if found.train.x.ndim > 2:

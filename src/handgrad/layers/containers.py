@@ -11,21 +11,9 @@ import numpy as np
 from .. import files
 from ..arrays import Array, ArrayLike, Generator, MappedRows, MaybeArray, Shape, array_of, numbers_of, rows_of
 from ..naming import check_arguments, check_complete, check_count, check_switch, look_up, without
+from . import base
 from .activations import LogSoftmax, Sigmoid, Softmax
-from .base import (
-    IN_TRAINING,
-    WATCHED,
-    Layer,
-    Parameters,
-    TooLargeError,
-    check_alone,
-    check_apart,
-    held_by,
-    notice,
-    watching,
-    within_memory,
-    zeros_for,
-)
+from .base import IN_TRAINING, WATCHED, Layer, Parameters, TooLargeError, check_alone, check_apart, held_by, notice
 from .description import Summary, from_spec, load_arrays, read_model, save_model
 from .steps import Chain, plan
 
@@ -144,12 +132,12 @@ class Sequential(Chained):
         self._take_in()
 
     def infer_output_shape(self, input_shape: Shape) -> Shape:
-        return self.forward(zeros_for(self, input_shape)).shape[1:]
+        return self.forward(base.zeros_for(self, input_shape)).shape[1:]
 
     def _take_in(self) -> None:
         super()._take_in()
         size = sum(layer.num_parameters for layer in self.children)
-        with within_memory(self.label):
+        with base.within_memory(self.label):
             self.bind(np.empty(size, self.dtype), np.empty(size, self.dtype))
 
     def bind(self, parameters: Array, gradients: Array) -> None:
@@ -188,7 +176,7 @@ class Sequential(Chained):
     def trace(self, x: ArrayLike) -> Iterator[tuple[Layer, Array]]:
         """Yield (layer, output) for each layer in inference, those in others too: for diagnosis and pictures."""
         passed = list[tuple[Layer, Array]]()
-        with watching(lambda direction, layer, given, returned: passed.append((layer, array_of("y", returned)))):
+        with base.watching(lambda direction, layer, given, returned: passed.append((layer, array_of("y", returned)))):
             self.forward(x)
         return iter(passed[:-1])  # without the model itself
 
