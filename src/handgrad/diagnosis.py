@@ -33,9 +33,8 @@ FLAT = 0.01  # a slope below this share of the activation's steepest
 OFTEN = 0.95  # a unit is saturated when it is flat for this share of what it sees
 STEP_ROWS = 256  # gradients are those of one batch of this many examples
 # at output y, as a share of the activation's steepest slope
-SLOPES: dict[type[Layer], Callable[..., Array]] = {
-    cls: slope for name, cls in ACTIVATIONS.items() for slope in [F.ACTIVATIONS[name].slope] if slope
-}
+OF_NAMES = ((cls, F.ACTIVATIONS[name].slope) for name, cls in ACTIVATIONS.items())
+SLOPES: dict[type[Layer], Callable[..., Array]] = {cls: slope for cls, slope in OF_NAMES if slope}
 
 
 @dataclass

@@ -94,16 +94,11 @@ def diagram(boxes: list[Node], label: str, legend: Line) -> str:
     width = max(width, letters(legend) * LETTER + 2 * MARGIN)
     height = max(node.y + node.height for node in nodes) + 2 * MARGIN + LINE
     size = f'viewBox="{left:.0f} 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
-    return "".join(
-        [
-            f'<svg class="graph" xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{escape(label)}">',
-            f"<style>{palette('.graph')}\n{read(STYLE)}</style>",
-            *(edge_svg(path) for box in boxes for path in paths(box)),
-            *map(box_svg, boxes),
-            f'<text x="{left + MARGIN:.1f}" y="{height - MARGIN:.1f}">{line_svg(legend)}</text>',
-            "</svg>",
-        ]
-    )
+    head = f'<svg class="graph" xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{escape(label)}">'
+    edges = [edge_svg(path) for box in boxes for path in paths(box)]
+    below = f'<text x="{left + MARGIN:.1f}" y="{height - MARGIN:.1f}">{line_svg(legend)}</text>'
+    style = f"<style>{palette('.graph')}\n{read(STYLE)}</style>"
+    return "".join([head, style, *edges, *map(box_svg, boxes), below, "</svg>"])
 
 
 def in_layers(boxes: list[Node]) -> list[list[Node]]:
@@ -214,14 +209,12 @@ def edge_svg(path: Sequence[Node]) -> str:
 def box_svg(box: Node) -> str:
     """One box: what a pointer shows, its edge, its lines."""
     left = box.x - box.width / 2
-    lines = [
-        f'<text x="{box.x:.1f}" y="{box.y + PAD + LINE * (i + 0.6):.1f}" text-anchor="middle">{line_svg(line)}</text>'
-        for i, line in enumerate(box.lines)
-    ]
-    return (
-        f'<g class="node{box.kinds and " " + box.kinds}"><title>{escape(box.told)}</title><rect class="box" '
-        f'x="{left:.1f}" y="{box.y:.1f}" width="{box.width:.1f}" height="{box.height:.1f}" rx="6"/>{"".join(lines)}</g>'
-    )
+    places = [f'x="{box.x:.1f}" y="{box.y + PAD + LINE * (i + 0.6):.1f}"' for i in range(len(box.lines))]
+    pairs = zip(places, box.lines, strict=True)
+    lines = "".join(f'<text {place} text-anchor="middle">{line_svg(line)}</text>' for place, line in pairs)
+    size = f'x="{left:.1f}" y="{box.y:.1f}" width="{box.width:.1f}" height="{box.height:.1f}"'
+    inside = f'<title>{escape(box.told)}</title><rect class="box" {size} rx="6"/>{lines}'
+    return f'<g class="node{box.kinds and " " + box.kinds}">{inside}</g>'
 
 
 def line_svg(line: Line) -> str:

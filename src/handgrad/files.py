@@ -208,13 +208,8 @@ Form: TypeAlias = Any  # as `check_form` has it
 COUNT = range(2**53)  # the whole numbers that every reader of JSON reads alike
 FIGURE = (float, type(None))  # null stands for what is no number
 WORDS = {
-    dict: "a table",
-    list: "a list",
-    str: "text",
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    np.ndarray: "an array",
+    **{dict: "a table", list: "a list", np.ndarray: "an array", str: "text"},
+    **{int: "a whole number", float: "a number", bool: "true or false"},
 }
 
 

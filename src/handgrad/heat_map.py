@@ -32,10 +32,13 @@ def heat_map(
     cells = [cell(x, y, float(grid[y, x]), size, limit, tell(int(indices[y, x]))) for y, x in np.ndindex(grid.shape)]
     height, width = (n * (size + GAP) for n in grid.shape)
     said = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    return (
-        f'<figure class="map"><svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
-        f'aria-label="{escape(label or caption)}">{"".join(cells)}</svg>{said}</figure>'
-    )
+    return f'<figure class="map">{svg("", width, height, escape(label or caption), "".join(cells))}{said}</figure>'
+
+
+def svg(kind: str, width: int, height: int, label: str, inside: str) -> str:
+    """A picture of this size, for who cannot see it its label."""
+    size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
+    return f'<svg{kind} {size} role="img" aria-label="{label}">{inside}</svg>'
 
 
 def colour_bar(limit: float, has_grey: bool = False) -> str:
@@ -43,15 +46,10 @@ def colour_bar(limit: float, has_grey: bool = False) -> str:
     shares = np.linspace(-1, 1, 24)
     fills = [(60 + 8 * i, colour(float(share), 1.0)) for i, share in enumerate(shares)]
     cells = "".join(f'<rect x="{x}" width="8.5" height="12" fill="{fill}"/>' for x, fill in fills)
-    low, high = (
-        f'<text x="54" y="10" text-anchor="end">−{limit:.3g}</text>',
-        f"{limit:.3g}{'; grey: unchecked' * has_grey}",
-    )
+    low, grey = f'<text x="54" y="10" text-anchor="end">−{limit:.3g}</text>', "; grey: unchecked" * has_grey
     label = f"colours from blue at minus {limit:.3g} to orange at {limit:.3g}{', grey where unchecked' * has_grey}"
-    return (
-        f'<svg class="scale" viewBox="0 0 440 14" width="440" height="14" role="img" aria-label="{label}">'
-        f'{cells}{low}<text x="258" y="10">{high}</text></svg>'
-    )
+    inside = f'{cells}{low}<text x="258" y="10">{limit:.3g}{grey}</text>'
+    return svg(' class="scale"', 440, 14, label, inside)
 
 
 def scatter(right: Array, found: Array, tell: Callable[[int], str]) -> str:
@@ -60,17 +58,12 @@ def scatter(right: Array, found: Array, tell: Callable[[int], str]) -> str:
     there = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
     there = there[:: -(-len(there) // MOST_DOTS) or 1]
     reach = float(max(np.abs(x[there]).max(initial=0), np.abs(y[there]).max(initial=0))) or 1.0
-    dots = "".join(
-        f'<circle cx="{70 + 64 * x[i] / reach:.1f}" cy="{70 - 64 * y[i] / reach:.1f}" r="3">'
-        f"<title>{escape(tell(int(i)))}</title></circle>"
-        for i in there
-    )
+    places = [(i, f'cx="{70 + 64 * x[i] / reach:.1f}" cy="{70 - 64 * y[i] / reach:.1f}"') for i in there]
+    dots = "".join(f'<circle {at} r="3"><title>{escape(tell(int(i)))}</title></circle>' for i, at in places)
     axes = '<path d="M6 70H134M70 6V134" class="axis"/><path d="M6 134L134 6" class="right"/>'
     label = "each entry: yours upwards, numeric to the right; right ones stand on the diagonal"
-    return (
-        f'<figure class="map"><svg class="dots" viewBox="0 0 140 140" width="140" height="140" role="img" '
-        f'aria-label="{label}">{axes}{dots}</svg><figcaption>yours ↑ numeric →</figcaption></figure>'
-    )
+    picture = svg(' class="dots"', 140, 140, label, axes + dots)
+    return f'<figure class="map">{picture}<figcaption>yours ↑ numeric →</figcaption></figure>'
 
 
 def as_grid(values: Array) -> tuple[Array, Array]:

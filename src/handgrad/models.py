@@ -106,10 +106,8 @@ def transformer_text(
 
     (After Radford et al. 2019, GPT-2.) Token and output weights are two: what is tied has one gradient of two uses.
     """
-    layers: list[Layer] = [
-        hg.Embedding(num_outputs, width, initializer=SMALL),
-        hg.PositionalEmbedding(initializer=SMALL),
-    ]
+    places = hg.PositionalEmbedding(initializer=SMALL)
+    layers: list[Layer] = [hg.Embedding(num_outputs, width, initializer=SMALL), places]
     for _ in range(num_blocks):
         layers += [
             hg.Residual([hg.LayerNorm(), hg.MultiHeadAttention(num_heads, causal=True), *dropped(dropout)]),

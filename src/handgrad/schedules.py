@@ -400,9 +400,8 @@ class ReduceOnPlateau(Configured):
         self.num_bad = int(state["num_bad"])
 
 
-SCHEDULES: dict[str, type[LearningRateSchedule]] = by_name(
-    "_", Constant, Exponential, Step, Polynomial, Cosine, WarmUp, OneCycle, Sequence, ReduceOnPlateau
-)
+KINDS = Constant, Exponential, Step, Polynomial, Cosine, WarmUp, OneCycle, Sequence, ReduceOnPlateau
+SCHEDULES: dict[str, type[LearningRateSchedule]] = by_name("_", *KINDS)
 
 
 def get(spec: str | dict[str, Any] | LearningRateSchedule) -> LearningRateSchedule:

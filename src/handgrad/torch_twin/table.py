@@ -229,6 +229,7 @@ ADVICE = {  # the way out, by the argument that is refused
 }
 WINDOW = {"kernel_size": "kernel_size", "stride": "stride"}
 GROUPED = {"dilation": "dilation", "groups": "groups", "bias": "bias"}
+WEIGHT = {"weight": ("weight", SAME)}
 AFFINE = {"gamma": ("weight", FEATURES), "beta": ("bias", FEATURES)}
 RUNNING = {"running_mean": ("running_mean", FEATURES), "running_var": ("running_var", FEATURES)}
 SOFTMAX: dict[str, Any] = {
@@ -384,24 +385,18 @@ ROWS = [
         nn.Embedding,
         {"num_embeddings": "num_embeddings", "units": "embedding_dim", "padding_index": "padding_idx"},
         requires={"max_norm": (None,), "scale_grad_by_freq": (False,), "sparse": (False,)},
-        arrays={"weight": ("weight", SAME)},
+        arrays=WEIGHT,
         channels="last",
         mixes=True,
     ),
-    Row(
-        hg.TableEmbedding,
-        modules.TableEmbedding,
-        {"sizes": "sizes", "units": "units"},
-        arrays={"weight": ("weight", SAME)},
-        ordered=True,
-    ),
+    Row(hg.TableEmbedding, modules.TableEmbedding, {"sizes": "sizes", "units": "units"}, arrays=WEIGHT, ordered=True),
     Row(
         hg.PositionalEmbedding,
         modules.PositionalEmbedding,
         {"length": "length", "sinusoidal": "sinusoidal"},
         given=lambda layer, first: {"length": layer.length or layer.input_shape[0]},
         size="features",
-        arrays={"weight": ("weight", SAME)},
+        arrays=WEIGHT,
         channels="last",
     ),
     Row(hg.Dropout, nn.Dropout, {"rate": "p"}, note="each engine draws masks of its own; here both use handgrad's"),
