@@ -472,6 +472,12 @@ INITIALIZERS: dict[str, type[Initializer]] = {
 }
 
 
+def checked(spec: AnyInitializer) -> AnyInitializer:
+    """spec as it is, where `get` takes it: an unknown name is refused here rather than when a layer is built."""
+    get(spec)
+    return spec
+
+
 def get(spec: AnyInitializer) -> Initializer:
     """The initializer that a configuration means.
 

@@ -240,7 +240,7 @@ def norm(graph: Graph, operation: Operation) -> tuple[str, bool]:
     """BatchNormalization, for which channels are the second axis, and LayerNormalization, over the last one."""
     first = operation.name == "BatchNorm" and len(operation.output.example) == 3
     arrays = [graph.array(array, name) for name, array in arrays_of(operation).items()]
-    epsilon = float(operation.options["layer"].epsilon)
+    epsilon = operation.options["layer"].epsilon
     return graph.node(
         f"{operation.name}alization", [graph.name(operation.inputs[0], first), *arrays], epsilon=epsilon
     ), first

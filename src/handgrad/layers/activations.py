@@ -115,8 +115,7 @@ class LeakyReLU(Activation):
 
     def __init__(self, alpha: float = 0.01, name: str | None = None) -> None:
         super().__init__(name)
-        check_number("LeakyReLU", "alpha", alpha)
-        self.alpha = alpha
+        self.alpha: float = check_number("LeakyReLU", "alpha", alpha)
 
     @property
     def options(self) -> tuple[Any, ...]:
@@ -154,8 +153,7 @@ class ELU(Activation):
 
     def __init__(self, alpha: float = 1.0, name: str | None = None) -> None:
         super().__init__(name)
-        check_number("ELU", "alpha", alpha)
-        self.alpha = alpha
+        self.alpha: float = check_number("ELU", "alpha", alpha)
 
     @property
     def options(self) -> tuple[Any, ...]:

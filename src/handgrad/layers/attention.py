@@ -70,8 +70,7 @@ class MultiHeadAttention(Layer):
         super().__init__(name)
         self.num_heads: int = check_count("MultiHeadAttention", "num_heads", num_heads)
         self.causal: bool = check_switch("MultiHeadAttention", "causal", causal)
-        self.initializer: AnyInitializer = initializer
-        initializers.get(initializer)  # an unknown name is refused here rather than at build
+        self.initializer: AnyInitializer = initializers.checked(initializer)
 
     def create_parameters(self, input_shape: Shape, rng: Generator) -> dict[str, Array]:
         check_sequence(self.label, input_shape)

@@ -69,12 +69,11 @@ class Linear(Layer):
     ) -> None:
         super().__init__(name)
         self.units: int = check_count("Linear", "units", units)
-        self.initializer: AnyInitializer = initializer
-        self.bias: bool = check_switch("Linear", "bias", bias)
         if isinstance(initializer, int):
             what = f"Linear takes the number of its outputs alone, and learns that of its inputs: Linear({initializer})"
             raise TypeError(f"{what}; got Linear({units}, {initializer})")
-        initializers.get(initializer)  # an unknown name is refused here rather than at build
+        self.initializer: AnyInitializer = initializers.checked(initializer)
+        self.bias: bool = check_switch("Linear", "bias", bias)
 
     def create_parameters(self, input_shape: Shape, rng: Generator) -> dict[str, Array]:
         if len(input_shape) > 2:
@@ -160,8 +159,7 @@ class Dropout(Layer):
 
     def __init__(self, rate: float = 0.5, name: str | None = None) -> None:
         super().__init__(name)
-        check_number("Dropout", "rate, the probability of dropping,", rate, minimum=0, below=1)
-        self.rate = rate
+        self.rate: float = check_number("Dropout", "rate, the probability of dropping,", rate, minimum=0, below=1)
 
     def compute(self, x: Array, training: bool) -> tuple[Array, Cache]:
         return F.dropout_forward(x, self.rate, self.rng, training)

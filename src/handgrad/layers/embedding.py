@@ -79,8 +79,7 @@ class Embedding(Layer):
         super().__init__(name)
         self.num_embeddings: int = check_count("Embedding", "num_embeddings", num_embeddings)
         self.units: int = check_count("Embedding", "units", units)
-        self.initializer: AnyInitializer = initializer
-        initializers.get(initializer)  # an unknown name is refused here rather than at build
+        self.initializer: AnyInitializer = initializers.checked(initializer)
         if padding_index is not None and check_count("Embedding", "padding_index", padding_index, 0) >= num_embeddings:
             what = f"Embedding: padding_index is {padding_index}, and the rows are 0 to {num_embeddings - 1}"
             raise ValueError(f"{what}: give the number of one of them")
@@ -157,8 +156,7 @@ class TableEmbedding(Layer):
         super().__init__(name)
         self.sizes: list[int] = [check_count("TableEmbedding", "sizes", size, 0) for size in sizes]
         self.units: int = check_count("TableEmbedding", "units", units)
-        self.initializer: AnyInitializer = initializer
-        initializers.get(initializer)
+        self.initializer: AnyInitializer = initializers.checked(initializer)
 
     @property
     def held(self) -> Array:
@@ -244,8 +242,7 @@ class PositionalEmbedding(Layer):
         super().__init__(name)
         self.length: int | None = None if length is None else check_count("PositionalEmbedding", "length", length)
         self.sinusoidal: bool = check_switch("PositionalEmbedding", "sinusoidal", sinusoidal)
-        self.initializer: AnyInitializer = initializer
-        initializers.get(initializer)
+        self.initializer: AnyInitializer = initializers.checked(initializer)
 
     def create_parameters(self, input_shape: Shape, rng: Generator) -> dict[str, Array]:
         check_sequence(self.label, input_shape)

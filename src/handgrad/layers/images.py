@@ -103,9 +103,8 @@ class Conv2D(Layer):
         self.padding: Padding = padding
         self.dilation: Size = dilation
         self.groups: int = check_count(type(self).__name__, "groups", groups)
-        self.initializer: AnyInitializer = initializer
+        self.initializer: AnyInitializer = initializers.checked(initializer)
         self.bias: bool = check_switch(type(self).__name__, "bias", bias)
-        initializers.get(initializer)  # an unknown name is refused here rather than at build
 
     def create_parameters(self, input_shape: Shape, rng: Generator) -> dict[str, Array]:
         check_image(self.label, input_shape)
@@ -308,9 +307,8 @@ class ConvTranspose2D(Layer):
         self.stride: Size = stride
         self.padding: Size = padding
         self.output_padding: Size = output_padding
-        self.initializer: AnyInitializer = initializer
+        self.initializer: AnyInitializer = initializers.checked(initializer)
         self.bias: bool = check_switch("ConvTranspose2D", "bias", bias)
-        initializers.get(initializer)
 
     def create_parameters(self, input_shape: Shape, rng: Generator) -> dict[str, Array]:
         check_image(self.label, input_shape)
@@ -572,7 +570,7 @@ class ConvolutionBlock(FastStep):
         if norm is None:
             return self.kernel.forward(x, weight, bias)
         gamma, beta = norm.parameters["gamma"], norm.parameters["beta"]
-        y, statistics, cache = self.kernel.train_normalized(x, weight, gamma, beta, float(norm.epsilon))
+        y, statistics, cache = self.kernel.train_normalized(x, weight, gamma, beta, norm.epsilon)
         norm.update(statistics._replace(mean=statistics.mean + bias))
         return y, cache
 

@@ -57,10 +57,8 @@ class BatchNorm(Layer):
 
     def __init__(self, momentum: float = 0.1, epsilon: float = 1e-5, name: str | None = None) -> None:
         super().__init__(name)
-        check_number("BatchNorm", "momentum", momentum, minimum=0, maximum=1)
-        check_number("BatchNorm", "epsilon", epsilon, minimum=0)
-        self.momentum: float = momentum
-        self.epsilon: float = epsilon
+        self.momentum: float = check_number("BatchNorm", "momentum", momentum, minimum=0, maximum=1)
+        self.epsilon: float = check_number("BatchNorm", "epsilon", epsilon, minimum=0)
 
     def create_parameters(self, input_shape: Shape, rng: Generator) -> dict[str, Array]:
         return {"gamma": np.ones(input_shape[-1]), "beta": np.zeros(input_shape[-1])}
@@ -84,7 +82,7 @@ class BatchNorm(Layer):
 
     def update(self, statistics: BatchStatistics) -> None:
         """Move the running averages towards a batch's statistics."""
-        statistics.update(self.state["running_mean"], self.state["running_var"], float(self.momentum))
+        statistics.update(self.state["running_mean"], self.state["running_var"], self.momentum)
 
     def share(self) -> SharedBatchNorm | None:
         return SharedBatchNorm(self) if type(self) is BatchNorm else None
@@ -126,8 +124,7 @@ class LayerNorm(Layer):
 
     def __init__(self, epsilon: float = 1e-5, name: str | None = None) -> None:
         super().__init__(name)
-        check_number("LayerNorm", "epsilon", epsilon, minimum=0)
-        self.epsilon = epsilon
+        self.epsilon: float = check_number("LayerNorm", "epsilon", epsilon, minimum=0)
 
     def create_parameters(self, input_shape: Shape, rng: Generator) -> dict[str, Array]:
         return {"gamma": np.ones(input_shape[-1]), "beta": np.zeros(input_shape[-1])}
@@ -181,8 +178,7 @@ class GroupNorm(Layer):
     def __init__(self, num_groups: int, epsilon: float = 1e-5, name: str | None = None) -> None:
         super().__init__(name)
         self.num_groups: int = check_count("GroupNorm", "num_groups", num_groups)
-        check_number("GroupNorm", "epsilon", epsilon, minimum=0)
-        self.epsilon: float = epsilon
+        self.epsilon: float = check_number("GroupNorm", "epsilon", epsilon, minimum=0)
 
     def create_parameters(self, input_shape: Shape, rng: Generator) -> dict[str, Array]:
         if input_shape[-1] % self.num_groups:
@@ -237,9 +233,8 @@ class RMSNorm(Layer):
 
     def __init__(self, epsilon: float | None = 1e-6, name: str | None = None) -> None:
         super().__init__(name)
-        if epsilon is not None:
-            check_number("RMSNorm", "epsilon", epsilon, minimum=0)
-        self.epsilon: float | None = epsilon
+        known = None if epsilon is None else check_number("RMSNorm", "epsilon", epsilon, minimum=0)
+        self.epsilon: float | None = known
 
     def create_parameters(self, input_shape: Shape, rng: Generator) -> dict[str, Array]:
         return {"gamma": np.ones(input_shape[-1])}
@@ -319,7 +314,7 @@ class SharedBatchNorm(FastStep):
         if not training:
             return self.kernel.infer(x, *inference_affine(norm)), None
         gamma, beta = norm.parameters["gamma"], norm.parameters["beta"]
-        y, normalization = self.kernel.train(x, gamma, beta, float(norm.epsilon))
+        y, normalization = self.kernel.train(x, gamma, beta, norm.epsilon)
         norm.update(normalization.statistics)
         return y, (x, normalization)
 
@@ -329,5 +324,5 @@ class SharedBatchNorm(FastStep):
 
 def inference_affine(norm: BatchNorm) -> tuple[Array, Array]:
     """Batch norm at inference is y = scale x + shift."""
-    scale = norm.parameters["gamma"] / np.sqrt(norm.state["running_var"] + float(norm.epsilon))
+    scale = norm.parameters["gamma"] / np.sqrt(norm.state["running_var"] + norm.epsilon)
     return scale, norm.parameters["beta"] - norm.state["running_mean"] * scale

@@ -33,9 +33,8 @@ class Recurrent(Layer, abstract=True):
         super().__init__(name)
         self.units: int = check_count(type(self).__name__, "units", units)
         self.return_sequences: bool = check_switch(type(self).__name__, "return_sequences", return_sequences)
-        self.initializer: AnyInitializer = initializer
-        self.recurrent_initializer: AnyInitializer = recurrent_initializer
-        initializers.get(initializer), initializers.get(recurrent_initializer)
+        self.initializer: AnyInitializer = initializers.checked(initializer)
+        self.recurrent_initializer: AnyInitializer = initializers.checked(recurrent_initializer)
 
     def create_parameters(self, input_shape: Shape, rng: Generator) -> dict[str, Array]:
         """Each gate's block is drawn as a weight of its own, so that its fans are its own."""
