@@ -240,10 +240,8 @@ def norm(graph: Graph, operation: Operation) -> tuple[str, bool]:
     """BatchNormalization, for which channels are the second axis, and LayerNormalization, over the last one."""
     first = operation.name == "BatchNorm" and len(operation.output.example) == 3
     arrays = [graph.array(array, name) for name, array in arrays_of(operation).items()]
-    epsilon = operation.options["layer"].epsilon
-    return graph.node(
-        f"{operation.name}alization", [graph.name(operation.inputs[0], first), *arrays], epsilon=epsilon
-    ), first
+    given, epsilon = [graph.name(operation.inputs[0], first), *arrays], operation.options["layer"].epsilon
+    return graph.node(f"{operation.name}alization", given, epsilon=epsilon), first
 
 
 def recurrent(graph: Graph, operation: Operation) -> tuple[str, bool]:
