@@ -24,23 +24,8 @@ from ..layers.criteria import Loss, Penalty, get_loss, get_penalty
 from ..layers.description import DESCRIPTION, describe
 from ..naming import Advised, advised, check_count, check_path, check_switch, constructor_names, fold, nearest, without
 from ..optimizers import Optimizer
-from .batches import (
-    ArraySource,
-    Batches,
-    BatchSource,
-    Data,
-    Source,
-    can_reposition,
-    check_data,
-    check_rows,
-    check_source,
-    check_training_data,
-    check_validation,
-    is_source,
-    parts_of,
-    source_of,
-    streams,
-)
+from . import batches
+from .batches import ArraySource, Batches, BatchSource, Data, Source, can_reposition, check_data, source_of, streams
 from .engine import Augment, Engine, Figures, Metric, NumpyEngine
 from .history import EpochSoFar, History
 
@@ -410,14 +395,14 @@ class Trainer(Advised):
                 self._is_loaded = False  # once is enough
         else:
             if not self.model.is_built:  # on what may be learnt from, at least by its rows
-                check_rows(rows_of("x", x), array_of("y", y))
+                batches.check_rows(rows_of("x", x), array_of("y", y))
             self.prepare(rows_of("x", x))
-            data = check_training_data(self.model, self.loss, x, y, weight)
+            data = batches.check_training_data(self.model, self.loss, x, y, weight)
         if validation is None:
             return data, None
-        if is_source(validation) and not isinstance(validation, (tuple, list)):
+        if batches.is_source(validation) and not isinstance(validation, (tuple, list)):
             return data, self._batches(validation)
-        return data, check_validation(self.model, self.loss, validation)
+        return data, batches.check_validation(self.model, self.loss, validation)
 
     def measured(self, validation: bool) -> list[str]:
         """The figures that an epoch adds to the history, with validation or without: what callbacks may watch."""
@@ -451,9 +436,9 @@ class Trainer(Advised):
 
     def _batches(self, source: Any, sample_weight: Any = None) -> BatchSource:
         """A user's source of batches, the model built on its first where need be."""
-        check_source(source, sample_weight)
+        batches.check_source(source, sample_weight)
         if not self.model.is_built:
-            self.prepare(parts_of(next(iter(source)), 0)[0])
+            self.prepare(batches.parts_of(next(iter(source)), 0)[0])
         return BatchSource(source, self.model, self.prepare())
 
     def _run_epochs(self, training: Source, validation: Source | None, observers: list[Callback]) -> None:
