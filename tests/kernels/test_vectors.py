@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handgrad.kernels import route
@@ -16,6 +16,7 @@ from handgrad.kernels.compiled import AS_IT_IS, TRANSPOSED
 GUARD = 100  # numbers behind the result, which nobody may touch
 
 
+@settings(deadline=None)  # the first one may compile
 @given(
     sizes=st.tuples(*[st.integers(1, 70)] * 3),
     turned=st.tuples(st.booleans(), st.booleans()),
