@@ -104,6 +104,15 @@ def test_two_processes_compile_at_once(tmp_path, monkeypatch):
     assert fit_elsewhere(PLACE).communicate() == ("4.0\n", "")
 
 
+def test_two_processes_compile_an_epoch_at_once(tmp_path, monkeypatch):
+    usual = fit_elsewhere().communicate()[0]
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    processes = [fit_elsewhere() for _ in range(2)]
+    said = SAID.replace("a test", "the training of dense networks")
+    assert [process.communicate() for process in processes] == [(usual, said)] * 2
+    assert fit_elsewhere().communicate() == (usual, "")
+
+
 def test_more_threads_than_cores_give_the_same_numbers():
     expected = small_fit().model.parameter_vector.copy()
     before = hg.kernels.num_threads()
