@@ -32,7 +32,7 @@ def convolve(images: Array, kernel: Pair, weight: Array, out: Array) -> None:
             left = x, (b * height + p) * to_row, channels, 1, to_row
             result = y, (b * rows + p) * columns * filters, filters, 1, 0
             for q in range(0, columns, ROWS):  # the last ones begin early, rather than end late
-                multiply_tiles(min(q, columns - ROWS), sizes, left, right, result, False)
+                multiply_tiles(min(q, columns - ROWS), ROWS, sizes, left, right, result, False)
 
 
 @compiled

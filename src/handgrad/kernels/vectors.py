@@ -163,16 +163,13 @@ turn_square: Any = intrinsic(turn)
 # Products -------------------------------------------------------------------------------------------------------------
 
 
-def tile(parts: int, is_edge: bool = False) -> Any:
+def tile(parts: int) -> Any:
     """A function for compiled code: a tile of ROWS rows and `parts` vectors of out = a b, or += .
 
-    One for edges of matrices ends with the row `last` of the tile, which those after it are again, and has so many
-    lanes of its last vector.
+    Rows after the row `last` are that one again, and the last vector has so many lanes: at the edges of matrices.
     """
 
-    def build(
-        typing: Any, a: Any, b: Any, out: Any, runs: Any, run: Any, add: Any, last: Any = None, lanes: Any = None
-    ) -> Any:
+    def build(typing: Any, a: Any, b: Any, out: Any, runs: Any, run: Any, add: Any, last: Any, lanes: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             def floats(i: int) -> tuple[Floats, Any, Any, Any]:
                 array, start, *strides = (builder.extract_value(values[i], j) for j in range(5))
@@ -180,10 +177,9 @@ def tile(parts: int, is_edge: bool = False) -> Any:
 
             (left, left_down, left_right, left_on), (right, right_down, *_), (result, down, *_) = map(floats, range(3))
             cells = [(r, p) for r in range(ROWS) for p in range(parts)]
-            rows, masks = [ir.Constant(INDEX, r) for r in range(ROWS)], [None] * parts
-            if is_edge:
-                rows = [builder.select(builder.icmp_signed("<", row, values[6]), row, values[6]) for row in rows]
-                masks[-1] = builder.icmp_signed("<", NUMBERS, every_lane(builder, values[7]))
+            rows = [ir.Constant(INDEX, r) for r in range(ROWS)]
+            rows = [builder.select(builder.icmp_signed("<", row, values[6]), row, values[6]) for row in rows]
+            masks = [None] * (parts - 1) + [builder.icmp_signed("<", NUMBERS, every_lane(builder, values[7]))]
             sums = {cell: cgutils.alloca_once(builder, VECTOR) for cell in cells}
             for cell in cells:
                 builder.store(ZEROS, sums[cell])
@@ -204,45 +200,37 @@ def tile(parts: int, is_edge: bool = False) -> Any:
                 result.store(builder.load(sums[r, p]), (rows[r], down), (p, LANES), mask=masks[p])
             return context.get_dummy_value()
 
-        edge = (types.intp, types.intp) if is_edge else ()
-        return types.void(a, b, out, types.intp, types.intp, types.boolean, *edge), generate
+        count = types.intp
+        return types.void(a, b, out, count, count, types.boolean, count, count), generate
 
-    if is_edge:
-        return intrinsic(build)
-
-    def whole(typing: Any, a: Any, b: Any, out: Any, runs: Any, run: Any, add: Any) -> Any:
-        return build(typing, a, b, out, runs, run, add)
-
-    return intrinsic(whole)
+    return intrinsic(build)
 
 
 whole_tile, narrow_tile = tile(PARTS), tile(1)
-edge_tile, narrow_edge = tile(PARTS, is_edge=True), tile(1, is_edge=True)
 
 
 @bare
 def multiply(sizes: tuple[int, int, int, int], a: Place, b: Place, out: Place, add: bool) -> None:
-    """out (rows, columns) = a b, or += : sizes are (rows, columns, runs, length of a run).
-
-    Columns are a multiple of LANES. Rows are rounded up to one of ROWS: a and out must have memory for these, too.
-    """
+    """out (rows, columns) = a b, or += : sizes are (rows, columns, runs, length of a run)."""
     rows, columns, runs, run = sizes
     for r in range(0, rows, ROWS):
-        multiply_tiles(r, (columns, runs, run), a, b, out, add)
+        multiply_tiles(r, min(ROWS, rows - r), (columns, runs, run), a, b, out, add)
 
 
 @bare
-def multiply_tiles(r: int, sizes: tuple[int, int, int], a: Place, b: Place, out: Place, add: bool) -> None:
-    """ROWS rows of a product, from row r on."""
+def multiply_tiles(r: int, count: int, sizes: tuple[int, int, int], a: Place, b: Place, out: Place, add: bool) -> None:
+    """So many rows of a product, ROWS at most, from row r on."""
     columns, runs, run = sizes
     (x, x_start, x_down, x_right, x_on), (y, y_start, y_down, y_right, y_on), (z, z_start, z_down, _, _) = a, b, out
     left, start = (x, x_start + r * x_down, x_down, x_right, x_on), z_start + r * z_down
     for c in range(0, columns, PARTS * LANES):
-        right, result = (y, y_start + c, y_down, y_right, y_on), (z, start + c, z_down, 1, 0)
-        if c + PARTS * LANES <= columns:
-            whole_tile(left, right, result, runs, run, add)
+        right, result, lanes = (y, y_start + c, y_down, y_right, y_on), (z, start + c, z_down, 1, 0), columns - c
+        if count == ROWS and lanes >= PARTS * LANES:  # with sizes that are known, so that nothing is masked
+            whole_tile(left, right, result, runs, run, add, ROWS - 1, LANES)
+        elif lanes <= LANES:
+            narrow_tile(left, right, result, runs, run, add, count - 1, lanes)
         else:
-            narrow_tile(left, right, result, runs, run, add)
+            whole_tile(left, right, result, runs, run, add, count - 1, min(lanes - (PARTS - 1) * LANES, LANES))
 
 
 @bare
@@ -253,35 +241,12 @@ def product(memory: Array, how: Pair, sizes: tuple[int, int, int], a: Array, b: 
     """
     rows, columns, inner = sizes
     x, y, z = part(a, 0, (a.size,)), part(b, 0, (b.size,)), part(out, 0, (out.size,))
-    shape = columns, 1, inner
     if how[1] == TRANSPOSED:
         transpose(columns, inner, y, memory)
-        right = memory, 0, columns, 1, 0
-    else:
-        right = y, 0, columns, 1, 0
-    left_down, left_right = (1, rows) if how[0] == TRANSPOSED else (inner, 1)
-    for r in range(0, rows, ROWS):
-        left, result = (x, r * left_down, left_down, left_right, 0), (z, r * columns, columns, 1, 0)
-        edge_tiles(min(ROWS, rows - r), shape, left, right, result, beta != 0)
-
-
-@bare
-def edge_tiles(count: int, sizes: tuple[int, int, int], a: Place, b: Place, out: Place, add: bool) -> None:
-    """So many rows of a product, ROWS at most, with any number of columns."""
-    columns, runs, run = sizes
-    (y, y_start, y_down, y_right, y_on), (z, z_start, z_down, z_right, z_on) = b, out
-    for c in range(0, columns, PARTS * LANES):
-        right, result, lanes = (
-            (y, y_start + c, y_down, y_right, y_on),
-            (z, z_start + c, z_down, z_right, z_on),
-            columns - c,
-        )
-        if lanes >= PARTS * LANES and count == ROWS:
-            whole_tile(a, right, result, runs, run, add)
-        elif lanes <= LANES:
-            narrow_edge(a, right, result, runs, run, add, count - 1, lanes)
-        else:
-            edge_tile(a, right, result, runs, run, add, count - 1, min(lanes - (PARTS - 1) * LANES, LANES))
+        y = memory
+    down, right = (1, rows) if how[0] == TRANSPOSED else (inner, 1)
+    places = (x, 0, down, right, 0), (y, 0, columns, 1, 0), (z, 0, columns, 1, 0)
+    multiply((rows, columns, 1, inner), places[0], places[1], places[2], beta != 0)
 
 
 @bare
