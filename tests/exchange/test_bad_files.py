@@ -44,6 +44,19 @@ def test_a_file_that_is_none(tmp_path, content):
     refused(tmp_path / "net.onnx", "damaged, or no ONNX file")
 
 
+def test_numbers_that_overflow(tmp_path):
+    constants = {"w": np.full((4, 4), 9, np.float32)}
+    refused(file(tmp_path, node("Gemm", "x w", alpha=3e38), constants=constants), "damaged.*overflow")
+
+
+def test_texts(tmp_path):
+    path = file(tmp_path, node("Cast", "x", to=FLOAT))
+    model = onnx.load(path)
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.STRING
+    path.write_bytes(model.SerializeToString())
+    refused(path, "takes texts, and handgrad's models take numbers")
+
+
 @given(st.data())
 @examples(60)
 def test_damage_anywhere_is_a_plain_error(data):

@@ -17,7 +17,7 @@ from ..functional.windows import window_geometry
 from ..layers.recurrent import Recurrent
 from ..naming import check_path
 from .onnx_file import GATES, REDUCTIONS, ends_of
-from .onnx_graph import Graph, Node, evaluate
+from .onnx_graph import Graph, Node, evaluate, refusing
 
 JOINS = {"Add": "add", "Sum": "add", "Mul": "multiply", "Concat": "concat"}
 FLOATS, WHOLE = (1, 11), (6, 7)  # TensorProto's numbers of float and double, int32 and int64
@@ -89,7 +89,8 @@ def load_onnx(path: str | Path, input_shape: Sequence[int] | None = None) -> hg.
         if any(value in reader.depth for value in graph.nodes[name].values):
             reader.parting(name)
     way = Way(graph, "plain")
-    way.follow(reader.chain(graph.end, graph.start))
+    with refusing(graph.path, FloatingPointError), np.errstate(over="raise", invalid="raise"):
+        way.follow(reader.chain(graph.end, graph.start))
     way.turn("plain", graph.shapes[graph.end][1:])
     dtype = np.float64 if graph.types[graph.end] == 11 else np.float32
     model = hg.Sequential(way.layers() or [hg.Identity()]).build(graph.example, rng=0, dtype=dtype)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -86,7 +87,8 @@ class Graph:
         self.model: Any = read(path)
         graph = self.model.graph
         self.opset: int = max((o.version for o in self.model.opset_import if o.domain in ("", "ai.onnx")), default=1)
-        self.constants: dict[str, Array] = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
+        with refusing(path, ValueError):  # sizes that are not those of the numbers
+            self.constants: dict[str, Array] = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
         self.nodes: dict[str, Node] = {}
         self.shapes: dict[str, Shape] = {}
         self.types: dict[str, int] = {}
@@ -102,6 +104,8 @@ class Graph:
             names = ", ".join(message_line(value.name) for value in inputs)
             raise ValueError(f"{self.path} has {len(inputs)} inputs ({names}), and handgrad's models have one")
         kind = inputs[0].type.tensor_type
+        if kind.elem_type == 8:  # TensorProto.STRING
+            raise ValueError(f"{self.path} takes texts, and handgrad's models take numbers")
         dims = [d.dim_value if d.HasField("dim_value") else 0 for d in kind.shape.dim]
         if input_shape is not None and len(dims) != 1 + len(input_shape):
             raise ValueError(f"{self.path} takes examples of {len(dims) - 1} axes, and input_shape is {input_shape}")
@@ -200,25 +204,30 @@ def read(path: Path) -> Any:
         raise IsADirectoryError(f"{path} is a folder; load_onnx reads a file")
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
-    try:
+    with refusing(path, Exception):  # of several classes of protobuf's
         model = onnx.load_model(str(path), load_external_data=False)
-    except Exception as problem:  # of several classes of protobuf's
-        raise ValueError(f"{path} is damaged, or no ONNX file: {message_line(problem)}") from None
     newest = onnx.defs.onnx_opset_version()
     for entry in model.opset_import:
         if entry.domain in ("", "ai.onnx") and entry.version > newest:
             what = f"{path} is written for opset {entry.version}, and the onnx package here knows {newest}"
             raise ValueError(f"{what}: pip install --upgrade onnx, or export it for an older one")
     check_external(path, model)
-    try:
+    with refusing(path, Exception):
         onnx.external_data_helper.load_external_data_for_model(model, str(path.parent))
         for value in model.graph.output:
             if value.type.HasField("tensor_type"):
                 value.type.tensor_type.shape.SetInParent()  # what the checker wants, and many files leave out
         onnx.checker.check_model(model)
-    except Exception as problem:
-        raise ValueError(f"{path} is damaged, or no ONNX file: {message_line(problem)}") from None
     return model
+
+
+@contextlib.contextmanager
+def refusing(path: Path, *kinds: type[Exception]) -> Iterator[None]:
+    """Within the block errors of these kinds say that the file is damaged."""
+    try:
+        yield
+    except kinds as problem:
+        raise ValueError(f"{path} is damaged, or no ONNX file: {message_line(problem)}") from None
 
 
 def check_external(path: Path, model: Any) -> None:
