@@ -68,7 +68,7 @@ def test_watch_serves_until_ctrl_c(runs):
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         line = process.stdout.readline()
         port = int(re.search(r"http://127\.0\.0\.1:(\d+)/", line)[1])
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
         connection.request("GET", "/")
         answer = connection.getresponse()
         assert answer.status == 200 and "iris/" in answer.read().decode()

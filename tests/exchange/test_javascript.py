@@ -22,7 +22,7 @@ def node(folder, text, script):
     """What a script prints that sees a module as `net`."""
     (folder / "net.mjs").write_text(text)
     script = f"const net = await import({json.dumps((folder / 'net.mjs').as_uri())}); {script}"
-    found = subprocess.run(["node", "--input-type=module", "-e", script], capture_output=True, text=True, timeout=60)
+    found = subprocess.run(["node", "--input-type=module", "-e", script], capture_output=True, text=True, timeout=300)
     return json.loads(found.stdout) if found.returncode == 0 else found.stderr
 
 

@@ -225,7 +225,7 @@ def test_the_live_page_follows_the_run_and_keeps_its_zoom(browser):
 
 
 def wait_for(browser, condition):
-    for _ in range(100):
+    for _ in range(1000):
         if browser.run(condition):
             return
         time.sleep(0.1)
