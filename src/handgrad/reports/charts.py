@@ -279,7 +279,7 @@ def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 def log_ticks(low: float, high: float) -> list[float]:
     """Powers of ten from 10^low to 10^high; with 2 and 5 between them where there are few, else round numbers."""
-    if high - low < 0.7:
+    if high - low < 0.7 and low > -300:
         return nice_ticks(10**low, 10**high)
     factors = (1,) if high - low > 2.5 else (1, 2, 5)
     every = max(1, round((high - low) / 5))

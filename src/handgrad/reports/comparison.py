@@ -119,9 +119,9 @@ def in_words(tables: Sequence[Settings], views: Sequence[RunView]) -> list[Setti
 def ranked(groups: list[Group], metric: str | None) -> list[Group]:
     """The groups, the best first by the metric, those without it last; the best few in colours."""
     sign = 1 if metric and lower_is_better(metric) else -1
-    ordered = sorted(
-        groups, key=lambda g: (math.isnan(g.mean(metric or "")), sign * np.nan_to_num(g.mean(metric or "")))
-    )
+    means = [g.mean(metric or "") for g in groups]
+    order = sorted(range(len(groups)), key=lambda i: (math.isnan(means[i]), sign * np.nan_to_num(means[i])))
+    ordered = [groups[i] for i in order]
     for i, (g, label) in enumerate(zip(ordered, labels_for([g.settings for g in ordered]), strict=True)):
         g.label = label
         g.is_pale = i >= NUM_COLOURS
@@ -266,12 +266,8 @@ def question(groups: Sequence[Group], differing: Differing, metric: str) -> dict
         return {"line": setting_chart(groups, *differing[0], metric)}
     cells = {(repr(a), repr(b)) for a, b in zip(differing[0][1], differing[1][1], strict=True)}
     sides = [len({repr(v) for v in found}) for _, found in differing]
-    if (
-        len(differing) == 2
-        and max(sides) <= MAX_CELLS
-        and len(cells) == len(groups)
-        and 2 * len(cells) > sides[0] * sides[1]
-    ):
+    is_grid = len(differing) == 2 and max(sides) <= MAX_CELLS and len(cells) == len(groups)
+    if is_grid and 2 * len(cells) > math.prod(sides):
         return {"map": setting_map(groups, differing, values, metric)}
     told = sorted(((importance(found, values), key) for key, found in differing), reverse=True)
     bars = [{"key": key, "share": share} for share, key in told]

@@ -65,9 +65,8 @@ def render(template: str, title: str, stamp: str | None = None, **parts: Any) ->
     """A page from a template of ours, whatever comes from a run escaped. stamp: of a page that follows its run."""
     body = environment().get_template(template).render(title=title, stamp=stamp, table=html.table, **parts)
     ours = "".join(html.read(FILES / name) for name in ("charts.js", "page.js"))
-    return html.page(
-        title, body, scripts=[ours] if stamp is None else [ours, html.read(FILES / "live.js")], stamp=stamp
-    )
+    live = [] if stamp is None else [html.read(FILES / "live.js")]
+    return html.page(title, body, scripts=[ours, *live], stamp=stamp)
 
 
 def still_chart(chart: Mapping[str, Any]) -> str:
@@ -83,9 +82,8 @@ def environment() -> Environment:
     loader = jinja2.FileSystemLoader(FILES)
     options: dict[str, Any] = {"undefined": jinja2.StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
     made = jinja2.Environment(loader=loader, autoescape=True, **options)
-    made.filters.update(
-        figure=figure_text, css_word=css_word, words=words, key=broken, duration=duration, shell=shlex.quote
-    )
+    made.filters.update(figure=figure_text, css_word=css_word, words=words, key=broken, shell=shlex.quote)
+    made.filters["duration"] = duration
     return made
 
 
@@ -107,8 +105,8 @@ def headline(view: RunView) -> list[tuple[str, Any, int | None]]:
     losses = [name for name in view.results if name.endswith("loss")]
     results = {name: value for name, value in view.results.items() if name not in losses[1:]}
     if not results and view.status != "failed":
-        latest = reversed([(f"{words(name)} now", values[-1]) for name, values in measured(view.history, "validation")])
-        results = dict(latest)
+        latest = reversed(measured(view.history, "validation"))
+        results = {f"{words(name)} now": values[-1] for name, values in latest}
     rows = {name: view.rows.get(name.split()[0]) if name else None for name in results}
     return [(name, rounded_to(value, rows[name]), rows[name]) for name, value in results.items() if value is not None]
 
@@ -125,17 +123,12 @@ def measured(history: Curves, begin: str = "") -> list[tuple[str, Sequence[float
 def curve_charts(view: RunView) -> tuple[list[dict[str, Any]], list[str]]:
     """(charts of all that was measured by epoch or by step, sentences on what would be a dot or a level line)."""
     (best, mark), said, wanted = marked_epoch(view.history, view.restored), list[str](), list[dict[str, Any] | None]()
-    end = end_of(view)
+    end, is_over = end_of(view), view.num_epochs > 1 and view.status != "failed"
     for name in panel_names(view.history)[:MAX_PANELS] or [n for n in ("loss", "accuracy") if n in view.steps]:
         lines = figure_lines(view, name)
         if max((len(line.values) for line in lines), default=0) > 1:
-            is_marked = (
-                best is not None
-                and view.num_epochs > 1
-                and view.status != "failed"
-                and any(line.label == "validation" for line in lines)
-            )
-            wanted.append(line_chart(css_word(name), words(name), lines, best if is_marked else None, mark, end=end))
+            marked = best if is_over and "validation" in [line.label for line in lines] else None
+            wanted.append(line_chart(css_word(name), words(name), lines, marked, mark, end=end))
         elif lines:
             ends = " and ".join(f"{figure_text(line.values[-1])} ({line.label})" for line in lines)
             said.append(f"After the one epoch the {words(name)} was {ends}.")
@@ -246,16 +239,8 @@ def example_parts(view: RunView) -> dict[str, Any]:
         groups.setdefault((example.true, example.predicted), []).append(example_picture(example))
     names = list(wrong[0].values) if wrong else []
     figures = ["error"] if view.truth else ["confidence", "chance of the true class"]
-    rows = [
-        (
-            e.row,
-            e.true,
-            e.predicted,
-            *(example_figures(e)[: len(figures)] if not view.truth else [e.confidence]),
-            *e.values.values(),
-        )
-        for e in wrong
-    ]
+    told = [[e.confidence] if view.truth else example_figures(e) for e in wrong]
+    rows = [(e.row, e.true, e.predicted, *said, *e.values.values()) for e, said in zip(wrong, told, strict=True)]
     titles = [">row", "true", "predicted"] if not view.truth else [">row", ">true", ">predicted"]
     columns = [*titles, *(f">{name}" for name in (*figures, *names))]
     return {"example_groups": groups, "example_columns": columns, "example_rows": rows if not groups else []}
