@@ -171,6 +171,16 @@ def test_a_line_to_be_added_is_no_line_to_be_replaced():
     assert found.fix == "dy = dy * (1 - y ** 2)  # a line more, above this one"
 
 
+def test_what_is_returned_as_it_came_is_wrong_where_it_is_returned():
+    def unsummed_backward(dy, cache):
+        x, weight = cache
+        dweight = x.T @ dy
+        return dy @ weight.T, dweight, dy
+
+    found = verdict((F.linear_forward, unsummed_backward), X, W, B)
+    assert (found.mistake, found.line) == ("not-summed", unsummed_backward.__code__.co_firstlineno + 3)
+
+
 def test_what_is_taken_apart_is_not_multiplied():
     def forgetful_backward(dy, cache):
         x, w, c = cache

@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from ..text import one_line
 from ..user_files.confinement import confine
 from ..user_files.serving import at, line_of, quoted
 
@@ -105,7 +106,8 @@ def told_in_a_line(run: Callable[[], Any], task: Task, file: str) -> Any:
     except MemoryError:
         raise
     except NotImplementedError as problem:
-        raise ValueError(f"still to be written: {said(problem, file)}") from None
+        what = one_line(problem)[:MOST_WORDS] or task["function"]
+        raise ValueError(f"still to be written: {what}{at(line_of(problem, file))}") from None
     except Exception as problem:
         raise ValueError(f"{task['function']} raised {said(problem, file)}") from None
 

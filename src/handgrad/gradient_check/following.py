@@ -345,7 +345,9 @@ class Followed:
         shown = [r for r in shown if r.operands or not r.gathered or r.index in self.ends]  # what is read is not made
         calls = {r.index for r in shown if r.alias and r.place and isinstance(r.place.node, ast.Call)}
         calls |= {r.index for r in self.taken.values()}
-        return [r for r in shown if self.recording.resolved(r).index in reached and (not r.alias or r.index in calls)]
+        found = [r for r in shown if self.recording.resolved(r).index in reached and (not r.alias or r.index in calls)]
+        given = {self.recording.resolved(r).index: r for r in self.outputs.values() if r.alias}
+        return [r if r.operands else given.get(r.index, r) for r in found]  # what is given as it came stands at its end
 
     @property
     def made_of(self) -> list[Record]:
