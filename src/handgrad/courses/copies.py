@@ -222,12 +222,8 @@ def to_notebook(script: str) -> dict[str, Any]:
         lines = body.strip().splitlines()
         if is_text:
             lines = [line.removeprefix("#").removeprefix(" ") for line in lines]
-        cell: dict[str, Any] = {
-            "cell_type": "markdown" if is_text else "code",
-            "id": f"cell-{number}",
-            "metadata": {},
-            "source": [line + "\n" for line in lines[:-1]] + lines[-1:],
-        }
+        cell: dict[str, Any] = {"cell_type": "markdown" if is_text else "code", "id": f"cell-{number}", "metadata": {}}
+        cell["source"] = [line + "\n" for line in lines[:-1]] + lines[-1:]
         cells.append(cell if is_text else {**cell, "execution_count": None, "outputs": []})
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     return {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
@@ -283,12 +279,9 @@ def as_main(folders: list[str], arguments: list[str]) -> Iterator[None]:
 
 def take_modules(folders: list[str]) -> dict[str, ModuleType]:
     """Take the modules out of sys.modules whose top-level names are found in these folders; returns them by name."""
-    names = {
-        path.stem
-        for folder in folders
-        for path in Path(folder).iterdir()
-        if path.suffix == ".py" or (path.is_dir() and "." not in path.name)
-    } - {"handgrad"}
+    paths = [path for folder in folders for path in Path(folder).iterdir()]
+    names = {path.stem for path in paths if path.suffix == ".py" or (path.is_dir() and "." not in path.name)}
+    names.discard("handgrad")
     return {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in names}
 
 

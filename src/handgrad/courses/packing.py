@@ -47,12 +47,10 @@ def pack(course: str, folder: str | Path, output: str | Path) -> Packed:
     with atomic_path(output) as temporary:
         temporary.write_bytes(content.getvalue())
     texts = [path.read_text(encoding="utf-8", errors="replace") for path in chosen.values() if path.suffix == ".py"]
-    return Packed(
-        files=[name.as_posix() for name in chosen],
-        left_out=sorted({name.parts[0] for name in there if name not in chosen}),
-        missing=[name.as_posix() for name in modules if name not in chosen],
-        blank=[name for text in texts for name in BLANK.findall(text)],
-    )
+    left_out = sorted({name.parts[0] for name in there if name not in chosen})
+    missing = [name.as_posix() for name in modules if name not in chosen]
+    blank = [name for text in texts for name in BLANK.findall(text)]
+    return Packed([name.as_posix() for name in chosen], left_out, missing, blank)
 
 
 def has_modules(course: str, folder: Path) -> bool:

@@ -127,12 +127,10 @@ class Column:
         dates = all(map(DATE.fullmatch, texts))
         as_numbers = "write them as numbers (years, months, days since the first)"
         advice = as_numbers if dates else f"--id {option} if it is one"
-        example = shown(texts[0])
-        raise ValueError(
-            f"{self.table.path}, column {self.place + 1} ('{shown(self.name)}'): {what} ('{example}', ...) are "
-            f"{'dates and ' if dates else ''}no categories; leave the column out (--drop {option}), {advice}, "
-            f"or insist (--category {option})"
-        )
+        where = f"{self.table.path}, column {self.place + 1} ('{shown(self.name)}')"
+        wrong = f"{what} ('{shown(texts[0])}', ...) are {'dates and ' if dates else ''}no categories"
+        remedy = f"leave the column out (--drop {option}), {advice}, or insist (--category {option})"
+        raise ValueError(f"{where}: {wrong}; {remedy}")
 
     def refuse(self, row: int, cell: str) -> NoReturn:
         """Raise the ValueError for a cell that holds no finite number where others of its column do."""
@@ -154,9 +152,7 @@ def read_cells(
     may_lack_target: bool = False,
 ) -> Cells:
     """The cells of all rows, the targets and ids as they stand."""
-    values, numbers = array("d"), array("q")
-    targets: list[str] = []
-    ids: list[str] = []
+    values, numbers, targets, ids = array("d"), array("q"), list[str](), list[str]()
     usual = [(column.convert, column.place) for column in columns]
     for number, cells in whole_rows(table):
         try:

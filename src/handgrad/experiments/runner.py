@@ -456,12 +456,8 @@ def first_record(job: Job, command: Sequence[str]) -> dict[str, Any]:
         "seed": job.configuration.seed,
         "model": {**describe(model), "num_parameters": model.num_parameters},
         "data": describe_data(job.data),
-        "versions": versions(),
-        "machine": machine(),
-        "threads": threads(),
-        "kernels": kernels_of(job.trainer),
-        "git": git_state(),
-        "folder": str(Path.cwd()),
+        **{"versions": versions(), "machine": machine(), "threads": threads()},
+        **{"kernels": kernels_of(job.trainer), "git": git_state(), "folder": str(Path.cwd())},
     }
 
 

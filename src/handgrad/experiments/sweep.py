@@ -126,8 +126,7 @@ def start_sweep(
     settings: 'key=1,2' or 'key=log(1e-4,1e-1,5)' each; all combinations, or `random` of them, or `optuna` chosen
     one after the other by Optuna. Everything is checked before anything is written.
     """
-    axes = dict(parse_axis(text) for text in settings)
-    if not axes:
+    if not (axes := dict(parse_axis(text) for text in settings)):
         raise ValueError("a sweep needs something to vary: --set key=1,2 or --set key=log(1e-4,1e-1,5)")
     if random is not None and optuna is not None:
         raise ValueError("a sweep is random or led by Optuna, not both")
@@ -334,8 +333,7 @@ def parse_axis(text: str) -> tuple[str, Choice | Range]:
     if not equals or not key.strip() or not values.strip():
         raise ValueError(f"--set takes key=values, such as optimizer.learning_rate=0.01,0.1; got '{text}'")
     parts = split(text, values)
-    ranged = RANGE.fullmatch(values.strip())
-    if ranged:
+    if ranged := RANGE.fullmatch(values.strip()):
         return key.strip(), parse_range(text, *ranged.groups())
     choices = [parse_value(part.strip()) for part in parts]
     if files.finite(choices) != choices:
@@ -425,7 +423,6 @@ def load_optuna() -> Any:
 
 def outcome_of(optuna: Any, trial: Trial) -> dict[str, Any]:
     """How a trial ended, as Optuna is told."""
-    value = trial["value"]
-    if value is None:
+    if (value := trial["value"]) is None:
         return {"state": optuna.trial.TrialState.FAIL}
     return {"state": optuna.trial.TrialState.COMPLETE, "values": [value]}

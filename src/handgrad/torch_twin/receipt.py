@@ -245,11 +245,9 @@ def compare(
     given = model, module, x, y, get_loss(loss)
     results = {dtype: Comparison(*given, dtype).result(rules) for dtype in Receipt.tolerances}
     notes = {type(layer).__name__: row_of(layer).note for layer in leaves(model)}
-    about = {
-        "compared": f"{len(x):,} rows, {model.num_parameters:,} parameters, {get_loss(loss)!r}",
-        "versions": ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("handgrad", "numpy", "torch")),
-        "date": f"{datetime.datetime.now():%Y-%m-%d %H:%M}",
-    }
+    compared = f"{len(x):,} rows, {model.num_parameters:,} parameters, {get_loss(loss)!r}"
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("handgrad", "numpy", "torch"))
+    about = {"compared": compared, "versions": versions, "date": f"{datetime.datetime.now():%Y-%m-%d %H:%M}"}
     return Receipt(results, [f"{name}: {note}" for name, note in notes.items() if note], about)
 
 
