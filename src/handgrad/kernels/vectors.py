@@ -166,10 +166,13 @@ turn_square: Any = intrinsic(turn)
 def tile(parts: int) -> Any:
     """A function for compiled code: a tile of ROWS rows and `parts` vectors of out = a b, or += .
 
-    Rows after the row `last` are that one again, and the last vector has so many lanes: at the edges of matrices.
+    Rows after the row `last` are that one again, and the last vector has so many lanes: at the edges of matrices. From
+    the row `safe` of b on the others are not even read, which takes longer.
     """
 
-    def build(typing: Any, a: Any, b: Any, out: Any, runs: Any, run: Any, add: Any, last: Any, lanes: Any) -> Any:
+    def build(
+        typing: Any, a: Any, b: Any, out: Any, runs: Any, run: Any, add: Any, last: Any, lanes: Any, safe: Any
+    ) -> Any:
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             def floats(i: int) -> tuple[Floats, Any, Any, Any]:
                 array, start, *strides = (builder.extract_value(values[i], j) for j in range(5))
@@ -186,8 +189,8 @@ def tile(parts: int) -> Any:
             with builder.if_then(values[5]):
                 for r, p in cells:
                     builder.store(result.load((rows[r], down), (p, LANES), mask=masks[p]), sums[r, p])
-            with cgutils.for_range(builder, values[3]) as runs_done, cgutils.for_range(builder, values[4]) as done:
-                i, k = runs_done.index, done.index
+
+            def add_row(i: Any, k: Any, masks: Sequence[Any]) -> None:
                 row = builder.add(builder.mul(i, values[4]), k)
                 vectors = [right.load((row, right_down), (p, LANES), mask=masks[p]) for p in range(parts)]
                 for r in range(ROWS):
@@ -196,12 +199,18 @@ def tile(parts: int) -> Any:
                     for p, vector in enumerate(vectors):
                         more = builder.fmul(number, vector, flags=JOIN)
                         builder.store(builder.fadd(builder.load(sums[r, p]), more, flags=JOIN), sums[r, p])
+
+            with cgutils.for_range(builder, values[3]) as runs_done:
+                with cgutils.for_range(builder, values[8]) as done:
+                    add_row(runs_done.index, done.index, [None] * parts)
+                with cgutils.for_range(builder, values[4], values[8]) as done:
+                    add_row(runs_done.index, done.index, masks)
             for r, p in cells:
                 result.store(builder.load(sums[r, p]), (rows[r], down), (p, LANES), mask=masks[p])
             return context.get_dummy_value()
 
         count = types.intp
-        return types.void(a, b, out, count, count, types.boolean, count, count), generate
+        return types.void(a, b, out, count, count, types.boolean, count, count, count), generate
 
     return intrinsic(build)
 
@@ -225,12 +234,15 @@ def multiply_tiles(r: int, count: int, sizes: tuple[int, int, int], a: Place, b:
     left, start = (x, x_start + r * x_down, x_down, x_right, x_on), z_start + r * z_down
     for c in range(0, columns, PARTS * LANES):
         right, result, lanes = (y, y_start + c, y_down, y_right, y_on), (z, start + c, z_down, 1, 0), columns - c
+        behind = len(y) - y_start - c - PARTS * LANES  # of the first row's vectors
+        safe = 0 if runs > 1 or behind < 0 else min(behind // y_down + 1, run)
         if count == ROWS and lanes >= PARTS * LANES:  # with sizes that are known, so that nothing is masked
-            whole_tile(left, right, result, runs, run, add, ROWS - 1, LANES)
+            whole_tile(left, right, result, runs, run, add, ROWS - 1, LANES, run)
         elif lanes <= LANES:
-            narrow_tile(left, right, result, runs, run, add, count - 1, lanes)
+            narrow_tile(left, right, result, runs, run, add, count - 1, lanes, safe)
         else:
-            whole_tile(left, right, result, runs, run, add, count - 1, min(lanes - (PARTS - 1) * LANES, LANES))
+            last = min(lanes - (PARTS - 1) * LANES, LANES)
+            whole_tile(left, right, result, runs, run, add, count - 1, last, safe)
 
 
 @bare
