@@ -122,6 +122,15 @@ def test_hints_are_of_the_function_at_work(lessons):
     assert lessons.level == 0
 
 
+def test_a_forward_that_was_changed_is_told_alone(lessons):
+    lessons.go(39)
+    right = lessons.assignment.contents[lessons.current.file].decode()
+    write(lessons, right.replace("/ np.sqrt(q.shape[1])", "/ q.shape[1]", 1))
+    lessons.hints[lessons.task.name] = 3
+    told = "\n".join(lessons.attempt().told)
+    assert "mend the forward" in told and "right: " not in told
+
+
 def test_a_zero_is_stopped(lessons):
     lessons.go(6)
     right = lessons.assignment.contents[lessons.current.file].decode()

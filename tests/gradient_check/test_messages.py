@@ -181,6 +181,27 @@ def test_what_is_returned_as_it_came_is_wrong_where_it_is_returned():
     assert (found.mistake, found.line) == ("not-summed", unsummed_backward.__code__.co_firstlineno + 3)
 
 
+def test_zeros_to_add_to_are_not_what_is_wrong_first():
+    def steps_forward(x, w):
+        h = np.zeros((4, len(w)))
+        for t in range(1, 4):
+            h[t] = np.tanh(x[t] + h[t - 1] @ w)
+        return h, (h, w)
+
+    def steps_backward(dh, cache):
+        h, w = cache
+        dx, dw, carried = np.zeros_like(h), np.zeros_like(w), 0
+        for t in reversed(range(1, 4)):
+            da = (dh[t] + carried) * (1 - h[t] ** 2)
+            dx[t] = da
+            dw += np.outer(np.cos(h[t]), da)
+            carried = da @ w.T
+        return dx, dw
+
+    found = verdict((steps_forward, steps_backward), RNG.normal(size=(4, 3)), RNG.normal(size=(3, 3)))
+    assert found.array == "w" and found.line != steps_backward.__code__.co_firstlineno + 2
+
+
 def test_what_is_taken_apart_is_not_multiplied():
     def forgetful_backward(dy, cache):
         x, w, c = cache

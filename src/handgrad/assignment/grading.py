@@ -586,7 +586,8 @@ def explained(
     assignment: Assignment, task: Task, key: AnswerKey, submission: Submission, wrong: Mapping[str, str]
 ) -> tuple[list[str], list[dict[str, Any]]]:
     """(lines for the student, mistakes for the teacher) about what is wrong."""
-    verdicts = looked_at(assignment, task, key, submission) if task.is_backward and task.call is None else []
+    looks = task.is_backward and task.call is None and OTHER not in wrong.values()  # beside a wrong forward it misleads
+    verdicts = looked_at(assignment, task, key, submission) if looks else []
     if not verdicts:
         verdicts = [Verdict(name, kind_of(task, why), why) for name, why in wrong.items() if why]
         numbers = [f"  {it.message}" for it in verdicts if task.hints in ("what", "fix") and not is_told(it.message)]

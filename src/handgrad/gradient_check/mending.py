@@ -448,7 +448,8 @@ class Search:
     def first_wrong(self) -> Iterator[Finding]:
         """Where the first wrong value stands, when nothing more is known."""
         region = [*self.followed.taken.values(), *self.followed.region]
-        firsts = [r for r in region if self.followed.goes_wrong(r)] or region
+        wrong = [r for r in region if self.followed.goes_wrong(r)]
+        firsts = [r for r in wrong if self.followed.depends_on_upstream(r)] or wrong or region  # zeros to add to: last
         for place in [place for record in firsts if (place := self.origin(record))][:1]:
             names = tuple(name for name in self.bench.cases if name in self.left)
             message = f"the first value that is no true gradient is {place.text}"
