@@ -78,8 +78,7 @@ def show(checks: Iterable[Checked], output: str | None) -> int:
     """Print what comes as it comes, then write the page. Returns the exit code."""
     done: list[Checked] = []
     for checked in checks:
-        parts = list(filter(None, [printable(checked.printed, "?"), checked.text]))
-        if parts:
+        if parts := list(filter(None, [printable(checked.printed, "?"), checked.text])):
             print_report("\n".join([*[""] * bool(done), *parts]))
         if checked.problem:
             complain(checked.problem, 2)

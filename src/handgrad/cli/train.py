@@ -166,12 +166,10 @@ def go_on(sweep: Sweep, as_json: bool, jobs: int | None = None) -> int:
     failed = [trial for trial in sweep.trials if trial["status"] == "failed"]
     for trial in failed:
         warn(f"{sweep.folder(trial).name} failed: {trial['error']}")
-    interrupted = [trial for trial in sweep.trials if trial["status"] == "interrupted"]
-    if interrupted:
+    if interrupted := [trial for trial in sweep.trials if trial["status"] == "interrupted"]:
         warn(f"{len(interrupted)} trials were interrupted; go on with: handgrad resume {sweep.path}")
         return 130
-    best = next(iter(sweep.ranked()), None)
-    if best is None:
+    if (best := next(iter(sweep.ranked()), None)) is None:
         return 1
     from ..experiments.gather import gather_several
     from ..reports import save_comparison

@@ -89,8 +89,7 @@ def draw_graph(
     >>> graph.svg.count('class="box"')
     6
     """
-    found = intermediates(forward, *arrays, upstream=upstream, kwargs=kwargs, seed=seed)
-    if found is None:
+    if (found := intermediates(forward, *arrays, upstream=upstream, kwargs=kwargs, seed=seed)) is None:
         raise ValueError("the forward's source cannot be read, so that there is no graph to draw: define it in a file")
     return Graph(drawing(found))
 

@@ -63,8 +63,7 @@ class TracedForward:
             for entry in range(record.value.size):
                 direction = np.zeros(record.value.shape)
                 direction.flat[entry] = 1
-                slopes = self.slopes(use, direction)
-                if slopes is None:
+                if (slopes := self.slopes(use, direction)) is None:
                     return None
                 found[:, entry] += slopes
         return found.reshape(-1, *record.value.shape)

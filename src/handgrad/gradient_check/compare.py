@@ -111,8 +111,7 @@ def check_directions(check: ArrayCheck, numbers: Differentiator, analytic: Seque
         direction = rng.normal(size=check.shape)
         slope, uncertainty = numbers.along(check.name, direction)
         noise = max(floor, 20 * float(np.max(np.abs(numbers.rows) @ uncertainty.ravel())))
-        error = direction_error(analytic, direction, numbers.rows @ slope.ravel(), noise)
-        if error > TOLERANCE:
+        if (error := direction_error(analytic, direction, numbers.rows @ slope.ravel(), noise)) > TOLERANCE:
             kinked |= bool(numbers.difference(check.name, ..., direction).kinked.any())
             if Nearby(numbers).right(check.name, ..., direction):
                 error = 0.0

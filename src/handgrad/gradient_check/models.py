@@ -85,8 +85,7 @@ def inputs_of_parts(subject: Subject) -> dict[int | str, list[Array]]:
     def recording(position: int | str, forward: Function) -> Function:
         @functools.wraps(forward)
         def record(*arrays: Any, **keywords: Any) -> Any:
-            came = [np.array(a) for a in (*arrays, *keywords.values()) if isinstance(a, np.ndarray)]
-            if came:
+            if came := [np.array(a) for a in (*arrays, *keywords.values()) if isinstance(a, np.ndarray)]:
                 seen.setdefault(position, came)
             return forward(*arrays, **keywords)
 

@@ -38,8 +38,7 @@ def compare_forward(subject: Subject, reference: Any, rng: Generator) -> tuple[s
             if where:  # the other arrays may be none that the code takes
                 continue
             raise
-        found = difference(fitted(right, y), y, point.arrays, name, where)
-        if found is not None:
+        if (found := difference(fitted(right, y), y, point.arrays, name, where)) is not None:
             return name, found
     return name, None
 

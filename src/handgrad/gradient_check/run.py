@@ -208,8 +208,7 @@ def plan_entries(numbers: Differentiator, gradients: Gradients, limits: Limits) 
     arrays, names = numbers.real.arrays, numbers.subject.names
     most = {n: arrays[n].size for n in names}
     most = {n: size if size <= max(EVERY_ENTRY, max_entries) else max_entries for n, size in most.items()}
-    cost = sum(most[n] * numbers.seconds_per_entry(n) for n in names)
-    if cost > seconds:
+    if (cost := sum(most[n] * numbers.seconds_per_entry(n) for n in names)) > seconds:
         most = {n: max(FEWEST, int(count * seconds / cost)) for n, count in most.items()}
     return {n: choose_entries(arrays[n], gradients[n], numbers.rng, most[n]) for n in names}, min(cost, seconds)
 

@@ -27,8 +27,7 @@ _num_threads = 0  # 0: not decided yet
 def num_threads() -> int:
     """How many threads share the work: set_threads, else $HANDGRAD_THREADS, else as many as BLAS uses."""
     if not _num_threads:
-        wish = os.environ.get("HANDGRAD_THREADS")
-        if wish:
+        if wish := os.environ.get("HANDGRAD_THREADS"):
             set_threads(check_count("HANDGRAD_THREADS", "its value", int(wish) if wish.isdecimal() else wish))
         else:
             library = blas.find()
@@ -255,11 +254,9 @@ def move(single: bool | None) -> None:
 
 def limit_blas(n: int) -> int:
     """Set BLAS's number of threads, and return what it was."""
-    library = blas.find()
-    if library is None:
+    if (library := blas.find()) is None:
         return n
-    before = library.num_threads()
-    if before != n:
+    if (before := library.num_threads()) != n:
         library.set_threads(n)
     return before
 

@@ -46,8 +46,7 @@ def judge(
     """
     end = final_figures(history, results or {})
     score = next((name for name in GAP if name in end["train"] and name in end["validation"]), None)
-    overfitting = [*gap(score, end, num_rows), *rise(history, end)]
-    if overfitting:
+    if overfitting := [*gap(score, end, num_rows), *rise(history, end)]:
         return Judgement("overfitting", tuple(overfitting))
     share, figure = learned(score, end["train"], history, num_classes)
     if share < LEARNED[score]:
@@ -75,10 +74,9 @@ def gap(score: str | None, end: Results, num_rows: int | None) -> list[str]:
         return []
     train, validation, allowed = end["train"][score], end["validation"][score], GAP[score]
     why = f"more than {allowed:g}"
-    if score == "accuracy" and num_rows:
-        doubt = 2 * math.sqrt(validation * (1 - validation) / num_rows)
-        if doubt > allowed:
-            allowed, why = doubt, f"more than chance explains in {num_rows} rows, {doubt:.2g}"
+    doubt = 2 * math.sqrt(validation * (1 - validation) / num_rows) if score == "accuracy" and num_rows else 0.0
+    if doubt > allowed:
+        allowed, why = doubt, f"more than chance explains in {num_rows} rows, {doubt:.2g}"
     if train - validation <= allowed:
         return []
     return [f"{both_figures(score, end)}, {train - validation:.2g} apart ({why})"]

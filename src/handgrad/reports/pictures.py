@@ -99,8 +99,7 @@ def save_curves(history: Curves, path: str | Path, title: str | None = None, res
     ValueError
         Without an epoch, or for an unknown suffix.
     """
-    panels = panel_names(history)[:2]
-    if not panels:
+    if not (panels := panel_names(history)[:2]):
         raise ValueError("the history holds no epoch yet: train first, then draw its curves")
     figure, all_axes = new_figure(5.2 * len(panels), 3.6, len(panels), title=title)
     best, mark = marked_epoch(history, restored)

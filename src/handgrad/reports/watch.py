@@ -92,8 +92,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def page(self, path: str) -> tuple[str, str] | None:
         """(text, type) of an address, or None."""
-        stamp = self.stamp(path.removeprefix("/stamp"))
-        if stamp is None:
+        if (stamp := self.stamp(path.removeprefix("/stamp"))) is None:
             return None
         if path.startswith("/stamp/"):
             return stamp, "text/plain"

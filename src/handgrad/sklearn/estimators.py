@@ -447,8 +447,7 @@ class NetClassifier(ClassifierMixin, NetEstimator):
         return objective.classes
 
     def _weights(self, y: Any, sample_weight: Array | None, fit: Fit) -> Array | None:
-        weight = self._classes.row_weights(self.class_weight, y)
-        if weight is None:
+        if (weight := self._classes.row_weights(self.class_weight, y)) is None:
             return sample_weight
         weight = weight.astype(fit.inputs.dtype)
         return weight if sample_weight is None else sample_weight * weight

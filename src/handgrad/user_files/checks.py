@@ -223,10 +223,8 @@ def discover(module: ModuleType) -> dict[str, Any]:
         if inspect.isclass(thing) and hasattr(thing, "forward") and hasattr(thing, "backward"):
             if not inspect.isabstract(thing):
                 found[name] = thing
-        elif inspect.isfunction(thing):
-            pair = partner(name, own)
-            if pair is not None:
-                found[without_forward(name)] = (thing, own[pair])
+        elif inspect.isfunction(thing) and (pair := partner(name, own)) is not None:
+            found[without_forward(name)] = (thing, own[pair])
     return found
 
 
@@ -280,8 +278,7 @@ def check_one(
         refuse_without_self(target)
     except TypeError as problem:
         raise ValueError(f"{path}: {problem}") from None
-    key = next((k for k in (name, f"{name}_forward") if k in given), None)
-    if key is None:
+    if (key := next((k for k in (name, f"{name}_forward") if k in given), None)) is None:
         target, arrays, kwargs = fitting(name, target, path, seed)
     else:
         arrays, kwargs = [*given[key]] if isinstance(given[key], (tuple, list)) else [given[key]], {}

@@ -373,8 +373,7 @@ def next_save(path: FilePath, seen: Look, is_called: Callable[[], bool] = bool) 
     latest, since = seen, time.monotonic()
     while not is_called() and (latest.digest == seen.digest or time.monotonic() - since < QUIET):
         time.sleep(0.05)
-        now = look_at(path, latest)
-        if now != latest:
+        if (now := look_at(path, latest)) != latest:
             latest, since = now, time.monotonic()
     return latest
 

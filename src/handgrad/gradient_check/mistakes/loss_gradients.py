@@ -12,8 +12,7 @@ from .factors import off_by
 
 def losses(case: Case) -> Verdict | None:
     """Compare with what is returned instead of a loss's gradient: the Brier score's, softmax without the target..."""
-    targets = targets_of(case)
-    if targets is None:
+    if (targets := targets_of(case)) is None:
         return None
     branch = None if np.isin(targets, (0, 1)).all() else beyond(case, case.array - targets)
     if branch is not None:
@@ -142,8 +141,7 @@ def penalised(case: Case) -> Verdict | None:
     name, values = case.name, case.values
     scale: Array = case.dy.reshape(-1, 1) if case.y.ndim == 0 else np.ones((len(case.dy), 1))
     terms = np.stack([case.expected, scale * values, scale * np.sign(values)]).reshape(3, -1)
-    fit = fitting(case, terms)
-    if fit is None:
+    if (fit := fitting(case, terms)) is None:
         return None
     sizes = np.abs(fit) * np.linalg.norm(terms, axis=1)
     a, b, c = (float(v) for v in np.where(sizes > 1e-6 * np.linalg.norm(case.found), fit, 0))

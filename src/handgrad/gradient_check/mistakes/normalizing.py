@@ -104,8 +104,7 @@ def fitted_terms(case: Case) -> Iterator[tuple[Norm, Axes, Array]]:
         right = fit_terms(case, norm, axes, case.expected)
         if right is not None and np.allclose(right, (1, centred, 1), atol=1e-4):
             for means in (axes, *normalized_axes(case)):
-                fit = fit_terms(case, norm, means, case.found)
-                if fit is not None:
+                if (fit := fit_terms(case, norm, means, case.found)) is not None:
                     yield norm, means, fit
 
 
