@@ -2,10 +2,11 @@
 
     python benchmarks/cost_curves.py -o page.html [--quick] [--only batch width]
 
-Each point is a process of its own: it trains an epoch to warm up, then the median of five epochs' times is taken, and
-the most memory that it needed beyond what it had when its libraries were loaded. PyTorch is eager, with the better of
-one thread and all; scikit-learn is MLPClassifier, which has no images. The machine's load stands on the page: ratios
-count, and only those of a quiet machine.
+Each point is a process of its own: it trains once to warm up, then the median of five times of an epoch is taken,
+handgrad's in a fit of 100 steps at least, which compiled calls do where they can, and the most memory that it needed
+beyond what it had when its libraries were loaded. PyTorch is eager, with the better of one thread and all;
+scikit-learn is MLPClassifier, which has no images. The machine's load stands on the page: ratios count, and only
+those of a quiet machine.
 """
 
 import argparse
@@ -54,7 +55,7 @@ def task(axis, place):
     return {"rows": STEPS * it["batch"], "filters": [], **it}
 
 
-# The contestants: each a function that trains an epoch ----------------------------------------------------------------
+# The contestants: each a function that trains, and how many epochs it does -------------------------------------------
 
 
 def handgrad_epoch(it, x, y):
@@ -66,7 +67,8 @@ def handgrad_epoch(it, x, y):
     model = hg.Sequential([*layers, hg.Linear(it["outputs"])])
     rule = hg.Adam(1e-3) if it["adam"] else hg.SGD(0.01, momentum=0.9)
     trainer = hg.Trainer(model, hg.CrossEntropy(), rule, seed=0)
-    return lambda: trainer.fit(x, y, epochs=1, batch_size=it["batch"])
+    epochs = 1 if blocks else -(-100 * it["batch"] // len(x))  # fewer steps are not worth compiling: see `Trainer.fit`
+    return lambda: trainer.fit(x, y, epochs=epochs, batch_size=it["batch"]), epochs
 
 
 def torch_epoch(it, x, y):
@@ -99,7 +101,7 @@ def torch_epoch(it, x, y):
             loss(model(x[rows]), y[rows]).backward()
             rule.step()
 
-    return epoch
+    return epoch, 1
 
 
 def sklearn_epoch(it, x, y):
@@ -108,7 +110,7 @@ def sklearn_epoch(it, x, y):
     warnings.simplefilter("ignore")
     sizes = {"hidden_layer_sizes": it["hidden"], "batch_size": it["batch"]}
     network = MLPClassifier(**sizes, max_iter=1, warm_start=True, alpha=0.0, random_state=0)
-    return lambda: network.fit(x, y)
+    return lambda: network.fit(x, y), 1
 
 
 EPOCHS = {"handgrad": handgrad_epoch, "PyTorch": torch_epoch, "scikit-learn": sklearn_epoch}
@@ -128,17 +130,17 @@ def measure(contestant, axis, place):
     x = rng.random((it["rows"], *it["shape"]), dtype=np.float32)
     y = np.arange(it["rows"]) % it["outputs"]
     small = {**it, "rows": it["batch"], "hidden": it["hidden"] and [4], "filters": it["filters"] and [16]}
-    EPOCHS[contestant](small, x[: it["batch"]], y[: it["batch"]])()  # libraries loaded, functions compiled
+    EPOCHS[contestant](small, x[: it["batch"]], y[: it["batch"]])[0]()  # libraries loaded, functions compiled
     before = memory("VmRSS")
     if before:
         Path("/proc/self/clear_refs").write_text("5")  # the peak begins here
-    epoch = EPOCHS[contestant](it, x, y)
-    epoch()
+    train, epochs = EPOCHS[contestant](it, x, y)
+    train()
     times = []
-    while len(times) < 5 and sum(times) < 20:
+    while len(times) < 5 and epochs * sum(times) < 20:
         start = time.perf_counter()
-        epoch()
-        times.append(time.perf_counter() - start)
+        train()
+        times.append((time.perf_counter() - start) / epochs)
     steps = 1 if axis == "rows" else STEPS
     return [float(np.median(times)) / steps, memory("VmHWM") - before]
 
