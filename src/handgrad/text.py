@@ -36,9 +36,9 @@ def line_width() -> int:
     return int(os.environ.get(COLUMNS, MAX_LINE))
 
 
-def folded(line: str, stream: TextIO, indent: str = "  ") -> str:
+def folded(line: str, stream: TextIO | None, indent: str = "  ") -> str:
     """The line for a stream: on a terminal folded at words, but for a command that it names, which can be copied."""
-    if not stream.isatty():
+    if stream is None or not stream.isatty():  # none at all, as after >&-
         return line
     width = min(MAX_LINE, os.get_terminal_size(stream.fileno()).columns or MAX_LINE)
     whole = re.sub(r"handgrad [a-z-]+ \S+", lambda command: command[0].replace(" ", "\0"), line)

@@ -303,6 +303,17 @@ def test_bars_and_live_tables_work_in_a_terminal(arguments, tmp_path):
     assert "\x1b[" in shown and "Traceback" not in shown
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")
+@pytest.mark.parametrize("closing", [">&-", "2>&-", "| cat"])
+def test_closed_streams_and_few_letters_are_no_trouble(closing, tmp_path):
+    script = f"'{sys.executable}' -m handgrad learn --list {closing} && '{sys.executable}' -m handgrad info {closing}"
+    plain = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        script, shell=True, cwd=tmp_path, env={**os.environ, **plain}, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_lines_are_folded_at_words_where_the_terminal_ends(tmp_path):
     for environment in ({}, {"NO_COLOR": "1"}):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from ..datasets.predictions import guarded
-from ..files import check_form, from_json, write_text
+from ..files import check_form, from_json, is_device, write_text
 from ..gradient_check.vocabulary import VOCABULARY
 from ..html import escape, page, table
 from ..naming import look_up
@@ -87,8 +87,9 @@ def read_all(paths: Iterable[str | Path]) -> list[Results]:
     """The results in files, each student's once."""
     found: dict[str, Results] = {}
     for path in paths:
-        with open(path, encoding="utf-8") as file:
-            data = from_json(file.read(), path)
+        if is_device(path):
+            raise ValueError(f"{path} is a device or a pipe; expected a file of results")
+        data = from_json(Path(path).read_text(encoding="utf-8", errors="replace"), path)
         for results in data if isinstance(data, list) else [data]:
             check_form(results, FORM, path)
             student = student_of(results)

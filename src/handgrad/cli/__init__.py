@@ -61,7 +61,8 @@ def unbroken(stream: io.TextIOWrapper) -> io.TextIOWrapper:
     """A stream that writes where this one does, and minds neither readers who are gone nor letters it does not know."""
     raw = Unbroken(stream.fileno(), "w", closefd=False)
     buffer = raw if stream.write_through else io.BufferedWriter(raw)  # PYTHONUNBUFFERED: a log must not wait
-    errors = "replace" if stream.errors == "strict" else stream.errors
+    is_lenient = stream.errors != "strict" and (stream.errors != "surrogateescape" or "utf" in stream.encoding.lower())
+    errors = stream.errors if is_lenient else "replace"
     return io.TextIOWrapper(buffer, stream.encoding, errors, None, stream.line_buffering, stream.write_through)
 
 

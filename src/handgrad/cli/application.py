@@ -189,6 +189,8 @@ def say(line: str) -> None:
 def warn(problem: object, colour: str = "yellow") -> None:
     """Print what there is to say about the work, as one line of standard error."""
     start, line = "handgrad:", folded(f"handgrad: {message_line(problem)}", sys.stderr)
+    if sys.stderr is None:  # as after 2>&-
+        return
     if sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
         line = click.style(start, fg=colour) + line.removeprefix(start)
     print(line, file=sys.stderr)
@@ -197,6 +199,7 @@ def warn(problem: object, colour: str = "yellow") -> None:
 def complain(problem: object, code: int) -> int:
     """Print what went wrong, in one line; returns the exit code."""
     if isinstance(problem, OSError) and problem.strerror:  # as Python says it: [Errno 36] File name too long: 'x'
-        problem = f"{problem.filename}: {problem.strerror}" if problem.filename else problem.strerror
+        path = problem.filename2 or problem.filename  # where two are named, the second is written
+        problem = f"{path}: {problem.strerror}" if path else problem.strerror
     warn(problem, "red")
     return code

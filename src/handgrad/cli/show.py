@@ -77,7 +77,9 @@ def table(columns: Sequence[str], rows: Rows, title: str = "", optional: Collect
             break
         kept.remove(left[-1])
     grid.title = title or None
-    output.print(grid)
+    with output.capture() as held:
+        output.print(grid)
+    output.out("\n".join(map(str.rstrip, held.get().split("\n"))), end="")
 
 
 def span(grid: Table, output: Console) -> Measurement:

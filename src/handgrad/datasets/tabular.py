@@ -76,7 +76,7 @@ def build(about: Table, rows: Rows, task: str | None, how: Preparation) -> Datas
     if how.standardize and x.ndim != 2:
         raise ValueError(f"standardize=True needs a table (N, features); x of {source} is {x.shape}")
     if len(y) < 3:
-        raise ValueError(f"{source} has {len(y)} rows; three splits need at least 3")
+        raise ValueError(f"{source} has {len(y)} row{'s' * (len(y) != 1)}; three splits need at least 3")
     checksum = fingerprint(x, y, class_names, *([reading.texts] if reading and reading.texts else []))
     notes = notes_of(reading, y, class_names) if reading else ()
     groups = y if task == "classification" else np.zeros(len(y), np.int64)

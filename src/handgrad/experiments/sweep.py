@@ -300,7 +300,8 @@ class Range(NamedTuple):
         if self.num_values is None:
             name = "log" if self.logarithmic else "linear"
             raise ValueError(f"a grid needs to know how many: write {name}({self.low:g}, {self.high:g}, 5)")
-        return [self.at(i / max(1, self.num_values - 1)) for i in range(self.num_values)]
+        shown = range(min(self.num_values, MOST_TRIALS + 1))  # more are refused
+        return [self.at(i / max(1, self.num_values - 1)) for i in shown]
 
     def holds(self, value: object) -> bool:
         return isinstance(value, (int, float)) and math.isclose(value, min(max(value, self.low), self.high))
@@ -325,6 +326,7 @@ class Range(NamedTuple):
 
 
 Axes: TypeAlias = dict[str, Choice | Range]
+MOST_TRIALS = 100_000  # each is a folder
 
 
 def parse_axis(text: str) -> tuple[str, Choice | Range]:
@@ -379,7 +381,9 @@ def split(text: str, values: str) -> list[str]:
 
 def grid(axes: Axes) -> list[dict[str, Any]]:
     """Every combination, as tables {key: value}; the last axis changes fastest."""
-    combinations = itertools.product(*(axis.grid() for axis in axes.values()))
+    combinations = list(itertools.islice(itertools.product(*(axis.grid() for axis in axes.values())), MOST_TRIALS + 1))
+    if len(combinations) > MOST_TRIALS:
+        raise ValueError(f"a sweep has at most {MOST_TRIALS:,} trials: vary less, or take some of them by --random N")
     return [dict(zip(axes, values, strict=True)) for values in combinations]
 
 
