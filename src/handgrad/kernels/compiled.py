@@ -8,8 +8,8 @@ place of its window that passes a gradient, or BLOCKED. An array of length 0 sta
 
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from functools import cached_property
+from contextlib import AbstractContextManager, suppress
+from functools import cached_property, partial
 from types import ModuleType
 from typing import Any, TypeAlias, TypeVar
 
@@ -43,10 +43,19 @@ ROW_MAJOR, AS_IT_IS, TRANSPOSED = np.int32(101), np.int32(111), np.int32(112)  #
 
 
 def compiled(function: Function, **options: bool) -> Function:
-    """The function compiled by Numba when it is first called, and kept on disk."""
+    """The function compiled by Numba when it is first called, and kept on disk if there is room."""
     compiler: Any = njit
     made: Function = compiler(function, nogil=True, cache=True, fastmath={"contract"}, error_model="numpy", **options)
+    kept: Any = getattr(made, "_cache", None)
+    if kept:
+        kept.save_overload = partial(where_possible, kept.save_overload)
     return made
+
+
+def where_possible(save: Callable[..., object], *overload: object) -> None:
+    """Save what runs without it as well: on a full disk it is compiled again next time."""
+    with suppress(OSError):
+        save(*overload)
 
 
 def bare(function: Function) -> Function:
