@@ -528,8 +528,8 @@ def proved() -> str:
     groups: dict[bool, list[str]] = {True: [], False: []}
     for name in every:
         groups[name in ENTRYWISE or name in FORMULAS].append(f"`{name}`")
-    said = [f"Such a formula have {', '.join(groups[True])}.", ""]
-    said.append(f"Held to numeric and complex-step gradients alone: {', '.join(groups[False])}.")
+    said = [f"These have such a formula: {', '.join(groups[True])}.", ""]
+    said.append(f"These are held to numeric and complex-step gradients alone: {', '.join(groups[False])}.")
     return "\n".join(["<!-- proved -->", *said, "<!-- end -->"])
 
 
