@@ -271,10 +271,11 @@ def in_terminal(folder, columns, *arguments, **environment):
 
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
+    usual = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     process = subprocess.Popen(
         [sys.executable, "-m", "handgrad", *arguments],
         cwd=folder,
-        env={**os.environ, "TERM": "xterm-256color", **environment},
+        env={**usual, "TERM": "xterm-256color", **environment},
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
