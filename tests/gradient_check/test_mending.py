@@ -834,3 +834,63 @@ def test_letters_ends_and_counts_are_put_right(pair, array, mistake, due):
     (verdict,) = check_gradients(pair, *array, kwargs=kwargs).verdicts
     assert verdict.mistake == mistake
     assert due in verdict.fix
+
+
+def normal_nll(mu, logvar):
+    precision = np.exp(-logvar)
+
+    def pull_back(g):
+        return g * mu * precision, g * 0.5 * (1 + mu**2 * precision)
+
+    return 0.5 * (logvar + mu**2 * precision).sum(), pull_back
+
+
+def call_back(g, pull_back):
+    return pull_back(g)
+
+
+def two_layers(x, w, v):
+    return (h := np.tanh(z := x @ w)) @ v, (x, w, v, z, h)
+
+
+def two_layers_back(dy, c):
+    x, w, v, z, h = c
+    return (dz := dy @ v.T * (1 - z * z)) @ w.T, x.T @ dz, h.T @ dy
+
+
+def scaled_channels(x, gain):
+    t = np.tanh(x)
+    return t * gain[:, None], (t, gain)
+
+
+def scaled_channels_back(dy, cache):
+    t, gain = cache
+    g = dy.reshape(t.shape)
+    return g * (1 - t**2), (g * t).sum((0, 2)).reshape(gain.shape)
+
+
+def attending(s, v):
+    p = np.exp(s - s.max(-1, keepdims=True))
+    p = p / p.sum(-1, keepdims=True)
+    return p @ v, (p, v)
+
+
+def attending_back(dy, cache):
+    p, v = cache
+    dp = dy @ v.T
+    return p * (dp - (p * dp).sum(0)), p.T @ dy
+
+
+@pytest.mark.parametrize(
+    ("pair", "shapes", "mistake", "due"),
+    [
+        ((normal_nll, call_back), ((3, 2), (3, 2)), "wrong-sign", "1 - mu ** 2 * precision"),
+        ((two_layers, two_layers_back), ((4, 3), (3, 5), (5, 2)), "wrong-variable", "1 - h * h"),
+        ((scaled_channels, scaled_channels_back), ((2, 3, 4), (3,)), "parameter-ignored", "gain[:, None]"),
+        ((attending, attending_back), ((3, 3), (3, 2)), "wrong-axis", "axis=-1"),
+    ],
+)
+def test_closures_walruses_channels_and_the_softmax_are_put_right(pair, shapes, mistake, due):
+    (verdict,) = check_gradients(pair, *(np.random.default_rng(3).normal(size=shape) for shape in shapes)).verdicts
+    assert verdict.mistake == mistake
+    assert due in verdict.fix

@@ -5,6 +5,7 @@ import re
 import runpy
 from pathlib import Path
 
+from handgrad.gradient_check.edits import RULES
 from handgrad.gradient_check.vocabulary import VOCABULARY, Clue
 from handgrad.teaching.mistakes import mistakes
 from zoo import SPECIMENS
@@ -26,8 +27,16 @@ def test_every_word_in_the_source_and_the_zoo_is_in_the_table():
     assert sorted((hyphened | {s.slug for s in SPECIMENS.values()}) - VOCABULARY.keys()) == []
 
 
+def test_every_rule_has_a_mistake_of_the_table_and_a_message_that_can_be_told():
+    for rule in (rule for rules in RULES.values() for rule in rules):
+        names = {n.id for side in (rule.wrong, rule.right) for n in ast.walk(side) if isinstance(n, ast.Name)}
+        assert rule.mistake in VOCABULARY
+        assert set(re.findall(r"{(\w+)}", rule.message)) <= names | {"new"}, rule.message
+
+
 def test_every_word_in_the_table_is_used():
     used = {word for path in SOURCE for word in words_of(path)} | {s.slug for s in SPECIMENS.values()}
+    used |= {rule.mistake for rules in RULES.values() for rule in rules}
     assert sorted(VOCABULARY.keys() - used) == []
 
 

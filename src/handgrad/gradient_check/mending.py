@@ -8,7 +8,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import CodeType, FrameType
+from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -336,7 +336,7 @@ class Search:
             place = places[index]
             for scope in self.scopes:
                 if scope.statement is place.statement:
-                    yield from map_edits(list(terms(scope, whole=True)), places)
+                    yield from map_edits(list(terms(scope)), places)
             meanings = {r.step: self.followed.meaning_of(r) for r in records}
             known = {step: meaning.record for step, meaning in meanings.items() if meaning}
             changes = self.replacing([place], known)
@@ -466,7 +466,8 @@ def map_edits(edits: Sequence[Edit], places: Sequence[Place]) -> Iterator[Findin
         if changes:
             scope = edit.site.scope
             place = replace(places[next(iter(changes))], node=ast.copy_location(ast.Name("_"), scope.statement))
-            yield Finding(place, always(changes), (), edit.mistake, edit.message, scope.target, edit)
+            within = [n.target.id for n in edit.site.path if isinstance(n, ast.NamedExpr)]
+            yield Finding(place, always(changes), (), edit.mistake, edit.message, [scope.target, *within][-1], edit)
 
 
 def in_words(record: Record) -> str:
@@ -504,21 +505,24 @@ def scopes_of(followed: Followed) -> list[Scope]:
     """The statements that the wrong values come from, in the order in which they ran."""
     wrong = [*(r.place for r in followed.region if r.place), *map(followed.tracer.places.__getitem__, followed.parts)]
     statements = widened(list(dict.fromkeys((place.routine, place.statement) for place in wrong)), followed)
-    places: dict[ast.AST, int] = {
-        place.node: place.index for place in reversed(followed.tracer.places) if place.kind != "update"
-    }
     ran: dict[tuple[Routine, ast.AST], None] = {}
     shown = [place for place in followed.tracer.places if place.routine.shown]
     written = {ast.unparse(node): node for node in dict.fromkeys(place.routine.node for place in shown)}
     standing = {ast.unparse(n): n for node in written.values() for n in ast.walk(node) if is_standing(n)}
     held = snapshots(followed, shown, ran)
+    # a function that the forward makes has two places for a node: where it was made, and where the backward calls it
+    steps = followed.tracer.steps
+    latest = sorted(followed.tracer.places, key=lambda place: (place.index in steps, -place.index))
+    places: dict[ast.AST, int] = {place.node: place.index for place in latest if place.kind != "update"}
     found = []
     for routine, statement in [*(s for s in ran if s in statements), *(s for s in statements if s not in ran)]:
-        values, containers = held.get(routine.node, ({}, {}))
+        values, containers, names = held.get(routine.node, ({}, {}, {}))
         upstream = next((a.arg for a in routine.node.args.args if a.arg not in ("self", "ctx", "cls")), None)
         parameters = followed.bench.subject.all_names
-        expressions = values_of(standing, values)
-        found.append(Scope(routine, statement, places, values, containers, upstream, parameters, expressions))
+        expressions = values_of(standing, names)
+        found.append(
+            Scope(routine, statement, places, once(values), containers, upstream, parameters, expressions, names)
+        )
     return found
 
 
@@ -539,16 +543,15 @@ def is_standing(node: ast.AST) -> bool:
 
 HARMLESS = ("len", "np.sqrt", "numpy.sqrt")
 MOST_NODES = 16
+MOST_ITEMS = 12  # of a tuple, whose items are told by their numbers
 
 
-def values_of(standing: Mapping[str, ast.AST], values: Values) -> Values:
+def values_of(standing: Iterable[str], held: Values) -> Values:
     """{expression: value} of those that can be computed from what the names hold."""
     found: Values = {}
-    names = {"__builtins__": {}, "len": len, "np": np, "numpy": np}
-    known = {name: value for name, value in values.items() if name.isidentifier()}
     for text in standing:
         with contextlib.suppress(Exception):  # made of other names
-            value = eval(text, names, known)
+            value = eval(text, {"__builtins__": {}, "len": len, "np": np, "numpy": np}, held)
             if is_known(value):
                 found[text] = value
     return found
@@ -619,15 +622,18 @@ def targets_of(statement: ast.stmt) -> set[str]:
 
 def snapshots(
     followed: Followed, places: Sequence[Place], order: dict[tuple[Routine, ast.AST], None]
-) -> dict[ast.AST, tuple[Values, Values]]:
-    """{routine: what its names held} when its last expressions were computed; order gets the statements as they ran."""
-    held: dict[ast.AST, tuple[Values, Values]] = {}
+) -> dict[ast.AST, tuple[Values, Values, Values]]:
+    """{routine: (values, containers, all)} that its names held when its last expressions were computed.
+
+    order gets the statements as they ran.
+    """
+    held: dict[ast.AST, tuple[Values, Values, Values]] = {}
 
     def keep(place: Place) -> Change:
         def look(step: int, value: Any, frame: FrameType) -> Any:
-            values, containers = held.setdefault(place.routine.node, ({}, {}))
-            values.update(readable(frame.f_locals))
-            containers.update(containers_in(frame.f_locals))
+            kinds = held.setdefault(place.routine.node, ({}, {}, {}))
+            for known, more in zip(kinds, (readable(f := frame.f_locals), containers_in(f), f), strict=True):
+                known.update(more)
             order.setdefault((place.routine, place.statement))
             return value
 
@@ -638,19 +644,33 @@ def snapshots(
 
 
 def readable(values: Mapping[str, Any]) -> Values:
-    """{expression: value} of the arrays and numbers that names, an object's attributes and a dict's items hold."""
+    """{expression: value} of the arrays and numbers that names hold, and what is kept in a dict, tuple or object."""
     found: Values = {}
     for name, value in values.items():
-        if not name.isidentifier():
-            continue
-        if is_known(value):
-            found[name] = value
-        elif isinstance(value, dict):
-            found |= {f"{name}[{k!r}]": v for k, v in value.items() if isinstance(k, (str, int)) and is_known(v)}
-        elif name in ("self", "ctx", "cache") and hasattr(value, "__dict__"):
-            for key, item in vars(value).items():
-                found |= readable({key: item}) and {f"{name}.{k}": v for k, v in readable({key: item}).items()}
+        if name.isidentifier():
+            found |= {text: item for text, item in [(name, value), *kept_in(name, value)] if is_known(item)}
     return found
+
+
+def once(values: Values) -> Values:
+    """The values without what a tuple, dict or object keeps of what has a name of its own."""
+    named = {id(value) for text, value in values.items() if text.isidentifier()}
+    return {text: value for text, value in values.items() if text.isidentifier() or id(value) not in named}
+
+
+def kept_in(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """(expression, value) of what a name's dict, tuple or object of the user's holds, two levels deep."""
+    if isinstance(value, dict):
+        below = {f"{name}[{key!r}]": item for key, item in value.items() if isinstance(key, (str, int))}
+    elif isinstance(value, tuple) and len(value) <= MOST_ITEMS:
+        below = {f"{name}[{i}]": item for i, item in enumerate(value)}
+    elif hasattr(value, "__dict__") and not isinstance(value, (type, ModuleType)) and not callable(value):
+        below = {f"{name}.{key}": item for key, item in vars(value).items()}
+    else:
+        return
+    yield from below.items()
+    for text, item in below.items() if name.isidentifier() else ():
+        yield from kept_in(text, item)
 
 
 def containers_in(values: Mapping[str, Any]) -> Values:

@@ -29,6 +29,8 @@ class Scope:
     upstream: str | None = None  # the name of dy
     parameters: Sequence[str] = ()
     expressions: Values = field(default_factory=dict)  # what stands in the code, made of names that are known here
+    names: Values = field(default_factory=dict)  # what its names held, whatever that is
+    drawn: dict[str, list[tuple[str, Any]]] = field(default_factory=dict)  # what a rule's letters may stand for
 
     @property
     def line(self) -> int:
@@ -118,7 +120,8 @@ def differences(old: ast.AST, new: ast.AST, places: Mapping[ast.AST, int]) -> li
     """(place, new expression) where two trees differ; [] where that is not at places only."""
     if ast.dump(old) == ast.dump(new):
         return []
-    if old in places and not isinstance(getattr(old, "ctx", None), ast.Store):
+    names = any(isinstance(n, ast.NamedExpr) for n in ast.walk(old))  # := must give its name in the code itself
+    if old in places and not names and not isinstance(getattr(old, "ctx", None), ast.Store):
         return [(places[old], new)]
     if type(old) is not type(new):
         return []
@@ -257,7 +260,7 @@ def openings(scope: Scope, whole: bool, in_products: bool = False) -> Iterator[S
             continue
         if isinstance(holder, ast.Assign) and isinstance(holder.targets[0], (ast.Tuple, ast.List)):
             continue  # what is taken apart there is no array, but several
-        value = isinstance(holder, (ast.Assign, ast.AugAssign, ast.Return)) and site.field == "value"
+        value = isinstance(holder, (ast.Assign, ast.AugAssign, ast.Return, ast.NamedExpr)) and site.field == "value"
         value = value or (isinstance(holder, ast.Lambda) and site.field == "body")
         if value or (isinstance(holder, (ast.Tuple, ast.List, ast.Dict)) and site.field in ("elts", "values")):
             if whole and fitting(site, None, scope.values):
@@ -271,6 +274,8 @@ UNLIKELY = (ast.Tuple, ast.List, ast.Dict, ast.Constant, ast.Slice)
 
 def is_operand(site: Site, in_products: bool) -> bool:
     kinds = (ast.MatMult, ast.Add, ast.Sub, *([ast.Mult] if in_products else []))
+    if isinstance(site.holder, ast.Subscript) and site.field == "value":
+        return isinstance(site.node, ast.Name)
     return isinstance(site.holder, ast.BinOp) and isinstance(site.holder.op, kinds)
 
 
@@ -290,7 +295,7 @@ def fitting(site: Site, value: Any, values: Values) -> bool:
     """Whether an array of this value's shape can be a factor or a term of what the statement assigns."""
     whole = site.field == "value" and isinstance(site.holder, ast.stmt)
     assigned = values.get(site.scope.target) if whole else None
-    assigned = computed(site.node, values) if assigned is None else assigned
+    assigned = computed(site.node, site.scope) if assigned is None else assigned
     if assigned is None:
         return True
     if value is None or (np.ndim(assigned) == 0 and site.field == "args"):
@@ -303,11 +308,10 @@ def fitting(site: Site, value: Any, values: Values) -> bool:
         return False
 
 
-def computed(node: ast.expr, values: Values) -> Any:
+def computed(node: ast.expr, scope: Scope) -> Any:
     """What a plain expression comes to with the names as they were, or None."""
-    if any(isinstance(n, (ast.Call, ast.Lambda)) for n in ast.walk(node)):
+    if any(isinstance(n, (ast.Call, ast.Lambda, ast.NamedExpr)) for n in ast.walk(node)):
         return None
-    try:
-        return eval(ast.unparse(node), {}, {k: v for k, v in values.items() if k.isidentifier()})
-    except Exception:  # an attribute of an object, a name that is not an array
-        return None
+    with contextlib.suppress(Exception):  # a name that is not an array
+        value = eval(ast.unparse(node), {}, scope.names)
+        return value if is_known(value) else None

@@ -61,7 +61,7 @@ def in_another_order(case: Case) -> Verdict | None:
     ):
         return None
     message = f"the numbers of {case.label} are in another order: reshape moves no axes, transpose does"
-    return case.verdict("reshaped", message, f"the same {case.array.size} numbers")
+    return Guess(case.name, "reshaped", message, f"the same {case.array.size} numbers")
 
 
 def orders_of_axes(array: Array) -> list[tuple[int, ...]]:
@@ -307,7 +307,8 @@ def winners(case: Case) -> Verdict | None:
     c = ratio(found.sum(axis=2), due.sum(axis=2), case.tolerance)
     if c is not None and np.count_nonzero(found) > np.count_nonzero(due):
         evidence = f"it adds up to {c:.6g} times what is due for each example, in more places"
-        return case.verdict("winner-ignored", "every entry of a window is paid; only the largest moves y", evidence)
+        message = "every entry of a window is paid; only the largest moves y"
+        return Guess(case.name, "winner-ignored", message, evidence)
     if c is not None and np.isclose(c, 1):
         what = "each window pays the right amount, but to another entry than the largest"
         message = f"{what}: compare how argmax counts with how rows and columns are read"

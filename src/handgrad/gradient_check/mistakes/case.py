@@ -12,7 +12,7 @@ from ...arrays import Array
 from ...derivatives.numeric import Differentiator, Line, Numeric, central_difference, complex_step
 from ...user_code.arguments import Gradients
 from ...user_code.subjects import Point, Subject
-from ..verdict import ArrayCheck, Verdict
+from ..verdict import ArrayCheck, Guess, Verdict
 
 EQUAL = "equal to that in every entry"
 SUBSET = 24  # entries on which a costly hypothesis is tried before all of them
@@ -24,6 +24,7 @@ class Candidate(NamedTuple):
     mistake: str
     message: str
     rows: Array | None
+    is_guess: bool = False  # whether the source may say better
 
 
 class Case:
@@ -148,7 +149,10 @@ class Case:
 
     def named(self, candidates: Iterable[Candidate], evidence: str) -> Verdict | None:
         """The verdict of the first candidate that explains what was found, or None."""
-        return next((self.verdict(c.mistake, c.message, evidence) for c in candidates if self.explains(c.rows)), None)
+        for mistake, message, rows, is_guess in candidates:
+            if self.explains(rows):
+                return (Guess if is_guess else Verdict)(self.name, mistake, message, evidence)
+        return None
 
     def factor(self, candidate: Array) -> float | None:
         """c with found = c · candidate, or None."""

@@ -139,7 +139,7 @@ def other_branches(case: Case, written: Array, slopes: Array) -> Verdict | None:
         return case.verdict("mask-from-upstream", message, f"dx / dy is {levels[0] + 0:g} wherever dy is negative")
     message = "the mask is not the forward's: keep it in the cache and use it again"
     evidence = f"dx / dy is {shown} as it should be, but in other places"
-    return Guess(case.name, "mask-redrawn", message, evidence)
+    return Guess(case.name, "mask-redrawn" if case.subject.uses_random else "wrong-mask", message, evidence)
 
 
 # On top of a product: y = f(x W + b) ----------------------------------------------------------------------------

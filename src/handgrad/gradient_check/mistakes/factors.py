@@ -147,21 +147,8 @@ def kernel_areas(case: Case) -> Iterator[int]:
             yield int(array.shape[2] * array.shape[3])
 
 
-WINDOWS = (
-    "k",
-    "kernel_size",
-    "size",
-    "pool",
-    "pool_size",
-    "kernel",
-    "ksize",
-    "window",
-    "f",
-    "hh",
-    "pool_height",
-    "pool_h",
-    "p",
-)
+WINDOWS = ("k", "f", "p", "hh", "kernel", "kernel_size", "ksize", "pool", "pool_size", "pool_height", "pool_h", "size",
+           "window")  # fmt: skip
 
 
 def element_counts(case: Case) -> list[int]:

@@ -24,9 +24,13 @@ def ignored(case: Case) -> Verdict | None:
 
 def changed(case: Case) -> Verdict | None:
     """The right gradient for another dy: dy², dy y, one row of it, its mean..."""
-    others = other_upstreams(case) if case.columns is not None else ()
-    candidates = (Candidate(slug, f"{case.label} {words}", case.through(dy)) for slug, words, dy in others)
-    return case.named(candidates, f"equal to that {case.everywhere}, for {len(case.dy)} upstream gradients")
+    evidence = f"equal to that {case.everywhere}, for {len(case.dy)} upstream gradients"
+    for others, is_guess in ((other_upstreams, False), (some_rows, True)) if case.columns is not None else ():
+        right = ((slug, f"{case.label} {words}", case.through(dy)) for slug, words, dy in others(case))
+        found = case.named((Candidate(*told, is_guess) for told in right), evidence)
+        if found is not None:
+            return found
+    return None
 
 
 def other_upstreams(case: Case) -> Iterator[tuple[str, str, Array]]:
@@ -41,11 +45,17 @@ def other_upstreams(case: Case) -> Iterator[tuple[str, str, Array]]:
         spread = np.broadcast_to(full.mean(axis=(2, 3), keepdims=True), full.shape)
         yield "upstream-averaged", "is right for the mean of dy over the image in place of dy", spread
     if len(shape) > 1:
+        yield "wrong-axis", "is right for dy transposed", full.swapaxes(1, 2)
+
+
+def some_rows(case: Case) -> Iterator[tuple[str, str, Array]]:
+    """The same of dy without some of its rows; the source may say why."""
+    shape, full = case.y.shape, case.dy_full
+    if len(shape) > 1:
         last = np.reshape(np.arange(shape[0]) == shape[0] - 1, (-1, *[1] * (len(shape) - 1)))
         slip = ", as where a loop assigns instead of adding, or stops short"
         yield "examples-missing", f"counts only the last row of dy{slip}", full * last
         yield "examples-missing", f"counts all rows of dy but the last{slip}", full * ~last
-        yield "wrong-axis", "is right for dy transposed", full.swapaxes(1, 2)
 
 
 def other_array(case: Case) -> Verdict | None:
