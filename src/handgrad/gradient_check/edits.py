@@ -402,7 +402,7 @@ def fits(rule: Rule, site: Site, found: Found, values: Values) -> bool:
         return False
     if "Q" in values and "A" in (found.keys() | values.keys()):
         other: Any = values.get("A", site.scope.values.get(text_of(found["A"]) if "A" in found else ""))
-        return np.shape(other) == np.shape(values["Q"])
+        return bool(np.shape(other) == np.shape(values["Q"]))
     bare = isinstance(rule.wrong, ast.Name) and rule.wrong.id == "a"
     column = any(isinstance(n, ast.Subscript) for n in ast.walk(rule.right))
     divided = isinstance(rule.right, ast.BinOp) and isinstance(rule.right.op, ast.Div)
@@ -421,7 +421,7 @@ def everywhere(scope: Scope) -> Iterator[Edit]:
             held = np.shape(scope.values.get(site.node.id, 0.0))
             for rule in RULES["insertions: everywhere"]:
                 for new, words in results(rule, site):
-                    met: list[Any] = [scope.values.get(words[letter]) for letter in rule.free if letter in "YM"]
+                    met: list[Any] = [scope.values.get(words[letter]) for letter in rule.free if letter in "YMV"]
                     if all(np.shape(value) == held for value in met):
                         edit = site.edit(new, rule.mistake, rule.message.format(**words))
                         yield replace(edit, everywhere=site.node.id)

@@ -61,7 +61,7 @@ def in_another_order(case: Case) -> Verdict | None:
     ):
         return None
     message = f"the numbers of {case.label} are in another order: reshape moves no axes, transpose does"
-    return Guess(case.name, "reshaped", message, f"the same {case.array.size} numbers")
+    return case.verdict("reshaped", message, f"the same {case.array.size} numbers")
 
 
 def orders_of_axes(array: Array) -> list[tuple[int, ...]]:
