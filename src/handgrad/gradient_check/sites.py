@@ -256,6 +256,8 @@ def openings(scope: Scope, whole: bool, in_products: bool = False) -> Iterator[S
         holder, node = site.holder, site.node
         if isinstance(node, ast.stmt) or isinstance(getattr(node, "ctx", None), ast.Store):
             continue
+        if getattr(node, "attr", "") == "shape":  # twice a shape is one of twice as many axes, and fills the memory
+            continue
         if isinstance(node, UNLIKELY) or (isinstance(node, ast.UnaryOp) and isinstance(node.operand, ast.Constant)):
             continue
         if isinstance(holder, ast.Assign) and isinstance(holder.targets[0], (ast.Tuple, ast.List)):
@@ -280,7 +282,7 @@ def is_operand(site: Site, in_products: bool) -> bool:
 
 
 def is_argument(site: Site) -> bool:
-    shaping = ("zeros", "zeros_like", "range", "reshape", "transpose", "len")
+    shaping = ("zeros", "zeros_like", "empty", "ones", "full", "range", "reshape", "transpose", "len")
     return isinstance(site.holder, ast.Call) and site.field == "args" and called(site.holder) not in shaping
 
 
