@@ -374,22 +374,60 @@ def test_gradients_in_a_dict_belong_to_the_attributes_of_their_names():
     assert [(v.array, v.variable) for v in wrong.verdicts] == [("W", "self.grads['W']")]
 
 
-def test_parameters_in_lists_of_numbers_are_said_to_be_unchecked():
-    class Map:
+class Listed:
+    """An affine map that keeps its parameters, and their gradients, in lists of numbers."""
+
+    def __init__(self, factor=1, extra=False):
+        self.W, self.b = W.tolist(), B.tolist()
+        self.factor, self.extra, self.grads = factor, extra, {}
+        self.sizes, self.names = [4, 3], ["W", "b"]
+
+    def forward(self, x):
+        self.x = x
+        bias = self.b.copy()
+        if self.extra:
+            bias.append(0.0)
+        y = [[sum(r * self.W[i][j] for i, r in enumerate(row)) for j in range(3)] for row in x]
+        return np.array(y) + bias[:3]
+
+    def backward(self, dy):
+        self.dW = (self.factor * self.x.T @ dy).tolist()
+        self.grads["b"] = [column.sum() for column in dy.T]
+        return dy @ np.array(self.W).T
+
+
+def test_lists_of_numbers_are_parameters_and_their_gradients():
+    layer = Listed()
+    right, wrong = check_gradients(layer, X), check_gradients(Listed(factor=7), X)
+    assert right.ok and [*right.arrays] == ["x", "W", "b"] and not right.unchecked
+    assert [(v.array, v.variable) for v in wrong.verdicts] == [("W", "self.dW")]
+    assert isinstance(layer.W, list) and isinstance(layer.b, list)
+
+
+def test_lists_that_no_array_can_stand_for_are_said_to_be_unchecked():
+    report = check_gradients(Listed(extra=True), X)
+    assert report.unchecked == ["W", "b"]
+    assert report.notes == [
+        f"{name} moves y, but is a list of numbers (make it a NumPy array): it was not checked" for name in "Wb"
+    ]
+
+
+def test_a_list_of_numbers_that_a_backward_updates_is_a_parameter():
+    class Scale:
         def __init__(self):
-            self.W = W.tolist()
+            self.scale = [1.0, 2.0, 3.0, 4.0]
 
         def forward(self, x):
             self.x = x
-            return x @ np.array(self.W)
+            return x * self.scale
 
-        def backward(self, dy):
-            self.dW = (7 * self.x.T @ dy).tolist()
-            return dy @ np.array(self.W).T
+        def backward(self, dy, learning_rate):
+            dx, step = dy * self.scale, 3 * (dy * self.x).sum(axis=0)
+            self.scale = [self.scale[j] - learning_rate * step[j] for j in range(4)]
+            return dx
 
-    report = check_gradients(Map(), X)
-    assert report.unchecked == ["W"]
-    assert report.notes == ["W moves y, but is a list of numbers (make it a NumPy array): it was not checked"]
+    report = check_gradients(Scale(), X)
+    assert [*report.arrays] == ["x", "scale"] and [v.array for v in report.verdicts] == ["scale"]
 
 
 def test_lists_of_numbers_are_arrays_and_gradients():

@@ -1,8 +1,8 @@
 """Layers and models: objects whose forward keeps what their backward needs, with a loss on top or without."""
 
+import contextlib
 import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -88,6 +88,7 @@ class LayerSubject(Subject):
         slots = updated_slots(before, point.layer) if self.style == "dy, rate" else find_slots(inner(point.layer))
         if not all(exists(inner(self.original), slot) for slot in slots.values()):
             self.original = after_forward
+        slots = self.with_arrays(slots, y)
         floats = [n for n, a in zip(self.all_names, self.arguments, strict=True) if is_float_array(a)]
         answers = returned if isinstance(returned, (tuple, list)) else (returned,)
         self.input_names: list[str] = [loss_argument(floats)] if y.ndim == 0 and len(answers) < len(floats) else floats
@@ -103,6 +104,20 @@ class LayerSubject(Subject):
         if not self.names:
             what = f"{self.label} has no array of floats to differentiate by"
             raise TypeError(f"{what}: neither an input nor a parameter")
+
+    def with_arrays(self, slots: dict[str, Slot], y: Array) -> dict[str, Slot]:
+        """The slots, lists of numbers made arrays; without those lists where the code computes y from lists alone."""
+        lists = {n: slot for n, slot in slots.items() if isinstance(read(inner(self.original), slot), list)}
+        if not lists:
+            return slots
+        before = copy.deepcopy(self.original)
+        with contextlib.suppress(CodeFault, TypeError):  # TypeError: of a tuple, which takes nothing new
+            for slot in lists.values():
+                write(inner(self.original), slot, np.array(read(inner(self.original), slot)))
+            if np.array_equal(self.at(np.float64).forward(), y, equal_nan=True):
+                return slots
+        self.original = before
+        return {n: slot for n, slot in slots.items() if n not in lists}
 
     def at(self, dtype: DTypeLike) -> "LayerPoint":
         return LayerPoint(self, dtype)
@@ -179,7 +194,7 @@ class LayerPoint(Point):
         return arrays_of(found, self.layer.backward)
 
 
-@contextmanager
+@contextlib.contextmanager
 def overhear_gradients(layer: Any) -> Iterator[dict[str, Any]]:
     """While it lasts, a layer with `differentiate` gets zeros for parameter gradients that it would refuse.
 

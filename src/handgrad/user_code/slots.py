@@ -1,8 +1,8 @@
 """Where an object keeps its parameters and their gradients.
 
 Dicts or lists (`parameters` and `gradients`, `params` and `grads`), or attributes beside their gradients (`W` and
-`dW`, or `W` and `grads["W"]`), each an array or a list of them; in a model without any of its own, those of the layers
-in its `layers`.
+`dW`, or `W` and `grads["W"]`), each an array, a list of numbers, or a list of such; in a model without any of its own,
+those of the layers in its `layers`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -42,13 +42,13 @@ class Slot(NamedTuple):
 
 
 def find_slots(layer: Any, path: tuple[int, ...] = (), prefix: str = "") -> dict[str, Slot]:
-    """{name: Slot} of every array of floats that has a gradient."""
+    """{name: Slot} of every array or list of floats that has a gradient."""
     found: dict[str, Slot] = {}
     for group, gradients in GROUPS:
         found |= slots_of(layer, path, prefix, group, gradients)
     if not found:
         for name, gradient in with_gradients(layer):
-            if is_trainable(attributes(layer)[name]):
+            if is_parameter(attributes(layer)[name]):
                 found[prefix + name] = Slot(path, None, name, gradient if gradient in GRADIENT_GROUPS else None)
             else:
                 within = f"{prefix}{name}." if hasattr(attributes(layer)[name], "items") else prefix
@@ -67,7 +67,7 @@ def slots_of(layer: Any, path: tuple[int, ...], prefix: str, group: str, gradien
     return {
         prefix + (key if isinstance(key, str) else f"{group}[{key}]"): Slot(path, group, key, gradients)
         for key, value in items(held)
-        if is_trainable(value)
+        if is_parameter(value)
     }
 
 
@@ -87,8 +87,8 @@ def updated_slots(before: Any, after: Any) -> dict[str, Slot]:
     return {
         name: Slot((), None, name, UPDATED)
         for name, value in attributes(before).items()
-        if is_trainable(value)
-        and np.shape(attributes(after).get(name, ())) == value.shape
+        if is_parameter(value)
+        and np.shape(attributes(after).get(name, ())) == np.shape(value)
         and not np.array_equal(value, attributes(after)[name])
     }
 
@@ -144,6 +144,19 @@ def is_trainable(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype.kind in "fc"
 
 
+def is_parameter(value: Any) -> bool:
+    """Whether this is an array of floats, or a list that is as good as one."""
+    return is_trainable(value) or (holds_numbers(value) and np.array(value).dtype.kind == "f")
+
+
+def holds_numbers(value: Any) -> bool:
+    """Whether this is a list of numbers, or of such lists in one shape."""
+    if not isinstance(value, list) or not value:
+        return False
+    numbers = all(isinstance(part, (int, float)) and type(part) is not bool for part in value)
+    return numbers or (all(map(holds_numbers, value)) and len(set(map(np.shape, value))) == 1)
+
+
 def gradient_key(held: Any, key: Any, own: bool = True) -> Any:
     """The key under which the gradient of `key` stands, or None."""
     if not isinstance(held, dict) and not hasattr(held, "keys"):
@@ -179,6 +192,6 @@ def read_gradient(layer: Any, slot: Slot) -> Array | None:
 def exists(layer: Any, slot: Slot) -> bool:
     """Whether the parameter is there already: some layers create theirs in the first forward."""
     try:
-        return is_trainable(read(layer, slot))
+        return is_parameter(read(layer, slot))
     except (KeyError, IndexError, AttributeError):
         return False
