@@ -239,8 +239,14 @@ def draw(scope: Scope, letter: str) -> Values:
         "H": lambda: {f"{text}.shape[0]": None for text in arrays},
         "G": lambda: dict.fromkeys(lengths(scope)),
         "D": lambda: dict.fromkeys(products(scope)),
+        "R": lambda: {t: v for t, v in arrays.items() if t.isidentifier() and t not in reads_in(scope)},
     }
     return every[letter]()
+
+
+def reads_in(scope: Scope) -> set[str]:
+    """The names that the function reads anywhere."""
+    return {n.id for n in ast.walk(scope.routine.node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
 
 
 def counters_of(scope: Scope) -> list[str]:
@@ -323,6 +329,11 @@ def is_carried(site: Site) -> bool:
     return stored.count(getattr(target, "id", "")) > 1
 
 
+def is_alias(site: Site) -> bool:
+    """Whether it is an array's name that gets a second one."""
+    return isinstance(site.holder, ast.Assign) and is_read(site.node)
+
+
 def is_factor(site: Site) -> bool:
     """Whether it is an operand of a product of matrices, or what a function of the user's is given."""
     node, holder = site.node, site.holder
@@ -348,6 +359,7 @@ COMPUTED = (ast.BinOp, ast.UnaryOp, ast.Call, ast.Name)
 PLACES: dict[str, Callable[[Scope], Iterator[Site]]] = {
     "statement": filtered(lambda site: isinstance(site.node, ast.stmt)),
     "carried": filtered(is_carried),
+    "alias": filtered(is_alias),
     "value": filtered(lambda site: is_value(site) and not is_of_index(site)),
     "condition": filtered(
         lambda site: isinstance(site.node, (ast.Compare, ast.UnaryOp, ast.Call, ast.Name, ast.Attribute))

@@ -605,6 +605,8 @@ def targets_of(statement: ast.stmt) -> set[str]:
     """The names, attributes and items that a statement assigns to or changes."""
     if isinstance(statement, ast.Assign):
         targets: list[ast.expr] = list(statement.targets)
+        if isinstance(statement.value, (ast.Name, ast.Attribute)):  # two names of one array: it changes by either
+            targets.append(statement.value)
     elif isinstance(statement, (ast.AugAssign, ast.AnnAssign, ast.For)):
         targets = [statement.target]
     elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):

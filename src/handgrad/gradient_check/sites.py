@@ -76,7 +76,7 @@ class Edit:
         with self.apply() as old:
             whole = self.new if old is statement else statement
             after = ast.unparse(ast.fix_missing_locations(whole))
-        return before.split("\n")[0].rstrip(":"), after.split("\n")[0].rstrip(":")
+        return before.split("\n")[0].rstrip(":"), after.split("\n")[0]
 
     def changes(self) -> dict[int, Change]:
         """The change as what a traced run does otherwise; empty where it cannot be one."""
