@@ -434,7 +434,7 @@ def correlate_back(dy, cache):
 def test_bounds_of_long_loops_are_found():
     (verdict,) = check_gradients((correlate, correlate_back), RNG.normal(size=60), RNG.normal(size=5)).verdicts
     assert (verdict.array, verdict.mistake) == ("x, w", "off-by-one")
-    assert verdict.fix == "for i in range(len(dy))"
+    assert verdict.fix == "for i in range(len(dy)):"
 
 
 def test_aliases_helpers_lambdas_classes_and_comprehensions_are_followed():

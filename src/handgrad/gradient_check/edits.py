@@ -239,14 +239,15 @@ def draw(scope: Scope, letter: str) -> Values:
         "H": lambda: {f"{text}.shape[0]": None for text in arrays},
         "G": lambda: dict.fromkeys(lengths(scope)),
         "D": lambda: dict.fromkeys(products(scope)),
-        "R": lambda: {t: v for t, v in arrays.items() if t.isidentifier() and t not in reads_in(scope)},
+        "R": lambda: {t: v for t, v in arrays.items() if t in unread(scope)},
     }
     return every[letter]()
 
 
-def reads_in(scope: Scope) -> set[str]:
-    """The names that the function reads anywhere."""
-    return {n.id for n in ast.walk(scope.routine.node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+def unread(scope: Scope) -> set[str]:
+    """The names that the function assigns to and never reads."""
+    names = [n for n in ast.walk(scope.routine.node) if isinstance(n, ast.Name)]
+    return {n.id for n in names if isinstance(n.ctx, ast.Store)} - {n.id for n in names if isinstance(n.ctx, ast.Load)}
 
 
 def counters_of(scope: Scope) -> list[str]:

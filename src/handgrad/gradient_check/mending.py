@@ -580,14 +580,21 @@ def widened(statements: list[tuple[Routine, ast.AST]], followed: Followed) -> li
 
 
 def remakes(statement: ast.stmt) -> bool:
-    """Whether a variable is made anew of itself, as by a mask: one that lets all through leaves a true gradient."""
+    """Whether a variable is made anew of itself, as by a mask (one that lets all through leaves a true gradient), or
+    is another one by a second name, which is a true gradient too, but may be that of something else.
+    """
     if isinstance(statement, ast.AugAssign):
         return isinstance(statement.op, ast.Mult)
     if not isinstance(statement, ast.Assign):
         return False
     target = statement.targets[0]
     masked = isinstance(target, ast.Subscript) and isinstance(statement.value, ast.Constant)
-    return masked or ast.unparse(target) in texts_of(statement.value)
+    return masked or is_alias(statement) or ast.unparse(target) in texts_of(statement.value)
+
+
+def is_alias(statement: ast.Assign) -> bool:
+    """Whether it gives a variable or an attribute a second name, and no more."""
+    return isinstance(statement.value, (ast.Name, ast.Attribute)) and not isinstance(statement.targets[0], ast.Tuple)
 
 
 def walk_statements(node: ast.AST) -> Iterator[ast.stmt]:
@@ -605,7 +612,7 @@ def targets_of(statement: ast.stmt) -> set[str]:
     """The names, attributes and items that a statement assigns to or changes."""
     if isinstance(statement, ast.Assign):
         targets: list[ast.expr] = list(statement.targets)
-        if isinstance(statement.value, (ast.Name, ast.Attribute)):  # two names of one array: it changes by either
+        if is_alias(statement):  # two names of one array: it changes by either
             targets.append(statement.value)
     elif isinstance(statement, (ast.AugAssign, ast.AnnAssign, ast.For)):
         targets = [statement.target]

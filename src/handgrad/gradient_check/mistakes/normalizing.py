@@ -26,7 +26,7 @@ def jacobian(case: Case) -> Verdict | None:
         twice, untransposed = case.through(case.expected), case.dy @ case.columns
         candidates += [Candidate("derivative-twice", "the Jacobian is applied twice, dx = Jᵀ Jᵀ dy", twice)]
         message = "the Jacobian is applied untransposed, dx = J dy: dx = Jᵀ dy is due"
-        candidates += [Candidate("transposed", message, untransposed)]
+        candidates += [Candidate("transposed", message, untransposed, is_guess=True)]
     return case.named(candidates, EQUAL)
 
 
