@@ -168,7 +168,7 @@ def skip_missing(case: Case) -> Verdict | None:
     twice = f"in {case.label} dy itself is there once too often, as where the way around a function is counted twice"
     candidates = (
         Candidate("skip-missing", missing, case.expected - case.dy_at_entries),
-        Candidate("skip-missing", twice, case.expected + case.dy_at_entries, is_guess=True),
+        Candidate("skip-missing", twice, case.expected + case.dy_at_entries),
     )
     return case.named(candidates, f"off by dy {case.everywhere}")
 

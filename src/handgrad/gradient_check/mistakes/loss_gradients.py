@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...arrays import Array
-from ..verdict import Guess, Verdict
+from ..verdict import Verdict
 from .case import Case, ratio
 from .factors import off_by
 
@@ -156,7 +156,7 @@ def penalised(case: Case) -> Verdict | None:
     kind, share = ("L2", b) if b else ("L1", c)
     if is_data_right:
         what = "is missing, or too small" if share < 0 else "is too large for what the forward has of it, if anything"
-        return Guess(case.name, "penalty-missing", f"the gradient of an {kind} penalty on {name} {what}", evidence)
+        return case.verdict("penalty-missing", f"the gradient of an {kind} penalty on {name} {what}", evidence)
     off = f"; its {kind} penalty's term is right, only the data's part is off"
     return off_by(case, a, evidence, off) if a and case.y.ndim == 0 else None
 
