@@ -894,3 +894,64 @@ def test_closures_walruses_channels_and_the_softmax_are_put_right(pair, shapes, 
     (verdict,) = check_gradients(pair, *(np.random.default_rng(3).normal(size=shape) for shape in shapes)).verdicts
     assert verdict.mistake == mistake
     assert due in verdict.fix
+
+
+def apart(x, y):
+    return np.abs(x - y).sum(axis=1), (x, y)
+
+
+def apart_back(dy, cache):
+    x, y = cache
+    g = (np.sign(x) - np.sign(y)) * dy[:, None]
+    return g, -g
+
+
+def rate(x, w):
+    r = np.exp(x @ w)
+    return r, (x, w, r)
+
+
+def rate_back(dy, cache):
+    x, w, r = cache
+    g = r[:, None] * w * dy.sum()
+    return g, x.T @ (r * dy)
+
+
+def two_ways(x, w, v):
+    a, b = x @ w, x @ v
+    return np.tanh(a) + b, (x, w, v, a)
+
+
+def two_ways_back(dy, cache):
+    x, w, v, a = cache
+    da = dy * (1 - np.tanh(a) ** 2)
+    through_b = dy @ v.T  # noqa: F841, the mistake
+    return da @ w.T, x.T @ da, x.T @ dy
+
+
+def rectified(x, w, v):
+    a = np.maximum(x @ w, 0)
+    return a @ v, (x, w, v, a)
+
+
+def rectified_back(dy, cache):
+    x, w, v, a = cache
+    g = a
+    g[...] = (dy @ v.T) * (a > 0)
+    return g @ w.T, x.T @ g, a.T @ dy
+
+
+@pytest.mark.parametrize(
+    ("pair", "shapes", "mistake", "due"),
+    [
+        ((apart, apart_back), ((4, 3), (4, 3)), "formula-slip", "np.sign(x - y)"),
+        ((rate, rate_back), ((4, 3), (3,)), "wrong-axis", "dy[:, None]"),
+        ((two_ways, two_ways_back), ((4, 3), (3, 2), (3, 2)), "term-missing", "through_b is computed and never used"),
+        ((rectified, rectified_back), ((4, 3), (3, 2), (2, 5)), "cache-modified", "g = a.copy()"),
+    ],
+)
+def test_signs_rows_unused_values_and_second_names_are_put_right(pair, shapes, mistake, due):
+    rng = np.random.default_rng(3)
+    verdicts = check_gradients(pair, *(rng.normal(size=shape) for shape in shapes)).verdicts
+    assert {verdict.mistake for verdict in verdicts} == {mistake}
+    assert any(due in verdict.fix + verdict.message for verdict in verdicts)
