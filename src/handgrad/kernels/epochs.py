@@ -28,6 +28,7 @@ from numba.extending import overload
 from ..arrays import Array, DType
 from . import compiled, vectors
 from .compiled import AS_IT_IS, TRANSPOSED, announced, bare, part
+from .elementary import erfc, exp, expm1, log1p, tanh
 
 KIND, INPUTS, OUTPUTS, PARAMETERS, STATISTICS, VALUES = range(6)  # columns of `chain`
 
@@ -207,7 +208,7 @@ def softmax(is_log: bool, x: Array, y: Array) -> None:
     for r in range(len(x)):
         largest, total = largest_of(x, r), x.dtype.type(0)
         for k in range(x.shape[1]):
-            y[r, k] = np.exp(x[r, k] - largest)
+            y[r, k] = exp(x[r, k] - largest)
             total += y[r, k]
         log_total = np.log(total)
         for k in range(x.shape[1]):
@@ -230,29 +231,29 @@ def activate(kind: int, option: Option, x: Array, y: Array) -> None:
             y[i] = x[i] if x[i] > zero else a * x[i]
     elif kind == Kind.ELU:
         for i in range(len(x)):
-            y[i] = slope * x[i] if x[i] > zero else a * np.expm1(x[i])
+            y[i] = slope * x[i] if x[i] > zero else a * expm1(x[i])
     elif kind == Kind.SIGMOID:
         for i in range(len(x)):
-            y[i] = one / (one + np.exp(-x[i]))
+            y[i] = one / (one + exp(-x[i]))
     elif kind == Kind.TANH:
         for i in range(len(x)):
-            y[i] = np.tanh(x[i])
+            y[i] = tanh(x[i])
     elif kind == Kind.ARCTAN:
         for i in range(len(x)):
             y[i] = np.arctan(x[i])
     elif kind == Kind.SOFTPLUS:
         for i in range(len(x)):
-            y[i] = (zero if x[i] <= zero else x[i]) + np.log1p(np.exp(-abs(x[i])))
+            y[i] = (zero if x[i] <= zero else x[i]) + log1p(exp(-abs(x[i])))
     elif kind == Kind.SILU:
         for i in range(len(x)):
-            y[i] = x[i] / (one + np.exp(-x[i]))
+            y[i] = x[i] / (one + exp(-x[i]))
     elif kind == Kind.GELU:
         for i in range(len(x)):
             u = real(GELU_SCALE) * (x[i] + real(GELU_CUBIC) * x[i] * x[i] * x[i])
-            y[i] = half * x[i] * (one + np.tanh(u))
+            y[i] = half * x[i] * (one + tanh(u))
     elif kind == Kind.EXACT_GELU:
         for i in range(len(x)):
-            y[i] = half * x[i] * math.erfc(-real(math.sqrt(0.5)) * x[i])
+            y[i] = half * x[i] * erfc(-real(math.sqrt(0.5)) * x[i])
 
 
 # A layer, backward ----------------------------------------------------------------------------------------------------
@@ -296,7 +297,7 @@ def softmax_backward(is_log: bool, dy: Array, y: Array, dx: Array) -> None:
         for k in range(dy.shape[1]):
             total += dy[r, k] if is_log else dy[r, k] * y[r, k]
         for k in range(dy.shape[1]):
-            dx[r, k] = dy[r, k] - np.exp(y[r, k]) * total if is_log else y[r, k] * (dy[r, k] - total)
+            dx[r, k] = dy[r, k] - exp(y[r, k]) * total if is_log else y[r, k] * (dy[r, k] - total)
 
 
 @bare
@@ -324,21 +325,21 @@ def differentiate(kind: int, option: Option, dy: Array, x: Array, y: Array, dx: 
             dx[i] = dy[i] / (one + x[i] * x[i])
     elif kind == Kind.SOFTPLUS:
         for i in range(len(dy)):
-            dx[i] = dy[i] / (one + np.exp(-x[i]))
+            dx[i] = dy[i] / (one + exp(-x[i]))
     elif kind == Kind.SILU:
         for i in range(len(dy)):
-            gate = one / (one + np.exp(-x[i]))
+            gate = one / (one + exp(-x[i]))
             dx[i] = dy[i] * (gate * (one + x[i] * (one - gate)))
     elif kind == Kind.GELU:
         for i in range(len(dy)):
             square = x[i] * x[i]
-            t = np.tanh(real(GELU_SCALE) * (x[i] + real(GELU_CUBIC) * square * x[i]))
+            t = tanh(real(GELU_SCALE) * (x[i] + real(GELU_CUBIC) * square * x[i]))
             inner = real(GELU_SCALE) * (one + real(3 * GELU_CUBIC) * square)
             dx[i] = dy[i] * (half * (one + t) + half * x[i] * (one - t * t) * inner)
     elif kind == Kind.EXACT_GELU:
         for i in range(len(dy)):
-            density = real(0.5 * GELU_SCALE) * np.exp(-half * x[i] * x[i])
-            dx[i] = dy[i] * (half * math.erfc(-real(math.sqrt(0.5)) * x[i]) + x[i] * density)
+            density = real(0.5 * GELU_SCALE) * exp(-half * x[i] * x[i])
+            dx[i] = dy[i] * (half * erfc(-real(math.sqrt(0.5)) * x[i]) + x[i] * density)
 
 
 # All layers -----------------------------------------------------------------------------------------------------------
@@ -447,22 +448,41 @@ def amount(goal: Goal, rows: Rows, r: int, k: int, num_classes: int) -> float:
 
 
 @bare
+def terms(goal: Goal, rows: Rows, r: int, num_classes: int) -> tuple[int, int]:
+    """The classes, from one to before another, whose terms count in row r: the label's alone, or all."""
+    return (rows.labels[r], rows.labels[r] + 1) if len(rows.labels) and goal.option == 0 else (0, num_classes)
+
+
+@bare
 def cross_entropy(goal: Goal, rows: Rows, total: float, z: Array, dz: Array) -> float:
-    """-Σ amount log softmax(z), and dz = softmax(z) Σ amount - amount, row by row."""
-    loss = 0.0
+    """-Σ amount log softmax(z), and dz = softmax(z) Σ amount - amount, row by row.
+
+    The exponentials of all rows are taken at once: many make vectors, where the classes of one row are few.
+    """
+    loss, classes, real = 0.0, z.shape[1], z.dtype.type
     for r in range(len(z)):
-        share = (rows.weights[r] if len(rows.weights) else 1.0) / total
-        largest, exponentials, counted, picked = largest_of(z, r), 0.0, 0.0, 0.0
-        for k in range(z.shape[1]):
-            dz[r, k] = np.exp(z[r, k] - largest)
-            exponentials += dz[r, k]
-            counts = amount(goal, rows, r, k, z.shape[1])
-            counted += counts
-            picked += counts * (z[r, k] - largest) if counts else 0.0
-        loss += share * (counted * np.log(exponentials) - picked)
-        for k in range(z.shape[1]):
-            probability = dz[r, k] * (counted / exponentials)
-            dz[r, k] = goal.factor * share * (probability - amount(goal, rows, r, k, z.shape[1]))
+        largest, share = largest_of(z, r), (rows.weights[r] if len(rows.weights) else 1.0) / total
+        for k in range(classes):
+            dz[r, k] = z[r, k] - largest
+        for k in range(*terms(goal, rows, r, classes)):
+            counts = amount(goal, rows, r, k, classes)
+            loss -= share * counts * dz[r, k] if counts else 0.0
+    exponentials = part(dz, 0, (dz.size,))
+    for i in range(len(exponentials)):
+        exponentials[i] = exp(exponentials[i])
+    for r in range(len(z)):
+        share, counted, around = (rows.weights[r] if len(rows.weights) else 1.0) / total, 0.0, 0.0
+        for k in range(classes):
+            around += dz[r, k]
+        for k in range(*terms(goal, rows, r, classes)):
+            counted += amount(goal, rows, r, k, classes)
+        loss += share * counted * np.log(around)
+        share *= goal.factor
+        scale = real(share * counted / around)
+        for k in range(classes):
+            dz[r, k] *= scale
+        for k in range(*terms(goal, rows, r, classes)):
+            dz[r, k] -= real(share * amount(goal, rows, r, k, classes))
     return loss
 
 
@@ -510,9 +530,9 @@ def element(kind: int, delta: float, z: float, t: float) -> tuple[float, float]:
         clipped = min(max(error, -delta), delta)
         return clipped * (error - 0.5 * clipped), clipped
     if kind == Objective.POISSON:
-        rate = np.exp(z)
+        rate = exp(z)
         return (t * np.log(t) if t > 0 else 0.0) - t * z - t + rate, rate - t
-    return max(z, 0.0) - z * t + np.log1p(np.exp(-abs(z))), 1 / (1 + np.exp(-z)) - t
+    return max(z, 0.0) - z * t + log1p(exp(-abs(z))), 1 / (1 + exp(-z)) - t
 
 
 @bare
