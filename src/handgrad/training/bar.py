@@ -48,14 +48,14 @@ class Figures(ProgressColumn):
 class RunBar(Progress):
     """One line that follows a training to its end, and above it the lines that are kept."""
 
-    def __init__(self, console: Console | None = None) -> None:
+    def __init__(self, console: Console) -> None:
         super().__init__(
             TextColumn("{task.description}", table_column=Column(no_wrap=True)),
             BarColumn(12),
             TimeRemainingColumn(compact=True, elapsed_when_finished=True, table_column=Column(no_wrap=True)),
             Speed(Column(no_wrap=True)),
             Figures(Column(ratio=1, no_wrap=True)),
-            console=console or Console(stderr=True, highlight=False),
+            console=console,
             expand=True,
         )
         self.training = self.add_task("", total=None, figures=())
@@ -67,3 +67,9 @@ class RunBar(Progress):
     def keep(self, texts: Sequence[str]) -> None:
         """Print a line above the bar."""
         self.console.print(Fitting(texts))
+
+
+def visible_bar() -> RunBar | None:
+    """A bar on stderr where that is a terminal or a notebook's, else None."""
+    console = Console(stderr=True, highlight=False)
+    return RunBar(console) if console.is_terminal or console.is_jupyter else None

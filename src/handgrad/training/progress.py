@@ -87,11 +87,10 @@ class Progress(Callback):
 def make_bar() -> RunBar | None:
     """A bar where it can be seen and rich is installed, else None."""
     try:
-        from .bar import RunBar
+        from .bar import visible_bar
     except ImportError:
         return None
-    bar = RunBar()
-    return bar if bar.console.is_terminal or bar.console.is_jupyter else None
+    return visible_bar()
 
 
 def show(line: str, where: TextIO) -> None:
