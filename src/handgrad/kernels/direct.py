@@ -110,10 +110,10 @@ class DirectPass(CompiledPass):
     def keep(self, memory: Memory, n: int) -> Array:
         return memory.kept.take("padded", (n + 1, *self.padded))[:n]  # tiles of dweight read beyond the last image
 
-    def forward_weight(self, weight: Array) -> Array:
+    def forward_weight(self, memory: Memory, weight: Array) -> Array:
         return self.in_vectors(weight.reshape(-1, self.out))
 
-    def backward_weight(self, weight: Array) -> Array:
+    def backward_weight(self, memory: Memory, weight: Array) -> Array:
         flipped = np.zeros((*weight.shape[:2], self.filters, self.input_shape[2]), np.float32)
         flipped[:, :, : self.out] = weight[::-1, ::-1].swapaxes(2, 3)
         return self.in_vectors(flipped.reshape(-1, self.input_shape[2]))

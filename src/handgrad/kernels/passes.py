@@ -98,7 +98,7 @@ class BatchPass:
     def forward(self, memory: Memory, x: Array, weight: Array, keep: bool, **options: Any) -> None:
         """One forward pass over x, with the options of a `Forward`; keep=True keeps x for `backward`."""
         kept = self.keep(memory, len(x)) if keep else None
-        job = Forward(np.ascontiguousarray(x), self.forward_weight(weight), kept=kept, **options)
+        job = Forward(np.ascontiguousarray(x), self.forward_weight(memory, weight), kept=kept, **options)
         self.share(memory, self.forward_part, job, len(x) * self.multiply_adds)
 
     def backward(
@@ -114,7 +114,7 @@ class BatchPass:
         """dx or None, and Σ of what passes of dy where affine is None; dweight is written."""
         n = len(dy)
         dx = np.empty((n, *self.input_shape), self.dtype) if input_gradient else None
-        job = Backward(dy, choice, self.keep(memory, n), self.backward_weight(weight), affine, {}, {}, dx)
+        job = Backward(dy, choice, self.keep(memory, n), self.backward_weight(memory, weight), affine, {}, {}, dx)
         self.share(memory, self.backward_part, job, 2 * n * self.multiply_adds)
         dweight[...] = self.weight_gradient(total(job.dweight))
         return dx, total(job.passed) if affine is None else None
@@ -125,11 +125,11 @@ class BatchPass:
         """Where the forward of n examples leaves what the backward finds again: padded images."""
         return memory.kept.take("padded", (n, *self.padded))
 
-    def forward_weight(self, weight: Array) -> Array:
+    def forward_weight(self, memory: Memory, weight: Array) -> Array:
         """The weight as a matrix that windows of x are multiplied by."""
         return np.ascontiguousarray(weight).reshape(-1, self.out)
 
-    def backward_weight(self, weight: Array) -> Array:
+    def backward_weight(self, memory: Memory, weight: Array) -> Array:
         """The weight as a matrix that windows of dz are multiplied by: the kernel is flipped."""
         return np.ascontiguousarray(weight[::-1, ::-1].transpose(0, 1, 3, 2)).reshape(-1, self.input_shape[2])
 

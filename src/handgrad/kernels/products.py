@@ -5,6 +5,7 @@ Here is the affine map for all that computes it beside `handgrad.functional.line
 
 from collections import deque
 from math import prod
+from types import ModuleType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,6 +15,7 @@ from .threads import len_affinity, num_threads, share
 
 DType: TypeAlias = np.dtype[Any]
 Pair: TypeAlias = tuple[int, int]  # (vertical, horizontal)
+TIMES_AS_FAST = 1  # as `share` takes products to be
 BLOCK_BYTES = 1 << 21  # of copied windows at a time: few calls, and still in cache
 
 
@@ -92,31 +94,34 @@ def affine_input_gradient(dy: Array, weight: Array, out: Array) -> None:
     np.matmul(dy, weight.T, out=out)
 
 
-def shared_affine(x: Array, weight: Array, bias: Array) -> Array:
-    """y = x weight + bias, each thread a range of the outputs."""
+def affine_part(x: Array, weight: Array, bias: Array, y: Array, start: int, stop: int) -> None:
+    """y = x weight + bias for the outputs from start to stop."""
+    affine(x, weight[:, start:stop], bias[start:stop], y[:, start:stop])
+
+
+def gradients_part(x: Array, weight: Array, dy: Array, dweight: Array, dx: Array, start: int, stop: int) -> None:
+    """dweight = xᵀ dy and, where dx has rows, dx = dy weightᵀ for the inputs from start to stop."""
+    affine_weight_gradient(x[:, start:stop], dy, dweight[start:stop])
+    if len(dx):
+        affine_input_gradient(dy, weight[start:stop], dx[:, start:stop])
+
+
+def shared_affine(use: ModuleType, x: Array, weight: Array, bias: Array) -> Array:
+    """y = x weight + bias by the `affine_part` of this module, each thread a range of the outputs."""
     y = np.empty((len(x), weight.shape[1]), np.result_type(x, weight))
-
-    def part(worker: int, start: int, stop: int) -> None:
-        affine(x, weight[:, start:stop], bias[start:stop], y[:, start:stop])
-
-    share(weight.shape[1], part, len(x) * weight.size)
+    work = len(x) * weight.size // use.TIMES_AS_FAST
+    share(weight.shape[1], lambda worker, *part: use.affine_part(x, weight, bias, y, *part), work)
     return y
 
 
 def shared_affine_gradients(
-    x: Array, weight: Array, dy: Array, dweight: Array, dbias: Array, input_gradient: bool
+    use: ModuleType, x: Array, weight: Array, dy: Array, dweight: Array, dbias: Array, input_gradient: bool
 ) -> Array | None:
-    """dx or None, each thread a range of the inputs; dweight and dbias are written."""
-    dx = np.empty_like(x) if input_gradient else None
-
-    def part(worker: int, start: int, stop: int) -> None:
-        affine_weight_gradient(x[:, start:stop], dy, dweight[start:stop])
-        if dx is not None:
-            affine_input_gradient(dy, weight[start:stop], dx[:, start:stop])
-
-    share(weight.shape[0], part, 2 * len(x) * weight.size)
+    """dx or None by this module's `gradients_part`, each thread a range of the inputs; dweight, dbias are written."""
+    dx, work = np.empty_like(x if input_gradient else x[:0]), 2 * len(x) * weight.size // use.TIMES_AS_FAST
+    share(weight.shape[0], lambda worker, *part: use.gradients_part(x, weight, dy, dweight, dx, *part), work)
     np.sum(dy, axis=0, out=dbias)
-    return dx
+    return dx if input_gradient else None
 
 
 # The products of a convolution ------------------------------------------------------------------------------------

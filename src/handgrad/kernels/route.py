@@ -7,8 +7,10 @@ from contextvars import ContextVar
 from importlib.util import find_spec
 from types import ModuleType
 
+import numpy as np
+
 from ..arrays import Shape
-from . import blas, plain
+from . import blas, plain, products
 from .passes import BatchPass
 from .products import DType, Pair
 
@@ -77,6 +79,11 @@ def vectors() -> ModuleType | None:
     from . import vectors
 
     return vectors if vectors.FAST else None
+
+
+def affine(dtype: DType) -> ModuleType:
+    """The module of an affine map's parts, for `products.shared_affine`."""
+    return (vectors() if dtype == np.float32 else None) or products
 
 
 def fewer_products() -> ModuleType | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils as numba_cgutils
@@ -26,6 +27,8 @@ from .products import Pair
 # sum of a product goes along runs, and what they are multiplied by lies behind one another.
 Place: TypeAlias = tuple[Array, int, int, int, int]
 cgutils: Any = numba_cgutils  # which has no types
+TIMES_AS_FAST = 4  # as those of `products`, or nearly
+STRIP = 64  # rows and columns of dx at a time
 LANES = 16
 FEATURES: str = cpu_target.target_context.codegen().magic_tuple()[2]  # of the processor that Numba compiles for
 WIDE = "+avx512f" in FEATURES
@@ -263,14 +266,47 @@ def product(memory: Array, how: Pair, sizes: tuple[int, int, int], a: Array, b: 
 
 @bare
 def transpose(rows: int, columns: int, x: Array, y: Array) -> None:
-    """y (columns, rows) = the transposed x (rows, columns), a line of the cache at a time."""
+    """y (columns, rows) = the transposed x (rows, columns)."""
+    transpose_into(rows, columns, x, y, 0, rows)
+
+
+@bare
+def transpose_into(rows: int, columns: int, x: Array, y: Array, to: int, under: int) -> None:
+    """The same into y from its number `to` on, where rows are `under` numbers apart; a line of the cache at a time."""
     whole_rows, whole_columns = rows - rows % LANES, columns - columns % LANES
     for r in range(0, whole_rows, LANES):
         for k in range(0, whole_columns, LANES):
-            turn_square(x, r * columns + k, columns, y, k * rows + r, rows)
+            turn_square(x, r * columns + k, columns, y, to + k * under + r, under)
     for k in range(columns):
         for r in range(whole_rows if k < whole_columns else 0, rows):
-            y[k * rows + r] = x[r * columns + k]
+            y[to + k * under + r] = x[r * columns + k]
+
+
+@compiled
+def affine_part(x: Array, weight: Array, bias: Array, y: Array, start: int, stop: int) -> None:
+    """What `products.affine_part` does."""
+    (n, inputs), units = x.shape, weight.shape[1]
+    for r in range(n):
+        y[r, start:stop] = bias[start:stop]
+    left, right = (x.reshape(-1), 0, inputs, 1, 0), (weight.reshape(-1), start, units, 1, 0)
+    multiply((n, stop - start, 1, inputs), left, right, (y.reshape(-1), start, units, 1, 0), True)
+
+
+@compiled
+def gradients_part(x: Array, weight: Array, dy: Array, dweight: Array, dx: Array, start: int, stop: int) -> None:
+    """What `products.gradients_part` does; dx is made transposed, since dy is faster transposed than the weight."""
+    (n, inputs), units = x.shape, weight.shape[1]
+    left, right = (x.reshape(-1), start, 1, inputs, 0), (dy.reshape(-1), 0, units, 1, 0)
+    multiply((stop - start, units, 1, n), left, right, (dweight.reshape(-1), start * units, units, 1, 0), False)
+    turned, across, dx_line = np.empty(STRIP * units, dy.dtype), np.empty(STRIP * STRIP, dy.dtype), dx.reshape(-1)
+    for example in range(0, len(dx), STRIP):
+        rows = min(STRIP, n - example)
+        transpose(rows, units, dy[example : example + rows].reshape(-1), turned)
+        for first in range(start, stop, STRIP):
+            count = min(STRIP, stop - first)
+            left, right = (weight.reshape(-1), first * units, units, 1, 0), (turned, 0, rows, 1, 0)
+            multiply((count, rows, 1, units), left, right, (across, 0, rows, 1, 0), False)
+            transpose_into(count, rows, across, dx_line, example * inputs + first, inputs)
 
 
 # Images with whole vectors --------------------------------------------------------------------------------------------
@@ -288,11 +324,12 @@ def copy_part(source: Array, corner: Pair, target: Array, to: Pair) -> None:
     height = min(height - corner[0], target.shape[1] - to[0])
     width = min(width - corner[1], target.shape[2] - to[1])
     together = width if channels == target.shape[3] else 1  # pixels that lie side by side in both
-    run, x, y = together * min(channels, target.shape[3]), source.reshape(-1), target.reshape(-1)
+    run, x, y = np.uint64(together * min(channels, target.shape[3])), source.reshape(-1), target.reshape(-1)
     for b in range(n):
         for p in range(height):
             for q in range(0, width, together):
-                start = ((b * source.shape[1] + p + corner[0]) * source.shape[2] + q + corner[1]) * channels
-                place = ((b * target.shape[1] + p + to[0]) * target.shape[2] + q + to[1]) * target.shape[3]
+                # unsigned: indices need no check for counting from the end
+                start = np.uint64(((b * source.shape[1] + p + corner[0]) * source.shape[2] + q + corner[1]) * channels)
+                place = np.uint64(((b * target.shape[1] + p + to[0]) * target.shape[2] + q + to[1]) * target.shape[3])
                 for k in range(run):
-                    y[place + k] = x[start + k]
+                    y[place + np.uint64(k)] = x[start + np.uint64(k)]

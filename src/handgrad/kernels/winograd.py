@@ -28,7 +28,6 @@ from ..arrays import Array, Shape
 from .compiled import After, Before, CompiledPass, Part, compiled, finish, make_dz
 from .passes import Backward, Forward, Pads
 from .products import Buffers, DType, Memory, Pair
-from .threads import one_blas_thread
 from .vectors import FAST, LANES, ROWS, Place, copy_part, multiply, transform, up
 
 # By the side of a tile of results: G, and the factors of Bᵀ and of Aᵀ. Points 1 and -1, and 2 and -2, share the even
@@ -52,7 +51,6 @@ AT = {
     2: [np.array([[1, 1, 1, 0], [0, 1, -1, 1]])],
     4: [np.array([[1, 1, 0, 1, 0, 0], [0, 0, 1, 0, 2, 0], [0, 1, 0, 4, 0, 0], [0, 0, 1, 0, 8, 1]]), SUMS],
 }
-SQUARE = {side: np.kron(g, g).astype(np.float32) for side, g in G.items()}  # u = SQUARE g, as (36, 9) times (9, _)
 MUCH_LESS = 0.7  # of the multiplications: what the transforms are worth
 TILES = 48  # at a time: their v and m, and the u of their place, stay in cache
 V_OF_X, Y_OF_M, M_OF_Y, X_OF_V = range(4)
@@ -67,6 +65,8 @@ v_of_x_by_4, y_of_m_by_4 = transform(BT[4]), transform(AT[4])
 m_of_y_by_4, x_of_v_by_4 = transform(adjoint(AT[4])), transform(adjoint(BT[4]), add=True)
 v_of_x_by_2, y_of_m_by_2 = transform(BT[2]), transform(AT[2])
 m_of_y_by_2, x_of_v_by_2 = transform(adjoint(AT[2])), transform(adjoint(BT[2]), add=True)
+u_of_g_by_4, g_of_u_by_4 = transform([G[4]]), transform([G[4].T])
+u_of_g_by_2, g_of_u_by_2 = transform([G[2]]), transform([G[2].T])
 
 
 @compiled
@@ -100,6 +100,24 @@ def transform_tiles(kind: int, side: int, images: Array, first: int, count: int,
                 m_of_y_by_2(pixels, corner + c, row, channels, values, to + c, line, plane)
             else:
                 x_of_v_by_2(values, to + c, line, plane, pixels, corner + c, row, channels)
+
+
+@compiled
+def transform_weights(side: int, weights: Array, u: Array, back: bool) -> None:
+    """u = G g Gᵀ of the weights g (3, 3, rows, whole vectors), or back by the adjoint."""
+    _, _, rows, columns = weights.shape
+    g, values, down, plane = weights.reshape(-1), u.reshape(-1), 3 * rows * columns, u.shape[1] * u.shape[2]
+    for r in range(rows):
+        for c in range(0, columns, LANES):
+            at, to = r * columns + c, r * u.shape[2] + c
+            if side == 4 and back:
+                g_of_u_by_4(values, to, 6 * plane, plane, g, at, down, rows * columns)
+            elif side == 4:
+                u_of_g_by_4(g, at, down, rows * columns, values, to, 6 * plane, plane)
+            elif back:
+                g_of_u_by_2(values, to, 4 * plane, plane, g, at, down, rows * columns)
+            else:
+                u_of_g_by_2(g, at, down, rows * columns, values, to, 4 * plane, plane)
 
 
 @compiled
@@ -226,7 +244,8 @@ class WinogradPass(CompiledPass):
         self.grid: Shape = tuple(-(-size // self.side) for size in sizes)
         self.tiles: int = prod(self.grid)  # of an image
         self.channels, self.filters = (up(number, LANES) for number in weight_shape[2:])
-        self.products_shape: Shape = (self.side + 2) ** 2, self.channels, self.filters
+        # rows more than channels, since planes a power of two apart would meet in the same few places of the cache
+        self.products_shape: Shape = (self.side + 2) ** 2, self.channels + 1, self.filters
         self.multiply_adds: int = self.tiles * prod(self.products_shape)
 
     @classmethod
@@ -242,8 +261,7 @@ class WinogradPass(CompiledPass):
         return self.take_planes(memory.kept, "v", n * self.tiles, self.channels)
 
     def take_planes(self, buffers: Buffers, key: str, rows: int, width: int) -> Array:
-        """Memory for a matrix at each of the places: room for whole tiles of products, and an odd number of rows,
-        since planes a power of two apart would meet in the same few places of the cache."""
+        """Memory for a matrix at each of the places: room for whole tiles of products, and an odd number of rows."""
         return buffers.take(key, (self.products_shape[0], rows + ROWS | 1, width))
 
     def take_images(self, scratch: Buffers, key: str, n: int, border: int, width: int) -> Array:
@@ -255,24 +273,24 @@ class WinogradPass(CompiledPass):
         whole = (*(self.side * count for count in self.grid), self.filters) == (*self.sizes, self.out)
         return self.take_images(scratch, key, 0 if whole else n, 0, self.filters)
 
-    def forward_weight(self, weight: Array) -> Array:
+    def forward_weight(self, memory: Memory, weight: Array) -> Array:
+        return self.take_u(memory, "u", weight)
+
+    def backward_weight(self, memory: Memory, weight: Array) -> Array:
+        return self.take_u(memory, "u of dz", weight.swapaxes(2, 3))
+
+    def take_u(self, memory: Memory, key: str, weight: Array) -> Array:
         """u = G g Gᵀ of each channel and filter, with an odd number of vectors in a row."""
-        _, _, channels, out = weight.shape
-        u = np.zeros((self.products_shape[0], up(channels, LANES), (up(out, LANES) // LANES | 1) * LANES), np.float32)
-        with one_blas_thread:
-            u[:, :channels, :out] = (SQUARE[self.side] @ weight.reshape(9, -1)).reshape(-1, channels, out)
+        _, _, rows, columns = weight.shape
+        g = memory.kept.take(f"g of {key}", (3, 3, rows, up(columns, LANES)))
+        g[..., :columns] = weight
+        shape = self.products_shape[0], up(rows, LANES) + 1, (up(columns, LANES) // LANES | 1) * LANES
+        u = memory.kept.take(key, shape)
+        transform_weights(self.side, g, u, False)
         return u
 
-    def backward_weight(self, weight: Array) -> Array:
-        return self.forward_weight(weight.swapaxes(2, 3))
-
     def weight_gradient(self, products: Array) -> Array:
-        _, _, channels, out = self.weight_shape
-        with one_blas_thread:
-            dweight: Array = (SQUARE[self.side].T @ products.reshape(len(products), -1)).reshape(
-                3, 3, *products.shape[1:]
-            )
-        return dweight[:, :, :channels, :out]
+        return products[:, :, : self.weight_shape[2], : self.out]
 
     def forward_part(self, scratch: Buffers, job: Forward, start: int, stop: int) -> None:
         part = start, stop, self.step(start, stop)
@@ -287,13 +305,13 @@ class WinogradPass(CompiledPass):
         part = start, stop, self.step(start, stop)
         dm = self.take_planes(scratch, "m", TILES, (self.filters // LANES | 1) * LANES)
         dv = self.take_planes(scratch, "dv", TILES, job.weight.shape[2])
-        planes, before = (
-            (job.kept, self.take_dweight(scratch, job, start), dm, job.weight, dv),
-            self.before(scratch, job, part),
-        )
+        du, before = self.take_dweight(scratch, job, start), self.before(scratch, job, part)
         whole, dx = self.take_whole(scratch, "whole dz", part[2]), np.empty((0, *self.input_shape), self.dtype)
         frame = self.take_images(scratch, "dx frame", part[2], 2, self.channels)
+        planes = job.kept, du, dm, job.weight, dv
         backward_part(part, before, whole, planes, self.corner, frame, dx if job.dx is None else job.dx)
+        job.dweight[start] = scratch.take("dg", (3, 3, self.channels, self.filters))
+        transform_weights(self.side, job.dweight[start], du, True)
         self.note_passed(job, start, before[5])
 
     def step(self, start: int, stop: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from types import ModuleType
 from typing import ClassVar
 
 import numpy as np
@@ -13,6 +14,7 @@ from .. import initializers
 from ..arrays import Array, Cache, Generator, MaybeArray, Shape
 from ..functional.linear import over_steps, over_steps_gradients
 from ..initializers import AnyInitializer
+from ..kernels import route
 from ..kernels.products import shared_affine, shared_affine_gradients
 from ..kernels.threads import TOO_SMALL_TO_SHARE, is_in_block
 from ..naming import check_count, check_number, check_switch
@@ -204,10 +206,12 @@ class SharedLinear(FastStep):
     def __init__(self, layer: Linear) -> None:
         super().__init__([layer])
         self.layer = layer
+        self.use: ModuleType = route.affine(layer.dtype)
 
     def compute(self, x: Array, training: bool) -> tuple[Array, Array]:
-        return shared_affine(x, self.layer.parameters["weight"], bias_of(self.layer)), x
+        x = np.ascontiguousarray(x)
+        return shared_affine(self.use, x, self.layer.parameters["weight"], bias_of(self.layer)), x
 
     def differentiate(self, dy: Array, cache: Array, input_gradient: bool) -> Array | None:
         weight, dweight = self.layer.parameters["weight"], self.layer.gradients["weight"]
-        return shared_affine_gradients(cache, weight, dy, dweight, dbias_of(self.layer), input_gradient)
+        return shared_affine_gradients(self.use, cache, weight, dy, dweight, dbias_of(self.layer), input_gradient)
