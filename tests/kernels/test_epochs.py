@@ -79,6 +79,14 @@ def test_a_small_fit_does_not_wait_for_numba():
     assert fit_elsewhere(code).communicate()[0] == "False\n"
 
 
+def test_few_steps_of_much_work_are_compiled(monkeypatch):
+    monkeypatch.setattr(training, "MUCH_WORK", 3 * 64 * (3 * 4 + 4 + 4 * 2 + 2))
+    for epochs, compiled in ((2, False), (3, True)):
+        trainer = hg.Trainer(hg.Sequential([hg.Linear(4), hg.ReLU(), hg.Linear(2)]))
+        trainer.fit(np.ones((64, 3)), np.arange(64) % 2, epochs=epochs)
+        assert (trainer._at_once > 0) == compiled
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_fork_trains_to_the_same_bits():
     expected = small_fit().model.parameter_vector.tobytes()

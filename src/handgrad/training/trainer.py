@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 ModelState: TypeAlias = dict[str, dict[str, Array]]
 Spec: TypeAlias = "str | dict[str, Any]"  # a name, or a table {'name': ..., arguments}
-MANY_STEPS = 100  # a fit of fewer ones takes no longer than what could compile them takes to load
+MANY_STEPS = 100  # a fit of fewer steps, and of
+MUCH_WORK = 3e8  # fewer parameters times rows times epochs, takes no longer than what could compile it takes to load
 TO_VALIDATE = "pass validation_data to fit"
 STATE = "training state"  # the kind of file that `Trainer.save` writes
 ARRAYS = {str: np.ndarray}
@@ -461,7 +462,9 @@ class Trainer(Advised):
     def _steps_at_once(self, training: Source) -> int:
         """How many steps may be done in one call of the engine; 0 where they are done one by one."""
         is_own = type(self).train_on_batch is not Trainer.train_on_batch or self._augment is not None
-        if is_own or not training.is_gathered or self.plan["epochs"] * len(training) < MANY_STEPS:
+        steps = self.plan["epochs"] * len(training)
+        is_small = steps < MANY_STEPS and steps * self.plan["batch_size"] * self.model.num_parameters < MUCH_WORK
+        if is_own or not training.is_gathered or is_small:
             return 0
         return self.engine.at_once(self.plan["batch_size"])
 
