@@ -245,7 +245,7 @@ WRONG = {
         SCORES,
         "brier-gradient",
     ),
-    "svm: no count": ((svm_loss, svm_back_without_count), SCORES, "target-ignored"),
+    "svm: no count": ((svm_loss, svm_back_without_count), SCORES, "not-summed"),
     "two layers: no relu": ((two_layers, two_layers_back), (X, W.T, B, RNG.normal(size=(3, 2))), "derivative-missing"),
     "dropout: keep probability": (
         (dropout, lambda dy, cache: (dy * cache[0] * cache[1], None, None)),

@@ -955,3 +955,52 @@ def test_signs_rows_unused_values_and_second_names_are_put_right(pair, shapes, m
     verdicts = check_gradients(pair, *(rng.normal(size=shape) for shape in shapes)).verdicts
     assert {verdict.mistake for verdict in verdicts} == {mistake}
     assert any(due in verdict.fix + verdict.message for verdict in verdicts)
+
+
+def focal(z, t):
+    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    pt = p[np.arange(len(z)), t][:, None]
+    return (-((1 - pt) ** 2) * np.log(pt)).sum(), (p, pt, t)
+
+
+def focal_back(dy, cache):
+    p, pt, t = cache
+    weight = (1 - pt) ** 2
+    return dy * weight * (p - np.eye(p.shape[1])[t]), None
+
+
+def test_a_weight_held_fixed_is_a_path_that_is_missing():
+    """No line is wrong by itself: the gradient is right but for what comes back through one value of the forward."""
+    (verdict,) = check_gradients((focal, focal_back), RNG.normal(size=(4, 3)), np.array([0, 2, 1, 1])).verdicts
+    assert (verdict.array, verdict.mistake) == ("z", "term-missing")
+    assert "lacks what comes back through" in verdict.message and "(1 - pt) ** 2" in verdict.message
+
+
+def pieces(x, w):
+    z = np.einsum("nd,pdh->nph", x, w)
+    return z.max(axis=1), (x, w, z)
+
+
+def pieces_back(dy, cache):
+    x, w, z = cache
+    dz = np.repeat(dy[:, None, :], z.shape[1], axis=1)
+    return np.einsum("nph,pdh->nd", dz, w), np.einsum("nd,nph->pdh", x, dz)
+
+
+def test_of_several_pieces_only_the_largest_is_paid():
+    (verdict,) = check_gradients((pieces, pieces_back), RNG.normal(size=(4, 3)), RNG.normal(size=(2, 3, 5))).verdicts
+    assert (verdict.mistake, verdict.variable) == ("winner-ignored", "dz")
+    assert "along axis 1" in verdict.message
+
+
+def test_steps_left_out_are_named_along_any_axis():
+    def backward(dy, cache):
+        x, w = cache
+        return np.einsum("bto,oi->bti", dy, w), np.einsum("bo,bi->oi", dy[:, -1], x[:, -1])
+
+    def forward(x, w):
+        return np.einsum("bti,oi->bto", x, w), (x, w)
+
+    (verdict,) = check_gradients((forward, backward), RNG.normal(size=(2, 4, 3)), RNG.normal(size=(5, 3))).verdicts
+    assert (verdict.array, verdict.mistake) == ("w", "examples-missing")
+    assert "last row of dy along axis 1" in verdict.message

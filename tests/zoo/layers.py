@@ -212,7 +212,7 @@ class SkipForgotten(Dense):
         return x + super().forward(x)
 
 
-@layer("residual layer", "skip-missing", "The way around f is there once, not twice.")
+@layer("residual layer", "factor-two", "The way around f is there once, not twice.")
 class SkipTwice(SkipForgotten):
     def backward(self, dy):
         return 2 * dy + super().backward(dy)

@@ -3,7 +3,7 @@
 import copy
 import functools
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from ..arrays import Array, Shape
 from ..user_code.subjects import Point, Subject
-from ..user_code.tracing import Change, Record, Recording, Tracer
+from ..user_code.tracing import Change, Place, Record, Recording, Tracer
 from .numeric import COMPLEX_STEP, Differentiator, central_difference, root_mean_square
 
 
@@ -38,12 +38,13 @@ class TracedForward:
         """What it computed, in order."""
         return self.recording.records
 
-    def slopes(self, record: Record, direction: Array) -> Array | None:
+    def slopes(self, record: Record, direction: Array, held: Place | None = None) -> Array | None:
         """The derivative of <dy, y>, for each upstream dy, along a direction at one record; None where it has none.
 
         It has none where the value was written into later: then its change would change more than this.
+        held: a place whose values stay what they were, so that nothing comes back through them.
         """
-        line = Shifted(self, record, direction)
+        line = Shifted(self, record, direction, held)
         try:
             if self.exact:
                 slope = np.imag(line(1j * COMPLEX_STEP)) / COMPLEX_STEP
@@ -93,10 +94,11 @@ class TracedForward:
 class Shifted:
     """t -> y, the forward with t times a direction added where one record was computed."""
 
-    def __init__(self, forward: TracedForward, record: Record, direction: Array) -> None:
+    def __init__(self, forward: TracedForward, record: Record, direction: Array, held: Place | None = None) -> None:
         self.forward = forward
         self.record = record
         self.direction = direction
+        self.held: dict[int, Change] = {} if held is None else {held.index: holding(forward.records, held)}
         self.sound: bool = True  # whether y stays what it was but for the change
         self.scale: float = max(root_mean_square(np.atleast_1d(record.value)), 1e-2)
 
@@ -104,12 +106,12 @@ class Shifted:
         forward, point = self.forward, self.forward.point
         forward.num_runs += 1
         if self.record.place is not None:
-            forward.tracer.start({self.record.place.index: self.change(t)})
+            forward.tracer.start({self.record.place.index: self.change(t), **self.held})
             y = point.forward()
         else:
             array = point.arrays[self.record.name]
             saved = array.copy()
-            forward.tracer.start()
+            forward.tracer.start(self.held)
             array[...] = saved + t * self.direction
             y = point.forward().copy()
             array[...] = saved
@@ -123,6 +125,12 @@ class Shifted:
             return value + t * self.direction if step == self.record.step else value
 
         return moved
+
+
+def holding(records: Iterable[Record], place: Place) -> Change:
+    """A change that puts the values back that a place had, step by step."""
+    known = {record.step: record.value for record in records if record.place is place}
+    return lambda step, value, frame: known.get(step, value)
 
 
 def traced(subject: Subject, tracer: Tracer) -> Subject:

@@ -236,7 +236,7 @@ def draw(scope: Scope, letter: str) -> Values:
         "C": lambda: dict.fromkeys(counters_of(scope)[-12:]),
         "T": lambda: {t: v for t, v in (values | parts_of(scope)).items() if kind(v) != "integer"},
         "E": lambda: {text: None for text, value in scope.expressions.items() if np.ndim(value) == 0},
-        "H": lambda: {f"{text}.shape[0]": None for text in arrays},
+        "H": lambda: {f"{text}.shape[0]": None for text, value in arrays.items() if is_batch(scope, value)},
         "G": lambda: dict.fromkeys(lengths(scope)),
         "D": lambda: dict.fromkeys(products(scope)),
         "R": lambda: {t: v for t, v in arrays.items() if t in unread(scope)},
@@ -276,11 +276,17 @@ def products(scope: Scope) -> list[str]:
     return [f"({' * '.join(some)})" for some in chosen] if len(sizes) <= 8 else []
 
 
+def is_batch(scope: Scope, value: Array) -> bool:
+    """Whether an array's first axis may be that of the examples: dy's, where that has one."""
+    upstream: Any = scope.values.get(scope.upstream or "", 0.0)
+    return not np.ndim(upstream) or len(value) == len(upstream)
+
+
 def lengths(scope: Scope) -> list[str]:
-    """A text for each count of entries along an axis, or the two last, of indices and arrays of more than two axes."""
+    """A text for each count of entries along an axis, or the two last, of indices and arrays of several axes."""
     found: dict[int, str] = {}
     for text, value in arrays_of(scope).items():
-        for axis, size in enumerate(value.shape[1:], 1) if value.ndim > 2 or value.dtype.kind in "iu" else ():
+        for axis, size in enumerate(value.shape[1:], 1):
             found.setdefault(size, f"{text}.shape[{axis}]")
         if value.ndim > 2:
             found.setdefault(value.shape[-1] * value.shape[-2], f"({text}.shape[-2] * {text}.shape[-1])")

@@ -20,6 +20,7 @@ NUM_DIRECTIONS = 2
 MOST_PROBES = 400_000  # values seen by probes while true gradients are taken: about as many microseconds
 FEWEST_RUNS = 40
 MOST_USES = 6  # of one value, whose gradients are added up in every choice of them
+MOST_PATHS = 100  # values of the forward through which a part of a gradient may come back
 MOST_ENTRIES = 300  # of a value whose whole gradient is taken
 TOLERANCE = 1e-6
 
@@ -98,11 +99,14 @@ class Meanings:
             self.rows.setdefault(shape, []).append(row)
             self.known.setdefault(shape, []).append(meaning)
 
-    def along(self, record: Record) -> Array | None:
-        """The gradient by a record along the directions of its shape, for each upstream; None where it has none."""
+    def along(self, record: Record, held: Place | None = None) -> Array | None:
+        """The gradient by a record along the directions of its shape, for each upstream; None where it has none.
+
+        held: a place through which nothing comes back.
+        """
         if self.forward.num_runs > self.most_runs:
             return None
-        found = [self.forward.slopes(record, d) for d in self.directions_of(record.value.shape)]
+        found = [self.forward.slopes(record, d, held) for d in self.directions_of(record.value.shape)]
         known = [f for f in found if f is not None and np.isfinite(f).all()]
         return np.stack(known, axis=-1).ravel() if len(known) == len(found) else None
 
@@ -110,6 +114,18 @@ class Meanings:
         if shape not in self.directions:
             self.directions[shape] = self.rng.normal(size=(NUM_DIRECTIONS, *shape))
         return self.directions[shape]
+
+    def paths(self, record: Record) -> Iterator[tuple[Record, Array, Array]]:
+        """(value, what comes back through it, the rest) of the values of the forward that a part of the gradient by a
+        record comes back through: variables first, the last ones first.
+        """
+        self.most_runs = self.forward.num_runs + min(self.most_runs, MOST_PATHS * 2 * NUM_DIRECTIONS)
+        whole = self.along(record)
+        passed = {r.place: r for r in self.forward.records if r.place and r.place.kind != "index" and not r.gathered}
+        for value in sorted(passed.values(), key=lambda r: (not r.name or r.alias, -r.index)):
+            rest = self.along(record, value.place)
+            if whole is not None and rest is not None and np.any(rest) and not near(whole, rest):
+                yield value, whole - rest, rest
 
     def missing(self, meaning: Meaning) -> list[Record]:
         """The uses that a part lacks."""

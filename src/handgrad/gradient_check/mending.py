@@ -174,6 +174,8 @@ class Search:
         be something that is another one elsewhere.
         """
         cases = map(self.bench.cases.__getitem__, finding.names)
+        if finding.mistake == "unexplained" and (path := self.path(finding.names)):
+            return replace(finding, mistake=path[0], message=path[1])
         factors = [c.factor(c.expected) if c.analytic[0].shape == c.array.shape else None for c in cases]
         if factors[0] and all(np.allclose(factor or 0, factors[0]) for factor in factors):
             for told in filter(
@@ -453,7 +455,26 @@ class Search:
         for place in [place for record in firsts if (place := self.origin(record))][:1]:
             names = tuple(name for name in self.bench.cases if name in self.left)
             message = f"the first value that is no true gradient is {place.text}"
-            yield Finding(place, always({}), names, "unexplained", message, variable_of(place))
+            yield self.told(Finding(place, always({}), names, "unexplained", message, variable_of(place)))
+
+    def path(self, names: Sequence[str]) -> tuple[str, str] | None:
+        """(mistake, message) where a gradient is right but for what comes back through one value of the forward."""
+        meanings, records = self.followed.meanings, self.followed.forward.records
+        for case, record in ((self.bench.cases[r.name], r) for r in records if r.place is None and r.name in names):
+            if case.analytic[0].shape != case.array.shape:
+                continue
+            directions = meanings.directions_of(case.array.shape)
+            axes = list(range(1, directions.ndim))
+            found = np.stack([np.tensordot(a, directions, (range(case.array.ndim), axes)) for a in case.analytic])
+            for value, part, rest in meanings.paths(record):
+                left, place = found - rest.reshape(found.shape), value.place
+                through = f"{in_words(value)} in line {place.line} of {place.routine.name}" if place else ""
+                if not np.any(np.abs(left) > 1e-7 * np.abs(found).max()):
+                    return "term-missing", f"{case.label} lacks what comes back through {through}"
+                if case.same(part * (ratio := float(left.ravel() @ part / (part @ part))), left.ravel()):
+                    told = at_a_place(case.of_value(f"{case.name} through {through}", left, part.reshape(left.shape)))
+                    return (told.mistake, told.message) if told and ratio != 1 else None
+        return None
 
 
 def map_edits(edits: Sequence[Edit], places: Sequence[Place]) -> Iterator[Finding]:

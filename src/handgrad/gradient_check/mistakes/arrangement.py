@@ -61,7 +61,7 @@ def in_another_order(case: Case) -> Verdict | None:
     ):
         return None
     message = f"the numbers of {case.label} are in another order: reshape moves no axes, transpose does"
-    return case.verdict("reshaped", message, f"the same {case.array.size} numbers")
+    return Guess(case.name, "reshaped", message, f"the same {case.array.size} numbers")
 
 
 def orders_of_axes(array: Array) -> list[tuple[int, ...]]:
@@ -125,6 +125,10 @@ def let_through(case: Case) -> Verdict | None:
     due = case.expected.any(axis=0)
     if due.all() or not due.any() or not case.same(case.found[:, due], case.expected[:, due]):
         return None
+    for axis in range(case.array.ndim) if case.complete else ():
+        if (due.reshape(case.array.shape).sum(axis=axis) == 1).all() and case.array.shape[axis] > 1:
+            message = f"all entries of {case.label} along axis {axis} are paid, where one of them alone moves y"
+            return Guess(case.name, "winner-ignored", message, case.deviates_most())
     message = f"{case.label} is right but for {int((~due).sum())} entries, where it must be 0: a mask is missing"
     return Guess(case.name, "wrong-mask", message, case.deviates_most())
 
@@ -168,7 +172,7 @@ def skip_missing(case: Case) -> Verdict | None:
     twice = f"in {case.label} dy itself is there once too often, as where the way around a function is counted twice"
     candidates = (
         Candidate("skip-missing", missing, case.expected - case.dy_at_entries),
-        Candidate("skip-missing", twice, case.expected + case.dy_at_entries),
+        Candidate("skip-missing", twice, case.expected + case.dy_at_entries, True),
     )
     return case.named(candidates, f"off by dy {case.everywhere}")
 
@@ -288,7 +292,7 @@ def overwritten(case: Case) -> Verdict | None:
             if reached.sum(axis=1).max() > 1 and case.explains(candidate):
                 message = f"of the places in y that an entry of {case.name} reaches only one pays it: add with +="
                 evidence = f"each entry has the share of its {which} place alone"
-                return case.verdict("overlap-overwritten", message, evidence)
+                return Guess(case.name, "overlap-overwritten", message, evidence)
     return None
 
 

@@ -123,8 +123,9 @@ class Case:
 
     @property
     def batch_size(self) -> int:
-        if self.y.ndim == 2 and any(a.shape == (len(self.y), 1) for a in self.arrays.values()):
-            return int(self.y.shape[1])  # examples are columns where the bias is one
+        shapes = [a.shape for a in self.arrays.values()]
+        if self.y.ndim == 2 and {(len(self.y), 1), self.y.shape[:1]} & {*shapes} and self.y.shape[1:] not in shapes:
+            return int(self.y.shape[1])  # examples are columns where the bias is one, or has a number for each row
         if self.y.ndim:
             return len(self.y)
         sizes = [len(a) for a in self.inputs.values() if np.ndim(a)]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...arrays import Array
-from ..verdict import Verdict
+from ..verdict import Guess, Verdict
 from .case import Case, ratio
 from .factors import off_by
 
@@ -35,7 +35,7 @@ def beyond(case: Case, residual: Array) -> Verdict | None:
     if size[wrong].min() <= bound:
         return None
     message = f"right while |x - t| <= {bound:.3g}, wrong beyond: the outer branch has a derivative of its own"
-    return case.verdict("one-branch", message, case.deviates_most(2))
+    return Guess(case.name, "one-branch", message, case.deviates_most(2))
 
 
 def targets_of(case: Case) -> Array | None:
@@ -121,7 +121,7 @@ def of_margins(x: Array, t: Array) -> Iterator[tuple[str, str, Array]]:
     due = "minus the number of margins violated is due"
     wrong_classes = violated(x, t, 1.0)
     yield "target-ignored", f"hinge loss: the right class gets no gradient; {due}", wrong_classes
-    yield "target-ignored", f"hinge loss: the right class gets -1; {due}", wrong_classes - t
+    yield "not-summed", f"hinge loss: the right class gets -1; {due}", wrong_classes - t
     without = violated(x, t, 0.0)
     without = without - t * without.sum(axis=1, keepdims=True)
     yield "margin-missing", "hinge loss: the margin, + 1, is missing in the condition", without
@@ -140,7 +140,8 @@ def penalised(case: Case) -> Verdict | None:
     """found = a · expected + b · array + c · its sign: a penalty's term is wrong, or all but that."""
     name, values = case.name, case.values
     scale: Array = case.dy.reshape(-1, 1) if case.y.ndim == 0 else np.ones((len(case.dy), 1))
-    terms = np.stack([case.expected, scale * values, scale * np.sign(values)]).reshape(3, -1)
+    signs = np.sign(values) * bool(np.ptp(np.sign(values)))  # all alike, they may be any constant
+    terms = np.stack([case.expected, scale * values, scale * signs]).reshape(3, -1)
     if (fit := fitting(case, terms)) is None:
         return None
     sizes = np.abs(fit) * np.linalg.norm(terms, axis=1)
@@ -154,8 +155,11 @@ def penalised(case: Case) -> Verdict | None:
     if bool(b) == bool(c):
         return None
     kind, share = ("L2", b) if b else ("L1", c)
+    if is_data_right and share < 0:
+        message = f"the gradient of an {kind} penalty on {name} is missing, or too small"
+        return Guess(name, "penalty-missing", message, evidence)
     if is_data_right:
-        what = "is missing, or too small" if share < 0 else "is too large for what the forward has of it, if anything"
+        what = "is too large for what the forward has of it, if anything"
         return case.verdict("penalty-missing", f"the gradient of an {kind} penalty on {name} {what}", evidence)
     off = f"; its {kind} penalty's term is right, only the data's part is off"
     return off_by(case, a, evidence, off) if a and case.y.ndim == 0 else None

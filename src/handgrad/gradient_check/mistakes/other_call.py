@@ -1,5 +1,6 @@
 """Right, but for another call: another dy, another array, a keyword forgotten."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -49,13 +50,15 @@ def other_upstreams(case: Case) -> Iterator[tuple[str, str, Array]]:
 
 
 def some_rows(case: Case) -> Iterator[tuple[str, str, Array]]:
-    """The same of dy without some of its rows; the source may say why."""
+    """The same of dy without some of its rows, or steps; the source may say why."""
     shape, full = case.y.shape, case.dy_full
-    if len(shape) > 1:
-        last = np.reshape(np.arange(shape[0]) == shape[0] - 1, (-1, *[1] * (len(shape) - 1)))
-        slip = ", as where a loop assigns instead of adding, or stops short"
-        yield "examples-missing", f"counts only the last row of dy{slip}", full * last
-        yield "examples-missing", f"counts all rows of dy but the last{slip}", full * ~last
+    slip = ", as where a loop assigns instead of adding, or stops short"
+    for axis, which in itertools.product(range(len(shape)) if len(shape) > 1 else (), ("last", "first")):
+        end = shape[axis] - 1 if which == "last" else 0
+        kept = np.expand_dims(np.arange(shape[axis]) == end, [*range(axis), *range(axis + 1, len(shape))])
+        along = f" along axis {axis}" if axis else ""
+        yield "examples-missing", f"counts only the {which} row of dy{along}{slip}", full * kept
+        yield "examples-missing", f"counts all rows of dy but the {which}{along}{slip}", full * ~kept
 
 
 def other_array(case: Case) -> Verdict | None:
