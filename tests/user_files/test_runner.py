@@ -129,9 +129,54 @@ def test_what_the_import_prints_is_told_once_whatever_is_checked(write):
     assert [checked.printed.splitlines()[0] for checked in check_apart(path, "other")] == ["hello"]
 
 
-def test_a_file_may_change_what_answers_are_made_with(write):
-    head = "import json, os\njson.dumps = os.replace = os._exit = None\n"
+@pytest.mark.parametrize("names", ["json.dumps", "json.loads", "os.replace = os._exit", "os.fork", "time.sleep"])
+def test_a_file_may_change_what_answers_are_made_with(write, names):
+    head = f"import json, os, time\n{names} = None\n"
     assert [checked.ok for checked in check_apart(write(("fine", "pass"), head=head))] == [True]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no process is copied")
+def test_a_file_is_imported_once_for_all_its_checks(write, tmp_path, monkeypatch):
+    """Once more for each check that ends its process: only a fresh one says so for certain."""
+    monkeypatch.setattr(runner, "can_copy", lambda: True)
+    count = f"open({str(tmp_path / 'count')!r}, 'a').write('imported ')\n"
+    checks = check_apart(
+        write(*((name, ENDINGS[name][0]) for name in ("loops", "exits", "prints")), head=HEAD + count), limits=QUICK
+    )
+    assert [[v["mistake"] for v in checked.report["verdicts"]] for checked in checks] == [
+        ["timed-out"],
+        ["forward-raises"],
+        [],
+    ]
+    assert (tmp_path / "count").read_text() == "imported "
+    list(check_apart(write(("leaves", "os._exit(0)"), ("prints", "pass"), head=HEAD + count), limits=PATIENT))
+    assert (tmp_path / "count").read_text() == 3 * "imported "
+
+
+def test_a_file_that_starts_a_thread_is_imported_for_each_check(write):
+    thread = "threading.Thread(target=time.sleep, args=[1000], daemon=True).start()\n"
+    checks = check_apart(
+        write(("fine", "print('seen')"), ("leaves", "os._exit(0)"), head=HEAD + thread), limits=PATIENT
+    )
+    assert [(checked.ok, checked.printed.split()[:1]) for checked in checks] == [(True, ["hello"]), (False, [])]
+
+
+@pytest.mark.parametrize(
+    "deed", ["kill(os.getppid(), signal.SIGKILL)", "killpg(os.getpgid(os.getppid()), signal.SIGKILL)"]
+)
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the process that imported the file is ours")
+def test_a_check_that_ends_the_process_which_imported_the_file_ends_no_other(write, tmp_path, deed, monkeypatch):
+    monkeypatch.setattr(runner, "can_copy", lambda: True)
+    ours = f"os.getppid() == {os.getpid()}"  # and not that of the file
+    once = f"{ours} or os.path.exists({str(tmp_path / 'done')!r}) or (open({str(tmp_path / 'done')!r}, 'w'), os.{deed})"
+    checks = check_apart(write(("ends", once), ("fine", "pass")), limits=PATIENT)
+    assert [checked.ok for checked in checks] == [True, True]
+
+
+def test_a_file_may_read_on_from_what_it_opened(write, tmp_path):
+    np.savez(tmp_path / "two.npz", two=np.full((), 2.0))
+    opens = f"arrays = np.load({str(tmp_path / 'two.npz')!r})\n"
+    assert [c.ok for c in check_apart(write(("fine", "assert arrays['two'] == 2"), head=HEAD + opens))] == [True]
 
 
 def test_a_file_may_go_or_be_saved_while_it_is_checked(write):

@@ -47,8 +47,8 @@ def check(
 ) -> None:
     """Check the gradients of the layers and pairs in a file of yours, and name the mistakes.
 
-    This imports the file, and so runs its code: once to see what is in it, then once for each check, each time in a
-    process of its own.
+    This imports the file, and so runs its code, in a process of its own; each check runs in a copy of that process.
+    Where no process can be copied (not on Linux, or the file starts a thread) each check imports the file anew.
 
     Exit code 0: every gradient is right. 1: something is wrong. 2: the file, or something in it, cannot be checked.
     """

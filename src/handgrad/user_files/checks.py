@@ -1,11 +1,12 @@
 """The pairs and layers in somebody's file: found by their names, given example arrays, and checked."""
 
+import contextlib
 import difflib
 import inspect
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -21,9 +22,10 @@ from ..user_code.faults import refuse_without_self
 from .confinement import confine
 from .guesses import fitting
 from .loading import import_folders, load, load_machinery
-from .runner import Limits, Outcome, read_source, run
+from .runner import Limits, Outcome, can_be_parent, read_source, run, run_each
 from .serving import at, line_of, quoted
 
+CHECK = f"{__name__}:check_named"
 DERIVATIVES = ("{}_backward", "{}_gradient", "{}_grad", "{}_derivative", "{}_prime", "grad_{}", "d{}", "d_{}")
 
 
@@ -108,20 +110,29 @@ def check_apart(
     load_machinery()
     options = dict(options or {})
     shown = {field: options[field] for field in ("seed", "hints") if field in options}
-    told = {"path": str(path), "source": read_source(path).decode("latin-1")}
-    run_task = partial(run, file=str(path), limits=limits, while_waiting=while_waiting)
-    imported, heard = run_task(f"{__name__}:names_in", told), Outcome()
-    if imported.problem:
-        raise ValueError(imported.problem)
-    if imported.mistake:
-        yield checked(imported, Report(str(path), **shown), heard, with_page)
-        return
-    for key in chosen(name, imported.data, path):
-        started = time.perf_counter()
-        arguments = {**told, "name": key, "options": options, "with_page": with_page}
-        outcome = run_task(f"{__name__}:check_named", arguments)
-        yield checked(outcome, Report(key, seconds=time.perf_counter() - started, **shown), heard, with_page)
-        heard = imported
+    source = read_source(path).decode("latin-1")
+    told = {"path": str(path), "source": source, "options": options, "with_page": with_page}
+    given: dict[str, Any] = dict(file=str(path), limits=limits or Limits(), while_waiting=while_waiting)
+    all_of_it = {**told, "name": name, "limits": given["limits"]}
+    with contextlib.closing(run_each(f"{__name__}:check_all", all_of_it, **given)) as outcomes:
+        imported, heard = next(outcomes), Outcome()
+        if imported.problem:
+            raise ValueError(imported.problem)
+        if imported.mistake:
+            yield checked(imported, Report(str(path), **shown), heard, with_page)
+            return
+        for key in chosen(name, imported.data, path):
+            started = time.perf_counter()
+            ending = next(outcomes, imported).data
+            if isinstance(ending, dict) and ending["mistake"] != "process-died":
+                num_dropped = imported.num_dropped + ending["num_dropped"]
+                outcome = Outcome(
+                    **{**ending, "printed": imported.printed + ending["printed"], "num_dropped": num_dropped}
+                )
+            else:  # no copy was safe, or the file may have changed what copies need
+                outcome = run(CHECK, {**told, "name": key}, **given)
+            yield checked(outcome, Report(key, seconds=time.perf_counter() - started, **shown), heard, with_page)
+            heard = imported
 
 
 def checked(outcome: Outcome, ending: Report, heard: Outcome, with_page: bool) -> Checked:
@@ -138,22 +149,33 @@ def checked(outcome: Outcome, ending: Report, heard: Outcome, with_page: bool) -
 # In the child: what `check_apart` asks for -----------------------------------------------------------------------
 
 
-def names_in(path: str, source: str) -> list[str]:
-    """The names of what a file has to check, once it says rightly with which arrays."""
-    module = load(path, source.encode("latin-1"))
-    found = targets_in(module, path)
-    inputs_of(module, found, path)
-    return list(found)
+def check_all(path: str, source: str, name: str | None, limits: Sequence[Any], **told: Any) -> Iterator[Any]:
+    """The names of what a file has to check, then what came of each, in a copy of this process, which has imported it.
+
+    It ends with the names where no copy is safe: elsewhere than on Linux, and when the file has started a thread.
+    """
+    found, _ = loaded(path, source)
+    yield list(found)
+    for key in chosen(name, found, path) if can_be_parent() else ():
+        arguments = dict(path=path, source=source, name=key, **told)
+        yield run(CHECK, arguments, path, Limits(*limits), keeps_open=True)._asdict()
 
 
 def check_named(path: str, source: str, name: str, options: dict[str, Any], with_page: bool) -> dict[str, Any]:
     """Fields of Checked for one thing in a file."""
+    found, given = loaded(path, source)
+    return fields_of(check_one(name, found[name], given, path, **options), with_page)
+
+
+@cache
+def loaded(path: str, source: str) -> tuple[dict[str, Any], Mapping[str, Any]]:
+    """What a file has to check and with which arrays; it is imported once in this process and its copies."""
     module = load(path, source.encode("latin-1"))
+    found = targets_in(module, path)
+    given = inputs_of(module, found, path)
     sys.modules[module.__name__] = module
     sys.path += import_folders(Path(path).resolve())  # for imports in functions
-    found = targets_in(module, path)
-    report = check_one(name, found[name], inputs_of(module, found, path), path, **options)
-    return fields_of(report, with_page)
+    return found, given
 
 
 def check_handed_in(folder: str, file: str, forward: str, inputs: dict[str, Any]) -> list[dict[str, Any]]:

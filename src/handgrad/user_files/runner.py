@@ -7,6 +7,7 @@ cheating, so that whoever runs the files of strangers does it in a container, or
 
 import contextlib
 import ctypes
+import faulthandler
 import hashlib
 import itertools
 import json
@@ -19,7 +20,7 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple, NoReturn, TypeAlias
@@ -108,6 +109,7 @@ def run(
     limits: Limits | None = None,
     while_waiting: Callable[[], object] = bool,
     path: Sequence[str] | None = None,
+    keeps_open: bool = False,
 ) -> Outcome:
     """Run one task about somebody's file in a fresh process, and end all that it started.
 
@@ -127,6 +129,8 @@ def run(
     path : sequence of str, optional
         Folders to import from. The process then has nothing of this one: it is a new interpreter with these folders and
         the standard library, no environment, an empty folder to work in and, where the system can, no network.
+    keeps_open : bool
+        Whether a copy of this process goes on with the files that are open.
 
     Returns
     -------
@@ -138,6 +142,23 @@ def run(
     >>> run("platform:python_version_tuple", {}, "none.py").data[0]
     '3'
     """
+    with contextlib.closing(run_each(task, arguments, file, limits, while_waiting, path, keeps_open)) as outcomes:
+        return next(outcomes)
+
+
+def run_each(
+    task: str,
+    arguments: Mapping[str, Any],
+    file: str,
+    limits: Limits | None = None,
+    while_waiting: Callable[[], object] = bool,
+    path: Sequence[str] | None = None,
+    keeps_open: bool = False,
+) -> Generator[Outcome, None, None]:
+    """As `run`, of a task that may be a generator: an outcome as soon as each is there, until it or its process ends.
+
+    For each but the first it may take three times as long, since such a task has limits of its own to watch over.
+    """
     limits = limits or Limits()
     check_number("Limits", "seconds", limits.seconds, above=0)
     with tempfile.TemporaryDirectory(prefix="handgrad-", ignore_cleanup_errors=True) as folder:
@@ -145,16 +166,23 @@ def run(
         ends = time.time() + limits.seconds
         job = dict(task=task, arguments=arguments, file=file, answer=str(answer), trace=str(trace), ends=ends)
         with tempfile.TemporaryFile() as prints, adopting():
-            child = start({**job, "memory": limits.memory}, prints, path)
+            child = start({**job, "memory": limits.memory, "keeps_open": keeps_open}, prints, path)
             try:
-                overstepped = wait_for(child, prints, limits, while_waiting)
+                for number in itertools.count():
+                    part, allowed = Path(f"{answer}{number or ''}"), limits.seconds * (3 if number else 1)
+                    overstepped = wait_for(child, prints, limits._replace(seconds=allowed), while_waiting, part)
+                    if (outcome := read_answer(part)) is None:
+                        end_group(child)
+                        if number:
+                            return
+                        outcome = ended(overstepped, child.wait(), limits, *where(trace, file))
+                    size = os.fstat(prints.fileno()).st_size
+                    prints.seek(0)
+                    printed = prints.read(limits.kept).decode("utf-8", "replace")
+                    prints.seek(0, os.SEEK_END)  # where the child writes on
+                    yield outcome._replace(printed=printed, num_dropped=max(0, size - limits.kept))
             finally:
                 end_group(child)
-            size = os.fstat(prints.fileno()).st_size
-            prints.seek(0)
-            printed = prints.read(limits.kept).decode("utf-8", "replace")
-        outcome = read_answer(answer) or ended(overstepped, child.wait(), limits, *where(trace, file))
-    return outcome._replace(printed=printed, num_dropped=max(0, size - limits.kept))
 
 
 # The parent: start, wait, end, read -----------------------------------------------------------------------------
@@ -168,6 +196,18 @@ def start(job: Job, prints: IO[bytes], path: Sequence[str] | None) -> Child:
 def can_copy() -> bool:
     """Whether no other thread can hold a lock that a copy would wait for; elsewhere than on Linux who knows."""
     return sys.platform == "linux" and threading.active_count() == 1
+
+
+def can_be_parent() -> bool:
+    """Leave off watching over this child, and say whether it may be copied: no compiled code has a thread either."""
+    if can_copy():
+        signal.alarm(0)
+        faulthandler.cancel_dump_traceback_later()
+        for _ in range(100):  # the thread that watched needs a moment to end
+            if len(os.listdir("/proc/self/task")) == 1:
+                return True
+            time.sleep(0.001)
+    return False
 
 
 class Copy:
@@ -217,10 +257,10 @@ def new_interpreter(job: Job, prints: IO[bytes], path: Sequence[str] | None) -> 
     return child
 
 
-def wait_for(child: Child, prints: IO[bytes], limits: Limits, while_waiting: Callable[[], object]) -> str:
-    """Wait until the child ends or oversteps a limit; the name of that mistake, else ''."""
+def wait_for(child: Child, prints: IO[bytes], limits: Limits, while_waiting: Callable[[], object], answer: Path) -> str:
+    """Wait until the child answers, ends or oversteps a limit; the name of that mistake, else ''."""
     deadline, pause = time.monotonic() + limits.seconds + GRACE, 0.001
-    while child.poll() is None:
+    while child.poll() is None and not answer.is_file():
         if time.monotonic() > deadline:
             return "timed-out"
         if os.fstat(prints.fileno()).st_size > limits.printed:

@@ -1,6 +1,7 @@
 """The child's side of a run: shut itself in, do its job, answer. It needs nothing but the standard library."""
 
 import contextlib
+import ctypes
 import faulthandler
 import importlib
 import json
@@ -9,6 +10,7 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TextIO, TypeAlias
 
@@ -19,18 +21,21 @@ Job: TypeAlias = dict[str, Any]  # what a child is told
 
 MOST_FILE = 2**30  # bytes of any file that it writes
 MOST_WORDS = 10_000  # letters of an exception
+TOOLS = json.dumps, os.replace, os._exit  # before a file can put others in their place
+END_WITH_PARENT = 1  # a request to prctl
 
 
 def serve(job: Job, prints: int | None = None) -> NoReturn:
     """Do a job in this process and end it. prints: where output goes, for a copy of another process."""
-    encode, replace, leave = json.dumps, os.replace, os._exit  # before the file can put others in their place
+    encode, replace, leave = TOOLS
     try:
         if job.get("alone"):
             leave_others()
         shut_in(job, prints)
-        answer = encode(answer_of(job), allow_nan=False)
-        Path(job["answer"] + "+").write_text(answer, encoding="ascii")
-        replace(job["answer"] + "+", job["answer"])
+        for number, answer in enumerate(answers_of(job)):
+            part = f"{job['answer']}{number or ''}"
+            Path(part + "+").write_text(encode(answer, allow_nan=False), encoding="ascii")
+            replace(part + "+", part)
     except BaseException:
         traceback.print_exc()
     finally:
@@ -43,7 +48,9 @@ def shut_in(job: Job, prints: int | None) -> None:
         os.setsid()
         os.dup2(prints, 1)
         os.dup2(prints, 2)
-        os.closerange(3, 256)  # what the copied process has open
+        ctypes.CDLL(None).prctl(END_WITH_PARENT, signal.SIGKILL)
+        if not job["keeps_open"]:
+            os.closerange(3, 256)  # what the copied process has open
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     sys.stdin, sys.stdout, sys.stderr = stream(0, "r"), stream(1, "w"), stream(2, "w")
     sys.argv = [job["file"]]
@@ -82,19 +89,21 @@ def limit_resources(seconds: float, memory: int) -> None:
     signal.alarm(int(seconds) + 10)
 
 
-def answer_of(job: Job) -> dict[str, Any]:
-    """Fields of the Outcome: the task's data, its problem, or what it ended with."""
+def answers_of(job: Job) -> Iterator[dict[str, Any]]:
+    """Fields of each Outcome: the task's data, or what a generator yields, its problem, or what it ended with."""
     module, _, name = job["task"].partition(":")
     try:
-        return {"data": getattr(importlib.import_module(module), name)(**job["arguments"])}
+        data = getattr(importlib.import_module(module), name)(**job["arguments"])
+        yield from ({"data": part} for part in (data if isinstance(data, Iterator) else [data]))
     except (ValueError, TypeError, OSError, ImportError) as problem:
-        return {"problem": str(problem)}
+        yield {"problem": str(problem)}
     except BaseException as problem:
         said, line = f"it raised {quoted(problem)}", line_of(problem, job["file"])
         if isinstance(problem, Exception) and not isinstance(problem, MemoryError):
-            return {"problem": f"{job['file']}: {said}{at(line)}"}
+            yield {"problem": f"{job['file']}: {said}{at(line)}"}
+            return
         mistake = "out-of-memory" if isinstance(problem, MemoryError) else "process-died"
-        return {"mistake": mistake, "message": said, "line": line}
+        yield {"mistake": mistake, "message": said, "line": line}
 
 
 def quoted(problem: BaseException) -> str:
