@@ -1,5 +1,9 @@
 """The blocked, threaded products give what np.tensordot gives."""
 
+import platform
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -61,3 +65,20 @@ def test_one_number_of_threads_gives_the_same_bits_each_time():
     first = products.windows_gradient(seen, dy)
     for _ in range(20):
         np.testing.assert_array_equal(products.windows_gradient(seen, dy), first)
+
+
+NO_FAULTS = """
+import resource, numpy as np
+from handgrad.kernels.products import keep_freed_memory
+def pages():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    arrays = [np.ones(2**20, np.uint8) for _ in range(10)]
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+keep_freed_memory()
+print(pages() > 1000, pages() < 100)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another malloc")
+def test_arrays_that_come_and_go_are_not_fetched_from_the_system_each_time():
+    assert subprocess.run([sys.executable, "-c", NO_FAULTS], capture_output=True, text=True).stdout == "True True\n"

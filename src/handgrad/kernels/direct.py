@@ -107,8 +107,10 @@ class DirectPass(CompiledPass):
         """Whether rows are long enough, and vectors filled well enough."""
         return dtype == np.float32 and FAST and min(sizes[1], input_shape[1]) >= ROWS and 3 * out >= up(out, LANES)
 
-    def keep(self, memory: Memory, n: int) -> Array:
-        return memory.kept.take("padded", (n + 1, *self.padded))[:n]  # tiles of dweight read beyond the last image
+    def keep(self, memory: Memory, x: Array) -> Array:
+        return memory.kept.take("padded", (len(x) + 1, *self.padded))[
+            : len(x)
+        ]  # tiles of dweight read beyond the last image
 
     def forward_weight(self, memory: Memory, weight: Array) -> Array:
         return self.in_vectors(weight.reshape(-1, self.out))

@@ -97,8 +97,9 @@ class BatchPass:
 
     def forward(self, memory: Memory, x: Array, weight: Array, keep: bool, **options: Any) -> None:
         """One forward pass over x, with the options of a `Forward`; keep=True keeps x for `backward`."""
-        kept = self.keep(memory, len(x)) if keep else None
-        job = Forward(np.ascontiguousarray(x), self.forward_weight(memory, weight), kept=kept, **options)
+        x = np.ascontiguousarray(x)
+        kept = memory.seen = self.keep(memory, x) if keep else None
+        job = Forward(x, self.forward_weight(memory, weight), kept=kept, **options)
         self.share(memory, self.forward_part, job, len(x) * self.multiply_adds)
 
     def backward(
@@ -114,16 +115,18 @@ class BatchPass:
         """dx or None, and Σ of what passes of dy where affine is None; dweight is written."""
         n = len(dy)
         dx = np.empty((n, *self.input_shape), self.dtype) if input_gradient else None
-        job = Backward(dy, choice, self.keep(memory, n), self.backward_weight(memory, weight), affine, {}, {}, dx)
+        kept, memory.seen = memory.seen, None
+        assert kept is not None, "`forward` has kept it"
+        job = Backward(dy, choice, kept, self.backward_weight(memory, weight), affine, {}, {}, dx)
         self.share(memory, self.backward_part, job, 2 * n * self.multiply_adds)
         dweight[...] = self.weight_gradient(total(job.dweight))
         return dx, total(job.passed) if affine is None else None
 
     # What a pass multiplies by, and what it keeps ------------------------------------------------------------------
 
-    def keep(self, memory: Memory, n: int) -> Array:
-        """Where the forward of n examples leaves what the backward finds again: padded images."""
-        return memory.kept.take("padded", (n, *self.padded))
+    def keep(self, memory: Memory, x: Array) -> Array:
+        """What the backward finds again: memory in which the forward leaves padded images, or x itself."""
+        return memory.kept.take("padded", (len(x), *self.padded))
 
     def forward_weight(self, memory: Memory, weight: Array) -> Array:
         """The weight as a matrix that windows of x are multiplied by."""

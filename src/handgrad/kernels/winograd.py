@@ -70,7 +70,7 @@ u_of_g_by_2, g_of_u_by_2 = transform([G[2]]), transform([G[2].T])
 
 
 @compiled
-def transform_tiles(kind: int, side: int, images: Array, first: int, count: int, planes: Array, at: int) -> None:
+def transform_tiles(kind: int, side: int, images: Array, first: int, count: int, planes: Array) -> None:
     """From tiles of images, of so many results or with a border of 2, to rows of planes, or back: see the kinds."""
     _, height, width, channels = images.shape
     pixels, values = images.reshape(-1), planes.reshape(-1)
@@ -81,7 +81,7 @@ def transform_tiles(kind: int, side: int, images: Array, first: int, count: int,
     for t in range(count):
         b, p = divmod((first + t) // right, down)
         corner = ((b * height + side * p) * width + side * ((first + t) % right)) * channels
-        to = (at + t) * planes.shape[2]
+        to = t * planes.shape[2]
         for c in range(0, channels, LANES):
             if side == 4:
                 if kind == V_OF_X:
@@ -121,10 +121,10 @@ def transform_weights(side: int, weights: Array, u: Array, back: bool) -> None:
 
 
 @compiled
-def plane(planes: Array, k: int, at: int, transposed: bool = False) -> Place:
-    """The matrix of place k from row `at` on, as products take it."""
+def plane(planes: Array, k: int, transposed: bool = False) -> Place:
+    """The matrix of place k, as products take it."""
     width = planes.shape[2]
-    flat, start = planes.reshape(-1), (k * planes.shape[1] + at) * width
+    flat, start = planes.reshape(-1), k * planes.shape[1] * width
     return (flat, start, 1, width, 0) if transposed else (flat, start, width, 1, 0)
 
 
@@ -164,8 +164,8 @@ def forward_part(
     z: Array,
     after: After,
 ) -> None:
-    """What `CompiledPass.forward_part` does. v and z are of all examples, or of one block; whole (n, h, w, out)
-    is memory for z in whole tiles with the channels of u, or without examples where z is that."""
+    """What `CompiledPass.forward_part` does. z is of all examples, or of one block; whole (n, h, w, out) is
+    memory for z in whole tiles with the channels of u, or without examples where z is that."""
     start, stop, step = part
     v, u, m = planes
     side = 4 if len(v) == 36 else 2
@@ -178,13 +178,10 @@ def forward_part(
         copy_part(x[first:last], (0, 0), frame[:n], corner)
         for begin in range(0, n * tiles, TILES):
             count = min(TILES, n * tiles - begin)
-            at = first * tiles + begin if v.shape[1] >= len(x) * tiles + ROWS else 0
-            transform_tiles(V_OF_X, side, frame, begin, count, v, at)
+            transform_tiles(V_OF_X, side, frame, begin, count, v)
             for k in range(len(v)):
-                multiply(
-                    (count, images.shape[3], 1, v.shape[2]), plane(v, k, at), plane(u, k, 0), plane(m, k, 0), False
-                )
-            transform_tiles(Y_OF_M, side, images, begin, count, m, 0)
+                multiply((count, images.shape[3], 1, v.shape[2]), plane(v, k), plane(u, k), plane(m, k), False)
+            transform_tiles(Y_OF_M, side, images, begin, count, m)
         clear_unseen(frame[:n], images)
         if len(whole):
             copy_part(images, (0, 0), result, (0, 0))
@@ -194,16 +191,19 @@ def forward_part(
 @compiled
 def backward_part(
     part: Part,
+    x: Array,
     before: Before,
     whole: Array,
     planes: tuple[Array, Array, Array, Array, Array],
     corner: Pair,
-    frame: Array,
+    frames: tuple[Array, Array],
     dx: Array,
 ) -> None:
-    """What `CompiledPass.backward_part` does; whole as in `forward_part`, here for dz."""
+    """What `CompiledPass.backward_part` does; whole as in `forward_part`, here for dz. v is made again, which is faster
+    than to keep so much."""
     start, stop, step = part
     v, du, dm, u, dv = planes
+    seen, frame = frames
     side = 4 if len(v) == 36 else 2
     tiles = ((frame.shape[1] - 2) // side) * ((frame.shape[2] - 2) // side)
     for first in range(start, stop, step):
@@ -213,16 +213,18 @@ def backward_part(
             copy_part(dz, (0, 0), whole[:n], (0, 0))
             dz = whole[:n]
         channels, out = v.shape[2], dz.shape[3]
+        copy_part(x[first:last], (0, 0), seen[:n], corner)
         frame[:n] = 0
         for begin in range(0, n * tiles, TILES):
-            count, at = min(TILES, n * tiles - begin), first * tiles + begin
-            transform_tiles(M_OF_Y, side, dz, begin, count, dm, 0)
+            count = min(TILES, n * tiles - begin)
+            transform_tiles(V_OF_X, side, seen, begin, count, v)
+            transform_tiles(M_OF_Y, side, dz, begin, count, dm)
             for k in range(len(v)):
-                multiply((channels, out, 1, count), plane(v, k, at, True), plane(dm, k, 0), plane(du, k, 0), True)
+                multiply((channels, out, 1, count), plane(v, k, True), plane(dm, k), plane(du, k), True)
                 if len(dx):
-                    multiply((count, channels, 1, out), plane(dm, k, 0), plane(u, k, 0), plane(dv, k, 0), False)
+                    multiply((count, channels, 1, out), plane(dm, k), plane(u, k), plane(dv, k), False)
             if len(dx):
-                transform_tiles(X_OF_V, side, frame, begin, count, dv, 0)
+                transform_tiles(X_OF_V, side, frame, begin, count, dv)
         if len(dx):
             dx[first:last] = 0
             copy_part(frame[:n], corner, dx[first:last], (0, 0))
@@ -257,12 +259,12 @@ class WinogradPass(CompiledPass):
         least = min(num_products(sizes, side) for side in (2, 4)) * up(channels, LANES) * up(out, LANES)
         return least < MUCH_LESS * 9 * prod(sizes) * channels * out
 
-    def keep(self, memory: Memory, n: int) -> Array:
-        return self.take_planes(memory.kept, "v", n * self.tiles, self.channels)
+    def keep(self, memory: Memory, x: Array) -> Array:
+        return x
 
-    def take_planes(self, buffers: Buffers, key: str, rows: int, width: int) -> Array:
+    def take_planes(self, scratch: Buffers, key: str, width: int) -> Array:
         """Memory for a matrix at each of the places: room for whole tiles of products, and an odd number of rows."""
-        return buffers.take(key, (self.products_shape[0], rows + ROWS | 1, width))
+        return scratch.take(key, (self.products_shape[0], TILES + ROWS | 1, width))
 
     def take_images(self, scratch: Buffers, key: str, n: int, border: int, width: int) -> Array:
         """Memory for n images of whole tiles."""
@@ -295,21 +297,23 @@ class WinogradPass(CompiledPass):
     def forward_part(self, scratch: Buffers, job: Forward, start: int, stop: int) -> None:
         part = start, stop, self.step(start, stop)
         frame = self.take_images(scratch, "frame", part[2], 2, self.channels)
-        v = self.take_planes(scratch, "v", TILES, self.channels) if job.kept is None else job.kept
-        planes = v, job.weight, self.take_planes(scratch, "m", TILES, job.weight.shape[2])
+        v, m = self.take_planes(scratch, "v", self.channels), self.take_planes(scratch, "m", job.weight.shape[2])
         z, after = self.after(scratch, job, part)
-        forward_part(part, job.x, self.corner, frame, planes, self.take_whole(scratch, "whole", part[2]), z, after)
+        forward_part(
+            part, job.x, self.corner, frame, (v, job.weight, m), self.take_whole(scratch, "whole", part[2]), z, after
+        )
         self.note_moments(job, part, after[0])
 
     def backward_part(self, scratch: Buffers, job: Backward, start: int, stop: int) -> None:
         part = start, stop, self.step(start, stop)
-        dm = self.take_planes(scratch, "m", TILES, (self.filters // LANES | 1) * LANES)
-        dv = self.take_planes(scratch, "dv", TILES, job.weight.shape[2])
+        v, dv = self.take_planes(scratch, "v", self.channels), self.take_planes(scratch, "dv", job.weight.shape[2])
+        dm = self.take_planes(scratch, "m", (self.filters // LANES | 1) * LANES)
         du, before = self.take_dweight(scratch, job, start), self.before(scratch, job, part)
         whole, dx = self.take_whole(scratch, "whole dz", part[2]), np.empty((0, *self.input_shape), self.dtype)
-        frame = self.take_images(scratch, "dx frame", part[2], 2, self.channels)
-        planes = job.kept, du, dm, job.weight, dv
-        backward_part(part, before, whole, planes, self.corner, frame, dx if job.dx is None else job.dx)
+        dx = dx if job.dx is None else job.dx
+        frames = [self.take_images(scratch, key, part[2], 2, self.channels) for key in ("frame", "dx frame")]
+        planes = v, du, dm, job.weight, dv
+        backward_part(part, job.kept, before, whole, planes, self.corner, (frames[0], frames[1]), dx)
         job.dweight[start] = scratch.take("dg", (3, 3, self.channels, self.filters))
         transform_weights(self.side, job.dweight[start], du, True)
         self.note_passed(job, start, before[5])

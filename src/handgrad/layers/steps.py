@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..arrays import Array, MaybeArray
-from ..kernels.products import blocks
+from ..kernels.products import blocks, keep_freed_memory
 from ..kernels.threads import share
 from .base import NOTHING, Layer, Step, is_as_written, is_watched, refuse_backward
 
@@ -26,6 +26,7 @@ def plan(layers: Sequence[Layer]) -> Sequence[Layer | Step]:
     steps = replace(layers, lambda rest: rest[0].fuse(rest[1:]) or InBlocks.of(rest))
     if not any(isinstance(step, Step) for step in steps):
         return replace(layers, lambda rest: rest[0].shorten(rest[1:]))
+    keep_freed_memory()
     # Fused steps use threads of ours, and BLAS must not use its own beside them: share its products out, too.
     return [step if isinstance(step, Step) else step.share() or step for step in steps]
 
