@@ -4,7 +4,7 @@ Numba's loops vectorise neither: in loops a tile of 32 channels took 820 ns to t
 reaches 225 GFLOP/s on a core with AVX-512, where OpenBLAS, which takes that processor for an older one, has 95. LLVM is
 told what is done to vectors of 16 floats, whatever the processor has: it makes one register of AVX-512 of each, two of
 AVX2, four of NEON or SSE, and joins a product and a sum where there is an instruction for both ('contract'). Arrays are
-float32 and flat; all places and strides count floats.
+flat, and all places and strides count numbers; products are of float64, too, whose vectors have 8.
 """
 
 from __future__ import annotations
@@ -29,23 +29,21 @@ Place: TypeAlias = tuple[Array, int, int, int, int]
 cgutils: Any = numba_cgutils  # which has no types
 TIMES_AS_FAST = 4  # as those of `products`, or nearly
 STRIP = 64  # rows and columns of dx at a time
-LANES = 16
+BYTES, LANES = 64, 16  # of a vector; as many float32
 FEATURES: str = cpu_target.target_context.codegen().magic_tuple()[2]  # of the processor that Numba compiles for
 WIDE = "+avx512f" in FEATURES
 FAST = any(feature in FEATURES for feature in ("+avx2", "+neon"))  # else Numba's loops, and BLAS, are as good
 # The sums of a tile of a product take 16 of 32 registers with AVX-512, 8 of 16 with AVX2, 16 of 32 in NEON
 ROWS, PARTS = (8, 2) if WIDE else (4, 1)
-FLOAT, INDEX, VECTOR = ir.FloatType(), ir.IntType(64), ir.VectorType(ir.FloatType(), LANES)
-ZEROS, ALIGNED = ir.Constant(VECTOR, [0.0] * LANES), ir.Constant(ir.IntType(32), 4)
-NUMBERS = ir.Constant(ir.VectorType(INDEX, LANES), list(range(LANES)))  # of the lanes
+FLOAT, INDEX, SHORT = ir.FloatType(), ir.IntType(64), ir.IntType(32)
 JOIN = ("contract",)
 
 
-def every_lane(builder: Any, number: Any) -> Any:
+def every_lane(builder: Any, number: Any, lanes: int = LANES) -> Any:
     """The number in each lane of a vector."""
-    kind = ir.VectorType(number.type, LANES)
-    one = builder.insert_element(ir.Constant(kind, ir.Undefined), number, ir.Constant(ir.IntType(32), 0))
-    return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
+    kind = ir.VectorType(number.type, lanes)
+    one = builder.insert_element(ir.Constant(kind, ir.Undefined), number, ir.Constant(SHORT, 0))
+    return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(SHORT, lanes), [0] * lanes))
 
 
 class Floats:
@@ -55,6 +53,10 @@ class Floats:
         self.builder: Any = builder
         data = cgutils.create_struct_proxy(kind)(context, builder, array).data
         self.start: Any = builder.gep(data, [start])
+        self.size: int = kind.dtype.bitwidth // 8  # bytes of a number
+        self.lanes: int = BYTES // self.size
+        self.vector: Any = ir.VectorType(context.get_data_type(kind.dtype), self.lanes)
+        self.zeros: Any = ir.Constant(self.vector, [0.0] * self.lanes)
 
     def at(self, *steps: tuple[Any, Any]) -> Any:
         """The address that is so many strides away: pairs of a count and a stride."""
@@ -67,26 +69,25 @@ class Floats:
 
     def load(self, *steps: tuple[Any, Any], mask: Any = None) -> Any:
         """The vector there, or those of its numbers that the mask has, beside zeros."""
-        address = self.builder.bitcast(self.at(*steps), VECTOR.as_pointer())
+        address = self.builder.bitcast(self.at(*steps), self.vector.as_pointer())
         if mask is not None:
-            return masked(self.builder, VECTOR, "load", address, ALIGNED, mask, ZEROS)
+            return self.masked("load", self.vector, address, ir.Constant(SHORT, self.size), mask, self.zeros)
         vector = self.builder.load(address)
-        vector.align = 4
+        vector.align = self.size
         return vector
 
     def store(self, vector: Any, *steps: tuple[Any, Any], mask: Any = None) -> None:
-        address = self.builder.bitcast(self.at(*steps), VECTOR.as_pointer())
+        address = self.builder.bitcast(self.at(*steps), self.vector.as_pointer())
         if mask is not None:
-            masked(self.builder, ir.VoidType(), "store", vector, address, ALIGNED, mask)
+            self.masked("store", ir.VoidType(), vector, address, ir.Constant(SHORT, self.size), mask)
         else:
-            self.builder.store(vector, address).align = 4
+            self.builder.store(vector, address).align = self.size
 
-
-def masked(builder: Any, kind: Any, what: str, *values: Any) -> Any:
-    """LLVM's load or store of some lanes, which leaves the memory of the others alone."""
-    form = ir.FunctionType(kind, [value.type for value in values])
-    name = f"llvm.masked.{what}.v{LANES}f32.p0"  # LLVM itself adds what an older one calls the pointer
-    return builder.call(cgutils.get_or_insert_function(builder.module, form, name), values)
+    def masked(self, what: str, kind: Any, *values: Any) -> Any:
+        """LLVM's load or store of some lanes, which leaves the memory of the others alone."""
+        form = ir.FunctionType(kind, [value.type for value in values])
+        name = f"llvm.masked.{what}.v{self.lanes}f{8 * self.size}.p0"  # LLVM adds what an older one calls the pointer
+        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, form, name), values)
 
 
 # Transforms -----------------------------------------------------------------------------------------------------------
@@ -139,18 +140,19 @@ def transform(factors: Sequence[Array], add: bool = False) -> Any:
 
 
 def turn(typing: Any, source: Any, at: Any, down: Any, target: Any, to: Any, under: Any) -> Any:
-    """target = sourceᵀ, LANES by LANES numbers: places are exchanged in pairs that are 1, 2, 4 and 8 apart."""
+    """target = sourceᵀ, a square of vectors: places are exchanged in pairs that are 1, 2, 4 and 8 apart."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         taken, given = (Floats(context, builder, signature.args[i], *values[i : i + 2]) for i in (0, 3))
-        vectors = [taken.load((i, values[2])) for i in range(LANES)]
-        for apart in (1, 2, 4, 8):
-            low = [i + LANES - apart if i & apart else i for i in range(LANES)]
-            for i in range(LANES):
+        size = taken.lanes
+        vectors = [taken.load((i, values[2])) for i in range(size)]
+        for apart in (1, 2, 4, 8)[: size.bit_length() - 1]:
+            low = [i + size - apart if i & apart else i for i in range(size)]
+            for i in range(size):
                 if not i & apart:
                     pair = vectors[i], vectors[i + apart]
                     for to, lanes in ((i, low), (i + apart, [lane + apart for lane in low])):
-                        chosen = ir.Constant(ir.VectorType(ir.IntType(32), LANES), lanes)
+                        chosen = ir.Constant(ir.VectorType(SHORT, size), lanes)
                         vectors[to] = builder.shuffle_vector(*pair, chosen)
         for i, vector in enumerate(vectors):
             given.store(vector, (i, values[5]))
@@ -182,23 +184,26 @@ def tile(parts: int) -> Any:
                 return Floats(context, builder, signature.args[i][0], array, start), *strides
 
             (left, left_down, left_right, left_on), (right, right_down, *_), (result, down, *_) = map(floats, range(3))
+            width = left.lanes
             cells = [(r, p) for r in range(ROWS) for p in range(parts)]
             rows = [ir.Constant(INDEX, r) for r in range(ROWS)]
             rows = [builder.select(builder.icmp_signed("<", row, values[6]), row, values[6]) for row in rows]
-            masks = [None] * (parts - 1) + [builder.icmp_signed("<", NUMBERS, every_lane(builder, values[7]))]
-            sums = {cell: cgutils.alloca_once(builder, VECTOR) for cell in cells}
+            places = ir.Constant(ir.VectorType(INDEX, width), list(range(width)))
+            mask = builder.icmp_signed("<", places, every_lane(builder, values[7], width))
+            masks = [None] * (parts - 1) + [mask]
+            sums = {cell: cgutils.alloca_once(builder, left.vector) for cell in cells}
             for cell in cells:
-                builder.store(ZEROS, sums[cell])
+                builder.store(left.zeros, sums[cell])
             with builder.if_then(values[5]):
                 for r, p in cells:
-                    builder.store(result.load((rows[r], down), (p, LANES), mask=masks[p]), sums[r, p])
+                    builder.store(result.load((rows[r], down), (p, width), mask=masks[p]), sums[r, p])
 
             def add_row(i: Any, k: Any, masks: Sequence[Any]) -> None:
                 row = builder.add(builder.mul(i, values[4]), k)
-                vectors = [right.load((row, right_down), (p, LANES), mask=masks[p]) for p in range(parts)]
+                vectors = [right.load((row, right_down), (p, width), mask=masks[p]) for p in range(parts)]
                 for r in range(ROWS):
                     place = (i, left_on), (rows[r], left_down), (k, left_right)
-                    number = every_lane(builder, builder.load(left.at(*place)))
+                    number = every_lane(builder, builder.load(left.at(*place)), width)
                     for p, vector in enumerate(vectors):
                         more = builder.fmul(number, vector, flags=JOIN)
                         builder.store(builder.fadd(builder.load(sums[r, p]), more, flags=JOIN), sums[r, p])
@@ -209,7 +214,7 @@ def tile(parts: int) -> Any:
                 with cgutils.for_range(builder, values[4], values[8]) as done:
                     add_row(runs_done.index, done.index, masks)
             for r, p in cells:
-                result.store(builder.load(sums[r, p]), (rows[r], down), (p, LANES), mask=masks[p])
+                result.store(builder.load(sums[r, p]), (rows[r], down), (p, width), mask=masks[p])
             return context.get_dummy_value()
 
         count = types.intp
@@ -234,17 +239,18 @@ def multiply_tiles(r: int, count: int, sizes: tuple[int, int, int], a: Place, b:
     """So many rows of a product, ROWS at most, from row r on."""
     columns, runs, run = sizes
     (x, x_start, x_down, x_right, x_on), (y, y_start, y_down, y_right, y_on), (z, z_start, z_down, _, _) = a, b, out
+    width = BYTES // z.itemsize
     left, start = (x, x_start + r * x_down, x_down, x_right, x_on), z_start + r * z_down
-    for c in range(0, columns, PARTS * LANES):
+    for c in range(0, columns, PARTS * width):
         right, result, lanes = (y, y_start + c, y_down, y_right, y_on), (z, start + c, z_down, 1, 0), columns - c
-        behind = len(y) - y_start - c - PARTS * LANES  # of the first row's vectors
+        behind = len(y) - y_start - c - PARTS * width  # of the first row's vectors
         safe = 0 if runs > 1 or behind < 0 else min(behind // y_down + 1, run)
-        if count == ROWS and lanes >= PARTS * LANES:  # with sizes that are known, so that nothing is masked
-            whole_tile(left, right, result, runs, run, add, ROWS - 1, LANES, run)
-        elif lanes <= LANES:
+        if count == ROWS and lanes >= PARTS * width:  # with sizes that are known, so that nothing is masked
+            whole_tile(left, right, result, runs, run, add, ROWS - 1, width, run)
+        elif lanes <= width:
             narrow_tile(left, right, result, runs, run, add, count - 1, lanes, safe)
         else:
-            last = min(lanes - (PARTS - 1) * LANES, LANES)
+            last = min(lanes - (PARTS - 1) * width, width)
             whole_tile(left, right, result, runs, run, add, count - 1, last, safe)
 
 
@@ -273,9 +279,10 @@ def transpose(rows: int, columns: int, x: Array, y: Array) -> None:
 @bare
 def transpose_into(rows: int, columns: int, x: Array, y: Array, to: int, under: int) -> None:
     """The same into y from its number `to` on, where rows are `under` numbers apart; a line of the cache at a time."""
-    whole_rows, whole_columns = rows - rows % LANES, columns - columns % LANES
-    for r in range(0, whole_rows, LANES):
-        for k in range(0, whole_columns, LANES):
+    size = BYTES // x.itemsize
+    whole_rows, whole_columns = rows - rows % size, columns - columns % size
+    for r in range(0, whole_rows, size):
+        for k in range(0, whole_columns, size):
             turn_square(x, r * columns + k, columns, y, to + k * under + r, under)
     for k in range(columns):
         for r in range(whole_rows if k < whole_columns else 0, rows):

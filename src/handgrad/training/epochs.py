@@ -140,7 +140,7 @@ class CompiledSteps:
     def is_vectorised(self, batch_size: int) -> bool:
         """Whether machine code of our own multiplies matrices: on one thread as fast as two of BLAS, and none waits."""
         few = num_threads() <= 2 or batch_size * self.model.num_parameters <= SMALL_PRODUCT
-        return few and self.model.dtype == np.float32 and route.vectors() is not None
+        return few and route.vectors() is not None
 
     def run(
         self, x: Array, y: Array, sample_weight: Array | None, sizes: Array, rates: Array, counts: bool, keeps: bool
