@@ -84,6 +84,10 @@ def test_r2_of_constant_targets():
     assert r2_score(np.zeros(3), np.ones(3)) == 0.0
 
 
+def test_r2_counts_a_row_of_weight_2_twice():
+    assert r2_score([1, 2, 5], [1, 3, 4], [1, 2, 1]) == pytest.approx(r2_score([1, 2, 2, 5], [1, 3, 3, 4]))
+
+
 @pytest.mark.parametrize(
     ("call", "fragment"),
     [

@@ -260,7 +260,7 @@ def mean_squared_error(outputs: ArrayLike, targets: ArrayLike) -> float:
     return float(((outputs - targets) ** 2).mean())
 
 
-def r2_score(outputs: ArrayLike, targets: ArrayLike) -> float:
+def r2_score(outputs: ArrayLike, targets: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
     """1 - Σ (output - target)² / Σ (target - mean target)²: 1 is perfect, 0 is as good as the mean. Mean over columns.
 
     A column of equal targets counts 1 if predicted exactly, else 0.
@@ -269,6 +269,8 @@ def r2_score(outputs: ArrayLike, targets: ArrayLike) -> float:
     ----------
     outputs, targets : array_like
         Of one shape, (N,) or (N, columns); (N,) fits (N, 1).
+    sample_weight : array_like, optional
+        What each row counts for, (N,).
 
     Raises
     ------
@@ -281,8 +283,9 @@ def r2_score(outputs: ArrayLike, targets: ArrayLike) -> float:
     0.5
     """
     outputs, targets = same_shape(outputs, targets)
-    residual = ((outputs - targets) ** 2).sum(axis=0)
-    total = ((targets - targets.mean(axis=0)) ** 2).sum(axis=0)
+    weights = None if sample_weight is None else np.asarray(sample_weight)
+    residual = np.average((outputs - targets) ** 2, axis=0, weights=weights)
+    total = np.average((targets - np.average(targets, axis=0, weights=weights)) ** 2, axis=0, weights=weights)
     scores = 1 - residual / np.where(total == 0, 1, total)
     return float(np.where(total == 0, residual == 0, scores).mean())
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import type_of_target
 
@@ -18,6 +17,7 @@ from .. import functional as F
 from ..arrays import Array, Cache
 from ..layers import BinaryCrossEntropy, CrossEntropy, Loss, MeanSquaredError, ProbabilityCrossEntropy
 from ..layers.criteria import LOSSES
+from ..metrics import r2_score
 from ..naming import build, fold
 from ..training.epochs import GOALS
 
@@ -56,7 +56,7 @@ class Objective:
         answers = self.answer(outputs)
         if not np.isfinite(answers).all():
             return math.nan
-        return float(r2_score(targets, answers, sample_weight=sample_weight))
+        return r2_score(answers, targets, sample_weight)
 
     def stratify(self, targets: Array) -> Array | None:
         """What early stopping stratifies its split by."""
@@ -155,7 +155,10 @@ class ClassObjective(Objective):
         if not np.isfinite(outputs).all():
             return math.nan
         truth = targets if targets.ndim == 1 else self.classes.predicted(targets)
-        return float(accuracy_score(truth, self.classes.predicted(outputs), sample_weight=sample_weight))
+        is_right = (truth == self.classes.predicted(outputs)).reshape(len(truth), -1).all(axis=1)
+        return float(
+            np.average(is_right, weights=sample_weight)
+        )  # scikit-learn's accuracy_score takes 100 times as long
 
     def stratify(self, targets: Array) -> Array | None:
         """The classes where there are two, as scikit-learn's MLP does."""
