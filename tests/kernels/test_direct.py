@@ -14,7 +14,9 @@ if not isinstance(blas.find(), blas.OpenBlas):
 from handgrad.kernels.direct import DirectPass
 
 
-@pytest.mark.parametrize(("shape", "filters"), [((28, 28, 1), 6), ((9, 11, 6), 16), ((32, 8, 3), 33)])
+@pytest.mark.parametrize(
+    ("shape", "filters"), [((28, 28, 1), 6), ((9, 11, 6), 16), ((32, 8, 3), 33), ((5, 10, 2), 4), ((7, 16, 5), 3)]
+)
 @pytest.mark.parametrize(("kernel", "padding"), [(5, 2), ((2, 3), 1), (1, 0)])
 @pytest.mark.parametrize("pool", [(1, 1), (2, 2)])
 def test_forward_and_backward(shape, filters, kernel, padding, pool):

@@ -117,7 +117,7 @@ def batch_pass(input_shape: Shape, weight_shape: Shape, sizes: Pair, pool: Pair,
     from .direct import DirectPass
 
     found: type[BatchPass] = module.CompiledPass
-    return DirectPass if DirectPass.pays(input_shape, sizes, weight_shape[3], dtype) else found
+    return DirectPass if DirectPass.pays(weight_shape, sizes, dtype) else found
 
 
 def steps() -> ModuleType:
