@@ -74,6 +74,8 @@ class Classes:
     @classmethod
     def of(cls, y: Any) -> Classes:
         """The classes of these targets; ValueError for numbers, and for rows of classes that are no labels 0 and 1."""
+        if isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind in "bui":
+            return cls(np.unique(y))  # what most have; to ask takes as long as twenty epochs of Iris
         kind = type_of_target(y, input_name="y")
         if kind == "multilabel-indicator":
             return cls(np.arange(y.shape[1]), is_multilabel=True, is_sparse=sparse.issparse(y))
