@@ -82,9 +82,15 @@ class TracedForward:
                 found.setdefault(self.resolved(record).index, []).append(record)
         return found
 
-    def sources(self, record: Record) -> set[int]:
-        """The records that one is computed from, by their first occurrence."""
-        return {self.resolved(self.records[i]).index for i in record.operands}
+    def ancestors(self, record: Record) -> set[int]:
+        """The records that one is made of, by their first occurrence."""
+        found: set[int] = set()
+        todo = [*record.operands]
+        while todo:
+            first = self.resolved(self.records[todo.pop()])
+            todo += [] if first.index in found else first.operands
+            found.add(first.index)
+        return found
 
     def resolved(self, record: Record) -> Record:
         """The record that first had the value of this one."""

@@ -224,7 +224,8 @@ def known(scope: Scope, letter: str) -> list[tuple[str, Any]]:
 def draw(scope: Scope, letter: str) -> Values:
     values, arrays = scope.values, arrays_of(scope)
     if letter in TESTS:
-        return {text: value for text, value in values.items() if TESTS[letter](value)}
+        chosen = {text: value for text, value in values.items() if TESTS[letter](value)}
+        return chosen if letter != "S" else {t: v for t, v in chosen.items() if t != scope.upstream}
     fixed: dict[str, Sequence[Any]] = {"I": AXES, "J": range(4), "K": (1, -1, 0)}
     if letter in fixed:
         return {str(axis): axis for axis in fixed[letter]}
@@ -233,6 +234,9 @@ def draw(scope: Scope, letter: str) -> Values:
         "Y": lambda: {text: value for text, value in arrays.items() if text != scope.upstream},
         "U": lambda: {text: value for text, value in values.items() if text == scope.upstream},
         "P": lambda: {text: value for text, value in values.items() if text in scope.parameters},
+        "F": lambda: {text: value for text, value in arrays.items() if is_kept(scope, text, value)},
+        "O": lambda: {str(order): order for ndim in (2, 3, 4) for order in itertools.permutations(range(ndim))},
+        "X": lambda: {t: v for t, v in scope.expressions.items() if kind(v) == "array" and t not in arrays},
         "C": lambda: dict.fromkeys(counters_of(scope)[-12:]),
         "T": lambda: {t: v for t, v in (values | parts_of(scope)).items() if kind(v) != "integer"},
         "E": lambda: {text: None for text, value in scope.expressions.items() if np.ndim(value) == 0},
@@ -242,6 +246,12 @@ def draw(scope: Scope, letter: str) -> Values:
         "R": lambda: {t: v for t, v in arrays.items() if t in unread(scope)},
     }
     return every[letter]()
+
+
+def is_kept(scope: Scope, text: str, value: Array) -> bool:
+    """Whether an array is one of the forward's, or an object's, by whatever name."""
+    held = getattr(scope.names.get("self"), "__dict__", {}).values()
+    return text in scope.parameters or any(value is other for other in held)
 
 
 def unread(scope: Scope) -> set[str]:
@@ -341,6 +351,11 @@ def is_alias(site: Site) -> bool:
     return isinstance(site.holder, ast.Assign) and is_read(site.node)
 
 
+def is_out(site: Site) -> bool:
+    """Whether it is an array that a function writes its result into."""
+    return isinstance(site.holder, ast.keyword) and site.holder.arg == "out" and is_read(site.node)
+
+
 def is_factor(site: Site) -> bool:
     """Whether it is an operand of a product of matrices, or what a function of the user's is given."""
     node, holder = site.node, site.holder
@@ -365,8 +380,11 @@ def filtered(test: Callable[[Site], bool]) -> Callable[[Scope], Iterator[Site]]:
 COMPUTED = (ast.BinOp, ast.UnaryOp, ast.Call, ast.Name)
 PLACES: dict[str, Callable[[Scope], Iterator[Site]]] = {
     "statement": filtered(lambda site: isinstance(site.node, ast.stmt)),
+    "last": filtered(lambda site: isinstance(site.node, ast.stmt)),
     "carried": filtered(is_carried),
     "alias": filtered(is_alias),
+    "out": filtered(is_out),
+    "reshaped": filtered(lambda site: getattr(site.holder, "attr", "") == "reshape"),
     "value": filtered(lambda site: is_value(site) and not is_of_index(site)),
     "condition": filtered(
         lambda site: isinstance(site.node, (ast.Compare, ast.UnaryOp, ast.Call, ast.Name, ast.Attribute))
@@ -419,16 +437,22 @@ def fits(rule: Rule, site: Site, found: Found, values: Values) -> bool:
     held: Any = site.scope.values.get(text_of(site.node))
     if "J" in values and values["J"] >= np.ndim(held):
         return False
+    if "O" in values and len(values["O"]) != np.ndim(scope_value(site, found, values)):
+        return False
     if "Q" in values and "A" in (found.keys() | values.keys()):
-        other: Any = values.get("A", site.scope.values.get(text_of(found["A"]) if "A" in found else ""))
-        return bool(np.shape(other) == np.shape(values["Q"]))
+        return bool(np.shape(scope_value(site, found, values)) == np.shape(values["Q"]))
     bare = isinstance(rule.wrong, ast.Name) and rule.wrong.id == "a"
     column = any(isinstance(n, ast.Subscript) for n in ast.walk(rule.right))
     divided = isinstance(rule.right, ast.BinOp) and isinstance(rule.right.op, ast.Div)
     if divided and any(value is not None and not np.all(value) for value in values.values()):
         return False
-    met = [v for letter, v in values.items() if letter in "UYVTNS" or (letter in "MP" and not column)]
+    met = [v for letter, v in values.items() if letter in "UYVTNSX" or (letter in "MP" and not column)]
     return not bare or all(fitting(site, value, site.scope.values) for value in met)
+
+
+def scope_value(site: Site, found: Found, values: Values) -> Any:
+    """The array that a rule's A stands for."""
+    return values.get("A", site.scope.values.get(text_of(found["A"]) if "A" in found else ""))
 
 
 def everywhere(scope: Scope) -> Iterator[Edit]:
@@ -481,6 +505,9 @@ def orders(scope: Scope) -> Iterator[Edit]:
                 if list(order) != given:
                     new = ast.Call(node.func, [*order], node.keywords)
                     yield site.edit(new, mistake, f"the axes are in the wrong order here: {text_of(new)} is due")
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and 2 <= len(given) <= 6:
+            for arguments, message in exchanged(given):
+                yield site.edit(ast.Call(node.func, arguments, node.keywords), "swapped", message)
         elif isinstance(node, ast.Tuple) and isinstance(site.holder, ast.Subscript):
             yield from other_new_axes(site)
         if isinstance(node, (ast.Tuple, ast.List)) and 2 <= len(node.elts) <= 8 and isinstance(node.ctx, ast.Load):
@@ -518,9 +545,25 @@ def items(scope: Scope) -> Iterator[Edit]:
             continue
         for name, values in scope.containers.items():
             if isinstance(values, (list, tuple)) and any(alike(value, scope.values[text]) for value in values):
-                for index in (f"{c}{more}" for c in counters_of(scope)[-12:] for more in ("", " + 1", " - 1")):
+                for index in indices_of(scope):
                     message = f"{text} is what another step left: {name}[{index}] is this one's"
                     yield site.edit(f"{name}[{index}]", "wrong-variable", message)
+            first = values[0] if isinstance(values, (list, tuple)) and values else None
+            keys = (
+                [k for k, v in first.items() if np.ndim(v) == np.ndim(scope.values[text])]
+                if isinstance(first, dict)
+                else []
+            )
+            for index, key in itertools.product(indices_of(scope), keys):
+                other = f"{name}[{index}][{key!r}]"
+                yield site.edit(other, *misnamed(site, text, other, scope.values))
+
+
+def indices_of(scope: Scope) -> list[str]:
+    """The counts of the loops, and their neighbours."""
+    loops = [n.target for n in ast.walk(scope.routine.node) if isinstance(n, (ast.For, ast.comprehension))]
+    counted = {n.id for target in loops for n in ast.walk(target) if isinstance(n, ast.Name)}
+    return [f"{c}{more}" for c in counters_of(scope) if c in counted for more in ("", " + 1", " - 1")]
 
 
 def renamed(scope: Scope) -> Iterator[Edit]:
@@ -571,6 +614,9 @@ def substituted(node: Node, names: Mapping[str, str]) -> Node:
 
 def misnamed(site: Site, text: str, other: str, values: Values) -> tuple[str, str]:
     message = f"{other} is due here, not {text}"
+    within = [n.slice for n in ast.walk(site.node) if isinstance(n, ast.Subscript)]
+    if is_index(values[text]) and any(text in names_in(index) for index in within):
+        return "wrong-index", message
     if is_index(values[text]) and not any(isinstance(n, (ast.Subscript, ast.Call)) for n in (*site.path, site.node)):
         return "element-count-factor", message
     if is_index(values[text]) and (within_index(site) or isinstance(site.holder, (ast.BinOp, ast.Tuple, ast.Call))):
@@ -648,6 +694,13 @@ def moved_after(scope: Scope) -> Iterator[Edit]:
             message = "a reshape keeps the order of the numbers: split the axes as the forward does, then exchange them"
             text = text_of(base)
             yield site.edit(f"{text}.reshape{shape}", "reshaped", message)
+            pairs = [*itertools.combinations(range(len(shape)), 2)]
+            for (i, j), (k, m) in itertools.combinations(pairs, 2) if len(shape) > 4 else ():
+                split = list(shape)
+                split[i], split[j], split[k], split[m] = split[j], split[i], split[m], split[k]
+                if i + 1 == j != k and k + 1 == m:
+                    new = f"{text}.reshape{tuple(split)}.swapaxes({i}, {j}).swapaxes({k}, {m})"
+                    yield site.edit(new, "reshaped", message)
             for i, j in itertools.combinations(range(len(shape)), 2):
                 split = list(shape)
                 split[i], split[j] = split[j], split[i]
@@ -659,7 +712,7 @@ def expressions(scope: Scope) -> Iterator[Edit]:
     for site, text in mentions(scope, arrays_of(scope)):
         for other, value in scope.expressions.items():
             if text in names_in(named(other)) and alike(value, scope.values[text]):
-                yield site.edit(other, "wrong-variable", f"{other} is due here, not {text}")
+                yield site.edit(other, *misnamed(site, text, other, scope.values))
 
 
 def stage(name: str, *more: Kind) -> tuple[Kind, ...]:

@@ -15,6 +15,7 @@ from ..user_code.faults import CodeFault
 from ..user_code.subjects import Point, Subject
 from ..user_code.tracing import Change, Place, Record, Recording, Tracer
 from .mistakes import Case
+from .sites import is_call
 
 NUM_DIRECTIONS = 2
 MOST_PROBES = 400_000  # values seen by probes while true gradients are taken: about as many microseconds
@@ -197,11 +198,13 @@ class Bench:
         self.wears_cache = not self.repeats()
 
     def repeats(self) -> bool:
-        """Whether two backwards with the same cache give the same."""
-        if self.subject.keeps_cache:
-            return True  # each backward has a forward of its own
+        """Whether two backwards with the same cache give the same; an object has its forward before each."""
         point = self.after_forward({}, None)
         try:
+            if self.subject.keeps_cache:
+                before = point.forward().copy()
+                point.backward(self.upstreams[0].copy())
+                return np.array_equal(before, point.forward())
             first, second = (point.backward(self.upstreams[0].copy()) for _ in range(2))
         except CodeFault:
             return False
@@ -222,7 +225,8 @@ class Bench:
     def after_forward(self, changes: Mapping[int, Change], recording: Recording | None) -> Point:
         """A point whose forward has run: anew where an object keeps what it left, else with a copy of its cache."""
         anew = self.subject.keeps_cache or self.subject.one_function or self.follows_forward
-        point = self.ready or self.subject.at(np.float64)
+        worn = self.wears_cache and self.subject.keeps_cache
+        point = (None if worn else self.ready) or self.subject.at(np.float64)
         if anew or self.ready is None:
             self.in_forward = True
             self.tracer.start(dict(changes), recording)
@@ -413,7 +417,14 @@ class Followed:
     def goes_wrong(self, record: Record) -> bool:
         """Whether a value is wrong, or carries nothing on, but all is right that its statement makes it of."""
         nothing = bool(record.operands) and not record.alias and not np.any(record.value)
-        return (nothing or not self.is_right(record)) and all(map(self.is_right, self.ingredients(record)))
+        allocated = record.place is not None and is_call(record.place.node, "empty", "empty_like")
+        wrong = not allocated and (nothing or not self.is_right(record))
+        return wrong and all(self.is_right(r) or self.is_cut(r) for r in self.ingredients(record))
+
+    def is_cut(self, record: Record) -> bool:
+        """Whether it is cut out of what is right."""
+        cut = record.place is not None and isinstance(record.place.node, ast.Subscript)
+        return cut and all(self.is_right(self.records[i]) for i in record.operands)
 
     def ingredients(self, record: Record) -> list[Record]:
         """What a record is made of by its statement, which other statements made."""

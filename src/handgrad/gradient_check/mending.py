@@ -211,6 +211,7 @@ class Search:
         far = [s for s in self.scopes if s not in near and s not in suspects]
         stages: list[tuple[Iterator[Finding], int, int]] = [
             (self.edits(SMALL, self.scopes), 2 * self.tries, 2 * self.tries),
+            (iter(()) if depth else self.stale(), self.tries, self.tries),
             (self.paths(), self.tries, self.tries),
             (self.edits(NAMES, self.scopes), 3 * self.tries, 3 * self.tries),
             (self.edits(INSERTIONS, near), MOST_TRIES, self.tries),
@@ -331,6 +332,23 @@ class Search:
 
     # By the true gradients ---------------------------------------------------------------------------------------
 
+    def stale(self) -> Iterator[Finding]:
+        """What a variable was before a statement changed it, for all that reads it later, or but gives it a name."""
+        for scope in self.scopes:
+            statement, name = scope.statement, scope.target
+            changes = isinstance(statement, ast.AugAssign) or name in texts_of(statement)
+            if not isinstance(statement, (ast.Assign, ast.AugAssign)) or statement.value not in scope.places:
+                continue
+            later = [p for p in self.bench.tracer.places if p.routine is scope.routine and p.line > scope.line]
+            reads = [p for p in later if p.kind == "use" and p.text == name]
+            used = [p for p in reads if not is_handed_on(p)]
+            for chosen in (used, reads) if changes and "[" not in name else ():
+                value = scope.places[statement.value]
+                place = replace(self.bench.tracer.places[value], node=ast.copy_location(ast.Name("_"), statement))
+                message = f"{name} is changed here, and still needed as it was: change it later, or under another name"
+                run = always(held_back(value, [p.index for p in chosen], name))
+                yield Finding(place, run, (), "wrong-variable", message, name)
+
     def paths(self) -> Iterator[Finding]:
         """A part of a gradient that should be the whole: with another term, or with its true value."""
         places = self.followed.tracer.places
@@ -388,8 +406,10 @@ class Search:
         target = in_words(meant)
         if known is not None and not known.is_part:
             between = known.record.place
-            if between is None or meant.index not in self.followed.forward.sources(known.record):
+            if between is None or meant.index not in self.followed.forward.ancestors(known.record):
                 return None
+            if isinstance(between.node, ast.Subscript) and known.record.value.size == meant.value.size:
+                return None  # the same numbers: what is missing came by another way
             message = f"{text} is the gradient by {in_words(known.record)}; that by {target} takes its derivative too"
             return "derivative-missing", message
         value = self.followed.values[self.followed.recording.resolved(record).index]
@@ -477,6 +497,25 @@ class Search:
         return None
 
 
+def is_handed_on(place: Place) -> bool:
+    """Whether a variable is but given another name there, or returned."""
+    return isinstance(place.statement, ast.Return) or getattr(place.statement, "value", None) is place.node
+
+
+def held_back(value: int, reads: Sequence[int], name: str) -> dict[int, Change]:
+    """Changes that note what a variable is before a statement with this value changes it, for those who read it."""
+    known: list[Any] = []
+
+    def keep(step: int, new: Any, frame: FrameType) -> Any:
+        known[:] = [np.array(eval(name, {**frame.f_globals, **frame.f_locals}))]
+        return new
+
+    def put(step: int, new: Any, frame: FrameType) -> Any:
+        return known[0] if known else new
+
+    return {**dict.fromkeys(reads, put), value: keep}
+
+
 def map_edits(edits: Sequence[Edit], places: Sequence[Place]) -> Iterator[Finding]:
     """The edits that a traced run can make, as findings."""
     for edit in edits:
@@ -548,7 +587,7 @@ def scopes_of(followed: Followed) -> list[Scope]:
 
 
 PLAIN = (
-    *(ast.BinOp, ast.UnaryOp, ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.Call),
+    *(ast.BinOp, ast.UnaryOp, ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.Call, ast.Slice, ast.Tuple),
     *(ast.operator, ast.unaryop, ast.expr_context),
 )
 
@@ -559,10 +598,11 @@ def is_standing(node: ast.AST) -> bool:
     calls = [n for n in below if isinstance(n, ast.Call)]
     plain = all(isinstance(n, PLAIN) for n in below) and all(ast.unparse(n.func) in HARMLESS for n in calls)
     decimal = isinstance(node, ast.Constant) and isinstance(node.value, float)
-    return decimal or (plain and isinstance(node, (ast.BinOp, ast.Call)) and len(below) <= MOST_NODES)
+    cut = isinstance(node, ast.Subscript) and any(isinstance(n, ast.Slice) for n in below)
+    return decimal or (plain and (cut or isinstance(node, (ast.BinOp, ast.Call))) and len(below) <= MOST_NODES)
 
 
-HARMLESS = ("len", "np.sqrt", "numpy.sqrt")
+HARMLESS = ("len", "np.sqrt", "numpy.sqrt", "np.abs")
 MOST_NODES = 16
 MOST_ITEMS = 12  # of a tuple, whose items are told by their numbers
 
@@ -708,7 +748,10 @@ def containers_in(values: Mapping[str, Any]) -> Values:
     found: Values = {}
     for name, value in values.items():
         items = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
-        if any(map(is_known, items)):
+        within = [
+            item.values() if isinstance(item, dict) else item for item in items if isinstance(item, (dict, tuple))
+        ]
+        if any(map(is_known, itertools.chain(items, *within))):
             found[name] = value
         elif name == "self" and hasattr(value, "__dict__"):
             found |= {f"self.{k}": v for k, v in containers_in(vars(value)).items()}

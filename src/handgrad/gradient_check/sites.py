@@ -90,7 +90,7 @@ class Edit:
             if not code:
                 with self.apply():  # it may be of the tree that is changed
                     code.append(compiled(expression))
-            return eval(code[0], {**frame.f_globals, **frame.f_locals})
+            return eval(code[0], {**frame.f_globals, **frame.f_locals, "_add_up": added_up})
 
         return compute
 
@@ -116,6 +116,13 @@ class Edit:
             yield from found
 
 
+def added_up(index: Any, values: Any) -> Any:
+    """What each of several equal indices must bring, so that x[index] += values adds all of them."""
+    index, values = np.asarray(index), np.asarray(values)
+    same = (index.reshape(-1, 1) == index.reshape(-1)).astype(float)
+    return (same @ values.reshape(index.size, -1)).reshape(values.shape)
+
+
 def differences(old: ast.AST, new: ast.AST, places: Mapping[ast.AST, int]) -> list[tuple[int, Any]]:
     """(place, new expression) where two trees differ; [] where that is not at places only."""
     if ast.dump(old) == ast.dump(new):
@@ -136,6 +143,9 @@ def assigned(node: ast.stmt, new: Node, places: Mapping[ast.AST, int]) -> Iterat
     if not isinstance(node, (ast.Assign, ast.AugAssign)) or node.value not in places:
         return
     target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+    if isinstance(new, ast.Call):  # np.add.at(x, i, value), which the last of several equal i must bring
+        yield places[node.value], named(f"_add_up({ast.unparse(new.args[1])}, {ast.unparse(new.args[2])})")
+        return
     held, value = ast.parse(ast.unparse(target), mode="eval").body, node.value
     if isinstance(node, ast.Assign) and isinstance(new, ast.Assign):  # names exchanged on the left
         value = ast.parse(f"({ast.unparse(node.value)})[::-1]", mode="eval").body
@@ -143,6 +153,8 @@ def assigned(node: ast.stmt, new: Node, places: Mapping[ast.AST, int]) -> Iterat
         value = ast.BinOp(held, new.op, value) if isinstance(new, ast.AugAssign) else held
     elif isinstance(new, ast.Pass):
         value = ast.BinOp(ast.Constant(0), ast.Mult(), value)
+        if isinstance(node.op, (ast.Mult, ast.Div)):
+            value = ast.BinOp(value, ast.Add(), ast.Constant(1))
     elif isinstance(node.op, ast.Add):
         value = ast.BinOp(value, ast.Sub(), held)
     else:

@@ -23,7 +23,8 @@ HYPOTHESES: tuple[Hypothesis, ...] = (
 )
 AT_A_PLACE: tuple[Hypothesis, ...] = (
     *(factors.zero, factors.constant, factors.some_signs, arrangement.transposed, arrangement.flipped),
-    *(arrangement.index_repeated, arrangement.in_another_order, arrangement.partly_missing, arrangement.let_through),
+    *(arrangement.misplaced, arrangement.index_repeated, arrangement.in_another_order),
+    *(arrangement.partly_missing, arrangement.let_through),
 )
 
 

@@ -64,6 +64,16 @@ def in_another_order(case: Case) -> Verdict | None:
     return Guess(case.name, "reshaped", message, f"the same {case.array.size} numbers")
 
 
+def misplaced(case: Case) -> Verdict | None:
+    """Right once summed along an axis of which one entry is due in each row."""
+    found, due = (np.reshape(rows, (-1, *case.array.shape)) for rows in (case.found, case.expected))
+    for axis in range(1, due.ndim) if case.complete else ():
+        if (np.count_nonzero(due, axis) <= 1).all() and due.any() and case.same(found.sum(axis), due.sum(axis)):
+            message = f"along axis {axis - 1} {case.label} goes to another entry than the one that moves y"
+            return case.verdict("winner-misplaced", message, case.deviates_most())
+    return None
+
+
 def orders_of_axes(array: Array) -> list[tuple[int, ...]]:
     """Every order of its axes but the one that they have."""
     return [*itertools.permutations(range(array.ndim))][1:]
@@ -117,7 +127,7 @@ def partly_missing(case: Case) -> Verdict | None:
         if chooses(case):
             what = f"the mask leaves out {int(wrong.sum())} of the entries that the forward chooses"
             return case.verdict("wrong-mask", f"{what}: compare the two conditions", evidence)
-    return case.verdict("partly-missing", f"{case.label} is zero {message}", evidence)
+    return Guess(case.name, "partly-missing", f"{case.label} is zero {message}", evidence)
 
 
 def let_through(case: Case) -> Verdict | None:

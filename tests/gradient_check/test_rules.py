@@ -1,0 +1,367 @@
+"""Each rule of rules.txt that a stranger's mistake asked for: a small case that goes unnamed without it."""
+
+import numpy as np
+import pytest
+
+from handgrad import check_gradients
+
+RNG = np.random.default_rng(11)
+CASES = {}
+
+
+def case(mistake, said, *arrays, **keywords):
+    """A function that gives (forward, backward): what is said of them, in message or line, and for which arrays."""
+
+    def add(make):
+        CASES[make.__name__] = make, mistake, said, arrays, keywords
+        return make
+
+    return add
+
+
+def normal(*shape):
+    return RNG.normal(size=shape)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_mistake_gets_its_name_and_its_line(name):
+    make, mistake, said, arrays, keywords = CASES[name]
+    (verdict,) = check_gradients(make(), *arrays, kwargs=keywords).verdicts
+    assert verdict.mistake == mistake, verdict
+    assert said in verdict.fix or said in verdict.message
+
+
+@case("function-too-many", "dh = da @ w", normal(3, 2, 4), normal(4, 4))
+def clipped_on_the_way():
+    def forward(x, w):
+        h, hs = np.zeros(x.shape[1:]), []
+        for step in x:
+            h = np.tanh(step + h @ w.T)
+            hs.append(h)
+        return np.stack(hs), (x, w, hs)
+
+    def backward(dy, cache):
+        x, w, hs = cache
+        dx, dw, dh = np.zeros_like(x), np.zeros_like(w), 0
+        for t in reversed(range(len(x))):
+            da = (dy[t] + dh) * (1 - hs[t] ** 2)
+            dx[t] = da
+            dw += da.T @ (hs[t - 1] if t else np.zeros_like(da))
+            dh = np.clip(da @ w, -0.3, 0.3)
+        return dx, dw
+
+    return forward, backward
+
+
+@case("statement-too-many", "out=", normal(4, 3), normal(3, 2))
+def clipped_in_place():
+    def backward(dy, cache):
+        x, w = cache
+        dw = x.T @ dy
+        np.clip(dw, -0.2, 0.2, out=dw)
+        return dy @ w.T, dw
+
+    return lambda x, w: (x @ w, (x, w)), backward
+
+
+@case("function-too-many", "dy * np.clip(x, -1, 1)", 2 * normal(12))
+def clipped_with_the_upstream():
+    def forward(x):
+        return np.where(np.abs(x) <= 1, 0.5 * x**2, np.abs(x) - 0.5), x
+
+    return forward, lambda dy, x: np.clip(dy * x, -1, 1)
+
+
+@case("overlap-overwritten", "np.add.at(dw, ids, dy)", normal(5, 3), ids=np.array([0, 2, 2, 4, 0, 2]))
+def repeated_index():
+    def backward(dy, cache):
+        shape, ids = cache
+        dw = np.zeros(shape)
+        dw[ids] += dy
+        return (dw,)
+
+    return lambda w, ids=None: (w[ids], (w.shape, ids)), backward
+
+
+@case("statement-too-many", "wipes out", normal(7, 5))
+def wiped_windows():
+    def forward(x):
+        return np.array([[x[i : i + 3, j : j + 3].max() for j in range(0, 3, 2)] for i in range(0, 5, 2)]), x
+
+    def backward(dy, x):
+        dx = np.zeros_like(x)
+        for i in range(3):
+            for j in range(2):
+                a, b = np.unravel_index(np.argmax(x[2 * i : 2 * i + 3, 2 * j : 2 * j + 3]), (3, 3))
+                dx[2 * i : 2 * i + 3, 2 * j : 2 * j + 3] = 0
+                dx[2 * i + a, 2 * j + b] += dy[i, j]
+        return dx
+
+    return forward, backward
+
+
+@case("derivative-at-output", "y * (1 - y)", normal(4, 3), normal(3, 2))
+def slope_of_the_output():
+    def sigmoid(z):
+        return 1 / (1 + np.exp(-z))
+
+    def slope(z):
+        return sigmoid(z) * (1 - sigmoid(z))
+
+    def forward(x, w):
+        y = sigmoid(x @ w)
+        return y, (x, w, y)
+
+    def backward(dy, cache):
+        x, w, y = cache
+        dz = dy * slope(y)
+        return dz @ w.T, x.T @ dz
+
+    return forward, backward
+
+
+@case("transposed", "(a + a.T) / 2", normal(4, 3), normal(3, 3))
+def not_symmetric():
+    def backward(dy, cache):
+        x, a = cache
+        return dy[:, None] * (x @ a), 0.5 * np.einsum("n,ni,nj->ij", dy, x, x)
+
+    return lambda x, a: (0.5 * np.einsum("ni,ij,nj->n", x, a, x), (x, a)), backward
+
+
+@case("swapped", "side(v, u, nv, nu)", normal(4, 3), normal(4, 3))
+def arguments_exchanged():
+    def forward(u, v):
+        nu, nv = (np.sqrt((a * a).sum(1, keepdims=True)) for a in (u, v))
+        return ((u * v).sum(1, keepdims=True) / (nu * nv))[:, 0], (u, v, nu, nv)
+
+    def backward(dy, cache):
+        u, v, nu, nv = cache
+
+        def side(a, b, na, nb):
+            return dy[:, None] * (b / (na * nb) - (a * b).sum(1, keepdims=True) / (na * nb) * a / na**2)
+
+        return side(u, v, nu, nv), side(v, u, nu, nv)
+
+    return forward, backward
+
+
+@case("off-by-one", "ws[-i + 1].T", normal(3, 2), normal(3, 3), normal(3, 3))
+def counted_from_the_end():
+    def forward(x, u, v):
+        h = np.tanh(u @ x)
+        return np.tanh(v @ h), (x, u, v, h, np.tanh(v @ h))
+
+    def backward(dy, cache):
+        x, u, v, h, y = cache
+        ws, values, inputs, grads = [u, v], [h, y], [x, h], [None, None]
+        delta = dy * (1 - y**2)
+        grads[-1] = delta @ inputs[-1].T
+        for i in range(2, 3):
+            delta = (ws[-i].T @ delta) * (1 - values[-i] ** 2)
+            grads[-i] = delta @ inputs[-i].T
+        return ws[0].T @ delta, *grads
+
+    return forward, backward
+
+
+@case("wrong-index", "x[:, g * 2:(g + 1) * 2]", normal(3, 4), normal(4, 2))
+def first_group_alone():
+    def forward(x, w):
+        c = 2
+        return np.concatenate([x[:, g * c : (g + 1) * c] @ w[g * c : (g + 1) * c] for g in range(2)], axis=1), (x, w)
+
+    def backward(dy, cache):
+        x, w = cache
+        dx, dw = np.zeros_like(x), np.zeros_like(w)
+        for g in range(2):
+            dx[:, 2 * g : 2 * g + 2] = dy[:, 2 * g : 2 * g + 2] @ w[2 * g : 2 * g + 2].T
+            dw[2 * g : 2 * g + 2] = x[:, :2].T @ dy[:, 2 * g : 2 * g + 2]
+        return dx, dw
+
+    return forward, backward
+
+
+@case("reshaped", "transpose((0, 2, 1, 3))", normal(2, 3, 4), normal(4, 5))
+def heads_merged():
+    def forward(x, w):
+        return (x @ np.tanh(w)).reshape(2, 3, 5, 1).transpose(0, 2, 1, 3), (x, w)
+
+    def backward(dy, cache):
+        x, w = cache
+        d = dy.reshape(2, 3, 5)
+        return d @ np.tanh(w).T, np.einsum("bti,btj->ij", x, d) * (1 - np.tanh(w) ** 2)
+
+    return forward, backward
+
+
+@case("reshaped", "swapaxes(1, 2).swapaxes(3, 4)", normal(2, 3, 2))
+def tiled_for_repeated():
+    def forward(x):
+        return np.broadcast_to(x[:, :, None, :, None], (2, 3, 2, 2, 2)).reshape(2, 6, 4), x.shape
+
+    def backward(dy, shape):
+        blocks = dy.reshape(2, 2, 3, 2, 2)
+        return blocks.sum(axis=(1, 3))
+
+    return forward, backward
+
+
+@case("wrong-mask", "np.where(_l > 0", normal(5, 3), normal(5, 3))
+def mask_without_the_margin():
+    def forward(a, b):
+        d = ((a - b) ** 2).sum(1)
+        l = np.maximum(0, 7.0 - d)
+        return l, (a, b, d, l)
+
+    def backward(dy, cache):
+        a, b, d, _l = cache
+        on = np.where(d < 4, dy, 0)[:, None]
+        return -2 * on * (a - b), 2 * on * (a - b)
+
+    return forward, backward
+
+
+@case("margin-missing", "d + margin > 0", normal(9), margin=1.5)
+def margin_left_out():
+    def forward(d, margin=1.0):
+        return np.maximum(d + margin, 0) ** 3, (d, margin)
+
+    def backward(dy, cache):
+        d, margin = cache
+        return dy * 3 * (d + margin) ** 2 * (d > 0)
+
+    return forward, backward
+
+
+@case("wrong-mask", "np.abs(e) <= delta", 2 * normal(9), delta=0.7)
+def size_without_abs():
+    def forward(e, delta=1.0):
+        return np.where(np.abs(e) <= delta, 0.5 * e**2, delta * (np.abs(e) - 0.5 * delta)), (e, delta)
+
+    def backward(dy, cache):
+        e, delta = cache
+        return dy * np.where(e <= delta, e, delta * np.sign(e))
+
+    return forward, backward
+
+
+@case("factor-missing", "weighted with g itself", normal(4, 3), normal(4, 3))
+def plain_mean_in_a_softmax():
+    def forward(x, v):
+        g = np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
+        return (g * v).sum(axis=1), (g, v)
+
+    def backward(dy, cache):
+        g, v = cache
+        dg = dy[:, None] * v
+        return g * (dg - dg.mean(axis=1, keepdims=True)), dy[:, None] * g
+
+    return forward, backward
+
+
+@case("element-count-factor", "dy.size // dy.shape[1]", normal(3, 2, 2, 2))
+def counts_the_examples_only():
+    def forward(x):
+        c = x - x.mean(axis=(0, 2, 3), keepdims=True)
+        s = np.sqrt((c**2).mean(axis=(0, 2, 3), keepdims=True))
+        return c / s, (c / s, s)
+
+    def backward(dy, cache):
+        xh, s = cache
+        m = dy.shape[0]
+        a = dy.sum(axis=(0, 2, 3), keepdims=True) / m
+        b = (dy * xh).sum(axis=(0, 2, 3), keepdims=True) / m
+        return (dy - a - xh * b) / s
+
+    return forward, backward
+
+
+@case("element-count-factor", "_lengths[:, None]", normal(3, 4), lengths=np.array([2, 4, 3]))
+def padded_length():
+    def forward(x, lengths=None):
+        keep = np.arange(4) < lengths[:, None]
+        return (keep * x).sum(axis=1) / lengths, (keep, lengths)
+
+    def backward(dy, cache):
+        keep, _lengths = cache
+        return keep * dy[:, None] / keep.shape[1]
+
+    return forward, backward
+
+
+@case("factor-missing", "gates[:, e:e + 1]", normal(4, 3), normal(4, 2), normal(2, 3, 3))
+def experts_without_their_gates():
+    def forward(x, gates, w):
+        gates = np.tanh(gates)
+        return sum(gates[:, e : e + 1] * (x @ w[e]) for e in range(2)), (x, gates, w)
+
+    def backward(dy, cache):
+        x, gates, w = cache
+        dx, dgates, dw = np.zeros_like(x), np.zeros_like(gates), np.zeros_like(w)
+        for e in range(2):
+            dgates[:, e] = (dy * (x @ w[e])).sum(axis=1)
+            d = dy
+            dw[e] = x.T @ d
+            dx += d @ w[e].T
+        return dx, dgates * (1 - gates**2), dw
+
+    return forward, backward
+
+
+@case("derivative-missing", "-1 / t²", normal(4, 3), np.array([1.7]))
+def quotient_as_product():
+    def backward(dy, cache):
+        x, t = cache
+        return dy * np.cos(x / t) / t, np.array([(dy * np.cos(x / t) * x).sum()])
+
+    return lambda x, t: (np.sin(x / t), (x, t)), backward
+
+
+@case("wrong-variable", "still needed as it was", normal(4, 3), normal(4, 3))
+def multiplied_too_early():
+    def backward(dy, cache):
+        f, c = cache
+        dc = dy * np.cos(f * c)
+        dc *= f
+        df = dc * c
+        return df, dc
+
+    return lambda f, c: (np.sin(f * c), (f, c)), backward
+
+
+@case("wrong-mask", "caches[l]['a'] > 0", normal(4, 3), normal(3, 3), normal(3, 3))
+def mask_from_the_list():
+    def forward(x, u, v):
+        caches = []
+        for w in (u, v):
+            caches.append({"a": x, "w": w})
+            x = np.maximum(x @ w, 0) if w is u else x @ w
+        return x, caches
+
+    def backward(dy, caches):
+        grads = []
+        for l in (1, 0):
+            grads = [caches[l]["a"].T @ dy, *grads]
+            d = dy @ caches[l]["w"].T
+            if l > 0:
+                dy = d * (d > 0)
+        return d, *grads
+
+    return forward, backward
+
+
+@case("winner-misplaced", "along axis 1", normal(4, 3), normal(2, 3, 5))
+def one_winner_for_all():
+    def forward(x, w):
+        z = np.einsum("nd,pdh->nph", x, w)
+        return z.max(axis=1), (x, w, z)
+
+    def backward(dy, cache):
+        x, w, z = cache
+        best, dz = z.argmax(axis=1), np.zeros(z.shape)
+        for n in range(len(x)):
+            dz[n, best[n, 0]] = dy[n]
+        return np.einsum("nph,pdh->nd", dz, w), np.einsum("nd,nph->pdh", x, dz)
+
+    return forward, backward
