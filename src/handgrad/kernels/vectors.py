@@ -28,6 +28,7 @@ from .products import Pair
 Place: TypeAlias = tuple[Array, int, int, int, int]
 cgutils: Any = numba_cgutils  # which has no types
 TIMES_AS_FAST = 4  # as those of `products`, or nearly
+CACHE = 2**18  # bytes of a matrix that stays there while another passes
 STRIP = 64  # rows and columns of dx at a time
 BYTES, LANES = 64, 16  # of a vector; as many float32
 FEATURES: str = cpu_target.target_context.codegen().magic_tuple()[2]  # of the processor that Numba compiles for
@@ -258,16 +259,28 @@ def multiply_tiles(r: int, count: int, sizes: tuple[int, int, int], a: Place, b:
 def product(memory: Array, how: Pair, sizes: tuple[int, int, int], a: Array, b: Array, out: Array, beta: int) -> None:
     """out (rows, columns) = a b + beta out, summed over inner; how says which of a and b are transposed, as for BLAS.
 
-    beta is 0 or 1. Where b is transposed, memory has room for all of it.
+    beta is 0 or 1. Memory has room for b. Of a b that is too large for the cache a panel of columns is copied there at a
+    time, since else all of it would pass by a few rows of a, and in lines that fall on each other in the cache.
     """
-    rows, columns, inner = sizes
+    (rows, columns, inner), panel, done = sizes, PARTS * BYTES // out.itemsize, 0
     x, y, z = part(a, 0, (a.size,)), part(b, 0, (b.size,)), part(out, 0, (out.size,))
+    left = (x, 0, 1, rows, 0) if how[0] == TRANSPOSED else (x, 0, inner, 1, 0)
+    if b.size * b.itemsize > CACHE and rows > ROWS and inner > STRIP:
+        while done + panel <= columns:
+            if how[1] == TRANSPOSED:
+                transpose(panel, inner, part(y, done * inner, (panel * inner,)), memory)
+            else:
+                for k in range(inner):
+                    line, copy = part(y, k * columns + done, (panel,)), part(memory, k * panel, (panel,))
+                    for c in range(PARTS * BYTES // out.itemsize):
+                        copy[c] = line[c]
+            multiply((rows, panel, 1, inner), left, (memory, 0, panel, 1, 0), (z, done, columns, 1, 0), beta != 0)
+            done += panel
+    right, rest = (y, done, columns, 1, 0), columns - done
     if how[1] == TRANSPOSED:
-        transpose(columns, inner, y, memory)
-        y = memory
-    down, right = (1, rows) if how[0] == TRANSPOSED else (inner, 1)
-    places = (x, 0, down, right, 0), (y, 0, columns, 1, 0), (z, 0, columns, 1, 0)
-    multiply((rows, columns, 1, inner), places[0], places[1], places[2], beta != 0)
+        transpose(rest, inner, part(y, done * inner, (rest * inner,)), memory)
+        right = memory, 0, rest, 1, 0
+    multiply((rows, rest, 1, inner), left, right, (z, done, columns, 1, 0), beta != 0)
 
 
 @bare
