@@ -259,8 +259,8 @@ def multiply_tiles(r: int, count: int, sizes: tuple[int, int, int], a: Place, b:
 def product(memory: Array, how: Pair, sizes: tuple[int, int, int], a: Array, b: Array, out: Array, beta: int) -> None:
     """out (rows, columns) = a b + beta out, summed over inner; how says which of a and b are transposed, as for BLAS.
 
-    beta is 0 or 1. Memory has room for b. Of a b that is too large for the cache a panel of columns is copied there at a
-    time, since else all of it would pass by a few rows of a, and in lines that fall on each other in the cache.
+    beta is 0 or 1. Memory has room for b. Of a b too large for the cache a panel of columns is copied there at a time:
+    else all of it would pass by each few rows of a, in lines that fall on each other in the cache.
     """
     (rows, columns, inner), panel, done = sizes, PARTS * BYTES // out.itemsize, 0
     x, y, z = part(a, 0, (a.size,)), part(b, 0, (b.size,)), part(out, 0, (out.size,))
