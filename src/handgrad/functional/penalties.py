@@ -17,8 +17,8 @@ from .analytic import magnitude
 
 def l2_penalty_forward(weight: Array, strength: float = 1.0) -> tuple[float, Cache]:
     """½ strength Σ w²: the ½ (as in CS231n and UCLA's nndl) makes the gradient strength · w, which is weight decay."""
-    strength = float(strength)
-    return 0.5 * strength * (weight * weight).sum().item(), (weight, strength)
+    strength, flat = float(strength), weight.reshape(-1)
+    return 0.5 * strength * flat.dot(flat).item(), (weight, strength)
 
 
 def l2_penalty_backward(dpenalty: float, cache: Cache) -> tuple[Array]:
