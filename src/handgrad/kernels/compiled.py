@@ -9,7 +9,8 @@ place of its window that passes a gradient, or BLOCKED. An array of length 0 sta
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
+from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias, TypeVar
 
@@ -49,7 +50,16 @@ def compiled(function: Function, **options: bool) -> Function:
     kept: Any = getattr(made, "_cache", None)
     if kept:
         kept.save_overload = partial(where_possible, kept.save_overload)
+        kept._cache_file._source_stamp = source_stamp()
     return made
+
+
+@cache
+def source_stamp() -> tuple[object, ...]:
+    """What all that is compiled here was made from. Numba itself looks at the file of a function alone, and not at the
+    functions that it calls, nor at NumPy."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return np.__version__, *((file.name, file.stat().st_mtime, file.stat().st_size) for file in files)
 
 
 def where_possible(save: Callable[..., object], *overload: object) -> None:
