@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, Shape
 from .sites import (
     Edit,
     Node,
@@ -287,9 +287,9 @@ def products(scope: Scope) -> list[str]:
 
 
 def is_batch(scope: Scope, value: Array) -> bool:
-    """Whether an array's first axis may be that of the examples: dy's, where that has one."""
+    """Whether an array's first axis may be that of the examples: dy's, where that has as many axes."""
     upstream: Any = scope.values.get(scope.upstream or "", 0.0)
-    return not np.ndim(upstream) or len(value) == len(upstream)
+    return np.ndim(upstream) < np.ndim(value) or len(value) == len(upstream)
 
 
 def lengths(scope: Scope) -> list[str]:
@@ -692,19 +692,28 @@ def moved_after(scope: Scope) -> Iterator[Edit]:
             while is_call(base, *SHAPING) and isinstance(base.func, ast.Attribute):
                 base = base.func.value
             message = "a reshape keeps the order of the numbers: split the axes as the forward does, then exchange them"
-            text = text_of(base)
-            yield site.edit(f"{text}.reshape{shape}", "reshaped", message)
+            text, words = text_of(base), sizes_in_words(site.node, shape)
+            yield site.edit(f"{text}.reshape({', '.join(words)})", "reshaped", message)
             pairs = [*itertools.combinations(range(len(shape)), 2)]
             for (i, j), (k, m) in itertools.combinations(pairs, 2) if len(shape) > 4 else ():
-                split = list(shape)
+                split = list(words)
                 split[i], split[j], split[k], split[m] = split[j], split[i], split[m], split[k]
                 if i + 1 == j != k and k + 1 == m:
-                    new = f"{text}.reshape{tuple(split)}.swapaxes({i}, {j}).swapaxes({k}, {m})"
+                    new = f"{text}.reshape({', '.join(split)}).swapaxes({i}, {j}).swapaxes({k}, {m})"
                     yield site.edit(new, "reshaped", message)
             for i, j in itertools.combinations(range(len(shape)), 2):
-                split = list(shape)
+                split = list(words)
                 split[i], split[j] = split[j], split[i]
-                yield site.edit(f"{text}.reshape{tuple(split)}.swapaxes({i}, {j})", "reshaped", message)
+                yield site.edit(f"{text}.reshape({', '.join(split)}).swapaxes({i}, {j})", "reshaped", message)
+
+
+def sizes_in_words(call: Any, shape: Shape) -> list[str]:
+    """The sizes of a shape as a reshape to it has them, which are right for others too; else as numbers."""
+    given = call.args[0].elts if len(call.args) == 1 and isinstance(call.args[0], ast.Tuple) else call.args
+    if is_call(call, "reshape") and len(given) == len(shape):
+        return [text_of(size) for size in given]
+    of_array = is_call(call, "reshape") and len(given) == 1 and text_of(given[0]).endswith(".shape")
+    return [f"{text_of(given[0])}[{i}]" if of_array else str(size) for i, size in enumerate(shape)]
 
 
 def expressions(scope: Scope) -> Iterator[Edit]:

@@ -8,6 +8,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from types import CodeType, FrameType, ModuleType
 from typing import Any
 
@@ -20,6 +21,7 @@ from .edits import INSERTIONS, NAMES, SMALL, terms
 from .following import Changes, Followed
 from .mistakes import Case, at_a_place
 from .sites import Edit, Scope, Values, compiled, is_known
+from .sizes import Elsewhere, elsewhere
 from .verdict import Verdict
 
 MOST_TRIES = 1000  # of changed backwards, of each kind of change
@@ -123,6 +125,7 @@ class Search:
         self.accepted: list[Finding] = []
         self.left: set[str] = set(followed.cases)
         self.work: int = MOST_WORK  # that may still be done, in probes
+        self.by_chance: list[Finding] = []  # what mends at these sizes alone
         self.look()
 
     def look(self) -> None:
@@ -152,8 +155,8 @@ class Search:
     def findings(self) -> Iterator[Finding]:
         """What is found, one mistake after another, until nothing is left or no more is known."""
         while self.left:
-            done, self.work = len(self.accepted), MOST_WORK
-            found = self.first()
+            done, self.work, self.by_chance = len(self.accepted), MOST_WORK, []
+            found = self.first() or next(iter(self.by_chance), None)
             if found is None or set(found.names) != self.left:
                 self.work = MOST_WORK_IN_SECONDS
                 placed = self.best(itertools.islice(self.targets(), self.tries))
@@ -196,6 +199,7 @@ class Search:
             if value and number in (value, 1 / value):
                 return f"{name} = {value:g}"
         sizes = {size for array in case.arrays.values() for size in array.shape}
+        sizes &= self.elsewhere.sizes if self.elsewhere else sizes
         return "the root of a size" if number**2 in sizes else "a size" if number in sizes else ""
 
     def first(self, depth: int = 0) -> Finding | None:
@@ -271,10 +275,36 @@ class Search:
             self.work -= self.cost
             names = self.bench.mended(self.together(proposal)) & self.left
             if len(names) > (len(best.names) if best else 0):
-                best = replace(proposal, names=tuple(n for n in self.bench.cases if n in names))
+                found = replace(proposal, names=tuple(n for n in self.bench.cases if n in names))
+                if not self.holds_elsewhere(found):
+                    continue
+                best = found
                 if names == self.left:
                     break
         return best
+
+    @cached_property
+    def elsewhere(self) -> Elsewhere | None:
+        """The code at other sizes, where it takes them."""
+        with contextlib.suppress(Exception):  # somebody's code may do anything
+            return elsewhere(self.bench)
+        return None
+
+    def holds_elsewhere(self, found: Finding) -> bool:
+        """Whether an edit is not seen to be wrong at other sizes; one that is, is kept in case that none holds.
+
+        Its line is not shown then, unless what is right at these sizes is wrong at the others, too.
+        """
+        if found.edit is None or self.elsewhere is None:
+            return True
+        if self.elsewhere.right(found.names, self.together(found)(0), self.bench.tracer) is not False:
+            return True
+        kept = replace(found, edit=None) if self.elsewhere.is_sound else found
+        if kept.edit is None and found.mistake.endswith(("-factor", "-slip")):  # by a number that is no cause
+            told = f"the gradient through {variable_of(found.place)} is not that of the forward"
+            kept = replace(kept, mistake="unexplained", message=told)
+        self.by_chance.append(kept)
+        return False
 
     def true_there(self, proposals: Iterable[Finding]) -> list[tuple[int, Finding]]:
         """The changes that make a wrong value a true gradient, by rank; all are computed in one run."""

@@ -1,0 +1,154 @@
+"""The code under test at other sizes, where what is right at the first by chance is not right any more."""
+
+import copy
+import itertools
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
+
+import numpy as np
+
+from ..arrays import Array
+from ..derivatives.numeric import Differentiator
+from ..user_code.layers import LayerSubject, inner
+from ..user_code.slots import read, write
+from ..user_code.subjects import Subject, as_it_is
+from ..user_code.tracing import Change, Tracer
+from .following import Bench
+
+# the name of an array, and one of its axes
+Axis: TypeAlias = tuple[str, int]
+
+MOST_TRIES = 60  # of forwards with a few longer axes, for each length
+MOST_ALONE = 3  # axes of equal length that are tried together before all of them
+
+
+class Elsewhere:
+    """A bench whose subject has longer axes, and true gradients there along a direction of each array."""
+
+    def __init__(self, bench: Bench, subject: Subject) -> None:
+        self.bench: Bench = copy.copy(bench)
+        self.bench.subject, self.bench.ready = copy.copy(subject), None
+        self.bench.subject.follow = self.bench.follow
+        rng = np.random.default_rng(0)
+        dy = subject.draw_upstreams(subject.at(np.float64).forward(), rng)[0]
+        self.bench.upstreams = [dy]
+        numbers = Differentiator(subject, [dy], rng)
+        self.slopes: dict[str, tuple[Array, float, float]] = {}
+        for name in subject.names:
+            direction = rng.normal(size=numbers.real.arrays[name].shape)
+            slope, error = numbers.along(name, direction)
+            self.slopes[name] = direction, float(np.vdot(dy, slope)), float(np.abs(dy).ravel() @ error.ravel())
+        self.is_sound: bool = self.right(bench.right, {}, bench.tracer) is True  # or more than one is right by chance
+
+    @property
+    def sizes(self) -> set[int]:
+        return {size for direction, _, _ in self.slopes.values() for size in direction.shape}
+
+    def right(self, names: Iterable[str], changes: Mapping[int, Change], tracer: Tracer) -> bool | None:
+        """Whether the backward with these changes gives the true gradients by these arrays.
+
+        None where it gives none of their shape: it may be made for one size alone.
+        """
+        self.bench.tracer = tracer
+        try:
+            found = self.bench.gradients(0, changes)
+        except Exception:  # changed code may do anything
+            self.bench.ready = None
+            return None
+        given = {name: gradient for name in names if (gradient := found[name]) is not None}
+        if len(given) < len(set(names)) or any(g.shape != self.slopes[n][0].shape for n, g in given.items()):
+            return None
+        return all(self.agrees(gradient, *self.slopes[name]) for name, gradient in given.items())
+
+    def agrees(self, gradient: Array, direction: Array, true: float, error: float) -> bool:
+        terms = gradient * direction
+        return bool(abs(terms.sum() - true) <= 1e-6 * np.abs(terms).sum() + 10 * error)
+
+
+def elsewhere(bench: Bench) -> Elsewhere | None:
+    """The bench with as many longer axes as its forward takes, each of another length; None where it takes none.
+
+    Axes of equal length stay equal where the forward asks for it, and become different where it does not.
+    """
+    lengths: dict[Axis, int] = {}
+    subject = copy.copy(bench.subject)
+    subject.follow = as_it_is
+    for number, group in enumerate(groups(subject)):
+        more = {**lengths, **dict.fromkeys(group, size_of(subject, group[0]) + 1 + number)}
+        lengths = more if runs(longer(subject, more)) else lengths
+    if not lengths:
+        return None
+    with np.errstate(all="ignore"):
+        return Elsewhere(bench, longer(subject, lengths))
+
+
+def groups(subject: Subject) -> list[list[Axis]]:
+    """Sets of axes, as small as they can be, that the forward lets grow together by one."""
+    found: list[list[Axis]] = []
+    axes = [(name, axis) for name, array in arrays_of(subject).items() for axis in range(array.ndim)]
+    for size, tied in itertools.groupby(sorted(axes, key=lambda a: size_of(subject, a)), lambda a: size_of(subject, a)):
+        left, own = list(tied), list[list[Axis]]()
+        together = [n for n in (*range(1, MOST_ALONE + 1), len(left)) if n <= len(left)]
+        tries = itertools.chain.from_iterable(itertools.combinations(left, n) for n in together if size > 1)
+        for group in itertools.islice(tries, MOST_TRIES):
+            if set(group) <= set(left) and runs(longer(subject, dict.fromkeys(group, size + 1))):
+                own.append(list(group))
+                left = [axis for axis in left if axis not in group]
+        for axis in left:  # labels go with their examples, though those may go alone
+            for joined in own:
+                if runs(longer(subject, dict.fromkeys([*joined, axis], size + 1))):
+                    joined.append(axis)
+                    break
+        found += own
+    return found
+
+
+def arrays_of(subject: Subject) -> dict[str, Array]:
+    """All arrays that go in, labels and parameters too."""
+    given = dict(zip(subject.all_names, subject.arguments, strict=True)) | subject.kwargs
+    slots = subject.slots if isinstance(subject, LayerSubject) else {}
+    given |= {name: read(inner(subject.original), slot) for name, slot in slots.items()}
+    return {name: value for name, value in given.items() if isinstance(value, np.ndarray)}
+
+
+def size_of(subject: Subject, axis: Axis) -> int:
+    size: int = arrays_of(subject)[axis[0]].shape[axis[1]]
+    return size
+
+
+def longer(subject: Subject, lengths: Mapping[Axis, int]) -> Subject:
+    """A subject like this one, with axes of these lengths."""
+    new, arrays = copy.copy(subject), arrays_of(subject)
+    for (name, axis), length in lengths.items():
+        arrays[name] = stretched(arrays[name], axis, length)
+    held = zip(subject.all_names, subject.arguments, strict=True)
+    new.arguments = [arrays.get(name, value) for name, value in held]
+    new.kwargs = {name: arrays.get(name, value) for name, value in subject.kwargs.items()}
+    if isinstance(new, LayerSubject):
+        new.original = copy.deepcopy(new.original)
+        for name, slot in new.slots.items():
+            write(inner(new.original), slot, arrays[name])
+    return new
+
+
+def stretched(array: Array, axis: int, length: int) -> Array:
+    """An array with more along an axis: numbers like those before, or zeros where they add up to one along it."""
+    place = np.arange(length) % array.shape[axis]
+    new: Array = np.take(array, place, axis)
+    more = np.moveaxis(new, axis, 0)[array.shape[axis] :]
+    if array.dtype.kind == "f":
+        sums = [np.allclose(array.sum(i), 1) for i in range(array.ndim)]
+        if sums[axis]:
+            more[...] = 0
+        elif not any(sums) and not np.array_equal(array, np.round(array)):
+            more *= 1 + 0.3 * np.random.default_rng(length).random(more.shape)
+    return new
+
+
+def runs(subject: Subject) -> bool:
+    """Whether a forward runs, and gives numbers."""
+    try:
+        with np.errstate(all="ignore"):
+            return bool(np.isfinite(subject.at(np.float64).forward()).all())
+    except Exception:  # somebody's code may do anything
+        return False
