@@ -262,25 +262,23 @@ def product(memory: Array, how: Pair, sizes: tuple[int, int, int], a: Array, b: 
     beta is 0 or 1. Memory has room for b. Of a b too large for the cache a panel of columns is copied there at a time:
     else all of it would pass by each few rows of a, in lines that fall on each other in the cache.
     """
-    (rows, columns, inner), panel, done = sizes, PARTS * BYTES // out.itemsize, 0
+    (rows, columns, inner), panel = sizes, PARTS * BYTES // out.itemsize
     x, y, z = part(a, 0, (a.size,)), part(b, 0, (b.size,)), part(out, 0, (out.size,))
     left = (x, 0, 1, rows, 0) if how[0] == TRANSPOSED else (x, 0, inner, 1, 0)
-    if b.size * b.itemsize > CACHE and rows > ROWS and inner > STRIP:
-        while done + panel <= columns:
-            if how[1] == TRANSPOSED:
-                transpose(panel, inner, part(y, done * inner, (panel * inner,)), memory)
-            else:
-                for k in range(inner):
-                    line, copy = part(y, k * columns + done, (panel,)), part(memory, k * panel, (panel,))
-                    for c in range(PARTS * BYTES // out.itemsize):
-                        copy[c] = line[c]
-            multiply((rows, panel, 1, inner), left, (memory, 0, panel, 1, 0), (z, done, columns, 1, 0), beta != 0)
-            done += panel
-    right, rest = (y, done, columns, 1, 0), columns - done
-    if how[1] == TRANSPOSED:
-        transpose(rest, inner, part(y, done * inner, (rest * inner,)), memory)
-        right = memory, 0, rest, 1, 0
-    multiply((rows, rest, 1, inner), left, right, (z, done, columns, 1, 0), beta != 0)
+    is_large = b.size * b.itemsize > CACHE and rows > ROWS and inner > STRIP
+    width = panel if is_large else columns
+    for first in range(0, columns, width):
+        count, right = min(width, columns - first), (y, first, columns, 1, 0)
+        if how[1] == TRANSPOSED:
+            transpose(count, inner, part(y, first * inner, (count * inner,)), memory)
+            right = memory, 0, count, 1, 0
+        elif is_large and count == panel:
+            for k in range(inner):
+                line, copy = part(y, k * columns + first, (panel,)), part(memory, k * panel, (panel,))
+                for c in range(PARTS * BYTES // out.itemsize):
+                    copy[c] = line[c]
+            right = memory, 0, panel, 1, 0
+        multiply((rows, count, 1, inner), left, right, (z, first, columns, 1, 0), beta != 0)
 
 
 @bare
