@@ -40,17 +40,22 @@ def convolve(images: Array, window: Window, weight: Array, out: Array) -> None:
 
 
 @compiled
-def add_weight_gradient(images: Array, step: int, dz: Array, dweight: Array) -> None:
+def add_weight_gradient(images: Array, window: Window, dz: Array, dweight: Array) -> None:
     """dweight (kh, kw C and more, O) += windowsᵀ dz; there must be some more memory behind the images."""
     n, height, width, channels = images.shape
     _, rows, columns, filters = dz.shape
     x, dy, dw, to_row = images.reshape(-1), dz.reshape(-1), dweight.reshape(-1), width * channels
-    (kh, run, _), apart = dweight.shape, step * channels
+    (kh, run, _), apart, numbers = dweight.shape, window[2] * channels, window[1] * channels
+    if numbers % ROWS < kh:  # as many tiles as numbers are left, for all of kh, are fewer than one each
+        run = numbers - numbers % ROWS
     for b in range(n):
+        right, first = (dy, b * rows * columns * filters, filters, 1, 0), b * height * to_row
         for i in range(kh):
-            left = x, (b * height + i) * to_row, 1, apart, to_row
-            right = dy, b * rows * columns * filters, filters, 1, 0
-            multiply((run, filters, rows, columns), left, right, (dw, i * run * filters, filters, 1, 0), True)
+            result = dw, i * dweight.shape[1] * filters, filters, 1, 0
+            multiply((run, filters, rows, columns), (x, first + i * to_row, 1, apart, to_row), right, result, True)
+        for k in range(run, numbers):
+            result = dw, k * filters, dweight.shape[1] * filters, 1, 0
+            multiply((kh, filters, rows, columns), (x, first + k, to_row, apart, to_row), right, result, True)
 
 
 @compiled
@@ -98,7 +103,7 @@ def backward_part(
         n, dz = last - first, make_dz(first, last, before)
         if len(whole):
             copy_part(in_windows(dz, window), (0, 0), whole[:n], (0, 0))
-        add_weight_gradient(padded[first:last], window[2], whole[:n] if len(whole) else in_windows(dz, window), dweight)
+        add_weight_gradient(padded[first:last], window, whole[:n] if len(whole) else in_windows(dz, window), dweight)
         if len(dx):
             copy_part(dz, (0, 0), bordered[:n], corner)
             result = in_windows(dx[first:last], dz_window)

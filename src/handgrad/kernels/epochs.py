@@ -732,10 +732,7 @@ def gemm_of(dtype: DType, room: int) -> Gemm:
 
 @functools.cache
 def load(dtype: DType, by_vectors: bool) -> None:
-    """Compile `train` for numbers of this type, which takes seconds and is said on stderr, or load it from the disk.
-
-    Numba compiles it anew when this file changes, whatever becomes of those that it takes functions from.
-    """
+    """Compile `train` for numbers of this type, which takes seconds and is said on stderr, or load it from the disk."""
     real, whole, double, matrix = np.empty(0, dtype), np.empty(0, np.int64), np.empty(0), np.empty((0, 0), dtype)
     net = Network(np.zeros((1, 6), np.int64), np.zeros((1, 2)), real, real, real, real, real, real)
     goal = Goal(0, 1.0, 0.0, double, 0.0, 0, False)
