@@ -365,3 +365,90 @@ def one_winner_for_all():
         return np.einsum("nph,pdh->nd", dz, w), np.einsum("nd,nph->pdh", x, dz)
 
     return forward, backward
+
+
+@case("wrong-variable", "keep a copy", normal(4, 3), normal(4))
+def kept_and_changed():
+    def forward(x, scale):
+        h = np.tanh(x)
+        cache = [h, scale]
+        h *= scale[:, None]
+        return h, cache
+
+    def backward(dy, cache):
+        h, scale = cache
+        return dy * scale[:, None] * (1 - h**2), (dy * h).sum(axis=1)
+
+    return forward, backward
+
+
+@case("not-linear", "d ** 2 is no multiple of dy", normal(4, 3))
+def normalized_on_the_way():
+    def backward(dy, x):
+        d = dy * np.cos(x)
+        return x**2 * d / np.sqrt(np.sum(d**2, axis=0))
+
+    return lambda x: (np.sin(x), x), backward
+
+
+@case("term-missing", "the rest is 2 times what it should be", normal(4, 3), normal(4, 3))
+def one_direction_of_two():
+    def forward(a, b):
+        s = a @ b.T
+        rows = np.exp(s) / np.exp(s).sum(axis=1, keepdims=True)
+        columns = np.exp(s) / np.exp(s).sum(axis=0, keepdims=True)
+        return -(np.log(np.diag(rows)).mean() + np.log(np.diag(columns)).mean()) / 2, (a, b, rows)
+
+    def backward(dy, cache):
+        a, b, rows = cache
+        ds = dy * (rows - np.eye(len(a))) / len(a)
+        return ds @ b, ds.T @ a
+
+    return forward, backward
+
+
+@case(
+    "term-missing", "lacks what comes back through x @ a", normal(4, 3), normal(3, 2), normal(3, 1), normal(1, 2), s=2.0
+)
+def adapter_forgotten():
+    """The gradient is right for s = 0, and no function comes after the product: both would be said wrongly."""
+
+    def forward(x, w, a, b, s=1.0):
+        return x @ w + s * (x @ a) @ b, (x, w, a, b, s)
+
+    def backward(dy, cache):
+        x, w, a, b, s = cache
+        return dy @ w.T, x.T @ dy, s * x.T @ (dy @ b.T), s * (x @ a).T @ dy
+
+    return forward, backward
+
+
+@case("one-branch", "by the sign of x - t", normal(9), t=normal(9))
+def other_branch_left_out():
+    def forward(x, t=None):
+        e = t - x
+        return np.where(e > 0, 0.3 * e, -0.7 * e).sum(), e
+
+    def backward(dy, e):
+        dx = np.zeros(len(e))
+        for i in range(len(e)):
+            if e[i] > 0:
+                dx[i] = -0.3 * dy
+        return dx
+
+    return forward, backward
+
+
+@case("unbiased-variance", "by m - 1, the backward by m", normal(6, 3))
+def bessel_forward_alone():
+    def forward(x):
+        c = x - x.mean(0)
+        s = np.sqrt((c**2).sum(0) / (len(x) - 1))
+        return c / s, (c, s)
+
+    def backward(dy, cache):
+        c, s = cache
+        dc = dy / s - c * (dy * c).sum(0) / s**3 / len(c)
+        return dc - dc.mean(0)
+
+    return forward, backward

@@ -191,6 +191,8 @@ class Bench:
         self.cases = cases
         self.upstreams: Sequence[Array] = first.numbers.upstreams
         self.right: dict[str, Array | None] = {name: first.gradients[0][name] for name in right}
+        self.base: Array = first.numbers.base
+        self.forward_places: set[int] = set()
         self.follows_forward: bool = subject.one_function  # needed where that makes what the backward calls
         self.in_forward: bool = False
         self.wears_cache: bool = True  # whether a backward changes the cache
@@ -214,13 +216,29 @@ class Bench:
         followed: Function = self.tracer.follow(function, entered=True)
         return function if self.in_forward and not self.follows_forward else followed
 
-    def gradients(self, i: int, changes: Mapping[int, Change], recording: Recording | None = None) -> Gradients:
-        """What the changed backward returns for one upstream."""
+    def gradients(
+        self, i: int, changes: Mapping[int, Change], recording: Recording | None = None, scale: float = 1
+    ) -> Gradients:
+        """What the changed backward returns for one upstream, or for a multiple of it."""
         whole = self.subject.one_function
-        point = self.after_forward(changes if whole else {}, recording if whole else None)
+        if not whole and not self.forward_places.isdisjoint(changes):
+            point = self.other_forward(changes)
+        else:
+            point = self.after_forward(changes if whole else {}, recording if whole else None)
         if not whole:
             self.tracer.start(dict(changes), recording)
-        return point.backward(self.upstreams[i].copy())
+        return point.backward(scale * self.upstreams[i])
+
+    def other_forward(self, changes: Mapping[int, Change]) -> Point:
+        """A point whose forward has run with changes that leave its y what it was."""
+        point, before = self.subject.at(np.float64), self.follows_forward
+        self.follows_forward = True
+        self.tracer.start(dict(changes))
+        y = point.forward()
+        self.follows_forward = before
+        if not np.array_equal(y, self.base):
+            raise ValueError("the change is one of y")
+        return point
 
     def after_forward(self, changes: Mapping[int, Change], recording: Recording | None) -> Point:
         """A point whose forward has run: anew where an object keeps what it left, else with a copy of its cache."""
@@ -280,9 +298,32 @@ class Followed:
         self.cases = cases
         self.tracer: Tracer = Tracer(subject.is_ours)
         self.forward: TracedForward = TracedForward(first.numbers, self.tracer)
-        self.bench: Bench = Bench(subject, self.tracer, cases, right)
         self.meanings: Meanings = Meanings(self.forward, np.random.default_rng(first.numbers.rng.integers(2**32)))
+        self.bench: Bench = Bench(subject, self.tracer, cases, right)
+        self.overwritten: list[Place] = self.find_overwritten()
+        self.bench.forward_places |= {place.index for place in self.overwritten}
         self.follow(lambda i: {}, list(cases))
+
+    def find_overwritten(self) -> list[Place]:
+        """Where the forward reads a variable, as to keep it, whose numbers it changes in place later."""
+        recording = self.forward.recording
+        uses = [(r, a) for r, a in zip(recording.records, recording.alive, strict=False) if r.place and r.alias]
+        found = [r.place for r, array in uses if np.shape(array) and not np.array_equal(array, r.value)]
+        return [*dict.fromkeys(place for place in found if place is not None and place.kind == "use")]
+
+    def nonlinear(self, changes: Changes) -> Record | None:
+        """The first value of the backward that is no multiple where dy is one, though all is that it is made of."""
+        once, more = Recording(), Recording()
+        self.bench.gradients(0, changes(0), once)
+        self.bench.gradients(0, changes(0), more, scale=-1.7)
+        bent: set[int] = set()
+        for record, other in zip(once.records, more.records, strict=False):
+            a, b = record.value, other.value
+            if a.shape == b.shape and not (np.allclose(a, b) or np.allclose(-1.7 * a, b)):
+                if bent.isdisjoint(record.operands) and record.place and record.place.routine.shown:
+                    return record
+                bent.add(record.index)
+        return None
 
     def follow(self, changes: Changes, wrong: Iterable[str]) -> None:
         """Run the backward for each upstream, and find what its values mean; wrong: the arrays whose gradient is."""

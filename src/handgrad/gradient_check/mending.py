@@ -26,6 +26,7 @@ from .verdict import Verdict
 
 MOST_TRIES = 1000  # of changed backwards, of each kind of change
 FEWEST_TRIES = 120
+MOST_COPIES = 12  # that a forward should have kept
 MOST_NEAR = 2  # statements in which all changes are tried before the others
 MOST_SECONDS = 3  # changes to which a second one is looked for
 MOST_TRIED_PROBES = 300_000  # values that they may compute: about as many microseconds
@@ -69,12 +70,16 @@ class Trial:
     record: Record
     code: CodeType
     values: list[Array]
+    faults: list[Exception]  # a changed expression may not fit
+    alone: bool  # whether it is the changed expression itself, and none around it
 
     def compute(self, step: int, names: Mapping[str, Any]) -> None:
         if step == self.record.step:
-            with contextlib.suppress(Exception):  # a changed expression may not fit
+            try:
                 value = eval(self.code, dict(names))
                 self.values.extend([np.array(value)] if is_numeric(value) else [])
+            except Exception as fault:
+                self.faults.append(fault)
 
 
 def looking(trials: Sequence[Trial]) -> Change:
@@ -139,7 +144,8 @@ class Search:
         near = (p.index for p in tracer.places if p.statement in statements or getattr(p.node, "id", "") in names)
         values = (record.place.index for record in self.followed.made_of if record.place)
         changed = (place for finding in self.accepted for place in finding.changes(0))
-        self.bench.tracer = tracer.at([*near, *values, *changed])
+        forward = self.bench.forward_places
+        self.bench.tracer = tracer.at([*near, *values, *changed, *forward])
         self.bench.gradients(0, {})
         self.cost: int = BASE_PROBES + sum(self.bench.tracer.steps.values())
         self.bench.tracer.most_steps = 100 + 10 * max(self.bench.tracer.steps.values(), default=0)
@@ -160,7 +166,7 @@ class Search:
             if found is None or set(found.names) != self.left:
                 self.work = MOST_WORK_IN_SECONDS
                 placed = self.best(itertools.islice(self.targets(), self.tries))
-                if placed and (found is None or len(placed.names) > len(found.names)):
+                if placed and (found is None or (is_told(placed) and len(placed.names) > len(found.names))):
                     found = placed
             if found is None:
                 yield from self.first_wrong()
@@ -179,6 +185,9 @@ class Search:
         cases = map(self.bench.cases.__getitem__, finding.names)
         if finding.mistake == "unexplained" and (path := self.path(finding.names)):
             return replace(finding, mistake=path[0], message=path[1])
+        if finding.mistake == "unexplained" and (bent := self.bent()) and bent.place:
+            message = f"{bent.place.text} is no multiple of dy: twice the dy must give twice the gradient"
+            return replace(finding, place=bent.place, mistake="not-linear", message=message, edit=None)
         factors = [c.factor(c.expected) if c.analytic[0].shape == c.array.shape else None for c in cases]
         if factors[0] and all(np.allclose(factor or 0, factors[0]) for factor in factors):
             for told in filter(
@@ -214,6 +223,7 @@ class Search:
         suspects = [s for s in self.scopes if s.statement in made_of and s not in near]
         far = [s for s in self.scopes if s not in near and s not in suspects]
         stages: list[tuple[Iterator[Finding], int, int]] = [
+            (iter(()) if depth else self.copies(), MOST_COPIES, MOST_COPIES),
             (self.edits(SMALL, self.scopes), 2 * self.tries, 2 * self.tries),
             (iter(()) if depth else self.stale(), self.tries, self.tries),
             (self.paths(), self.tries, self.tries),
@@ -224,7 +234,8 @@ class Search:
         ]
         for proposals, count, run in stages:
             tried = list(itertools.islice(proposals, count))
-            true = self.true_there(tried)
+            true, useless = self.true_there(tried)
+            tried = [finding for finding in tried if id(finding) not in useless]
             for group in ([finding for _, finding in true], tried[: run // 4 if depth else run]):
                 found = self.best(group)
                 if found and set(found.names) == self.left:
@@ -251,8 +262,9 @@ class Search:
     @property
     def near(self) -> list[Scope]:
         """Where the first wrong values are computed, and what the first is made of."""
-        wrong = [r.place.statement for r in self.followed.region if r.place and self.followed.depends_on_upstream(r)]
-        first = list(dict.fromkeys(wrong))[:MOST_NEAR]
+        region = [r for r in self.followed.region if r.place]
+        wrong = [r for r in region if self.followed.depends_on_upstream(r)] or region
+        first = list(dict.fromkeys(r.place.statement for r in wrong if r.place))[:MOST_NEAR]
         return [scope for scope in self.scopes if scope.statement in first]
 
     @property
@@ -306,8 +318,10 @@ class Search:
         self.by_chance.append(kept)
         return False
 
-    def true_there(self, proposals: Iterable[Finding]) -> list[tuple[int, Finding]]:
-        """The changes that make a wrong value a true gradient, by rank; all are computed in one run."""
+    def true_there(self, proposals: Iterable[Finding]) -> tuple[list[tuple[int, Finding]], set[int]]:
+        """The changes that make a wrong value a true gradient, by rank, and which need not be tried any more: these,
+        and those that do not run. All are computed in one run.
+        """
         trials: dict[int, list[Trial]] = {}
         for trial in filter(None, map(self.trial, proposals)):
             trials.setdefault(trial.record.place.index if trial.record.place else -1, []).append(trial)
@@ -315,8 +329,11 @@ class Search:
         with contextlib.suppress(Exception):  # accepted changes may do anything
             for i in range(len(self.bench.upstreams)):
                 self.bench.gradients(i, {**self.together()(i), **looks})
-        ranked = [(self.rank(trial), trial.finding) for those in trials.values() for trial in those]
-        return sorted((pair for pair in ranked if pair[0] < 3), key=lambda pair: pair[0])
+        computed = [trial for those in trials.values() for trial in those]
+        ranked = [(self.rank(trial), trial.finding) for trial in computed]
+        true = sorted((pair for pair in ranked if pair[0] < 3), key=lambda pair: pair[0])
+        broken = {id(trial.finding) for trial in computed if trial.faults and trial.alone}
+        return true, broken | {id(finding) for _, finding in true}
 
     def rank(self, trial: "Trial") -> int:
         """0: the gradient by what the variable is called for; 1: by something earlier in the forward than what it was
@@ -342,9 +359,8 @@ class Search:
             place = edit.site.scope.places[node]
             if place in self.wrong:
                 with edit.apply(), contextlib.suppress(SyntaxError, ValueError):
-                    return Trial(
-                        proposal, self.wrong[place], compiled(edit.new if node is edit.site.node else node), []
-                    )
+                    code = compiled(edit.new if node is edit.site.node else node)
+                    return Trial(proposal, self.wrong[place], code, [], [], node is edit.site.node)
         return None
 
     def together(self, proposal: Finding | None = None) -> Changes:
@@ -361,6 +377,19 @@ class Search:
                     yield finding
 
     # By the true gradients ---------------------------------------------------------------------------------------
+
+    def copies(self) -> Iterator[Finding]:
+        """A copy of what the forward keeps and then changes in place, so that the backward reads other numbers."""
+
+        def copied(step: int, value: Any, frame: FrameType) -> Any:
+            return value.copy()
+
+        for place in self.followed.overwritten:
+            message = (
+                f"the forward changes {place.text} in place after keeping it here: the backward reads other numbers"
+            )
+            changes = always({place.index: copied})
+            yield Finding(place, changes, (), "wrong-variable", f"{message}; keep a copy", place.text)
 
     def stale(self) -> Iterator[Finding]:
         """What a variable was before a statement changed it, for all that reads it later, or but gives it a name."""
@@ -507,6 +536,13 @@ class Search:
             message = f"the first value that is no true gradient is {place.text}"
             yield self.told(Finding(place, always({}), names, "unexplained", message, variable_of(place)))
 
+    def bent(self) -> Record | None:
+        """The first value of the backward that is not linear in dy."""
+        tracer, self.bench.tracer = self.bench.tracer, self.whole_tracer
+        bent = self.followed.nonlinear(self.together())
+        self.bench.tracer = tracer
+        return bent
+
     def path(self, names: Sequence[str]) -> tuple[str, str] | None:
         """(mistake, message) where a gradient is right but for what comes back through one value of the forward."""
         meanings, records = self.followed.meanings, self.followed.forward.records
@@ -519,8 +555,10 @@ class Search:
             for value, part, rest in meanings.paths(record):
                 left, place = found - rest.reshape(found.shape), value.place
                 through = f"{in_words(value)} in line {place.line} of {place.routine.name}" if place else ""
-                if not np.any(np.abs(left) > 1e-7 * np.abs(found).max()):
-                    return "term-missing", f"{case.label} lacks what comes back through {through}"
+                scale = float(found.ravel() @ rest / (rest @ rest))
+                if case.same(scale * rest, found.ravel()):
+                    also = "" if abs(scale - 1) < 1e-6 else f", and the rest is {scale:.6g} times what it should be"
+                    return "term-missing", f"{case.label} lacks what comes back through {through}{also}"
                 if case.same(part * (ratio := float(left.ravel() @ part / (part @ part))), left.ravel()):
                     told = at_a_place(case.of_value(f"{case.name} through {through}", left, part.reshape(left.shape)))
                     return (told.mistake, told.message) if told and ratio != 1 else None
@@ -530,6 +568,10 @@ class Search:
 def is_handed_on(place: Place) -> bool:
     """Whether a variable is but given another name there, or returned."""
     return isinstance(place.statement, ast.Return) or getattr(place.statement, "value", None) is place.node
+
+
+def is_told(finding: Finding) -> bool:
+    return finding.mistake != "unexplained"
 
 
 def held_back(value: int, reads: Sequence[int], name: str) -> dict[int, Change]:

@@ -116,6 +116,10 @@ def partly_missing(case: Case) -> Verdict | None:
     if not wrong.any() or not right.any() or not case.same(right, case.expected[:, ~wrong]):
         return None
     message, evidence = f"in {int(wrong.sum())} entries where it is due, right elsewhere", case.deviates_most()
+    for name, sign in signs(case):
+        if set(sign[wrong]).isdisjoint(sign[~wrong & due]):
+            said = f"{case.label} is zero on one side, by the sign of {name}: that branch has a derivative of its own"
+            return Guess(case.name, "one-branch", said, evidence)
     for axis, where in enumerate(np.unravel_index(case.entries, case.array.shape)):
         missing, present = set(where[wrong].tolist()), set(where[~wrong & due].tolist())
         if not missing & present:
@@ -128,6 +132,14 @@ def partly_missing(case: Case) -> Verdict | None:
             what = f"the mask leaves out {int(wrong.sum())} of the entries that the forward chooses"
             return case.verdict("wrong-mask", f"{what}: compare the two conditions", evidence)
     return Guess(case.name, "partly-missing", f"{case.label} is zero {message}", evidence)
+
+
+def signs(case: Case) -> Iterator[tuple[str, Array]]:
+    """(what it is of, sign at the entries) of the array, and of its difference to others."""
+    yield case.name, np.sign(case.values)
+    for name, value in (case.inputs | case.keywords).items():
+        if name != case.name and np.shape(value) == case.array.shape:
+            yield f"{case.name} - {name}", np.sign(case.values - np.ravel(value)[case.entries])
 
 
 def let_through(case: Case) -> Verdict | None:

@@ -158,7 +158,7 @@ def fused(case: Case) -> Verdict | None:
 
 def bare(case: Case) -> Iterator[Array]:
     """Σ dy, aᵀ dy and dy aᵀ: gradients of the bare product, which need no bias, and no f' that is nowhere 0."""
-    if case.y.ndim != 2:
+    if case.y.ndim != 2 or is_affine(case):
         return
     full, (rows, columns) = case.dy_full, case.y.shape
     matrices = [a for name, a in case.arrays.items() if a.ndim == 2 and name != case.name]
@@ -166,6 +166,14 @@ def bare(case: Case) -> Iterator[Array]:
     products += [a.T @ full for a in matrices if len(a) == rows]
     products += [full @ a.T for a in matrices if a.shape[1] == columns]
     yield from (case.pick(product) for product in products if product[0].size == case.array.size)
+
+
+def is_affine(case: Case) -> bool:
+    """Whether y is affine in this array, so that no function comes after a product with it."""
+    point = case.subject.at(np.float64)
+    point.arrays[case.name][...] = 0
+    rise = case.y - point.forward()
+    return case.columns is not None and case.complete and case.same(case.values @ case.columns, rise.ravel())
 
 
 def bias_slopes(case: Case) -> Array | None:

@@ -96,6 +96,9 @@ def made_of_numbers(case: Case) -> Iterator[Factor]:
     """A number that the forward was given, and what is made of a rate."""
     for name, value in case.numbers_given.items():
         odds = value / (1 - value) if value != 1 else 0
+        if name.lower() in WINDOWS and case.y.ndim == 4 and value > 1:
+            yield Factor("kernel-area-factor", value, f"the window's side {name} = {value:g}, where its area is due")
+            continue
         made = ((value, name), (1 - value, f"1 - {name}"), (1 + value, f"1 + {name}"), (odds, f"{name} / (1 - {name})"))
         yield from (Factor("keyword-factor", v, f"{words} = {v:.6g}") for v, words in made)
 

@@ -78,6 +78,8 @@ def candidates(case: Case, x: Array, t: Array) -> Iterator[tuple[str, str, Array
         yield "formula-slip", "this is x - t, the derivative of ½ (x - t)²; that of |x - t| is sign(x - t)", x - t
     if np.allclose(x.sum(axis=1), 1) and (x >= 0).all():
         yield from of_probabilities(x, t)
+    elif ((x > 0) & (x < 1)).all():
+        yield next(of_probabilities(x, t))
     yield from of_softmax(x, t)
     yield "target-ignored", "this is x: the target is not subtracted, x - t is due", x
     yield from of_margins(x, t)

@@ -55,7 +55,7 @@ def log_softmax_terms(case: Case) -> Verdict | None:
         return None
     for_value = "log-softmax: the logarithms y stand where the probabilities exp(y) are due; dx = dy - exp(y) Σ dy"
     wrong = dy - y * dy.sum(axis=-1, keepdims=True)
-    return case.named([Candidate("value-for-derivative", for_value, case.pick(wrong))], EQUAL)
+    return case.named([Candidate("value-for-derivative", for_value, case.pick(wrong), True)], EQUAL)
 
 
 # Normalisation --------------------------------------------------------------------------------------------------
@@ -94,7 +94,7 @@ def statistics(case: Case) -> Verdict | None:
             return case.verdict("wrong-axis", message, "dx equals that in every entry")
     norms = [Norm(axes, True) for axes in normalized_axes(case)]
     late = (scaled_late(case, norm) for norm in norms if np.ndim(named_array(case, SCALES, 1.0, norm.axes)))
-    return case.named([*(unbiased(case, norm) for norm in norms), *late], EQUAL)
+    return case.named([*(c for norm in norms for c in (biased(case, norm), unbiased(case, norm))), *late], EQUAL)
 
 
 def fitted_terms(case: Case) -> Iterator[tuple[Norm, Axes, Array]]:
@@ -168,6 +168,13 @@ def unbiased(case: Case, norm: Norm) -> Candidate:
     """The whole gradient with the variance divided by m - 1."""
     wrong = [np.sum(build_terms(case, dy, norm, norm.axes, ddof=1), axis=0) for dy in case.dy_full]
     message = "the backward divides the variance by m - 1, the forward by m"
+    return Candidate("unbiased-variance", message, case.pick(wrong))
+
+
+def biased(case: Case, norm: Norm) -> Candidate:
+    """The gradient as it would be if the forward, too, divided the variance by m."""
+    wrong = [np.sum(build_terms(case, dy, norm, norm.axes), axis=0) for dy in case.dy_full]
+    message = "the forward divides the variance by m - 1, the backward by m"
     return Candidate("unbiased-variance", message, case.pick(wrong))
 
 

@@ -1,5 +1,6 @@
 """Right, but for another call: another dy, another array, a keyword forgotten."""
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -105,11 +106,30 @@ def keyword(case: Case) -> Verdict | None:
 def by_keyword(case: Case, variants: Callable[[str, Any], list[Any]]) -> Verdict | None:
     for name, value in case.keywords.items():
         for other in variants(name, value):
-            if other is not value and np.any(other != value) and case.explained_at(partial(put_keyword, name, other)):
+            if (
+                other is value
+                or not np.any(other != value)
+                or (other == 0.0 and isinstance(other, float) and cuts_off(case, name))
+            ):
+                continue
+            if case.explained_at(partial(put_keyword, name, other)):
                 given = f"{name}={value!r}" if np.ndim(value) == 0 else f"{name} given"
                 what = f"{case.label} is right for {name}={other!r}, but the forward ran with {given}"
                 return case.verdict("keyword-ignored", f"{what}: keep it in the cache", "equal in every entry checked")
     return None
+
+
+def cuts_off(case: Case, name: str) -> bool:
+    """Whether another array has no part in y where a keyword is 0: then the gradient lacks what came through it."""
+    point = case.subject.at(np.float64)
+    point.kwargs[name] = 0
+    with contextlib.suppress(Exception):  # the forward may refuse it
+        for other in (n for n in case.subject.names if n != case.name):
+            before = point.forward().copy()
+            point.arrays[other] *= 1.5
+            if np.array_equal(before, point.forward()):
+                return True
+    return False
 
 
 def keyword_variants(value: Any) -> list[Any]:
