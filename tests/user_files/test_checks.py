@@ -10,7 +10,7 @@ import time
 import pytest
 
 from handgrad import cli
-from handgrad.user_files import check_file
+from handgrad.user_files import check_file, checks
 
 GOOD = """
 import numpy as np
@@ -117,6 +117,119 @@ def test_pairs_layers_functions_and_classes_are_found(write):
     assert list(reports) == ["Dense", "swish", "cube", "Exp"]
     assert all(report.ok for report in reports.values()), reports
     assert list(reports["Dense"].arrays) == ["x", "W", "b"]
+
+
+ANY_CALLABLE = """
+import functools
+import numpy as np
+
+def noted(function):
+    return functools.wraps(function)(lambda *arguments: function(*arguments))
+
+class Both:
+    def there(self, x):
+        return x * x, x
+
+    def back(self, dy, x):
+        return 2 * dy * x
+
+class Pair:
+    @staticmethod
+    def forward(x):
+        return x * x, x
+
+    @staticmethod
+    def backward(dy, x):
+        return 2 * dy * x
+
+class Slots:
+    __slots__ = ("w", "dw", "x")
+
+    def __init__(self):
+        self.w = np.ones((4, 5))
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.w
+
+    def backward(self, dy):
+        self.dw = self.x.T @ dy
+        return dy @ self.w.T
+
+def power(x, n):
+    return x**n, (x, n)
+
+def power_back(dy, cache):
+    x, n = cache
+    return n * dy * x ** (n - 1)
+
+partly_forward, partly_backward = functools.partial(power, n=3.0), power_back
+method_forward, method_backward = Both().there, Both().back
+logged_forward, logged_backward = noted(Both().there), noted(Both().back)
+
+def several_forward(*arrays):
+    return np.ma.masked_array(arrays[0]), None
+
+def several_backward(dy, cache):
+    return dy
+"""
+
+
+def test_whatever_can_be_called_is_found(write):
+    reports = dict(check_file(write(ANY_CALLABLE)))
+    assert list(reports) == ["Pair", "Slots", "partly", "method", "logged", "several"]
+    assert all(report.ok for report in reports.values())
+    assert list(reports["Slots"].arrays) == ["x", "w"]
+
+
+FAULTS = """
+def lost_forward(x):
+    return x * x, x
+
+def lost_backward(dy):
+    return dy
+
+class Lost:
+    def forward(self, x):
+        return 2 * x
+
+    def backward(self, dy):
+        return dy * self.two
+
+class Silent(Exception):
+    def __str__(self):
+        raise ValueError
+
+def silent_forward(x):
+    raise Silent
+
+def silent_backward(dy, cache):
+    return dy
+
+def complex_forward(x):
+    return x + 0j, None
+
+def complex_backward(dy, cache):
+    return dy
+"""
+
+
+def test_faults_are_verdicts_with_their_lines(write):
+    reports = dict(check_file(write(FAULTS)))
+    assert {name: (v.mistake, v.line) for name, report in reports.items() for v in report.verdicts} == {
+        "lost": ("backward-raises", 5),
+        "Lost": ("backward-raises", 13),
+        "silent": ("forward-raises", 20),
+        "complex": ("wrong-output", None),
+    }
+
+
+def test_a_file_of_very_many_functions_is_read_soon(write, monkeypatch):
+    asked = []
+    monkeypatch.setattr(checks.difflib, "get_close_matches", lambda *given, **more: asked.append(given) or [])
+    many = "".join(f"def f{i}(x): return x\n" for i in range(3000))
+    assert check_file(write(GOOD + many))
+    assert len(asked) < 10_000
 
 
 def test_one_by_name(write):

@@ -37,6 +37,10 @@ def check_forward(subject: Subject, report: Report, rng: Generator) -> Array:
     """y, after making sure that it is finite, repeatable, in double precision, and leaves its input alone."""
     point = subject.at(np.float64)
     y = point.forward().copy()
+    if y.dtype.kind == "c":
+        raise CodeFault(
+            "wrong-output", f"the forward returned {y.dtype} numbers for arrays of real ones: return floats"
+        )
     if note_changes(subject, report, point, "forward"):
         subject.guarded = True
         point = subject.at(np.float64)

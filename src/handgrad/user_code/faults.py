@@ -79,7 +79,7 @@ def fault_of(problem: BaseException, part: str, function: Any) -> CodeFault:
     stops = [Stop(frame, line) for frame, line in traceback.walk_tb(problem.__traceback__)]
     own = [stop for stop in stops if is_users(stop.frame.f_code)]
     stop = next((s for s in reversed(own) if s.frame.f_code.co_filename == own[0].frame.f_code.co_filename), None)
-    line, said = stop and stop.line, complaint(problem).split("\n")[0]
+    line, said = stop.line if stop else line_of(function), complaint(problem).split("\n")[0]
     if isinstance(problem, NotImplementedError):
         return NotWritten([stops[-1].name], said, line)
     if "None" in said and (helper := unwritten_helper(function)):

@@ -139,8 +139,8 @@ class LayerSubject(Subject):
     def moves(self, name: str) -> bool:
         """Whether y changes with the numbers of an attribute."""
         point = self.at(np.float64)
-        y, held = point.forward().copy(), attributes(inner(point.layer))
-        held[name] = moved(held[name])
+        y, layer = point.forward().copy(), inner(point.layer)
+        object.__setattr__(layer, name, moved(getattr(layer, name)))
         try:
             return not np.array_equal(point.forward(), y, equal_nan=True)
         except CodeFault:  # other numbers may be none that the code takes

@@ -183,7 +183,8 @@ def function_class(cls: type) -> Pair:
         raise TypeError(f"{cls.__name__} has no forward and backward")
     if not isinstance(inspect.getattr_static(cls, "forward"), staticmethod):
         raise TypeError(f"{cls.__name__} is a class: check an object of it, {cls.__name__}(...)")
-
+    if not takes_context(cls):
+        return cls.forward, cls.backward
     enter, leave = translations(cls)
 
     def forward(*arrays: Any, **keywords: Any) -> Any:
@@ -197,6 +198,12 @@ def function_class(cls: type) -> Pair:
     names = list(inspect.signature(cls.forward).parameters.values())[1:]
     vars(forward)["__signature__"] = inspect.Signature(names)
     return forward, backward
+
+
+def takes_context(cls: Any) -> bool:
+    """Whether static methods begin with the same parameter, a context; else they are a pair as functions are."""
+    first, second = (next(iter(inspect.signature(part).parameters), "") for part in (cls.forward, cls.backward))
+    return first == second
 
 
 def translations(cls: type) -> tuple[Function, Function]:

@@ -110,8 +110,9 @@ def items(held: Any) -> Iterable[tuple[Any, Any]]:
 
 
 def attributes(layer: Any) -> dict[str, Any]:
-    held: dict[str, Any] = getattr(layer, "__dict__", {})
-    return held
+    """What an object holds by name, in its __slots__ too."""
+    slots = [name for cls in type(layer).__mro__ for name in getattr(cls, "__slots__", ())]
+    return {name: getattr(layer, name) for name in slots if hasattr(layer, name)} | getattr(layer, "__dict__", {})
 
 
 def is_collection(held: Any) -> bool:
@@ -167,10 +168,15 @@ def gradient_key(held: Any, key: Any, own: bool = True) -> Any:
 
 
 def holder(layer: Any, path: tuple[int, ...], group: str | None) -> Any:
-    """The dict or list that a slot's array stands in."""
+    """The dict or list that a slot's array stands in; of attributes, a copy."""
+    part = part_at(layer, path)
+    return attributes(part) if group is None else getattr(part, group)
+
+
+def part_at(layer: Any, path: tuple[int, ...]) -> Any:
     for i in path:
         layer = parts(layer)[i]
-    return attributes(layer) if group is None else getattr(layer, group)
+    return layer
 
 
 def read(layer: Any, slot: Slot) -> Array:
@@ -179,7 +185,10 @@ def read(layer: Any, slot: Slot) -> Array:
 
 
 def write(layer: Any, slot: Slot, array: Array) -> None:
-    holder(layer, slot.path, slot.group)[slot.key] = array
+    if slot.group is None:
+        object.__setattr__(part_at(layer, slot.path), slot.key, array)
+    else:
+        holder(layer, slot.path, slot.group)[slot.key] = array
 
 
 def read_gradient(layer: Any, slot: Slot) -> Array | None:

@@ -129,7 +129,7 @@ class Point(ABC):
             what = f"a layer's forward returns y alone, and this one returned a tuple of {len(y)}"
             advice = "keep the cache in self, or give the methods as a pair, (layer.forward, layer.backward)"
             raise CodeFault("wrong-output", f"{what}: {advice}")
-        array: Array = y if isinstance(y, np.ndarray) else np.asarray(y)
+        array: Array = np.asarray(y)
         if array.dtype.kind in "iub":
             raise CodeFault(
                 "integer-output",

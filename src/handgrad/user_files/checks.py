@@ -6,7 +6,7 @@ import inspect
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ from ..gradient_check import Report, check_gradients
 from ..gradient_check.report import section, title_of
 from ..gradient_check.verdict import Fault
 from ..naming import nearest
+from ..user_code.arguments import name_of
 from ..user_code.faults import refuse_without_self
 from .confinement import confine
 from .guesses import fitting
@@ -25,6 +26,7 @@ from .loading import import_folders, load, load_machinery
 from .runner import Limits, Outcome, can_be_parent, read_source, run, run_each
 from .serving import at, line_of, quoted
 
+MOST_LEFT = 300  # functions without a partner, each compared with all others
 CHECK = f"{__name__}:check_named"
 DERIVATIVES = ("{}_backward", "{}_gradient", "{}_grad", "{}_derivative", "{}_prime", "grad_{}", "d{}", "d_{}")
 
@@ -245,14 +247,19 @@ def discover(module: ModuleType) -> dict[str, Any]:
         if inspect.isclass(thing) and hasattr(thing, "forward") and hasattr(thing, "backward"):
             if not inspect.isabstract(thing):
                 found[name] = thing
-        elif inspect.isfunction(thing) and (pair := partner(name, own)) is not None:
+        elif callable(thing) and not inspect.isclass(thing) and (pair := partner(name, own)) is not None:
             found[without_forward(name)] = (thing, own[pair])
     return found
 
 
 def defined_in(module: ModuleType) -> dict[str, Any]:
     own = vars(module).items()
-    return {k: v for k, v in own if getattr(v, "__module__", None) == module.__name__ and k[0] != "_"}
+    return {k: v for k, v in own if getattr(unwrapped(v), "__module__", None) == module.__name__ and k[0] != "_"}
+
+
+def unwrapped(thing: Any) -> Any:
+    """What a functools.partial calls."""
+    return unwrapped(thing.func) if isinstance(thing, partial) else thing
 
 
 def without_forward(name: str) -> str:
@@ -273,8 +280,10 @@ def partners(name: str) -> list[str]:
 def misspelt(module: ModuleType, found: Mapping[str, Any]) -> dict[str, str]:
     """{name: a line} of functions and classes whose backward or forward is there under nearly its name."""
     own, said = defined_in(module), dict[str, str]()
-    taken = {part.__name__ for target in found.values() if isinstance(target, tuple) for part in target}
-    left = [name for name, thing in own.items() if inspect.isfunction(thing) and thing.__name__ not in taken]
+    taken = {name_of(part) for target in found.values() if isinstance(target, tuple) for part in target}
+    left = [name for name, thing in own.items() if inspect.isfunction(thing) and thing.__name__ not in taken][
+        :MOST_LEFT
+    ]
     for name, thing in own.items():
         if inspect.isclass(thing):
             lacking = [part for part in ("forward", "backward") if not hasattr(thing, part)]

@@ -10,6 +10,7 @@ import numpy as np
 from ..arrays import Array, Generator, Shape
 from ..user_code.arguments import POSITIONAL, Function, parameters_of
 from ..user_code.faults import CodeFault, NotWritten
+from ..user_code.pairs import takes_context
 from ..user_code.recognize import recognize
 
 # the thing to check, its arrays, its keywords
@@ -55,7 +56,7 @@ SHAPES: tuple[Shapes, ...] = (
 
 def fitting(name: str, target: Any, path: str | Path, seed: int) -> Trial:
     """(target, arrays, kwargs): the first guess that the forward runs on."""
-    problem = "its constructor refused what was guessed"
+    problem, misfit = "its constructor refused what was guessed", None
     for thing, arrays, kwargs in trials(target, seed):
         try:
             recognize(thing, arrays, kwargs, None, None, seed).at(np.float64).forward()
@@ -63,10 +64,13 @@ def fitting(name: str, target: Any, path: str | Path, seed: int) -> Trial:
             if isinstance(fault, NotWritten) or not isinstance(fault.__cause__, MISFITS):
                 return thing, arrays, kwargs
             problem = fault.message
+            misfit = misfit or ((thing, arrays, kwargs) if fault.mistake == "backward-raises" else None)
         except (TypeError, ValueError) as refused:
             problem = str(refused)
         else:
             return thing, arrays, kwargs
+    if misfit:
+        return misfit  # the forward takes them
     raise ValueError(f"{path}: no guessed arrays suit {name} ({problem}); {ADVICE.format(name=name)}")
 
 
@@ -76,7 +80,7 @@ def trials(target: Any, seed: int) -> Iterator[Trial]:
         yield from ((target, arrays, kwargs) for arrays, kwargs in guesses(target[0], seed))
     elif isinstance(inspect.getattr_static(target, "forward"), staticmethod):
         for arrays, kwargs in guesses(target.forward, seed):
-            yield target, arrays[1:], kwargs
+            yield target, arrays[takes_context(target) :], kwargs
     else:
         for thing, shapes in instances(target, seed):
             for arrays, kwargs in guesses(thing.forward, seed):
@@ -101,7 +105,9 @@ def guesses(forward: Function, seed: int = 0) -> Iterator[tuple[list[Any], dict[
 def required(function: Function) -> list[str]:
     """Names of the parameters without a default."""
     given = parameters_of(function)
-    return ["x"] if given is None else [p.name for p in given if p.default is p.empty and p.kind in POSITIONAL]
+    if given is None or any(p.kind is p.VAR_POSITIONAL for p in given[:1]):
+        return ["x"]
+    return [p.name for p in given if p.default is p.empty and p.kind in POSITIONAL]
 
 
 def argument(name: str, position: int, shapes: Shapes, kind: str, rng: Generator) -> Any:
