@@ -270,7 +270,7 @@ def product(memory: Array, how: Pair, sizes: tuple[int, int, int], a: Array, b: 
     for first in range(0, columns, width):
         count, right = min(width, columns - first), (y, first, columns, 1, 0)
         if how[1] == TRANSPOSED:
-            transpose(count, inner, part(y, first * inner, (count * inner,)), memory)
+            transpose(count, inner, part(y, first * inner, (count * inner,)), memory, 0, count)
             right = memory, 0, count, 1, 0
         elif is_large and count == panel:
             for k in range(inner):
@@ -282,15 +282,9 @@ def product(memory: Array, how: Pair, sizes: tuple[int, int, int], a: Array, b: 
 
 
 @bare
-def transpose(rows: int, columns: int, x: Array, y: Array) -> None:
-    """y (columns, rows) = the transposed x (rows, columns)."""
-    transpose_into(rows, columns, x, y, 0, rows)
-
-
-@bare
-def transpose_into(rows: int, columns: int, x: Array, y: Array, to: int, under: int) -> None:
-    """The same into y from its number `to` on, where rows are `under` numbers apart; a line of the cache at a time."""
-    size = BYTES // x.itemsize
+def transpose(rows: int, columns: int, x: Array, y: Array, to: int, under: int) -> None:
+    """The transposed x (rows, columns) in y from its number `to` on, where rows are `under` numbers apart."""
+    size = BYTES // x.itemsize  # of a line of the cache
     whole_rows, whole_columns = rows - rows % size, columns - columns % size
     for r in range(0, whole_rows, size):
         for k in range(0, whole_columns, size):
@@ -319,12 +313,12 @@ def gradients_part(x: Array, weight: Array, dy: Array, dweight: Array, dx: Array
     turned, across, dx_line = np.empty(STRIP * units, dy.dtype), np.empty(STRIP * STRIP, dy.dtype), dx.reshape(-1)
     for example in range(0, len(dx), STRIP):
         rows = min(STRIP, n - example)
-        transpose(rows, units, dy[example : example + rows].reshape(-1), turned)
+        transpose(rows, units, dy[example : example + rows].reshape(-1), turned, 0, rows)
         for first in range(start, stop, STRIP):
             count = min(STRIP, stop - first)
             left, right = (weight.reshape(-1), first * units, units, 1, 0), (turned, 0, rows, 1, 0)
             multiply((count, rows, 1, units), left, right, (across, 0, rows, 1, 0), False)
-            transpose_into(count, rows, across, dx_line, example * inputs + first, inputs)
+            transpose(count, rows, across, dx_line, example * inputs + first, inputs)
 
 
 # Images with whole vectors --------------------------------------------------------------------------------------------
