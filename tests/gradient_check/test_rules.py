@@ -452,3 +452,34 @@ def bessel_forward_alone():
         return dc - dc.mean(0)
 
     return forward, backward
+
+
+@case("wrong-axis", "and so in line", normal(4, 5), normal(4, 1))
+def two_means_over_the_wrong_axis():
+    def forward(x, gamma):
+        c = x - x.mean(0)
+        s = np.sqrt((c**2).mean(0))
+        return gamma * c / s, (c / s, s, gamma)
+
+    def backward(dy, cache):
+        xh, s, gamma = cache
+        d = dy * gamma
+        a = d.mean(axis=1, keepdims=True)
+        b = (d * xh).mean(axis=1, keepdims=True)
+        return (d - a - xh * b) / s, (dy * xh).sum(axis=1, keepdims=True)
+
+    return forward, backward
+
+
+@case("margin-missing", "the forward must keep it", normal(9, 3), margin=1.5)
+def margin_not_kept():
+    def forward(d, margin=1.0):
+        size = (d**2).sum(axis=1)
+        return np.maximum(size - 4 + margin, 0), (d, size - 4)
+
+    def backward(dy, cache):
+        d, gap = cache
+        on = (gap > 0)[:, None] * dy[:, None]
+        return 2 * on * d
+
+    return forward, backward

@@ -415,6 +415,7 @@ def ruled(heading: str, scope: Scope) -> Iterator[Edit]:
                 if words["new"] not in seen:
                     seen.add(words["new"])
                     edit = site.edit(new, rule.mistake, rule.message.format(**words))
+                    edit.kind = f"{heading}, {text_of(rule.right)}, {[words[letter] for letter in rule.free]}"
                     edit.number = 2 if rule.mistake == "factor-two" and isinstance(rule.wrong, ast.Name) else None
                     yield edit
 

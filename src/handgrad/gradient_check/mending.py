@@ -76,7 +76,8 @@ class Trial:
     def compute(self, step: int, names: Mapping[str, Any]) -> None:
         if step == self.record.step:
             try:
-                value = eval(self.code, dict(names))
+                lent = self.finding.edit.site.scope.lent if self.finding.edit else {}
+                value = eval(self.code, {**lent, **names})
                 self.values.extend([np.array(value)] if is_numeric(value) else [])
             except Exception as fault:
                 self.faults.append(fault)
@@ -231,6 +232,8 @@ class Search:
             (self.edits(INSERTIONS, near), MOST_TRIES, self.tries),
             (self.edits(INSERTIONS, suspects), MOST_TRIES, self.tries),
             (self.edits(INSERTIONS, far), 2 * self.tries, 2 * self.tries),
+            (iter(()) if depth else self.repeated(), self.tries, self.tries),
+            (iter(()) if depth else self.lent(), self.tries, self.tries),
         ]
         for proposals, count, run in stages:
             tried = list(itertools.islice(proposals, count))
@@ -375,6 +378,32 @@ class Search:
                 for finding in map_edits(list(stage(scope)), self.followed.tracer.places):
                     self.work -= BASE_PROBES // 2
                     yield finding
+
+    def repeated(self) -> Iterator[Finding]:
+        """The same small change in all statements that it fits."""
+        kinds: dict[str, dict[ast.AST, Finding]] = {}
+        for finding in self.edits(SMALL, self.scopes):
+            if finding.edit and finding.edit.kind:
+                kinds.setdefault(finding.edit.kind, {}).setdefault(finding.edit.site.scope.statement, finding)
+        several = ([*found.values()] for found in kinds.values())
+        groups = (g for all_ in several for n in range(2, len(all_) + 1) for g in itertools.combinations(all_, n))
+        for first, *others in groups:
+            changes = {place: change for f in (first, *others) for place, change in f.changes(0).items()}
+            lines = ", ".join(str(f.place.line) for f in others)
+            yield replace(first, changes=always(changes), message=f"{first.message}, and so in line {lines}")
+
+    def lent(self) -> Iterator[Finding]:
+        """Changes that bring in what the forward computed once or was given, and the backward does not have."""
+        records = self.followed.forward.records
+        named = {r.name: r.value for r in records if r.name.isidentifier() and not r.step and r.place}
+        given = {**named, **next(iter(self.bench.cases.values())).numbers_given}
+        for scope in self.near:
+            more = {name: value for name, value in given.items() if name not in scope.names}
+            names = {**scope.names, **more}
+            wide = replace(scope, values=scope.values | more, names=names, lent=more, drawn={})
+            for finding in self.edits([*SMALL, *NAMES, *INSERTIONS], [wide]):
+                if finding.edit and any(getattr(n, "id", "") in more for n in ast.walk(finding.edit.new)):
+                    yield replace(finding, message=f"{finding.message} (the forward must keep it)")
 
     # By the true gradients ---------------------------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ class Scope:
     expressions: Values = field(default_factory=dict)  # what stands in the code, made of names that are known here
     names: Values = field(default_factory=dict)  # what its names held, whatever that is
     drawn: dict[str, list[tuple[str, Any]]] = field(default_factory=dict)  # what a rule's letters may stand for
+    lent: Values = field(default_factory=dict)  # what the forward has, and this function has not
 
     @property
     def line(self) -> int:
@@ -56,6 +57,7 @@ class Edit:
     message: str
     everywhere: str = ""  # a name: new stands in its place wherever the function reads it
     number: float | None = None  # the bare number that it brings in as a factor
+    kind: str = ""  # its rule, and what that brings in: the same in other statements
 
     @contextlib.contextmanager
     def apply(self) -> Iterator[Node]:
@@ -90,7 +92,7 @@ class Edit:
             if not code:
                 with self.apply():  # it may be of the tree that is changed
                     code.append(compiled(expression))
-            return eval(code[0], {**frame.f_globals, **frame.f_locals, "_add_up": added_up})
+            return eval(code[0], {**frame.f_globals, **self.site.scope.lent, **frame.f_locals, "_add_up": added_up})
 
         return compute
 
