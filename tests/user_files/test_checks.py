@@ -211,6 +211,12 @@ def complex_forward(x):
 
 def complex_backward(dy, cache):
     return dy
+
+def ragged_forward(x):
+    return [x[0], x], None
+
+def ragged_backward(dy, cache):
+    return dy
 """
 
 
@@ -221,6 +227,7 @@ def test_faults_are_verdicts_with_their_lines(write):
         "Lost": ("backward-raises", 13),
         "silent": ("forward-raises", 20),
         "complex": ("wrong-output", None),
+        "ragged": ("wrong-output", None),
     }
 
 

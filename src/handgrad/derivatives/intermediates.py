@@ -129,26 +129,20 @@ class Intermediates:
 
     def to_html(self) -> str:
         """One page: a row each, with the value, the true gradient and yours beside it as small heat maps."""
-        title, wrong = (
-            f"{self.target}, value by value",
-            [row.name or row.expression for row in self.rows if row.is_wrong],
-        )
+        title, wrong = f"{self.target}, value by value", [r.name or r.expression for r in self.rows if r.is_wrong]
         compared = any(row.yours is not None for row in self.rows)
         said = f"the gradient by {wrong[0]} is the first that differs" if wrong else "Every gradient agrees with yours"
-        verdict = (
-            f'<p class="outcome {"bad" if wrong else "good"}">{escape(said[0].upper() + said[1:])}.</p>' * compared
-        )
-        return page(title, "<main>", f"<h1>{escape(title)}</h1>", verdict, LEGEND, self._repr_html_(), "</main>")
+        verdict = f'<p class="outcome {"bad" if wrong else "good"}">{escape(said[0].upper() + said[1:])}.</p>'
+        head = f"<h1>{escape(title)}</h1>", verdict * compared
+        return page(title, "<main>", *head, LEGEND, self._repr_html_(), "</main>")
 
     def _repr_html_(self) -> str:
         compared = any(row.yours is not None for row in self.rows)
         columns = [">line", "name", "expression", "value", "true gradient", *(["yours", ""] if compared else [])]
         rows = []
         for row in self.rows:
-            pictures = [
-                thumbnail(row.value, row.value, "value"),
-                thumbnail(row.gradient, row.gradient, "true gradient"),
-            ]
+            shown = (row.value, "value"), (row.gradient, "true gradient")
+            pictures = [thumbnail(array, array, words) for array, words in shown]
             yours = [thumbnail(row.yours, row.gradient, "yours"), "" if row.yours is None else mark(not row.is_wrong)]
             step = f" ({row.step + 1})" * bool(row.step)
             code = Markup(f"<code>{escape(row.expression)}</code>")
@@ -291,18 +285,14 @@ def rows_of(run: TracedForward, records: list[Record]) -> list[Intermediate]:
     called = names_given(run)
     rows = []
     for record in records:
-        operands = [run.records[i] for i in record.operands]
-        known = [r for r in operands if run.resolved(r).index in numbers]
+        known = [r for i in record.operands if run.resolved(r := run.records[i]).index in numbers]
         sources = tuple(numbers[run.resolved(r).index] for r in known)
-        place = record.place
-        name, line, function, text = record.name, None, "", record.name
-        if place is not None:
-            name, line, function, text = place.name, place.line, place.routine.name, place.text
-            name = name or called.get(record.index, "")
+        where: tuple[str, int | None, str, str] = record.name, None, "", record.name
+        if place := record.place:
+            name = place.name or called.get(record.index, "")
+            where = name, place.line, place.routine.name, place.text
         partials = tuple(map(gradient, known))
-        rows.append(
-            Intermediate(name, line, function, text, record.step, record.value, gradient(record), sources, partials)
-        )
+        rows.append(Intermediate(*where, record.step, record.value, gradient(record), sources, partials))
     return rows
 
 

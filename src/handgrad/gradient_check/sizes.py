@@ -2,7 +2,7 @@
 
 import copy
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 import numpy as np
@@ -19,6 +19,7 @@ from .following import Bench
 Axis: TypeAlias = tuple[str, int]
 
 MOST_TRIES = 60  # of forwards with a few longer axes, for each length
+MOST_NUMBERS = 100_000  # in all arrays: more would take long
 MOST_ALONE = 3  # axes of equal length that are tried together before all of them
 
 
@@ -38,11 +39,8 @@ class Elsewhere:
             direction = rng.normal(size=numbers.real.arrays[name].shape)
             slope, error = numbers.along(name, direction)
             self.slopes[name] = direction, float(np.vdot(dy, slope)), float(np.abs(dy).ravel() @ error.ravel())
+        self.sizes: set[int] = {size for array in numbers.real.arrays.values() for size in array.shape}
         self.is_sound: bool = self.right(bench.right, {}, bench.tracer) is True  # or more than one is right by chance
-
-    @property
-    def sizes(self) -> set[int]:
-        return {size for direction, _, _ in self.slopes.values() for size in direction.shape}
 
     def right(self, names: Iterable[str], changes: Mapping[int, Change], tracer: Tracer) -> bool | None:
         """Whether the backward with these changes gives the true gradients by these arrays.
@@ -73,34 +71,30 @@ def elsewhere(bench: Bench) -> Elsewhere | None:
     lengths: dict[Axis, int] = {}
     subject = copy.copy(bench.subject)
     subject.follow = as_it_is
-    for number, group in enumerate(groups(subject)):
-        more = {**lengths, **dict.fromkeys(group, size_of(subject, group[0]) + 1 + number)}
+    for number, (size, group) in enumerate(groups(subject), 1):
+        more = {**lengths, **dict.fromkeys(group, size + number)}
         lengths = more if runs(longer(subject, more)) else lengths
-    if not lengths:
-        return None
     with np.errstate(all="ignore"):
-        return Elsewhere(bench, longer(subject, lengths))
+        return Elsewhere(bench, longer(subject, lengths)) if lengths else None
 
 
-def groups(subject: Subject) -> list[list[Axis]]:
-    """Sets of axes, as small as they can be, that the forward lets grow together by one."""
-    found: list[list[Axis]] = []
-    axes = [(name, axis) for name, array in arrays_of(subject).items() for axis in range(array.ndim)]
-    for size, tied in itertools.groupby(sorted(axes, key=lambda a: size_of(subject, a)), lambda a: size_of(subject, a)):
-        left, own = list(tied), list[list[Axis]]()
+def groups(subject: Subject) -> Iterator[tuple[int, list[Axis]]]:
+    """(length, axes) of sets of axes, as small as they can be, that the forward lets grow together by one."""
+    arrays = arrays_of(subject)
+    axes = {(name, axis): size for name, a in arrays.items() for axis, size in enumerate(a.shape) if size > 1}
+    affordable = sum(array.size for array in arrays.values()) <= MOST_NUMBERS
+    for size in sorted(set(axes.values())) if affordable else ():
+        left, own = [axis for axis in axes if axes[axis] == size], list[list[Axis]]()
         together = [n for n in (*range(1, MOST_ALONE + 1), len(left)) if n <= len(left)]
-        tries = itertools.chain.from_iterable(itertools.combinations(left, n) for n in together if size > 1)
+        tries = itertools.chain.from_iterable(itertools.combinations(left, n) for n in together)
         for group in itertools.islice(tries, MOST_TRIES):
             if set(group) <= set(left) and runs(longer(subject, dict.fromkeys(group, size + 1))):
                 own.append(list(group))
                 left = [axis for axis in left if axis not in group]
         for axis in left:  # labels go with their examples, though those may go alone
-            for joined in own:
-                if runs(longer(subject, dict.fromkeys([*joined, axis], size + 1))):
-                    joined.append(axis)
-                    break
-        found += own
-    return found
+            fitting = (group for group in own if runs(longer(subject, dict.fromkeys([*group, axis], size + 1))))
+            next(fitting, []).append(axis)
+        yield from ((size, group) for group in own)
 
 
 def arrays_of(subject: Subject) -> dict[str, Array]:
@@ -109,11 +103,6 @@ def arrays_of(subject: Subject) -> dict[str, Array]:
     slots = subject.slots if isinstance(subject, LayerSubject) else {}
     given |= {name: read(inner(subject.original), slot) for name, slot in slots.items()}
     return {name: value for name, value in given.items() if isinstance(value, np.ndarray)}
-
-
-def size_of(subject: Subject, axis: Axis) -> int:
-    size: int = arrays_of(subject)[axis[0]].shape[axis[1]]
-    return size
 
 
 def longer(subject: Subject, lengths: Mapping[Axis, int]) -> Subject:

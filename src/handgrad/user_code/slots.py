@@ -13,19 +13,8 @@ import numpy as np
 from ..arrays import Array
 
 GROUPS = (("parameters", "gradients"), ("params", "grads"), ("weights", "gradients"))
-GRADIENT_NAMES = (
-    "{}",
-    "d{}",
-    "d_{}",
-    "grad_{}",
-    "{}_grad",
-    "grads_{}",
-    "{}_grads",
-    "dL_d{}",
-    "dLd{}",
-    "nabla_{}",
-    "g{}",
-)
+GRADIENT_NAMES = ("{}", "d{}", "d_{}", "grad_{}", "{}_grad", "grads_{}", "{}_grads", "dL_d{}", "dLd{}", "nabla_{}",
+                  "g{}")  # fmt: skip
 GRADIENT_GROUPS = ("gradients", "grads")
 SHORT = {"weights": ("W", "w"), "weight": ("W", "w"), "biases": ("b",), "bias": ("b",)}  # as in dW beside weights
 

@@ -129,7 +129,12 @@ class Point(ABC):
             what = f"a layer's forward returns y alone, and this one returned a tuple of {len(y)}"
             advice = "keep the cache in self, or give the methods as a pair, (layer.forward, layer.backward)"
             raise CodeFault("wrong-output", f"{what}: {advice}")
-        array: Array = np.asarray(y)
+        try:
+            array: Array = np.asarray(y)
+        except ValueError:  # rows of different lengths
+            raise CodeFault(
+                "wrong-output", f"the forward's y must be an array of floats, but is {described(y)}"
+            ) from None
         if array.dtype.kind in "iub":
             raise CodeFault(
                 "integer-output",

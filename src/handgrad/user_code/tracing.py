@@ -43,9 +43,8 @@ PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 LIBRARIES = tuple(
     os.path.join(folder, "") for folder in {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")} if folder
 )
-PASSES_ON = (
-    "PASSES_ON"  # a module of ours has it whose functions only call the user's: entered to get there, never shown
-)
+# a module of ours has it whose functions only call the user's: entered to get there, never shown
+PASSES_ON = "PASSES_ON"
 
 
 @dataclass(frozen=True)
@@ -435,10 +434,8 @@ class Instrumenter(ast.NodeTransformer):
         self.operands: list[list[int]] = [[]]  # of each expression that is open
 
     def instrumented(self) -> Definition:
-        if isinstance(self.copied, ast.Lambda):
-            self.copied.body = self.visit(self.copied.body)
-        else:
-            self.copied.body = [new for node in self.copied.body for new in listed(self.visit(node))]
+        visit: Any = self.visit_Lambda if isinstance(self.copied, ast.Lambda) else self.visit_FunctionDef
+        visit(self.copied)
         return self.copied
 
     def visit(self, node: ast.AST) -> Any:
@@ -530,15 +527,14 @@ class Instrumenter(ast.NodeTransformer):
         held = [ast.copy_location(ast.parse(text, mode="eval").body, target) for text in texts]
         return ast.copy_location(ast.Expr(called(WROTE, vars(value.args[0])["value"], *held)), target)
 
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AnnAssign:
+    def visit_AnnAssign(self, node: ast.AnnAssign | ast.NamedExpr) -> ast.AST:
+        """Its value alone: targets and annotations are no values."""
         node.value = self.visit(node.value) if node.value else None
         return node
 
-    def visit_NamedExpr(self, node: ast.NamedExpr) -> ast.NamedExpr:
-        node.value = self.visit(node.value)
-        return node
+    visit_NamedExpr = visit_AnnAssign
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.match_case) -> ast.AST:
         node.body = [new for statement in node.body for new in listed(self.visit(statement))]
         return node
 
@@ -546,10 +542,9 @@ class Instrumenter(ast.NodeTransformer):
         node.body = self.visit(node.body)
         return node
 
-    def visit_match_case(self, node: ast.match_case) -> ast.match_case:
+    def visit_match_case(self, node: ast.match_case) -> ast.AST:
         node.guard = self.visit(node.guard) if node.guard else None
-        node.body = [new for statement in node.body for new in listed(self.visit(statement))]
-        return node
+        return self.visit_FunctionDef(node)
 
     def unchanged(self, node: ast.AST) -> ast.AST:
         return node

@@ -250,10 +250,9 @@ def new_interpreter(job: Job, prints: IO[bytes], path: Sequence[str] | None) -> 
         cwd=folder if alone else None,
     )
     if child.stdin:
+        told = {**job, "path": [*(sys.path if path is None else path)], "alone": alone}
         with contextlib.suppress(BrokenPipeError), child.stdin:
-            child.stdin.write(
-                json.dumps({**job, "path": [*(sys.path if path is None else path)], "alone": alone}).encode()
-            )
+            child.stdin.write(json.dumps(told).encode())
     return child
 
 
