@@ -36,6 +36,15 @@ def test_numbers_that_disagree_or_guess_give_way_to_a_change_that_mends():
     assert decided([guess], [place("x", "unexplained", fix="")], wrong=["x"]) == [("x", "class-count-factor", 7)]
 
 
+def test_what_a_second_call_shows_is_a_mistake_beside_the_wrong_numbers():
+    found = [numbers("x", "stale-cache"), numbers("x", "batch-size-factor")]
+    assert decided(found, [place("x", "batch-size-factor")], wrong=["x"]) == [
+        ("x", "stale-cache", None),
+        ("x", "batch-size-factor", 7),
+    ]
+    assert decided(found[:1], [place("x", "unexplained")], wrong=["x"]) == [("x", "stale-cache", 7)]
+
+
 def test_several_places_are_several_verdicts_in_the_order_of_the_arrays():
     found = [numbers("x", "unexplained"), numbers("gamma", "not-summed")]
     places = [place("gamma", "wrong-axis", line=9), place("x", "wrong-sign", line=8)]

@@ -174,6 +174,9 @@ def named(place: Verdict, verdicts: Sequence[Verdict]) -> list[Verdict]:
     arrays = arrays_of(place)
     near = [v for v in verdicts if v.array in (*arrays, "")]
     causes = [v for v in near if v.array and v.clue in (Clue.CAUSE, Clue.CHANGE)]
+    conduct = [v for v in causes if v.mistake in OF_CONDUCT]
+    if 0 < len(conduct) < len(causes):  # another mistake, which this change does not mend
+        return [*conduct, *named(place, [v for v in verdicts if v not in conduct])]
     effects = [v for v in near if v.clue is Clue.EFFECT]
     mends = bool(place.fix) and place.clue is Clue.CAUSE
     agree = len({v.mistake for v in causes}) == 1 and len(causes) == len(arrays)
@@ -190,6 +193,7 @@ def named(place: Verdict, verdicts: Sequence[Verdict]) -> list[Verdict]:
     return [under_name(place, name, name.message if told else place.message)]
 
 
+OF_CONDUCT = "stale-cache", "cache-modified", "gradient-accumulated", "nondeterministic-backward"
 MERE_CHANGES = "term-missing", "formula-slip"  # a term more, another number: a guess may have a better name
 
 
