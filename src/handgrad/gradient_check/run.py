@@ -175,7 +175,7 @@ def named(place: Verdict, verdicts: Sequence[Verdict]) -> list[Verdict]:
     near = [v for v in verdicts if v.array in (*arrays, "")]
     causes = [v for v in near if v.array and v.clue in (Clue.CAUSE, Clue.CHANGE)]
     conduct = [v for v in causes if v.mistake in OF_CONDUCT]
-    if 0 < len(conduct) < len(causes):  # another mistake, which this change does not mend
+    if len(arrays) == 1 and 0 < len(conduct) < len(causes):  # another mistake, which this change does not mend
         return [*conduct, *named(place, [v for v in verdicts if v not in conduct])]
     effects = [v for v in near if v.clue is Clue.EFFECT]
     mends = bool(place.fix) and place.clue is Clue.CAUSE
