@@ -276,9 +276,15 @@ def test_leaving_python_is_a_fault_like_any_other():
 
 def test_an_unknown_mistake_is_honestly_unexplained():
     noise = np.random.default_rng(3).normal(size=X.shape)
-    report = check_gradients((F.tanh_forward, lambda dy, y: (y * np.sin(dy) + noise * dy[::-1] ** 3,)), X)
+    report = check_gradients((F.tanh_forward, lambda dy, y: (np.sin(5 * y) * dy + noise * dy[::-1],)), X)
     assert report.verdicts[0].mistake == "unexplained"
     assert "x[" in report.verdicts[0].evidence
+
+
+def test_a_backward_that_is_not_linear_in_dy_is_told():
+    report = check_gradients((F.tanh_forward, lambda dy, y: (y * np.sin(dy) + dy[::-1] ** 3,)), X)
+    assert report.verdicts[0].mistake == "not-linear"
+    assert "twice the dy must give twice the gradient" in report.verdicts[0].message
 
 
 def test_a_cache_of_another_call_is_stale():

@@ -157,7 +157,7 @@ def test_a_line_to_be_added_is_no_line_to_be_replaced():
         return dx
 
     found = verdict((lambda x: (np.maximum(x, 0), x), forgetful_backward), X)
-    assert found.fix == "dx = dx * dy  # a line more, below this one"
+    assert found.fix == "return dx * dy"  # where a line that is there can mend it, none is added
 
     def neuron_forward(x, w):
         y = np.tanh(x @ w)
