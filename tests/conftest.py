@@ -23,7 +23,8 @@ if threading.current_thread() is threading.main_thread():
 
 @pytest.fixture(autouse=True)
 def the_same_numbers_whatever_ran_before():
-    """For tests that draw from a library's global generator; which tests share a process is chance."""
+    """For tests that draw from a library's global generator, or see warnings; which share a process is chance."""
+    np.seterr(all="warn", under="ignore")
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002, the courses draw from it
     if "torch" in sys.modules:

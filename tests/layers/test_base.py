@@ -373,7 +373,7 @@ def test_a_layer_of_layers_is_a_subclass_of_sequential():
         Projected([hg.Linear(4)]).build(4)
 
 
-class Doubled(hg.Sequential):
+class DoubledChain(hg.Sequential):
     """y = 2 f(x)."""
 
     def forward(self, x, training=False):
@@ -383,7 +383,7 @@ class Doubled(hg.Sequential):
         return super().backward(2 * dy, input_gradient)
 
 
-class DoubledLinear(Doubled):
+class DoubledLinear(DoubledChain):
     """One that is made of no layers."""
 
     def __init__(self, units, name=None):
@@ -391,7 +391,9 @@ class DoubledLinear(Doubled):
         self.units = units
 
 
-@pytest.mark.parametrize("model", [Doubled([hg.Linear(3)]), DoubledLinear(3)], ids=lambda model: type(model).__name__)
+@pytest.mark.parametrize(
+    "model", [DoubledChain([hg.Linear(3)]), DoubledLinear(3)], ids=lambda model: type(model).__name__
+)
 def test_a_file_of_a_subclass_is_read_as_one(model, tmp_path):
     x = np.eye(4)
     hg.Trainer(model).fit(x, np.array([0, 1, 2, 0]), epochs=1)
