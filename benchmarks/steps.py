@@ -111,17 +111,18 @@ def race(sizes, batch, optimizer, steps, rounds):
     return best
 
 
-def handgrad_fit(sizes, batch, optimizer, x, y, epochs):
-    hidden = [layer for units in sizes[1:-1] for layer in (hg.Linear(units), hg.ReLU())]
+def handgrad_fit(sizes, batch, optimizer, x, y, epochs, activation="ReLU"):
+    hidden = [layer for units in sizes[1:-1] for layer in (hg.Linear(units), getattr(hg, activation)())]
     rules = {"sgd": hg.SGD(0.01, momentum=0.9), "adam": hg.Adam(1e-3), "plain sgd": hg.SGD(0.01)}
     trainer = hg.Trainer(hg.Sequential([*hidden, hg.Linear(sizes[-1])]), "cross-entropy", rules[optimizer], metrics={})
     trainer.fit(x, y, epochs=epochs, batch_size=batch)
 
 
-def torch_fit(sizes, batch, optimizer, x, y, epochs, threads):
+def torch_fit(sizes, batch, optimizer, x, y, epochs, threads, activation="ReLU"):
     """The usual loop: rows in a new order each epoch, the loss of each batch read."""
     torch.set_num_threads(threads)
-    layers = [layer for a, b in itertools.pairwise(sizes) for layer in (torch.nn.Linear(a, b), torch.nn.ReLU())]
+    kind = getattr(torch.nn, activation)
+    layers = [layer for a, b in itertools.pairwise(sizes) for layer in (torch.nn.Linear(a, b), kind())]
     model, loss = torch.nn.Sequential(*layers[:-1]), torch.nn.CrossEntropyLoss()
     x, y, parameters = torch.from_numpy(x), torch.from_numpy(y), list(model.parameters())
     rules = {
@@ -139,7 +140,7 @@ def torch_fit(sizes, batch, optimizer, x, y, epochs, threads):
             value.item()
 
 
-def sklearn_fit(sizes, batch, optimizer, x, y, epochs, kind=MLPClassifier):
+def sklearn_fit(sizes, batch, optimizer, x, y, epochs, kind=MLPClassifier, **options):
     solver: dict[str, Any] = {
         "sgd": dict(solver="sgd", momentum=0.9, nesterovs_momentum=False),
         "adam": dict(solver="adam"),
@@ -148,7 +149,7 @@ def sklearn_fit(sizes, batch, optimizer, x, y, epochs, kind=MLPClassifier):
     how = dict(batch_size=batch, max_iter=epochs, alpha=0.0, random_state=0, n_iter_no_change=epochs)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        kind(sizes[1:-1], **how, **solver).fit(x, y)
+        kind(sizes[1:-1], **how, **solver, **options).fit(x, y)
 
 
 def race_fits(sizes, batch, optimizer, num_rows, epochs, rounds, torch_threads=2):
