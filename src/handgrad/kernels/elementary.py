@@ -36,9 +36,8 @@ def splitting(real: Any, whole: Any, terms: int) -> Any:
     layout = np.finfo(real)
     digits, bias = layout.nmant, whole(1 - layout.minexp)  # a float is its digits, and above them its exponent + bias
     around = real(1.5 * 2**digits)  # so large that it has no fraction: its lowest bits are those of a whole number
-    few = round(math.log(2) * 2 ** (digits - 14)) / 2 ** (
-        digits - 14
-    )  # so few digits of log 2 that n times it is exact
+    shift = 2 ** (digits - 14)
+    few = round(math.log(2) * shift) / shift  # so few digits of log 2 that n times it is exact
     log_2, rest, per_log_2 = real(few), real(Decimal(2).ln() - Decimal(few)), real(1 / math.log(2))
     series = tuple(real(1 / math.factorial(k)) for k in range(terms, 1, -1))  # (eʳ - 1 - r) / r², |r| <= ½ log 2
 

@@ -158,9 +158,8 @@ class ClassObjective(Objective):
             return math.nan
         truth = targets if targets.ndim == 1 else self.classes.predicted(targets)
         is_right = (truth == self.classes.predicted(outputs)).reshape(len(truth), -1).all(axis=1)
-        return float(
-            np.average(is_right, weights=sample_weight)
-        )  # scikit-learn's accuracy_score takes 100 times as long
+        # in a hundredth of the time of scikit-learn's accuracy_score
+        return float(np.average(is_right, weights=sample_weight))
 
     def stratify(self, targets: Array) -> Array | None:
         """The classes where there are two, as scikit-learn's MLP does."""

@@ -281,9 +281,8 @@ def misspelt(module: ModuleType, found: Mapping[str, Any]) -> dict[str, str]:
     """{name: a line} of functions and classes whose backward or forward is there under nearly its name."""
     own, said = defined_in(module), dict[str, str]()
     taken = {name_of(part) for target in found.values() if isinstance(target, tuple) for part in target}
-    left = [name for name, thing in own.items() if inspect.isfunction(thing) and thing.__name__ not in taken][
-        :MOST_LEFT
-    ]
+    left = [name for name, thing in own.items() if inspect.isfunction(thing) and thing.__name__ not in taken]
+    left = left[:MOST_LEFT]
     for name, thing in own.items():
         if inspect.isclass(thing):
             lacking = [part for part in ("forward", "backward") if not hasattr(thing, part)]
