@@ -7,6 +7,7 @@ torchrun --nproc-per-node 2 parallel_training.py victim STEP train iris --engine
 import os
 import signal
 import sys
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ import handgrad as hg
 from handgrad import layers as hl
 from handgrad.cli import main
 from handgrad.torch_twin import TorchEngine
+from handgrad.torch_twin.devices import leave
 
 RANK = int(os.environ.get("RANK", 0))
 
@@ -34,6 +36,13 @@ def gradients(path):
     if RANK == 0:
         state = np.concatenate([array.ravel() for array in model.state.values()])
         np.savez(path, gradients=steps, state=state, parameters=model.parameter_vector, **history)
+    return trainer
+
+
+def threads_of_gloo():
+    """Names of this process' threads that belong to gloo, where the system lists them."""
+    names = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
+    return [name for name in names if "gloo" in name]
 
 
 def victim(step, arguments):
@@ -52,6 +61,8 @@ def victim(step, arguments):
 if __name__ == "__main__":
     torch.set_num_threads(1)
     if sys.argv[1] == "gradients":
-        gradients(sys.argv[2])
+        trainer = gradients(sys.argv[2])
+        leave()
+        print(f"left with {threads_of_gloo()}")
     else:
         victim(int(sys.argv[2]), sys.argv[3:])

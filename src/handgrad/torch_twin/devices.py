@@ -3,9 +3,12 @@
 import atexit
 import contextlib
 import functools
+import gc
+import importlib
 import os
 import signal
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
@@ -19,6 +22,8 @@ from ..datasets import augment
 from ..training.engine import Augment
 
 TensorStep: TypeAlias = Callable[[Any, Tensor, Generator], Tensor]
+GROUPS: list[Any] = []  # that this process shares with others
+NETWORKS: weakref.WeakSet[nn.Module] = weakref.WeakSet()  # that know a group
 LOST = ("gloo", "nccl", "connection", "socket", "processgroup", "watchdog", "peer")  # words of a broken collective
 
 
@@ -156,11 +161,14 @@ class Workers:
         if self.count == 1:
             return module
         group = distributed.new_group()
+        GROUPS.append(group)
         for child in module.modules():
             if isinstance(child, nn.modules.batchnorm._BatchNorm):
                 vars(child)["forward"] = functools.partial(batch_norm_of_all, child, group)
         place = [device] if device.type == "cuda" else None
-        return nn.parallel.DistributedDataParallel(module, device_ids=place)
+        network = nn.parallel.DistributedDataParallel(module, device_ids=place)
+        NETWORKS.add(network)
+        return network
 
     @contextlib.contextmanager
     def watch(self) -> Iterator[None]:
@@ -181,15 +189,28 @@ def join(device: torch.device) -> Workers:
     if int(os.environ.get("WORLD_SIZE", 1)) < 2 or "RANK" not in os.environ:
         return Workers()
     if not distributed.is_initialized():
+        importlib.import_module("torch.distributed.nn.functional")  # imported later, its defaults would hold the group
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        GROUPS.append(distributed.group.WORLD)
         atexit.register(leave)
     return Workers(distributed.get_rank(), distributed.get_world_size())
 
 
 def leave() -> None:
-    """Say goodbye to the other workers, at the end of the process."""
-    if distributed.is_initialized():
-        distributed.destroy_process_group()
+    """Say goodbye to the other workers at the end of the process, and end the threads of gloo while Python still runs.
+
+    Such a thread takes Python's lock to let go of a tensor, and aborts the process where Python has been taken down
+    before it (pytorch, pull request 179291). It ends with the last name of its group: first networks let go, then we.
+    """
+    if not distributed.is_initialized():
+        return
+    distributed.destroy_process_group()
+    for network in list(NETWORKS):
+        for child in network.modules():
+            vars(child).pop("forward", None)
+        vars(network).clear()
+    gc.collect()
+    GROUPS.clear()
 
 
 class SumOverWorkers(torch.autograd.Function):
