@@ -103,6 +103,15 @@ class Browser:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
+    def settle(self, milliseconds=100):
+        """Wait for what the page does in its next frame, and for what that puts off for less than this time."""
+        self.run(f"new Promise(done => requestAnimationFrame(() => setTimeout(done, {milliseconds})))")
+
+    def wait_for(self, condition):
+        """Wait until this JavaScript expression holds, at most ten seconds."""
+        look = f"look = () => ({condition}) || performance.now() > end ? done() : setTimeout(look, 20)"
+        self.run(f"new Promise(done => {{ const end = performance.now() + 10000, {look}; look(); }})")
+
     def complaints(self, script):
         """What axe-core, whose source is given, finds wrong for who sees, hears or points otherwise."""
         self.call("Runtime.evaluate", expression=script)

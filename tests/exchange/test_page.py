@@ -78,7 +78,7 @@ def test_every_page_at_every_size_is_quiet_and_fits(browser, pages, name, width,
 
 
 def answer(browser, waiting=200):
-    browser.run(f"new Promise((done) => setTimeout(done, {waiting}))")
+    browser.settle(waiting)
     return browser.run("document.getElementById('answer').textContent")
 
 
@@ -100,6 +100,7 @@ def test_a_drawing_is_answered_and_cleared(browser, pages, width):
     browser.run("document.getElementById('clear').click()")
     assert answer(browser) == "output 0, 50.0 %"
     browser.run("document.getElementById('invert').click()")
+    browser.settle()
     assert browser.run("document.getElementById('seen').getContext('2d').getImageData(0, 0, 1, 1).data[0]") == 255
 
 
@@ -123,8 +124,8 @@ def test_what_is_drawn_is_centred_and_scaled_on_request(browser, pages):
     light = (
         "document.getElementById('seen').getContext('2d').getImageData(0, 0, 4, 4).data.filter((_, i) => i % 4 === 0)"
     )
-    light = f"[...{light}]"
-    seen = np.reshape(browser.run(f"new Promise((done) => setTimeout(() => done({light}), 200))"), (4, 4))
+    browser.settle()
+    seen = np.reshape(browser.run(f"[...{light}]"), (4, 4))
     rows, columns = np.indices((4, 4))
     assert abs((rows * seen).sum() / seen.sum() - 1.5) < 0.2 and abs((columns * seen).sum() / seen.sum() - 1.5) < 0.2
 
@@ -154,6 +155,7 @@ def test_a_picture_is_taken_as_it_is_and_one_on_white_paper_inverted(browser, pa
         const data = new DataTransfer(); data.items.add(file);
         document.dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true }));
     })()""")
+    browser.wait_for("document.getElementById('answer').textContent.startsWith('output 1')")
     assert answer(browser).startswith("output 1, 100") and browser.problems == []
 
 
@@ -162,7 +164,7 @@ def test_a_file_that_is_no_picture_is_named(browser, pages):
     browser.open(pages["board"])
     browser.run("""(() => { const data = new DataTransfer(); data.items.add(new File(['x'], 'notes.txt'));
         document.dispatchEvent(new DragEvent('drop', { dataTransfer: data })); })()""")
-    answer(browser)
+    browser.wait_for("document.getElementById('note').textContent.includes('notes.txt')")
     assert "notes.txt is no picture" in browser.run("document.getElementById('note').textContent")
 
 
