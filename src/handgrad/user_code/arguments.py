@@ -22,11 +22,15 @@ Settings: TypeAlias = Mapping[str, Any] | None  # keywords of a forward
 # names of the arrays to differentiate by, or their positions
 Wanted: TypeAlias = str | int | Sequence[str | int] | None
 
+HANDED_BACK = {"cache", "caches", "ctx", "context", "saved", "memory", "state"}  # what backwards call their cache
 POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 def name_of(function: Function) -> str:
-    return getattr(function, "__name__", type(function).__name__)
+    try:
+        return str(function.__name__)
+    except Exception:  # an object's own way to give attributes may raise anything
+        return type(function).__name__
 
 
 def parameters_of(function: Function) -> list[inspect.Parameter] | None:
@@ -74,6 +78,11 @@ def loss_argument(names: Sequence[str]) -> str:
     """The one of a loss's arrays that it is differentiated by: the outputs, by name, or else the first."""
     words = ("hat", "pred", "out", "logit", "score", "prob")
     return next((name for name in names if any(word in name.lower() for word in words)), names[0])
+
+
+def num_required(function: Function) -> int:
+    """How many arguments a function cannot do without."""
+    return sum(p.default is p.empty for p in parameters_of(function) or ())
 
 
 def is_float_array(argument: Any) -> bool:

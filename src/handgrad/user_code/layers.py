@@ -10,6 +10,7 @@ import numpy as np
 
 from ..arrays import Array, Cache, DTypeLike, Generator, Shape
 from .arguments import (
+    HANDED_BACK,
     POSITIONAL,
     Function,
     Gradients,
@@ -88,7 +89,7 @@ class LayerSubject(Subject):
         slots = updated_slots(before, point.layer) if self.style == "dy, rate" else find_slots(inner(point.layer))
         if not all(exists(inner(self.original), slot) for slot in slots.values()):
             self.original = after_forward
-        slots = self.with_arrays(slots, y)
+        slots = self.with_arrays(self.without_results(slots), y)
         floats = [n for n, a in zip(self.all_names, self.arguments, strict=True) if is_float_array(a)]
         answers = returned if isinstance(returned, (tuple, list)) else (returned,)
         self.input_names: list[str] = [loss_argument(floats)] if y.ndim == 0 and len(answers) < len(floats) else floats
@@ -104,6 +105,25 @@ class LayerSubject(Subject):
         if not self.names:
             what = f"{self.label} has no array of floats to differentiate by"
             raise TypeError(f"{what}: neither an input nor a parameter")
+
+    def without_results(self, slots: dict[str, Slot]) -> dict[str, Slot]:
+        """The slots without what a forward computes anew whatever it was: self.z beside self.dz is no parameter."""
+        kept, first = dict(slots), self.at(np.float64)
+        first.forward()
+        for name, slot in slots.items():
+            point = self.at(np.float64)
+            layer = inner(point.layer)
+            with contextlib.suppress(Exception):  # other numbers may be none that the code takes
+                array: Any = read(layer, slot)
+                if isinstance(array, np.ndarray):
+                    array[...] = moved(array)  # a property may make the dict of parameters anew each time
+                else:
+                    write(layer, slot, moved(array))
+                was_moved = not same_numbers(read(layer, slot), read(inner(first.layer), slot))
+                point.forward()
+                if was_moved and same_numbers(read(layer, slot), read(inner(first.layer), slot)):
+                    del kept[name]
+        return kept
 
     def with_arrays(self, slots: dict[str, Slot], y: Array) -> dict[str, Slot]:
         """The slots, lists of numbers made arrays; without those lists where the code computes y from lists alone."""
@@ -147,6 +167,10 @@ class LayerSubject(Subject):
             return False
 
 
+def same_numbers(a: Any, b: Any) -> bool:
+    return np.shape(a) == np.shape(b) and bool(np.array_equal(a, b, equal_nan=True))
+
+
 class LayerPoint(Point):
     """A copy of the layer with arrays of its own."""
 
@@ -171,8 +195,15 @@ class LayerPoint(Point):
             "x, dy": (*self.arguments, dy),
             "dy, rate": (dy, 1.0),
         }
+        given = self.by_output(dy) if self.shapes else styles[self.subject.style]
         with report_faults("backward", self.layer.backward):
-            return self.subject.follow(self.layer.backward)(*styles[self.subject.style])
+            return self.subject.follow(self.layer.backward)(*given)
+
+    def takes_each(self, count: int) -> bool:
+        """Whether the backward takes as many gradients, and none of its arguments is one of the forward's."""
+        required = {p.name for p in parameters_of(self.layer.backward) or () if p.default is p.empty}
+        taken = {p.name for p in parameters_of(self.function) or ()}
+        return len(required) == count and required.isdisjoint(taken | HANDED_BACK)
 
     def backward(self, dy: Array) -> Gradients:
         """The gradients by name: what the backward returned for the inputs, what the layer holds for its parameters."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array, Cache, DTypeLike, Shape
+from ..arrays import Array, DTypeLike, Shape
 from .arguments import (
     Function,
     Gradients,
@@ -19,6 +19,7 @@ from .arguments import (
     described,
     loss_argument,
     name_of,
+    num_required,
     parameters_of,
     several,
 )
@@ -71,16 +72,25 @@ class PairPoint(Point):
     def as_output(self, y: Any) -> Array:
         if y is None:
             raise self.nothing_returned()
-        if not isinstance(y, tuple) or len(y) != 2:
+        several = isinstance(y, tuple) and len(y) > 2 and num_required(self.subject.backward) == len(y)
+        if not isinstance(y, tuple) or (len(y) != 2 and not several):
             got = f"{len(y)} values" if isinstance(y, tuple) else f"one {type(y).__name__}"
             raise CodeFault("wrong-output", f"the forward must return (y, cache), but returned {got}")
-        y, cache = y
-        self.cache: Cache = cache
-        return super().as_output(y)
+        *outputs, self.cache = y
+        return super().as_output(tuple(outputs) if several else outputs[0])
+
+    def takes_each(self, count: int) -> bool:
+        """Whether the backward takes the gradient by each output, or all of them together, besides the cache."""
+        return num_required(self.subject.backward) in (2, count + 1)
+
+    def of_several(self, y: tuple[Any, ...]) -> str:
+        return f"the forward's y must be an array of floats, or several, but is ({', '.join(map(described, y))})"
 
     def backward(self, dy: Array) -> Gradients:
         with report_faults("backward", self.subject.backward):
-            returned = self.subject.follow(self.subject.backward)(dy, self.cache)
+            backward, given = self.subject.follow(self.subject.backward), self.by_output(dy)
+            together = len(given) > 1 and num_required(self.subject.backward) == 2
+            returned = backward(*([tuple(given)] if together else given), self.cache)
         line = line_of(self.subject.backward)
         if returned is None and line:
             what = f"{name_of(self.subject.backward)} gives None: is its return missing, or still to be written?"
@@ -98,21 +108,6 @@ def from_arrays(forward: Function, backward: Function) -> Pair:
         return forward(*arrays, **keywords), arrays
 
     return named_like(paired, forward), lambda dy, arrays: backward(dy, *arrays)
-
-
-def joined(forward: Function, backward: Function) -> Pair:
-    """A forward of several y, as a step of an LSTM, and its backward as a pair: the y's in one row."""
-
-    def joined_forward(*arrays: Any, **keywords: Any) -> Any:
-        *outputs, cache = forward(*arrays, **keywords)
-        return np.concatenate([y.ravel() for y in outputs]), ([y.shape for y in outputs], cache)
-
-    def joined_backward(dy: Array, kept: Any) -> Any:
-        shapes, cache = kept
-        ends = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1]
-        return backward(*(part.reshape(shape) for part, shape in zip(np.split(dy, ends), shapes, strict=True)), cache)
-
-    return named_like(joined_forward, forward), joined_backward
 
 
 def function_pair(function: Function, gradient: Function) -> Pair:

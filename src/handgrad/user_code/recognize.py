@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .arguments import (
+    HANDED_BACK,
     Function,
     Pair,
     Settings,
@@ -16,11 +17,12 @@ from .arguments import (
     described,
     is_float_array,
     name_of,
+    num_required,
     parameters_of,
 )
 from .faults import refuse_unwritten, refuse_without_self
 from .layers import LayerSubject, built, with_loss
-from .pairs import PairSubject, closure_pair, from_arrays, function_class, function_pair, joined, named_like
+from .pairs import PairSubject, closure_pair, from_arrays, function_class, function_pair, named_like
 from .subjects import Subject
 
 PASSES_ON = True  # to the functions that it was given
@@ -102,8 +104,6 @@ def takes_upstream(function: Function) -> bool:
     return next((p.name.lower() in UPSTREAM for p in parameters_of(function) or ()), False)
 
 
-HANDED_BACK = {"cache", "caches", "ctx", "context", "saved", "memory", "state"}  # what backwards call their cache
-
 UPSTREAM = {"dy", "dout", "d_out", "doutput", "dz", "dl", "dloss", "grad_output", "upstream", "upstream_grad"}
 
 
@@ -115,8 +115,6 @@ def pair_or_function(given: Pair, arrays: Sequence[Any], kwargs: Settings, wrt: 
         output = forward(*arguments, **pair.at(np.float64).kwargs)
     except (Exception, SystemExit):  # the check proper calls it again and reports what it raised
         return pair
-    if takes_each(backward, output):
-        return PairSubject(joined(forward, backward), arrays, kwargs, wrt, name_of(forward))
     named = names_a_pair(forward, backward)
     if not named and not isinstance(output, tuple) and takes_arrays(backward, len(arrays)):
         return PairSubject(from_arrays(forward, backward), arrays, kwargs, wrt, name_of(forward)).settle()
@@ -130,18 +128,6 @@ def pair_or_function(given: Pair, arrays: Sequence[Any], kwargs: Settings, wrt: 
 def takes_arrays(backward: Function, count: int) -> bool:
     """Whether a backward takes dy and then the forward's arrays, as relu_backward(dy, x) does."""
     return num_required(backward) == count + 1
-
-
-def num_required(function: Function) -> int:
-    """How many arguments a function cannot do without."""
-    return sum(p.default is p.empty for p in parameters_of(function) or ())
-
-
-def takes_each(backward: Function, output: Any) -> bool:
-    """Whether the forward gave several y and a cache, and the backward takes as many dy and the cache."""
-    if not isinstance(output, tuple) or len(output) < 3 or not all(map(is_float_array, output[:-1])):
-        return False
-    return num_required(backward) == len(output)
 
 
 def forward_alone(target: Any, arrays: Sequence[Any], seed: int) -> Function:

@@ -9,6 +9,7 @@ import contextlib
 import copy
 import functools
 import inspect
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import ModuleType
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array, Cache, DTypeLike, Generator
+from ..arrays import Array, Cache, DTypeLike, Generator, Shape
 from .arguments import (
     Function,
     Gradients,
@@ -39,6 +40,7 @@ class Subject(ABC):
     keeps_cache = False  # True: between forward and backward, in an object; else the cache is handed over
     has_upstream = True  # False: the code gives the gradient for dy = 1
     guarded = False  # True: the forward gets copies, because it changes its arrays
+    wears_cache = True  # False: two backwards with the same cache have given the same
     one_function = False  # True: the loss and its gradients come from the same function
     original: Any = None  # the layer or model, where it is one
     has_parts = False  # True: a model, whose layers can be checked one by one
@@ -92,6 +94,7 @@ class Point(ABC):
     arrays: dict[str, Array]
     cache: Cache = None
     layer: Any = None  # the copy of the layer, where the subject is one
+    shapes: Sequence[Shape] = ()  # of several outputs, which a check has in one row
 
     def __init__(self, subject: Subject, dtype: DTypeLike, *more: Any) -> None:
         self.subject = subject
@@ -110,7 +113,7 @@ class Point(ABC):
         with report_faults("forward", self.function):
             arguments = copy.deepcopy(self.arguments) if self.subject.guarded else self.arguments
             returned = self.subject.follow(self.function)(*arguments, **self.kwargs)
-        return self.as_output(returned)
+        return self.as_output(returned).copy()  # it may be written into by the next forward
 
     @property
     @abstractmethod
@@ -126,24 +129,27 @@ class Point(ABC):
         if y is None:
             raise self.nothing_returned()
         if isinstance(y, tuple):
-            what = f"a layer's forward returns y alone, and this one returned a tuple of {len(y)}"
-            advice = "keep the cache in self, or give the methods as a pair, (layer.forward, layer.backward)"
-            raise CodeFault("wrong-output", f"{what}: {advice}")
-        try:
-            array: Array = np.asarray(y)
-        except ValueError:  # rows of different lengths
-            raise CodeFault(
-                "wrong-output", f"the forward's y must be an array of floats, but is {described(y)}"
-            ) from None
-        if array.dtype.kind in "iub":
-            raise CodeFault(
-                "integer-output",
-                f"the forward returned {array.dtype} numbers for float input; return floats "
-                "(is there a // or an integer array in it?)",
-            )
-        if array.dtype.kind not in "fc":
-            raise CodeFault("wrong-output", f"the forward's y must be an array of floats, but is {array.dtype}")
-        return array
+            if len(y) < 2 or not self.takes_each(len(y)) or not all(map(is_output, y)):
+                raise CodeFault("wrong-output", self.of_several(y))
+            self.shapes = [np.shape(part) for part in y]
+            return np.concatenate([as_floats(part).ravel() for part in y])
+        return as_floats(y)
+
+    def takes_each(self, count: int) -> bool:
+        """Whether the backward takes a gradient for each of several outputs."""
+        return False
+
+    def of_several(self, y: tuple[Any, ...]) -> str:
+        """What is wrong with a tuple in the place of y."""
+        what = f"a layer's forward returns y alone, and this one returned a tuple of {len(y)}"
+        advice = "keep the cache in self, or give the methods as a pair, (layer.forward, layer.backward)"
+        return f"{what}: {advice}; of several outputs, let the backward take a gradient each, backward(dy1, dy2)"
+
+    def by_output(self, dy: Array) -> list[Array]:
+        """dy, or of several outputs the gradient by each."""
+        ends = np.cumsum([math.prod(shape) for shape in self.shapes])[:-1]
+        parts = zip(np.split(dy, ends), self.shapes, strict=True) if self.shapes else ()
+        return [part.reshape(shape) for part, shape in parts] or [dy]
 
     def nothing_returned(self) -> CodeFault:
         """The fault of a forward that gives None: something is still to be written, or its return is missing."""
@@ -157,6 +163,27 @@ class Point(ABC):
         """Put every array back to where the subject starts."""
         for name, array in self.subject.at(np.float64).arrays.items():
             self.arrays[name][...] = array
+
+
+def is_output(part: Any) -> bool:
+    return isinstance(part, (float, np.inexact)) or (isinstance(part, np.ndarray) and part.dtype.kind in "fc")
+
+
+def as_floats(y: Any) -> Array:
+    """An output as an array of floats, or a fault that says what came instead."""
+    try:
+        array: Array = np.asarray(y)
+    except ValueError:  # rows of different lengths
+        raise CodeFault("wrong-output", f"the forward's y must be an array of floats, but is {described(y)}") from None
+    if array.dtype.kind in "iub":
+        raise CodeFault(
+            "integer-output",
+            f"the forward returned {array.dtype} numbers for float input; return floats "
+            "(is there a // or an integer array in it?)",
+        )
+    if array.dtype.kind not in "fc":
+        raise CodeFault("wrong-output", f"the forward's y must be an array of floats, but is {array.dtype}")
+    return array
 
 
 def arrays_of(gradients: Mapping[str, Any], backward: Function) -> Gradients:

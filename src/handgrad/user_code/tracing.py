@@ -168,6 +168,16 @@ class Recording:
             record = self.records[record.operands[0]]
         return record
 
+    def reached(self, start: Iterable[int], below: Callable[[Record], Iterable[int]] | None = None) -> set[int]:
+        """These records and all that they are made of, or what of it `below` goes on to."""
+        found: set[int] = set()
+        todo = [*start]
+        while todo:
+            if (index := todo.pop()) not in found:
+                found.add(index)
+                todo += below(self.records[index]) if below else self.records[index].operands
+        return found
+
     def wrote(self, place: int, *held: Any) -> None:
         """Note that the value at a place, which is no record if it is a whole number, was written into an array.
 
@@ -516,6 +526,16 @@ class Instrumenter(ast.NodeTransformer):
         total = called(PROBE, place, ast.Call(ast.Name(UPDATE, ast.Load()), list(parts), []))
         return [ast.copy_location(ast.Assign([node.target], total), node)]
 
+    def visit_Expr(self, node: ast.Expr) -> list[ast.stmt]:
+        """np.add.at(x, i, e) writes e into x."""
+        call = node.value
+        at = isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "at"
+        target = call.args[0] if at and isinstance(call, ast.Call) and len(call.args) == 3 else None
+        node.value = self.visit(call)
+        if target is None or not is_probe(value := vars(node.value)["args"][-1]):
+            return [node]
+        return [node, self.written(target, value)]
+
     def written(self, target: ast.AST, value: Any, within: bool = False) -> ast.stmt:
         """A statement that notes what a probed value was written into; within: into an item that may be an array."""
         item: ast.AST = self.original[target]
@@ -565,9 +585,8 @@ class Pruner(ast.NodeTransformer):
             return node
         if name == PROBE:
             return node.args[1]
-        return ast.copy_location(
-            ast.Constant(None) if name == WROTE else ast.Call(node.args[1], node.args[2:], node.keywords), node
-        )
+        bare = ast.Constant(None) if name == WROTE else ast.Call(node.args[1], node.args[2:], node.keywords)
+        return ast.copy_location(bare, node)
 
 
 def has_value(node: ast.expr) -> bool:
