@@ -57,14 +57,17 @@ class TracedForward:
             return None
         return rows if line.sound else None
 
-    def gradient(self, record: Record) -> Array | None:
-        """The gradient of <dy, y> by the value of one record, one upstream dy after another."""
+    def gradient(self, record: Record, held: Place | None = None) -> Array | None:
+        """The gradient of <dy, y> by the value of one record, one upstream dy after another.
+
+        held: a place through which nothing comes back.
+        """
         found = np.zeros((len(self.numbers.rows), record.value.size))
         for use in self.uses(record) if record.gathered else [record]:
             for entry in range(record.value.size):
                 direction = np.zeros(record.value.shape)
                 direction.flat[entry] = 1
-                if (slopes := self.slopes(use, direction)) is None:
+                if (slopes := self.slopes(use, direction, held)) is None:
                     return None
                 found[:, entry] += slopes
         return found.reshape(-1, *record.value.shape)
@@ -83,14 +86,8 @@ class TracedForward:
         return found
 
     def ancestors(self, record: Record) -> set[int]:
-        """The records that one is made of, by their first occurrence."""
-        found: set[int] = set()
-        todo = [*record.operands]
-        while todo:
-            first = self.resolved(self.records[todo.pop()])
-            todo += [] if first.index in found else first.operands
-            found.add(first.index)
-        return found
+        """The records that one is made of."""
+        return self.recording.reached(record.operands)
 
     def resolved(self, record: Record) -> Record:
         """The record that first had the value of this one."""
