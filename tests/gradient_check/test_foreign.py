@@ -283,3 +283,135 @@ def test_foreign_mistakes_get_their_name(name):
 def test_the_same_code_without_the_mistake_is_right(target, arrays):
     report = check_gradients(target, *arrays)
     assert report.ok, report
+
+
+class Cell:
+    """A step of an LSTM of one's own: two outputs, and a gradient for each."""
+
+    def __init__(self, weight):
+        self.W = weight
+
+    def forward(self, x, h, c):
+        self.xh, self.c_before = np.concatenate([x, h], axis=1), c
+        self.i, self.f, self.o, g = np.split(self.xh @ self.W, 4, axis=1)
+        self.i, self.f, self.o = (1 / (1 + np.exp(-a)) for a in (self.i, self.f, self.o))
+        self.g = np.tanh(g)
+        self.c = self.f * c + self.i * self.g
+        self.t = np.tanh(self.c)
+        return self.o * self.t, self.c
+
+    def backward(self, dh, dc):
+        dc = self.gradient_of_c(dh, dc)
+        di, df = dc * self.g * self.i * (1 - self.i), dc * self.c_before * self.f * (1 - self.f)
+        do, dg = dh * self.t * self.o * (1 - self.o), dc * self.i * (1 - self.g**2)
+        da = np.concatenate([di, df, do, dg], axis=1)
+        self.dW = self.xh.T @ da
+        dxh = da @ self.W.T
+        return dxh[:, :2], dxh[:, 2:], dc * self.f
+
+    def gradient_of_c(self, dh, dc):
+        return dc + dh * self.o * (1 - self.t**2)
+
+
+class ForgetfulCell(Cell):
+    def gradient_of_c(self, dh, dc):
+        return dc
+
+
+def test_a_layer_of_two_outputs_takes_a_gradient_for_each():
+    rng = np.random.default_rng(0)
+    arrays = rng.normal(size=(3, 2)), rng.normal(size=(3, 4)), rng.normal(size=(3, 4))
+    weight = rng.normal(size=(6, 16))
+    report = check_gradients(Cell(weight), *arrays)
+    assert report.ok and set(report.arrays) == {"x", "h", "c", "W"}
+    (verdict,) = check_gradients(ForgetfulCell(weight), *arrays).verdicts
+    assert verdict.mistake == "term-missing" and "np.tanh(self.c)" in verdict.message
+
+
+def square_and_sine(x):
+    return (x**2, np.sin(x[0])), x
+
+
+@pytest.mark.parametrize(
+    ("backward", "ok"),
+    [
+        (lambda dy, x: dy[0] * 2 * x + dy[1] * np.cos(x[0]) * (np.arange(3) == 0)[:, None], True),
+        (lambda dy, dsine, x: dy * 2 * x + dsine * np.cos(x[0]) * (np.arange(3) == 0)[:, None], True),
+        (lambda dy, x: dy[0] * 2 * x, False),
+    ],
+    ids=["together", "one by one", "one left out"],
+)
+def test_a_pair_may_return_a_tuple_of_outputs(backward, ok):
+    x = np.random.default_rng(0).normal(size=(3, 2))
+    assert check_gradients((square_and_sine, backward), x).ok == ok
+
+
+class Buffered:
+    """Writes every y into the same array."""
+
+    def __init__(self):
+        self.y = np.zeros((3, 2))
+
+    def forward(self, x):
+        self.x = x
+        self.y[...] = x**3
+        return self.y
+
+    def backward(self, dy):
+        return 3 * dy * self.x**2
+
+
+def test_an_output_may_be_a_buffer_that_is_kept():
+    assert check_gradients(Buffered(), np.random.default_rng(0).normal(size=(3, 2))).ok
+
+
+class KeepsEverything:
+    """A layer that keeps what went in and out beside the gradients by it, as if they were parameters."""
+
+    def __init__(self, weight):
+        self.W = weight
+        self.y = np.zeros((4, 2))
+
+    def forward(self, x):
+        self.x = x
+        self.z = x @ self.W
+        self.y[...] = np.tanh(self.z)
+        return self.y
+
+    def backward(self, dy):
+        self.dy = dy
+        self.dz = dy * (1 - np.tanh(self.z) ** 2)
+        self.dW = self.x.T @ self.dz
+        self.dx = self.dz @ self.W.T
+        return self.dx
+
+
+def test_what_a_forward_computes_is_no_parameter_whatever_stands_beside_it():
+    rng = np.random.default_rng(0)
+    report = check_gradients(KeepsEverything(rng.normal(size=(3, 2))), rng.normal(size=(4, 3)))
+    assert report.ok and list(report.arrays) == ["x", "W"]
+
+
+class Squares:
+    """Parameters in a property that makes its dict anew each time, with a factor forgotten."""
+
+    def __init__(self, weight):
+        self.weight = weight
+
+    @property
+    def params(self):
+        return {"weight": self.weight}
+
+    def forward(self, x):
+        self.x = x
+        return x * self.weight**2
+
+    def backward(self, dy):
+        self.grads = {"weight": (dy * self.x * self.weight).sum(axis=0)}
+        return dy * self.weight**2
+
+
+def test_parameters_may_be_a_property():
+    rng = np.random.default_rng(0)
+    report = check_gradients(Squares(rng.normal(size=3)), rng.normal(size=(4, 3)))
+    assert [name for name, array in report.arrays.items() if not array.ok] == ["weight"]

@@ -624,7 +624,7 @@ def test_a_product_of_the_forward_is_due_where_one_factor_stands():
 
     arrays = [RNG.normal(size=shape) for shape in ((5, 4), (5, 4), (4, 3))]
     (verdict,) = check_gradients((forward, backward), *arrays).verdicts
-    assert (verdict.array, verdict.mistake, verdict.variable) == ("w", "wrong-variable", "return")
+    assert (verdict.array, verdict.mistake, verdict.variable) == ("w", "factor-missing", "return")
     assert "(r * h).T @ dz" in verdict.fix
 
 
@@ -1005,3 +1005,301 @@ def test_steps_left_out_are_named_along_any_axis():
     (verdict,) = check_gradients((forward, backward), RNG.normal(size=(2, 4, 3)), RNG.normal(size=(5, 3))).verdicts
     assert (verdict.array, verdict.mistake) == ("w", "examples-missing")
     assert "last row of dy along axis 1" in verdict.message
+
+
+def layer_norm(x, gamma, beta):
+    centered = x - x.mean(axis=1, keepdims=True)
+    std = np.sqrt((centered**2).mean(axis=1, keepdims=True) + 1e-5)
+    xhat = centered / std
+    return gamma * xhat + beta, (xhat, centered, std, gamma)
+
+
+def layer_norm_by_einsum(dout, cache):
+    xhat, _centered, std, gamma = cache
+    g = np.einsum("nd,d->nd", dout, gamma)
+    mean = np.einsum("nd->n", g) / dout.shape[1]
+    dot = np.einsum("nd,nd->d", g, xhat) / len(g)
+    dx = (g - mean[:, None] - xhat * dot) / std
+    return dx, np.einsum("nd,nd->d", dout, xhat), dout.sum(axis=0)
+
+
+def layer_norm_by_closures(dout, cache):
+    xhat, _centered, std, gamma = cache
+
+    def mean(a, axis):
+        return np.mean(a, axis=axis, keepdims=True)
+
+    def project(a):
+        return xhat * mean(a * xhat, 0)
+
+    def center(a):
+        return a - mean(a, 1)
+
+    g = gamma * dout
+    return (center(g) - project(g)) / std, (dout * xhat).sum(axis=0), dout.sum(axis=0)
+
+
+def layer_norm_by_loops(dout, cache):
+    xhat, _centered, std, gamma = cache
+    (N, D), dx = dout.shape, np.zeros_like(dout)
+    for n in range(N):
+        for d in range(D):
+            mean = 0.0
+            for k in range(D):
+                mean += gamma[k] * dout[n, k] / D
+            dot = sum(gamma[d] * dout[k, d] * xhat[k, d] for k in range(N)) / N
+            dx[n, d] = (gamma[d] * dout[n, d] - mean - xhat[n, d] * dot) / std[n, 0]
+    return dx, (dout * xhat).sum(axis=0), dout.sum(axis=0)
+
+
+@pytest.mark.parametrize(
+    ("backward", "mistake", "line"),
+    [
+        (layer_norm_by_einsum, "wrong-axis", "dot ="),
+        (layer_norm_by_closures, "wrong-axis", "return xhat * mean"),
+        (layer_norm_by_loops, "unexplained", "dot ="),
+    ],
+)
+def test_parts_of_a_simplified_formula_that_are_right_are_not_blamed(backward, mistake, line):
+    rng = np.random.default_rng(0)
+    arrays = 2 * rng.normal(size=(4, 5)) + 1, rng.normal(size=5), rng.normal(size=5)
+    (verdict,) = check_gradients((layer_norm, backward), *arrays).verdicts
+    assert (verdict.array, verdict.mistake) == ("x", mistake)
+    assert line in inspect.getsource(backward).splitlines()[verdict.line - backward.__code__.co_firstlineno]
+
+
+def naive_svm(weight, x, labels):
+    scores, loss = x @ weight, 0.0
+    for i in range(len(x)):
+        for j in range(weight.shape[1]):
+            if j != labels[i]:
+                margin = scores[i, j] - scores[i, labels[i]] + 1
+                if margin > 0:
+                    loss += margin
+    return loss / len(x), (weight, x, scores, labels)
+
+
+def right_class_behind_the_loop(dloss, cache):
+    weight, x, scores, labels = cache
+    dweight, dx = np.zeros_like(weight), np.zeros_like(x)
+    for i in range(len(x)):
+        right = labels[i]
+        for j in range(weight.shape[1]):
+            if j != right and scores[i, j] - scores[i, right] + 1 > 0:
+                dweight[:, j] += x[i]
+                dx[i] += weight[:, j]
+        dweight[:, right] -= x[i]
+        dx[i] -= weight[:, right]
+    return dloss * dweight / len(x), dloss * dx / len(x)
+
+
+def right_class_before_the_if(dloss, cache):
+    weight, x, scores, labels = cache
+    dweight = np.zeros_like(weight)
+    dx = np.zeros_like(x)
+    for i in range(len(x)):
+        for j in range(weight.shape[1]):
+            if j == labels[i]:
+                continue
+            margin = scores[i, j] - scores[i, labels[i]] + 1
+            dweight[:, labels[i]] -= x[i]
+            if margin > 0:
+                dweight[:, j] += x[i]
+                dx[i] += weight[:, j] - weight[:, labels[i]]
+    return dloss * dweight / len(x), dloss * dx / len(x)
+
+
+def right_class_left_out(dloss, cache):
+    weight, x, scores, labels = cache
+    dweight, dx = np.zeros_like(weight), np.zeros_like(x)
+    for i in range(len(x)):
+        for j in range(weight.shape[1]):
+            if j != labels[i] and scores[i, j] - scores[i, labels[i]] + 1 > 0:
+                dweight[:, j] += x[i]
+                dx[i] += weight[:, j] - weight[:, labels[i]]
+    return dloss * dweight / len(x), dloss * dx / len(x)
+
+
+@pytest.mark.parametrize(
+    ("backward", "array", "mistake", "told"),
+    [
+        (right_class_behind_the_loop, "weight, x", "wrong-mask", "this and the lines behind it belong into the if"),
+        (right_class_before_the_if, "weight", "wrong-mask", "dweight[:, labels[i]] -= x[i] * (margin > 0)"),
+        (right_class_left_out, "weight", "term-missing", "dweight[:, labels[i]] -= x[i] is missing"),
+    ],
+)
+def test_what_belongs_into_a_condition_or_to_another_entry(backward, array, mistake, told):
+    rng = np.random.default_rng(0)
+    arrays = rng.normal(size=(4, 5)), rng.normal(size=(6, 4)), np.array([0, 3, 1, 4, 2, 3])
+    (verdict,) = check_gradients((naive_svm, backward), *arrays, wrt=["weight", "x"]).verdicts
+    assert (verdict.array, verdict.mistake) == (array, mistake)
+    assert told in verdict.message + verdict.fix
+
+
+def recurrent(x, h0, wx, wh):
+    h = np.zeros((*x.shape[:2], len(wh)), dtype=np.result_type(x, h0, wx, wh))
+    before = h0
+    for t in range(x.shape[1]):
+        before = h[:, t] = np.tanh(x[:, t] @ wx + before @ wh)
+    return h, (x, h0, wx, wh, h)
+
+
+def recurrent_from_the_last(dh, cache):
+    x, h0, wx, wh, h = cache
+    dx, dwx, dwh, dbefore = np.zeros_like(x), np.zeros_like(wx), np.zeros_like(wh), np.zeros_like(h0)
+    for t in range(x.shape[1] - 1, -1, -1):
+        da = (dh[:, t] + dbefore) * (1 - h[:, t] ** 2)
+        before = h[:, t - 1]
+        dx[:, t] = da @ wx.T
+        dwx += x[:, t].T @ da
+        dwh += before.T @ da
+        dbefore = da @ wh.T
+    return dx, dbefore, dwx, dwh
+
+
+def window_maxima(v, size=3):
+    windows = v.reshape(-1, size)
+    best = [int(k) for k in np.argmax(windows, axis=1)]
+    return np.array([window[k] for window, k in zip(windows, best, strict=True)]), (best, len(windows), size)
+
+
+def window_maxima_at_the_start(dy, cache):
+    best, n, size = cache
+    dv = np.zeros(n * size)
+    for i, k in enumerate(best):
+        dv[k] += dy[i]
+    return dv
+
+
+def bag(table, tokens, mask):
+    counts = mask.sum(axis=1)
+    return (table[tokens] * mask[:, :, None]).sum(axis=1) / counts[:, None], (table.shape, tokens, mask, counts)
+
+
+def bag_by_the_longest(dy, cache):
+    shape, tokens, mask, counts = cache
+    dtable = np.zeros(shape)
+    N, T = tokens.shape
+    for n in range(N):
+        for t in range(T):
+            if mask[n, t] and counts[n] > 0:
+                dtable[tokens[n, t]] += dy[n] / T
+    return dtable
+
+
+def grouped(x, weight, groups=2):
+    outputs, size = [], x.shape[1] // groups
+    for g in range(groups):
+        part = x[:, g * size : (g + 1) * size]
+        outputs.append(np.einsum("ncl,fc->nfl", part, weight[g]))
+    return np.concatenate(outputs, axis=1), (x, weight, groups, part)
+
+
+def grouped_by_the_last(dy, cache):
+    x, weight, groups, part = cache
+    F, size = weight.shape[1], x.shape[1] // groups
+    dx, dweight = np.zeros_like(x), np.zeros_like(weight)
+    for g in range(groups):
+        d = dy[:, g * F : (g + 1) * F]
+        dx[:, g * size : (g + 1) * size] = np.einsum("nfl,fc->ncl", d, weight[g])
+        dweight[g] = np.einsum("nfl,ncl->fc", d, part)
+    return dx, dweight
+
+
+def two_layers(x, w1, w2):
+    h = np.tanh(x @ w1)
+    return h @ w2, (x, h, w1, w2)
+
+
+def two_layers_updated_on_the_way(dy, cache):
+    x, h, w1, w2 = cache
+    dw2 = h.T @ dy
+    w2 = w2 - 0.5 * dw2
+    da = (dy @ w2.T) * (1 - h**2)
+    return da @ w1.T, x.T @ da, dw2
+
+
+def divergence(mean, log_var):
+    return 0.5 * np.sum(mean**2 + np.exp(log_var) - 1 - log_var), (mean, log_var)
+
+
+def divergence_with_a_value(d, cache):
+    mean, log_var = cache
+    return mean * d, 0.5 * (np.exp(log_var) - log_var) * d
+
+
+def smoothed_cross_entropy(scores, labels, eps=0.2):
+    p = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    q = np.full(p.shape, eps / p.shape[1])
+    q[np.arange(len(p)), labels] += 1 - eps
+    return -np.sum(q * np.log(p)) / len(p), (p, labels, eps)
+
+
+def smoothed_with_a_hard_one(d, cache):
+    p, labels, eps = cache
+    dscores = p.copy()
+    dscores -= eps / p.shape[1]
+    dscores[np.arange(len(p)), labels] -= 1
+    return dscores * d / len(p)
+
+
+def cosine(u, v):
+    nu, nv = np.sqrt(np.sum(u * u)), np.sqrt(np.sum(v * v))
+    return np.sum(u * v) / (nu * nv), (u, v, nu, nv)
+
+
+def cosine_without_a_square(d, cache):
+    u, v, nu, nv = cache
+    y = np.sum(u * v) / (nu * nv)
+    return d * (v / (nu * nv) - y * u / nu), d * (u / (nu * nv) - y * v / nv**2)
+
+
+@pytest.mark.parametrize(
+    ("pair", "arrays", "mistake", "told"),
+    [
+        (
+            (recurrent, recurrent_from_the_last),
+            (RNG.normal(size=(2, 3, 3)), RNG.normal(size=(2, 4)), RNG.normal(size=(3, 4)), RNG.normal(size=(4, 4)) / 2),
+            "off-by-one",
+            "before = h[:, t - 1] if t else h0",
+        ),
+        ((window_maxima, window_maxima_at_the_start), (RNG.normal(size=12),), "shifted", "dv[size * i + k] += dy[i]"),
+        (
+            (bag, bag_by_the_longest),
+            (RNG.normal(size=(6, 3)), np.array([[1, 4, 0], [5, 2, 3]]), np.array([[1, 1, 0], [1, 1, 1]])),
+            "element-count-factor",
+            "+= dy[n] / counts[n]",
+        ),
+        (
+            (grouped, grouped_by_the_last),
+            (RNG.normal(size=(3, 6, 4)), RNG.normal(size=(2, 2, 3))),
+            "wrong-variable",
+            "np.einsum('nfl,ncl->fc', d, x[:, g * size:(g + 1) * size])",
+        ),
+        (
+            (two_layers, two_layers_updated_on_the_way),
+            (RNG.normal(size=(4, 3)), RNG.normal(size=(3, 5)), RNG.normal(size=(5, 2))),
+            "wrong-variable",
+            "w2 is changed here, and still needed as it was",
+        ),
+        (
+            (divergence, divergence_with_a_value),
+            (RNG.normal(size=(3, 2)), RNG.normal(size=(3, 2))),
+            "value-for-derivative",
+            "0.5 * (np.exp(log_var) - 1) * d",
+        ),
+        (
+            (smoothed_cross_entropy, smoothed_with_a_hard_one),
+            (RNG.normal(size=(4, 5)), np.array([2, 0, 4, 1])),
+            "term-missing",
+            "-= 1 - eps",
+        ),
+        ((cosine, cosine_without_a_square), (RNG.normal(size=5), RNG.normal(size=5)), "wrong-exponent", "nu ** 2"),
+    ],
+    ids=["rnn", "max pool", "bag of words", "groups", "update", "value", "label smoothing", "cosine"],
+)
+def test_lines_of_everyday_code(pair, arrays, mistake, told):
+    wanted = [i for i, array in enumerate(arrays) if array.dtype.kind == "f"]
+    (verdict,) = check_gradients(pair, *arrays, wrt=wanted).verdicts
+    assert verdict.mistake == mistake
+    assert told in verdict.message + verdict.fix

@@ -1,5 +1,8 @@
 """Each rule of rules.txt that a stranger's mistake asked for: a small case that goes unnamed without it."""
 
+import itertools
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 
@@ -481,5 +484,411 @@ def margin_not_kept():
         d, gap = cache
         on = (gap > 0)[:, None] * dy[:, None]
         return 2 * on * d
+
+    return forward, backward
+
+
+@case("reversed", "for h, s in tape[::-1]:", normal(3, 2), normal(3, 3), normal(4, 3, 2))
+def tape_from_the_front():
+    def forward(h, w, x):
+        tape = []
+        for step in x:
+            s = np.tanh(w @ h)
+            tape.append((h, s))
+            h = s + step
+        return h, (tape, w)
+
+    def backward(dh, cache):
+        tape, w = cache
+        dw, dx = np.zeros_like(w), []
+        for h, s in tape:
+            dx.append(dh)
+            dz = dh * (1 - s * s)
+            dw += dz @ h.T
+            dh = w.T @ dz
+        return dh, dw, np.stack(dx[::-1])
+
+    return forward, backward
+
+
+@case("wrong-mask", "np.tril(np.ones(", normal(4, 4))
+def the_other_triangle():
+    def forward(s):
+        seen = np.tril(np.ones(s.shape))
+        return np.sin(s * seen) * seen, s
+
+    def backward(dy, s):
+        return dy * np.cos(s) * np.triu(np.ones(s.shape))
+
+    return forward, backward
+
+
+@case("one-branch", "np.clip(r, -limit, limit)", normal(12) * 2, limit=0.8)
+def cut_on_one_side():
+    def forward(r, limit=1.0):
+        far = np.abs(r) > limit
+        return np.where(far, limit * np.abs(r) - limit**2 / 2, r**2 / 2).sum(), (r, limit)
+
+    def backward(dy, cache):
+        r, limit = cache
+        return dy * np.where(r <= limit, r, limit)
+
+    return forward, backward
+
+
+@case(
+    "overlap-overwritten", "np.add.at(d, ids, dv[:, None] / ids.shape[1])", normal(5, 3), ids=np.array([[0, 1], [1, 4]])
+)
+def repeated_index_of_a_mean():
+    def forward(table, ids=None):
+        return table[ids].mean(axis=1), (table, ids)
+
+    def backward(dv, cache):
+        table, ids = cache
+        d = np.zeros_like(table)
+        d[ids] += dv[:, None] / ids.shape[1]
+        return d
+
+    return forward, backward
+
+
+class Kept(NamedTuple):
+    out: np.ndarray
+    cell: np.ndarray
+
+
+@case("wrong-variable", "1 - state.out ** 2", normal(3, 4))
+def field_of_a_named_tuple():
+    def forward(x):
+        cell = x + 0.5 * np.sin(x)
+        return np.tanh(cell), (x, Kept(np.tanh(cell), cell))
+
+    def backward(dy, cache):
+        x, state = cache
+        return dy * (1 - state.cell**2) * (1 + 0.5 * np.cos(x))
+
+    return forward, backward
+
+
+@case("swapped", "the two are exchanged", normal(9), quantile=0.8)
+def slopes_exchanged():
+    def forward(e, quantile=0.5):
+        return np.maximum(quantile * e, (quantile - 1) * e), (e, quantile)
+
+    def backward(dy, cache):
+        e, quantile = cache
+        return dy * np.where(e > 0, 1 - quantile, -quantile)
+
+    return forward, backward
+
+
+@case("wrong-index", "f // size", normal(3, 4), normal(6, 2), groups=2)
+def group_of_a_filter():
+    def forward(x, w, groups=1):
+        size = len(w) // groups
+        y = np.stack([x[:, f // size * 2 : f // size * 2 + 2] @ w[f] for f in range(len(w))], axis=1)
+        return y, (x, w, groups, size)
+
+    def backward(dy, cache):
+        x, w, groups, size = cache
+        dx, dw = np.zeros_like(x), np.zeros_like(w)
+        for f in range(len(w)):
+            group = min(f // groups, len(w) // size - 1)
+            dx[:, 2 * group : 2 * group + 2] += dy[:, f, None] * w[f]
+            dw[f] = dy[:, f] @ x[:, 2 * group : 2 * group + 2]
+        return dx, dw
+
+    return forward, backward
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def softmax(z):
+    e = np.exp(z - z.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+LABELS = np.array([0, 3, 1, 2, 3, 0])
+
+
+def cross_entropy(scores, labels=None):
+    p = softmax(scores)
+    return -np.log(p[np.arange(len(p)), labels]).mean(), (p, labels)
+
+
+@case("wrong-index", "dscores[np.arange(len(labels)), labels] is due", normal(6, 4), labels=LABELS)
+def one_taken_from_whole_columns():
+    def backward(dloss, cache):
+        p, labels = cache
+        dscores = p.copy()
+        dscores[:, labels] -= 1
+        return dloss * dscores / len(p)
+
+    return cross_entropy, backward
+
+
+@case("wrong-mask", "-= keep", normal(6, 4), labels=LABELS, keep=np.array([1.0, 1, 0, 1, 1, 0]))
+def one_taken_from_all():
+    def forward(scores, labels=None, keep=None):
+        p = softmax(scores)
+        return -(keep * np.log(p[np.arange(len(p)), labels])).sum(), (p, labels, keep)
+
+    def backward(dloss, cache):
+        p, labels, keep = cache
+        dscores = p * keep[:, None]
+        dscores[np.arange(len(p)), labels] -= 1
+        return dloss * dscores
+
+    return forward, backward
+
+
+@case("wrong-index", "weights[labels][:, None]", normal(6, 4), labels=LABELS, weights=np.array([0.5, 1.0, 2.0, 1.7]))
+def weights_by_column():
+    def forward(scores, labels=None, weights=None):
+        p = softmax(scores)
+        return -(weights[labels] * np.log(p[np.arange(len(p)), labels])).sum(), (p, labels, weights)
+
+    def backward(dloss, cache):
+        p, labels, weights = cache
+        dscores = p.copy()
+        dscores[np.arange(len(p)), labels] -= 1
+        return dloss * dscores * weights
+
+    return forward, backward
+
+
+@case("wrong-axis", "counts = np.sum(active, axis=1)", normal(6, 4), labels=LABELS)
+def counted_by_class():
+    def forward(scores, labels=None):
+        margins = np.maximum(0, scores - scores[np.arange(len(labels)), labels][:, None] + 1)
+        margins[np.arange(len(labels)), labels] = 0
+        return margins.sum() / len(labels), (margins, labels)
+
+    def backward(dloss, cache):
+        margins, labels = cache
+        active = (margins > 0).astype(float)
+        counts = np.sum(active, axis=0)[labels]
+        active[np.arange(len(labels)), labels] = -counts
+        return dloss * active / len(labels)
+
+    return forward, backward
+
+
+@case("margin-missing", "near - far + margin <= 0", 2 * normal(6, 3), 2 * normal(6, 3), 2 * normal(6, 3))
+def margin_of_a_triplet():
+    def forward(anchors, positives, negatives, margin=20.0):
+        loss, kept = 0.0, []
+        for a, p, n in zip(anchors, positives, negatives, strict=True):
+            near, far = ((a - p) ** 2).sum(), ((a - n) ** 2).sum()
+            kept.append((near, far))
+            if near - far + margin > 0:
+                loss = loss + near - far + margin
+        return loss, (anchors, positives, negatives, margin, kept)
+
+    def backward(dloss, cache):
+        anchors, positives, negatives, margin, kept = cache
+        gradients = [np.zeros_like(array) for array in (anchors, positives, negatives)]
+        da, dp, dn = gradients
+        for k in range(len(anchors) if margin else 0):
+            near, far = kept[k]
+            if near - far <= 0:
+                continue
+            da[k] = 2 * dloss * (negatives[k] - positives[k])
+            dp[k] = 2 * dloss * (positives[k] - anchors[k])
+            dn[k] = 2 * dloss * (anchors[k] - negatives[k])
+        return da, dp, dn
+
+    return forward, backward
+
+
+@case("wrong-derivative", "(v - w) / length", normal(5, 3), normal(5, 3))
+def slope_of_the_square():
+    def forward(v, w):
+        length = np.sqrt(((v - w) ** 2).sum(axis=1, keepdims=True))
+        return length, (v, w, length)
+
+    def backward(dy, cache):
+        v, w, length = cache
+        dv = dy * (2 * (v - w))
+        return dv, -dy * (v - w) / length
+
+    return forward, backward
+
+
+@case("wrong-axis", "np.linalg.norm(v, axis=0)", normal(5, 3), normal(3, 4), normal(4))
+def norm_of_the_whole():
+    def forward(x, v, g):
+        return x @ (v / np.linalg.norm(v, axis=0) * g), (x, v, g)
+
+    def backward(dy, cache):
+        x, v, g = cache
+        n = np.linalg.norm(v)
+        unit, dw = v / n, x.T @ dy
+        dg = (dw * unit).sum(0)
+        return dy @ (v / np.linalg.norm(v, axis=0) * g).T, g / n * (dw - unit * dg), dg
+
+    return forward, backward
+
+
+@case("factor-missing", "g / n * (dw - unit * dg)", normal(5, 3), normal(3, 4), normal(4))
+def brackets_left_out():
+    def forward(x, v, g):
+        return x @ (v / np.linalg.norm(v, axis=0) * g), (x, v, g)
+
+    def backward(dy, cache):
+        x, v, g = cache
+        n = np.linalg.norm(v, axis=0)
+        unit, dw = v / n, x.T @ dy
+        dg = (dw * unit).sum(0)
+        dv = g / n * dw - unit * dg
+        return dy @ (unit * g).T, dv, dg
+
+    return forward, backward
+
+
+@case("factor-misplaced", "(dy * x).sum(axis=(2, 3)", normal(3, 4, 2, 3), normal(3, 4))
+def product_of_sums():
+    def backward(dy, cache):
+        x, scale = cache
+        dscale = dy.sum(axis=(2, 3)) * x.mean(axis=(2, 3))
+        return dy * scale[:, :, None, None], dscale
+
+    return lambda x, scale: (x * scale[:, :, None, None], (x, scale)), backward
+
+
+@case("wrong-sign", "np.exp(-log_var)", normal(4, 3), normal(4, 3))
+def variance_for_precision():
+    def backward(dy, cache):
+        mean, log_var = cache
+        return dy * mean * np.exp(-log_var), 0.5 * dy * (1 - mean**2 * np.exp(log_var))
+
+    return lambda mean, log_var: (0.5 * (log_var + mean**2 * np.exp(-log_var)), (mean, log_var)), backward
+
+
+@case("transposed", "q.T", normal(4, 3), normal(4, 3))
+def second_direction():
+    def forward(u, v):
+        s = u @ v.T
+        p, q = softmax(s), softmax(s.T)
+        return -np.log(np.diag(p)).mean() - np.log(np.diag(q)).mean(), (u, v, p, q)
+
+    def backward(dy, cache):
+        u, v, p, q = cache
+        ds = dy * (p + q - 2 * np.eye(len(p))) / len(p)
+        return ds @ v, ds.T @ u
+
+    return forward, backward
+
+
+@case("swapped", "dtable[ids[t - 1], ids[t]] += dy[t]", normal(4, 4), ids=np.array([0, 3, 1, 1, 2]))
+def steps_exchanged():
+    def forward(table, ids=None):
+        return np.array([table[0, 1], *(table[i, j] for i, j in itertools.pairwise(ids))]), (table, ids)
+
+    def backward(dy, cache):
+        table, ids = cache
+        dtable = np.zeros_like(table)
+        dtable[0, 1] += dy[0]
+        for t in range(1, len(ids)):
+            dtable[ids[t], ids[t - 1]] += dy[t]
+        return dtable
+
+    return forward, backward
+
+
+@case("batch-size-factor", "2 * penalty * w * x.shape[0]", normal(3, 2), x=normal(5, 3), penalty=0.5)
+def averaged_with_its_penalty():
+    def forward(w, x=None, penalty=0.0):
+        return ((x @ w) ** 2).sum() / len(x) + penalty * (w * w).sum(), (w, x, penalty)
+
+    def backward(dloss, cache):
+        w, x, penalty = cache
+        dw = 2 * x.T @ (x @ w)
+        dw += 2 * penalty * w
+        dw /= len(x)
+        return dloss * dw
+
+    return forward, backward
+
+
+def leaky_sum(x, f):
+    c, cs = np.zeros_like(x[0]), []
+    for t in range(len(x)):
+        c = sigmoid(f[t]) * c + x[t]
+        cs.append(c)
+    return np.stack(cs), (f, cs)
+
+
+@case("factor-missing", "dc *= gate is missing", normal(4, 3), normal(4, 3))
+def gate_not_on_the_carry():
+    def backward(dy, cache):
+        f, cs = cache
+        dx, df, dc = np.zeros_like(f), np.zeros_like(f), np.zeros_like(f[0])
+        for t in reversed(range(len(f))):
+            gate, before = sigmoid(f[t]), cs[t - 1] if t else np.zeros_like(f[0])
+            dc = dc + dy[t]
+            dx[t] = dc
+            df[t] = dc * before * gate * (1 - gate)
+        return dx, df
+
+    return leaky_sum, backward
+
+
+@case("wrong-variable", "W2 is changed here", normal(4, 3), normal(3, 5), normal(5, 2))
+def updated_before_it_was_used():
+    def forward(X, W1, W2):
+        h = np.tanh(X @ W1)
+        return h @ W2, (X, h, W1, W2)
+
+    def backward(dy, cache):
+        X, h, W1, W2 = cache
+        dW2 = h.T @ dy
+        W2 = W2 - 0.1 * dW2
+        da = dy @ W2.T * (1 - h**2)
+        return da @ W1.T, X.T @ da, dW2
+
+    return forward, backward
+
+
+@case("off-by-one", "(h[:, t - 1] if t else h0).T @ da", normal(2, 4, 3), normal(2, 4), normal(3, 4), normal(4, 4) / 2)
+def state_of_the_same_step():
+    def forward(x, h0, wx, wh):
+        h, before = np.zeros((*x.shape[:2], len(wh)), dtype=np.result_type(x, h0, wx, wh)), h0
+        for t in range(x.shape[1]):
+            before = h[:, t] = np.tanh(x[:, t] @ wx + before @ wh)
+        return h, (x, h0, wx, wh, h)
+
+    def backward(dh, cache):
+        x, h0, wx, wh, h = cache
+        dx, dwx, dwh, carried = np.zeros_like(x), np.zeros_like(wx), np.zeros_like(wh), np.zeros_like(h0)
+        for t in reversed(range(x.shape[1])):
+            da = (dh[:, t] + carried) * (1 - h[:, t] ** 2)
+            dx[:, t] = da @ wx.T
+            dwx += x[:, t].T @ da
+            dwh += h[:, t].T @ da
+            carried = da @ wh.T
+        return dx, carried, dwx, dwh
+
+    return forward, backward
+
+
+@case("flipped-kernel", "w[..., ::-1, ::-1]", normal(2, 2, 4, 3), normal(2, 3, 3))
+def kernel_not_turned():
+    def forward(x, w):
+        xp = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
+        windows = [(i, j, xp[:, :, i : i + x.shape[2], j : j + x.shape[3]]) for i in range(3) for j in range(3)]
+        return sum(part * w[None, :, i, j, None, None] for i, j, part in windows), (xp, w)
+
+    def backward(dy, cache):
+        xp, w = cache
+        H, W = dy.shape[2:]
+        dp, dx, dw = np.pad(dy, ((0, 0), (0, 0), (1, 1), (1, 1))), np.zeros_like(dy), np.zeros_like(w)
+        for i in range(3):
+            for j in range(3):
+                dw[:, i, j] = (xp[:, :, i : i + H, j : j + W] * dy).sum(axis=(0, 2, 3))
+                dx += dp[:, :, i : i + H, j : j + W] * w[None, :, i, j, None, None]
+        return dx, dw
 
     return forward, backward

@@ -3,10 +3,12 @@
 A kink is a point without a derivative, where any value between the one-sided slopes is right.
 """
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..arrays import Array
 from ..derivatives.numeric import STEPS, Differentiator, Line, Numeric, Slope, central_difference, extrapolate
@@ -24,6 +26,7 @@ GIVE_UP = 5  # this many wrong entries that stand on no kink, and the rest is no
 NEARBY = (1e-3, 1e-2, 1e-5, 3e-3)  # how far a point moves to leave its kinks, relative to each array's size
 SCANNED = 400  # entries at most
 AROUND = 24  # places at which the slopes around a kink are taken
+SEARCHED, TIED = 480, 12  # entries among which kinks are looked for, and how many are enough
 
 
 def compare_array(
@@ -35,26 +38,22 @@ def compare_array(
     check.analytic = gradients[0][name]
     numeric = numbers.entries(name, entries)
     analytic = [a for g in gradients if (a := g[name]) is not None and a.shape == array.shape and np.isfinite(a).all()]
-    if len(analytic) == len(gradients):
-        found = at_entries(analytic, entries)
+    check.ok = len(analytic) == len(gradients)
+    if check.ok:
+        found = np.stack([a.ravel()[entries] for a in analytic])
         if numbers.mistrusts(name, numeric, found, floor):
             numeric = numbers.entries(name, entries)
+            check.method = numeric.method
         judge_entries(check, numbers, numeric, found, floor)
         if check.ok:
             check_directions(check, numbers, analytic, floor)
-    else:
-        check.ok = False
-    record(check, numbers, numeric)
+    check.num_checked, check.numeric = len(entries), np.full(check.shape, np.nan)
+    check.numeric.flat[numeric.entries] = numeric.values[0]
     return check, numeric
-
-
-def at_entries(analytic: Sequence[Array], entries: Array) -> Array:
-    return np.stack([a.ravel()[entries] for a in analytic])
 
 
 def judge_entries(check: ArrayCheck, numbers: Differentiator, numeric: Numeric, found: Array, floor: float) -> None:
     """Set the error, the threshold and the kinks of the entries checked one by one."""
-    check.method, check.num_checked = numeric.method, len(numeric.entries)
     check.threshold = EXACT_THRESHOLD if numeric.method == "complex step" else DIFFERENCE_THRESHOLD
     check.error = relative_error(found, numeric.values)
     if check.error > check.threshold:
@@ -63,13 +62,6 @@ def judge_entries(check: ArrayCheck, numbers: Differentiator, numeric: Numeric, 
         check.error = relative_error(found[:, ~kinked], numeric.values[:, ~kinked], noise)
     check.kinks += crossings(check, numbers, numeric)
     check.ok = check.error <= check.threshold
-
-
-def record(check: ArrayCheck, numbers: Differentiator, numeric: Numeric) -> None:
-    check.method, check.num_checked = numbers.methods[check.name], len(numeric.entries)
-    shown = np.full(check.shape, np.nan)
-    shown.flat[numeric.entries] = numeric.values[0]
-    check.numeric = shown
 
 
 def relative_error(a: Array, n: Array, noise: Array | float = 0.0) -> float:
@@ -122,15 +114,14 @@ def check_directions(check: ArrayCheck, numbers: Differentiator, analytic: Seque
         check_ties(check, numbers)
 
 
-def direction_error(analytic: Sequence[Array], direction: Array, numeric: Iterable[float], noise: float = 0.0) -> float:
+def direction_error(
+    analytic: Sequence[Array], direction: Array | float, numeric: ArrayLike, noise: float = 0.0
+) -> float:
     """|<a, v> - n| against the size that such a sum of random terms has, the worst of the upstreams."""
-    worst = 0.0
-    for a, n in zip(analytic, numeric, strict=True):
-        total = float(np.sum(a * direction))
-        size = abs(total) + abs(n) + float(np.linalg.norm(a * direction))
-        off = abs(total - n)
-        worst = max(worst, off / size if off > noise and size else 0.0)
-    return worst
+    terms = np.reshape([a * direction for a in analytic], (len(analytic), -1))
+    total = terms.sum(axis=1)
+    off, size = np.abs(total - numeric), np.abs(total) + np.abs(numeric) + np.linalg.norm(terms, axis=1)
+    return float(np.max(np.where(off > noise, off / np.where(size, size, 1), 0), initial=0))
 
 
 def check_ties(check: ArrayCheck, numbers: Differentiator) -> None:
@@ -155,26 +146,18 @@ def check_ties(check: ArrayCheck, numbers: Differentiator) -> None:
 
 
 def all_paid(check: ArrayCheck, numbers: Differentiator) -> bool:
-    """Whether every entry at a kink gets the slope of moving it up, as a winner does: then ties are paid twice."""
-    kinks = [kink for kink in check.kinks if kink.at_point] or tied_entries(check, numbers)
-    found = numbers.subject.gradient(check.name, numbers.upstreams[0])
-    for kink in kinks:
-        slope = numbers.slope(check.name, int(np.ravel_multi_index(kink.index, check.shape)))
-        right = np.where(slope.kinked, slope.right, slope.value)
-        due = float(np.sum(numbers.upstreams[0] * right))
-        if abs(found[kink.index] - due) > 1e-4 * (abs(due) + abs(found[kink.index])) + 1e-9:
-            return False
-    return bool(kinks)
+    """Whether every entry at a kink gets the slope of moving it up, as a winner does: then ties are paid twice.
 
-
-def tied_entries(check: ArrayCheck, numbers: Differentiator, most: int = 12) -> list[Kink]:
-    """Some entries with a kink: the complex step and the code agreed on them, so that they were not looked at yet."""
-    found: list[Kink] = []
-    for entry in numbers.rng.permutation(int(np.prod(check.shape)))[: 40 * most]:
-        slope = numbers.slope(check.name, int(entry))
-        if slope.kinked.any() and len(found) < most:
-            found.append(describe(check, int(entry), slope, numbers, at_point=True))
-    return found
+    Where none is noted, some are looked for: the complex step and the code may have agreed on them.
+    """
+    noted = [int(np.ravel_multi_index(kink.index, check.shape)) for kink in check.kinks if kink.at_point]
+    entries = noted or numbers.rng.permutation(check.size)[:SEARCHED].tolist()
+    slopes = ((entry, numbers.slope(check.name, entry)) for entry in entries)
+    kinked = itertools.islice((pair for pair in slopes if noted or not pair[1].smooth), None if noted else TIED)
+    found, dy = numbers.subject.gradient(check.name, numbers.upstreams[0]).ravel(), numbers.upstreams[0]
+    dues = ((found[i], float(np.sum(dy * np.where(slope.kinked, slope.right, slope.value)))) for i, slope in kinked)
+    paid = (bool(abs(a - due) <= 1e-4 * (abs(due) + abs(a)) + 1e-9) for a, due in dues)
+    return next(paid, False) and all(paid)
 
 
 # Kinks -----------------------------------------------------------------------------------------------------------
@@ -203,8 +186,7 @@ def accept_kinks(check: ArrayCheck, numbers: Differentiator, numeric: Numeric, f
         if valid:
             accepted[i] = True
             check.kinks.append(describe(check, entry, slope, numbers, at_point=True))
-        else:
-            refused += 1
+        refused += not valid
         if refused >= GIVE_UP:
             break
     return accepted
@@ -231,28 +213,23 @@ class Nearby:
         point, base = self.point(i)
         return central_difference(Line(point, name, index, direction), base)
 
-    def right(self, name: str, index: Index, direction: Array | float = 1.0, tolerance: float = 1e-6) -> bool:
+    def right(self, name: str, index: Index, direction: Array | float = 1.0) -> bool:
         """Whether the gradient along a line agrees with differences at one of the places that has no kink there."""
         for i in range(len(NEARBY)):
             slope = self.slope(i, name, index, direction)
             if slope.kinked.any():
                 continue
-            dy = self.numbers.rows
-            numeric, noise = dy @ slope.value.ravel(), np.abs(dy) @ slope.error.ravel()
             gradients = [self.numbers.subject.gradient(name, u, self.point(i)[0]) for u in self.numbers.upstreams]
-            moving = np.stack([(g[index] * direction).ravel() for g in gradients])
-            size = np.linalg.norm(moving, axis=1) + np.abs(numeric)
-            if np.all(np.abs(moving.sum(axis=1) - numeric) <= tolerance * size + 20 * noise):
+            numeric, noise = (self.numbers.rows @ slope.value.ravel(), np.abs(self.numbers.rows) @ slope.error.ravel())
+            if direction_error([g[index] for g in gradients], direction, numeric, 20 * noise.max()) <= TOLERANCE:
                 return True
         return False
 
     def spans(self, name: str, index: Index, values: Array) -> bool:
         """Whether values lie among the slopes at places around: the convex hull of nearby gradients (Clarke 1975)."""
         slopes = [self.slope(len(NEARBY) + i, name, index) for i in range(AROUND)]
-        found = np.stack(
-            [self.numbers.rows @ slope.value.ravel() for slope in slopes if slope.smooth]
-            or [np.full(len(values), np.nan)]
-        )
+        smooth = [self.numbers.rows @ slope.value.ravel() for slope in slopes if slope.smooth]
+        found = np.stack(smooth or [np.full(len(values), np.nan)])
         slack = 0.02 * np.abs(found).max()
         return bool(np.all((values >= found.min(axis=0) - slack) & (values <= found.max(axis=0) + slack)))
 

@@ -38,10 +38,9 @@ def check_forward(subject: Subject, report: Report, rng: Generator) -> Array:
     point = subject.at(np.float64)
     y = point.forward().copy()
     if y.dtype.kind == "c":
-        raise CodeFault(
-            "wrong-output", f"the forward returned {y.dtype} numbers for arrays of real ones: return floats"
-        )
-    if note_changes(subject, report, point, "forward"):
+        message = f"the forward returned {y.dtype} numbers for arrays of real ones: return floats"
+        raise CodeFault("wrong-output", message)
+    if changes_arrays(subject, report, point, "forward"):
         subject.guarded = True
         point = subject.at(np.float64)
         y = point.forward().copy()
@@ -53,17 +52,19 @@ def check_forward(subject: Subject, report: Report, rng: Generator) -> Array:
     return y
 
 
-def note_changes(subject: Subject, report: Report, point: Point, part: str) -> bool:
-    """A verdict for every array that the last call changed in place; whether there was one."""
-    fresh, changed = subject.at(np.float64), False
-    for name, array in point.arrays.items():
-        kept = (array == fresh.arrays[name]) | (np.isnan(array) & np.isnan(fresh.arrays[name]))
-        if not kept.all():
-            changed = True
-            message = f"the {part} changes {name} in place; work on a copy"
-            evidence = f"{int((~kept).sum())} of {array.size} numbers differ after the call"
-            report.add(Verdict(name, "input-modified", message, evidence))
-    return changed
+def changes_arrays(subject: Subject, report: Report, point: Point, part: str) -> bool:
+    """Whether the last call changed an array in place; with a verdict for every one that it did."""
+    fresh = subject.at(np.float64).arrays
+    return sum(changes(report, part, name, array, fresh[name]) for name, array in point.arrays.items()) > 0
+
+
+def changes(report: Report, part: str, name: str, array: Array, before: Array) -> bool:
+    """Whether an array is not what it was before a call; then with a verdict."""
+    differing = int((~np.isclose(array, before, 0, 0, equal_nan=True)).sum())
+    if differing:
+        evidence = f"{differing} of {array.size} numbers differ after the call"
+        report.add(Verdict(name, "input-modified", f"the {part} changes {name} in place; work on a copy", evidence))
+    return differing > 0
 
 
 def check_repeatable(subject: Subject, point: Point, y: Array) -> None:
@@ -76,9 +77,8 @@ def check_repeatable(subject: Subject, point: Point, y: Array) -> None:
         return
     mistake, message = "nondeterministic-forward", "the forward gives another y for the same arrays: "
     if np.array_equal(y, subject.at(np.float64).forward()):
-        mistake = "state-mutated"
-        what = "the forward changes something that its next call depends on"
-        message = f"{what}: the first call of a fresh copy is repeatable, the second gives another y"
+        mistake, message = "state-mutated", "the forward changes something that its next call depends on: "
+        message += "the first call of a fresh copy is repeatable, the second gives another y"
     elif global_generator_explains(point):
         message = "the forward draws from NumPy's global generator: take a Generator as rng, and pass it in kwargs"
     else:
@@ -135,11 +135,8 @@ def check_backward_inputs(subject: Subject, report: Report, dy: Array) -> bool:
     point.forward()
     given = dy.copy()
     point.backward(given)
-    if not np.array_equal(given, dy):
-        message = "the backward changes dy in place; work on a copy"
-        evidence = f"{int((given != dy).sum())} of {dy.size} numbers of dy differ after the call"
-        report.add(Verdict("dy", "input-modified", message, evidence))
-    return not note_changes(subject, report, point, "backward")
+    changes(report, "backward", "dy", given, dy)
+    return not changes_arrays(subject, report, point, "backward")
 
 
 def check_second_backward(subject: Subject, report: Report, dy: Array, first: Gradients) -> bool:
@@ -157,6 +154,7 @@ def check_second_backward(subject: Subject, report: Report, dy: Array, first: Gr
     if subject.keeps_cache or used_up:
         point.forward()
     differing = changed(first, point.backward(dy.copy()))
+    subject.wears_cache = used_up or bool(differing)
     for name, (a, b) in differing.items():
         report.add(second_verdict(subject, name, a, b, dy))
     return not differing
@@ -179,8 +177,7 @@ def second_verdict(subject: Subject, name: str, a: Array, b: Array, dy: Array) -
         message = "the backward draws its mask anew: keep the forward's mask in the cache"
         return Verdict(name, "mask-redrawn", message, "two backwards drop different entries")
     evidence = f"they differ by {np.abs(a - b).max():.3g}"
-    fresh, again = subject.gradients(dy)[name], subject.gradients(dy)[name]
-    if fresh is not None and again is not None and same(fresh, again):
+    if name not in changed(subject.gradients(dy), subject.gradients(dy)):
         what = "a second backward with the same cache gives another gradient"
         return Verdict(name, "cache-modified", f"{what}: the first changed what the forward had kept", evidence)
     message = "the backward gives another gradient for the same dy and cache"
@@ -198,12 +195,10 @@ def check_other_forward(subject: Subject, report: Report, dy: Array, first: Grad
         point.forward()
         subject.guarded = guarded
     else:
-        point.forward()
-        kept = point.cache
         other = subject.at(np.float64)
+        point.forward()
         disturb(other, rng)
         other.forward()
-        point.cache = kept
     for name, (a, b) in changed(first, point.backward(dy.copy())).items():
         message = f"the gradient by {name} changes with a forward of other arrays: the backward reads what it left"
         evidence = f"with such a forward in between it differs by {np.abs(a - b).max():.3g}"
@@ -212,16 +207,9 @@ def check_other_forward(subject: Subject, report: Report, dy: Array, first: Grad
 
 def changed(first: Gradients, second: Gradients) -> dict[str, tuple[Array, Array]]:
     """The gradients that two backwards gave in the same shape with different numbers."""
-    pairs = {name: (first[name], second[name]) for name in first}
-    return {
-        name: (a, b)
-        for name, (a, b) in pairs.items()
-        if a is not None and b is not None and a.shape == b.shape and not same(a, b)
-    }
-
-
-def same(a: Array, b: Array) -> bool:
-    return np.allclose(a, b, 1e-9, 1e-300, equal_nan=True)
+    given = {name: (a, b) for name, a in first.items() if a is not None and (b := second[name]) is not None}
+    pairs = ((name, a, b) for name, (a, b) in given.items() if a.shape == b.shape)
+    return {name: (a, b) for name, a, b in pairs if not np.allclose(a, b, 1e-9, 1e-300, equal_nan=True)}
 
 
 def disturb(point: Point, rng: Generator) -> None:

@@ -3,15 +3,15 @@
 import ast
 import copy
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from ..arrays import Array, Shape
 from ..derivatives.sensitivity import TracedForward, fitted
 from ..user_code.arguments import Function, Gradients
-from ..user_code.faults import CodeFault
 from ..user_code.subjects import Point, Subject
 from ..user_code.tracing import Change, Place, Record, Recording, Tracer
 from .mistakes import Case
@@ -54,10 +54,7 @@ class Meanings:
         self.gradients: dict[int, Array | None] = {}
         cost = max(1, sum(forward.tracer.steps.values()))
         self.most_runs: int = max(FEWEST_RUNS, MOST_PROBES // cost)
-        steps = dict.fromkeys((r.place.index for r in forward.records if r.place), 0)
-        for record in forward.records:
-            if record.place:
-                steps[record.place.index] += 1
+        steps = Counter(record.place.index for record in forward.records if record.place)
         moving = self.moved_by_arrays()
         firsts = [r for r in forward.records if r.index in moving and not r.alias]
         firsts = [r for r in firsts if r.place is None or (r.place.routine.shown and not is_turned(r.place))]
@@ -116,6 +113,11 @@ class Meanings:
             self.directions[shape] = self.rng.normal(size=(NUM_DIRECTIONS, *shape))
         return self.directions[shape]
 
+    def along_directions(self, values: Array, shape: Shape) -> Array:
+        """Values of a shape, one upstream after another, along its directions."""
+        axes = list(range(1, values.ndim))
+        return np.tensordot(values, self.directions_of(shape), (axes, axes))
+
     def paths(self, record: Record) -> Iterator[tuple[Record, Array, Array]]:
         """(value, what comes back through it, the rest) of the values of the forward that a part of the gradient by a
         record comes back through: variables first, the last ones first.
@@ -128,14 +130,19 @@ class Meanings:
             if whole is not None and rest is not None and np.any(rest) and not near(whole, rest):
                 yield value, whole - rest, rest
 
-    def missing(self, meaning: Meaning) -> list[Record]:
-        """The uses that a part lacks."""
-        return [use for use in self.uses[meaning.record.index] if use not in meaning.uses]
-
     def of(self, values: Array) -> Meaning | None:
         """What values (one per upstream) mean, up to shape; None where they are no gradient that is known."""
+        return min(self.all_of(values), key=lambda meaning: meaning.is_part, default=None)
+
+    def part(self, values: Array | None, record: Record) -> Meaning | None:
+        """The part of the gradient by a record that values are; None where they are none."""
+        found = [] if values is None else self.all_of(values)
+        return next((meaning for meaning in found if meaning.is_part and meaning.record is record), None)
+
+    def all_of(self, values: Array) -> list[Meaning]:
+        """All gradients that values (one per upstream) are, up to shape."""
         if not np.any(values) or not np.isfinite(values).all():
-            return None
+            return []
         found: list[Meaning] = []
         own = tuple(n for n in values.shape[1:] if n != 1)
         of_shape = [shape for shape in self.tables if tuple(n for n in shape if n != 1) == own]
@@ -145,12 +152,11 @@ class Meanings:
             if of_shape and shape not in of_shape and np.prod(shape) == np.prod(own):
                 continue
             for fitting in fitted(values, shape):
-                axes = list(range(1, fitting.ndim))
-                row = np.tensordot(fitting, self.directions_of(shape), (axes, axes)).ravel()
+                row = self.along_directions(fitting, shape).ravel()
                 off = np.linalg.norm(table - row, axis=1)
                 size = np.linalg.norm(table, axis=1) + np.linalg.norm(row)
                 found += [self.known[shape][i] for i in np.flatnonzero(off <= TOLERANCE * size)]
-        return min(found, key=lambda meaning: meaning.is_part, default=None)
+        return found
 
 
 def is_turned(place: Place) -> bool:
@@ -195,22 +201,7 @@ class Bench:
         self.forward_places: set[int] = set()
         self.follows_forward: bool = subject.one_function  # needed where that makes what the backward calls
         self.in_forward: bool = False
-        self.wears_cache: bool = True  # whether a backward changes the cache
         self.ready: Point | None = None
-        self.wears_cache = not self.repeats()
-
-    def repeats(self) -> bool:
-        """Whether two backwards with the same cache give the same; an object has its forward before each."""
-        point = self.after_forward({}, None)
-        try:
-            if self.subject.keeps_cache:
-                before = point.forward().copy()
-                point.backward(self.upstreams[0].copy())
-                return np.array_equal(before, point.forward())
-            first, second = (point.backward(self.upstreams[0].copy()) for _ in range(2))
-        except CodeFault:
-            return False
-        return all(close(first[name], second[name]) for name in first)
 
     def follow(self, function: Function) -> Function:
         followed: Function = self.tracer.follow(function, entered=True)
@@ -221,39 +212,31 @@ class Bench:
     ) -> Gradients:
         """What the changed backward returns for one upstream, or for a multiple of it."""
         whole = self.subject.one_function
-        if not whole and not self.forward_places.isdisjoint(changes):
-            point = self.other_forward(changes)
-        else:
-            point = self.after_forward(changes if whole else {}, recording if whole else None)
+        of_forward = not whole and not self.forward_places.isdisjoint(changes)
+        point = self.after_forward(changes if whole or of_forward else {}, recording if whole else None, of_forward)
         if not whole:
             self.tracer.start(dict(changes), recording)
         return point.backward(scale * self.upstreams[i])
 
-    def other_forward(self, changes: Mapping[int, Change]) -> Point:
-        """A point whose forward has run with changes that leave its y what it was."""
-        point, before = self.subject.at(np.float64), self.follows_forward
-        self.follows_forward = True
-        self.tracer.start(dict(changes))
-        y = point.forward()
-        self.follows_forward = before
-        if not np.array_equal(y, self.base):
-            raise ValueError("the change is one of y")
-        return point
+    def after_forward(self, changes: Mapping[int, Change], recording: Recording | None, is_changed: bool) -> Point:
+        """A point whose forward has run: anew where an object keeps what it left, else with a copy of its cache.
 
-    def after_forward(self, changes: Mapping[int, Change], recording: Recording | None) -> Point:
-        """A point whose forward has run: anew where an object keeps what it left, else with a copy of its cache."""
-        anew = self.subject.keeps_cache or self.subject.one_function or self.follows_forward
-        worn = self.wears_cache and self.subject.keeps_cache
+        is_changed: whether the changes are the forward's own, which must leave its y what it was.
+        """
+        anew = self.subject.keeps_cache or self.subject.one_function or self.follows_forward or is_changed
+        worn = is_changed or (self.subject.wears_cache and self.subject.keeps_cache)
         point = (None if worn else self.ready) or self.subject.at(np.float64)
         if anew or self.ready is None:
-            self.in_forward = True
+            self.in_forward = not is_changed
             self.tracer.start(dict(changes), recording)
-            point.forward()
+            y = point.forward()
             self.in_forward = False
-        self.ready = self.ready or copy.copy(point)
-        if not anew and self.wears_cache:
-            point = copy.copy(self.ready)
-            point.cache = copy.deepcopy(self.ready.cache)
+            if is_changed and not np.array_equal(y, self.base):
+                raise ValueError("the change is one of y")
+        self.ready = self.ready or (None if is_changed else copy.copy(point))
+        if not anew and self.subject.wears_cache:
+            point = copy.copy(self.ready or point)
+            point.cache = copy.deepcopy(point.cache)
         return point
 
     def renew(self) -> None:
@@ -311,16 +294,21 @@ class Followed:
         found = [r.place for r, array in uses if np.shape(array) and not np.array_equal(array, r.value)]
         return [*dict.fromkeys(place for place in found if place is not None and place.kind == "use")]
 
-    def nonlinear(self, changes: Changes) -> Record | None:
-        """The first value of the backward that is no multiple where dy is one, though all is that it is made of."""
+    def nonlinear(self, changes: Changes, names: Sequence[str]) -> Record | None:
+        """The first value that these gradients are made of that is no multiple where dy is one, as all before is."""
+        within = {r.place for r in self.made_for(self.outputs[name].index for name in names if name in self.outputs)}
         once, more = Recording(), Recording()
+        narrowed, self.bench.tracer = self.bench.tracer, self.tracer
         self.bench.gradients(0, changes(0), once)
         self.bench.gradients(0, changes(0), more, scale=-1.7)
+        self.bench.tracer = narrowed
         bent: set[int] = set()
         for record, other in zip(once.records, more.records, strict=False):
             a, b = record.value, other.value
+            if record.place and is_call(record.place.node, "empty", "empty_like"):
+                continue  # whatever stood in the memory
             if a.shape == b.shape and not (np.allclose(a, b) or np.allclose(-1.7 * a, b)):
-                if bent.isdisjoint(record.operands) and record.place and record.place.routine.shown:
+                if bent.isdisjoint(record.operands) and record.place in within:
                     return record
                 bent.add(record.index)
         return None
@@ -333,9 +321,8 @@ class Followed:
             recordings, outputs = self.recorded(changes, wrong)
         self.recording: Recording = recordings[0]
         self.records: list[Record] = recordings[0].records
-        self.same_flow: bool = all(
-            [r.place for r in rec.records] == [r.place for r in self.records] for rec in recordings
-        )
+        flows = [[record.place for record in recording.records] for recording in recordings]
+        self.same_flow: bool = all(flow == flows[0] for flow in flows)
         self.values: list[Array | None] = [self.stacked(recordings, i) for i in range(len(self.records))]
         self.meaning: list[Meaning | None] = [None if v is None else self.meanings.of(v) for v in self.values]
         self.outputs: dict[str, Record] = {name: record for name, record in outputs[0].items() if record is not None}
@@ -387,21 +374,56 @@ class Followed:
         variable = operand.alias and operand.place is not None and not record.name and not record.alias
         return variable and self.meaning_of(operand) is None and self.depends_on_upstream(operand)
 
+    def multiple_of(self, names: Sequence[str]) -> Callable[[Array | None], Record | None]:
+        """What finds the value of the forward of whose true gradient values are multiples, entry by entry, by numbers
+        that dy does not change. So are the parts of a formula that was simplified on paper.
+
+        names: the arrays that these gradients are by.
+        """
+        arrays = {r.index for r in self.forward.records if r.place is None and r.name in names}
+        made = [m.record for rows in self.meanings.known.values() for m in rows if not m.is_part]
+        made = sorted((r for r in made if arrays <= self.forward.ancestors(r)), key=lambda r: r.value.size)
+        known = [(r, gradient) for r in made if (gradient := self.meanings.gradient(r)) is not None]
+        starts = [r for r in self.forward.records if r.index in arrays]
+        ways = [(r, value.place) for r in starts for value in made if value.name and value.place]
+        affordable = MOST_ENTRIES // max(1, sum(r.value.size for r in starts))
+        parts = ((r, self.forward.gradient(r, place)) for r, place in ways[:affordable])
+        known += [(r, gradient) for r, gradient in parts if gradient is not None]
+        owners = [record for record, gradient in known for _ in range(gradient[0].size)]
+        count = len(self.bench.upstreams)
+        pool = directed(np.concatenate([np.empty((count, 0)), *(g.reshape(count, -1) for _, g in known)], axis=1))
+
+        def find(values: Array | None) -> Record | None:
+            if values is None or not 0 < values[0].size <= MOST_ENTRIES or self.bench.upstreams[0].size < count:
+                return None  # with fewer outputs than upstreams all is a multiple of all
+            alike = np.abs(directed(values.reshape(count, -1)).T @ pool) > 1 - TOLERANCE**2
+            return owners[int(alike[0].argmax())] if alike.any(axis=1).all() else None
+
+        return find
+
+    def contracted(self, record: Record) -> Array | None:
+        """What a sum or mean runs over, or the products that an einsum adds up, one upstream after another."""
+        node: Any = record.place and record.place.node
+        operands = [self.values[self.recording.resolved(self.records[i]).index] for i in record.operands]
+        arrays = [a for a in operands if a is not None]
+        if not is_call(node, "sum", "mean", "einsum") or not arrays or len(arrays) < len(operands):
+            return None
+        if not is_call(node, "einsum"):
+            return arrays[0]
+        inputs = str(getattr(node.args[0], "value", "")).split("->")[0].replace(" ", "")
+        stacked = ",".join("Z" + axes for axes in inputs.split(","))
+        found: Array = np.einsum(f"{stacked}->Z{''.join(dict.fromkeys(inputs.replace(',', '')))}", *arrays)
+        return found
+
     @property
     def region(self) -> list[Record]:
         """What the wrong gradients are made of and nothing right is, in order: the mistake is among it."""
-        reached: set[int] = set()
-        stack = [*self.ends] or [r.index for r in self.records]
-        while stack:
-            index = stack.pop()
-            record = self.records[index]
-            if index in reached:
-                continue
-            if index not in self.fine or index in self.ends:
-                reached.add(index)
-                stack += record.operands
-            else:
-                stack += [i for i in record.operands if self.is_unsure(record, self.records[i])]
+
+        def below(record: Record) -> list[int]:
+            whole = record.index not in self.fine or record.index in self.ends
+            return [i for i in record.operands if whole or self.is_unsure(record, self.records[i])]
+
+        reached = self.recording.reached(self.ends or range(len(self.records)), below) - (self.fine - self.ends)
         shown = [r for r in self.records if r.place and r.place.routine.shown]
         shown = [r for r in shown if r.operands or not r.gathered or r.index in self.ends]  # what is read is not made
         calls = {r.index for r in shown if r.alias and r.place and isinstance(r.place.node, ast.Call)}
@@ -413,14 +435,12 @@ class Followed:
     @property
     def made_of(self) -> list[Record]:
         """All that the wrong gradients are made of, in order."""
-        reached: set[int] = set()
-        stack = [*self.ends] or [r.index for r in self.records]
-        while stack:
-            index = stack.pop()
-            if index not in reached:
-                reached.add(index)
-                stack += self.records[index].operands
-        return [r for r in self.records if r.index in reached and not r.alias and r.place and r.place.routine.shown]
+        return self.made_for(self.ends or range(len(self.records)))
+
+    def made_for(self, ends: Iterable[int]) -> list[Record]:
+        """All that some records are made of, in order."""
+        found = [self.records[i] for i in sorted(self.recording.reached(ends))]
+        return [r for r in found if not r.alias and r.place and r.place.routine.shown]
 
     @property
     def parts(self) -> dict[int, list[Record]]:
@@ -441,10 +461,8 @@ class Followed:
     def holder(self, record: Record) -> Record:
         """Where the variable was assigned that a record reads; the record itself where none is read."""
         first = self.recording.resolved(record)
-        named = [
-            r for r in self.records[first.index : record.index + 1] if r.name and self.recording.resolved(r) is first
-        ]
-        return named[-1] if named else first
+        since = self.records[first.index : record.index + 1]
+        return [first, *(r for r in since if r.name and self.recording.resolved(r) is first)][-1]
 
     def meaning_of(self, record: Record) -> Meaning | None:
         return self.meaning[self.recording.resolved(record).index]
@@ -486,7 +504,7 @@ class Followed:
 
     def lacks(self, meaning: Meaning) -> str:
         """What a part lacks, in words: the uses of the value whose gradient is missing."""
-        missing = self.meanings.missing(meaning)
+        missing = [use for use in self.meanings.uses[meaning.record.index] if use not in meaning.uses]
         lines = []
         for use in missing[:2]:
             users = [r for r in self.forward.records if use.index in r.operands and r.place and not r.alias]
@@ -507,3 +525,10 @@ class Followed:
         for record in sorted(known, key=lambda r: r.index):
             found.setdefault(record.place or record.name, []).append(record)
         return list(found.values())
+
+
+def directed(columns: Array) -> Array:
+    """Columns of length 1; 0 where they are."""
+    length = np.linalg.norm(columns, axis=0)
+    found: Array = columns / np.where(length > 0, length, 1)
+    return found

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from .report import Report
-from .verdict import ArrayCheck, Fault, Verdict
+from .verdict import Fault, Verdict
 
 HINTS = {
     "none": "which arrays are wrong",
@@ -32,7 +32,10 @@ def keep_to(report: Report, hints: str) -> Report:
     if hints != "what":
         report.draw = None  # it shows true gradients
         for check in report.arrays.values():
-            withhold_numbers(check)
+            check.kinks.clear()
+            check.numeric = None
+            if not check.ok:
+                check.error = check.direction_error = check.ties_error = np.nan
     return report
 
 
@@ -56,10 +59,3 @@ def wrongness(names: Sequence[str], report: Report) -> str:
     if not all(name in report.arrays and not report.arrays[name].ok for name in names):
         return f"something about {named or 'the code'} is wrong"
     return f"the gradients by {named} are wrong" if len(names) > 1 else f"the gradient by {named} is wrong"
-
-
-def withhold_numbers(check: ArrayCheck) -> None:
-    check.kinks.clear()
-    check.numeric = None
-    if not check.ok:
-        check.error = check.direction_error = check.ties_error = np.nan

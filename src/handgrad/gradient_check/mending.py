@@ -7,20 +7,24 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from types import CodeType, FrameType, ModuleType
+from types import FrameType
 from typing import Any
 
 import numpy as np
 
 from ..arrays import Array
+from ..user_code.layers import LEARNING_RATES
 from ..user_code.subjects import Subject
-from ..user_code.tracing import Change, Place, Record, Routine, is_numeric
-from .edits import INSERTIONS, NAMES, SMALL, terms
-from .following import Changes, Followed
+from ..user_code.tracing import Change, Place, Record, is_numeric
+from .chain_rule import ChainRule, Unwritten
+from .differences import factor_due, mistake_in
+from .edits import INSERTIONS, NAMES, SMALL, arrays_of, substituted, terms
+from .following import TOLERANCE, Changes, Followed, directed
 from .mistakes import Case, at_a_place
-from .sites import Edit, Scope, Values, compiled, is_known
+from .scopes import holding, scopes_of, texts_of, walk_statements
+from .sites import Edit, Scope, computed, is_call, is_index, is_read, sites
 from .sizes import Elsewhere, elsewhere
 from .verdict import Verdict
 
@@ -33,7 +37,9 @@ MOST_TRIED_PROBES = 300_000  # values that they may compute: about as many micro
 MOST_WORK = 1_800_000  # of the changes for one mistake together, that of making one included
 MOST_WORK_IN_SECONDS = 500_000  # of those that are tried together with another
 BASE_PROBES = 300  # what a run costs besides, in probes
+MOST_LETTERS = 160  # of a line that the chain rule writes, to be shown
 MOST_TARGETS = 6  # values of the forward whose gradient one value of the backward may be meant to be
+MERE_NAMES = ("wrong-derivative", "formula-slip", "wrong-variable")  # which say less than what a value is to another
 PREFIXES = re.compile(r"^(self\.)?(dL_d|dL|d_|grad_|delta_|d|g)|(_grad|_bar)$")
 
 
@@ -49,6 +55,12 @@ class Finding:
     variable: str
     edit: Edit | None = None
     besides: tuple[int, ...] = ()  # the lines of other mistakes that must be mended too
+    # a value of the backward, and that of the forward whose gradient it is not
+    meant: tuple[Record, Record] | None = None
+
+    def called(self, told: tuple[str, str] | None) -> "Finding":
+        """Under this name and in these words, where there are any."""
+        return replace(self, mistake=told[0], message=told[1]) if told else self
 
     @property
     def verdict(self) -> Verdict:
@@ -68,28 +80,22 @@ class Trial:
 
     finding: Finding
     record: Record
-    code: CodeType
-    values: list[Array]
-    faults: list[Exception]  # a changed expression may not fit
+    compute: Change
     alone: bool  # whether it is the changed expression itself, and none around it
-
-    def compute(self, step: int, names: Mapping[str, Any]) -> None:
-        if step == self.record.step:
-            try:
-                lent = self.finding.edit.site.scope.lent if self.finding.edit else {}
-                value = eval(self.code, {**lent, **names})
-                self.values.extend([np.array(value)] if is_numeric(value) else [])
-            except Exception as fault:
-                self.faults.append(fault)
+    values: list[Array] = field(default_factory=list)
+    faults: list[Exception] = field(default_factory=list)  # a changed expression may not fit
 
 
 def looking(trials: Sequence[Trial]) -> Change:
     """A change that changes nothing, but has trials computed."""
 
     def look(step: int, value: Any, frame: FrameType) -> Any:
-        names = {**frame.f_globals, **frame.f_locals}
-        for trial in trials:
-            trial.compute(step, names)
+        for trial in (trial for trial in trials if trial.record.step == step):
+            try:
+                new = trial.compute(step, value, frame)
+                trial.values.extend([np.array(new)] if is_numeric(new) else [])
+            except Exception as fault:
+                trial.faults.append(fault)
         return value
 
     return look
@@ -100,11 +106,13 @@ def follow_backward(subject: Subject, cases: Mapping[str, Case], right: Sequence
 
     right: the names of the arrays whose gradients are right already; a change may not spoil those.
     """
-    with silence():
+    with silence() if not os.environ.get("LOUD") else contextlib.nullcontext():
         try:
             search = Search(Followed(subject, cases, right))
             found = list(search.findings())
-        except Exception:  # the code does not run with probes, or not twice
+        except Exception:  # somebody's code may do anything: what the numbers say stands without its place
+            if os.environ.get("LOUD"):
+                raise
             return []
     return [finding.verdict for finding in found]
 
@@ -127,16 +135,16 @@ class Search:
     def __init__(self, followed: Followed) -> None:
         self.followed = followed
         self.bench = followed.bench
-        self.whole_tracer = followed.tracer
         self.accepted: list[Finding] = []
         self.left: set[str] = set(followed.cases)
         self.work: int = MOST_WORK  # that may still be done, in probes
         self.by_chance: list[Finding] = []  # what mends at these sizes alone
+        self.refuted: list[Edit] = []  # by what happens at other sizes
         self.look()
 
     def look(self) -> None:
         """See where to search, and leave the probes there alone, so that many changes can be tried."""
-        tracer, self.scopes = self.whole_tracer, scopes_of(self.followed)
+        tracer, self.scopes = self.followed.tracer, scopes_of(self.followed)
         self.wrong: dict[int, Record] = self.followed.first_wrong()
         for record in self.suspects:
             self.wrong.setdefault(record.place.index if record.place else -1, record)
@@ -155,18 +163,22 @@ class Search:
     def accept(self, findings: Sequence[Finding]) -> None:
         """Go on from these changes: follow the backward anew with them."""
         self.accepted = list(findings)
-        self.bench.tracer = self.whole_tracer
+        self.bench.tracer = self.followed.tracer
         self.followed.follow(self.together(), [name for name in self.followed.cases if name in self.left])
         self.look()
 
     def findings(self) -> Iterator[Finding]:
         """What is found, one mistake after another, until nothing is left or no more is known."""
         while self.left:
-            done, self.work, self.by_chance = len(self.accepted), MOST_WORK, []
+            done, self.by_chance = len(self.accepted), []
+            self.work = MOST_WORK // 2 if done else MOST_WORK  # what is left by the first mistake is found in less
             found = self.first() or next(iter(self.by_chance), None)
             if found is None or set(found.names) != self.left:
                 self.work = MOST_WORK_IN_SECONDS
                 placed = self.best(itertools.islice(self.targets(), self.tries))
+                if placed and (is_told(placed) or not self.followed.nonlinear(self.together(), placed.names)):
+                    path = None if is_told(placed) else self.path(placed.names)
+                    placed = self.derived(placed.called(path), path is not None) or placed.called(path)
                 if placed and (found is None or (is_told(placed) and len(placed.names) > len(found.names))):
                     found = placed
             if found is None:
@@ -184,33 +196,33 @@ class Search:
         be something that is another one elsewhere.
         """
         cases = map(self.bench.cases.__getitem__, finding.names)
-        if finding.mistake == "unexplained" and (path := self.path(finding.names)):
-            return replace(finding, mistake=path[0], message=path[1])
-        if finding.mistake == "unexplained" and (bent := self.bent()) and bent.place:
-            message = f"{bent.place.text} is no multiple of dy: twice the dy must give twice the gradient"
-            return replace(finding, place=bent.place, mistake="not-linear", message=message, edit=None)
+        finding = without_effect(finding)
+        if finding.mistake == "cache-modified" and not self.bench.subject.wears_cache:  # it is no cache
+            return replace(finding, mistake="wrong-variable")
+        if finding.mistake == "unexplained":
+            if path := self.path(finding.names):
+                return finding.called(path)
+            bent = self.followed.nonlinear(self.together(), finding.names)
+            if bent and bent.place:
+                message = f"{bent.place.text} is no multiple of dy: twice the dy must give twice the gradient"
+                return replace(finding, place=bent.place, mistake="not-linear", message=message, edit=None)
         factors = [c.factor(c.expected) if c.analytic[0].shape == c.array.shape else None for c in cases]
-        if factors[0] and all(np.allclose(factor or 0, factors[0]) for factor in factors):
-            for told in filter(
-                None, [self.forward_factor(np.full(1, factors[0]), "this", " and ".join(finding.names))]
-            ):
-                finding = replace(finding, mistake=told[0], message=told[1])
-        number = finding.edit.number if finding.edit else None
-        origin = self.origin_of(number) if number else ""
+        is_other = finding.edit is not None and finding.mistake == "wrong-variable"
+        if factors[0] and not is_other and all(np.allclose(factor or 0, factors[0]) for factor in factors):
+            finding = finding.called(self.forward_factor(np.full(1, factors[0]), "this", " and ".join(finding.names)))
+        origin = self.origin_of_two() if finding.edit and finding.edit.is_two else ""
         if not origin:
             return finding
-        message = f"{finding.message}, if {number:g} is not {origin}: check arrays and keywords with other numbers too"
+        message = f"{finding.message}, if 2 is not {origin}: check arrays and keywords with other numbers too"
         return replace(finding, edit=None, message=message)
 
-    def origin_of(self, number: float) -> str:
-        """A keyword of the forward, or a size or its root, that the number or its inverse equals here; '' for none."""
+    def origin_of_two(self) -> str:
+        """What of the forward is 2 or 1/2 here, and may be another number elsewhere; '' for nothing."""
         case = next(iter(self.bench.cases.values()))
-        for name, value in case.numbers_given.items():
-            if value and number in (value, 1 / value):
-                return f"{name} = {value:g}"
         sizes = {size for array in case.arrays.values() for size in array.shape}
-        sizes &= self.elsewhere.sizes if self.elsewhere else sizes
-        return "the root of a size" if number**2 in sizes else "a size" if number in sizes else ""
+        sizes &= self.elsewhere.same_sizes if self.elsewhere else sizes
+        named = [f"{name} = {value:g}" for name, value in case.numbers_given.items() if value in (2, 0.5)]
+        return [*named, *["the root of a size"] * (4 in sizes), *["a size"] * (2 in sizes), ""][0]
 
     def first(self, depth: int = 0) -> Finding | None:
         """One change that mends: small ones first, then terms that a part lacks, then what brings in other names.
@@ -220,6 +232,8 @@ class Search:
         """
         best: Finding | None = None
         firsts: list[tuple[int, Finding]] = []
+        if not depth and (found := self.as_called()):
+            return found
         near, made_of = self.near, [r.place.statement for r in self.suspects if r.place]
         suspects = [s for s in self.scopes if s.statement in made_of and s not in near]
         far = [s for s in self.scopes if s not in near and s not in suspects]
@@ -229,9 +243,15 @@ class Search:
             (iter(()) if depth else self.stale(), self.tries, self.tries),
             (self.paths(), self.tries, self.tries),
             (self.edits(NAMES, self.scopes), 3 * self.tries, 3 * self.tries),
+            (
+                iter(()) if depth else itertools.chain(self.nested(), self.carried(), self.counterparts()),
+                self.tries,
+                self.tries,
+            ),
             (self.edits(INSERTIONS, near), MOST_TRIES, self.tries),
             (self.edits(INSERTIONS, suspects), MOST_TRIES, self.tries),
             (self.edits(INSERTIONS, far), 2 * self.tries, 2 * self.tries),
+            (iter(()) if depth else self.in_doubt(), self.tries, self.tries),
             (iter(()) if depth else self.repeated(), self.tries, self.tries),
             (iter(()) if depth else self.lent(), self.tries, self.tries),
         ]
@@ -245,9 +265,19 @@ class Search:
                     return found
                 best = max(filter(None, (best, found)), key=lambda f: len(f.names), default=None)
             firsts += true
-        promising = sorted((pair for pair in firsts if pair[0] < 2), key=lambda pair: pair[0])
+        sound = (pair for pair in firsts if all(pair[1].edit is not edit for edit in self.refuted))
+        promising = sorted((pair for pair in sound if pair[0] < 2), key=lambda pair: pair[0])
         by_statement = {finding.place.statement: finding for _, finding in reversed(promising)}
         return best or self.second([*reversed(by_statement.values())], depth)
+
+    def as_called(self) -> Finding | None:
+        """What makes the first wrong value the gradient that its variable is called for, so that nothing that stands
+        further down is mended in its place.
+        """
+        named = [s for s in self.near[:1] if any(is_of(f[0], stem(s.target)) for f in self.followed.forward_values())]
+        tried = list(itertools.islice(self.edits((*SMALL, *NAMES), named), self.tries))
+        found = self.best(finding for rank, finding in self.true_there(tried)[0] if rank == 0)
+        return found if found and set(found.names) == self.left else None
 
     def second(self, firsts: Sequence[Finding], depth: int) -> Finding | None:
         """Two mistakes on the way to the same arrays: a change that mends its own value, and one for the rest."""
@@ -319,6 +349,7 @@ class Search:
             told = f"the gradient through {variable_of(found.place)} is not that of the forward"
             kept = replace(kept, mistake="unexplained", message=told)
         self.by_chance.append(kept)
+        self.refuted.append(found.edit)
         return False
 
     def true_there(self, proposals: Iterable[Finding]) -> tuple[list[tuple[int, Finding]], set[int]]:
@@ -356,14 +387,13 @@ class Search:
     def trial(self, proposal: Finding) -> "Trial | None":
         """A change as another value at the outermost place around it, the first time that is wrong."""
         edit = proposal.edit
-        if edit is None or edit.everywhere or not isinstance(edit.new, ast.expr):
+        if edit is None or not isinstance(edit.new, ast.expr):
             return None
         for node in [n for n in (*edit.site.path, edit.site.node) if n in edit.site.scope.places]:
             place = edit.site.scope.places[node]
             if place in self.wrong:
-                with edit.apply(), contextlib.suppress(SyntaxError, ValueError):
-                    code = compiled(edit.new if node is edit.site.node else node)
-                    return Trial(proposal, self.wrong[place], code, [], [], node is edit.site.node)
+                is_alone = node is edit.site.node
+                return Trial(proposal, self.wrong[place], edit.computing(edit.within(node)), is_alone)
         return None
 
     def together(self, proposal: Finding | None = None) -> Changes:
@@ -378,6 +408,12 @@ class Search:
                 for finding in map_edits(list(stage(scope)), self.followed.tracer.places):
                     self.work -= BASE_PROBES // 2
                     yield finding
+
+    def in_doubt(self) -> Iterator[Finding]:
+        """Edits where true gradients are made, as these may be those of something else than what is due."""
+        known = {scope.statement for scope in self.scopes}
+        others = [scope for scope in scopes_of(self.followed, doubt=True) if scope.statement not in known]
+        yield from self.edits((*SMALL, *NAMES), others)
 
     def repeated(self) -> Iterator[Finding]:
         """The same small change in all statements that it fits."""
@@ -397,7 +433,8 @@ class Search:
         records = self.followed.forward.records
         named = {r.name: r.value for r in records if r.name.isidentifier() and not r.step and r.place}
         given = {**named, **next(iter(self.bench.cases.values())).numbers_given}
-        for scope in self.near:
+        masks = [s for s in self.scopes if isinstance(s.statement, ast.Assign) and has_condition(s.statement.value)]
+        for scope in [*self.near, *(s for s in masks if all(s is not near for near in self.near))]:
             more = {name: value for name, value in given.items() if name not in scope.names}
             names = {**scope.names, **more}
             wide = replace(scope, values=scope.values | more, names=names, lent=more, drawn={})
@@ -409,16 +446,10 @@ class Search:
 
     def copies(self) -> Iterator[Finding]:
         """A copy of what the forward keeps and then changes in place, so that the backward reads other numbers."""
-
-        def copied(step: int, value: Any, frame: FrameType) -> Any:
-            return value.copy()
-
         for place in self.followed.overwritten:
-            message = (
-                f"the forward changes {place.text} in place after keeping it here: the backward reads other numbers"
-            )
-            changes = always({place.index: copied})
-            yield Finding(place, changes, (), "wrong-variable", f"{message}; keep a copy", place.text)
+            message = f"the forward changes {place.text} in place after keeping it here, and the backward reads that"
+            copied = always({place.index: lambda step, value, frame: value.copy()})
+            yield Finding(place, copied, (), "wrong-variable", f"{message}: keep a copy", place.text)
 
     def stale(self) -> Iterator[Finding]:
         """What a variable was before a statement changed it, for all that reads it later, or but gives it a name."""
@@ -427,6 +458,8 @@ class Search:
             changes = isinstance(statement, ast.AugAssign) or name in texts_of(statement)
             if not isinstance(statement, (ast.Assign, ast.AugAssign)) or statement.value not in scope.places:
                 continue
+            if adds_to(statement, name) and in_a_loop(statement, scope.routine.node):
+                continue  # without its last share a sum is another one, and none that was needed as it was
             later = [p for p in self.bench.tracer.places if p.routine is scope.routine and p.line > scope.line]
             reads = [p for p in later if p.kind == "use" and p.text == name]
             used = [p for p in reads if not is_handed_on(p)]
@@ -437,6 +470,59 @@ class Search:
                 run = always(held_back(value, [p.index for p in chosen], name))
                 yield Finding(place, run, (), "wrong-variable", message, name)
 
+    def nested(self) -> Iterator[Finding]:
+        """What is added once behind a loop, and belongs into a condition of it: as often as that holds."""
+        added = [s for s in self.scopes if isinstance(s.statement, ast.AugAssign) and s.statement.value in s.places]
+        for loop, behind in loops_before([s.statement for s in added], [s.routine.node for s in added]):
+            together = [scope for scope in added if scope.statement in behind]
+            conditions = [n for n in ast.walk(loop) if isinstance(n, ast.If)]
+            for inner, some in itertools.product(conditions, (together, *([scope] for scope in together[:-1]))):
+                counted = [p.index for p in self.bench.tracer.places if p.statement is inner.body[0]][-1:]
+                values = [scope.places[vars(scope.statement)["value"]] for scope in some]
+                at = replace(
+                    self.bench.tracer.places[values[0]], node=ast.copy_location(ast.Name("_"), some[0].statement)
+                )
+                which = f"this{' and the lines behind it belong' if values[1:] else ' belongs'}"
+                message = f"{which} into the if in line {inner.lineno}: it is due each time that this holds"
+                for place in counted:
+                    yield Finding(at, always(counting(place, values)), (), "wrong-mask", message, some[0].target)
+
+    def carried(self) -> Iterator[Finding]:
+        """What a loop carries from step to step, times what is due at the end of each, or used up there."""
+        for scope in self.scopes:
+            statement, name = scope.statement, scope.target
+            value = scope.places.get(vars(statement).get("value", statement))
+            if value is None or not adds_to(statement, name):
+                continue
+            loops = [n.body for n in ast.walk(scope.routine.node) if isinstance(n, ast.For) and statement in n.body]
+            others = [vars(s).get("value", s) for body in loops for s in body if s is not statement]
+            ends = [scope.places[node] for node in others if node in scope.places]
+            arrays = arrays_of(scope)
+            alike = [t for t in arrays if name in arrays and arrays[t].shape == arrays[name].shape and t != name]
+            for factor in (*alike, "0") if ends and name in arrays else ():
+                told = "used up" if factor == "0" else f"due times {factor}"
+                message = f"what {name} holds is {told} at the end of the loop: {name} *= {factor} is missing there"
+                at = replace(self.bench.tracer.places[value], node=ast.copy_location(ast.Name("_"), statement))
+                mistake = "added-twice" if factor == "0" else "factor-missing"
+                yield Finding(at, always(carrying(value, ends[-1], name, factor)), (), mistake, message, name)
+
+    def counterparts(self) -> Iterator[Finding]:
+        """What is added to one entry, and due to another as well: a difference has two sides."""
+        for scope in self.scopes:
+            statement = scope.statement
+            if not isinstance(statement, ast.AugAssign) or not isinstance(statement.target, ast.Subscript):
+                continue
+            read = dict.fromkeys(ast.unparse(n) for n in ast.walk(scope.routine.node) if is_read(n))
+            others = [text for text in read if is_index(computed(text, scope.names))]
+            positions = [n for n in ast.walk(statement.target.slice) if ast.unparse(n) in others]
+            value = scope.places.get(statement.value)
+            for position, other, sign in itertools.product(positions, others, ("-", "+")):
+                line = beside(statement, position, other, sign)
+                if value is not None and line and other != ast.unparse(position):
+                    at = replace(self.bench.tracer.places[value], node=ast.copy_location(ast.Name("_"), statement))
+                    message = f"another entry gets a share, too: {line} is missing beside this line"
+                    yield Finding(at, always({value: doing(line)}), (), "term-missing", message, scope.target)
+
     def paths(self) -> Iterator[Finding]:
         """A part of a gradient that should be the whole: with another term, or with its true value."""
         places = self.followed.tracer.places
@@ -445,12 +531,10 @@ class Search:
             for scope in self.scopes:
                 if scope.statement is place.statement:
                     yield from map_edits(list(terms(scope)), places)
-            meanings = {r.step: self.followed.meaning_of(r) for r in records}
-            known = {step: meaning.record for step, meaning in meanings.items() if meaning}
-            changes = self.replacing([place], known)
-            lacking = next((m for m in meanings.values() if m), None)
-            if changes is not None and lacking is not None:
-                message = self.followed.lacks(lacking)
+            known = {r.step: meaning for r in records if (meaning := self.followed.meaning_of(r))}
+            changes = self.replacing([place], {step: meaning.record for step, meaning in known.items()})
+            if changes is not None:
+                message = self.followed.lacks(next(iter(known.values())))
                 yield Finding(place, changes, (), "term-missing", message, variable_of(place))
 
     def targets(self) -> Iterator[Finding]:
@@ -468,29 +552,34 @@ class Search:
                 groups[of_another].setdefault(record.place.index, []).append(record)
         for group in groups:
             for index, records in group.items():
-                yield from self.true_values(self.followed.tracer.places[index], records)
+                steps = [r for r in reached if r.place and r.place.index == index]
+                later = [r for r in steps if r.step > records[0].step and not self.followed.is_right(r)]
+                yield from self.true_values(self.followed.tracer.places[index], [records[0], *later])
 
     def true_values(self, place: Place, records: Sequence[Record]) -> Iterator[Finding]:
         """A place with the true gradients of the values of the forward that its own may be meant for."""
         name, shape = stem(variable_of(place)), records[0].value.shape
         forward = self.followed.forward_values()
-        fitting = [f for f in forward if len(f) >= len(records) and (f[0].value.shape == shape or is_of(f[0], name))]
-        fitting.sort(key=lambda f: not is_of(f[0], name))
+        enough = [f for f in forward if len(f) >= len(records) - (len(f) > 1)]
+        fitting = [f for f in enough if f[0].value.shape == shape or is_of(f[0], name)]
+        fitting.sort(key=lambda f: (not is_of(f[0], name), not stem(f[0].name).startswith(name)))
         proposals = []
-        for values in fitting[:MOST_TARGETS]:
-            pairs = {r.step: values[len(values) - 1 - r.step] for r in records if r.step < len(values)}
-            changes = self.replacing(self.reads_of(place, records), pairs)
+        for values in itertools.chain.from_iterable(in_loops(f, records) for f in fitting[:MOST_TARGETS]):
+            pairs = {r.step: values[r.step] for r in records if r.step < len(values)}
+            changes = self.replacing(self.reads_of(place, records), pairs) if pairs else None
             if changes is None:
                 continue
-            origin = self.origin(records[0]) or place
-            told = self.relation(records[0], pairs[records[0].step]) if records[0].step in pairs else None
+            first = next(record for record in records if record.step in pairs)
+            told = self.relation(first, pairs[first.step]) if first is records[0] else None
             words = told or ("unexplained", f"{place.text} should be the gradient by {in_words(values[0])}, and is not")
-            proposals.append(Finding(origin, changes, (), *words, variable_of(origin)))
+            origin, meant = self.origin(records[0]) or place, (first, pairs[first.step])
+            proposals.append(Finding(origin, changes, (), *words, variable_of(origin), meant=meant))
         yield from sorted(proposals, key=lambda finding: finding.mistake == "unexplained")
 
     def relation(self, record: Record, meant: Record) -> tuple[str, str] | None:
         """(mistake, message) of what a value is to the true gradient that it should be, where that tells."""
         known, text = self.followed.meaning_of(record), record.place.text if record.place else ""
+        value = self.followed.values[self.followed.recording.resolved(record).index]
         target = in_words(meant)
         if known is not None and not known.is_part:
             between = known.record.place
@@ -498,13 +587,19 @@ class Search:
                 return None
             if isinstance(between.node, ast.Subscript) and known.record.value.size == meant.value.size:
                 return None  # the same numbers: what is missing came by another way
+            if part := self.followed.meanings.part(value, meant):
+                return "term-missing", self.followed.lacks(part)
             message = f"{text} is the gradient by {in_words(known.record)}; that by {target} takes its derivative too"
             return "derivative-missing", message
-        value = self.followed.values[self.followed.recording.resolved(record).index]
         true = self.followed.meanings.gradient(meant)
         if value is None or true is None or value.shape != true.shape:
             return None
         ratio = ratio_of(value, true)
+        if record.place and isinstance(record.place.node, ast.Subscript) and len(record.operands) == 1:
+            base = self.followed.records[record.operands[0]].value
+            cut = true[0].size < base.size
+            if cut and np.isclose(true[0].ravel()[:, None], base.ravel(), 1e-9, 0).any(axis=1).all():
+                return "wrong-index", f"{text} are other entries than those of the gradient by {target}"
         told = None if ratio is None else self.forward_factor(ratio, text, target)
         if told is None:
             found = at_a_place(next(iter(self.bench.cases.values())).of_value(target, value, true))
@@ -527,10 +622,8 @@ class Search:
 
     def origin(self, record: Record) -> Place | None:
         """Where a value comes from: of an array that others are written into, the last of them."""
-        if record.gathered and record.operands:
-            written = self.followed.records[record.operands[-1]].place
-            return written or record.place
-        return record.place
+        written = self.followed.records[record.operands[-1]].place if record.gathered and record.operands else None
+        return written or record.place
 
     def reads_of(self, place: Place, records: Sequence[Record]) -> list[Place]:
         """The place, and of an array that others were written into all places that read it afterwards."""
@@ -549,7 +642,7 @@ class Search:
         def changes(i: int) -> dict[int, Change]:
             def put(step: int, value: Any, frame: FrameType) -> Any:
                 gradient = known.get(step)
-                return value if gradient is None else gradient[i]
+                return value if gradient is None else gradient[i].copy()  # it may be changed in place
 
             return {place.index: put for place in places}
 
@@ -557,20 +650,101 @@ class Search:
 
     def first_wrong(self) -> Iterator[Finding]:
         """Where the first wrong value stands, when nothing more is known."""
+        names = tuple(name for name in self.bench.cases if name in self.left)
+        owner_of = self.followed.multiple_of(names)
+        for record in self.followed.region:
+            owner = owner_of(self.followed.values[record.index])
+            place = record.place
+            if owner and place and adds_up(place.statement) and not is_of(owner, stem(variable_of(place))):
+                self.followed.fine.add(record.index)
         region = [*self.followed.taken.values(), *self.followed.region]
         wrong = [r for r in region if self.followed.goes_wrong(r)]
         firsts = [r for r in wrong if self.followed.depends_on_upstream(r)] or wrong or region  # zeros to add to: last
-        for place in [place for record in firsts if (place := self.origin(record))][:1]:
-            names = tuple(name for name in self.bench.cases if name in self.left)
-            message = f"the first value that is no true gradient is {place.text}"
-            yield self.told(Finding(place, always({}), names, "unexplained", message, variable_of(place)))
+        for record, place in [(record, place) for record in firsts if (place := self.origin(record))][:1]:
+            place = self.call_of(record, place) or place
+            mistake, message = "unexplained", f"the first value that is no true gradient is {place.text}"
+            if other := self.other_sum(record, owner_of):
+                mistake, message = "wrong-axis", f"{place.text} {other}"
+            yield self.told(Finding(place, always({}), names, mistake, message, variable_of(place)))
 
-    def bent(self) -> Record | None:
-        """The first value of the backward that is not linear in dy."""
-        tracer, self.bench.tracer = self.bench.tracer, self.whole_tracer
-        bent = self.followed.nonlinear(self.together())
-        self.bench.tracer = tracer
-        return bent
+    def call_of(self, record: Record, place: Place) -> Place | None:
+        """Where a function was called for a value that is wrong, though what it makes elsewhere is right."""
+        same = [r for r in self.followed.records if r.place is record.place]
+        given = [r.place for r in self.followed.records if r.alias and self.followed.recording.resolved(r) is record]
+        calls = [p for p in given if p and isinstance(p.node, ast.Call) and p.statement is not place.statement]
+        return calls[0] if calls and any(self.followed.is_right(r) for r in same) else None
+
+    def other_sum(self, record: Record, owner_of: Callable[[Array], Record | None]) -> str:
+        """What a sum is that should run over other axes, so that it is a multiple of a true gradient; '' for none."""
+        whole = self.followed.contracted(record)
+        if whole is None:
+            return ""
+        found, axes = np.squeeze(record.value).shape, range(1, whole.ndim)
+        for over in itertools.combinations(axes, whole.ndim - 1 - len(found)):
+            total = whole.sum(axis=over, keepdims=True)
+            alike = np.abs((directed(whole) * directed(total)).sum(axis=0)) > 1 - TOLERANCE
+            if not alike.all() and (owner := owner_of(total)):  # it adds up more than one multiple of it
+                due = np.squeeze(total[0]).shape
+                return (
+                    f"adds up {whole.shape[1:]} along the wrong axis, to {found}: "
+                    f"what comes back to {in_words(owner)} is of the sums along the other, {due}"
+                )
+        return ""
+
+    def derived(self, finding: Finding, is_named: bool) -> Finding | None:
+        """A gradient that is not as it should be, with what the chain rule makes of the forward in its place."""
+        place, known = finding.place, [scope for scope in self.scopes if scope.routine is finding.place.routine]
+        if not known or finding.meant is None:
+            return None
+        record = finding.meant[0]
+        scope = self.as_of(record, replace(known[0], statement=place.statement))
+        for by_value in (True, False):
+            rule = ChainRule(self.followed, scope, record, by_value)
+            with contextlib.suppress(Unwritten):
+                found = self.best(self.lines_due(finding, is_named, rule, scope))
+                if found and found.edit and set(found.names) >= set(finding.names):
+                    return found if len(ast.unparse(found.edit.new)) <= MOST_LETTERS else replace(found, edit=None)
+        return None
+
+    def lines_due(self, finding: Finding, is_named: bool, rule: ChainRule, scope: Scope) -> Iterator[Finding]:
+        """Statements with what the chain rule makes in the place of a gradient, named by the difference."""
+        old, due = finding.place.node, rule.due(finding.meant[1]) if finding.meant else []
+        lent = replace(scope, lent=rule.lent)
+        told = f"{finding.message}: the chain rule takes it through {rule.way}"
+        for new in due:
+            mistake = finding.mistake if is_named else mistake_in(old, new)
+            if is_told(finding) and mistake in MERE_NAMES:
+                mistake = finding.mistake
+            message = finding.message if mistake == finding.mistake else told
+            if lent_names := sorted({n.id for n in ast.walk(new) if isinstance(n, ast.Name)} & rule.lent.keys()):
+                message += f" (the forward must keep {' and '.join(lent_names)})"
+            if factor := factor_due(old, new):
+                yield from self.factors_due(*factor, finding, lent)
+            for found in self.putting(new, old, lent, mistake, message):
+                yield replace(found, variable=finding.variable)
+
+    def factors_due(self, name: str, due: ast.expr, finding: Finding, scope: Scope) -> Iterator[Finding]:
+        """What a factor should be, in the statement that assigns it."""
+        for statement in walk_statements(scope.routine.node):
+            if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == name:
+                there, message = replace(scope, statement=statement), f"{finding.message}, by its factor {name}"
+                yield from self.putting(due, statement.value, there, mistake_in(statement.value, due), message)
+
+    def putting(self, new: ast.expr, old: ast.AST, scope: Scope, mistake: str, message: str) -> Iterator[Finding]:
+        """The edit that puts an expression in the place of one of a statement."""
+        edits = [site.edit(new, mistake, message) for site in sites(scope) if site.node is old]
+        return map_edits(edits, self.followed.tracer.places)
+
+    def as_of(self, record: Record, scope: Scope) -> Scope:
+        """A statement with what its names held when a record was computed."""
+        held: dict[str, Any] = {}
+
+        def look(step: int, value: Any, frame: FrameType) -> Any:
+            held.update(frame.f_locals if step == record.step else {})
+            return value
+
+        self.bench.gradients(0, {**self.together()(0), **({record.place.index: look} if record.place else {})})
+        return holding(scope, held)
 
     def path(self, names: Sequence[str]) -> tuple[str, str] | None:
         """(mistake, message) where a gradient is right but for what comes back through one value of the forward."""
@@ -578,13 +752,11 @@ class Search:
         for case, record in ((self.bench.cases[r.name], r) for r in records if r.place is None and r.name in names):
             if case.analytic[0].shape != case.array.shape:
                 continue
-            directions = meanings.directions_of(case.array.shape)
-            axes = list(range(1, directions.ndim))
-            found = np.stack([np.tensordot(a, directions, (range(case.array.ndim), axes)) for a in case.analytic])
+            found = meanings.along_directions(np.stack(case.analytic), case.array.shape)
             for value, part, rest in meanings.paths(record):
                 left, place = found - rest.reshape(found.shape), value.place
                 through = f"{in_words(value)} in line {place.line} of {place.routine.name}" if place else ""
-                scale = float(found.ravel() @ rest / (rest @ rest))
+                scale = float(found.ravel() @ rest / (rest @ rest)) if case.array.size > 1 else 1.0
                 if case.same(scale * rest, found.ravel()):
                     also = "" if abs(scale - 1) < 1e-6 else f", and the rest is {scale:.6g} times what it should be"
                     return "term-missing", f"{case.label} lacks what comes back through {through}{also}"
@@ -592,6 +764,35 @@ class Search:
                     told = at_a_place(case.of_value(f"{case.name} through {through}", left, part.reshape(left.shape)))
                     return (told.mistake, told.message) if told and ratio != 1 else None
         return None
+
+
+def without_effect(finding: Finding) -> Finding:
+    """A change that leaves x = x of a statement, as one that takes it away, or says that it comes too early."""
+    edit = finding.edit
+    if edit and edit.site.scope.target in LEARNING_RATES:
+        message = f"what is updated by {edit.site.scope.target} is still needed as it was: update it after the backward"
+        return replace(finding, edit=None, mistake="wrong-variable", message=message)
+    name, _, value = edit.described()[1].partition(" = ") if edit else ("", "", None)
+    if edit is None or name != value:
+        return finding
+    if name in edit.site.scope.parameters:
+        message = f"{name} is changed here, and still needed as it was: change it later, or under another name"
+        return replace(finding, edit=None, mistake="wrong-variable", message=message)
+    mistake, message = finding.mistake, finding.message
+    if mistake in ("extra-product", "term-too-many"):
+        mistake, message = "statement-too-many", "this does not belong here"
+    line_less = next(sites(edit.site.scope)).edit(ast.Pass(), mistake, message)
+    return replace(finding, edit=line_less, mistake=mistake, message=message)
+
+
+def has_condition(node: ast.AST) -> bool:
+    return any(isinstance(n, ast.Compare) for n in ast.walk(node))
+
+
+def adds_up(statement: ast.AST) -> bool:
+    """Whether a statement has a sum, a mean or an einsum in it, or adds to a variable."""
+    added = isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Name)
+    return added or any(is_call(node, "sum", "mean", "einsum") for node in ast.walk(statement))
 
 
 def is_handed_on(place: Place) -> bool:
@@ -611,10 +812,80 @@ def held_back(value: int, reads: Sequence[int], name: str) -> dict[int, Change]:
         known[:] = [np.array(eval(name, {**frame.f_globals, **frame.f_locals}))]
         return new
 
-    def put(step: int, new: Any, frame: FrameType) -> Any:
-        return known[0] if known else new
+    return {**dict.fromkeys(reads, lambda step, new, frame: known[0] if known else new), value: keep}
 
-    return {**dict.fromkeys(reads, put), value: keep}
+
+def loops_before(
+    statements: Sequence[ast.AST], routines: Iterable[ast.AST]
+) -> Iterator[tuple[ast.stmt, list[ast.stmt]]]:
+    """(loop or condition, those of the statements behind it) in the body of each loop around them."""
+    for body in (n.body for r in dict.fromkeys(routines) for n in ast.walk(r) if isinstance(n, ast.For)):
+        for i, inner in enumerate(body):
+            if isinstance(inner, (ast.For, ast.If)) and (behind := [s for s in body[i:] if s in statements]):
+                yield inner, behind
+
+
+def beside(statement: ast.AugAssign, position: ast.AST, other: str, sign: str) -> str:
+    """The line that adds the same to another entry, or takes it away there."""
+    target = ast.unparse(substituted(statement.target, {ast.unparse(position): other}))
+    return f"{target} {sign}= {ast.unparse(statement.value)}"
+
+
+def doing(line: str) -> Change:
+    """A change that changes nothing, but has another line run before."""
+    code = compile(line, "<a line more>", "exec")
+
+    def run(step: int, value: Any, frame: FrameType) -> Any:
+        exec(code, {**frame.f_globals, **frame.f_locals})
+        return value
+
+    return run
+
+
+def in_a_loop(statement: ast.AST, routine: ast.AST) -> bool:
+    loops = (n for n in ast.walk(routine) if isinstance(n, (ast.For, ast.While)))
+    return any(part is statement for loop in loops for part in ast.walk(loop))
+
+
+def adds_to(statement: ast.AST, name: str) -> bool:
+    """Whether it adds to what a variable holds: x += a, or x = x + a."""
+    if isinstance(statement, ast.AugAssign):
+        return isinstance(statement.op, ast.Add)
+    value = statement.value if isinstance(statement, ast.Assign) else None
+    added = [value.left, value.right] if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add) else []
+    return name in map(ast.unparse, added)
+
+
+def carrying(value: int, end: int, name: str, factor: str) -> dict[int, Change]:
+    """Changes that multiply what a variable holds from the step before by what a factor was at its end."""
+    known: list[Any] = []
+
+    def keep(step: int, new: Any, frame: FrameType) -> Any:
+        known[:] = [np.array(eval(factor, {**frame.f_globals, **frame.f_locals}))]
+        return new
+
+    def multiply(step: int, new: Any, frame: FrameType) -> Any:
+        return new + (known[0] - 1) * frame.f_locals[name] if step and known else new
+
+    return {value: multiply, end: keep}
+
+
+def counting(counted: int, values: Sequence[int]) -> dict[int, Change]:
+    """Changes that multiply values by how often another place was computed since the first of them last was."""
+    times = [0, 0]
+
+    def count(step: int, new: Any, frame: FrameType) -> Any:
+        times[0] += 1
+        return new
+
+    def multiply(step: int, new: Any, frame: FrameType) -> Any:
+        return new * times[1]
+
+    def start(step: int, new: Any, frame: FrameType) -> Any:
+        times[:] = 0, times[0]
+        return new * times[1]
+
+    return {**dict.fromkeys(values, multiply), counted: count, values[0]: start}
 
 
 def map_edits(edits: Sequence[Edit], places: Sequence[Place]) -> Iterator[Finding]:
@@ -649,6 +920,15 @@ def variable_of(place: Place) -> str:
     return place.name or Scope(place.routine, place.statement, {}).target
 
 
+def in_loops(values: Sequence[Record], records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+    """The values of a loop of the forward as one of the backward may come to them: the last first, or in order."""
+    yield values[::-1]
+    if len(values) > 1:
+        yield values
+    if len(records) > 1:
+        yield values[-2::-1]  # what went into a layer is what the one before it gave
+
+
 def is_of(record: Record, name: str) -> bool:
     """Whether a value of the forward has this name, without what says that it is a gradient."""
     return stem(record.name or (record.place.text if record.place else "")) == name
@@ -657,203 +937,3 @@ def is_of(record: Record, name: str) -> bool:
 def stem(name: str) -> str:
     """dvar, grad_var and d_var as var."""
     return PREFIXES.sub("", name).lower()
-
-
-# Where to look ----------------------------------------------------------------------------------------------------
-
-
-def scopes_of(followed: Followed) -> list[Scope]:
-    """The statements that the wrong values come from, in the order in which they ran."""
-    wrong = [*(r.place for r in followed.region if r.place), *map(followed.tracer.places.__getitem__, followed.parts)]
-    statements = widened(list(dict.fromkeys((place.routine, place.statement) for place in wrong)), followed)
-    ran: dict[tuple[Routine, ast.AST], None] = {}
-    shown = [place for place in followed.tracer.places if place.routine.shown]
-    written = {ast.unparse(node): node for node in dict.fromkeys(place.routine.node for place in shown)}
-    standing = {ast.unparse(n): n for node in written.values() for n in ast.walk(node) if is_standing(n)}
-    held = snapshots(followed, shown, ran)
-    # a function that the forward makes has two places for a node: where it was made, and where the backward calls it
-    steps = followed.tracer.steps
-    latest = sorted(followed.tracer.places, key=lambda place: (place.index in steps, -place.index))
-    places: dict[ast.AST, int] = {place.node: place.index for place in latest if place.kind != "update"}
-    found = []
-    for routine, statement in [*(s for s in ran if s in statements), *(s for s in statements if s not in ran)]:
-        values, containers, names = held.get(routine.node, ({}, {}, {}))
-        upstream = next((a.arg for a in routine.node.args.args if a.arg not in ("self", "ctx", "cls")), None)
-        parameters = followed.bench.subject.all_names
-        expressions = values_of(standing, names)
-        found.append(
-            Scope(routine, statement, places, once(values), containers, upstream, parameters, expressions, names)
-        )
-    return found
-
-
-PLAIN = (
-    *(ast.BinOp, ast.UnaryOp, ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.Call, ast.Slice, ast.Tuple),
-    *(ast.operator, ast.unaryop, ast.expr_context),
-)
-
-
-def is_standing(node: ast.AST) -> bool:
-    """Whether an expression of the code can be computed elsewhere without harm: arithmetic, sizes and roots."""
-    below = list(ast.walk(node))
-    calls = [n for n in below if isinstance(n, ast.Call)]
-    plain = all(isinstance(n, PLAIN) for n in below) and all(ast.unparse(n.func) in HARMLESS for n in calls)
-    decimal = isinstance(node, ast.Constant) and isinstance(node.value, float)
-    cut = isinstance(node, ast.Subscript) and any(isinstance(n, ast.Slice) for n in below)
-    return decimal or (plain and (cut or isinstance(node, (ast.BinOp, ast.Call))) and len(below) <= MOST_NODES)
-
-
-HARMLESS = ("len", "np.sqrt", "numpy.sqrt", "np.abs")
-MOST_NODES = 16
-MOST_ITEMS = 12  # of a tuple, whose items are told by their numbers
-
-
-def values_of(standing: Iterable[str], held: Values) -> Values:
-    """{expression: value} of those that can be computed from what the names hold."""
-    found: Values = {}
-    for text in standing:
-        with contextlib.suppress(Exception):  # made of other names
-            value = eval(text, {"__builtins__": {}, "len": len, "np": np, "numpy": np}, held)
-            if is_known(value):
-                found[text] = value
-    return found
-
-
-def widened(statements: list[tuple[Routine, ast.AST]], followed: Followed) -> list[tuple[Routine, ast.AST]]:
-    """Statements with those that define or change the names in them that are no true gradients, and loops around."""
-    fine = {
-        (r.place.statement, ast.unparse(r.place.node))
-        for r in followed.records
-        if r.place and r.place.kind == "use" and followed.recording.resolved(r).index in followed.fine
-    }
-    todo, seen = list(statements), dict.fromkeys(statements)
-    while todo:
-        routine, statement = todo.pop(0)
-        for other in walk_statements(routine.node):
-            if (routine, other) in seen:
-                continue
-            encloses = isinstance(other, (ast.For, ast.If, ast.While)) and any(n is statement for n in ast.walk(other))
-            names = {text for text in texts_of(statement) if (statement, text) not in fine}
-            changed = texts_of(statement) if remakes(other) else names
-            if encloses or changed & targets_of(other):
-                seen[routine, other] = None
-                todo.append((routine, other))
-    return list(seen)
-
-
-def remakes(statement: ast.stmt) -> bool:
-    """Whether a variable is made anew of itself, as by a mask (one that lets all through leaves a true gradient), or
-    is another one by a second name, which is a true gradient too, but may be that of something else.
-    """
-    if isinstance(statement, ast.AugAssign):
-        return isinstance(statement.op, ast.Mult)
-    if not isinstance(statement, ast.Assign):
-        return False
-    target = statement.targets[0]
-    masked = isinstance(target, ast.Subscript) and isinstance(statement.value, ast.Constant)
-    return masked or is_alias(statement) or ast.unparse(target) in texts_of(statement.value)
-
-
-def is_alias(statement: ast.Assign) -> bool:
-    """Whether it gives a variable or an attribute a second name, and no more."""
-    return isinstance(statement.value, (ast.Name, ast.Attribute)) and not isinstance(statement.targets[0], ast.Tuple)
-
-
-def walk_statements(node: ast.AST) -> Iterator[ast.stmt]:
-    return (n for n in ast.walk(node) if isinstance(n, ast.stmt) and n is not node)
-
-
-def texts_of(statement: ast.AST) -> set[str]:
-    """The names, attributes and items that a statement reads; of a loop or condition, its head."""
-    heads = [getattr(statement, name) for name in ("iter", "test") if hasattr(statement, name)] or [statement]
-    nodes = (n for head in heads for n in ast.walk(head))
-    return {ast.unparse(n) for n in nodes if isinstance(n, (ast.Name, ast.Attribute, ast.Subscript))}
-
-
-def targets_of(statement: ast.stmt) -> set[str]:
-    """The names, attributes and items that a statement assigns to or changes."""
-    if isinstance(statement, ast.Assign):
-        targets: list[ast.expr] = list(statement.targets)
-        if is_alias(statement):  # two names of one array: it changes by either
-            targets.append(statement.value)
-    elif isinstance(statement, (ast.AugAssign, ast.AnnAssign, ast.For)):
-        targets = [statement.target]
-    elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
-        targets = statement.value.args[:1]  # np.add.at(x, ...)
-    else:
-        return set()
-    found = set()
-    for target in itertools.chain(targets, *(t.elts for t in targets if isinstance(t, (ast.Tuple, ast.List)))):
-        while isinstance(target, ast.Subscript):
-            found.add(ast.unparse(target))
-            target = target.value
-        found.add(ast.unparse(target))
-    return found
-
-
-def snapshots(
-    followed: Followed, places: Sequence[Place], order: dict[tuple[Routine, ast.AST], None]
-) -> dict[ast.AST, tuple[Values, Values, Values]]:
-    """{routine: (values, containers, all)} that its names held when its last expressions were computed.
-
-    order gets the statements as they ran.
-    """
-    held: dict[ast.AST, tuple[Values, Values, Values]] = {}
-
-    def keep(place: Place) -> Change:
-        def look(step: int, value: Any, frame: FrameType) -> Any:
-            kinds = held.setdefault(place.routine.node, ({}, {}, {}))
-            for known, more in zip(kinds, (readable(f := frame.f_locals), containers_in(f), f), strict=True):
-                known.update(more)
-            order.setdefault((place.routine, place.statement))
-            return value
-
-        return look
-
-    followed.bench.gradients(0, {place.index: keep(place) for place in places})
-    return held
-
-
-def readable(values: Mapping[str, Any]) -> Values:
-    """{expression: value} of the arrays and numbers that names hold, and what is kept in a dict, tuple or object."""
-    found: Values = {}
-    for name, value in values.items():
-        if name.isidentifier():
-            found |= {text: item for text, item in [(name, value), *kept_in(name, value)] if is_known(item)}
-    return found
-
-
-def once(values: Values) -> Values:
-    """The values without what a tuple, dict or object keeps of what has a name of its own."""
-    named = {id(value) for text, value in values.items() if text.isidentifier()}
-    return {text: value for text, value in values.items() if text.isidentifier() or id(value) not in named}
-
-
-def kept_in(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """(expression, value) of what a name's dict, tuple or object of the user's holds, two levels deep."""
-    if isinstance(value, dict):
-        below = {f"{name}[{key!r}]": item for key, item in value.items() if isinstance(key, (str, int))}
-    elif isinstance(value, tuple) and len(value) <= MOST_ITEMS:
-        below = {f"{name}[{i}]": item for i, item in enumerate(value)}
-    elif hasattr(value, "__dict__") and not isinstance(value, (type, ModuleType)) and not callable(value):
-        below = {f"{name}.{key}": item for key, item in vars(value).items()}
-    else:
-        return
-    yield from below.items()
-    for text, item in below.items() if name.isidentifier() else ():
-        yield from kept_in(text, item)
-
-
-def containers_in(values: Mapping[str, Any]) -> Values:
-    """{name: value} of the lists, tuples and dicts of arrays that names hold, and the attributes of an object."""
-    found: Values = {}
-    for name, value in values.items():
-        items = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
-        within = [
-            item.values() if isinstance(item, dict) else item for item in items if isinstance(item, (dict, tuple))
-        ]
-        if any(map(is_known, itertools.chain(items, *within))):
-            found[name] = value
-        elif name == "self" and hasattr(value, "__dict__"):
-            found |= {f"self.{k}": v for k, v in containers_in(vars(value)).items()}
-    return found

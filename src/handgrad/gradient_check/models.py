@@ -8,19 +8,20 @@ common: with a cache, a parameter or an output that two of them use, each may be
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from ..arrays import Array
 from ..user_code.arguments import Function, Gradients
-from ..user_code.layers import WithLoss, inner
-from ..user_code.slots import Slot, find_slots, label, parts, read, read_gradient
+from ..user_code.layers import LayerSubject, WithLoss, inner
+from ..user_code.slots import find_slots, label, parts, read, read_gradient
 from ..user_code.subjects import Point, Subject
 from .report import Report
 from .verdict import Verdict
 
-Call: TypeAlias = tuple[int | str, Array | None, Array | None]  # which part, what came in, what went out
+Method: TypeAlias = tuple[str, int | str]  # "forward" or "backward", and of which layer, or of "model" or "loss"
+Call: TypeAlias = tuple[Method, Array | None, Array | None]  # what came in, and what went out
 
 CHAINED = (
     "kinks meet in this model, so that no difference along its entries is reliable: right because each layer is right "
@@ -40,7 +41,7 @@ def check_layers(subject: Subject, report: Report, check: Callable[..., Report])
     one with kinks: at a kink only the layers by themselves tell right from wrong.
     """
     layers = parts(inner(subject.original))
-    if not layers or (report.ok and not any(kink.at_point for kink in report.kinks)):
+    if not isinstance(subject, LayerSubject) or not layers or (report.ok and not any(k.at_point for k in report.kinks)):
         return None
     seen = inputs_of_parts(subject)
     found: list[Verdict] = []
@@ -82,134 +83,111 @@ def inputs_of_parts(subject: Subject) -> dict[int | str, list[Array]]:
     """{position: arrays} that each layer gets in one forward; 'loss' for the loss."""
     seen: dict[int | str, list[Array]] = {}
 
-    def recording(position: int | str, forward: Function) -> Function:
-        @functools.wraps(forward)
-        def record(*arrays: Any, **keywords: Any) -> Any:
-            if came := [np.array(a) for a in (*arrays, *keywords.values()) if isinstance(a, np.ndarray)]:
-                seen.setdefault(position, came)
-            return forward(*arrays, **keywords)
-
-        return record
+    def note(method: Method, came: list[Array], went: Any) -> None:
+        if came:
+            seen.setdefault(method[1], came)
 
     point = subject.at(np.float64)
     for i, part in enumerate(parts(inner(point.layer))):
         if hasattr(part, "forward"):
-            part.forward = recording(i, part.forward)
+            part.forward = listened(part.forward, ("forward", i), note)
         else:  # called itself: the object of a class whose calls are noted
             cls = type(part)
-            call = recording(i, functools.partial(cls.__call__, part))
+            call = listened(functools.partial(cls.__call__, part), ("forward", i), note)
             part.__class__ = type(cls.__name__, (cls,), {"__call__": lambda self, *a, call=call, **k: call(*a, **k)})
     if isinstance(point.layer, WithLoss):
         loss = point.layer.loss
         if isinstance(loss, tuple):
-            point.layer.loss = (recording("loss", loss[0]), loss[1])
+            point.layer.loss = (listened(loss[0], ("forward", "loss"), note), loss[1])
         else:
-            loss.forward = recording("loss", loss.forward)
+            loss.forward = listened(loss.forward, ("forward", "loss"), note)
     point.forward()
     return seen
 
 
-def is_chain(subject: Subject, dy: Array) -> bool:
+def listened(
+    function: Function, method: Method, note: Callable[[Method, list[Array], Any], None], given: Any = None
+) -> Function:
+    """The function; of each call it is noted which arrays came in and what went out. given: its first argument."""
+
+    @functools.wraps(function)
+    def listening(*arguments: Any, **keywords: Any) -> Any:
+        if given is not None and arguments:
+            arguments = (given.copy(), *arguments[1:])
+        elif given is not None:
+            keywords |= {next(iter(keywords)): given.copy()}
+        came = [np.array(a) for a in (*arguments, *keywords.values()) if isinstance(a, np.ndarray)]
+        went = function(*arguments, **keywords)
+        note(method, came, went)
+        return went
+
+    return listening
+
+
+def is_chain(subject: LayerSubject, dy: Array) -> bool:
     """Whether everything is passed from layer to layer unchanged, and no layer depends on another in other ways."""
     if not all(hasattr(part, "forward") for part in parts(inner(subject.original))):
         return False
-    seen = Passes(subject, dy)
+    seen = Passes(subject, dy, {})
     if not seen.is_in_a_row():
         return False
     rng = np.random.default_rng(0)
-    fed = Fed(
-        {i: came for i, came, _ in seen.forwards if came is not None},
-        {i: rng.normal(size=came.shape) for i, came, _ in seen.backwards if came is not None},
-        find_slots(seen.model),
-    )
+    came = {method: array for method, array, _ in seen.calls if array is not None}
+    fed = {m: array if m[0] == "forward" else rng.normal(size=array.shape) for m, array in came.items()}
     usual = Passes(subject, dy, fed)
-    return all(usual.are_alike_but(i, Passes(subject, dy, fed, i)) for i in seen.order)
-
-
-class Fed(NamedTuple):
-    """What each layer is to get, by position, whatever reaches it; and where the model keeps its parameters."""
-
-    x: Mapping[int | str, Array]
-    dy: Mapping[int | str, Array]
-    slots: Mapping[str, Slot]
-
-
-NOTHING = Fed({}, {}, {})
+    return all(usual.are_alike_but(i, Passes(subject, dy, fed, i)) for i in range(len(parts(seen.model))))
 
 
 class Passes:
     """One forward and one backward of a model, with every layer listened to.
 
-    The layer `moved` gets other x, dy and parameters than it is fed.
+    fed: what each layer is to get in each method, whatever reaches it. The layer `moved` gets other x, dy and
+    parameters than that.
     """
 
-    def __init__(self, subject: Subject, dy: Array, fed: Fed = NOTHING, moved: int | None = None) -> None:
+    def __init__(self, subject: LayerSubject, dy: Array, fed: Mapping[Method, Array], moved: int | None = None) -> None:
         self.point: Point = subject.at(np.float64)
         self.dy: Array = dy
-        self.moved: int | None = moved
         self.model: Any = inner(self.point.layer)
-        self.forwards: list[Call] = []
-        self.backwards: list[Call] = []
+        self.calls: list[Call] = []
         self.gradients: dict[str, Array] = {}
-        self.order: list[int] = list(range(len(parts(self.model))))
-        for i, part in enumerate(parts(self.model)):
-            part.forward = self.listened(part.forward, i, self.forwards, fed.x.get(i))
-            part.backward = self.listened(part.backward, i, self.backwards, fed.dy.get(i))
-        self.model.forward = self.listened(self.model.forward, "model", self.forwards)
-        self.model.backward = self.listened(self.model.backward, "model", self.backwards)
-        for slot in fed.slots.values():
+        listened_to: list[tuple[int | str, Any]] = [*enumerate(parts(self.model)), ("model", self.model)]
+        for i, part in listened_to:
+            for name in ("forward", "backward"):
+                given = fed.get((name, i))
+                given = elsewhere(given) if given is not None and i == moved else given
+                setattr(part, name, listened(getattr(part, name), (name, i), self.note, given))
+        for slot in subject.every_slot.values():
             if slot.path[:1] == (moved,):
                 array = read(self.model, slot)
                 array[...] = elsewhere(array)
         self.point.forward()
         self.found: Gradients = self.point.backward(dy.copy())
 
-    def listened(
-        self, function: Function, position: int | str, calls: list[Call], given: Array | None = None
-    ) -> Function:
-        """The function; each call leaves (position, what came in, what went out) in calls."""
-        if given is not None and position == self.moved:
-            given = elsewhere(given)
-
-        @functools.wraps(function)
-        def listening(*arguments: Any, **keywords: Any) -> Any:
-            if given is not None and arguments:
-                arguments = (given.copy(), *arguments[1:])
-            elif given is not None:
-                keywords |= {next(iter(keywords)): given.copy()}
-            came = next((np.array(a) for a in (*arguments, *keywords.values())), None)
-            went = function(*arguments, **keywords)
-            calls.append((position, came, None if went is None else np.array(went)))
-            if calls is self.backwards:
-                self.gradients |= {
-                    name: np.asarray(read_gradient(self.model, slot)).copy()
-                    for name, slot in find_slots(self.model).items()
-                    if slot.path[:1] == (position,)
-                }
-            return went
-
-        return listening
+    def note(self, method: Method, came: list[Array], went: Any) -> None:
+        self.calls.append((method, came[0] if came else None, None if went is None else np.array(went)))
+        if method[0] == "backward":
+            slots = {name: slot for name, slot in find_slots(self.model).items() if slot.path[:1] == method[1:]}
+            self.gradients |= {name: np.array(read_gradient(self.model, slot)) for name, slot in slots.items()}
 
     def is_in_a_row(self) -> bool:
         """Whether each layer was called once, got what the one before gave, and its gradients are the model's."""
+        n = len(parts(self.model))
         return (
-            in_a_row(self.forwards, self.order)
-            and in_a_row(self.backwards, self.order[::-1])
+            in_a_row(self.calls[: n + 1], "forward", range(n))
+            and in_a_row(self.calls[n + 1 :], "backward", range(n)[::-1])
             and self.gradients.keys() <= self.found.keys()
             and all(equal(self.found[name], gradient) for name, gradient in self.gradients.items())
-            and (isinstance(self.point.layer, WithLoss) or equal(self.backwards[-1][1], self.dy))
+            and (isinstance(self.point.layer, WithLoss) or equal(self.calls[-1][1], self.dy))
         )
 
     def are_alike_but(self, moved: int, other: "Passes") -> bool:
         """Whether all layers but one give the same in other passes, in which that one was moved."""
         own = {name for name, slot in find_slots(self.model).items() if slot.path[:1] == (moved,)}
+        calls = zip(self.calls, other.calls, strict=False)
         return (
-            len(self.forwards) == len(other.forwards)
-            and len(self.backwards) == len(other.backwards)
-            and all(
-                a[0] in (moved, "model") or equal(a[2], b[2])
-                for a, b in zip(self.forwards + self.backwards, other.forwards + other.backwards, strict=True)
-            )
+            len(self.calls) == len(other.calls)
+            and all(a[0][1] in (moved, "model") or equal(a[2], b[2]) for a, b in calls)
             and all(equal(self.gradients[name], other.gradients.get(name)) for name in self.gradients.keys() - own)
         )
 
@@ -219,13 +197,12 @@ def elsewhere(array: Array) -> Array:
     return 1.01 * np.roll(array, 1) + 0.01
 
 
-def in_a_row(calls: Sequence[Call], order: Sequence[int]) -> bool:
+def in_a_row(calls: Sequence[Call], name: str, order: Sequence[int]) -> bool:
     """Whether the parts were called once each, in this order, each with what the one before gave, within the model."""
-    if [position for position, _, _ in calls] != [*order, "model"]:
+    if [method for method, _, _ in calls] != [(name, i) for i in (*order, "model")]:
         return False
     *inside, (_, came, went) = calls
-    handed = [came, *(out for _, _, out in inside)]
-    taken = [*(array for _, array, _ in inside), went]
+    handed, taken = [came, *(out for _, _, out in inside)], [*(array for _, array, _ in inside), went]
     return all(equal(a, b) for a, b in zip(handed, taken, strict=True))
 
 

@@ -15,16 +15,14 @@ from ..user_code.faults import CodeFault
 from ..user_code.layers import LayerSubject, training_mode
 from ..user_code.subjects import Point, Subject
 from .conduct import disturb
-from .mistakes.case import ratio
-from .verdict import Verdict
+from .mistakes.case import apart, ratio
+from .verdict import Verdict, entry
 
 # a function, a pair, an object with a forward, "torch:gelu", "gelu", or True: the pair of ours that has the same name
 Reference: TypeAlias = Function | Pair | str | bool | None
 
 TOLERANCE = 1e-6
-PAIRS = {
-    name.removesuffix("_forward"): getattr(functional, name) for name in dir(functional) if name.endswith("_forward")
-}
+PAIRS = {n.removesuffix("_forward"): f for n, f in sorted(vars(functional).items()) if n.endswith("_forward")}
 
 
 def compare_forward(subject: Subject, reference: Any, rng: Generator) -> tuple[str, Verdict | None]:
@@ -88,9 +86,9 @@ def torch_function(package: str, name: str) -> Function:
     def on_arrays(*arrays: Any, **keywords: Any) -> Any:
         tensors = [torch.from_numpy(np.array(a)) if isinstance(a, np.ndarray) else a for a in arrays]
         returned = function(*tensors, **keywords)
-        several = isinstance(returned, tuple)
-        values = tuple(v.detach().numpy() for v in (returned if several else (returned,)))
-        return values if several else values[0]
+        if isinstance(returned, tuple):
+            return tuple(value.detach().numpy() for value in returned)
+        return returned.detach().numpy()
 
     return on_arrays
 
@@ -105,10 +103,9 @@ def reference_values(function: Function, name: str, point: Point) -> Any:
     if known is not None and not any(p.kind is p.VAR_KEYWORD for p in known):
         names = [p.name for p in known]
         keywords = {k: v for k, v in keywords.items() if k in names or k not in training_mode(point.function)}
-        for keyword in keywords:
-            if keyword not in names:
-                takes = ", ".join(names[len(arrays) :]) or "none"
-                raise ValueError(f"the reference {name} takes no keyword '{keyword}' (it takes: {takes})")
+        if unknown := [keyword for keyword in keywords if keyword not in names]:
+            takes = ", ".join(names[len(arrays) :]) or "none"
+            raise ValueError(f"the reference {name} takes no keyword '{unknown[0]}' (it takes: {takes})")
     if isinstance(point.subject, LayerSubject) and not inspect.ismethod(function):
         room = [p for p in known or () if p.kind in POSITIONAL and p.default in (p.empty, None)][len(arrays) :]
         arrays += [point.arrays[n].copy() for n in [*point.subject.slots][: len(room)]]
@@ -139,14 +136,14 @@ def fitted(returned: Any, y: Array) -> Array:
     """What the reference returned without its cache: y, or several outputs in one row as the check has them."""
     if not isinstance(returned, tuple):
         return np.asarray(returned)
-    first = np.asarray(returned[0])
+    outputs = returned[0] if isinstance(returned[0], tuple) else returned
+    first = np.asarray(outputs[0])
     if first.shape == y.shape:
         return first
-    outputs: list[Array] = []
-    for output in returned:
-        if sum(o.size for o in outputs) < y.size and isinstance(output, np.ndarray):
-            outputs.append(output.ravel())
-    return np.concatenate(outputs) if sum(o.size for o in outputs) == y.size and y.ndim == 1 else first
+    row = np.empty(0)
+    for output in (o for o in outputs if isinstance(o, np.ndarray)):
+        row = np.append(row, output) if row.size < y.size else row
+    return row if row.shape == y.shape else first
 
 
 # Where they differ ----------------------------------------------------------------------------------------------
@@ -167,15 +164,10 @@ def difference(
     if not (wrong & finite).any():
         return None
     at = np.unravel_index(int(np.argmax(off)), y.shape)
-    entry = f"{of}[{', '.join(str(int(i)) for i in at)}]" if y.ndim else of
-    values = f"{entry} is {y[at] + 0:.6g}, the reference {name} gives {right[at] + 0:.6g}"  # 0, and not -0
+    values = f"{entry(of, at)} is {y[at] + 0:.6g}, the reference {name} gives {right[at] + 0:.6g}"  # 0, and not -0
     pattern = next(patterns(y, right, wrong & finite, inputs), "")
     count = f"{int(wrong.sum())} of {y.size} numbers of {of} differ, this one most"
     return Verdict("y", "wrong-forward", f"{values}{pattern and f': {of} is '}{pattern}{where}", count)
-
-
-def is_whole(number: float) -> bool:
-    return abs(number - round(number)) < TOLERANCE * abs(number)
 
 
 def patterns(y: Array, right: Array, wrong: Array, inputs: Mapping[str, Array]) -> Iterator[str]:
@@ -183,7 +175,7 @@ def patterns(y: Array, right: Array, wrong: Array, inputs: Mapping[str, Array]) 
     if not np.isfinite(y).all():
         yield "not finite where it should be"
     c = ratio(y, right)
-    if y.size == 1 and not (c and (is_whole(c) or is_whole(1 / c))):
+    if y.size == 1 and not (c and any(abs(n - round(n)) < TOLERANCE * abs(n) for n in (c, 1 / c))):
         return  # any number is some multiple of any other
     if c is not None and abs(c - 1) > TOLERANCE:
         yield "of the other sign" if abs(c + 1) < TOLERANCE else f"{c:.6g} times what it should be, everywhere"
@@ -191,17 +183,11 @@ def patterns(y: Array, right: Array, wrong: Array, inputs: Mapping[str, Array]) 
         yield f"off by {(y - right).flat[0]:+.6g} everywhere"
     if y.ndim == 2 and y.shape[0] == y.shape[1] and np.allclose(y.T, right, TOLERANCE):
         yield "transposed"
-    for axis in range(y.ndim):
-        index = np.nonzero(wrong)[axis]
-        missed, held = set(index.tolist()), set(np.nonzero(~wrong)[axis].tolist())
-        if held and not missed & held:
-            places = ", ".join(map(str, sorted(missed)[:6])) + (", ..." if len(missed) > 6 else "")
-            yield f"wrong at index {places} of axis {axis}, right elsewhere"
-    for axis in range(y.ndim):
-        with np.errstate(all="ignore"):
-            factors = y / right
-        alike = y.shape[axis] > 1 and np.isfinite(factors).all()
-        if alike and np.ptp(factors, axis=axis).max() <= TOLERANCE * np.abs(factors).max():
+    yield from (f"wrong at {place}, right elsewhere" for place in apart(np.nonzero(wrong), np.nonzero(~wrong)))
+    with np.errstate(all="ignore"):
+        factors = y / right
+    for axis in range(y.ndim) if np.isfinite(factors).all() else ():
+        if y.shape[axis] > 1 and np.ptp(factors, axis=axis).max() <= TOLERANCE * np.abs(factors).max():
             yield f"off by a factor that is the same all along axis {axis}"
     for array in inputs.values():
         for words, side in (("negative", array < 0), ("positive", array > 0)):

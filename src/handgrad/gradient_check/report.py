@@ -12,7 +12,7 @@ from ..arrays import Array
 from ..heat_map import colour_bar, heat_map, scatter
 from ..html import Markup, escape, mark
 from ..text import aligned, line_width
-from .verdict import ArrayCheck, Kink, Verdict
+from .verdict import ArrayCheck, Kink, Verdict, entry
 
 SHOWN_KINKS = 3
 UNSEEN = "a wrong forward with its own right backward passes without reference="
@@ -127,19 +127,10 @@ class Report:
         >>> Report("mine", seed=3).to_dict()["seed"]
         3
         """
-        return {
-            "ok": self.ok,
-            "target": self.target,
-            "hints": self.hints,
-            "reference": self.reference,
-            "arrays": [array_data(check) for check in self.arrays.values()],
-            "verdicts": [verdict_data(verdict, self.hints) for verdict in distinct(self)],
-            "notes": list(self.notes),
-            "unchecked": list(self.unchecked),
-            "num_forwards": self.num_forwards,
-            "seconds": self.seconds,
-            "seed": self.seed,
-        }
+        facts = {name: plain(value) for name, value in vars(self).items() if name not in ("code", "draw")}
+        arrays = [array_data(check) for check in self.arrays.values()]
+        verdicts = [verdict_data(verdict, self.hints) for verdict in distinct(self)]
+        return {"ok": self.ok, **facts, "arrays": arrays, "verdicts": verdicts}
 
 
 # As plain data --------------------------------------------------------------------------------------------------
@@ -185,23 +176,19 @@ def outcome(report: Report) -> str:
         return f"right, but {', '.join(report.unchecked)} could not be checked"
     if report.ok:
         return "every gradient is right"
-    wrong = [name for name, check in report.arrays.items() if not check.ok]
-    parts = [count(len(wrong), "wrong gradient")] if wrong else []
-    return ", ".join([*parts, count(len(distinct(report)), "verdict")])
+    wrong = sum(not check.ok for check in report.arrays.values())
+    verdicts = count(len(distinct(report)), "verdict")
+    return f"{count(wrong, 'wrong gradient')}, {verdicts}" if wrong else verdicts
 
 
 def array_lines(report: Report) -> list[str]:
     """One aligned line per array; in a large model the right ones share a line."""
-    right = [check for check in report.arrays.values() if check.ok]
-    folded = len(report.arrays) > MANY_ARRAYS
-    rows = [
-        (f"{tick(check.ok)} {name}", sides(check), error(check), check.method, coverage(check))
-        for name, check in report.arrays.items()
-        if not (folded and check.ok)
-    ]
+    folds, checks = len(report.arrays) > MANY_ARRAYS, report.arrays.values()
+    shown, folded = ([c for c in checks if (folds and c.ok) is is_folded] for is_folded in (False, True))
+    rows = [(f"{tick(c.ok)} {c.name}", sides(c), error(c), c.method, coverage(c)) for c in shown]
     lines = [f"  {line}" for line in aligned([""] * 5, rows)[1:]]
-    if folded and right:
-        lines.append(f"  ✓ {count(len(right), 'array')} right, largest error {max(c.error for c in right):.1e}")
+    if folded:
+        lines.append(f"  ✓ {count(len(folded), 'array')} right, largest error {max(c.error for c in folded):.1e}")
     return lines
 
 
@@ -236,9 +223,10 @@ def verdict_lines(verdict: Verdict, hints: str) -> list[str]:
 
 def paragraphs(verdict: Verdict, hints: str) -> list[str]:
     """What is told of a mistake below its name."""
-    lesson = [] if hints != "fix" else [verdict.term.lesson if verdict.fix else verdict.term.lesson_and_advice]
-    right = [f"right: {verdict.fix}"] if verdict.fix else []
-    return [verdict.message, *right, *lesson, *([f"evidence: {verdict.evidence}"] if verdict.evidence else [])]
+    term, told = verdict.term, [verdict.message]
+    told += [f"right: {verdict.fix}"] if verdict.fix else []
+    told += [] if hints != "fix" else [term.lesson if verdict.fix else term.lesson_and_advice]
+    return told + ([f"evidence: {verdict.evidence}"] if verdict.evidence else [])
 
 
 def wrapped(words: str, first: str, then: str) -> list[str]:
@@ -264,15 +252,12 @@ def page_of(parts: Iterable[tuple[str, str]]) -> str:
         return html.page(titles[0], "<main>", *sections, "</main>")
     wrong = [mark(False) in text.partition("</h1>")[0] for text in sections]
     summary = f"{count(len(sections), 'check')}: {sum(wrong) or 'none'} with something wrong"
-    rows = [
-        (mark(not is_wrong), Markup(f'<a href="#check-{i}">{escape(title)}</a>'))
-        for i, (title, is_wrong) in enumerate(zip(titles, wrong, strict=True))
-    ]
+    links = (Markup(f'<a href="#check-{i}">{escape(title)}</a>') for i, title in enumerate(titles))
+    rows = [(mark(not is_wrong), link) for is_wrong, link in zip(wrong, links, strict=True)]
+    listed = html.table(("", "check"), rows, "checks")
     lower = (text.replace("h3>", "h4>").replace("h2>", "h3>").replace("h1>", "h2>") for text in sections)
     below = (f'<section id="check-{i}">{text}</section>' for i, text in enumerate(lower))
-    return html.page(
-        summary, f"<main><h1>{escape(summary)}</h1>", html.table(("", "check"), rows, "checks"), *below, "</main>"
-    )
+    return html.page(summary, f"<main><h1>{escape(summary)}</h1>", listed, *below, "</main>")
 
 
 def title_of(report: Report) -> str:
@@ -302,10 +287,8 @@ def verdict_block(found: Verdict, hints: str) -> str:
 def code_block(report: Report) -> str:
     """The code with its wrong lines marked."""
     wrong = {verdict.line for verdict in report.verdicts}
-    lines = "".join(
-        f"<span{' class=wrong' if number in wrong else ''}><i>{number}</i> {escape(text)}\n</span>"
-        for number, text in report.code
-    )
+    kinds = ((" class=wrong" if number in wrong else "", number, escape(text)) for number, text in report.code)
+    lines = "".join(f"<span{kind}><i>{number}</i> {text}\n</span>" for kind, number, text in kinds)
     return f'<pre class="code" tabindex="0" aria-label="the code, wrong lines marked">{lines}</pre>' if lines else ""
 
 
@@ -320,16 +303,8 @@ def array_table(report: Report) -> str:
     if not report.arrays:
         return ""
     checks = report.arrays.values()
-    rows = [
-        (
-            Markup(f"{mark(check.ok)}&nbsp;{escape(check.name)}"),
-            sides(check),
-            figure(check),
-            check.method,
-            coverage(check),
-        )
-        for check in checks
-    ]
+    names = (Markup(f"{mark(check.ok)}&nbsp;{escape(check.name)}") for check in checks)
+    rows = [(n, sides(c), figure(c), c.method, coverage(c)) for n, c in zip(names, checks, strict=True)]
     columns = ("array", "shape", ">relative error", "by", "checked")
     wrong = [i for i, check in enumerate(checks) if not check.ok]
     return "<h2>Arrays</h2>" + html.table(columns, rows, "gradients by array", marked=wrong)
@@ -364,11 +339,8 @@ def heat_maps(check: ArrayCheck) -> str:
         return ""
     limit = float(np.abs(check.numeric[np.isfinite(check.numeric)]).max(initial=0.0))
     shown = {"yours (a)": check.analytic, "numeric (n)": check.numeric, "deviation a - n": check.deviation}
-    maps = [
-        heat_map(array, teller(check, array, check.numeric), limit, caption)
-        for caption, array in shown.items()
-        if array is not None
-    ]
+    given = {caption: array for caption, array in shown.items() if array is not None}
+    maps = [heat_map(a, teller(check, a, check.numeric), limit, caption) for caption, a in given.items()]
     layout = f"The last of the axes {check.shape} lies across, the others down." if len(check.shape) > 2 else ""
     found = check.analytic
     if found is not None and found.shape == check.numeric.shape and not check.ok:
@@ -384,8 +356,7 @@ def teller(check: ArrayCheck, array: Array, numeric: Array) -> Callable[[int], s
     """index -> the text of a cell: place, value, and what was expected."""
 
     def tell(flat: int) -> str:
-        index = ", ".join(str(int(i)) for i in np.unravel_index(flat, array.shape)) if array.ndim else ""
-        words = f"{check.name}[{index}] = {array.flat[flat]:.6g}"
+        words = f"{entry(check.name, np.unravel_index(flat, array.shape))} = {array.flat[flat]:.6g}"
         if array.shape == numeric.shape and array is not numeric and np.isfinite(numeric.flat[flat]):
             words += f" (numeric {numeric.flat[flat]:.6g})"
         return words

@@ -77,9 +77,8 @@ def run_check(
     if other_values is not None:
         report.verdicts.insert(0, other_values)
     report.code = lines_around(target, {v.line for v in report.verdicts if v.line})
-    if sum(check.size for check in report.arrays.values()) <= DRAWN and not any(
-        isinstance(v, Fault) for v in report.verdicts
-    ):
+    few = sum(check.size for check in report.arrays.values()) <= DRAWN
+    if few and not any(isinstance(v, Fault) for v in report.verdicts):
         report.draw = partial(graph_of, target, arrays, kwargs, limits.seed)
     report.seconds = time.perf_counter() - started
     return report
@@ -181,20 +180,39 @@ def named(place: Verdict, verdicts: Sequence[Verdict]) -> list[Verdict]:
     mends = bool(place.fix) and place.clue is Clue.CAUSE
     agree = len({v.mistake for v in causes}) == 1 and len(causes) == len(arrays)
     names_it = place.mistake == "factor-missing" or (bool(place.fix) and place.mistake not in MERE_CHANGES)
-    guess = names_it and any(isinstance(v, Guess) and v.mistake != place.mistake for v in causes)
+    guess = names_it and any(may_be_chance(v, place) for v in causes)
     if len(arrays) == 1 and causes and not guess:
         return [under_name(place, cause, cause.message) for cause in causes]
     if agree and not guess:
         return [under_name(place, causes[0], place.message)]
     if mends or ((place.fix or place.clue in (Clue.CAUSE, Clue.CHANGE)) and not effects):
-        return [place]
+        return [place if place.evidence else replace(place, evidence=[*causes, *near][0].evidence)]
     name = [*effects, *causes, *near][0]
+    if name.mistake == "unexplained":
+        return [replace(place, evidence=name.evidence)]
     told = len(arrays) == 1 and name.clue is not Clue.NOTHING
     return [under_name(place, name, name.message if told else place.message)]
 
 
 OF_CONDUCT = "stale-cache", "cache-modified", "gradient-accumulated", "nondeterministic-backward"
-MERE_CHANGES = "term-missing", "formula-slip"  # a term more, another number: a guess may have a better name
+MERE_CHANGES = "term-missing", "formula-slip", "wrong-derivative", "partly-missing"  # a guess may have a better name
+COUNTS = ("batch-size-factor", "class-count-factor", "element-count-factor", "kernel-area-factor", "not-averaged")
+# what a count may be as a change
+OF_COUNTS = *COUNTS, "not-summed", "factor-missing", "extra-product", "keyword-factor", "constant-factor", "factor-two"
+
+
+def may_be_chance(cause: Verdict, place: Verdict) -> bool:
+    """Whether what the numbers say gives way to a change of another name that mends everything."""
+    change = place.mistake
+    if cause.mistake == change:
+        return False
+    if cause.mistake == "keyword-ignored" and cause.variable:
+        return cause.variable not in place.fix
+    if cause.mistake in (*COUNTS, "gradient-missing") and not isinstance(cause, Guess):  # a factor that equals a count
+        return change not in OF_COUNTS or (cause.mistake, change) == ("class-count-factor", "batch-size-factor")
+    if cause.mistake == "penalty-missing":
+        return change not in ("term-missing", "term-too-many")
+    return isinstance(cause, Guess) or cause.mistake == "reversed"
 
 
 def under_name(place: Verdict, name: Verdict, message: str) -> Verdict:

@@ -2,7 +2,8 @@
 
 import ast
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
 from typing import Any, TypeAlias, TypeGuard
@@ -28,6 +29,7 @@ class Scope:
     containers: Values = field(default_factory=dict)  # of arrays: lists, tuples, dicts
     upstream: str | None = None  # the name of dy
     parameters: Sequence[str] = ()
+    lengths: frozenset[int] = frozenset()  # of the first axes of what the forward is given
     expressions: Values = field(default_factory=dict)  # what stands in the code, made of names that are known here
     names: Values = field(default_factory=dict)  # what its names held, whatever that is
     drawn: dict[str, list[tuple[str, Any]]] = field(default_factory=dict)  # what a rule's letters may stand for
@@ -55,30 +57,19 @@ class Edit:
     new: Node
     mistake: str
     message: str
-    everywhere: str = ""  # a name: new stands in its place wherever the function reads it
-    number: float | None = None  # the bare number that it brings in as a factor
+    is_two: bool = False  # whether it brings in a bare 2 as a factor
+    added: str = ""  # a line that says it all, above the statement
     kind: str = ""  # its rule, and what that brings in: the same in other statements
 
-    @contextlib.contextmanager
-    def apply(self) -> Iterator[Node]:
-        """While it lasts, the tree has the change; gives what stood there."""
-        old = self.site.swap(self.new)
-        try:
-            yield old
-        finally:
-            self.site.swap(old)
+    def within(self, tree: ast.AST) -> Any:
+        """A copy of a tree around the site, with the change."""
+        return ast.fix_missing_locations(rebuilt(tree, lambda node: self.new if node is self.site.node else None))
 
     def described(self) -> tuple[str, str]:
         """The statement before and after, in the words of the source."""
         statement = self.site.scope.statement
-        before = ast.unparse(statement)
-        if self.everywhere:
-            side = "above" if self.everywhere == self.site.scope.upstream else "below"
-            return self.everywhere, f"{self.everywhere} = {ast.unparse(self.new)}  # a line more, {side} this one"
-        with self.apply() as old:
-            whole = self.new if old is statement else statement
-            after = ast.unparse(ast.fix_missing_locations(whole))
-        return before.split("\n")[0].rstrip(":"), after.split("\n")[0]
+        before, after = ast.unparse(statement), ast.unparse(self.within(statement))
+        return before.split("\n")[0].rstrip(":"), self.added or after.split("\n")[0]
 
     def changes(self) -> dict[int, Change]:
         """The change as what a traced run does otherwise; empty where it cannot be one."""
@@ -90,8 +81,8 @@ class Edit:
 
         def compute(step: int, value: Any, frame: FrameType) -> Any:
             if not code:
-                with self.apply():  # it may be of the tree that is changed
-                    code.append(compiled(expression))
+                whole = ast.fix_missing_locations(ast.Expression(expression))
+                code.append(compile(whole, "<a change>", "eval"))
             return eval(code[0], {**frame.f_globals, **self.site.scope.lent, **frame.f_locals, "_add_up": added_up})
 
         return compute
@@ -99,10 +90,6 @@ class Edit:
     def expressions(self) -> Iterator[tuple[int, ast.expr]]:
         """(place, what is computed there instead)."""
         places, node, new = self.site.scope.places, self.site.node, self.new
-        if self.everywhere and isinstance(new, ast.expr):
-            reads = (n for n in ast.walk(self.site.scope.routine.node) if isinstance(n, ast.Name) and n in places)
-            yield from ((places[n], new) for n in reads if n.id == self.everywhere)
-            return
         path = [*self.site.path, node]
         inside = next((i for i, n in enumerate(path) if isinstance(n, COMPREHENSIONS)), len(path))
         turned = isinstance(node, ast.Assign) and isinstance(new, ast.Assign) and new.value is node.value
@@ -111,18 +98,18 @@ class Edit:
         elif inside < len(path) or not (found := differences(node, new, places)):
             around = [n for n in path[:inside] if n in places]
             if around and isinstance(new, ast.expr):
-                with self.apply():
-                    whole: Any = new if around[-1] is node else around[-1]
-                    yield places[around[-1]], whole
+                yield places[around[-1]], self.within(around[-1])
         else:
             yield from found
 
 
 def added_up(index: Any, values: Any) -> Any:
     """What each of several equal indices must bring, so that x[index] += values adds all of them."""
-    index, values = np.asarray(index), np.asarray(values)
-    same = (index.reshape(-1, 1) == index.reshape(-1)).astype(float)
-    return (same @ values.reshape(index.size, -1)).reshape(values.shape)
+    parts = np.broadcast_arrays(*(index if isinstance(index, tuple) else (index,)))
+    shape, values = parts[0].shape, np.asarray(values)
+    values = np.broadcast_to(values, (*shape, *values.shape[len(shape) :]))
+    same = np.all([part.reshape(-1, 1) == part.reshape(-1) for part in parts], axis=0).astype(float)
+    return (same @ values.reshape(parts[0].size, -1)).reshape(values.shape)
 
 
 def differences(old: ast.AST, new: ast.AST, places: Mapping[ast.AST, int]) -> list[tuple[int, Any]]:
@@ -140,32 +127,35 @@ def differences(old: ast.AST, new: ast.AST, places: Mapping[ast.AST, int]) -> li
     return [pair for part in found for pair in part] if found and all(found) else []
 
 
-def assigned(node: ast.stmt, new: Node, places: Mapping[ast.AST, int]) -> Iterator[tuple[int, ast.expr]]:
+def assigned(node: Any, new: Any, places: Mapping[ast.AST, int]) -> Iterator[tuple[int, ast.expr]]:
     """A changed assignment as another value for it."""
     if not isinstance(node, (ast.Assign, ast.AugAssign)) or node.value not in places:
         return
-    target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+    held = ast.unparse(node.targets[0] if isinstance(node, ast.Assign) else node.target)
+    value = f"({ast.unparse(node.value)})"
     if isinstance(new, ast.Call):  # np.add.at(x, i, value), which the last of several equal i must bring
-        yield places[node.value], named(f"_add_up({ast.unparse(new.args[1])}, {ast.unparse(new.args[2])})")
-        return
-    held, value = ast.parse(ast.unparse(target), mode="eval").body, node.value
-    if isinstance(node, ast.Assign) and isinstance(new, ast.Assign):  # names exchanged on the left
-        value = ast.parse(f"({ast.unparse(node.value)})[::-1]", mode="eval").body
+        value = f"_add_up({ast.unparse(new.args[1])}, {ast.unparse(new.args[2])})"
+    elif isinstance(node, ast.Assign) and isinstance(new, ast.Assign):  # names exchanged on the left
+        value += "[::-1]"
+    elif isinstance(new, ast.AugAssign):
+        value = ast.unparse(ast.BinOp(named(held), new.op, node.value))
     elif isinstance(node, ast.Assign):
-        value = ast.BinOp(held, new.op, value) if isinstance(new, ast.AugAssign) else held
+        value = held
     elif isinstance(new, ast.Pass):
-        value = ast.BinOp(ast.Constant(0), ast.Mult(), value)
-        if isinstance(node.op, (ast.Mult, ast.Div)):
-            value = ast.BinOp(value, ast.Add(), ast.Constant(1))
-    elif isinstance(node.op, ast.Add):
-        value = ast.BinOp(value, ast.Sub(), held)
-    else:
-        return
-    yield places[node.value], value
+        value = f"0 * {value} + {int(isinstance(node.op, (ast.Mult, ast.Div)))}"
+    else:  # what was added is the whole
+        value += f" - {held}"
+    yield places[node.value], named(value)
 
 
-def compiled(expression: ast.expr) -> CodeType:
-    return compile(ast.fix_missing_locations(ast.Expression(expression)), "<a change>", "eval")
+def rebuilt(tree: Any, change: Callable[[ast.AST], ast.AST | None]) -> Any:
+    """A copy of a tree in which what `change` gives for a node stands in its place, where it gives something."""
+    if isinstance(tree, list):
+        return [rebuilt(part, change) for part in tree]
+    if not isinstance(tree, ast.AST):
+        return tree
+    parts = ast.iter_fields(tree)
+    return change(tree) or type(tree)(**{name: rebuilt(part, change) for name, part in parts})
 
 
 @dataclass
@@ -173,50 +163,43 @@ class Site:
     """An expression or statement in its place."""
 
     node: Any  # an ast.expr or ast.stmt: each edit asks for the kind it can change
-    holder: Any
-    field: str
-    index: int | None
+    field: str  # of what holds it
     scope: Scope
     path: tuple[ast.AST, ...] = ()  # the nodes around it, outermost first
 
     @property
-    def is_whole(self) -> bool:
-        """Whether it is a value that is assigned or returned."""
-        around = self.path[-2] if isinstance(self.holder, ast.Tuple) and len(self.path) > 1 else self.holder
-        whole = isinstance(around, (ast.Assign, ast.AugAssign, ast.Return)) and self.field in ("value", "elts")
-        return whole or (isinstance(around, ast.Lambda) and self.field in ("body", "elts"))
+    def holder(self) -> Any:
+        """The node that it is a part of; None of a statement."""
+        return self.path[-1] if self.path else None
 
     def edit(self, new: Node | str, mistake: str, message: str) -> Edit:
-        node = named(new) if isinstance(new, str) else new
-        return Edit(self, ast.copy_location(node, self.node), mistake, message)
-
-    def swap(self, node: Node) -> Node:
-        """Put node in the place, and return what stood there."""
-        place: Any = vars(self.holder) if self.index is None else getattr(self.holder, self.field)
-        key = self.field if self.index is None else self.index
-        old: Node = place[key]
-        place[key] = node
-        return old
+        return Edit(self, named(new) if isinstance(new, str) else new, mistake, message)
 
 
 def sites(scope: Scope) -> Iterator[Site]:
     """The statement and every expression in it, in the order of the source; of a loop or condition, its head."""
     root = scope.statement
     if isinstance(root, ast.stmt):
-        yield Site(root, ast.Module([root], []), "body", 0, scope)
-    stack: list[tuple[Any, tuple[ast.AST, ...]]] = [(root, ())]
-    while stack:
-        holder, path = stack.pop()
-        below = []
-        for name, value in ast.iter_fields(holder):
-            if name in ("decorator_list", "args") and isinstance(holder, (ast.FunctionDef, ast.Lambda)):
-                continue
-            for index, node in enumerate(value) if isinstance(value, list) else [(None, value)]:
-                if isinstance(node, ast.expr):
-                    yield Site(node, holder, name, index, scope, (*path, holder))
-                if isinstance(node, (ast.expr, ast.keyword, ast.comprehension, ast.withitem)):
-                    below.append((node, (*path, holder)))
-        stack.extend(reversed(below))
+        yield Site(root, "body", scope)
+    yield from sites_below(root, (), scope)
+
+
+def sites_below(holder: ast.AST, path: tuple[ast.AST, ...], scope: Scope) -> Iterator[Site]:
+    """Every expression within a node: those that stand in it side by side, then what is within each."""
+    path, below = (*path, holder), list[ast.AST]()
+    for name, value in ast.iter_fields(holder):
+        if name in ("decorator_list", "args") and isinstance(holder, (ast.FunctionDef, ast.Lambda)):
+            continue
+        written = name == "args" and is_call(holder, "at")  # np.add.at(x, ...) changes x: another stays what it is
+        parts = value[1:] if written else value if isinstance(value, list) else [value]
+        nodes = [node for node in parts if isinstance(node, INNER)]
+        yield from (Site(node, name, scope, path) for node in nodes if isinstance(node, ast.expr))
+        below += nodes
+    for node in below:
+        yield from sites_below(node, path, scope)
+
+
+INNER = (ast.expr, ast.keyword, ast.comprehension, ast.withitem)
 
 
 def within_index(site: Site) -> bool:
@@ -225,6 +208,25 @@ def within_index(site: Site) -> bool:
 
 def is_call(node: Any, *names: str) -> TypeGuard[ast.Call]:
     return isinstance(node, ast.Call) and called(node) in names
+
+
+def is_stored(node: ast.AST) -> bool:
+    """Whether it is assigned to or deleted."""
+    return isinstance(getattr(node, "ctx", None), (ast.Store, ast.Del))
+
+
+def is_read(node: ast.AST) -> bool:
+    """Whether it reads a name, an attribute or an item."""
+    return isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)) and isinstance(node.ctx, ast.Load)
+
+
+def number_of(node: ast.AST) -> int | float | None:
+    """The number that stands there, with its sign; None where none does."""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        number = number_of(node.operand)
+        return None if number is None else -number
+    value = node.value if isinstance(node, ast.Constant) else None
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
 def called(node: ast.Call) -> str:
@@ -238,18 +240,16 @@ def is_index(value: Any) -> bool:
 
 def is_known(value: Any) -> bool:
     """Whether a value is an array or a number."""
-    return (isinstance(value, (int, float, np.floating, np.integer)) and not isinstance(value, bool)) or (
-        isinstance(value, np.ndarray) and value.dtype.kind in "fiub"
-    )
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind in "fiub"
+    return isinstance(value, (int, float, np.floating, np.integer)) and not isinstance(value, bool)
 
 
 def mentions(scope: Scope, values: Values) -> Iterator[tuple[Site, str]]:
     """Where a name, an attribute or an item is read whose value is known, and its text."""
-    for site in sites(scope):
-        if isinstance(site.node, (ast.Name, ast.Attribute, ast.Subscript)) and isinstance(site.node.ctx, ast.Load):
-            text = ast.unparse(site.node)
-            if text in values:
-                yield site, text
+    for site in filter(lambda site: is_read(site.node), sites(scope)):
+        if (text := ast.unparse(site.node)) in values:
+            yield site, text
 
 
 def named(text: str) -> ast.expr:
@@ -262,34 +262,60 @@ def kind(value: Any) -> str:
     return "array" if isinstance(value, np.ndarray) and value.ndim else "integer" if is_index(value) else "number"
 
 
-def openings(scope: Scope, whole: bool, in_products: bool = False) -> Iterator[Site]:
-    """Where a factor or a term may be missing: in a value assigned or returned (whole), or in a part of one."""
-    if isinstance(scope.statement, ast.For):
-        return
-    for site in sites(scope):
-        holder, node = site.holder, site.node
-        if isinstance(node, ast.stmt) or isinstance(getattr(node, "ctx", None), ast.Store):
-            continue
-        if getattr(node, "attr", "") == "shape":  # twice a shape is one of twice as many axes, and fills the memory
-            continue
-        if isinstance(node, UNLIKELY) or (isinstance(node, ast.UnaryOp) and isinstance(node.operand, ast.Constant)):
-            continue
-        if isinstance(holder, ast.Assign) and isinstance(holder.targets[0], (ast.Tuple, ast.List)):
-            continue  # what is taken apart there is no array, but several
-        value = isinstance(holder, (ast.Assign, ast.AugAssign, ast.Return, ast.NamedExpr)) and site.field == "value"
-        value = value or (isinstance(holder, ast.Lambda) and site.field == "body")
-        if value or (isinstance(holder, (ast.Tuple, ast.List, ast.Dict)) and site.field in ("elts", "values")):
-            if whole and fitting(site, None, scope.values):
-                yield site
-        elif not whole and (is_operand(site, in_products) or is_argument(site)):
-            yield site
+def fitting(site: Site, value: Any) -> bool:
+    """Whether an array of this value's shape can be a factor or a term of what the statement assigns."""
+    whole = site.field == "value" and isinstance(site.holder, ast.stmt)
+    assigned = site.scope.values.get(site.scope.target) if whole else None
+    plain = not any(isinstance(n, (ast.Call, ast.Lambda, ast.NamedExpr)) for n in ast.walk(site.node))
+    assigned = computed(ast.unparse(site.node), site.scope.names) if assigned is None and plain else assigned
+    if assigned is None or value is None or (np.ndim(assigned) == 0 and site.field == "args"):
+        return True
+    with contextlib.suppress(ValueError):
+        same = np.broadcast_shapes(np.shape(assigned), np.shape(value)) == np.shape(assigned)
+        return same and (is_index(value) or not is_index(assigned))
+    return False
+
+
+def computed(text: str, names: Values) -> Any:
+    """The array or number that an expression comes to with these names, NumPy and len; None where it comes to none."""
+    with contextlib.suppress(Exception):  # made of other names
+        value = eval(text, {"__builtins__": {}, "len": len, "np": np, "numpy": np}, names)
+        return value if is_known(value) else None
+
+
+# Where rules are tried ------------------------------------------------------------------------------------------------
+
+
+def is_open(site: Site) -> bool:
+    """Whether a factor or a term may be missing there."""
+    node, holder = site.node, site.holder
+    several = isinstance(holder, ast.Assign) and isinstance(holder.targets[0], (ast.Tuple, ast.List))  # taken apart
+    is_shape = getattr(node, "attr", "") == "shape"  # twice a shape is one of twice as many axes, and fills the memory
+    signed = isinstance(node, ast.UnaryOp) and isinstance(node.operand, ast.Constant)
+    plain = isinstance(node, ast.expr) and not isinstance(node, UNLIKELY) and not signed and not is_shape
+    return plain and not is_stored(node) and not several and not isinstance(site.scope.statement, ast.For)
 
 
 UNLIKELY = (ast.Tuple, ast.List, ast.Dict, ast.Constant, ast.Slice)
 
 
-def is_operand(site: Site, in_products: bool) -> bool:
-    kinds = (ast.MatMult, ast.Add, ast.Sub, *([ast.Mult] if in_products else []))
+def is_whole(site: Site) -> bool:
+    """Whether it is a value that is assigned, returned or given a name, where a factor or a term may be missing."""
+    return (type(site.holder), site.field) in WHOLE and is_open(site)
+
+
+WHOLE = {
+    *((kind, "value") for kind in (ast.Assign, ast.AugAssign, ast.Return, ast.NamedExpr)),
+    *((ast.Lambda, "body"), (ast.Tuple, "elts"), (ast.List, "elts"), (ast.Dict, "values")),
+}
+
+
+def is_part(site: Site) -> bool:
+    """Whether it is a part of such a value: an operand or an argument."""
+    return is_open(site) and (is_operand(site) or is_argument(site))
+
+
+def is_operand(site: Site, kinds: tuple[type, ...] = (ast.MatMult, ast.Add, ast.Sub)) -> bool:
     if isinstance(site.holder, ast.Subscript) and site.field == "value":
         return isinstance(site.node, ast.Name)
     return isinstance(site.holder, ast.BinOp) and isinstance(site.holder.op, kinds)
@@ -302,32 +328,98 @@ def is_argument(site: Site) -> bool:
 
 def is_summed(site: Site) -> bool:
     """Whether it is what a sum or a mean runs over."""
-    function = isinstance(site.holder, ast.Call) and site.field == "args" and site.index == 0
+    function = isinstance(site.holder, ast.Call) and site.node in site.holder.args[:1]
     summing = called(site.holder) if function else getattr(site.holder, "attr", "")
     return summing in ("sum", "mean") and isinstance(site.node, (ast.Name, ast.BinOp, ast.Subscript))
 
 
-def fitting(site: Site, value: Any, values: Values) -> bool:
-    """Whether an array of this value's shape can be a factor or a term of what the statement assigns."""
-    whole = site.field == "value" and isinstance(site.holder, ast.stmt)
-    assigned = values.get(site.scope.target) if whole else None
-    assigned = computed(site.node, site.scope) if assigned is None else assigned
-    if assigned is None:
-        return True
-    if value is None or (np.ndim(assigned) == 0 and site.field == "args"):
-        return True
-    if is_index(assigned) and not is_index(value):
-        return False
-    try:
-        return np.broadcast_shapes(np.shape(assigned), np.shape(value)) == np.shape(assigned)
-    except ValueError:
-        return False
+def is_of_index(site: Site) -> bool:
+    """Whether it is an index or a part of one, or of what a loop runs over."""
+    path = (*site.path, site.node)
+    within = any(isinstance(a, ast.Subscript) and b is a.slice for a, b in itertools.pairwise(path))
+    return within or any(is_call(node, "range") for node in path[:-1])
 
 
-def computed(node: ast.expr, scope: Scope) -> Any:
-    """What a plain expression comes to with the names as they were, or None."""
-    if any(isinstance(n, (ast.Call, ast.Lambda, ast.NamedExpr)) for n in ast.walk(node)):
-        return None
-    with contextlib.suppress(Exception):  # a name that is not an array
-        value = eval(ast.unparse(node), {}, scope.names)
-        return value if is_known(value) else None
+def is_value(site: Site) -> bool:
+    """Whether an expression is computed with, and is no index."""
+    index = isinstance(site.holder, ast.Slice) or (isinstance(site.holder, ast.Subscript) and site.field == "slice")
+    return isinstance(site.node, ast.expr) and not is_stored(site.node) and not index
+
+
+def is_length(site: Site) -> bool:
+    """Whether it is the index of a shape."""
+    return isinstance(site.holder, ast.Subscript) and getattr(site.holder.value, "attr", "") == "shape"
+
+
+def is_number(site: Site) -> bool:
+    """Whether it is a number that something is computed with."""
+    signed = isinstance(site.holder, ast.UnaryOp) and number_of(site.holder) is not None
+    setting = signed or isinstance(site.holder, (ast.keyword, ast.Tuple, ast.List)) or is_call(site.holder, *SETTINGS)
+    return not (is_of_index(site) or setting or is_call(site.holder, *REDUCTIONS))
+
+
+SETTINGS = ("transpose", "reshape", "swapaxes", "moveaxis", "tril", "triu", "zeros", "ones")
+REDUCTIONS = ("sum", "mean", "max", "flip", "concatenate", "argmax", "repeat", "cumsum", "split", "stack", "squeeze")
+
+
+def is_carried(site: Site) -> bool:
+    """Whether it is an assignment in a loop to a variable that the loop gives another value as well."""
+    target = getattr(site.node, "targets", [None])[0]
+    loops = [n for n in ast.walk(site.scope.routine.node) if isinstance(n, ast.For) and site.node in n.body]
+    stored = (n.id for loop in loops[:1] for n in ast.walk(loop) if isinstance(n, ast.Name) and is_stored(n))
+    return [*stored].count(getattr(target, "id", "")) > 1
+
+
+def is_alias(site: Site) -> bool:
+    """Whether it is an array's name that gets a second one."""
+    return isinstance(site.holder, ast.Assign) and is_read(site.node)
+
+
+def is_out(site: Site) -> bool:
+    """Whether it is an array that a function writes its result into."""
+    return isinstance(site.holder, ast.keyword) and site.holder.arg == "out" and is_read(site.node)
+
+
+def is_factor(site: Site) -> bool:
+    """Whether it is an operand of a product of matrices, or what a function of the user's is given."""
+    node, holder = site.node, site.holder
+    product = isinstance(holder, ast.BinOp) and isinstance(holder.op, ast.MatMult)
+    product |= isinstance(holder, ast.Attribute) and holder.attr == "dot"
+    if isinstance(holder, ast.Call) and site.field == "args":
+        own = isinstance(holder.func, ast.Name) and isinstance(node, (ast.BinOp, ast.Name))
+        product |= own or is_call(holder, "dot", "matmul", "outer")
+    return product
+
+
+def is_of_axis(site: Site) -> bool:
+    """Whether it is an operand in an index, or an element of one."""
+    variable = isinstance(site.node, (ast.Name, ast.BinOp)) and isinstance(site.holder, (ast.Subscript, ast.Tuple))
+    return is_of_index(site) and (variable or isinstance(site.node, ast.Constant))
+
+
+COMPUTED = (ast.BinOp, ast.UnaryOp, ast.Call, ast.Name)
+CONDITIONS = (ast.Compare, ast.UnaryOp, ast.Call, ast.Name, ast.Attribute)
+# where the rules of a heading are tried; where it names none, in whole values
+PLACES: dict[str, Callable[[Site], bool]] = {
+    **dict.fromkeys(("statement", "last"), lambda site: isinstance(site.node, ast.stmt)),
+    "carried": is_carried,
+    "alias": is_alias,
+    "iterated": lambda site: isinstance(site.holder, ast.For) and site.field == "iter",
+    "out": is_out,
+    "reshaped": lambda site: getattr(site.holder, "attr", "") == "reshape",
+    "value": lambda site: is_value(site) and not is_of_index(site),
+    "condition": lambda site: isinstance(site.node, CONDITIONS),
+    "factor": lambda site: is_value(site) and is_factor(site),
+    "index": lambda site: is_of_index(site) and not is_length(site),
+    "length": is_length,
+    "number": is_number,
+    "place": is_of_axis,
+    "operand": lambda site: isinstance(site.holder, (ast.BinOp, ast.Return)) and is_value(site),
+    "summed": is_summed,
+    "softmax": is_value,
+    "anywhere": lambda site: is_value(site) and not isinstance(site.holder, ast.Compare),
+    "whole value": lambda site: is_whole(site) and isinstance(site.node, COMPUTED),
+    "derivative": lambda site: is_whole(site) or is_part(site),
+    "part factor": is_part,
+    "part": lambda site: is_part(site) or (is_open(site) and is_operand(site, (ast.Mult,))),
+}

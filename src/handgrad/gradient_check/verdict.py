@@ -1,5 +1,6 @@
 """What a gradient check found: verdicts on mistakes, and one record per array."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -68,6 +69,11 @@ class Guess(Verdict):
     """One of several names that fit the numbers: the source may tell which it is."""
 
 
+def entry(name: str, index: Sequence[object]) -> str:
+    """'weight[0, 1]', or 'x' of an array that is one number."""
+    return f"{name}[{', '.join(map(str, index))}]" if len(index) else name
+
+
 @dataclass(frozen=True)
 class Kink:
     """An entry at or near a point without a derivative, and the one-sided derivatives around it.
@@ -100,14 +106,14 @@ class Kink:
     by: str
 
     def __str__(self) -> str:
-        entry = f"{self.array}[{', '.join(map(str, self.index))}]" if self.index else self.array
+        place = entry(self.array, self.index)
         kind = "a ReLU kink" if self.flat else "a kink"
         where = f" of row {self.row}" if self.row is not None else ""
         if self.at_point:
             slopes = f"slopes {self.left:.3g} and {self.right:.3g}"
-            return f"{entry}: crosses {kind}{where}; {slopes}, a value between is right"
+            return f"{place}: crosses {kind}{where}; {slopes}, a value between is right"
         compared = "the complex step does not" if self.by == "complex step" else "compared with a smaller step"
-        return f"{entry}: crosses {kind}{where}; {compared}"
+        return f"{place}: crosses {kind}{where}; {compared}"
 
 
 @dataclass

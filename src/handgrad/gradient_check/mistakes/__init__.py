@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ..verdict import ArrayCheck, Verdict
+from ..verdict import Verdict
 from . import arrangement, elementwise, factors, loss_gradients, normalizing, other_call
 from .case import Case as Case
 
@@ -14,10 +14,10 @@ Hypothesis: TypeAlias = Callable[[Case], Verdict | None]
 HYPOTHESES: tuple[Hypothesis, ...] = (
     *(arrangement.ties, factors.zero, factors.single_precision, factors.constant, other_call.ignored),
     *(other_call.keyword_default, arrangement.transposed, elementwise.elementwise, loss_gradients.losses),
-    *(normalizing.softmax_terms, normalizing.log_softmax_terms, normalizing.statistics, normalizing.scale_terms),
+    *(normalizing.softmax_terms, normalizing.statistics, normalizing.scale_terms),
     *(normalizing.jacobian, elementwise.fused, arrangement.extra_product, arrangement.flipped),
     *(arrangement.index_repeated, arrangement.overwritten, arrangement.winners, other_call.changed),
-    *(loss_gradients.penalised, arrangement.skip_missing, arrangement.partly_missing),
+    *(loss_gradients.penalised, arrangement.skip_missing, arrangement.swapped, arrangement.partly_missing),
     *(arrangement.shifted, other_call.other_array, other_call.keyword, elementwise.other_formula),
     *(factors.some_signs, arrangement.let_through, arrangement.in_another_order),
 )
@@ -33,18 +33,11 @@ def diagnose(case: Case) -> list[Verdict]:
 
     One that ignores dy may be wrong for dy = 1 besides: then what it forgot there is named too.
     """
-    misplaced = arrangement.misshapen(case)
-    found = [misplaced or explanation(case)]
-    if misplaced is None and case.ignores_upstream and case.wrong_at_one:
-        found.append(explanation(case.at_one()))
+    found = [arrangement.misshapen(case)]
+    if found == [None] and case.check.num_checked and np.isfinite(case.expected).all():
+        at_one = case.at_one() if weigh(other_call.ignored, case) else None
+        found = [first_of(HYPOTHESES, either) for either in (case, at_one) if either is not None]
     return [verdict for verdict in found if verdict is not None]
-
-
-def explanation(case: Case) -> Verdict | None:
-    """The verdict of the first hypothesis that explains every entry, or None."""
-    if not case.check.num_checked or not np.isfinite(case.expected).all():
-        return None
-    return first_of(HYPOTHESES, case)
 
 
 def at_a_place(case: Case) -> Verdict | None:
@@ -57,7 +50,8 @@ def first_of(hypotheses: Sequence[Hypothesis], case: Case) -> Verdict | None:
 
 
 def unexplained(case: Case) -> Verdict:
-    message = f"{case.label} is wrong (error {worst(case.check):.2g})"
+    worst = np.nanmax([case.check.error, case.check.direction_error])
+    message = f"{case.label} is wrong (error {worst:.2g})"
     return case.verdict("unexplained", message, f"most deviating: {case.deviates_most()}")
 
 
@@ -67,7 +61,3 @@ def weigh(hypothesis: Hypothesis, case: Case) -> Verdict | None:
         return hypothesis(case)
     except (ValueError, IndexError, ZeroDivisionError, np.linalg.LinAlgError):
         return None
-
-
-def worst(check: ArrayCheck) -> float:
-    return max(e for e in (check.error, check.direction_error) if np.isfinite(e))

@@ -1,33 +1,19 @@
 """The right numbers in the wrong place or shape: transposed, flipped, shifted, not summed, in another window."""
 
 import itertools
-import operator
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from typing import NamedTuple
+from collections.abc import Iterator
 
 import numpy as np
 
 from ...arrays import Array, Shape
 from ..verdict import Guess, Verdict
-from .case import EQUAL, Candidate, Case, named_axes, ratio
+from .case import Case, Wrong, apart, groups_of_axes, named_axes, ratio
 
 
-class Move(NamedTuple):
-    """What moves a gradient to where it belongs, and the mistake of not doing so."""
-
-    mistake: str
-    message: str
-    back: Callable[[Array], Array]
-
-
-def moved(case: Case, moves: Iterator[Move]) -> Verdict | None:
-    """The first move that makes the gradient right; up to a factor, where its shape was wrong."""
+def moved(case: Case, moves: Wrong) -> Verdict | None:
+    """The first (mistake, message, gradient moved back) that is right; up to a factor, where its shape was wrong."""
     for mistake, message, back in moves:
-        found = [back(a) for a in case.analytic]
-        if found[0].shape != case.array.shape:
-            continue
-        c = ratio(case.pick(found), case.expected, case.tolerance)
+        c = None if np.shape(back)[1:] != case.array.shape else ratio(case.pick(back), case.expected, case.tolerance)
         if c is not None and (np.isclose(c, 1) or case.analytic[0].shape != case.array.shape):
             off = "" if np.isclose(c, 1) else f", but for a factor {c:.6g}"
             return case.verdict(mistake, message, f"its numbers are right once moved back, {case.everywhere}{off}")
@@ -36,8 +22,12 @@ def moved(case: Case, moves: Iterator[Move]) -> Verdict | None:
 
 def transposed(case: Case) -> Verdict | None:
     """The same axes in another order (only possible where sizes agree)."""
-    message = f"{case.label} is transposed"
-    return moved(case, (Move("transposed", message, partial(np.transpose, axes=a)) for a in orders_of_axes(case.array)))
+    return moved(case, orders(case, f"{case.label} is transposed"))
+
+
+def orders(case: Case, message: str) -> Wrong:
+    for axes in [*itertools.permutations(range(case.analytic[0].ndim))][1:]:
+        yield "transposed", message, [a.transpose(axes) for a in case.analytic]
 
 
 def flipped(case: Case) -> Verdict | None:
@@ -45,20 +35,17 @@ def flipped(case: Case) -> Verdict | None:
     return moved(case, flips(case))
 
 
-def flips(case: Case) -> Iterator[Move]:
+def flips(case: Case) -> Wrong:
     for axes in (axes for n in (2, 1, 3) for axes in itertools.combinations(range(case.array.ndim), n)):
         kernel = case.array.ndim == 4 and axes in ((0, 1), (2, 3))
         what = f"in {case.label} {'the kernel is flipped' if kernel else 'the entries are in reverse order'}"
-        yield Move("flipped-kernel" if kernel else "reversed", what, partial(np.flip, axis=axes))
+        yield "flipped-kernel" if kernel else "reversed", what, [np.flip(a, axes) for a in case.analytic]
 
 
 def in_another_order(case: Case) -> Verdict | None:
     """The right numbers, each in another's place: a reshape where a transpose was due, or the other way round."""
-    if (
-        not case.complete
-        or len(np.unique(case.expected)) < 4
-        or not case.same(*map(np.sort, (case.found, case.expected)))
-    ):
+    has_same = case.complete and case.same(np.sort(case.found), np.sort(case.expected))
+    if not has_same or len(np.unique(case.expected)) < 4:
         return None
     message = f"the numbers of {case.label} are in another order: reshape moves no axes, transpose does"
     return Guess(case.name, "reshaped", message, f"the same {case.array.size} numbers")
@@ -74,64 +61,42 @@ def misplaced(case: Case) -> Verdict | None:
     return None
 
 
-def orders_of_axes(array: Array) -> list[tuple[int, ...]]:
-    """Every order of its axes but the one that they have."""
-    return [*itertools.permutations(range(array.ndim))][1:]
-
-
-def groups_of_axes(ndim: int) -> Iterator[tuple[int, ...]]:
-    """Every choice of axes, single ones first."""
-    for n in range(1, ndim + 1):
-        yield from itertools.combinations(range(ndim), n)
-
-
 def shifted(case: Case) -> Verdict | None:
     """Everything one or two places along an axis; what left at one end may have come in at the other, or be lost."""
     n, places = case.array.ndim, (1, -1, 2, -2)
-    shifts: list[tuple[Sequence[int], Sequence[int]]] = [((axis,), (step,)) for axis in range(n) for step in places]
-    shifts += [((1, 2), steps) for steps in itertools.product(places, places)] if n == 4 else []
-    for axes, steps in shifts:
-        if shift_fits(case, axes, steps):
-            by, along = (", ".join(map(str, group)) for group in (steps, axes))
-            message = f"{case.label} is shifted by {by} along axis {along}, as where a padding, stride or index is off"
+    steps = [step * along for along in np.eye(n, dtype=int) for step in places]
+    steps += [np.array((0, down, across, 0)) for down in places for across in places] if n == 4 else []
+    index, sides = np.array(np.unravel_index(case.entries, case.array.shape)), np.array(case.array.shape)
+    for step in steps:
+        there = index + step[:, None]
+        inside = ((there >= 0) & (there < sides[:, None])).all(axis=0)
+        due, found = case.expected[:, inside], [a[tuple(there[:, inside])] for a in case.analytic]
+        if inside.sum() > 3 and due.any() and case.same(found, due):
+            by, axes = (", ".join(map(str, numbers)) for numbers in (step[step != 0], np.flatnonzero(step)))
+            message = f"{case.label} is shifted by {by} along axis {axes}, as where a padding, stride or index is off"
             return case.verdict("shifted", message, f"moved back by {by} it is right where it overlaps")
     return None
-
-
-def shift_fits(case: Case, axes: Sequence[int], steps: Sequence[int]) -> bool:
-    index, inside = np.unravel_index(case.entries, case.array.shape), np.ones(len(case.entries), bool)
-    for axis, step in zip(axes, steps, strict=True):
-        inside &= (index[axis] + step >= 0) & (index[axis] + step < case.array.shape[axis])
-    if inside.sum() < 4 or not np.any(case.expected[:, inside]):
-        return False
-    moved = case.pick([np.roll(a, [-s for s in steps], axes) for a in case.analytic])
-    return case.same(moved[:, inside], case.expected[:, inside])
 
 
 def partly_missing(case: Case) -> Verdict | None:
     """Right in some entries, zero in the others: say which."""
     due = case.expected.any(axis=0)
     wrong = ~case.found.any(axis=0) & due
-    right = case.found[:, ~wrong]
-    if not wrong.any() or not right.any() or not case.same(right, case.expected[:, ~wrong]):
+    right, missing = due & ~wrong, f"{case.label} is zero"
+    if not wrong.any() or not right.any() or not case.same(case.found[:, ~wrong], case.expected[:, ~wrong]):
         return None
-    message, evidence = f"in {int(wrong.sum())} entries where it is due, right elsewhere", case.deviates_most()
     for name, sign in signs(case):
-        if set(sign[wrong]).isdisjoint(sign[~wrong & due]):
-            said = f"{case.label} is zero on one side, by the sign of {name}: that branch has a derivative of its own"
-            return Guess(case.name, "one-branch", said, evidence)
-    for axis, where in enumerate(np.unravel_index(case.entries, case.array.shape)):
-        missing, present = set(where[wrong].tolist()), set(where[~wrong & due].tolist())
-        if not missing & present:
-            places = ", ".join(map(str, sorted(missing)[:6])) + (", ..." if len(missing) > 6 else "")
-            message = f"at index {places} of axis {axis}, as where a loop or a slice stops short"
-            evidence = "right in every other entry"
-            break
-    else:
-        if chooses(case):
-            what = f"the mask leaves out {int(wrong.sum())} of the entries that the forward chooses"
-            return case.verdict("wrong-mask", f"{what}: compare the two conditions", evidence)
-    return Guess(case.name, "partly-missing", f"{case.label} is zero {message}", evidence)
+        if set(sign[wrong]).isdisjoint(sign[right]):
+            return case.own_branch(f"{missing} on one side, by the sign of {name}", case.deviates_most())
+    index = np.unravel_index(case.entries, case.array.shape)
+    for place in apart([where[wrong] for where in index], [where[right] for where in index]):
+        message = f"{missing} at {place}, as where a loop or a slice stops short"
+        return Guess(case.name, "partly-missing", message, "right in every other entry")
+    if chooses(case):
+        what = f"the mask leaves out {wrong.sum()} of the entries that the forward chooses"
+        return case.verdict("wrong-mask", f"{what}: compare the two conditions", case.deviates_most())
+    message = f"{missing} in {wrong.sum()} entries where it is due, right elsewhere"
+    return Guess(case.name, "partly-missing", message, case.deviates_most())
 
 
 def signs(case: Case) -> Iterator[tuple[str, Array]]:
@@ -159,44 +124,31 @@ def index_repeated(case: Case) -> Verdict | None:
     """One index used twice: a[i, j] holds what belongs to [j, j] or [i, i]."""
     if not case.complete or case.array.ndim < 2 or case.array.shape[0] != case.array.shape[1]:
         return None
-    n = np.arange(case.array.shape[0])
+    n, due, said = np.arange(len(case.array)), case.expected_full, f"an index is used twice in {case.label}:"
     slips = (("[j, j]", n[None, :]), ("[i, i]", n[:, None]))
-    candidates = (
-        Candidate(
-            "index-repeated",
-            f"an index is used twice in {case.label}: {slip} stands where [i, j] is due",
-            case.pick([np.broadcast_to(g[index, index], g.shape) for g in case.expected_full]),
-        )
-        for slip, index in slips
-    )
-    return case.named(candidates, EQUAL)
+    wrong = [(f"{said} {slip} stands where [i, j] is due", [g[i, i] + 0 * g for g in due]) for slip, i in slips]
+    return case.named(("index-repeated", *told) for told in wrong)
 
 
 def extra_product(case: Case) -> Verdict | None:
     """The right gradient multiplied by another matrix of the forward."""
     if not case.complete or case.array.ndim != 2:
         return None
-    matrices = [(name, a) for name, a in case.arrays.items() if a.ndim == 2]
-    factors = [pair for name, a in matrices for pair in ((name, a), (f"{name}ᵀ", a.T))]
-    for (word, factor), side in itertools.product(factors, ("right", "left")):
-        pairs = [(g, factor) if side == "right" else (factor, g) for g in case.expected_full]
-        if pairs[0][0].shape[1] == pairs[0][1].shape[0] and case.same([a @ b for a, b in pairs], case.analytic):
-            message = f"{case.label} is multiplied by {word} from the {side}, which does not belong there"
-            return case.verdict("extra-product", message, "right without it, for every upstream gradient")
+    full, matrices = np.stack(case.expected_full), [(name, a) for name, a in case.arrays.items() if a.ndim == 2]
+    for word, factor in [*matrices, *((f"{name}ᵀ", a.T) for name, a in matrices)]:
+        for side, left, right in (("right", full, factor), ("left", factor, full)):
+            if left.shape[-1] == right.shape[-2] and case.same(left @ right, case.analytic):
+                message = f"{case.label} is multiplied by {word} from the {side}, which does not belong there"
+                return case.verdict("extra-product", message, "right without it, for every upstream gradient")
     return None
 
 
 def skip_missing(case: Case) -> Verdict | None:
-    """dy itself is missing, or there once too often: a connection around the function, y = x + f(x)."""
+    """dy itself is missing: a connection around the function, y = x + f(x)."""
     if case.y.shape != case.array.shape:
         return None
-    missing = f"in {case.label} dy itself is missing: a way around a function, y = x + f(x), has a gradient too"
-    twice = f"in {case.label} dy itself is there once too often, as where the way around a function is counted twice"
-    candidates = (
-        Candidate("skip-missing", missing, case.expected - case.dy_at_entries),
-        Candidate("skip-missing", twice, case.expected + case.dy_at_entries, True),
-    )
-    return case.named(candidates, f"off by dy {case.everywhere}")
+    message = f"in {case.label} dy itself is missing: a way around a function, y = x + f(x), has a gradient too"
+    return case.named([("skip-missing", message, case.expected - case.dy_at_entries)], f"off by dy {case.everywhere}")
 
 
 # Gradients of another shape than their array, or none at all -----------------------------------------------------
@@ -213,11 +165,12 @@ def misshapen(case: Case) -> Verdict | None:
         return None
     said = f"{case.label} has shape {a.shape}, but {case.name} has {case.array.shape}"
     found = swapped(case) or extra_product(case) or moved(case, moves_to_shape(case, said))
-    found = found or cropped(case, said) or summed(case, said)
-    if found is None and a.size > case.array.size and a.size % case.array.size == 0:
-        said += ", as where shapes such as (N,) and (N, 1) meet as (N, N)"
-        return case.verdict("broadcast", said, f"{a.size} numbers instead of {case.array.size}")
-    return found or case.verdict("wrong-shape", said, f"{a.size} numbers instead of {case.array.size}")
+    if found := found or cropped(case, said) or summed(case, said):
+        return found
+    spread = a.size > case.array.size and a.size % case.array.size == 0
+    said += ", as where shapes such as (N,) and (N, 1) meet as (N, N)" * spread
+    mistake = "broadcast" if spread else "wrong-shape"
+    return case.verdict(mistake, said, f"{a.size} numbers instead of {case.array.size}")
 
 
 def not_finite(case: Case, a: Array) -> Verdict:
@@ -239,23 +192,19 @@ def swapped(case: Case) -> Verdict | None:
     return None
 
 
-def moves_to_shape(case: Case, said: str) -> Iterator[Move]:
+def moves_to_shape(case: Case, said: str) -> Wrong:
     """Transposed, given the shape, summed over axes that were kept, the batch's above all, and without its rim."""
-    a, shape = case.analytic[0], case.array.shape
-    for axes in orders_of_axes(a):
-        yield Move("transposed", f"{said}: it is transposed", partial(np.transpose, axes=axes))
-    if a.size == case.array.size:
-        yield Move("wrong-shape", f"{said}; its numbers are right, reshape it", lambda g: g.reshape(shape))
-    for axes in groups_of_axes(a.ndim):
-        message = f"{said}: sum over {named_axes(axes)}, along which the same {case.name} is used"
-        if np.prod([a.shape[axis] for axis in axes]) * case.array.size == a.size:
-            yield Move("not-summed", message, partial(total, axes=axes, shape=shape))
-    for cut in rims(a.shape, shape):
-        yield Move("padding-kept", f"{said}: it still has the padding; cut it off", operator.itemgetter(cut))
-
-
-def total(a: Array, axes: tuple[int, ...], shape: Shape) -> Array:
-    return np.reshape(a.sum(axis=axes), shape)
+    full, shape = np.stack(case.analytic), case.array.shape
+    yield from orders(case, f"{said}: it is transposed")
+    if full[0].size == case.array.size:
+        yield "wrong-shape", f"{said}; its numbers are right, reshape it", full.reshape(-1, *shape)
+    for axes in groups_of_axes(full.ndim - 1):
+        sums = full.sum(axis=tuple(axis + 1 for axis in axes))
+        if sums[0].size == case.array.size:
+            message = f"{said}: sum over {named_axes(axes)}, along which the same {case.name} is used"
+            yield "not-summed", message, sums.reshape(-1, *shape)
+    for cut in rims(full.shape[1:], shape):
+        yield "padding-kept", f"{said}: it still has the padding; cut it off", [g[cut] for g in full]
 
 
 def rims(large: Shape, small: Shape) -> Iterator[tuple[slice, ...]]:
@@ -305,23 +254,23 @@ def overwritten(case: Case) -> Verdict | None:
     """An entry in several windows is paid by one of them only: the last or the first that was written."""
     if case.columns is None or case.y.ndim < 3:
         return None
+    message = f"of the places in y that an entry of {case.name} reaches only one pays it: add with +="
     for channel in (case.y.ndim - 1, 1):
-        parts = by_window(case, case.dy[:, None, :] * case.columns[None], channel).sum(axis=-1)
-        reached = (by_window(case, case.columns[None], channel)[0] != 0).any(axis=-1)
+        dy, columns = (by_window(rows, case.y.shape, channel) for rows in (case.dy, case.columns))
+        shares, reached = np.einsum("kwc,ewc->ekw", dy, columns), (columns != 0).any(axis=-1)
         last = reached.shape[1] - 1 - np.argmax(reached[:, ::-1], axis=1)
         for which, window in (("last", last), ("first", np.argmax(reached, axis=1))):
-            candidate = np.take_along_axis(parts, window[None, :, None], axis=2)[..., 0]
-            if reached.sum(axis=1).max() > 1 and case.explains(candidate):
-                message = f"of the places in y that an entry of {case.name} reaches only one pays it: add with +="
+            share = np.take_along_axis(shares, window[:, None, None], axis=2)[..., 0].T
+            if reached.sum(axis=1).max() > 1 and case.explains(share):
                 evidence = f"each entry has the share of its {which} place alone"
                 return Guess(case.name, "overlap-overwritten", message, evidence)
     return None
 
 
-def by_window(case: Case, values: Array, channel: int) -> Array:
-    """values (..., outputs) as (..., windows, channels): the channels of one place belong to one window."""
-    full = values.reshape(*values.shape[:2], *case.y.shape)
-    return np.moveaxis(full, 2 + channel, -1).reshape(*values.shape[:2], -1, case.y.shape[channel])
+def by_window(rows: Array, shape: Shape, channel: int) -> Array:
+    """Rows of numbers for each output as (row, window, channel): the channels of one place belong to one window."""
+    full = np.moveaxis(rows.reshape(-1, *shape), 1 + channel, -1)
+    return full.reshape(len(rows), -1, shape[channel])
 
 
 def winners(case: Case) -> Verdict | None:

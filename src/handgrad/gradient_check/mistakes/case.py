@@ -1,30 +1,27 @@
 """A wrong gradient with everything known about it: the case that hypotheses argue over."""
 
+import contextlib
 import copy
-from collections.abc import Callable, Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ...arrays import Array
-from ...derivatives.numeric import Differentiator, Line, Numeric, central_difference, complex_step
+from ...derivatives.numeric import Differentiator, Numeric
 from ...user_code.arguments import Gradients
-from ...user_code.subjects import Point, Subject
-from ..verdict import ArrayCheck, Guess, Verdict
+from ...user_code.subjects import Subject
+from ..verdict import ArrayCheck, Guess, Verdict, entry
 
 EQUAL = "equal to that in every entry"
 SUBSET = 24  # entries on which a costly hypothesis is tried before all of them
 
 
-class Candidate(NamedTuple):
-    """A gradient that people return in the place of the right one, at the entries checked: rows like found."""
-
-    mistake: str
-    message: str
-    rows: Array | None
-    is_guess: bool = False  # whether the source may say better
+# of what people return in the place of the right gradient: the mistake, a message, and the gradient per upstream
+Wrong: TypeAlias = Iterable[tuple[str, str, Array | Sequence[Array]]]
 
 
 class Case:
@@ -47,6 +44,11 @@ class Case:
         given = [found[check.name] for found in gradients]
         self.missing: bool = given[0] is None
         self.analytic: list[Array] = [np.empty(0) if a is None else a for a in given]
+        self.dy: Array = numbers.rows  # an upstream gradient each
+        self.arrays: dict[str, Array] = numbers.real.arrays
+        # every argument of the forward, differentiated or not, and its keywords, given or by default
+        self.inputs: dict[str, Any] = dict(zip(self.subject.all_names, numbers.real.arguments, strict=True))
+        self.keywords: dict[str, Any] = {**self.subject.defaults, **self.subject.kwargs}
         kinks = [np.ravel_multi_index(k.index, check.shape) for k in check.kinks if k.at_point and k.index]
         kept = ~np.isin(numeric.entries, kinks)
         self.entries: Array = numeric.entries[kept]
@@ -56,6 +58,10 @@ class Case:
 
     def verdict(self, mistake: str, message: str, evidence: str = "") -> Verdict:
         return Verdict(self.name, mistake, message, evidence)
+
+    def own_branch(self, what: str, evidence: str) -> Verdict:
+        """The verdict on what is right on one side of a bound."""
+        return Guess(self.name, "one-branch", f"{what}: that branch has a derivative of its own", evidence)
 
     @cached_property
     def found(self) -> Array:
@@ -80,11 +86,6 @@ class Case:
         return [values.reshape(self.array.shape) for values in self.expected]
 
     @property
-    def dy(self) -> Array:
-        """The upstream gradients as rows."""
-        return self.numbers.rows
-
-    @property
     def dy_full(self) -> Array:
         """The upstream gradients in the shape of y, one per upstream."""
         return self.dy.reshape(-1, *self.y.shape)
@@ -100,25 +101,11 @@ class Case:
         return self.array.ravel()[self.entries]
 
     @property
-    def arrays(self) -> dict[str, Array]:
-        return self.numbers.real.arrays
-
-    @property
-    def inputs(self) -> dict[str, Any]:
-        """Every argument of the forward by name, differentiated or not."""
-        return dict(zip(self.subject.all_names, self.numbers.real.arguments, strict=True))
-
-    @property
-    def keywords(self) -> dict[str, Any]:
-        """The forward's keywords, given or by default."""
-        return {**self.subject.defaults, **self.subject.kwargs}
-
-    @property
     def numbers_given(self) -> dict[str, float]:
         """The forward's numbers by name: keywords, given or by default, arguments, and what a dict of them holds."""
-        known = {**self.subject.defaults, **self.inputs, **self.subject.kwargs}
-        for value in [*known.values()]:
-            known |= value if isinstance(value, dict) else {}
+        known = self.keywords | self.inputs
+        for held in [value for value in known.values() if isinstance(value, dict)]:
+            known |= held
         return {k: float(v) for k, v in known.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
 
     @property
@@ -132,9 +119,10 @@ class Case:
         shared = [n for n in sizes if sizes.count(n) > 1]  # by inputs and targets
         return int((shared or sizes or [1])[0])
 
-    def pick(self, arrays: Sequence[ArrayLike] | Array) -> Array:
-        """These arrays (one per upstream) at the entries checked."""
-        return np.stack([np.asarray(a).ravel()[self.entries] for a in arrays])
+    def pick(self, arrays: Sequence[Array] | Array) -> Array:
+        """These arrays (one per upstream) at the entries checked, as rows."""
+        rows: Array = np.reshape(arrays, (len(self.dy), -1))
+        return rows[:, self.entries] if rows.shape[1] == self.array.size else rows
 
     # Comparing --------------------------------------------------------------------------------------------------
 
@@ -144,50 +132,39 @@ class Case:
         size = np.linalg.norm(a) + np.linalg.norm(b)
         return a.shape == b.shape and bool(0 < size < np.inf and np.linalg.norm(a - b) <= self.tolerance * size)
 
-    def explains(self, candidate: Array | None) -> bool:
-        """Whether candidate (rows like found) is what the code computed, and not what is right anyway."""
-        return candidate is not None and self.same(self.found, candidate) and not self.same(candidate, self.expected)
+    def explains(self, candidate: Array | None, some: Any = slice(None)) -> bool:
+        """Whether candidate (rows like found, at some entries) is what the code computed, and not right anyway."""
+        found, expected = self.found[..., some], self.expected[..., some]
+        return candidate is not None and self.same(found, candidate) and not self.same(candidate, expected)
 
-    def named(self, candidates: Iterable[Candidate], evidence: str) -> Verdict | None:
-        """The verdict of the first candidate that explains what was found, or None."""
-        for mistake, message, rows, is_guess in candidates:
-            if self.explains(rows):
-                return (Guess if is_guess else Verdict)(self.name, mistake, message, evidence)
+    def named(self, wrong: Wrong, evidence: str = EQUAL, kind: type[Verdict] = Verdict) -> Verdict | None:
+        """The verdict of the first wrong gradient that explains what was found, or None."""
+        for mistake, message, gradient in wrong:
+            if self.explains(self.pick(gradient)):
+                return kind(self.name, mistake, message, evidence)
         return None
 
     def factor(self, candidate: Array) -> float | None:
         """c with found = c · candidate, or None."""
         return ratio(self.found, candidate, self.tolerance)
 
+    def fit(self, terms: Iterable[Array], target: Array) -> Array | None:
+        """The factors of gradients that add up to a target (rows like found), if there are any."""
+        rows = np.stack([self.pick(term).ravel() for term in terms])
+        if not np.isfinite(rows).all():
+            return None
+        factors, *_ = np.linalg.lstsq(rows.T, target.ravel(), rcond=None)
+        return factors if self.same(factors @ rows, target.ravel()) else None
+
     # Computing --------------------------------------------------------------------------------------------------
 
-    def through(self, upstreams: Array) -> Array | None:
-        """The right gradient for other upstreams (rows), at the entries: how a changed dy would have come out."""
-        if self.columns is None:
-            return None
-        right: Array = np.reshape(upstreams, (-1, self.y.size)) @ self.columns.T
-        return right
-
-    @property
-    def ignores_upstream(self) -> bool:
-        """Whether the gradient is the same whatever dy is."""
-        several = len(self.found) > 1 and not self.same(self.dy[0], self.dy[1])
-        return several and self.same(self.found[0], self.found[1])
-
-    @property
-    def wrong_at_one(self) -> bool:
-        """Whether the gradient is not the right one for dy = 1 either (False where that can't be told)."""
-        right = self.through(np.ones_like(self.dy))
-        return right is not None and not self.same(self.found, right)
-
-    def at_one(self) -> "Case":
-        """The same case with dy = 1 as its only upstream gradient: for code that ignores dy."""
-        case, numbers = copy.copy(self), copy.copy(self.numbers)
-        numbers.upstreams, numbers.rows = [np.ones_like(self.y, dtype=np.float64)], np.ones((1, self.y.size))
-        expected = self.through(numbers.rows)
-        case.numbers, case.expected = numbers, self.expected[:1] if expected is None else expected
-        case.gradients, case.analytic, case.found = self.gradients[:1], self.analytic[:1], self.found[:1]
-        return case
+    def at_one(self) -> "Case | None":
+        """The same case with dy = 1 as its only upstream gradient; None where that is right, or unknown."""
+        case, case.numbers = copy.copy(self), copy.copy(self.numbers)
+        case.dy = case.numbers.rows = np.ones((1, self.y.size))
+        case.expected = self.found[:1] if self.columns is None else case.dy @ self.columns.T
+        case.analytic, case.found = self.analytic[:1], self.found[:1]
+        return None if case.same(case.found, case.expected) else case
 
     def of_value(self, name: str, found: Array, expected: Array) -> "Case":
         """The same case with a value on the way to it, and what that should be (one per upstream), as its gradient."""
@@ -197,54 +174,53 @@ class Case:
         case.found, case.expected = case.pick(found), case.pick(expected)
         return case
 
-    def elsewhere(self, change: Callable[[Point], object], entries: Array | None = None) -> Array | None:
-        """The numeric gradient at a changed point: change(point) moves arrays or keywords. None if that fails."""
-        exact = self.numbers.is_exact(self.name)
-        try:
-            point = self.subject.at(np.complex128 if exact else np.float64)
+    def elsewhere(self, name: str, value: Any, some: Array) -> Array | None:
+        """The numeric gradient by some entries for another value of an array or a keyword; None where that fails."""
+        numbers, is_exact = copy.copy(self.numbers), self.numbers.is_exact(self.name)
+        point = numbers.real = numbers.complex = self.subject.at(np.complex128 if is_exact else np.float64)
+        numbers.on_entry = lambda: None
+        with contextlib.suppress(Exception):  # the code may refuse the value
             point.forward()  # running averages are those after one forward, as the code's backward found them
-            change(point)
-            base = point.forward()
-            if base.shape != self.y.shape:
-                return None
-            rows = []
-            for entry in self.entries if entries is None else entries:
-                line = Line(point, self.name, np.unravel_index(entry, self.array.shape))
-                rows.append((complex_step(line) if exact else central_difference(line, base).value).ravel())
-        except Exception:  # a changed point may be one that the code refuses: then it explains nothing
-            return None
-        gradient: Array = self.dy @ np.stack(rows).T
-        return gradient
+            if name in point.arrays:
+                point.arrays[name][...] = value
+            else:
+                point.kwargs[name] = value
+            numbers.base = point.forward()
+            if numbers.base.shape == self.y.shape:
+                return numbers.entries(self.name, self.entries[some]).values
+        return None
 
-    def explained_at(self, change: Callable[[Point], object]) -> bool:
-        """Whether the code's gradient is the right one of a changed point: tried on some entries, then on all."""
+    def explained_by(self, name: str, value: Any) -> bool:
+        """Whether it is the right gradient for another value of an array or keyword: by some entries, then by all."""
         order = np.argsort(-np.abs(self.found - self.expected).max(axis=0), kind="stable")
-        some = order[:SUBSET]
-        candidate = self.elsewhere(change, self.entries[some])
-        if (
-            candidate is None
-            or not self.same(self.found[:, some], candidate)
-            or self.same(candidate, self.expected[:, some])
-        ):
-            return False
-        if len(some) == len(order):
-            return True
-        candidate = self.elsewhere(change)
-        return candidate is not None and self.same(self.found, candidate)
+        tries = (order[:n] for n in sorted({min(SUBSET, len(order)), len(order)}))
+        return all(self.explains(self.elsewhere(name, value, some), some) for some in tries)
 
     def deviates_most(self, count: int = 3) -> str:
         """The worst entries in words: 'weight[0, 1] is 0.2, should be 0.1; ...'."""
-        off = np.abs(self.found[0] - self.expected[0])
-        words = []
-        for i in np.argsort(-off)[:count]:
-            index = ", ".join(str(int(j)) for j in np.unravel_index(self.entries[i], self.array.shape))
-            words.append(f"{self.name}[{index}] is {self.found[0, i]:.6g}, should be {self.expected[0, i]:.6g}")
-        return "; ".join(words)
+        worst = np.argsort(-np.abs(self.found[0] - self.expected[0]))[:count]
+        names = [entry(self.name, np.unravel_index(self.entries[i], self.array.shape)) for i in worst]
+        pairs = zip(names, self.found[0, worst], self.expected[0, worst], strict=True)
+        return "; ".join(f"{name} is {found:.6g}, should be {expected:.6g}" for name, found, expected in pairs)
+
+
+def groups_of_axes(ndim: int) -> Iterator[tuple[int, ...]]:
+    """Every choice of axes, single ones first."""
+    for n in range(1, ndim + 1):
+        yield from itertools.combinations(range(ndim), n)
 
 
 def named_axes(axes: Sequence[int]) -> str:
     """'axis 0', 'axes 0, 2'."""
     return f"ax{'is' if len(axes) == 1 else 'es'} {', '.join(map(str, axes))}"
+
+
+def apart(wrong: Sequence[Array], right: Sequence[Array]) -> Iterator[str]:
+    """'index 0, 3 of axis 1': where along an axis there are only wrong entries, from the indices of all."""
+    for axis, (missing, held) in enumerate(zip(map(set, wrong), map(set, right), strict=True)):
+        if held and not missing & held:
+            places = ", ".join(map(str, sorted(missing)[:6])) + (", ..." if len(missing) > 6 else "")
+            yield f"index {places} of axis {axis}"
 
 
 def ratio(a: ArrayLike, b: ArrayLike, tolerance: float = 1e-6) -> float | None:

@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from ...arrays import Array
-from ...derivatives.numeric import Line, central_difference, complex_step
 from ..verdict import Guess, Verdict
-from .case import EQUAL, Candidate, Case
+from .case import Case
 
 
 def elementwise(case: Case) -> Verdict | None:
@@ -15,14 +14,24 @@ def elementwise(case: Case) -> Verdict | None:
     slopes = diagonal(case)
     if slopes is None:
         return None
-    with np.errstate(all="ignore"):
-        written = case.found / case.dy_at_entries
-        if not np.allclose(written, written[0], rtol=1e-6, atol=1e-9):
-            return other_branches(case, written, slopes)
-        derivatives = written_derivatives(case, written[0], slopes)
-        candidates = (Candidate(slug, said, case.dy_at_entries * derivative) for slug, said, derivative in derivatives)
-        named = case.named(candidates, f"dx / dy equals it {case.everywhere}")
-    return named or one_branch(case, written[0], slopes, case.values)
+    written = factor_of_upstream(case)
+    if written is None:
+        return other_mask(case, slopes)
+    evidence, dy = f"dx / dy equals it {case.everywhere}", case.dy_at_entries
+    stands = written_derivatives(case, written, slopes)
+    if named := case.named(((slug, said, dy * derivative) for slug, said, derivative in stands), evidence):
+        return named
+    if case.explained_by(case.name, case.y):
+        message = f"in {case.label} the derivative is taken at the output y instead of the input {case.name}"
+        return case.verdict("derivative-at-output", message, evidence)
+    return one_branch(case, written, slopes) or other_mask(case, slopes)
+
+
+def factor_of_upstream(case: Case) -> Array | None:
+    """dx / dy at the entries where it is the same for every dy."""
+    written = case.found / case.dy_at_entries
+    first: Array = written[0]
+    return first if np.allclose(written, first, rtol=1e-6, atol=1e-9) else None
 
 
 def diagonal(case: Case) -> Array | None:
@@ -54,10 +63,6 @@ def written_derivatives(case: Case, written: Array, slopes: Array) -> Iterator[t
             yield "derivative-at-input", message, by_output(x)
     for name, formula in NEARLY.items():
         yield "formula-slip", f"dx / dy is {name}, which is not this function's derivative", formula(x, y)
-    at_output = slopes_at_output(case)
-    if at_output is not None:
-        message = f"{within} the derivative is taken at the output y instead of the input {case.name}"
-        yield "derivative-at-output", message, at_output
 
 
 OF_OUTPUT: dict[str, Callable[[Array], Array]] = {
@@ -75,71 +80,42 @@ NEARLY: dict[str, Callable[[Array, Array], Array]] = {
 
 
 def other_formula(case: Case) -> Verdict | None:
-    """dx / dy is the same for every dy, but not f'(x): it lets other entries through, or is another formula."""
-    slopes = diagonal(case)
-    if slopes is None or len(slopes) < 4:
+    """dx / dy is the same for every dy, but not f'(x)."""
+    written = None if diagonal(case) is None else factor_of_upstream(case)
+    if written is None or len(written) < 4 or not np.isfinite(written).all():
         return None
-    written = case.found / case.dy_at_entries
-    if not np.isfinite(written).all() or not np.allclose(written, written[0], rtol=1e-6, atol=1e-9):
-        return None
-    right = np.unique(np.round(slopes, 9))
-    if len(right) == 2 and right[0] == 0 and np.array_equal(np.unique(np.round(written, 9)), right):
-        evidence = f"dx / dy is 0 or {right[1]:g} as it should be, but in other places"
-        if case.subject.uses_random:
-            message = "the backward's mask is not the forward's: keep the mask in the cache"
-            return case.verdict("mask-redrawn", message, evidence)
-        message = "the mask lets other entries through than the forward does: compare the conditions"
-        return case.verdict("wrong-mask", message, evidence)
     message = f"dx / dy depends on {case.name} alone, as it must, but it is not the derivative"
     return case.verdict("wrong-derivative", message, case.deviates_most())
 
 
-def slopes_at_output(case: Case) -> Array | None:
-    """f'(f(x)) at the entries."""
-    exact = case.numbers.is_exact(case.name)
-    try:
-        point = case.subject.at(np.complex128 if exact else np.float64)
-        point.arrays[case.name][...] = case.y
-        line = Line(point, case.name, ..., np.ones(case.array.shape))
-        slope = complex_step(line) if exact else central_difference(line, point.forward()).value
-    except Exception:  # y may lie where the function is not defined
-        return None
-    found: Array = slope.ravel()[case.entries]
-    return found
-
-
-def one_branch(case: Case, written: Array, slopes: Array, x: Array) -> Verdict | None:
-    """Right for positive x and wrong for negative ones by a constant, or the other way round."""
-    for right, wrong_side, where in (("positive", "negative", x > 0), ("negative", "positive", x < 0)):
-        other = ~where & (x != 0)
-        if where.sum() < 2 or other.sum() < 2 or not case.same(written[where], slopes[where]):
-            continue
-        for name, number in case.numbers_given.items():
-            if number not in (0, 1) and case.same(written[other] * number, slopes[other]):
-                message = f"right for {right} x; for {wrong_side} x the factor {name} = {number:g} is missing"
-                return case.verdict("keyword-ignored", message, case.deviates_most(2))
-        value = np.unique(np.round(written[other], 9))
-        now = f"{value[0]:g}" if len(value) == 1 else "another formula"
-        what = f"right for {right} x, wrong for {wrong_side} x, where dx / dy is {now}"
-        message = f"{what}: that branch has a derivative of its own"
-        return Guess(case.name, "one-branch", message, case.deviates_most(2))
+def one_branch(case: Case, written: Array, slopes: Array) -> Verdict | None:
+    """Right for positive x and wrong for negative ones, or the other way round."""
+    x = case.values
+    for right, wrong, side in (("positive", "negative", x), ("negative", "positive", -x)):
+        others = side < 0
+        if (side > 0).sum() > 1 < others.sum() and case.same(written[side > 0], slopes[side > 0]):
+            values = np.unique(np.round(written[others], 9))
+            now = f"{values[0]:g}" if len(values) == 1 else "another formula"
+            what = f"right for {right} x, wrong for {wrong} x, where dx / dy is {now}"
+            return case.own_branch(what, case.deviates_most(2))
     return None
 
 
-def other_branches(case: Case, written: Array, slopes: Array) -> Verdict | None:
-    """written changes with dy: a mask taken from somewhere else."""
-    levels = np.unique(np.round(written[np.isfinite(written)], 9))
-    allowed = np.unique(np.round(np.append(slopes, 0), 9))
-    if len(levels) > 2 or not np.isin(levels, allowed).all() or len(np.unique(np.round(slopes, 9))) > 2:
+def other_mask(case: Case, slopes: Array) -> Verdict | None:
+    """dx / dy is one of the two numbers that it may be, in other places: a mask taken from somewhere else."""
+    written = case.found / case.dy_at_entries
+    levels, allowed, own = (np.unique(np.round(a, 9)) for a in (written[np.isfinite(written)], [*slopes, 0], slopes))
+    if max(len(levels), len(own)) > 2 or not np.isin(levels, allowed).all():
         return None
-    shown = " or ".join(f"{v:g}" for v in levels)
     positive, passed = case.dy_at_entries > 0, np.isclose(written, levels[-1])
-    if np.array_equal(passed, positive & (slopes != 0)) or np.array_equal(passed, positive):
+    if any(np.array_equal(passed, mask) for mask in (positive & (slopes != 0), positive)):
         message = "the mask is taken from dy > 0, not from what went forward"
         return case.verdict("mask-from-upstream", message, f"dx / dy is {levels[0] + 0:g} wherever dy is negative")
-    message = "the mask is not the forward's: keep it in the cache and use it again"
-    evidence = f"dx / dy is {shown} as it should be, but in other places"
-    return Guess(case.name, "mask-redrawn" if case.subject.uses_random else "wrong-mask", message, evidence)
+    said = "the backward's mask is not the forward's"
+    evidence = f"dx / dy is {' or '.join(f'{v:g}' for v in levels)} as it should be, but in other places"
+    if case.subject.uses_random:
+        return case.verdict("mask-redrawn", f"{said}: keep the mask in the cache", evidence)
+    return Guess(case.name, "wrong-mask", f"{said}: compare the two conditions", evidence)
 
 
 # On top of a product: y = f(x W + b) ----------------------------------------------------------------------------
@@ -148,24 +124,23 @@ def other_branches(case: Case, written: Array, slopes: Array) -> Verdict | None:
 def fused(case: Case) -> Verdict | None:
     """The derivative of what comes after a product or convolution, not applied or applied twice."""
     what = f"in {case.label} the derivative of what comes after the product is"
-    candidates = [Candidate("derivative-missing", f"{what} missing: multiply dy by it first", p) for p in bare(case)]
+    wrong = [("derivative-missing", f"{what} missing: multiply dy by it first", product) for product in bare(case)]
     slopes = bias_slopes(case)
-    if slopes is not None:
-        twice = case.through(case.dy * slopes.ravel())
-        candidates.append(Candidate("derivative-twice", f"{what} applied twice", twice))
-    return case.named(candidates, EQUAL)
+    if slopes is not None and case.columns is not None:
+        wrong.append(("derivative-twice", f"{what} applied twice", (case.dy * slopes.ravel()) @ case.columns.T))
+    return case.named(wrong)
 
 
-def bare(case: Case) -> Iterator[Array]:
+def bare(case: Case) -> list[Array]:
     """Σ dy, aᵀ dy and dy aᵀ: gradients of the bare product, which need no bias, and no f' that is nowhere 0."""
     if case.y.ndim != 2 or is_affine(case):
-        return
+        return []
     full, (rows, columns) = case.dy_full, case.y.shape
     matrices = [a for name, a in case.arrays.items() if a.ndim == 2 and name != case.name]
     products = [full.sum(axis=2 if case.array.shape == (rows, 1) else 1)]
     products += [a.T @ full for a in matrices if len(a) == rows]
     products += [full @ a.T for a in matrices if a.shape[1] == columns]
-    yield from (case.pick(product) for product in products if product[0].size == case.array.size)
+    return [product for product in products if product[0].size == case.array.size]
 
 
 def is_affine(case: Case) -> bool:
@@ -178,9 +153,7 @@ def is_affine(case: Case) -> bool:
 
 def bias_slopes(case: Case) -> Array | None:
     """∂y/∂b of the bias that belongs to each output, or None: an array with one number per last axis of y, or first."""
-    if case.y.ndim < 2:
-        return None
-    for name, array in case.arrays.items():
+    for name, array in case.arrays.items() if case.y.ndim > 1 else ():
         row = array.size == case.y.shape[-1] and array.shape[-1:] == case.y.shape[-1:]
         if row or (case.y.ndim == 2 and array.shape == (len(case.y), 1)):
             slope, _ = case.numbers.along(name, np.ones(array.shape))

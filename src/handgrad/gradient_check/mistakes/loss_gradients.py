@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...arrays import Array
+from ...functional import sigmoid_forward, softmax_forward
 from ..verdict import Guess, Verdict
 from .case import Case, ratio
 from .factors import off_by
@@ -14,11 +15,10 @@ def losses(case: Case) -> Verdict | None:
     """Compare with what is returned instead of a loss's gradient: the Brier score's, softmax without the target..."""
     if (targets := targets_of(case)) is None:
         return None
-    branch = None if np.isin(targets, (0, 1)).all() else beyond(case, case.array - targets)
-    if branch is not None:
+    if not np.isin(targets, (0, 1)).all() and (branch := beyond(case, case.array - targets)):
         return branch
-    for slug, words, candidate in candidates(case, case.array, targets):
-        rows = case.dy.reshape(-1, 1) * candidate.ravel()[case.entries]
+    for slug, words, candidate in (*of_outputs(case, targets), *of_margins(case.array, targets)):
+        rows = case.dy * case.pick([candidate] * len(case.dy))
         c = case.factor(rows)
         if c is not None and c > 0 and not case.same(rows * c, case.expected):
             return case.verdict(slug, words, f"found is proportional to that {case.everywhere} (factor {c:.6g})")
@@ -32,27 +32,23 @@ def beyond(case: Case, residual: Array) -> Verdict | None:
     if not 1 < wrong.sum() < len(wrong) or not case.expected[:, ~wrong].any():
         return None
     bound = size[~wrong].max()
-    if size[wrong].min() <= bound:
-        return None
-    message = f"right while |x - t| <= {bound:.3g}, wrong beyond: the outer branch has a derivative of its own"
-    return Guess(case.name, "one-branch", message, case.deviates_most(2))
+    what = f"right while |x - t| <= {bound:.3g}, wrong beyond"
+    return case.own_branch(what, case.deviates_most(2)) if size[wrong].min() > bound else None
 
 
 def targets_of(case: Case) -> Array | None:
     """The targets in the shape of the outputs (N, C), where the array is a loss's outputs."""
     if case.y.ndim or case.array.ndim != 2:
         return None
-    shape = case.array.shape
+    examples, classes = case.array.shape
     for name, given in case.inputs.items():
-        if name == case.name or given is None:
-            continue
         value = np.asarray(given)
-        if value.shape == shape and value.dtype.kind in "fiub":
-            as_floats: Array = value.astype(float)
-            return as_floats
-        if value.shape == shape[:1] and value.dtype.kind in "iu" and value.min() >= 0 and value.max() < shape[1]:
-            one_hot: Array = np.eye(shape[1])[value]
-            return one_hot
+        if name == case.name:
+            continue
+        if value.shape == (examples, classes) and value.dtype.kind in "fiub":
+            return value.astype(float)
+        if value.shape == (examples,) and value.dtype.kind in "iu" and value.min() >= 0 and value.max() < classes:
+            return np.asarray(np.eye(classes)[value])
     return inferred_targets(case)
 
 
@@ -60,79 +56,49 @@ def inferred_targets(case: Case) -> Array | None:
     """Targets that the code keeps to itself: where softmax(x) minus the right gradient is a 1 in every row."""
     if not case.complete:
         return None
-    p = softmax(case.array)
+    p, _ = softmax_forward(case.array)
     targets = p - case.expected_full[0] / case.dy.ravel()[0] * len(p)
     near: Array = np.round(targets)
     return near if np.allclose(targets, near, atol=1e-6) and (near.sum(axis=1) == 1).all() else None
 
 
-def softmax(x: Array) -> Array:
-    e: Array = np.exp(x - x.max(axis=1, keepdims=True))
-    total: Array = e.sum(axis=1, keepdims=True)
-    return e / total
+BRIER = "this is the gradient of the Brier score ½‖p - t‖²"
+UNFUSED = (
+    f"{BRIER}, not of the cross-entropy: p - t belongs to softmax and cross-entropy together; by p alone it is -t / p"
+)
+TWICE = f"{BRIER}: the softmax Jacobian is applied twice, since p - t contains it already"
 
 
-def candidates(case: Case, x: Array, t: Array) -> Iterator[tuple[str, str, Array]]:
-    """(mistake, words, gradient) of what gets written for outputs x and targets t."""
+def of_outputs(case: Case, t: Array) -> Iterator[tuple[str, str, Array]]:
+    """(mistake, words, gradient) of what gets written for outputs, probabilities or logits, and targets."""
+    x, (p, _), (s, _) = case.array, softmax_forward(case.array), sigmoid_forward(case.array)
+    are_probabilities, ignored = np.allclose(x.sum(axis=1), 1) and (x >= 0).all(), "the target is not subtracted"
     if case.expected.shape[1] == x.size and np.ptp(np.abs(case.expected[0])) < 1e-9:
         yield "formula-slip", "this is x - t, the derivative of ½ (x - t)²; that of |x - t| is sign(x - t)", x - t
-    if np.allclose(x.sum(axis=1), 1) and (x >= 0).all():
-        yield from of_probabilities(x, t)
-    elif ((x > 0) & (x < 1)).all():
-        yield next(of_probabilities(x, t))
-    yield from of_softmax(x, t)
-    yield "target-ignored", "this is x: the target is not subtracted, x - t is due", x
-    yield from of_margins(x, t)
-
-
-def of_probabilities(p: Array, t: Array) -> Iterator[tuple[str, str, Array]]:
-    """The outputs are probabilities already."""
-    yield (
-        "brier-gradient",
-        "this is the gradient of the Brier score ½‖p - t‖², not of the cross-entropy: "
-        "p - t belongs to softmax and cross-entropy together; by p alone it is -t / p",
-        p - t,
-    )
-    yield "logits-as-probabilities", "softmax is applied to what are probabilities already", softmax(p) - t
-    yield "log-missing", "this is -t: the logarithm's derivative 1 / p is missing, -t / p is due", -t
-
-
-def of_softmax(x: Array, t: Array) -> Iterator[tuple[str, str, Array]]:
-    """The outputs are logits, before a softmax or a sigmoid."""
-    p, s = softmax(x), 1 / (1 + np.exp(-x))
-    off = p - t
-    yield (
-        "brier-gradient",
-        "this is the gradient of the Brier score ½‖p - t‖²: the softmax Jacobian is applied twice, since p - t "
-        "contains it already",
-        p * (off - (off * p).sum(axis=1, keepdims=True)),
-    )
-    yield "target-ignored", "this is softmax(x): the target is not subtracted, softmax(x) - t is due", p
+    if are_probabilities or ((x > 0) & (x < 1)).all():
+        yield "brier-gradient", UNFUSED, x - t
+    if are_probabilities:
+        yield "logits-as-probabilities", "softmax is applied to what are probabilities already", p - t
+        yield "log-missing", "this is -t: the logarithm's derivative 1 / p is missing, -t / p is due", -t
+    yield "brier-gradient", TWICE, p * (p - t - ((p - t) * p).sum(axis=1, keepdims=True))
+    yield "target-ignored", f"this is softmax(x): {ignored}, softmax(x) - t is due", p
     yield "target-ignored", "this is -t, the target's term alone: softmax(x) - t is due", -t
     if np.allclose(t.sum(axis=1), 1):
         yield "softmax-missing", "this is x - t: the softmax is missing, softmax(x) - t is due", x - t
-    yield "target-ignored", "this is sigmoid(x): the target is not subtracted, sigmoid(x) - t is due", s
-    yield (
-        "derivative-twice",
-        "the sigmoid's derivative is applied again: sigmoid(x) - t contains it already",
-        (s - t) * s * (1 - s),
-    )
+    yield "target-ignored", f"this is sigmoid(x): {ignored}, sigmoid(x) - t is due", s
+    again = "the sigmoid's derivative is applied again: sigmoid(x) - t contains it already"
+    yield "derivative-twice", again, (s - t) * s * (1 - s)
+    yield "target-ignored", f"this is x: {ignored}, x - t is due", x
 
 
 def of_margins(x: Array, t: Array) -> Iterator[tuple[str, str, Array]]:
-    due = "minus the number of margins violated is due"
-    wrong_classes = violated(x, t, 1.0)
-    yield "target-ignored", f"hinge loss: the right class gets no gradient; {due}", wrong_classes
-    yield "not-summed", f"hinge loss: the right class gets -1; {due}", wrong_classes - t
-    without = violated(x, t, 0.0)
-    without = without - t * without.sum(axis=1, keepdims=True)
+    """The same for scores of which the right class's should be the largest by 1."""
+    due, lead = "minus the number of margins violated is due", x - (x * t).sum(axis=1, keepdims=True)
+    within, ahead = (np.asarray((lead + margin > 0) & (t == 0), float) for margin in (1, 0))
+    yield "target-ignored", f"hinge loss: the right class gets no gradient; {due}", within
+    yield "not-summed", f"hinge loss: the right class gets -1; {due}", within - t
+    without = ahead - t * ahead.sum(axis=1, keepdims=True)
     yield "margin-missing", "hinge loss: the margin, + 1, is missing in the condition", without
-
-
-def violated(x: Array, t: Array, margin: float) -> Array:
-    """1 for each wrong class within the margin."""
-    right: Array = (x * t).sum(axis=1, keepdims=True)
-    return np.asarray((x - right + margin > 0) & (t == 0), float)
 
 
 # Penalties ------------------------------------------------------------------------------------------------------
@@ -157,21 +123,18 @@ def penalised(case: Case) -> Verdict | None:
     if bool(b) == bool(c):
         return None
     kind, share = ("L2", b) if b else ("L1", c)
-    if is_data_right and share < 0:
-        message = f"the gradient of an {kind} penalty on {name} is missing, or too small"
-        return Guess(name, "penalty-missing", message, evidence)
     if is_data_right:
-        what = "is too large for what the forward has of it, if anything"
-        return case.verdict("penalty-missing", f"the gradient of an {kind} penalty on {name} {what}", evidence)
-    off = f"; its {kind} penalty's term is right, only the data's part is off"
-    return off_by(case, a, evidence, off) if a and case.y.ndim == 0 else None
+        off = "missing, or too small" if share < 0 else "too large for what the forward has of it, if anything"
+        message = f"the gradient of an {kind} penalty on {name} is {off}"
+        return (Guess if share < 0 else Verdict)(name, "penalty-missing", message, evidence)
+    rest = f"; its {kind} penalty's term is right, only the data's part is off"
+    return off_by(case, a, evidence, rest) if a and case.y.ndim == 0 else None
 
 
 def fitting(case: Case, terms: Array) -> Array | None:
     """The factors of the fewest terms that add up to what was found, where there are more entries than factors."""
     for chosen in ([0, 1], [0, 2], [0, 1, 2]):
-        fit, *_ = np.linalg.lstsq(terms[chosen].T, case.found.ravel(), rcond=None)
-        if len(chosen) < len(case.values) and case.same(fit @ terms[chosen], case.found.ravel()):
-            factors: Array = np.bincount(chosen, fit, minlength=3)
-            return factors
+        fit = case.fit(terms[chosen], case.found)
+        if fit is not None and len(chosen) < len(case.values):
+            return np.asarray(np.bincount(chosen, fit, minlength=3))
     return None

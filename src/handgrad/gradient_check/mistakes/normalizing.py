@@ -6,9 +6,9 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from ...arrays import Array
-from ..verdict import Verdict
-from .case import EQUAL, Candidate, Case, named_axes
+from ...arrays import Array, Shape
+from ..verdict import Guess, Verdict
+from .case import Case, Wrong, groups_of_axes, named_axes
 
 Axes: TypeAlias = tuple[int, ...]
 
@@ -19,43 +19,51 @@ def jacobian(case: Case) -> Verdict | None:
         return None
     diagonal = case.columns[np.arange(len(case.entries)), case.entries] * case.dy_at_entries
     alone = "only the diagonal of the Jacobian is used: each y also depends on the other entries of x"
-    candidates = [Candidate("derivative-missing", f"{case.label} is dy itself", case.dy_at_entries)]
-    candidates += [Candidate("cross-terms-missing", alone, diagonal)]
-    candidates += [Candidate("diagonal-missing", "the diagonal of the Jacobian is missing", case.expected - diagonal)]
-    if case.complete:
-        twice, untransposed = case.through(case.expected), case.dy @ case.columns
-        candidates += [Candidate("derivative-twice", "the Jacobian is applied twice, dx = Jᵀ Jᵀ dy", twice)]
-        message = "the Jacobian is applied untransposed, dx = J dy: dx = Jᵀ dy is due"
-        candidates += [Candidate("transposed", message, untransposed, is_guess=True)]
-    return case.named(candidates, EQUAL)
+    wrong = [
+        ("derivative-missing", f"{case.label} is dy itself", case.dy),
+        ("cross-terms-missing", alone, diagonal),
+        ("diagonal-missing", "the diagonal of the Jacobian is missing", case.expected - diagonal),
+    ]
+    if not case.complete:
+        return case.named(wrong)
+    once = case.dy @ case.columns.T
+    twice = "derivative-twice", "the Jacobian is applied twice, dx = Jᵀ Jᵀ dy", once @ case.columns.T
+    told = "transposed", "the Jacobian is applied untransposed, dx = J dy: dx = Jᵀ dy is due"
+    if any(is_row_of(array, case.array.shape) for name, array in case.arrays.items() if name != case.name):
+        said = "a scale is multiplied in after the sums or means, where it is due before: on dy first"
+        told = "factor-misplaced", said
+    return case.named([*wrong, twice]) or case.named([(*told, case.dy @ case.columns)], kind=Guess)
+
+
+def is_row_of(scale: Array, shape: Shape) -> bool:
+    """Whether an array holds a number for each column, or channel."""
+    return scale.ndim == 1 and len(scale) in shape[1:]
 
 
 def softmax_terms(case: Case) -> Verdict | None:
-    """dx = a y dy - b y Σ y dy along the last axis: right for a = b = 1."""
-    y, dy = case.y, case.dy_full
-    if y.shape != case.array.shape or y.ndim < 1 or not np.allclose(y.sum(axis=-1), 1) or (y < 0).any():
+    """dx = y (dy - Σ y dy) along the last axis; of its logarithm dx = dy - exp(y) Σ dy."""
+    y, dy, what = case.y, case.dy_full, "softmax, dx = y (dy - Σ y dy):"
+    if y.shape != case.array.shape:
         return None
-    inner, what = (y * dy).sum(axis=-1, keepdims=True), "softmax, dx = y (dy - Σ y dy):"
-    crossed = {
-        "the term -y Σ y dy is missing": y * dy,
-        "Σ dy stands for Σ y dy": y * (dy - dy.sum(axis=-1, keepdims=True)),
-        "σ_i (1 - σ_j) on every place, the δ_ij is forgotten": y * ((1 - y) * dy).sum(axis=-1, keepdims=True),
-    }
-    candidates = [Candidate("cross-terms-missing", f"{what} {words}", case.pick(dx)) for words, dx in crossed.items()]
-    candidates += [Candidate("wrong-sign", f"{what} Σ y dy is added, not subtracted", case.pick(y * (dy + inner)))]
+    if np.allclose(np.exp(y).sum(axis=-1), 1):
+        said = "log-softmax: the logarithms y stand where the probabilities exp(y) are due; dx = dy - exp(y) Σ dy"
+        return case.named([("value-for-derivative", said, dy - y * along_classes(dy))], kind=Guess)
+    if not np.allclose(y.sum(axis=-1), 1) or (y < 0).any():
+        return None
+    without_delta = f"{what} σ_i (1 - σ_j) on every place, the δ_ij is forgotten"
     over_batch = y * (dy - (y * dy).sum(axis=1, keepdims=True))
-    words = f"{what} the sum runs over the batch, not over the classes"
-    return case.named([*candidates, Candidate("wrong-axis", words, case.pick(over_batch))], EQUAL)
+    wrong = (
+        ("cross-terms-missing", f"{what} the term -y Σ y dy is missing", y * dy),
+        ("cross-terms-missing", f"{what} Σ dy stands for Σ y dy", y * (dy - along_classes(dy))),
+        ("cross-terms-missing", without_delta, y * along_classes((1 - y) * dy)),
+        ("wrong-sign", f"{what} Σ y dy is added, not subtracted", y * (dy + along_classes(y * dy))),
+        ("wrong-axis", f"{what} the sum runs over the batch, not over the classes", over_batch),
+    )
+    return case.named(wrong)
 
 
-def log_softmax_terms(case: Case) -> Verdict | None:
-    """dx = dy - exp(y) Σ dy along the last axis."""
-    y, dy = case.y, case.dy_full
-    if y.shape != case.array.shape or y.ndim < 1 or not np.allclose(np.exp(y).sum(axis=-1), 1):
-        return None
-    for_value = "log-softmax: the logarithms y stand where the probabilities exp(y) are due; dx = dy - exp(y) Σ dy"
-    wrong = dy - y * dy.sum(axis=-1, keepdims=True)
-    return case.named([Candidate("value-for-derivative", for_value, case.pick(wrong), True)], EQUAL)
+def along_classes(values: Array) -> Array:
+    return np.asarray(values.sum(axis=-1, keepdims=True))
 
 
 # Normalisation --------------------------------------------------------------------------------------------------
@@ -70,9 +78,8 @@ def scale_terms(case: Case) -> Verdict | None:
         return None
     axes, dy = tuple(range(1, case.y.ndim)), case.dy_full
     stands = f"stands where the normalised input is due: {case.label} is Σ dy x̂"
-    values = [("y", case.y), *((name, a) for name, a in case.arrays.items() if a.shape == case.y.shape)]
-    wrong = (Candidate("unnormalized-input", f"{n} {stands}", case.pick((dy * v).sum(axis=axes))) for n, v in values)
-    return case.named(wrong, EQUAL)
+    values = {"y": case.y} | {name: a for name, a in case.arrays.items() if a.shape == case.y.shape}
+    return case.named(("unnormalized-input", f"{n} {stands}", (dy * v).sum(axis=axes)) for n, v in values.items())
 
 
 class Norm(NamedTuple):
@@ -92,59 +99,59 @@ def statistics(case: Case) -> Verdict | None:
             what = f"the means of the normalisation's gradient run over {named_axes(means)}"
             message = f"{what}, the statistics over {named_axes(norm.axes)}"
             return case.verdict("wrong-axis", message, "dx equals that in every entry")
-    norms = [Norm(axes, True) for axes in normalized_axes(case)]
-    late = (scaled_late(case, norm) for norm in norms if np.ndim(named_array(case, SCALES, 1.0, norm.axes)))
-    return case.named([*(c for norm in norms for c in (biased(case, norm), unbiased(case, norm))), *late], EQUAL)
+    every = [*normalized_axes(case)]
+    found = case.named(itertools.chain.from_iterable(other_norms(case, axes) for axes in every))
+    told = "the forward divides the variance by m - 1, the backward by m"
+    unbiased = (("unbiased-variance", told, build_terms(case, Norm(axes, True), axes).sum(axis=0)) for axes in every)
+    return found or case.named(unbiased, kind=Guess)  # an epsilon elsewhere may look so, too
+
+
+def other_norms(case: Case, axes: Axes) -> Wrong:
+    """The whole gradient with another variance, or with γ multiplied in after the means were taken."""
+    norm, gamma = Norm(axes, True), named_array(case, SCALES, 1.0, axes)
+    divides = "the backward divides the variance by m - 1, the forward by m"
+    yield "unbiased-variance", divides, build_terms(case, norm, axes, 1).sum(axis=0)
+    if np.ndim(gamma):
+        late = f"after the means over {named_axes(axes)} are taken: it belongs to dy before"
+        without = build_terms(case, norm, axes, gamma=1.0).sum(axis=0)
+        yield "factor-misplaced", f"the scale is multiplied in {late}", gamma * without
 
 
 def fitted_terms(case: Case) -> Iterator[tuple[Norm, Axes, Array]]:
     """(norm, axes of the means, the factors a, b, c that explain found) of every perfect fit."""
     for axes, centred in itertools.product(normalized_axes(case), (True, False)):
         norm = Norm(axes, centred)
-        right = fit_terms(case, norm, axes, case.expected)
+        right = case.fit(build_terms(case, norm, axes), case.expected)
         if right is not None and np.allclose(right, (1, centred, 1), atol=1e-4):
             for means in (axes, *normalized_axes(case)):
-                if (fit := fit_terms(case, norm, means, case.found)) is not None:
+                if (fit := case.fit(build_terms(case, norm, means), case.found)) is not None:
                     yield norm, means, fit
 
 
 def normalized_axes(case: Case) -> Iterator[Axes]:
     """The axes over which y is x normalised, if it is: then y is affine in x along them."""
-    x, n = case.array, case.array.ndim
-    if x.shape != case.y.shape or n < 2 or not case.complete:
-        return
-    images = [(0, 2, 3), (2, 3)] if n == 4 else []  # with channels second
-    every: list[Axes] = [tuple(range(n - 1)), (n - 1,), tuple(range(1, n)), (0,), tuple(range(1, n - 1)), *images]
-    yield from (axes for axes in every if axes and np.prod([x.shape[a] for a in axes]) > 2)
+    shape = case.array.shape
+    if shape == case.y.shape and len(shape) > 1 and case.complete:
+        yield from (axes for axes in groups_of_axes(len(shape)) if np.prod([shape[axis] for axis in axes]) > 2)
 
 
-def fit_terms(case: Case, norm: Norm, means: Axes, target: Array) -> Array | None:
-    """(a, b, c) of the least-squares fit to target, if it is perfect."""
-    terms = [build_terms(case, dy, norm, means) for dy in case.dy_full]
-    basis = np.concatenate([case.pick(group) for group in terms], axis=1)
-    fit, *_ = np.linalg.lstsq(basis.T, target.ravel(), rcond=None)
-    return fit if case.same(basis.T @ fit, target.ravel()) else None
-
-
-def build_terms(case: Case, dy: Array, norm: Norm, means: Axes, ddof: int = 0) -> tuple[Array, Array, Array]:
-    """s g, -s mean(g) and -s x̂ mean(g x̂), with g = dy γ and the normalised x̂.
+def build_terms(case: Case, norm: Norm, means: Axes, ddof: int = 0, gamma: Array | float | None = None) -> Array:
+    """s g, -s mean(g) and -s x̂ mean(g x̂), with g = dy γ and the normalised x̂, for each upstream.
 
     s is read off y itself, so that nobody has to say what epsilon was; ddof=1 makes it the unbiased variance's.
     """
     x, axes = case.array, norm.axes
-    gamma, beta = named_array(case, SCALES, 1.0, axes), named_array(case, SHIFTS, 0.0, axes)
+    scale, shift = named_array(case, SCALES, 1.0, axes), named_array(case, SHIFTS, 0.0, axes)
     centered = x - norm.centred * x.mean(axis=axes, keepdims=True)
     squares = (centered**2).sum(axis=axes, keepdims=True)
-    s = (centered * (case.y - beta) / gamma).sum(axis=axes, keepdims=True) / squares
+    s = (centered * (case.y - shift) / scale).sum(axis=axes, keepdims=True) / squares
     if ddof:
         count = x.size // squares.size
         s = 1 / np.sqrt(1 / s**2 + squares / (count - 1) - squares / count)
-    normalized, g = centered * s, dy * gamma
-    return (
-        s * g,
-        -s * norm.centred * g.mean(axis=means, keepdims=True) * np.ones_like(x),
-        -s * normalized * (g * normalized).mean(axis=means, keepdims=True),
-    )
+    normalized, g = centered * s, case.dy_full * (scale if gamma is None else gamma)
+    over = tuple(axis - x.ndim for axis in means)
+    mean, moment = (terms.mean(axis=over, keepdims=True) for terms in (g, g * normalized))
+    return np.asarray(-s * np.stack([-g, norm.centred * mean + 0 * g, normalized * moment]))
 
 
 SCALES, SHIFTS = ("gamma", "weight", "scale", "gain", "g"), ("beta", "bias", "shift", "offset", "b")
@@ -152,38 +159,11 @@ SCALES, SHIFTS = ("gamma", "weight", "scale", "gain", "g"), ("beta", "bias", "sh
 
 def named_array(case: Case, names: Sequence[str], otherwise: float, axes: Axes) -> Array | float:
     """The array of one of these names that fits the last axis, or the channels in second place, or a number."""
-    second = case.array.ndim == 4 and axes in ((0, 2, 3), (2, 3))
-    for name in names:
-        array = case.arrays.get(name)
-        if name == case.name or array is None:
-            continue
-        if second and array.size == case.array.shape[1]:
-            return array.reshape(1, -1, 1, 1)
-        if not second and array.shape == case.array.shape[-1:]:
-            return array
-    return otherwise
-
-
-def unbiased(case: Case, norm: Norm) -> Candidate:
-    """The whole gradient with the variance divided by m - 1."""
-    wrong = [np.sum(build_terms(case, dy, norm, norm.axes, ddof=1), axis=0) for dy in case.dy_full]
-    message = "the backward divides the variance by m - 1, the forward by m"
-    return Candidate("unbiased-variance", message, case.pick(wrong))
-
-
-def biased(case: Case, norm: Norm) -> Candidate:
-    """The gradient as it would be if the forward, too, divided the variance by m."""
-    wrong = [np.sum(build_terms(case, dy, norm, norm.axes), axis=0) for dy in case.dy_full]
-    message = "the forward divides the variance by m - 1, the backward by m"
-    return Candidate("unbiased-variance", message, case.pick(wrong))
-
-
-def scaled_late(case: Case, norm: Norm) -> Candidate:
-    """The whole gradient with γ multiplied in after the means were taken."""
-    gamma = named_array(case, SCALES, 1.0, norm.axes)
-    wrong = [gamma * np.sum(build_terms(case, dy / gamma, norm, norm.axes), axis=0) for dy in case.dy_full]
-    late = f"after the means over {named_axes(norm.axes)} are taken: it belongs to dy before"
-    return Candidate("factor-misplaced", f"the scale is multiplied in {late}", case.pick(wrong))
+    n = case.array.ndim
+    place = 1 if n == 4 and axes in ((0, 2, 3), (2, 3)) else n - 1
+    arrays = [case.arrays[name] for name in names if name in case.arrays and name != case.name]
+    fitting = (a for a in arrays if a.size == case.array.shape[place])
+    return next((a.reshape([-1 if axis == place else 1 for axis in range(n)]) for a in fitting), otherwise)
 
 
 def evidence_of(norm: Norm, fit: Array) -> str:

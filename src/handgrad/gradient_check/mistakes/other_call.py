@@ -3,23 +3,22 @@
 import contextlib
 import itertools
 from collections.abc import Callable, Iterator
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ...arrays import Array
-from ...user_code.subjects import Point
-from ..verdict import Verdict
-from .case import Candidate, Case
+from ..verdict import Guess, Verdict
+from .case import Case, Wrong
 
 
 def ignored(case: Case) -> Verdict | None:
     """The same gradient whatever dy is."""
-    if not case.ignores_upstream:
+    if len(case.dy) < 2 or case.same(case.dy[0], case.dy[1]) or not case.same(case.found[0], case.found[1]):
         return None
     evidence = f"the same gradient for {len(case.found)} different dy"
-    if case.columns is not None and not case.wrong_at_one:
+    if case.columns is not None and case.at_one() is None:
         evidence += "; equal to the right one for dy = 1, so a check with dy = 1 misses it"
     return case.verdict("upstream-ignored", f"{case.label} ignores dy: multiply by it (chain rule)", evidence)
 
@@ -27,15 +26,17 @@ def ignored(case: Case) -> Verdict | None:
 def changed(case: Case) -> Verdict | None:
     """The right gradient for another dy: dy², dy y, one row of it, its mean..."""
     evidence = f"equal to that {case.everywhere}, for {len(case.dy)} upstream gradients"
-    for others, is_guess in ((other_upstreams, False), (some_rows, True)) if case.columns is not None else ():
-        right = ((slug, f"{case.label} {words}", case.through(dy)) for slug, words, dy in others(case))
-        found = case.named((Candidate(*told, is_guess) for told in right), evidence)
-        if found is not None:
-            return found
-    return None
+    return case.named(through(case, other_upstreams), evidence) or case.named(through(case, some_rows), evidence, Guess)
 
 
-def other_upstreams(case: Case) -> Iterator[tuple[str, str, Array]]:
+def through(case: Case, others: Callable[[Case], Wrong]) -> Wrong:
+    """The gradients that other dy would have had."""
+    if case.columns is not None:
+        for mistake, words, dy in others(case):
+            yield mistake, f"{case.label} {words}", np.reshape(dy, (len(dy), -1)) @ case.columns.T
+
+
+def other_upstreams(case: Case) -> Wrong:
     """(mistake, what the gradient does, dy) of what may stand in the place of dy."""
     dy, full, shape = case.dy, case.dy_full, case.y.shape
     yield "upstream-twice", "is right for dy² in place of dy", dy**2
@@ -50,7 +51,7 @@ def other_upstreams(case: Case) -> Iterator[tuple[str, str, Array]]:
         yield "wrong-axis", "is right for dy transposed", full.swapaxes(1, 2)
 
 
-def some_rows(case: Case) -> Iterator[tuple[str, str, Array]]:
+def some_rows(case: Case) -> Wrong:
     """The same of dy without some of its rows, or steps; the source may say why."""
     shape, full = case.y.shape, case.dy_full
     slip = ", as where a loop assigns instead of adding, or stops short"
@@ -63,23 +64,13 @@ def some_rows(case: Case) -> Iterator[tuple[str, str, Array]]:
 
 
 def other_array(case: Case) -> Verdict | None:
-    """The gradient that would be right if another argument were ones, zeros, transposed, flipped or negative."""
+    """The gradient that would be right if another argument were ones, transposed or flipped."""
     for other, array in case.arrays.items():
-        if other == case.name:
-            continue
-        for slug, words, value in array_variants(other, array):
-            if case.explained_at(partial(put_array, other, value)):
+        for slug, words, value in array_variants(other, array) if other != case.name else ():
+            if case.explained_by(other, value):
                 evidence = f"equal to the right one for such a {other}, {case.everywhere}"
                 return case.verdict(slug, f"{case.label} {words}", evidence)
     return None
-
-
-def put_array(name: str, value: Array, point: Point) -> None:
-    point.arrays[name][...] = value
-
-
-def put_keyword(name: str, value: Any, point: Point) -> None:
-    point.kwargs[name] = value
 
 
 def array_variants(name: str, array: Array) -> Iterator[tuple[str, str, Array]]:
@@ -87,10 +78,10 @@ def array_variants(name: str, array: Array) -> Iterator[tuple[str, str, Array]]:
     if array.ndim == 2 and array.shape[0] == array.shape[1]:
         yield "transposed", f"uses {name} where its transpose is due", array.T
     if array.ndim == 4:
-        for flipped in (array[::-1, ::-1], array[:, :, ::-1, ::-1]):
-            yield "flipped-kernel", f"uses {name} flipped the wrong way round", flipped
+        for axes in ((0, 1), (2, 3)):
+            yield "flipped-kernel", f"uses {name} flipped the wrong way round", np.flip(array, axes)
         if array.shape[2] == array.shape[3]:
-            yield "transposed", f"uses {name} with input and output channels exchanged", array.transpose(0, 1, 3, 2)
+            yield "transposed", f"uses {name} with input and output channels exchanged", array.swapaxes(2, 3)
 
 
 def keyword_default(case: Case) -> Verdict | None:
@@ -106,16 +97,17 @@ def keyword(case: Case) -> Verdict | None:
 def by_keyword(case: Case, variants: Callable[[str, Any], list[Any]]) -> Verdict | None:
     for name, value in case.keywords.items():
         for other in variants(name, value):
-            if (
-                other is value
-                or not np.any(other != value)
-                or (other == 0.0 and isinstance(other, float) and cuts_off(case, name))
-            ):
-                continue
-            if case.explained_at(partial(put_keyword, name, other)):
+            is_other = other is not value and np.any(other != value)
+            cuts = isinstance(other, float) and not other and cuts_off(case, name)
+            if is_other and not cuts and case.explained_by(name, other):
                 given = f"{name}={value!r}" if np.ndim(value) == 0 else f"{name} given"
                 what = f"{case.label} is right for {name}={other!r}, but the forward ran with {given}"
-                return case.verdict("keyword-ignored", f"{what}: keep it in the cache", "equal in every entry checked")
+                evidence = "equal in every entry checked"
+                if isinstance(value, float) and other == 1 - value and other not in (0, value):
+                    said = f"{case.label} is right for 1 - {name} in place of {name}: the two are exchanged"
+                    return case.verdict("swapped", said, evidence)
+                found = case.verdict("keyword-ignored", f"{what}: keep it in the cache", evidence)
+                return replace(found, variable=name)
     return None
 
 
