@@ -20,12 +20,14 @@ from ..user_code.subjects import Subject
 from ..user_code.tracing import Change, Place, Record, is_numeric
 from .chain_rule import ChainRule, Unwritten
 from .differences import factor_due, mistake_in
-from .edits import INSERTIONS, NAMES, SMALL, arrays_of, substituted, terms
+from .edits import INSERTIONS, NAMES, SMALL, terms
+from .findings import Finding, always, in_words, map_edits, variable_of
 from .following import TOLERANCE, Changes, Followed, directed
 from .mistakes import Case, at_a_place
-from .scopes import holding, scopes_of, texts_of, walk_statements
-from .sites import Edit, Scope, computed, is_call, is_index, is_read, sites
+from .scopes import holding, scopes_of, walk_statements
+from .sites import Edit, Scope, is_call, sites
 from .sizes import Elsewhere, elsewhere
+from .statements import copies, moved, stale
 from .verdict import Verdict
 
 MOST_TRIES = 1000  # of changed backwards, of each kind of change
@@ -41,37 +43,6 @@ MOST_LETTERS = 160  # of a line that the chain rule writes, to be shown
 MOST_TARGETS = 6  # values of the forward whose gradient one value of the backward may be meant to be
 MERE_NAMES = ("wrong-derivative", "formula-slip", "wrong-variable")  # which say less than what a value is to another
 PREFIXES = re.compile(r"^(self\.)?(dL_d|dL|d_|grad_|delta_|d|g)|(_grad|_bar)$")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Where a mistake is, what cures it in a run, the arrays that this makes right, and what is said of it."""
-
-    place: Place
-    changes: Changes
-    names: tuple[str, ...]
-    mistake: str
-    message: str
-    variable: str
-    edit: Edit | None = None
-    besides: tuple[int, ...] = ()  # the lines of other mistakes that must be mended too
-    # a value of the backward, and that of the forward whose gradient it is not
-    meant: tuple[Record, Record] | None = None
-
-    def called(self, told: tuple[str, str] | None) -> "Finding":
-        """Under this name and in these words, where there are any."""
-        return replace(self, mistake=told[0], message=told[1]) if told else self
-
-    @property
-    def verdict(self) -> Verdict:
-        names, many = ", ".join(self.names), len(self.names) > 1
-        where = f"line {self.place.line} of {self.place.routine.name}"
-        message = f"the gradient{'s' * many} by {names} {'are' if many else 'is'} wrong in {where}: {self.message}"
-        before, after = self.edit.described() if self.edit else ("", "")
-        lines = " and ".join(f"line {line}" for line in self.besides if line != self.place.line)
-        also = f"and {lines} put right, " if lines else ""
-        evidence = f"with it in place of  {before}  {also}all gradients that it makes are right" if before else ""
-        return Verdict(names, self.mistake, message, evidence, self.variable, self.place.line, after)
 
 
 @dataclass(frozen=True)
@@ -123,10 +94,6 @@ def silence() -> Iterator[None]:
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-
-
-def always(changes: Mapping[int, Change]) -> Changes:
-    return lambda i: dict(changes)
 
 
 class Search:
@@ -237,25 +204,25 @@ class Search:
         near, made_of = self.near, [r.place.statement for r in self.suspects if r.place]
         suspects = [s for s in self.scopes if s.statement in made_of and s not in near]
         far = [s for s in self.scopes if s not in near and s not in suspects]
-        stages: list[tuple[Iterator[Finding], int, int]] = [
-            (iter(()) if depth else self.copies(), MOST_COPIES, MOST_COPIES),
-            (self.edits(SMALL, self.scopes), 2 * self.tries, 2 * self.tries),
-            (iter(()) if depth else self.stale(), self.tries, self.tries),
-            (self.paths(), self.tries, self.tries),
-            (self.edits(NAMES, self.scopes), 3 * self.tries, 3 * self.tries),
-            (
-                iter(()) if depth else itertools.chain(self.nested(), self.carried(), self.counterparts()),
-                self.tries,
-                self.tries,
-            ),
-            (self.edits(INSERTIONS, near), MOST_TRIES, self.tries),
-            (self.edits(INSERTIONS, suspects), MOST_TRIES, self.tries),
-            (self.edits(INSERTIONS, far), 2 * self.tries, 2 * self.tries),
-            (iter(()) if depth else self.in_doubt(), self.tries, self.tries),
-            (iter(()) if depth else self.repeated(), self.tries, self.tries),
-            (iter(()) if depth else self.lent(), self.tries, self.tries),
+        tries, scopes, places = self.tries, self.scopes, self.bench.tracer.places
+        # what is proposed, how many are made and how many of these run at most, and whether for a second mistake, too
+        stages: list[tuple[Iterator[Finding], int, int, bool]] = [
+            (copies(self.followed), MOST_COPIES, MOST_COPIES, False),
+            (self.edits(SMALL, scopes), 2 * tries, 2 * tries, True),
+            (stale(scopes, places), tries, tries, False),
+            (self.paths(), tries, tries, True),
+            (self.edits(NAMES, scopes), 3 * tries, 3 * tries, True),
+            (moved(scopes, places), tries, tries, False),
+            (self.edits(INSERTIONS, near), MOST_TRIES, tries, True),
+            (self.edits(INSERTIONS, suspects), MOST_TRIES, tries, True),
+            (self.edits(INSERTIONS, far), 2 * tries, 2 * tries, True),
+            (self.in_doubt(), tries, tries, False),
+            (self.repeated(), tries, tries, False),
+            (self.lent(), tries, tries, False),
         ]
-        for proposals, count, run in stages:
+        for proposals, count, run, is_for_a_second in stages:
+            if depth and not is_for_a_second:
+                continue
             tried = list(itertools.islice(proposals, count))
             true, useless = self.true_there(tried)
             tried = [finding for finding in tried if id(finding) not in useless]
@@ -443,85 +410,6 @@ class Search:
                     yield replace(finding, message=f"{finding.message} (the forward must keep it)")
 
     # By the true gradients ---------------------------------------------------------------------------------------
-
-    def copies(self) -> Iterator[Finding]:
-        """A copy of what the forward keeps and then changes in place, so that the backward reads other numbers."""
-        for place in self.followed.overwritten:
-            message = f"the forward changes {place.text} in place after keeping it here, and the backward reads that"
-            copied = always({place.index: lambda step, value, frame: value.copy()})
-            yield Finding(place, copied, (), "wrong-variable", f"{message}: keep a copy", place.text)
-
-    def stale(self) -> Iterator[Finding]:
-        """What a variable was before a statement changed it, for all that reads it later, or but gives it a name."""
-        for scope in self.scopes:
-            statement, name = scope.statement, scope.target
-            changes = isinstance(statement, ast.AugAssign) or name in texts_of(statement)
-            if not isinstance(statement, (ast.Assign, ast.AugAssign)) or statement.value not in scope.places:
-                continue
-            if adds_to(statement, name) and in_a_loop(statement, scope.routine.node):
-                continue  # without its last share a sum is another one, and none that was needed as it was
-            later = [p for p in self.bench.tracer.places if p.routine is scope.routine and p.line > scope.line]
-            reads = [p for p in later if p.kind == "use" and p.text == name]
-            used = [p for p in reads if not is_handed_on(p)]
-            for chosen in (used, reads) if changes and "[" not in name else ():
-                value = scope.places[statement.value]
-                place = replace(self.bench.tracer.places[value], node=ast.copy_location(ast.Name("_"), statement))
-                message = f"{name} is changed here, and still needed as it was: change it later, or under another name"
-                run = always(held_back(value, [p.index for p in chosen], name))
-                yield Finding(place, run, (), "wrong-variable", message, name)
-
-    def nested(self) -> Iterator[Finding]:
-        """What is added once behind a loop, and belongs into a condition of it: as often as that holds."""
-        added = [s for s in self.scopes if isinstance(s.statement, ast.AugAssign) and s.statement.value in s.places]
-        for loop, behind in loops_before([s.statement for s in added], [s.routine.node for s in added]):
-            together = [scope for scope in added if scope.statement in behind]
-            conditions = [n for n in ast.walk(loop) if isinstance(n, ast.If)]
-            for inner, some in itertools.product(conditions, (together, *([scope] for scope in together[:-1]))):
-                counted = [p.index for p in self.bench.tracer.places if p.statement is inner.body[0]][-1:]
-                values = [scope.places[vars(scope.statement)["value"]] for scope in some]
-                at = replace(
-                    self.bench.tracer.places[values[0]], node=ast.copy_location(ast.Name("_"), some[0].statement)
-                )
-                which = f"this{' and the lines behind it belong' if values[1:] else ' belongs'}"
-                message = f"{which} into the if in line {inner.lineno}: it is due each time that this holds"
-                for place in counted:
-                    yield Finding(at, always(counting(place, values)), (), "wrong-mask", message, some[0].target)
-
-    def carried(self) -> Iterator[Finding]:
-        """What a loop carries from step to step, times what is due at the end of each, or used up there."""
-        for scope in self.scopes:
-            statement, name = scope.statement, scope.target
-            value = scope.places.get(vars(statement).get("value", statement))
-            if value is None or not adds_to(statement, name):
-                continue
-            loops = [n.body for n in ast.walk(scope.routine.node) if isinstance(n, ast.For) and statement in n.body]
-            others = [vars(s).get("value", s) for body in loops for s in body if s is not statement]
-            ends = [scope.places[node] for node in others if node in scope.places]
-            arrays = arrays_of(scope)
-            alike = [t for t in arrays if name in arrays and arrays[t].shape == arrays[name].shape and t != name]
-            for factor in (*alike, "0") if ends and name in arrays else ():
-                told = "used up" if factor == "0" else f"due times {factor}"
-                message = f"what {name} holds is {told} at the end of the loop: {name} *= {factor} is missing there"
-                at = replace(self.bench.tracer.places[value], node=ast.copy_location(ast.Name("_"), statement))
-                mistake = "added-twice" if factor == "0" else "factor-missing"
-                yield Finding(at, always(carrying(value, ends[-1], name, factor)), (), mistake, message, name)
-
-    def counterparts(self) -> Iterator[Finding]:
-        """What is added to one entry, and due to another as well: a difference has two sides."""
-        for scope in self.scopes:
-            statement = scope.statement
-            if not isinstance(statement, ast.AugAssign) or not isinstance(statement.target, ast.Subscript):
-                continue
-            read = dict.fromkeys(ast.unparse(n) for n in ast.walk(scope.routine.node) if is_read(n))
-            others = [text for text in read if is_index(computed(text, scope.names))]
-            positions = [n for n in ast.walk(statement.target.slice) if ast.unparse(n) in others]
-            value = scope.places.get(statement.value)
-            for position, other, sign in itertools.product(positions, others, ("-", "+")):
-                line = beside(statement, position, other, sign)
-                if value is not None and line and other != ast.unparse(position):
-                    at = replace(self.bench.tracer.places[value], node=ast.copy_location(ast.Name("_"), statement))
-                    message = f"another entry gets a share, too: {line} is missing beside this line"
-                    yield Finding(at, always({value: doing(line)}), (), "term-missing", message, scope.target)
 
     def paths(self) -> Iterator[Finding]:
         """A part of a gradient that should be the whole: with another term, or with its true value."""
@@ -795,116 +683,8 @@ def adds_up(statement: ast.AST) -> bool:
     return added or any(is_call(node, "sum", "mean", "einsum") for node in ast.walk(statement))
 
 
-def is_handed_on(place: Place) -> bool:
-    """Whether a variable is but given another name there, or returned."""
-    return isinstance(place.statement, ast.Return) or getattr(place.statement, "value", None) is place.node
-
-
 def is_told(finding: Finding) -> bool:
     return finding.mistake != "unexplained"
-
-
-def held_back(value: int, reads: Sequence[int], name: str) -> dict[int, Change]:
-    """Changes that note what a variable is before a statement with this value changes it, for those who read it."""
-    known: list[Any] = []
-
-    def keep(step: int, new: Any, frame: FrameType) -> Any:
-        known[:] = [np.array(eval(name, {**frame.f_globals, **frame.f_locals}))]
-        return new
-
-    return {**dict.fromkeys(reads, lambda step, new, frame: known[0] if known else new), value: keep}
-
-
-def loops_before(
-    statements: Sequence[ast.AST], routines: Iterable[ast.AST]
-) -> Iterator[tuple[ast.stmt, list[ast.stmt]]]:
-    """(loop or condition, those of the statements behind it) in the body of each loop around them."""
-    for body in (n.body for r in dict.fromkeys(routines) for n in ast.walk(r) if isinstance(n, ast.For)):
-        for i, inner in enumerate(body):
-            if isinstance(inner, (ast.For, ast.If)) and (behind := [s for s in body[i:] if s in statements]):
-                yield inner, behind
-
-
-def beside(statement: ast.AugAssign, position: ast.AST, other: str, sign: str) -> str:
-    """The line that adds the same to another entry, or takes it away there."""
-    target = ast.unparse(substituted(statement.target, {ast.unparse(position): other}))
-    return f"{target} {sign}= {ast.unparse(statement.value)}"
-
-
-def doing(line: str) -> Change:
-    """A change that changes nothing, but has another line run before."""
-    code = compile(line, "<a line more>", "exec")
-
-    def run(step: int, value: Any, frame: FrameType) -> Any:
-        exec(code, {**frame.f_globals, **frame.f_locals})
-        return value
-
-    return run
-
-
-def in_a_loop(statement: ast.AST, routine: ast.AST) -> bool:
-    loops = (n for n in ast.walk(routine) if isinstance(n, (ast.For, ast.While)))
-    return any(part is statement for loop in loops for part in ast.walk(loop))
-
-
-def adds_to(statement: ast.AST, name: str) -> bool:
-    """Whether it adds to what a variable holds: x += a, or x = x + a."""
-    if isinstance(statement, ast.AugAssign):
-        return isinstance(statement.op, ast.Add)
-    value = statement.value if isinstance(statement, ast.Assign) else None
-    added = [value.left, value.right] if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add) else []
-    return name in map(ast.unparse, added)
-
-
-def carrying(value: int, end: int, name: str, factor: str) -> dict[int, Change]:
-    """Changes that multiply what a variable holds from the step before by what a factor was at its end."""
-    known: list[Any] = []
-
-    def keep(step: int, new: Any, frame: FrameType) -> Any:
-        known[:] = [np.array(eval(factor, {**frame.f_globals, **frame.f_locals}))]
-        return new
-
-    def multiply(step: int, new: Any, frame: FrameType) -> Any:
-        return new + (known[0] - 1) * frame.f_locals[name] if step and known else new
-
-    return {value: multiply, end: keep}
-
-
-def counting(counted: int, values: Sequence[int]) -> dict[int, Change]:
-    """Changes that multiply values by how often another place was computed since the first of them last was."""
-    times = [0, 0]
-
-    def count(step: int, new: Any, frame: FrameType) -> Any:
-        times[0] += 1
-        return new
-
-    def multiply(step: int, new: Any, frame: FrameType) -> Any:
-        return new * times[1]
-
-    def start(step: int, new: Any, frame: FrameType) -> Any:
-        times[:] = 0, times[0]
-        return new * times[1]
-
-    return {**dict.fromkeys(values, multiply), counted: count, values[0]: start}
-
-
-def map_edits(edits: Sequence[Edit], places: Sequence[Place]) -> Iterator[Finding]:
-    """The edits that a traced run can make, as findings."""
-    for edit in edits:
-        try:
-            changes = edit.changes()
-        except (SyntaxError, ValueError, TypeError, RecursionError):
-            continue
-        if changes:
-            scope = edit.site.scope
-            place = replace(places[next(iter(changes))], node=ast.copy_location(ast.Name("_"), scope.statement))
-            within = [n.target.id for n in edit.site.path if isinstance(n, ast.NamedExpr)]
-            yield Finding(place, always(changes), (), edit.mistake, edit.message, [scope.target, *within][-1], edit)
-
-
-def in_words(record: Record) -> str:
-    """A value of the forward by its name, or by what computes it."""
-    return record.name or (record.place.text if record.place else "")
 
 
 def ratio_of(value: Array, true: Array) -> Array | None:
@@ -913,11 +693,6 @@ def ratio_of(value: Array, true: Array) -> Array | None:
         return None
     ratio: Array = value / true
     return ratio[0] if np.allclose(ratio, ratio[:1], 1e-6, 0) and np.all(ratio[0]) else None
-
-
-def variable_of(place: Place) -> str:
-    """The variable that a place's statement assigns; 'return' where it returns."""
-    return place.name or Scope(place.routine, place.statement, {}).target
 
 
 def in_loops(values: Sequence[Record], records: Sequence[Record]) -> Iterator[Sequence[Record]]:
