@@ -9,7 +9,7 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -44,7 +44,10 @@ Kind: TypeAlias = Callable[[Scope], Iterator[Edit]]
 Found: TypeAlias = dict[str, Any]
 
 
-text_of = ast.unparse
+@lru_cache(maxsize=2**14)
+def text_of(node: ast.AST) -> str:
+    """The source of a tree, each of which is asked for by many rules."""
+    return ast.unparse(node)
 
 
 # Rules ----------------------------------------------------------------------------------------------------------------
@@ -194,7 +197,6 @@ AMONG_NAMES: dict[str, Callable[[Scope, str, Any], bool]] = {
     "N": lambda scope, t, v: is_index(v) and v > 1,
     "P": lambda scope, t, v: t in scope.parameters,
     "Q": lambda scope, t, v: bool(np.ndim(v) and v.dtype.kind == "f" and (v >= 0).all() and np.allclose(v.sum(-1), 1)),
-    "R": lambda scope, t, v: kind(v) == "array" and t in unread(scope),
     "S": lambda scope, t, v: kind(v) == "number" and t != scope.upstream,
     "U": lambda scope, t, v: t == scope.upstream,
     "V": lambda scope, t, v: True,
@@ -213,6 +215,7 @@ MADE: dict[str, Callable[[Scope], Values]] = {
     "J": lambda scope: {str(axis): axis for axis in range(4)},
     "K": lambda scope: {str(diagonal): diagonal for diagonal in (1, -1, 0)},
     "O": lambda scope: {str(order): order for n in (2, 3, 4) for order in itertools.permutations(range(n))},
+    "R": lambda scope: unread(scope),
     "T": lambda scope: {t: v for t, v in (scope.values | parts_of(scope)).items() if kind(v) != "integer"},
     "X": lambda scope: {t: v for t, v in scope.expressions.items() if kind(v) == "array" and t not in scope.values},
 }
@@ -233,10 +236,12 @@ def is_kept(scope: Scope, text: str, value: Array) -> bool:
     return text in scope.parameters or any(value is other for other in held)
 
 
-def unread(scope: Scope) -> set[str]:
-    """The names that the function assigns to and never reads."""
+def unread(scope: Scope) -> Values:
+    """The arrays that the function assigns to a name and never reads."""
     names = [n for n in ast.walk(scope.routine.node) if isinstance(n, ast.Name)]
-    return {n.id for n in names if isinstance(n.ctx, ast.Store)} - {n.id for n in names if isinstance(n.ctx, ast.Load)}
+    read = {n.id for n in names if isinstance(n.ctx, ast.Load)}
+    stored = {n.id for n in names if isinstance(n.ctx, ast.Store)} - read
+    return {text: value for text, value in arrays_of(scope).items() if text in stored}
 
 
 def counters_of(scope: Scope) -> list[str]:

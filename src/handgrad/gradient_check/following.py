@@ -327,7 +327,7 @@ class Followed:
         self.meaning: list[Meaning | None] = [None if v is None else self.meanings.of(v) for v in self.values]
         self.outputs: dict[str, Record] = {name: record for name, record in outputs[0].items() if record is not None}
         self.taken: dict[int, Record] = self.find_taken()
-        self.ends: set[int] = {self.recording.resolved(record).index for record in self.outputs.values()}
+        self.ends: set[int] = self.find_ends()
         self.fine: set[int] = self.find_fine()
 
     def recorded(
@@ -347,6 +347,21 @@ class Followed:
         if not values or len({v.shape for v in values}) > 1 or self.records[index].alias:
             return None
         return np.stack(values)
+
+    def find_ends(self) -> set[int]:
+        """The records of the wrong gradients, and of what has the same numbers already where a backward hands it on."""
+        hands_on = self.bench.subject.one_function
+        ends, left = set[int](), [self.recording.resolved(record).index for record in self.outputs.values()]
+        while left:
+            ends.add(end := left.pop())
+            made_of = [self.recording.resolved(self.records[i]).index for i in self.records[end].operands]
+            left += [i for i in made_of if i not in ends and hands_on and self.is_same(i, end)]
+        return ends
+
+    def is_same(self, one: int, other: int) -> bool:
+        """Whether two records hold the same numbers, in the same order, for each upstream."""
+        a, b = self.values[one], self.values[other]
+        return a is not None and b is not None and a.size == b.size and np.array_equal(a.ravel(), b.ravel())
 
     def find_taken(self) -> dict[int, Record]:
         """The wrong gradients that are right for another value: by that value's record, where it got its last name."""

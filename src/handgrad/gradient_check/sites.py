@@ -63,12 +63,12 @@ class Edit:
 
     def within(self, tree: ast.AST) -> Any:
         """A copy of a tree around the site, with the change."""
-        return ast.fix_missing_locations(rebuilt(tree, lambda node: self.new if node is self.site.node else None))
+        return rebuilt(tree, lambda node: self.new if node is self.site.node else None)
 
     def described(self) -> tuple[str, str]:
         """The statement before and after, in the words of the source."""
         statement = self.site.scope.statement
-        before, after = ast.unparse(statement), ast.unparse(self.within(statement))
+        before, after = ast.unparse(statement), ast.unparse(ast.fix_missing_locations(self.within(statement)))
         return before.split("\n")[0].rstrip(":"), self.added or after.split("\n")[0]
 
     def changes(self) -> dict[int, Change]:
@@ -114,8 +114,6 @@ def added_up(index: Any, values: Any) -> Any:
 
 def differences(old: ast.AST, new: ast.AST, places: Mapping[ast.AST, int]) -> list[tuple[int, Any]]:
     """(place, new expression) where two trees differ; [] where that is not at places only."""
-    if ast.dump(old) == ast.dump(new):
-        return []
     names = any(isinstance(n, ast.NamedExpr) for n in ast.walk(old))  # := must give its name in the code itself
     if old in places and not names and not isinstance(getattr(old, "ctx", None), ast.Store):
         return [(places[old], new)]
@@ -364,10 +362,12 @@ REDUCTIONS = ("sum", "mean", "max", "flip", "concatenate", "argmax", "repeat", "
 
 def is_carried(site: Site) -> bool:
     """Whether it is an assignment in a loop to a variable that the loop gives another value as well."""
-    target = getattr(site.node, "targets", [None])[0]
+    targets = site.node.targets if isinstance(site.node, ast.Assign) else []
+    if not targets or not isinstance(targets[0], ast.Name):
+        return False
     loops = [n for n in ast.walk(site.scope.routine.node) if isinstance(n, ast.For) and site.node in n.body]
     stored = (n.id for loop in loops[:1] for n in ast.walk(loop) if isinstance(n, ast.Name) and is_stored(n))
-    return [*stored].count(getattr(target, "id", "")) > 1
+    return [*stored].count(targets[0].id) > 1
 
 
 def is_alias(site: Site) -> bool:

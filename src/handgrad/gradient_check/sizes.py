@@ -20,6 +20,7 @@ Axis: TypeAlias = tuple[str, int]
 
 MOST_TRIES = 60  # of forwards with a few longer axes, for each length
 MOST_NUMBERS = 100_000  # in all arrays: more would take long
+OTHER = 0.83  # times an option: a rate or share stays one
 MOST_ALONE = 3  # axes of equal length that are tried together before all of them
 
 
@@ -66,7 +67,8 @@ class Elsewhere:
 
 
 def elsewhere(bench: Bench) -> Elsewhere | None:
-    """The bench with as many longer axes as its forward takes, each of another length; None where it takes none.
+    """The bench with as many longer axes as its forward takes, each of another length, and with other options, as rates
+    and powers are; None where it takes neither.
 
     Axes of equal length stay equal where the forward asks for it, and become different where it does not.
     """
@@ -76,8 +78,13 @@ def elsewhere(bench: Bench) -> Elsewhere | None:
     for number, (size, group) in enumerate(groups(subject), 1):
         more = {**lengths, **dict.fromkeys(group, size + number)}
         lengths = more if runs(longer(subject, more)) and is_read_there(longer(subject, more), group, size) else lengths
+    subject = longer(subject, lengths) if lengths else subject
+    options = {name: OTHER * value for name, value in subject.kwargs.items() if isinstance(value, float) and value}
+    other = copy.copy(subject)
+    other.kwargs = subject.kwargs | options
+    subject = other if options and runs(other) else subject
     with np.errstate(all="ignore"):
-        return Elsewhere(bench, longer(subject, lengths)) if lengths else None
+        return Elsewhere(bench, subject) if lengths or subject is other else None
 
 
 def groups(subject: Subject) -> Iterator[tuple[int, list[Axis]]]:
