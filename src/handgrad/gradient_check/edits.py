@@ -140,9 +140,16 @@ def is_same_call(pattern: ast.Call, node: ast.Call, scope: Scope, found: Found) 
 
 def is_meant(letter: str, node: Any, scope: Scope) -> bool:
     """Whether a letter can stand for a part of the code."""
+    if letter == "i" and isinstance(node, ast.Name):
+        return is_axes(scope.names.get(node.id))
     if letter in KINDS:
         return KINDS[letter](node)
     return letter.islower() or text_of(node) in {text for text, _ in known(scope, letter)}
+
+
+def is_axes(value: Any) -> bool:
+    """Whether a name holds an axis or several."""
+    return is_index(value) or (isinstance(value, tuple) and bool(value) and all(map(is_index, value)))
 
 
 AXIS_PARTS = (ast.Constant, ast.Tuple, ast.UnaryOp, ast.unaryop, ast.expr_context)
@@ -312,8 +319,11 @@ def ruled(heading: str, scope: Scope) -> Iterator[Edit]:
                     edit = site.edit(new, mistake, rule.message.format(**words))
                     if is_square(new) and mistake == "factor-missing":
                         edit = site.edit(new, "wrong-exponent", f"{text_of(site.node)} is due squared here")
+                    if rule.mistake == "factor-missing" and words.get("E") in ("0.5", "2.0"):
+                        edit = site.edit(new, "factor-two", edit.message)
                     brought = [words[letter] for letter in rule.free]
-                    edit.kind = f"{heading}, {text_of(rule.wrong)} => {text_of(rule.right)}, {brought}"
+                    change = f"{heading}, {text_of(rule.wrong)} => {text_of(rule.right)}"
+                    edit.kind = f"{mistake if mistake == 'wrong-axis' else change}, {brought}"
                     edit.is_two = rule.mistake == "factor-two" and isinstance(rule.wrong, ast.Name)
                     yield edit
 
@@ -533,7 +543,8 @@ def misnamed(site: Site, text: str, other: str, values: Values) -> tuple[str, st
         around = statement.iter if isinstance(statement, ast.For) else statement
         names = [n.id for n in ast.walk(around) if isinstance(n, ast.Name)]
         return "index-repeated" if names.count(text) > 1 else "wrong-index", message
-    return "wrong-mask" if isinstance(site.holder, ast.Compare) else "wrong-variable", message
+    mask = "mask-from-upstream" if text == site.scope.upstream else "wrong-mask"
+    return mask if isinstance(site.holder, ast.Compare) else "wrong-variable", message
 
 
 def alike(a: Any, b: Any) -> bool:

@@ -383,14 +383,14 @@ class Search:
         yield from self.edits((*SMALL, *NAMES), others)
 
     def repeated(self) -> Iterator[Finding]:
-        """The same small change in all statements that it fits."""
+        """The same small change in all statements that it fits, and in each two that follow each other."""
         kinds: dict[str, dict[ast.AST, Finding]] = {}
         for finding in self.edits(SMALL, self.scopes):
             if finding.edit and finding.edit.kind:
                 kinds.setdefault(finding.edit.kind, {}).setdefault(finding.edit.site.scope.statement, finding)
-        several = ([*found.values()] for found in kinds.values())
-        groups = (g for all_ in several for n in range(2, len(all_) + 1) for g in itertools.combinations(all_, n))
-        for first, *others in groups:
+        several = [tuple(found.values()) for found in kinds.values() if len(found) > 1]
+        groups = ((all_, *(itertools.pairwise(all_) if len(all_) > 2 else ())) for all_ in several)
+        for first, *others in itertools.chain.from_iterable(groups):
             changes = {place: change for f in (first, *others) for place, change in f.changes(0).items()}
             lines = ", ".join(str(f.place.line) for f in others)
             yield replace(first, changes=always(changes), message=f"{first.message}, and so in line {lines}")

@@ -412,7 +412,9 @@ def compiled(
         vars(named)["body"] = [holder]
         holder = named
     outer = ast.parse(f"def outer({', '.join((*code.co_freevars, *more))}): pass")
-    vars(outer.body[0])["body"] = [holder]
+    own = [name for name in owner if name.isidentifier() and name not in code.co_freevars]
+    known: list[ast.stmt] = [ast.Global(own)] if own else []  # a class that names itself means the module's
+    vars(outer.body[0])["body"] = [*known, holder]
     outer.body[:0] = imports
     module = compile(ast.fix_missing_locations(outer), code.co_filename, "exec", code.co_flags & FUTURE, True)
     return next((c for c in codes_in(module) if c.co_name == code.co_name), None)
