@@ -108,7 +108,8 @@ def lines_at_fault(module, make, target):
 
 def parts_of(target):
     """The functions and classes of a target, and the module's functions that they use."""
-    first = list(target) if isinstance(target, tuple) else [target if isinstance(target, type) else type(target)]
+    is_code = inspect.isfunction(target) or inspect.isclass(target)
+    first = list(target) if isinstance(target, tuple) else [target if is_code else type(target)]
     seen = []
     while first:
         part = first.pop()

@@ -208,7 +208,7 @@ AMONG_NAMES: dict[str, Callable[[Scope, str, Any], bool]] = {
     "U": lambda scope, t, v: t == scope.upstream,
     "V": lambda scope, t, v: True,
     "W": lambda scope, t, v: kind(v) == "array" and v.dtype == np.bool_,
-    "Y": lambda scope, t, v: kind(v) == "array" and t != scope.upstream,
+    "Y": lambda scope, t, v: kind(v) == "array" and t != scope.upstream and v.dtype != np.bool_,
     "Z": lambda scope, t, v: is_index(v),
 }
 # what else: {text: value} of all that it may be; the value None where it is of no interest

@@ -444,7 +444,8 @@ class Followed:
         calls = {r.index for r in shown if r.alias and r.place and isinstance(r.place.node, ast.Call)}
         calls |= {r.index for r in self.taken.values()}
         found = [r for r in shown if self.recording.resolved(r).index in reached and (not r.alias or r.index in calls)]
-        given = {self.recording.resolved(r).index: r for r in self.outputs.values() if r.alias}
+        held = [r for r in self.outputs.values() if r.alias and r.place and r.place.routine.shown]
+        given = {self.recording.resolved(r).index: r for r in held}
         return [r if r.operands else given.get(r.index, r) for r in found]  # what is given as it came stands at its end
 
     @property
@@ -477,7 +478,8 @@ class Followed:
         """Where the variable was assigned that a record reads; the record itself where none is read."""
         first = self.recording.resolved(record)
         since = self.records[first.index : record.index + 1]
-        return [first, *(r for r in since if r.name and self.recording.resolved(r) is first)][-1]
+        named = (r for r in since if r.name and (r.place is None or r.place.routine.shown))
+        return [first, *(r for r in named if self.recording.resolved(r) is first)][-1]
 
     def meaning_of(self, record: Record) -> Meaning | None:
         return self.meaning[self.recording.resolved(record).index]

@@ -559,7 +559,8 @@ class Search:
         """Where a function was called for a value that is wrong, though what it makes elsewhere is right."""
         same = [r for r in self.followed.records if r.place is record.place]
         given = [r.place for r in self.followed.records if r.alias and self.followed.recording.resolved(r) is record]
-        calls = [p for p in given if p and isinstance(p.node, ast.Call) and p.statement is not place.statement]
+        shown = [p for p in given if p and p.routine.shown and p.statement is not place.statement]
+        calls = [p for p in shown if isinstance(p.node, ast.Call)]
         return calls[0] if calls and any(self.followed.is_right(r) for r in same) else None
 
     def other_sum(self, record: Record, owner_of: Callable[[Array], Record | None]) -> str:

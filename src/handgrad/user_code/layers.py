@@ -24,12 +24,15 @@ from .arguments import (
 )
 from .faults import CodeFault, report_faults
 from .slots import (
+    RETURNED,
     UPDATED,
     Slot,
     attributes,
     exists,
     find_slots,
+    gradient_key,
     is_nested,
+    is_trainable,
     moved,
     parameters_in,
     parts,
@@ -92,6 +95,7 @@ class LayerSubject(Subject):
         slots = self.with_arrays(self.without_results(slots), y)
         floats = [n for n, a in zip(self.all_names, self.arguments, strict=True) if is_float_array(a)]
         answers = returned if isinstance(returned, (tuple, list)) else (returned,)
+        slots = slots or self.returned_slots(answers[len(floats) :])
         self.input_names: list[str] = [loss_argument(floats)] if y.ndim == 0 and len(answers) < len(floats) else floats
         self.every_slot = slots
         self.with_gradients = dict(with_gradients(inner(point.layer)))
@@ -105,6 +109,11 @@ class LayerSubject(Subject):
         if not self.names:
             what = f"{self.label} has no array of floats to differentiate by"
             raise TypeError(f"{what}: neither an input nor a parameter")
+
+    def returned_slots(self, gradients: Sequence[Any]) -> dict[str, Slot]:
+        """The parameters whose gradients a backward returns behind those of the inputs."""
+        names = [n for n in self.without_gradient() if is_trainable(attributes(inner(self.original))[n])]
+        return {name: Slot((), None, name, RETURNED) for name in by_parameter(gradients, names)}
 
     def without_results(self, slots: dict[str, Slot]) -> dict[str, Slot]:
         """The slots without what a forward computes anew whatever it was: self.z beside self.dz is no parameter."""
@@ -167,6 +176,14 @@ class LayerSubject(Subject):
             return False
 
 
+def by_parameter(gradients: Sequence[Any], names: Sequence[str]) -> dict[str, Any]:
+    """What a backward returns behind the gradients of its inputs, by parameter: one by one, or in a dict."""
+    if len(gradients) == 1 and isinstance(gradients[0], dict):
+        keys = {name: gradient_key(gradients[0], name) for name in names}
+        return {name: gradients[0][key] for name, key in keys.items() if key is not None}
+    return dict(zip(names, gradients, strict=True)) if len(gradients) == len(names) else {}
+
+
 def same_numbers(a: Any, b: Any) -> bool:
     return np.shape(a) == np.shape(b) and bool(np.array_equal(a, b, equal_nan=True))
 
@@ -214,6 +231,11 @@ class LayerPoint(Point):
         before = {n: read(self.layer, s).copy() for n, s in slots.items() if s.gradient_group == UPDATED}
         with overhear_gradients(self.layer) as refused:
             returned = self.call_backward(dy)
+        extra = [n for n, slot in self.subject.every_slot.items() if slot.gradient_group == RETURNED]
+        if extra and isinstance(returned, (tuple, list)):
+            first = len(returned) - (1 if isinstance(returned[-1], dict) else len(extra))
+            refused |= by_parameter(returned[first:], extra)
+            returned = returned[:first]
         found = by_name(returned, self.subject, names, np.ndim(dy) == 0) if names else {}
         for name, slot in slots.items():
             if name in before:  # the step of a learning rate of 1, undone
@@ -221,7 +243,7 @@ class LayerPoint(Point):
                 self.arrays[name][...] = before[name]
                 write(self.layer, slot, self.arrays[name])
             else:
-                found[name] = refused.get(name, read_gradient(inner(self.layer), slot))
+                found[name] = refused[name] if name in refused else read_gradient(inner(self.layer), slot)
         return arrays_of(found, self.layer.backward)
 
 

@@ -18,7 +18,9 @@ GRADIENT_NAMES = ("{}", "d{}", "d_{}", "grad_{}", "{}_grad", "grads_{}", "{}_gra
 GRADIENT_GROUPS = ("gradients", "grads")
 SHORT = {"weights": ("W", "w"), "weight": ("W", "w"), "biases": ("b",), "bias": ("b",)}  # as in dW beside weights
 
-UPDATED = "updated"  # in the place of a gradient's group: there is none, the backward takes the step itself
+# in the place of a gradient's group
+UPDATED = "updated"  # there is none, the backward takes the step itself
+RETURNED = "returned"  # the backward returns it behind those of the inputs
 
 
 class Slot(NamedTuple):
@@ -182,6 +184,8 @@ def write(layer: Any, slot: Slot, array: Array) -> None:
 
 def read_gradient(layer: Any, slot: Slot) -> Array | None:
     """The gradient as it stands now, or None."""
+    if slot.gradient_group == RETURNED:
+        return None
     held = holder(layer, slot.path, slot.gradient_group)
     key = gradient_key(held, slot.key, own=slot.gradient_group is not None)
     return None if key is None or (isinstance(held, (list, tuple)) and key >= len(held)) else held[key]
