@@ -125,6 +125,7 @@ class Search:
         self.bench.gradients(0, {})
         self.cost: int = BASE_PROBES + sum(self.bench.tracer.steps.values())
         self.bench.tracer.most_steps = 100 + 10 * max(self.bench.tracer.steps.values(), default=0)
+        self.bench.tracer.most_numbers = 10_000 + 100 * max((r.value.size for r in self.followed.records), default=0)
         self.tries: int = min(MOST_TRIES, max(FEWEST_TRIES, MOST_TRIED_PROBES // self.cost))
 
     def accept(self, findings: Sequence[Finding]) -> None:

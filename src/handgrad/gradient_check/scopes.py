@@ -32,7 +32,8 @@ def scopes_of(followed: Followed, doubt: bool = False) -> list[Scope]:
     latest = sorted(followed.tracer.places, key=lambda place: (place.index in steps, -place.index))
     places: dict[ast.AST, int] = {place.node: place.index for place in latest if place.kind != "update"}
     case, found = next(iter(followed.cases.values())), []
-    lengths = frozenset(len(array) for array in {**case.inputs, **case.keywords}.values() if np.ndim(array))
+    given = {**case.inputs, **case.keywords}.values()
+    lengths = frozenset(len(value) for value in given if isinstance(value, (list, tuple)) or np.ndim(value))
     for routine, statement in [*(s for s in ran if s in statements), *(s for s in statements if s not in ran)]:
         names = held.get(routine.node, {})
         upstream = next((a.arg for a in routine.node.args.args if a.arg not in ("self", "ctx", "cls")), None)

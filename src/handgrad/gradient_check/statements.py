@@ -52,11 +52,13 @@ def moved(scopes: Sequence[Scope], places: Sequence[Place]) -> Iterator[Finding]
 def nested(scopes: Sequence[Scope], places: Sequence[Place]) -> Iterator[Finding]:
     """What is added once behind a loop, and belongs into a condition of it: as often as that holds."""
     added = [s for s in scopes if isinstance(s.statement, ast.AugAssign) and s.statement.value in s.places]
+    watched = [scope.statement for scope in scopes]
     for loop, behind in loops_before([s.statement for s in added], [s.routine.node for s in added]):
         together = [scope for scope in added if scope.statement in behind]
         conditions = [n for n in ast.walk(loop) if isinstance(n, ast.If)]
         for inner, some in itertools.product(conditions, (together, *([scope] for scope in together[:-1]))):
-            counted = [p.index for p in places if p.statement is inner.body[0]][-1:]
+            first = next((statement for statement in inner.body if statement in watched), inner.body[0])
+            counted = [p.index for p in places if p.statement is first][-1:]
             values = [scope.places[vars(scope.statement)["value"]] for scope in some]
             at = whole(places[values[0]], some[0].statement)
             which = f"this{' and the lines behind it belong' if values[1:] else ' belongs'}"

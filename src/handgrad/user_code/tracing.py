@@ -213,6 +213,7 @@ class Tracer:
         self.trees: dict[CodeType, Definition | None] = {}  # with all probes
         self.kept: set[int] | None = None  # the places that have probes; None: all
         self.most_steps: float = np.inf  # of one place: a changed loop may be endless
+        self.most_numbers: float = np.inf  # in one value: it may double what it grows by
         self.followed: set[int] = set()  # calls of what is traced
         self.changes: dict[int, Change] = {}
         self.recording: Recording | None = None
@@ -237,6 +238,8 @@ class Tracer:
         self.steps[place] = step + 1
         if step >= self.most_steps:
             raise RecursionError("a change has made a loop endless")
+        if isinstance(value, np.ndarray) and value.size > self.most_numbers:
+            raise MemoryError("a change has made an array grow")
         if place in self.changes:
             value = self.changes[place](step, value, sys._getframe(depth))
         if self.recording is not None and step < MOST_STEPS:
