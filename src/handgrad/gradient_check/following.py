@@ -325,6 +325,7 @@ class Followed:
         self.same_flow: bool = all(flow == flows[0] for flow in flows)
         self.values: list[Array | None] = [self.stacked(recordings, i) for i in range(len(self.records))]
         self.meaning: list[Meaning | None] = [None if v is None else self.meanings.of(v) for v in self.values]
+        self.carrying: set[int] = self.find_carrying()
         self.outputs: dict[str, Record] = {name: record for name, record in outputs[0].items() if record is not None}
         self.taken: dict[int, Record] = self.find_taken()
         self.ends: set[int] = self.find_ends()
@@ -347,6 +348,15 @@ class Followed:
         if not values or len({v.shape for v in values}) > 1 or self.records[index].alias:
             return None
         return np.stack(values)
+
+    def find_carrying(self) -> set[int]:
+        """Of code that takes no dy, what is a gradient and what is made of gradients."""
+        found = set[int]()
+        for record in self.records if self.bench.subject.one_function else ():
+            operands = (self.recording.resolved(self.records[i]).index for i in record.operands)
+            if self.meaning[record.index] or not found.isdisjoint(operands):
+                found.add(record.index)
+        return found
 
     def find_ends(self) -> set[int]:
         """The records of the wrong gradients, and of what has the same numbers already where a backward hands it on."""
@@ -532,7 +542,10 @@ class Followed:
         return f"the gradient by {name} lacks what comes back through {' and '.join(lines)}"
 
     def depends_on_upstream(self, record: Record) -> bool:
-        values = self.values[self.recording.resolved(record).index]
+        first = self.recording.resolved(record).index
+        if self.carrying:
+            return first in self.carrying
+        values = self.values[first]
         return values is None or any(not np.array_equal(v, values[0]) for v in values[1:])
 
     def forward_values(self) -> list[list[Record]]:

@@ -20,7 +20,7 @@ from ..user_code.subjects import Subject
 from ..user_code.tracing import Change, Place, Record, is_numeric
 from .chain_rule import ChainRule, Unwritten
 from .differences import factor_due, mistake_in
-from .edits import INSERTIONS, NAMES, SMALL, terms
+from .edits import FACTORS, INSERTIONS, NAMES, SMALL, terms
 from .findings import Finding, always, in_words, map_edits, variable_of
 from .following import TOLERANCE, Changes, Followed, directed
 from .mistakes import Case, at_a_place
@@ -240,12 +240,28 @@ class Search:
 
     def as_called(self) -> Finding | None:
         """What makes the first wrong value the gradient that its variable is called for, so that nothing that stands
-        further down is mended in its place.
+        further down is mended in its place; or a factor of what it is made of, where that is not what it is called.
         """
-        named = [s for s in self.near[:1] if any(is_of(f[0], stem(s.target)) for f in self.followed.forward_values())]
-        tried = list(itertools.islice(self.edits((*SMALL, *NAMES), named), self.tries))
-        found = self.best(finding for rank, finding in self.true_there(tried)[0] if rank == 0)
-        return found if found and set(found.names) == self.left else None
+        named = [s for s in self.near[:1] if self.is_called(s.target)]
+        handed = {r.place.statement for r in self.suspects if r.place and self.is_handed_on(r)}
+        given = [s for s in self.scopes if s.statement in handed]
+        for kinds, scopes, most in (((*SMALL, *NAMES), named, 0), (FACTORS, given, 1)):
+            tried = list(itertools.islice(self.edits(kinds, scopes), self.tries))
+            found = self.best(finding for rank, finding in self.true_there(tried)[0] if rank <= most)
+            if found and set(found.names) == self.left:
+                return found
+        return None
+
+    def is_called(self, variable: str) -> bool:
+        """Whether a variable has the name of a gradient by a value of the forward."""
+        return any(is_of(values[0], stem(variable)) for values in self.followed.forward_values())
+
+    def is_handed_on(self, record: Record) -> bool:
+        """Whether a variable has the gradient by another value than its name says, or but another variable's."""
+        meaning, statement = self.followed.meaning_of(record), record.place.statement if record.place else None
+        is_alias = isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Name)
+        is_other = meaning is not None and not meaning.is_part and not is_of(meaning.record, stem(record.name))
+        return is_alias or (is_other and self.is_called(record.name))
 
     def second(self, firsts: Sequence[Finding], depth: int) -> Finding | None:
         """Two mistakes on the way to the same arrays: a change that mends its own value, and one for the rest."""
