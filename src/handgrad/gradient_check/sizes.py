@@ -9,7 +9,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..derivatives.numeric import Differentiator
-from ..user_code.layers import LayerSubject, inner
+from ..user_code.layers import LayerSubject, copied, inner
 from ..user_code.slots import read, write
 from ..user_code.subjects import Subject, as_it_is
 from ..user_code.tracing import Change, Tracer
@@ -123,7 +123,7 @@ def longer(subject: Subject, lengths: Mapping[Axis, int]) -> Subject:
     new.arguments = [arrays.get(name, value) for name, value in held]
     new.kwargs = {name: arrays.get(name, value) for name, value in subject.kwargs.items()}
     if isinstance(new, LayerSubject):
-        new.original = copy.deepcopy(new.original)
+        new.original = copied(new.original)
         for name, slot in new.slots.items():
             write(inner(new.original), slot, arrays[name])
     return new

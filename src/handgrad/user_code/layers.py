@@ -2,6 +2,8 @@
 
 import contextlib
 import copy
+import io
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
@@ -85,8 +87,8 @@ class LayerSubject(Subject):
         """Run once forward and backward, to see which arrays there are gradients for."""
         point = self.at(np.float64)
         y = point.forward()
-        after_forward = copy.deepcopy(point.layer)
-        before = copy.deepcopy(inner(point.layer))
+        after_forward = copied(point.layer)
+        before = copied(inner(point.layer))
         with overhear_gradients(point.layer):
             returned = point.call_backward(np.ones_like(y))
         slots = updated_slots(before, point.layer) if self.style == "dy, rate" else find_slots(inner(point.layer))
@@ -139,7 +141,7 @@ class LayerSubject(Subject):
         lists = {n: slot for n, slot in slots.items() if isinstance(read(inner(self.original), slot), list)}
         if not lists:
             return slots
-        before = copy.deepcopy(self.original)
+        before = copied(self.original)
         with contextlib.suppress(CodeFault, TypeError):  # TypeError: of a tuple, which takes nothing new
             for slot in lists.values():
                 write(inner(self.original), slot, np.array(read(inner(self.original), slot)))
@@ -316,12 +318,20 @@ def built(layer: Any, arguments: Sequence[Any], seed: int) -> Any:
 
 
 def copied(layer: Any) -> Any:
-    """A copy of the layer; TypeError in one line where it holds what cannot be copied."""
+    """A copy of the layer, which shares what holds no numbers and cannot be copied, as locks; TypeError in one line
+    where there is other such.
+    """
     try:
         return copy.deepcopy(layer)
     except Exception as problem:
+        shared = {id(held): held for held in attributes(layer).values() if isinstance(held, SHARED)}
+        with contextlib.suppress(Exception):
+            return copy.deepcopy(layer, shared)
         what = f"{type(layer).__name__} cannot be copied, and a check works on copies"
         raise TypeError(f"{what}: {type(problem).__name__}: {problem}") from problem
+
+
+SHARED = (type(threading.Lock()), type(threading.RLock()), threading.Condition, io.IOBase)
 
 
 def in_dtype(layer: Any, dtype: DTypeLike, slots: Mapping[str, Slot]) -> Any:
@@ -330,7 +340,7 @@ def in_dtype(layer: Any, dtype: DTypeLike, slots: Mapping[str, Slot]) -> Any:
         return WithLoss(in_dtype(layer.model, dtype, slots), copy.deepcopy(layer.loss))
     if hasattr(layer, "astype"):
         return layer.astype(dtype)
-    layer = copy.deepcopy(layer)
+    layer = copied(layer)
     for slot in slots.values():
         if read(layer, slot).dtype != dtype:
             write(layer, slot, read(layer, slot).astype(dtype))

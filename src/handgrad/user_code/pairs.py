@@ -5,7 +5,7 @@ import contextlib
 import copy
 import inspect
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import FunctionType
 from typing import Any
 
@@ -36,8 +36,17 @@ PASSES_ON = True  # to the functions that it was given
 class PairSubject(Subject):
     """A forward that returns (y, cache), and a backward that takes (dy, cache)."""
 
-    def __init__(self, pair: Pair, arrays: Iterable[Any], kwargs: Settings, wrt: Wanted, label: str = "") -> None:
+    def __init__(
+        self,
+        pair: Pair,
+        arrays: Iterable[Any],
+        kwargs: Settings,
+        wrt: Wanted,
+        label: str = "",
+        names: Sequence[str] = (),
+    ) -> None:
         super().__init__(label or name_of(pair[0]), pair[0], arrays, kwargs or {})
+        self.all_names = list(names) or self.all_names
         self.forward: Function = pair[0]
         self.backward: Function = pair[1]
         self.is_ours = all(module_of(function).startswith("handgrad.") for function in pair)
@@ -64,9 +73,9 @@ class PairSubject(Subject):
             return self
         if not self.wrt_given and (len(answers) < len(self.names) or any(a is None for a in answers)):
             self.names = self.input_names = [loss_argument(self.names)]
-        made = leaves(point.cache)
-        handed_on = len(made) == len(answers) and all(any(same(a, kept) for kept in made) for a in answers)
-        times_dy = all(same(2 * a, b) for a, b in zip(answers, doubled, strict=False))
+        made, given = leaves(point.cache), [a for a in answers if a is not None]
+        handed_on = len(made) == len(given) and all(any(same(a, kept) for kept in made) for a in given)
+        times_dy = all(a is None or same(2 * a, b) for a, b in zip(answers, doubled, strict=False))
         if handed_on and times_dy and makes_apart(self.forward):
             self.one_function, self.has_upstream = True, False
         return self

@@ -1,6 +1,5 @@
 """What kind of thing was given to check: a pair, a layer, a function and its gradient, a closure, a class."""
 
-import copy
 import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,7 +20,8 @@ from .arguments import (
     parameters_of,
 )
 from .faults import refuse_unwritten, refuse_without_self
-from .layers import LayerSubject, built, with_loss
+from .layers import LayerSubject, built, copied, with_loss
+from .nested import unpacked
 from .pairs import PairSubject, closure_pair, from_arrays, function_class, function_pair, named_like
 from .subjects import Subject
 
@@ -48,7 +48,9 @@ def recognize(target: Any, arrays: Sequence[Any], kwargs: Settings, wrt: Wanted,
     if hasattr(target, "backward"):
         return LayerSubject(target, arrays, kwargs, wrt, seed)
     if callable(target):
-        closure = PairSubject(closure_pair(target), arrays, kwargs, wrt, name_of(target))
+        pair, label = closure_pair(target), name_of(target)
+        nested = of_nested(pair, arrays, kwargs, wrt, label)
+        closure = nested or PairSubject(pair, arrays, kwargs, wrt, label)
         closure.one_function, closure.has_upstream = True, False
         return closure.settle()
     if hasattr(target, "forward"):
@@ -109,7 +111,12 @@ UPSTREAM = {"dy", "dout", "d_out", "doutput", "dz", "dl", "dloss", "grad_output"
 
 def pair_or_function(given: Pair, arrays: Sequence[Any], kwargs: Settings, wrt: Wanted) -> PairSubject:
     """A pair when the first function returns two things, as it must; else a function and its gradient."""
-    (forward, backward), pair = given, PairSubject(given, arrays, kwargs, wrt)
+    forward, backward = given
+    alone = from_arrays(forward, backward) if takes_arrays(backward, len(arrays)) else given
+    for each in (given, alone):
+        if nested := of_nested(each, arrays, kwargs, wrt, name_of(forward)):
+            return nested.settle()
+    pair = PairSubject(given, arrays, kwargs, wrt)
     arguments = [copy_argument(a, np.float64) for a in arrays]
     try:
         output = forward(*arguments, **pair.at(np.float64).kwargs)
@@ -125,6 +132,15 @@ def pair_or_function(given: Pair, arrays: Sequence[Any], kwargs: Settings, wrt: 
     return pair.settle()
 
 
+def of_nested(pair: Pair, arrays: Sequence[Any], kwargs: Settings, wrt: Wanted, label: str) -> PairSubject | None:
+    """A pair that gives gradients by the arrays in a dict or list; None for any other."""
+    found = unpacked(pair, arrays, kwargs or {})
+    if found is None:
+        return None
+    wanted = found.answered if wrt is None else wrt
+    return PairSubject(found.pair, found.arrays, kwargs, wanted, label, found.names)
+
+
 def takes_arrays(backward: Function, count: int) -> bool:
     """Whether a backward takes dy and then the forward's arrays, as relu_backward(dy, x) does."""
     return num_required(backward) == count + 1
@@ -137,7 +153,7 @@ def forward_alone(target: Any, arrays: Sequence[Any], seed: int) -> Function:
     if hasattr(target, "forward") and not isinstance(target, type):
         target = target.forward
     if inspect.ismethod(target):
-        target = getattr(built(copy.deepcopy(target.__self__), arrays, seed), target.__name__)
+        target = getattr(built(copied(target.__self__), arrays, seed), target.__name__)
     if not callable(target):
         raise TypeError(
             f"intermediates takes a forward, a pair or a layer, got {type(target).__name__}: {target!r:.60}"
