@@ -316,6 +316,8 @@ def ruled(heading: str, scope: Scope) -> Iterator[Edit]:
                     seen.add(words["new"])
                     other_count = rule.mistake == "batch-size-factor" and not counts_examples(words.get("N"), scope)
                     mistake = "element-count-factor" if other_count else rule.mistake
+                    if mistake == "skip-missing" and np.ndim(scope.values.get(scope.upstream or "", 0)) == 0:
+                        mistake = "term-missing"  # nothing goes around a function that gives one number
                     edit = site.edit(new, mistake, rule.message.format(**words))
                     if is_square(new) and mistake == "factor-missing":
                         edit = site.edit(new, "wrong-exponent", f"{text_of(site.node)} is due squared here")

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 
-from ..user_code.tracing import Change, Routine
+from ..user_code.tracing import WRITERS, Change, Routine
 
 Node: TypeAlias = ast.expr | ast.stmt
 # {expression: value} of the arrays and numbers that names hold
@@ -188,7 +188,7 @@ def sites_below(holder: ast.AST, path: tuple[ast.AST, ...], scope: Scope) -> Ite
     for name, value in ast.iter_fields(holder):
         if name in ("decorator_list", "args") and isinstance(holder, (ast.FunctionDef, ast.Lambda)):
             continue
-        written = name == "args" and is_call(holder, "at")  # np.add.at(x, ...) changes x: another stays what it is
+        written = name == "args" and is_call(holder, *WRITERS)  # np.add.at(x, ...) changes x: another stays what it is
         parts = value[1:] if written else value if isinstance(value, list) else [value]
         nodes = [node for node in parts if isinstance(node, INNER)]
         yield from (Site(node, name, scope, path) for node in nodes if isinstance(node, ast.expr))

@@ -532,12 +532,13 @@ class Instrumenter(ast.NodeTransformer):
         return [ast.copy_location(ast.Assign([node.target], total), node)]
 
     def visit_Expr(self, node: ast.Expr) -> list[ast.stmt]:
-        """np.add.at(x, i, e) writes e into x."""
+        """np.add.at(x, i, e) writes e into x, and so do others."""
         call = node.value
-        at = isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "at"
-        target = call.args[0] if at and isinstance(call, ast.Call) and len(call.args) == 3 else None
+        name = str(getattr(getattr(call, "func", None), "attr", ""))
+        given = call.args if isinstance(call, ast.Call) else []
+        target = given[0] if name in WRITERS and len(given) > WRITERS[name] else None
         node.value = self.visit(call)
-        if target is None or not is_probe(value := vars(node.value)["args"][-1]):
+        if target is None or not is_probe(value := vars(node.value)["args"][WRITERS[name]]):
             return [node]
         return [node, self.written(target, value)]
 
@@ -575,6 +576,10 @@ class Instrumenter(ast.NodeTransformer):
         return node
 
     visit_ClassDef = visit_AsyncFunctionDef = visit_JoinedStr = visit_Delete = visit_Assert = visit_Raise = unchanged
+
+
+# what writes into its first argument, and the position of what it writes
+WRITERS = {"at": 2, "put_along_axis": 2, "put": 2, "copyto": 1, "fill_diagonal": 1}
 
 
 class Pruner(ast.NodeTransformer):
