@@ -1,6 +1,5 @@
 """check_gradients says right of what is right, for every kind of target, and leaves everything as it was."""
 
-import threading
 
 import numpy as np
 import pytest
@@ -127,7 +126,7 @@ class CourseLoss:
 class Uncopied(Foreign):
     def __init__(self):
         super().__init__()
-        self.lock = threading.Lock()
+        self.numbers = (number for number in range(3))
 
 
 def softmax_loss(x, labels):

@@ -3,6 +3,9 @@
 Weights (out, in), images (N, C, H, W), settings in dicts, loops: the verdicts may not depend on our own layout.
 """
 
+import threading
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -415,3 +418,214 @@ def test_parameters_may_be_a_property():
     rng = np.random.default_rng(0)
     report = check_gradients(Squares(rng.normal(size=3)), rng.normal(size=(4, 3)))
     assert [name for name, array in report.arrays.items() if not array.ok] == ["weight"]
+
+
+# Arrays in dicts and lists ------------------------------------------------------------------------------------------
+
+
+def dense(x, params):
+    h = np.tanh(x @ params["W"] + params["b"])
+    return h, (x, params, h)
+
+
+def dense_backward(dh, cache):
+    x, params, h = cache
+    dz = dh * (1 - h**2)
+    return dz @ params["W"].T, {"dW": x.T @ dz, "db": dz.mean(axis=0)}
+
+
+def test_arrays_in_a_dict_are_checked_each():
+    rng = np.random.default_rng(0)
+    params = {"W": rng.normal(size=(3, 2)), "b": rng.normal(size=2)}
+    report = check_gradients((dense, dense_backward), rng.normal(size=(5, 3)), params)
+    assert {name: array.ok for name, array in report.arrays.items()} == {
+        "x": True,
+        "params['W']": True,
+        "params['b']": False,
+    }
+    (verdict,) = report.verdicts
+    assert verdict.mistake == "batch-size-factor" and "dz.sum(axis=0)" in verdict.fix
+
+
+def stack(x, layers):
+    kept = []
+    for weight, bias in layers:
+        kept.append(x)
+        x = np.tanh(x @ weight + bias)
+    return x, (kept, x, layers)
+
+
+def stack_backward(dy, cache):
+    kept, y, layers = cache
+    gradients = []
+    for x, (weight, _) in zip(kept[::-1], layers[::-1], strict=True):
+        dz, y = dy * (1 - y**2), x
+        gradients.insert(0, (x.T @ dz, dz.sum(axis=0)))
+        dy = dz @ weight.T
+    return dy, gradients
+
+
+def test_arrays_in_a_list_of_pairs_are_checked_each():
+    rng = np.random.default_rng(0)
+    layers = [(rng.normal(size=(a, b)), rng.normal(size=b)) for a, b in ((3, 4), (4, 2))]
+    report = check_gradients((stack, stack_backward), rng.normal(size=(5, 3)), layers)
+    assert report.ok and list(report.arrays)[1:] == [f"layers[{i}][{j}]" for i in range(2) for j in range(2)]
+    alone = check_gradients((stack, stack_backward), rng.normal(size=(5, 3)), layers, wrt="layers[0][0]")
+    assert alone.ok and list(alone.arrays) == ["layers[0][0]"]
+
+
+def loss_of_params(params, x, targets=None):
+    h = np.tanh(x @ params["W1"])
+    residual = h @ params["W2"] - targets
+    grads = {"W2": h.T @ residual}
+    dh = residual @ params["W2"].T
+    grads["W1"] = x.T @ dh
+    return 0.5 * (residual**2).sum(), grads
+
+
+def test_a_loss_alone_may_take_its_parameters_in_a_dict():
+    rng = np.random.default_rng(0)
+    params = {"W1": rng.normal(size=(3, 4)), "W2": rng.normal(size=(4, 2))}
+    (verdict,) = check_gradients(
+        loss_of_params, params, rng.normal(size=(5, 3)), kwargs={"targets": rng.normal(size=(5, 2))}
+    ).verdicts
+    assert verdict.mistake == "derivative-missing" and "(1 - h ** 2)" in verdict.fix
+
+
+def scaled_by(x, options):
+    return x * options["scale"], options
+
+
+def test_a_dict_without_gradients_is_an_option():
+    pair = scaled_by, lambda dy, options: dy * options["scale"]
+    report = check_gradients(pair, np.ones((2, 3)), {"scale": np.array([1.0, 2.0, 3.0])})
+    assert report.ok and list(report.arrays) == ["x"]
+
+
+# Gradients behind those of the inputs -------------------------------------------------------------------------------
+
+
+class Returns:
+    """A layer whose backward returns the gradients of its parameters, too."""
+
+    def __init__(self, weight, bias):
+        self.W, self.b = weight, bias
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.W + self.b
+
+    def backward(self, dy):
+        return dy @ self.W.T, self.x.T @ dy, dy.mean(axis=0)
+
+
+class ReturnsADict(Returns):
+    def backward(self, dy):
+        dx, dw, db = super().backward(dy)
+        return dx, {"W": dw, "b": db}
+
+
+@pytest.mark.parametrize("kind", [Returns, ReturnsADict])
+def test_a_backward_may_return_the_gradients_of_parameters_too(kind):
+    rng = np.random.default_rng(0)
+    report = check_gradients(kind(rng.normal(size=(3, 2)), rng.normal(size=2)), rng.normal(size=(5, 3)))
+    assert {name: array.ok for name, array in report.arrays.items()} == {"x": True, "W": True, "b": False}
+    assert [verdict.mistake for verdict in report.verdicts] == ["batch-size-factor"] and not report.unchecked
+
+
+# What a class or its forward may do ---------------------------------------------------------------------------------
+
+
+class Scaled:
+    factor = 3.0
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.x = x
+        return Scaled.factor * np.exp(x)
+
+    @staticmethod
+    def backward(ctx, dy):
+        return Scaled.factor * dy * ctx.x
+
+
+def test_a_class_that_names_itself_is_read():
+    (verdict,) = check_gradients(Scaled, np.random.default_rng(0).normal(size=(3, 4))).verdicts
+    assert verdict.line and "np.exp(ctx.x)" in verdict.fix
+
+
+class Locked:
+    def __init__(self):
+        self.lock = threading.RLock()
+
+    def forward(self, x):
+        with self.lock:
+            self.x = x
+        return x**2
+
+    def backward(self, dy):
+        return 2 * self.x * dy
+
+
+def test_a_layer_may_have_a_lock():
+    assert check_gradients(Locked(), np.random.default_rng(0).normal(size=(3, 4))).ok
+
+
+def picked(points, table=None):
+    return points * table[np.floor(points).astype(int)], (points, table)
+
+
+def picked_backward(dy, cache):
+    points, table = cache
+    return dy * table[np.floor(points).astype(int)]
+
+
+def test_a_forward_need_not_take_other_arrays():
+    points, table = np.array([0.5, 1.95, 2.95]), np.array([1.0, 3.0, 2.0])
+    assert check_gradients((picked, picked_backward), points, kwargs={"table": table}).ok
+
+
+def doubling(x):
+    levels = []
+    while x.shape[1] > 1:
+        levels.insert(0, (x[:, 0::2] - x[:, 1::2]) / np.sqrt(2))
+        x = (x[:, 0::2] + x[:, 1::2]) / np.sqrt(2)
+    return np.concatenate([x, *levels], axis=1), None
+
+
+def doubling_backward(dy, cache):
+    dx, at = dy[:, :1], 1
+    while at < dy.shape[1]:
+        part = dy[:, at : 2 * at]
+        dx = np.concatenate([(dx + part) / np.sqrt(2), (dx - part) / np.sqrt(2)], axis=1)
+        at *= 2
+    return dx
+
+
+def test_a_change_that_doubles_an_array_again_and_again_is_stopped():
+    tracemalloc.start()
+    (verdict,) = check_gradients((doubling, doubling_backward), np.random.default_rng(0).normal(size=(3, 8))).verdicts
+    assert verdict.variable == "dx" and tracemalloc.get_traced_memory()[1] < 2**27
+    tracemalloc.stop()
+
+
+def mean_of_bags(table, bags=None):
+    return np.stack([table[bag].mean(axis=0) for bag in bags]), (table, bags)
+
+
+def mean_of_bags_backward(dy, cache):
+    table, bags = cache
+    dtable = np.zeros_like(table)
+    for row, bag in zip(dy, bags, strict=True):
+        for i in bag:
+            dtable[i] += row
+    return dtable
+
+
+def test_lists_of_several_lengths_may_be_options():
+    (verdict,) = check_gradients(
+        (mean_of_bags, mean_of_bags_backward),
+        np.random.default_rng(0).normal(size=(5, 3)),
+        kwargs={"bags": [[0, 1, 1], [2, 4], [1, 3, 0, 2]]},
+    ).verdicts
+    assert verdict.variable == "dtable[i]" and verdict.line

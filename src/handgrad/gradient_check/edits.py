@@ -140,8 +140,9 @@ def is_same_call(pattern: ast.Call, node: ast.Call, scope: Scope, found: Found) 
 
 def is_meant(letter: str, node: Any, scope: Scope) -> bool:
     """Whether a letter can stand for a part of the code."""
-    if letter == "i" and isinstance(node, ast.Name):
-        return is_axes(scope.names.get(node.id))
+    if letter == "i" and isinstance(node, ast.Name):  # what a function is given is wrong where it is called
+        given = {argument.arg for argument in ast.walk(scope.routine.node) if isinstance(argument, ast.arg)}
+        return node.id not in given and is_axes(scope.names.get(node.id))
     if letter in KINDS:
         return KINDS[letter](node)
     return letter.islower() or text_of(node) in {text for text, _ in known(scope, letter)}

@@ -324,7 +324,7 @@ class Search:
 
         Its line is not shown then, unless what is right at these sizes is wrong at the others, too.
         """
-        if found.edit is None or self.elsewhere is None:
+        if found.edit is None or self.elsewhere is None or found.edit.lends:
             return True
         if self.elsewhere.right(found.names, self.together(found)(0), self.bench.tracer) is not False:
             return True

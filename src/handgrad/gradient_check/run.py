@@ -179,8 +179,7 @@ def named(place: Verdict, verdicts: Sequence[Verdict]) -> list[Verdict]:
     effects = [v for v in near if v.clue is Clue.EFFECT]
     mends = bool(place.fix) and place.clue is Clue.CAUSE
     agree = len({v.mistake for v in causes}) == 1 and len(causes) == len(arrays)
-    mere = () if all(v.mistake == "one-branch" for v in causes) else MERE_CHANGES
-    names_it = place.mistake == "factor-missing" or (bool(place.fix) and place.mistake not in mere)
+    names_it = place.mistake == "factor-missing" or (bool(place.fix) and place.mistake not in MERE_CHANGES)
     guess = names_it and any(may_be_chance(v, place) for v in causes)
     if len(arrays) == 1 and causes and not guess:
         return [under_name(place, cause, cause.message) for cause in causes]
@@ -211,10 +210,8 @@ def may_be_chance(cause: Verdict, place: Verdict) -> bool:
         return cause.variable not in place.fix
     if cause.mistake in (*COUNTS, "gradient-missing") and not isinstance(cause, Guess):  # a factor that equals a count
         return change not in OF_COUNTS or (cause.mistake, change) == ("class-count-factor", "batch-size-factor")
-    if cause.mistake == "keyword-factor":
-        return change == "kernel-area-factor"
-    if cause.mistake == "one-branch":  # both are there, and one is wrong
-        return change == "term-missing"
+    if (cause.mistake, change) == ("keyword-factor", "kernel-area-factor"):  # by a size that is due squared
+        return True
     if cause.mistake == "penalty-missing":
         return change not in ("term-missing", "term-too-many")
     return isinstance(cause, Guess) or cause.mistake == "reversed"

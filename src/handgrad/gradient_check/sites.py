@@ -65,6 +65,12 @@ class Edit:
         """A copy of a tree around the site, with the change."""
         return rebuilt(tree, lambda node: self.new if node is self.site.node else None)
 
+    @property
+    def lends(self) -> bool:
+        """Whether it brings in a number of the forward's, which is another one where that has other options."""
+        lent = {name for name, value in self.site.scope.lent.items() if np.ndim(value) == 0}
+        return any(isinstance(n, ast.Name) and n.id in lent for n in ast.walk(self.new))
+
     def described(self) -> tuple[str, str]:
         """The statement before and after, in the words of the source."""
         statement = self.site.scope.statement
