@@ -892,3 +892,264 @@ def kernel_not_turned():
         return dx, dw
 
     return forward, backward
+
+
+@case("unbiased-variance", "dy * 2 * c / (n - 1)", normal(6, 3))
+def bessel_in_a_count():
+    def forward(x):
+        c = x - x.mean(axis=0)
+        return (c**2).sum(axis=0) / (len(x) - 1), (c, len(x))
+
+    def backward(dy, cache):
+        c, n = cache
+        return dy * 2 * c / n
+
+    return forward, backward
+
+
+@case("unbiased-variance", "dy * c / ((n - 1) * s)", normal(6, 3))
+def bessel_in_a_product():
+    def forward(x):
+        c = x - x.mean(axis=0)
+        s = np.sqrt((c**2).sum(axis=0) / (len(x) - 1))
+        return s, (c, s, len(x))
+
+    def backward(dy, cache):
+        c, s, n = cache
+        return dy * c / (n * s)
+
+    return forward, backward
+
+
+@case("upstream-averaged", "dy[:, None, None]", normal(3, 4, 5), target=normal(3, 4, 5))
+def upstream_averaged_over_images():
+    def forward(x, target=None):
+        return ((x - target) ** 2).sum(axis=(1, 2)), (x, target)
+
+    def backward(dy, cache):
+        x, target = cache
+        return dy.mean() * 2 * (x - target)
+
+    return forward, backward
+
+
+@case("upstream-averaged", "dy * np.cos(x)", normal(3, 4))
+def upstream_averaged_over_entries():
+    return lambda x: (np.sin(x), x), lambda dy, x: dy.mean() * np.cos(x)
+
+
+@case("shifted", "np.roll(dy * w, -shift, axis=1)", normal(3, 5), normal(5), shift=2)
+def rolled_the_same_way():
+    def forward(x, w, shift=1):
+        rolled = np.roll(x, shift, axis=1)
+        return rolled * w, (rolled, w, shift)
+
+    def backward(dy, cache):
+        rolled, w, shift = cache
+        return np.roll(dy * w, shift, axis=1), (dy * rolled).sum(axis=0)
+
+    return forward, backward
+
+
+@case(
+    "element-count-factor",
+    "dy * 2 * weights * (x - target) / _total",
+    normal(3, 5),
+    target=normal(3, 5),
+    weights=RNG.random((3, 5)),
+)
+def size_for_the_sum_of_weights():
+    def forward(x, target=None, weights=None):
+        total = weights.sum()
+        return (weights * (x - target) ** 2).sum() / total, (x, target, weights, total)
+
+    def backward(dy, cache):
+        x, target, weights, _total = cache
+        return dy * 2 * weights * (x - target) / x.size
+
+    return forward, backward
+
+
+@case("keyword-factor", "dy * np.cos(x) * scale", normal(3, 4), scale=0.7)
+def divided_by_the_scale():
+    def forward(x, scale=1.0):
+        return scale * np.sin(x), (x, scale)
+
+    def backward(dy, cache):
+        x, scale = cache
+        return dy * np.cos(x) / scale
+
+    return forward, backward
+
+
+@case("keyword-factor", "dy * mask / keep", normal(5, 4), mask=RNG.random((5, 4)) < 0.7, keep=0.7)
+def dropout_scaled_the_other_way():
+    def forward(x, mask=None, keep=1.0):
+        return x * mask / keep, (mask, keep)
+
+    def backward(dy, cache):
+        mask, keep = cache
+        return dy * mask * keep
+
+    return forward, backward
+
+
+@case("kernel-area-factor", "/ k ** 2", normal(12, 6), normal(12, 6), k=3)
+def window_of_one_side():
+    def forward(x, w, k=2):
+        rows, columns = len(x) // k, x.shape[1] // k
+        y = (x * w).reshape(rows, k, columns, k).mean(axis=(1, 3))
+        return y, (x, w, k)
+
+    def backward(dy, cache):
+        x, w, k = cache
+        dp = np.repeat(np.repeat(dy, k, axis=0), k, axis=1) / k
+        return dp * w, dp * x
+
+    return forward, backward
+
+
+@case("wrong-exponent", ".sum(axis=0) * istd ** 3", normal(7, 3))
+def deviation_not_cubed():
+    def forward(x):
+        c = x - x.mean(axis=0)
+        istd = 1 / np.sqrt((c**2).mean(axis=0) + 1e-3)
+        return c * istd, (c, istd)
+
+    def backward(dy, cache):
+        c, istd = cache
+        dvar = -0.5 * (dy * c).sum(axis=0) * istd
+        dc = dy * istd + 2 * c * dvar / len(c)
+        return dc - dc.mean(axis=0)
+
+    return forward, backward
+
+
+@case("wrong-exponent", "np.linalg.norm(u, axis=1, keepdims=True) ** 2", normal(3, 5))
+def norm_not_squared():
+    def forward(u):
+        return np.log(np.linalg.norm(u, axis=1)), u
+
+    def backward(dy, u):
+        return dy[:, None] * u / np.linalg.norm(u, axis=1, keepdims=True)
+
+    return forward, backward
+
+
+def sech(x):
+    return 1 / np.cosh(x)
+
+
+@case("wrong-exponent", "sech(x) ** 2", normal(3, 4))
+def secant_not_squared():
+    return lambda x: (np.tanh(x), x), lambda dy, x: dy * sech(x)
+
+
+def reflected(x, pad=1):
+    return np.pad(x, ((0, 0), (pad, pad)), mode="reflect"), pad
+
+
+@case("reversed", "dy[:, :pad][:, ::-1]", normal(3, 7), pad=2)
+def reflected_left():
+    def backward(dy, pad):
+        dx = dy[:, pad:-pad].copy()
+        dx[:, 1 : pad + 1] += dy[:, :pad]
+        dx[:, -pad - 1 : -1] += dy[:, -pad:][:, ::-1]
+        return dx
+
+    return reflected, backward
+
+
+@case("reversed", "dy[:, -pad:][:, ::-1]", normal(3, 7), pad=2)
+def reflected_right():
+    def backward(dy, pad):
+        dx = dy[:, pad:-pad].copy()
+        dx[:, 1 : pad + 1] += dy[:, :pad][:, ::-1]
+        dx[:, -pad - 1 : -1] += dy[:, -pad:]
+        return dx
+
+    return reflected, backward
+
+
+@case("reversed", "dy[n:2 * n - 2][::-1]", normal(7, 3))
+def there_and_back():
+    def forward(x):
+        return np.concatenate([x, x[1:6][::-1]]), len(x)
+
+    def backward(dy, n):
+        dx = dy[:n].copy()
+        dx[1:6] += dy[n : 2 * n - 2]
+        return dx
+
+    return forward, backward
+
+
+@case("keyword-ignored", "x[:, ::stride]", normal(5, 7), normal(4), stride=2)
+def stride_forgotten():
+    def forward(x, w, stride=1):
+        return x[:, ::stride] @ w, (x, w, stride)
+
+    def backward(dy, cache):
+        x, w, stride = cache
+        dx = np.zeros_like(x)
+        dx[:, ::stride] = np.outer(dy, w)
+        return dx, dy @ x[:, : len(w)]
+
+    return forward, backward
+
+
+@case("factor-two", "dW += 2 * reg * W", normal(3, 4), x=normal(5, 3), reg=0.7)
+def square_of_a_penalty():
+    def forward(W, x=None, reg=0.0):
+        return np.sin(x @ W).sum() + reg * np.sum(W * W), (W, x, reg)
+
+    def backward(dloss, cache):
+        W, x, reg = cache
+        dW = x.T @ np.cos(x @ W)
+        dW += reg * W
+        return dloss * dW
+
+    return forward, backward
+
+
+@case(
+    "factor-two", "dlogvar += beta / 2 * (np.exp(logvar) - 1)", normal(3, 4), normal(3, 4), noise=normal(3, 4), beta=0.7
+)
+def half_of_the_divergence():
+    def forward(mean, logvar, noise=None, beta=1.0):
+        z = mean + noise * np.exp(logvar / 2)
+        divergence = (mean**2 + np.exp(logvar) - logvar - 1).sum() / 2
+        return np.sin(z).sum() + beta * divergence, (mean, logvar, noise, beta, z)
+
+    def backward(dloss, cache):
+        mean, logvar, noise, beta, z = cache
+        dmean = np.cos(z) + beta * mean
+        dlogvar = np.cos(z) * noise * np.exp(logvar / 2) / 2
+        dlogvar += beta * (np.exp(logvar) - 1)
+        return dloss * dmean, dloss * dlogvar
+
+    return forward, backward
+
+
+@case("term-too-many", "np.r_[0, theta[1:]]", normal(4), X=normal(7, 4), lam=0.7)
+def intercept_penalized():
+    def forward(theta, X=None, lam=0.0):
+        return np.sin(X @ theta).sum() + lam / 2 * (theta[1:] ** 2).sum(), (theta, X, lam)
+
+    def backward(dloss, cache):
+        theta, X, lam = cache
+        return dloss * (X.T @ np.cos(X @ theta) + lam * theta)
+
+    return forward, backward
+
+
+@case("term-too-many", "np.c_[np.zeros(len(Theta)), Theta[:, 1:]]", normal(3, 4), X=normal(7, 4), lam=0.7)
+def intercepts_penalized():
+    def forward(Theta, X=None, lam=0.0):
+        return np.sin(X @ Theta.T).sum() + lam / 2 * (Theta[:, 1:] ** 2).sum(), (Theta, X, lam)
+
+    def backward(dloss, cache):
+        Theta, X, lam = cache
+        return dloss * (np.cos(X @ Theta.T).T @ X + lam * Theta)
+
+    return forward, backward
