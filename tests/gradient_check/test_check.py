@@ -1,6 +1,5 @@
 """check_gradients says right of what is right, for every kind of target, and leaves everything as it was."""
 
-
 import numpy as np
 import pytest
 

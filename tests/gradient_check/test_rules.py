@@ -1,12 +1,15 @@
 """Each rule of rules.txt that a stranger's mistake asked for: a small case that goes unnamed without it."""
 
+import ast
 import itertools
+from string import Formatter
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 from handgrad import check_gradients
+from handgrad.gradient_check.edits import RULES
 
 RNG = np.random.default_rng(11)
 CASES = {}
@@ -32,6 +35,12 @@ def test_the_mistake_gets_its_name_and_its_line(name):
     (verdict,) = check_gradients(make(), *arrays, kwargs=keywords).verdicts
     assert verdict.mistake == mistake, verdict
     assert said in verdict.fix or said in verdict.message
+
+
+def test_a_message_names_only_what_its_rule_knows():
+    for rule in itertools.chain.from_iterable(RULES.values()):
+        known = {node.id for node in ast.walk(rule.wrong) if isinstance(node, ast.Name)} | {*rule.free, "new"}
+        assert {name for _, name, *_ in Formatter().parse(rule.message) if name} <= known, rule
 
 
 @case("function-too-many", "dh = da @ w", normal(3, 2, 4), normal(4, 4))

@@ -332,10 +332,12 @@ def ruled(heading: str, scope: Scope) -> Iterator[Edit]:
 
 
 def counts_examples(count: str | None, scope: Scope) -> bool:
-    """Whether a count may be that of the examples: the first axis of dy or an array, or the second of columns."""
+    """Whether a count may be that of the examples: the first axis of dy or an array, or the second of columns; where
+    the statement knows none of these, the first of what the forward was given.
+    """
     names = (scope.upstream, *scope.parameters)
-    shapes = [np.shape(scope.values[name]) for name in names if name in scope.values]
-    axes = {n for shape in shapes if shape for n in (shape[0], shape[-1 if len(shape) == 2 else 0])}
+    shapes = [shape for name in names if name in scope.values and (shape := np.shape(scope.values[name]))]
+    axes = {n for shape in shapes for n in (shape[0], shape[-1 if len(shape) == 2 else 0])} or scope.lengths
     return count is None or not axes or scope.values.get(count) in axes
 
 
@@ -547,7 +549,15 @@ def misnamed(site: Site, text: str, other: str, values: Values) -> tuple[str, st
         names = [n.id for n in ast.walk(around) if isinstance(n, ast.Name)]
         return "index-repeated" if names.count(text) > 1 else "wrong-index", message
     mask = "mask-from-upstream" if text == site.scope.upstream else "wrong-mask"
-    return mask if isinstance(site.holder, ast.Compare) else "wrong-variable", message
+    compared = [n for n in ast.walk(site.node) if isinstance(n, ast.Compare)]
+    read = sum(text in names_in(part) for part in compared)
+    is_mask = isinstance(site.holder, ast.Compare) or (read and read == count_of(text, site.node))
+    return mask if is_mask else "wrong-variable", message
+
+
+def count_of(text: str, node: ast.AST) -> int:
+    """How often a name is read."""
+    return sum(is_read(n) and text_of(n) == text for n in ast.walk(node))
 
 
 def alike(a: Any, b: Any) -> bool:
