@@ -5,6 +5,7 @@ Weights (out, in), images (N, C, H, W), settings in dicts, loops: the verdicts m
 
 import threading
 import tracemalloc
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -500,6 +501,89 @@ def test_a_dict_without_gradients_is_an_option():
     pair = scaled_by, lambda dy, options: dy * options["scale"]
     report = check_gradients(pair, np.ones((2, 3)), {"scale": np.array([1.0, 2.0, 3.0])})
     assert report.ok and list(report.arrays) == ["x"]
+    assert report.notes == [
+        "options holds arrays, by which the backward gives no gradients: it was taken for an option"
+    ]
+
+
+def by_hand(dh, cache):
+    x, params, h = cache
+    dz = dh * (1 - h**2)
+    return dz @ params["W"].T, x.T @ dz, dz.sum(axis=0)
+
+
+class Dense:
+    """Static methods, and another type for the parameters."""
+
+    @staticmethod
+    def forward(x, params):
+        return dense(x, params)
+
+    @staticmethod
+    def backward(dh, cache):
+        dx, dw, db = by_hand(dh, cache)
+        return dx, {"W": dw, "b": db}
+
+
+class Params(NamedTuple):
+    W: np.ndarray
+    b: np.ndarray
+
+
+def named_tuple(x, params):
+    return x @ params.W + params.b, (x, params)
+
+
+def named_tuple_backward(dy, cache):
+    x, params = cache
+    return dy @ params.W.T, Params(x.T @ dy, dy.sum(axis=0))
+
+
+@pytest.mark.parametrize(
+    ("target", "kind"),
+    [
+        ((dense, by_hand), dict),
+        ((dense, lambda dh, cache: (by_hand(dh, cache)[0], list(by_hand(dh, cache)[1:]))), dict),
+        ((dense, lambda dh, cache: dict(zip(["x", "W", "b"], by_hand(dh, cache), strict=True))), dict),
+        (Dense, dict),
+        ((named_tuple, named_tuple_backward), Params),
+    ],
+    ids=["one by one", "in a list", "all in a dict", "static", "named tuple"],
+)
+def test_gradients_by_a_dict_may_come_in_other_ways(target, kind):
+    rng = np.random.default_rng(0)
+    report = check_gradients(target, rng.normal(size=(5, 3)), kind(W=rng.normal(size=(3, 2)), b=rng.normal(size=2)))
+    assert report.ok and len(report.arrays) == 3, report
+
+
+def test_what_stands_beside_a_dict_is_due_as_well():
+    rng = np.random.default_rng(0)
+    pair = dense, lambda dh, cache: dense_backward(dh, cache)[1]
+    report = check_gradients(pair, rng.normal(size=(5, 3)), {"W": rng.normal(size=(3, 2)), "b": rng.normal(size=2)})
+    assert "gradient-missing" in [verdict.mistake for verdict in report.verdicts if verdict.array == "x"]
+
+
+def loss_of_two(weight, bias, x, targets):
+    residual = x @ weight + bias - targets
+    return 0.5 * (residual**2).sum(), {"weight": x.T @ residual, "bias": residual.mean(axis=0)}
+
+
+def loss_of_two_in_order(weight, bias, x, targets):
+    loss, grads = loss_of_two(weight, bias, x, targets)
+    return loss, grads["weight"], grads["bias"]
+
+
+@pytest.mark.parametrize("loss", [loss_of_two, loss_of_two_in_order])
+def test_a_loss_alone_is_checked_by_all_that_it_gives_gradients_by(loss):
+    rng = np.random.default_rng(0)
+    arrays = rng.normal(size=(3, 2)), rng.normal(size=2), rng.normal(size=(5, 3)), rng.normal(size=(5, 2))
+    report = check_gradients(loss, *arrays)
+    assert {name: array.ok for name, array in report.arrays.items()} == {"weight": True, "bias": False}
+
+
+def test_an_argument_that_cannot_be_copied_is_one_line():
+    with pytest.raises(TypeError, match="a check works on copies of what a forward is given"):
+        check_gradients((dense, dense_backward), X, {"W": np.ones((4, 2)), "b": np.ones(2), "lock": threading.Lock()})
 
 
 # Gradients behind those of the inputs -------------------------------------------------------------------------------
@@ -525,7 +609,21 @@ class ReturnsADict(Returns):
         return dx, {"W": dw, "b": db}
 
 
-@pytest.mark.parametrize("kind", [Returns, ReturnsADict])
+class ReturnsATuple(Returns):
+    def backward(self, dy):
+        dx, *others = super().backward(dy)
+        return dx, tuple(others)
+
+
+class HoldsADict(Returns):
+    def __init__(self, weight, bias):
+        self.params = {"W": weight, "b": bias}
+
+    W = property(lambda self: self.params["W"])
+    b = property(lambda self: self.params["b"])
+
+
+@pytest.mark.parametrize("kind", [Returns, ReturnsADict, ReturnsATuple, HoldsADict])
 def test_a_backward_may_return_the_gradients_of_parameters_too(kind):
     rng = np.random.default_rng(0)
     report = check_gradients(kind(rng.normal(size=(3, 2)), rng.normal(size=2)), rng.normal(size=(5, 3)))

@@ -12,6 +12,7 @@ from ..user_code.subjects import Point, Subject
 from .report import Report
 from .verdict import Verdict
 
+OPTION = "{} holds arrays, by which the backward gives no gradients: it was taken for an option"
 UNCHECKED = "{} moves y, but {}: it was not checked"
 
 
@@ -21,6 +22,7 @@ def check_conduct(subject: Subject, report: Report, rng: Generator) -> tuple[lis
     without = subject.without_gradient()
     report.unchecked += without
     report.notes += [UNCHECKED.format(*told) for told in without.items()]
+    report.notes += [OPTION.format(name) for name in subject.options()]
     upstreams = subject.draw_upstreams(y, rng)
     pure = check_backward_inputs(subject, report, upstreams[0])
     gradients = [subject.gradients(dy) for dy in upstreams]

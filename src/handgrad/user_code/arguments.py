@@ -127,6 +127,12 @@ def refuse_call(forward: Function, arguments: Sequence[Any], kwargs: Mapping[str
             raise TypeError(f"check_gradients: {what}: {problem}{advice}") from None
 
 
-def copy_argument(argument: Any, dtype: DTypeLike) -> Any:
-    """Float arrays in the dtype of this point; everything else as a copy of itself."""
-    return np.array(argument, dtype) if is_float_array(argument) else copy.deepcopy(argument)
+def copy_argument(argument: Any, dtype: DTypeLike | None = None) -> Any:
+    """Float arrays in the dtype of this point, where there is one; everything else as a copy of itself."""
+    if dtype is not None and is_float_array(argument):
+        return np.array(argument, dtype)
+    try:
+        return copy.deepcopy(argument)
+    except Exception as problem:
+        what = f"{described(argument)} cannot be copied, and a check works on copies of what a forward is given"
+        raise TypeError(f"check_gradients: {what}: {type(problem).__name__}: {problem}") from None

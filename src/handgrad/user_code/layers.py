@@ -33,8 +33,10 @@ from .slots import (
     exists,
     find_slots,
     gradient_key,
+    is_collection,
     is_nested,
     is_trainable,
+    items,
     moved,
     parameters_in,
     parts,
@@ -114,8 +116,14 @@ class LayerSubject(Subject):
 
     def returned_slots(self, gradients: Sequence[Any]) -> dict[str, Slot]:
         """The parameters whose gradients a backward returns behind those of the inputs."""
-        names = [n for n in self.without_gradient() if is_trainable(attributes(inner(self.original))[n])]
-        return {name: Slot((), None, name, RETURNED) for name in by_parameter(gradients, names)}
+        held, slots = attributes(inner(self.original)), dict[str, Slot]()
+        for name in self.without_gradient() if gradients else ():
+            if is_trainable(held[name]):
+                slots[name] = Slot((), None, name, RETURNED)
+            for key, value in items(held[name]) if is_collection(held[name]) else ():
+                if is_trainable(value):
+                    slots[key if isinstance(key, str) else f"{name}[{key}]"] = Slot((), name, key, RETURNED)
+        return {name: slots[name] for name in by_parameter(gradients, slots)}
 
     def without_results(self, slots: dict[str, Slot]) -> dict[str, Slot]:
         """The slots without what a forward computes anew whatever it was: self.z beside self.dz is no parameter."""
@@ -178,12 +186,15 @@ class LayerSubject(Subject):
             return False
 
 
-def by_parameter(gradients: Sequence[Any], names: Sequence[str]) -> dict[str, Any]:
-    """What a backward returns behind the gradients of its inputs, by parameter: one by one, or in a dict."""
+def by_parameter(gradients: Sequence[Any], slots: Mapping[str, Slot]) -> dict[str, Any]:
+    """What a backward returns behind the gradients of its inputs, by parameter: one by one, in a list, or in a dict."""
     if len(gradients) == 1 and isinstance(gradients[0], dict):
-        keys = {name: gradient_key(gradients[0], name) for name in names}
-        return {name: gradients[0][key] for name, key in keys.items() if key is not None}
-    return dict(zip(names, gradients, strict=True)) if len(gradients) == len(names) else {}
+        given = gradients[0]
+        keys = {name: gradient_key(given, slot.key) for name, slot in slots.items()}
+        return {name: None if key is None else given[key] for name, key in keys.items()} if any(keys.values()) else {}
+    if len(gradients) == 1 and isinstance(gradients[0], (list, tuple)):
+        gradients = gradients[0]
+    return dict(zip(slots, gradients, strict=True)) if len(gradients) == len(slots) else {}
 
 
 def same_numbers(a: Any, b: Any) -> bool:
@@ -233,9 +244,10 @@ class LayerPoint(Point):
         before = {n: read(self.layer, s).copy() for n, s in slots.items() if s.gradient_group == UPDATED}
         with overhear_gradients(self.layer) as refused:
             returned = self.call_backward(dy)
-        extra = [n for n, slot in self.subject.every_slot.items() if slot.gradient_group == RETURNED]
+        extra = {n: slot for n, slot in self.subject.every_slot.items() if slot.gradient_group == RETURNED}
         if extra and isinstance(returned, (tuple, list)):
-            first = len(returned) - (1 if isinstance(returned[-1], dict) else len(extra))
+            together = isinstance(returned[-1], (dict, list, tuple))
+            first = len(returned) - (1 if together else len(extra))
             refused |= by_parameter(returned[first:], extra)
             returned = returned[:first]
         found = by_name(returned, self.subject, names, np.ndim(dy) == 0) if names else {}

@@ -27,6 +27,7 @@ from .arguments import (
     several,
 )
 from .faults import CodeFault, line_of, report_faults
+from .nested import is_container
 from .subjects import Point, Subject, arrays_of, by_name
 from .tracing import definition_of, module_of
 
@@ -59,6 +60,17 @@ class PairSubject(Subject):
     def at(self, dtype: DTypeLike) -> "PairPoint":
         return PairPoint(self, dtype)
 
+    def options(self) -> list[str]:
+        return [n for n, given in zip(self.all_names, self.arguments, strict=True) if is_container(given)]
+
+    def answered(self, returned: Any) -> list[str]:
+        """The first arrays, where several gradients fit their shapes, or those that a dict has gradients by."""
+        if isinstance(returned, dict):
+            return [n for n, gradient in by_name(returned, self, self.names).items() if gradient is not None]
+        held = dict(zip(self.all_names, self.arguments, strict=True))
+        first = list(zip(self.names, returned, strict=False)) if isinstance(returned, (tuple, list)) else []
+        return [n for n, _ in first] if all(np.shape(g) == np.shape(held[n]) for n, g in first) else []
+
     def settle(self) -> "PairSubject":
         """A loss (one number) is differentiated by its first array, unless its backward answers for all of them.
 
@@ -68,11 +80,12 @@ class PairSubject(Subject):
             point = self.at(np.float64)
             if np.ndim(point.forward()):
                 return self
-            answers, doubled = (leaves(self.backward(scale, copy.deepcopy(point.cache))) for scale in (1.0, 2.0))
+            returned, more = (self.backward(scale, copy.deepcopy(point.cache)) for scale in (1.0, 2.0))
+            answers, doubled = leaves(returned), leaves(more)
         except (Exception, SystemExit):  # the check proper runs into it again, and reports it
             return self
         if not self.wrt_given and (len(answers) < len(self.names) or any(a is None for a in answers)):
-            self.names = self.input_names = [loss_argument(self.names)]
+            self.names = self.input_names = self.answered(returned) or [loss_argument(self.names)]
         made, given = leaves(point.cache), [a for a in answers if a is not None]
         handed_on = len(made) == len(given) and all(any(same(a, kept) for kept in made) for a in given)
         times_dy = all(a is None or same(2 * a, b) for a, b in zip(answers, doubled, strict=False))

@@ -38,7 +38,8 @@ def recognize(target: Any, arrays: Sequence[Any], kwargs: Settings, wrt: Wanted,
             what = f"array {position} has shape {array.shape}, without any numbers"
             raise ValueError(f"{what}: nothing can be checked on it; give at least one example (two for batch norm)")
     if isinstance(target, type):
-        return PairSubject(function_class(target), arrays, kwargs, wrt, label=target.__name__)
+        pair, label = function_class(target), target.__name__
+        return of_nested(pair, arrays, kwargs, wrt, label) or PairSubject(pair, arrays, kwargs, wrt, label)
     if isinstance(target, (tuple, list)) and is_layers_own(target):
         target = target[0].__self__
     if isinstance(target, (tuple, list)):

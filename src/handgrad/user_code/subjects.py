@@ -66,6 +66,10 @@ class Subject(ABC):
         """{name: why} of the arrays that it keeps, and that y depends on, without a gradient to check."""
         return {}
 
+    def options(self) -> list[str]:
+        """The arguments that hold arrays without being any, and without a gradient."""
+        return []
+
     @property
     def uses_random(self) -> bool:
         return bool(self.at(np.float64).replay.states)
@@ -102,7 +106,7 @@ class Point(ABC):
             copy_argument(a, dtype if n in subject.input_names else np.float64)
             for n, a in zip(subject.all_names, subject.arguments, strict=True)
         ]
-        self.kwargs: dict[str, Any] = copy.deepcopy(subject.kwargs)
+        self.kwargs: dict[str, Any] = {name: copy_argument(value) for name, value in subject.kwargs.items()}
         self.replay: Replay = Replay(*more, self.arguments, self.kwargs)
         inputs = dict(zip(subject.all_names, self.arguments, strict=True))
         self.arrays = {n: inputs[n] for n in subject.input_names}
