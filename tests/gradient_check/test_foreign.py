@@ -631,6 +631,17 @@ def test_a_backward_may_return_the_gradients_of_parameters_too(kind):
     assert [verdict.mistake for verdict in report.verdicts] == ["batch-size-factor"] and not report.unchecked
 
 
+class ReturnsOne(Returns):
+    def backward(self, dy):
+        return super().backward(dy)[:2]
+
+
+def test_a_gradient_that_is_not_returned_was_not_checked():
+    rng = np.random.default_rng(0)
+    report = check_gradients(ReturnsOne(rng.normal(size=(3, 2)), rng.normal(size=2)), rng.normal(size=(5, 3)))
+    assert report.ok and list(report.arrays) == ["x", "W"] and report.unchecked == ["b"]
+
+
 # What a class or its forward may do ---------------------------------------------------------------------------------
 
 

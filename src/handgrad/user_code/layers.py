@@ -123,7 +123,13 @@ class LayerSubject(Subject):
             for key, value in items(held[name]) if is_collection(held[name]) else ():
                 if is_trainable(value):
                     slots[key if isinstance(key, str) else f"{name}[{key}]"] = Slot((), name, key, RETURNED)
-        return {name: slots[name] for name in by_parameter(gradients, slots)}
+        found = list(by_parameter(gradients, slots))
+        if not found and 0 < len(gradients) < len(slots):  # of some alone, which their shapes tell
+            shapes = {name: read(inner(self.original), slot).shape for name, slot in slots.items()}
+            left = iter(shapes)
+            matching = [next((name for name in left if shapes[name] == np.shape(g)), None) for g in gradients]
+            found = [name for name in matching if name is not None] if None not in matching else []
+        return {name: slots[name] for name in found}
 
     def without_results(self, slots: dict[str, Slot]) -> dict[str, Slot]:
         """The slots without what a forward computes anew whatever it was: self.z beside self.dz is no parameter."""
