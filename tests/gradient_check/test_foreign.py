@@ -738,3 +738,19 @@ def test_lists_of_several_lengths_may_be_options():
         kwargs={"bags": [[0, 1, 1], [2, 4], [1, 3, 0, 2]]},
     ).verdicts
     assert verdict.variable == "dtable[i]" and verdict.line
+
+
+def log_odds(p):
+    if not ((p > 0) & (p < 1)).all():
+        raise ValueError("shares lie between 0 and 1")
+    return np.log(p / (1 - p)), p
+
+
+def test_a_domain_hides_no_wrong_gradient():
+    (verdict,) = check_gradients((log_odds, lambda dy, p: dy / (p * p)), np.array([0.2, 0.9, 0.4])).verdicts
+    assert verdict.mistake == "wrong-variable" and "(1 - p)" in verdict.fix
+
+
+def test_at_the_edge_of_a_domain_it_is_said_that_the_arrays_given_are_taken():
+    (verdict,) = check_gradients((log_odds, lambda dy, p: dy / (p * (1 - p))), np.array([0.2, 1 - 1e-14])).verdicts
+    assert verdict.mistake == "forward-raises" and "a little beside those given, which it takes" in verdict.message

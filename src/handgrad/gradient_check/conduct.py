@@ -104,7 +104,10 @@ def check_precision(subject: Subject, rng: Generator) -> None:
     point = subject.at(np.float64)
     for array in point.arrays.values():
         array += 1e-3 * rng.normal(size=array.shape) * array
-    y = point.forward()
+    try:
+        y = point.forward()
+    except CodeFault:  # it need not take other arrays than those given
+        return
     said = "the forward {} in float32 although its arrays are float64: keep the dtype of the input"
     rounded = np.array_equal(y, y.astype(np.float32)) and (y * 1024 != np.round(y * 1024)).any()
     if rounded and np.isfinite(y).all():

@@ -1,5 +1,6 @@
 """The whole check, from the code under test to the report."""
 
+import contextlib
 import inspect
 import sys
 import textwrap
@@ -119,6 +120,33 @@ def examine(subject: Subject, report: Report, limits: Limits) -> dict[str, Case]
     """Conduct first (what makes numbers meaningless), then each array's numbers. Returns the wrong ones as cases."""
     rng = generator(limits.seed)
     upstreams, gradients = check_conduct(subject, report, rng)
+    try:
+        cases = compared(subject, report, limits, upstreams, gradients, rng)
+    except CodeFault as fault:
+        if fault.mistake != "forward-raises":
+            raise
+        beside = "at arrays a little beside those given, which it takes: choose some that are further inside"
+        raise CodeFault(fault.mistake, f"{fault.message}, {beside}", fault.evidence, fault.line) from fault
+    for name, case in cases.items():
+        found: list[Verdict] = []
+        with contextlib.suppress(CodeFault):  # of a forward on other arrays, which it need not take
+            found = diagnose(case)
+        if not found and name not in {v.array for v in report.verdicts}:
+            found = [unexplained(case)]
+        for verdict in found:
+            report.add(verdict)
+    return cases
+
+
+def compared(
+    subject: Subject,
+    report: Report,
+    limits: Limits,
+    upstreams: Sequence[Array],
+    gradients: Sequence[Gradients],
+    rng: Generator,
+) -> dict[str, Case]:
+    """The arrays whose gradients are not the numeric ones; what is found of each goes to the report."""
     numbers = Differentiator(subject, upstreams, rng)
     plan, expected = plan_entries(numbers, gradients[0], limits)
     floors = rounding_floors(numbers, gradients[0])
@@ -131,12 +159,6 @@ def examine(subject: Subject, report: Report, limits: Limits) -> dict[str, Case]
         if not check.ok:
             cases[name] = Case(numbers, gradients, check, numeric)
     bar.wipe()
-    for name, case in cases.items():
-        found = diagnose(case)
-        if not found and name not in {v.array for v in report.verdicts}:
-            found = [unexplained(case)]
-        for verdict in found:
-            report.add(verdict)
     return cases
 
 
