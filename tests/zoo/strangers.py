@@ -113,7 +113,7 @@ def parts_of(target):
     seen = []
     while first:
         part = first.pop()
-        if part in seen or not (inspect.isfunction(part) or inspect.isclass(part)):
+        if part in seen or not (inspect.isfunction(part) or inspect.isclass(part)) or not has_source(part):
             continue
         seen.append(part)
         names = re.findall(r"\w+", inspect.getsource(part))
@@ -121,6 +121,13 @@ def parts_of(target):
         first += [around[n] for n in names if inspect.isfunction(around.get(n)) or inspect.isclass(around.get(n))]
         first = [f for f in first if f.__module__ == part.__module__ and f.__name__ not in ("case", "_")]
     return seen
+
+
+def has_source(part):
+    try:
+        return bool(inspect.getsource(part))
+    except (OSError, TypeError):  # a class that a call has made
+        return False
 
 
 def span(part):
