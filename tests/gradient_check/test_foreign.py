@@ -754,3 +754,19 @@ def test_a_domain_hides_no_wrong_gradient():
 def test_at_the_edge_of_a_domain_it_is_said_that_the_arrays_given_are_taken():
     (verdict,) = check_gradients((log_odds, lambda dy, p: dy / (p * (1 - p))), np.array([0.2, 1 - 1e-14])).verdicts
     assert verdict.mistake == "forward-raises" and "a little beside those given, which it takes" in verdict.message
+
+
+def elu(x, alpha=1.0):
+    y = np.where(x > 0, x, alpha * (np.exp(x) - 1))
+    return y, (x, y, alpha)
+
+
+def elu_backward(dy, cache):
+    x, y, _alpha = cache
+    return dy * np.where(x > 0, 1, y)
+
+
+def test_a_branch_that_is_there_is_not_said_to_be_missing():
+    x = np.random.default_rng(0).normal(size=(5, 3))
+    (verdict,) = check_gradients((elu, elu_backward), x, kwargs={"alpha": 0.7}).verdicts
+    assert verdict.mistake == "formula-slip" and "y + _alpha" in verdict.fix

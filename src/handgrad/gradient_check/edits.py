@@ -317,6 +317,8 @@ def ruled(heading: str, scope: Scope) -> Iterator[Edit]:
                     seen.add(words["new"])
                     other_count = rule.mistake == "batch-size-factor" and not counts_examples(words.get("N"), scope)
                     mistake = "element-count-factor" if other_count else rule.mistake
+                    if mistake == "term-missing" and is_number_added(site, words.get("T", "")):
+                        mistake = "formula-slip"  # what comes back by another way is no bare number
                     if mistake == "skip-missing" and np.ndim(scope.values.get(scope.upstream or "", 0)) == 0:
                         mistake = "term-missing"  # nothing goes around a function that gives one number
                     edit = site.edit(new, mistake, rule.message.format(**words))
@@ -329,6 +331,12 @@ def ruled(heading: str, scope: Scope) -> Iterator[Edit]:
                     edit.kind = f"{mistake if mistake == 'wrong-axis' else change}, {brought}"
                     edit.is_two = rule.mistake == "factor-two" and isinstance(rule.wrong, ast.Name)
                     yield edit
+
+
+def is_number_added(site: Site, text: str) -> bool:
+    """Whether a number is added to an array."""
+    number, value = site.scope.values.get(text), computed(text_of(site.node), site.scope.names)
+    return number is not None and np.ndim(number) == 0 and value is not None and np.ndim(value) > 0
 
 
 def counts_examples(count: str | None, scope: Scope) -> bool:
@@ -552,6 +560,8 @@ def misnamed(site: Site, text: str, other: str, values: Values) -> tuple[str, st
     compared = [n for n in ast.walk(site.node) if isinstance(n, ast.Compare)]
     read = sum(text in names_in(part) for part in compared)
     is_mask = isinstance(site.holder, ast.Compare) or (read and read == count_of(text, site.node))
+    both = [v for v in (values[text], values.get(other)) if isinstance(v, np.ndarray) and np.isin(v, (0, 1)).all()]
+    is_mask = is_mask or len(both) == 2
     return mask if is_mask else "wrong-variable", message
 
 

@@ -201,7 +201,9 @@ def named(place: Verdict, verdicts: Sequence[Verdict]) -> list[Verdict]:
     effects = [v for v in near if v.clue is Clue.EFFECT]
     mends = bool(place.fix) and place.clue is Clue.CAUSE
     agree = len({v.mistake for v in causes}) == 1 and len(causes) == len(arrays)
-    names_it = place.mistake == "factor-missing" or (bool(place.fix) and place.mistake not in MERE_CHANGES)
+    is_slip = place.mistake == "formula-slip" and all(v.mistake in (*COUNTS, "one-branch") for v in causes)
+    is_name = place.mistake not in MERE_CHANGES or is_slip
+    names_it = place.mistake == "factor-missing" or (bool(place.fix) and is_name)
     guess = names_it and any(may_be_chance(v, place) for v in causes)
     if len(arrays) == 1 and causes and not guess:
         return [under_name(place, cause, cause.message) for cause in causes]
@@ -230,6 +232,8 @@ def may_be_chance(cause: Verdict, place: Verdict) -> bool:
         return False
     if cause.mistake == "keyword-ignored" and cause.variable:
         return cause.variable not in place.fix
+    if cause.mistake == "one-branch" and change == "formula-slip":  # both branches are there, and one is wrong
+        return True
     if cause.mistake in (*COUNTS, "gradient-missing") and not isinstance(cause, Guess):  # a factor that equals a count
         return change not in OF_COUNTS or (cause.mistake, change) == ("class-count-factor", "batch-size-factor")
     if (cause.mistake, change) == ("keyword-factor", "kernel-area-factor"):  # by a size that is due squared
