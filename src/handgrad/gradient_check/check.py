@@ -35,8 +35,9 @@ def check_gradients(
         `backward(dy, cache) -> gradients`; a layer or model, ours or any object with `forward` and `backward`; a
         function f and its gradient as a pair; a closure that returns (loss, gradients); or a class with static
         `forward(ctx, ...)` and `backward(ctx, dy)`.
-    *arrays : array_like
-        The arguments of its forward, of any shapes that it takes, examples first.
+    *arrays : array_like, or dict or list of these
+        The arguments of its forward, of any shapes that it takes, examples first. In dicts and lists each array that
+        the backward gives a gradient by is one of its own, called `params['W']`.
     wrt : str, int or sequence of these, optional
         Names or positions of the arrays to differentiate by; all arrays of floats by default.
     kwargs : dict, optional

@@ -118,10 +118,8 @@ def answers_by(returned: Any, arguments: Sequence[Any], names: Sequence[str]) ->
                 found.append({place: gradient for part in each for place, gradient in part.items()})
             if len(places) == len(answers):
                 apart.append(dict(zip(places, answers, strict=True)))
-    shapes = (
-        ({np.shape(at(arguments[i], path)) == np.shape(g) for (i, path), g in f.items()}, f) for f in found + apart
-    )
-    return next((f for right, f in shapes if right == {True}), next(filter(None, found), {}))
+    chosen = (f for f in found + apart if f and all(np.shape(at(arguments[i], p)) == np.shape(f[i, p]) for i, p in f))
+    return next(chosen, next(filter(None, found), {}))
 
 
 def by_name(
