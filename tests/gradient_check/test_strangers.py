@@ -5,7 +5,7 @@ import pytest
 from zoo.strangers import agreement, outcomes
 
 
-@pytest.mark.parametrize("zoo", ["b", "c"])
+@pytest.mark.parametrize("zoo", ["b", "c", "d"])
 def test_every_strangers_mistake_is_detected(zoo):
     assert [outcome.name for outcome in outcomes(zoo) if not outcome.detected] == []
 

@@ -5,9 +5,10 @@
 
 prints a line a case and the figures of the zoo; with names, the whole reports of these cases. Each zoo's file marks
 the line at fault with `# wrong` and names the variable that is first wrong, the kind of mistake and what a teacher
-would say. `right` is the zoo of right code, in which every verdict is a false alarm. With --layouts, N rewrites of a
-zoo's code that mean the same (staged, in one line, with helpers, loops, einsum...) are checked in place of the code,
-the line at fault followed through the rewriting; of wrong code it says how many rewrites have the name of the original.
+would say; d says which names it would accept, too. `right` is the zoo of right code, in which every verdict is a false
+alarm. With --layouts, N rewrites of a zoo's code that mean the same (staged, in one line, with helpers, loops,
+einsum...) are checked in place of the code, the line at fault followed through the rewriting; of wrong code it says
+how many rewrites have the name of the original.
 """
 
 import argparse
@@ -67,6 +68,7 @@ class Outcome:
     lines: frozenset  # the numbers of the lines at fault
     report: object
     seconds: float
+    accepted: frozenset | None = None  # the names that its author would accept, where the author says
     is_right: bool = False
 
     @property
@@ -93,8 +95,8 @@ class Outcome:
 
     @property
     def named(self):
-        """Whether a verdict has a name for this kind: None where only a reader can tell."""
-        known = KINDS.get(self.kind)
+        """Whether a verdict has a name that its author accepts, or for this kind: None where only a reader can tell."""
+        known = KINDS.get(self.kind) if self.accepted is None else self.accepted
         return None if known is None else bool(known & {v.mistake for v in self.report.verdicts})
 
 
@@ -139,27 +141,29 @@ def outcomes(zoo, names=(), seed=0, layouts=0):
     """An Outcome per case of strangers_<zoo>.py, in its order; or per rewrite, so many, of its cases."""
     module = importlib.import_module(f"zoo.strangers_{zoo}")
     cases = {name: [*facts, make] for name, *facts, make in module.CASES if not names or name in names}
+    accepted = getattr(module, "EXPECTED", {})
     if layouts:
         for variant in generate(module.__file__, layouts, seed, names=list(cases)):
             with np.errstate(all="ignore"):
                 target, arrays, keywords = variant.make(np.random.default_rng([seed, 5]))
             name = f"{variant.name} ({variant.kind})"
-            yield checked(name, cases[variant.name][:-1], variant.wrong_lines, target, arrays, keywords, seed)
+            facts, names_due = cases[variant.name][:-1], accepted.get(variant.name)
+            yield checked(name, facts, variant.wrong_lines, target, arrays, keywords, seed, names_due)
         return
     for name, (*facts, make) in cases.items():
         with np.errstate(all="ignore"):
             target, arrays, keywords = make(np.random.default_rng([seed, 5]))
         lines = lines_at_fault(module, make, target) if facts else ()
-        yield checked(name, facts, lines, target, arrays, keywords, seed)
+        yield checked(name, facts, lines, target, arrays, keywords, seed, accepted.get(name))
 
 
-def checked(name, facts, lines, target, arrays, keywords, seed):
+def checked(name, facts, lines, target, arrays, keywords, seed, accepted=None):
     """The outcome of one check. facts: variable, kind and what a teacher would say; none of right code."""
     started = time.process_time()
     report = check_gradients(target, *arrays, kwargs=keywords or None, seed=seed)
     took = time.process_time() - started
     variable, kind, what = facts or ("", "", "right code")
-    return Outcome(name, variable, kind, what, frozenset(lines), report, took, not facts)
+    return Outcome(name, variable, kind, what, frozenset(lines), report, took, accepted, not facts)
 
 
 def figures(found):
