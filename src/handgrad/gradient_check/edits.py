@@ -315,22 +315,29 @@ def ruled(heading: str, scope: Scope) -> Iterator[Edit]:
             for new, words in results(rule, site):
                 if words["new"] not in seen:
                     seen.add(words["new"])
-                    other_count = rule.mistake == "batch-size-factor" and not counts_examples(words.get("N"), scope)
-                    mistake = "element-count-factor" if other_count else rule.mistake
-                    if mistake == "term-missing" and is_number_added(site, words.get("T", "")):
-                        mistake = "formula-slip"  # what comes back by another way is no bare number
-                    if mistake == "skip-missing" and np.ndim(scope.values.get(scope.upstream or "", 0)) == 0:
-                        mistake = "term-missing"  # nothing goes around a function that gives one number
-                    edit = site.edit(new, mistake, rule.message.format(**words))
-                    if is_square(new) and mistake == "factor-missing":
-                        edit = site.edit(new, "wrong-exponent", f"{text_of(site.node)} is due squared here")
-                    if rule.mistake == "factor-missing" and words.get("E") in ("0.5", "2.0"):
-                        edit = site.edit(new, "factor-two", edit.message)
+                    mistake, message = told_of(rule, site, new, words)
+                    edit = site.edit(new, mistake, message)
                     brought = [words[letter] for letter in rule.free]
                     change = f"{heading}, {text_of(rule.wrong)} => {text_of(rule.right)}"
                     edit.kind = f"{mistake if mistake == 'wrong-axis' else change}, {brought}"
                     edit.is_two = rule.mistake == "factor-two" and isinstance(rule.wrong, ast.Name)
                     yield edit
+
+
+def told_of(rule: Rule, site: Site, new: ast.AST, words: Mapping[str, str]) -> tuple[str, str]:
+    """(mistake, message): the rule's own, or what its change is called at this place."""
+    mistake, message, scope = rule.mistake, rule.message.format(**words), site.scope
+    if mistake == "batch-size-factor" and not counts_examples(words.get("N"), scope):
+        return "element-count-factor", message
+    if mistake == "term-missing" and is_number_added(site, words.get("T", "")):
+        return "formula-slip", message  # what comes back by another way is no bare number
+    if mistake == "skip-missing" and np.ndim(scope.values.get(scope.upstream or "", 0)) == 0:
+        return "term-missing", message  # nothing goes around a function that gives one number
+    if mistake == "factor-missing" and words.get("E") in ("0.5", "2.0"):
+        return "factor-two", message
+    if mistake == "factor-missing" and is_square(new):
+        return "wrong-exponent", f"{text_of(site.node)} is due squared here"
+    return mistake, message
 
 
 def is_number_added(site: Site, text: str) -> bool:
