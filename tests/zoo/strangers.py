@@ -216,6 +216,12 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--layouts", type=int, default=0)
     given = parser.parse_args()
+    try:
+        known = [case[0] for case in importlib.import_module(f"zoo.strangers_{given.zoo}").CASES]
+    except (ModuleNotFoundError, AttributeError):
+        parser.error(f"there is no zoo {given.zoo!r}: b, c, d or right")
+    if others := [name for name in given.names if name not in known]:
+        parser.error(f"zoo {given.zoo} has no case {others[0]!r}")
     found = []
     for outcome in outcomes(given.zoo, given.names, given.seed, given.layouts):
         found.append(outcome)
