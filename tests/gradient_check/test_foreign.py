@@ -556,6 +556,14 @@ def test_gradients_by_a_dict_may_come_in_other_ways(target, kind):
     assert report.ok and len(report.arrays) == 3, report
 
 
+def test_a_reference_takes_the_dict_too():
+    rng = np.random.default_rng(0)
+    arrays = rng.normal(size=(5, 3)), {"W": rng.normal(size=(3, 2)), "b": rng.normal(size=2)}
+    assert check_gradients((dense, by_hand), *arrays, reference=lambda x, p: np.tanh(x @ p["W"] + p["b"])).ok
+    report = check_gradients((dense, by_hand), *arrays, reference=lambda x, p: np.tanh(x @ p["W"] - p["b"]))
+    assert [verdict.mistake for verdict in report.verdicts] == ["wrong-forward"]
+
+
 def test_what_stands_beside_a_dict_is_due_as_well():
     rng = np.random.default_rng(0)
     pair = dense, lambda dh, cache: dense_backward(dh, cache)[1]

@@ -98,7 +98,7 @@ def reference_values(function: Function, name: str, point: Point) -> Any:
     point.replay.restore()
     if inspect.ismethod(function):
         function = with_parameters(function, point)
-    arrays, keywords = copy.deepcopy((point.arguments, point.kwargs))
+    arrays, keywords = copy.deepcopy((point.subject.packed(point.arguments), point.kwargs))
     known = parameters_of(function)
     if known is not None and not any(p.kind is p.VAR_KEYWORD for p in known):
         names = [p.name for p in known]

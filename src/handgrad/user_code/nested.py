@@ -1,7 +1,7 @@
 """Arrays in dicts and lists that a function takes, as arrays of their own: forward(x, params), forward(x, [(W, b)])."""
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -23,9 +23,13 @@ DEEPEST = 8  # a dict in a dict, and so on; one may hold itself
 
 @dataclass(frozen=True)
 class Unpacked:
-    """A pair that takes one array after another, those arrays, their names, and the names that it answers for."""
+    """A pair that takes one array after another, those arrays, their names, and the names that it answers for.
+
+    packed: what makes the arguments as the code takes them of such arrays.
+    """
 
     pair: Pair
+    packed: Callable[[Sequence[Any]], list[Any]]
     arrays: list[Any]
     names: list[str]
     answered: list[str]
@@ -51,9 +55,12 @@ def unpacked(pair: Pair, arguments: Sequence[Any], kwargs: Mapping[str, Any]) ->
     names = {place: texts[place[0]] + "".join(f"[{key!r}]" for key in place[1]) for place in places}
     due = [(i, path) for i, path in places if not path and is_float_array(arguments[i]) and np.ndim(y)]
 
-    def forward(*arrays: Any, **keywords: Any) -> Any:
+    def packed(arrays: Sequence[Any]) -> list[Any]:
         given = dict(zip(places, arrays, strict=True))
-        return pair[0](*(filled(argument, (i, ()), given) for i, argument in enumerate(arguments)), **keywords)
+        return [filled(argument, (i, ()), given) for i, argument in enumerate(arguments)]
+
+    def forward(*arrays: Any, **keywords: Any) -> Any:
+        return pair[0](*packed(arrays), **keywords)
 
     def backward(dy: Any, cache: Any) -> tuple[Any, ...]:
         given = answers_by(pair[1](dy, cache), arguments, texts)
@@ -61,7 +68,7 @@ def unpacked(pair: Pair, arguments: Sequence[Any], kwargs: Mapping[str, Any]) ->
 
     flat = [at(arguments[i], path) for i, path in places]
     answered = [names[place] for place in places if place in answers or place in due]
-    return Unpacked((forward, backward), flat, list(names.values()), answered)
+    return Unpacked((forward, backward), packed, flat, list(names.values()), answered)
 
 
 def is_container(argument: Any) -> bool:
@@ -71,13 +78,13 @@ def is_container(argument: Any) -> bool:
 
 def paths(argument: Any, depth: int = DEEPEST) -> Iterator[Path]:
     """The way to each array of floats in a dict or list, or to the argument itself."""
-    within = items(argument) if depth and not is_float_array(argument) else ()
+    within = entries(argument) if depth and not is_float_array(argument) else ()
     below = ((key, value, path) for key, value in within for path in paths(value, depth - 1))
     found = [(key, *path) for key, value, path in below if is_float_array(at(value, path))]
     yield from found or [()]
 
 
-def items(argument: Any) -> Iterator[tuple[Any, Any]]:
+def entries(argument: Any) -> Iterator[tuple[Any, Any]]:
     """What a dict, list or tuple holds, by key or index; nothing of anything else."""
     if isinstance(argument, (dict, list, tuple)):
         yield from argument.items() if isinstance(argument, dict) else enumerate(argument)
@@ -94,7 +101,7 @@ def filled(argument: Any, place: Place, given: Mapping[Place, Any]) -> Any:
     """An argument with other arrays in it."""
     if place in given:
         return given[place]
-    within = {key: filled(value, (place[0], (*place[1], key)), given) for key, value in items(argument)}
+    within = {key: filled(value, (place[0], (*place[1], key)), given) for key, value in entries(argument)}
     if isinstance(argument, dict):
         return within
     if hasattr(argument, "_fields"):  # a named tuple
@@ -108,7 +115,7 @@ def answers_by(returned: Any, arguments: Sequence[Any], names: Sequence[str]) ->
     """
     floats = [i for i, argument in enumerate(arguments) if is_float_array(argument) or is_container(argument)]
     held = [i for i in floats if is_container(arguments[i])]
-    found = [by_name(returned, arguments, names, floats)] if isinstance(returned, dict) else []
+    found = [by_keys(returned, arguments, names, floats)] if isinstance(returned, dict) else []
     apart: list[dict[Place, Any]] = []
     for answers in ([list(returned)] if isinstance(returned, (tuple, list)) else []) + [[returned]]:
         for positions in (list(range(len(arguments))), floats, held):
@@ -122,7 +129,7 @@ def answers_by(returned: Any, arguments: Sequence[Any], names: Sequence[str]) ->
     return next(chosen, next(filter(None, found), {}))
 
 
-def by_name(
+def by_keys(
     returned: dict[Any, Any], arguments: Sequence[Any], names: Sequence[str], floats: Sequence[int]
 ) -> dict[Place, Any]:
     """A dict with the gradients of all arguments by their names, and of what is in dicts by the keys there."""
@@ -146,8 +153,8 @@ def beside(argument: Any, answer: Any) -> Iterator[tuple[Path, Any]]:
     if not is_container(argument):
         yield (), answer
         return
-    held = [(key, value) for key, value in items(argument) if is_float_array(value) or is_container(value)]
-    in_order = answer if isinstance(answer, (list, tuple)) and len(answer) == len(held) else dict(items(answer))
+    held = [(key, value) for key, value in entries(argument) if is_float_array(value) or is_container(value)]
+    in_order = answer if isinstance(answer, (list, tuple)) and len(answer) == len(held) else dict(entries(answer))
     for position, (key, value) in enumerate(held):
         chosen = key_in(in_order, key) if isinstance(in_order, dict) else position
         given = None if chosen is None else in_order[chosen]

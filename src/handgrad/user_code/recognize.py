@@ -139,7 +139,9 @@ def of_nested(pair: Pair, arrays: Sequence[Any], kwargs: Settings, wrt: Wanted, 
     if found is None:
         return None
     wanted = found.answered if wrt is None else wrt
-    return PairSubject(found.pair, found.arrays, kwargs, wanted, label, found.names)
+    subject = PairSubject(found.pair, found.arrays, kwargs, wanted, label, found.names)
+    subject.packed = found.packed
+    return subject
 
 
 def takes_arrays(backward: Function, count: int) -> bool:

@@ -57,6 +57,7 @@ class Subject(ABC):
         self.defaults: dict[str, Any] = {}
         self.num_forwards = 0
         self.follow: Callable[[Function], Function] = as_it_is  # what a traced subject calls instead
+        self.packed: Callable[[Sequence[Any]], list[Any]] = list  # the arguments as the code takes them: in dicts, say
 
     @abstractmethod
     def at(self, dtype: DTypeLike) -> "Point":
